@@ -1,0 +1,3 @@
+//! Everything the pipeline talks to, in one process on loopback.
+
+pub mod wire;

@@ -1,0 +1,270 @@
+//! How every stand-in is served, watched and disturbed.
+//!
+//! Each server on loopback is an axum router behind [`serve`]. All of them share one [`Wire`]: it keeps the list
+//! of calls that were made, and it can make any call fail, vanish or hang, before or after it took effect. So a
+//! test can kill a function at an exact point without a hook in the function.
+
+use std::{
+    convert::Infallible,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use anyhow::{Context as _, Result};
+use axum::{Router, body::Body, extract::Request, response::Response};
+use hyper_util::{rt::TokioIo, service::TowerToHyperService};
+use tokio::{net::TcpListener, sync::watch, task::JoinHandle};
+use tower::ServiceExt as _;
+
+/// The service a call went to.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Service {
+    DynamoDb,
+    S3,
+    Sqs,
+    Secrets,
+    /// Recall's API.
+    Recall,
+    /// The pre-signed download URLs that Recall hands out.
+    Download,
+    /// The Lambda Runtime API, as the functions' processes see it.
+    Lambda,
+    /// The functions' public URL.
+    Webhook,
+}
+
+/// One call that a stand-in received.
+#[derive(Clone, Debug)]
+pub struct Call {
+    pub service: Service,
+    /// `PutItem` for services with an `x-amz-target` header, else method and path: `PUT /bucket/key`.
+    pub operation: String,
+    /// `None` while it is under way, or when no answer was sent.
+    pub status: Option<u16>,
+}
+
+/// What happens to a call.
+#[derive(Clone, Copy, Debug)]
+pub enum Fault {
+    /// This status, with `Retry-After` in seconds where given, and an empty JSON object.
+    Answer { status: u16, retry_after: Option<u32> },
+    /// The connection closes without an answer.
+    Drop,
+    /// The call hangs until the caller goes away.
+    Hold,
+    /// The call goes on after this time.
+    Delay(Duration),
+}
+
+/// On which side of its effect a call is disturbed.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum When {
+    /// The service does not see the call.
+    Before,
+    /// The service has done what was asked; only the answer is touched.
+    After,
+}
+
+struct Rule {
+    service: Service,
+    operation: String,
+    when: When,
+    fault: Fault,
+    left: usize,
+    hits: watch::Sender<usize>,
+}
+
+/// The shared log of calls, and the faults to inject into them.
+#[derive(Clone, Default)]
+pub struct Wire(Arc<Inner>);
+
+#[derive(Default)]
+struct Inner {
+    calls: Mutex<Vec<Call>>,
+    rules: Mutex<Vec<Rule>>,
+}
+
+/// Tells when an injected fault struck.
+#[derive(Debug)]
+pub struct Hits(watch::Receiver<usize>);
+
+impl Hits {
+    /// Waits until the fault has struck `n` times.
+    pub async fn reach(&mut self, n: usize) -> Result<()> {
+        self.0.wait_for(|hits| *hits >= n).await.context("the fault was removed")?;
+        Ok(())
+    }
+}
+
+impl std::fmt::Debug for Wire {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Wire").finish_non_exhaustive()
+    }
+}
+
+impl Wire {
+    /// Disturbs the next `times` calls to `service` whose operation contains `operation`.
+    pub fn inject(&self, service: Service, operation: &str, when: When, fault: Fault, times: usize) -> Hits {
+        let (hits, receiver) = watch::channel(0);
+        let operation = operation.to_owned();
+        lock(&self.0.rules).push(Rule { service, operation, when, fault, left: times, hits });
+        Hits(receiver)
+    }
+
+    /// Ends all faults that have not struck yet.
+    pub fn calm(&self) {
+        lock(&self.0.rules).clear();
+    }
+
+    /// Every call so far, oldest first.
+    pub fn calls(&self) -> Vec<Call> {
+        lock(&self.0.calls).clone()
+    }
+
+    /// How many calls went to `service` with `operation` in their name.
+    pub fn count(&self, service: Service, operation: &str) -> usize {
+        lock(&self.0.calls).iter().filter(|call| call.service == service && call.operation.contains(operation)).count()
+    }
+
+    fn begin(&self, call: Call) -> usize {
+        let mut calls = lock(&self.0.calls);
+        calls.push(call);
+        calls.len() - 1
+    }
+
+    fn end(&self, index: usize, status: u16) {
+        lock(&self.0.calls)[index].status = Some(status);
+    }
+
+    fn strike(&self, service: Service, operation: &str, when: When) -> Option<Fault> {
+        let mut rules = lock(&self.0.rules);
+        let rule = rules.iter_mut().find(|rule| {
+            rule.left > 0 && rule.service == service && rule.when == when && operation.contains(&rule.operation)
+        })?;
+        rule.left -= 1;
+        rule.hits.send_modify(|hits| *hits += 1);
+        Some(rule.fault)
+    }
+
+    async fn disturb(&self, service: Service, operation: &str, when: When) -> Disturbed {
+        match self.strike(service, operation, when) {
+            None => Disturbed::Not,
+            Some(Fault::Drop) => Disturbed::Dropped,
+            Some(Fault::Hold) => std::future::pending().await,
+            Some(Fault::Delay(time)) => {
+                tokio::time::sleep(time).await;
+                Disturbed::Not
+            }
+            Some(Fault::Answer { status, retry_after }) => {
+                let mut response = Response::builder().status(status).header("content-type", "application/json");
+                if let Some(seconds) = retry_after {
+                    response = response.header("retry-after", seconds);
+                }
+                match response.body(Body::from("{}")) {
+                    Ok(response) => Disturbed::Answered(response),
+                    Err(_) => Disturbed::Dropped,
+                }
+            }
+        }
+    }
+
+    async fn answer(self, service: Service, router: Router, request: Request) -> Result<Response, Dropped> {
+        let operation = operation(&request);
+        // The head of a Lambda invocation is a long poll: it is not an event worth keeping.
+        let index = (service != Service::Lambda)
+            .then(|| self.begin(Call { service, operation: operation.clone(), status: None }));
+        let mut response = match self.disturb(service, &operation, When::Before).await {
+            Disturbed::Answered(response) => response,
+            Disturbed::Dropped => return Err(Dropped),
+            Disturbed::Not => {
+                let response = router.oneshot(request).await.unwrap_or_else(|never: Infallible| match never {});
+                match self.disturb(service, &operation, When::After).await {
+                    Disturbed::Answered(response) => response,
+                    Disturbed::Dropped => return Err(Dropped),
+                    Disturbed::Not => response,
+                }
+            }
+        };
+        if response.extensions_mut().remove::<Dropped>().is_some() {
+            return Err(Dropped);
+        }
+        if let Some(index) = index {
+            self.end(index, response.status().as_u16());
+        }
+        Ok(response)
+    }
+}
+
+enum Disturbed {
+    Not,
+    Answered(Response),
+    Dropped,
+}
+
+/// Put into a response's extensions by a handler: close the connection instead of sending the response.
+#[derive(Clone, Copy, Debug)]
+pub struct Dropped;
+
+impl std::fmt::Display for Dropped {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("the connection was closed on purpose")
+    }
+}
+
+impl std::error::Error for Dropped {}
+
+fn operation(request: &Request) -> String {
+    let target = request.headers().get("x-amz-target").and_then(|target| target.to_str().ok());
+    match target.and_then(|target| target.rsplit('.').next()) {
+        Some(operation) => operation.to_owned(),
+        None => format!("{} {}", request.method(), request.uri().path()),
+    }
+}
+
+/// Serves `router` on `listener` until the returned guard is dropped.
+pub fn serve(wire: &Wire, service: Service, listener: TcpListener, router: Router) -> Server {
+    let wire = wire.clone();
+    Server(tokio::spawn(async move {
+        // Connections live in this set, so they end when the server does.
+        let mut connections = tokio::task::JoinSet::new();
+        loop {
+            let Ok((stream, _)) = listener.accept().await else { continue };
+            while connections.try_join_next().is_some() {}
+            // Small answers should not wait for the kernel to fill a packet.
+            let _ = stream.set_nodelay(true);
+            let (wire, router) = (wire.clone(), router.clone());
+            let handler = tower::service_fn(move |request: hyper::Request<hyper::body::Incoming>| {
+                wire.clone().answer(service, router.clone(), request.map(Body::new))
+            });
+            connections.spawn(async move {
+                let _ = hyper::server::conn::http1::Builder::new()
+                    .serve_connection(TokioIo::new(stream), TowerToHyperService::new(handler))
+                    .await;
+            });
+        }
+    }))
+}
+
+/// A server that stops, with all its connections, when this is dropped.
+#[derive(Debug)]
+pub struct Server(JoinHandle<()>);
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+/// A listener on loopback; port 0 takes any free one.
+pub async fn listen(port: u16) -> Result<(TcpListener, u16)> {
+    let listener = TcpListener::bind(("127.0.0.1", port))
+        .await
+        .with_context(|| format!("port {port} on 127.0.0.1 cannot be used; is another `cargo dev` running?"))?;
+    let port = listener.local_addr().context("the listener has no address")?.port();
+    Ok((listener, port))
+}
+
+/// No holder of one of our locks panics while the data is inconsistent, so a poisoned lock is still good.
+pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
