@@ -1,1 +1,27 @@
-fn main() {}
+//! Lambda function: receives Recall's webhooks. Wiring only.
+
+use std::process::ExitCode;
+
+use lambda_http::{Error, Request, run, service_fn};
+use shared::{env::Env, telemetry};
+use webhook::{Settings, Webhook};
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> ExitCode {
+    let env = Env::of_process();
+    telemetry::init(&env);
+    match serve(&env).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            tracing::error!(error = %telemetry::Chain(error.as_ref()), "init.failed");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn serve(env: &Env) -> Result<(), Error> {
+    let webhook = Webhook::new(Settings::read(env)?)?;
+    webhook.warm_up().await;
+    let webhook = &webhook;
+    run(service_fn(move |request: Request| async move { Ok::<_, Error>(webhook.handle(request).await) })).await
+}

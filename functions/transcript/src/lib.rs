@@ -1,0 +1,171 @@
+//! The function behind the work queue: advance · copy · announce success by the manifest.
+//!
+//! A message is deleted only once what it asked for is done and recorded; otherwise it comes back.
+
+mod copy;
+mod guard;
+mod manifest;
+mod settings;
+mod tally;
+mod upload;
+
+use std::{sync::Arc, time::Duration};
+
+use aws_lambda_events::sqs::{BatchItemFailure, SqsBatchResponse, SqsEvent, SqsMessage};
+use shared::{
+    advance::{Act, Advance, Outcome},
+    deadline::Deadline,
+    ids::RecordingId,
+    job::{Answer, Command, Event},
+    recall::{Recall, http_client, tls},
+    secret::Secrets,
+    settings::CreateSettings,
+    store::Store,
+    telemetry::Chain,
+    time::{self, Stopwatch},
+    work::{Message, WorkQueue},
+};
+
+use self::copy::Copier;
+pub use self::settings::Settings;
+
+/// Fetching the secret during init may take this long; it is fetched again later if need be.
+const WARM_UP: Duration = Duration::from_millis(500);
+/// A message is not begun with less time than this; it goes back to the queue.
+const SHORTEST_TURN: Duration = Duration::from_secs(2);
+/// How long a message waits when something of ours is out of order.
+const UNAVAILABLE: Duration = Duration::from_secs(5);
+
+#[derive(Debug)]
+pub struct Transcripts {
+    create: CreateSettings,
+    secrets: Arc<Secrets>,
+    store: Store,
+    recall: Recall,
+    work: WorkQueue,
+    copier: Copier,
+}
+
+/// Whether a message is done with.
+enum Turn {
+    Done,
+    /// It should come back after this time.
+    Again(Duration),
+}
+
+impl Transcripts {
+    /// # Errors
+    /// The HTTP stack could not be set up.
+    pub fn new(settings: Settings) -> Result<Self, lambda_runtime::Error> {
+        let secrets = Arc::new(Secrets::new(settings.secrets.clone(), settings.aws.secrets_manager()));
+        let http = http_client(tls()?)?.build()?;
+        let recall = Recall::new(http, &settings.recall, Arc::clone(&secrets));
+        Ok(Self {
+            copier: Copier::new(&settings, recall.clone())?,
+            recall,
+            secrets,
+            store: Store::new(settings.aws.dynamodb(), settings.jobs_table),
+            work: WorkQueue::new(settings.aws.sqs(), settings.work_queue_url),
+            create: settings.create,
+        })
+    }
+
+    /// Uses the full speed of the init phase for the first handshake.
+    pub async fn warm_up(&self) {
+        // A failure is logged where it happens, and the first message tries again.
+        let _ = tokio::time::timeout(WARM_UP, self.secrets.get()).await;
+    }
+
+    /// Works through a batch, one message after the other, so that memory stays flat.
+    pub async fn handle(&self, event: SqsEvent, deadline_ms: u64) -> SqsBatchResponse {
+        let deadline = Deadline::of_invocation(Some(deadline_ms));
+        let mut response = SqsBatchResponse::default();
+        for record in event.records {
+            let turn = if deadline.left(time::now()) < SHORTEST_TURN {
+                Turn::Again(Duration::ZERO)
+            } else {
+                self.turn(&record, deadline).await
+            };
+            if let Turn::Again(after) = turn {
+                self.give_back(record, after, &mut response).await;
+            }
+        }
+        response
+    }
+
+    async fn turn(&self, record: &SqsMessage, deadline: Deadline) -> Turn {
+        let watch = Stopwatch::start();
+        let body = record.body.as_deref().unwrap_or_default();
+        let Message { recording_id, event, trace } = match serde_json::from_str(body) {
+            Ok(message) => message,
+            Err(error) => {
+                // It is not ours. The queue moves it to the dead-letter queue after some tries.
+                let position = format!("line {} column {}", error.line(), error.column());
+                tracing::error!(bytes = body.len(), position, "message.unreadable");
+                return Turn::Again(UNAVAILABLE);
+            }
+        };
+        let trace = trace.unwrap_or_default();
+        let advance = Advance { store: &self.store, policy: &self.create.policy, lease_until: deadline.lease_until() };
+        let actor = Received { transcripts: self, recording_id, trace: &trace, deadline };
+        let result = advance.run(recording_id, &event, &actor).await;
+        let (turn, outcome) = match &result {
+            Ok(Outcome::Applied(status)) => (Turn::Done, status.as_str()),
+            Ok(Outcome::Ignored(reason)) => (Turn::Done, reason.as_str()),
+            Ok(Outcome::Again { at }) => (Turn::Again(at.since(time::now())), "again"),
+            Err(error) => {
+                tracing::error!(recording.id = %recording_id, error = %Chain(error), "job.not_saved");
+                (Turn::Again(UNAVAILABLE), "not_saved")
+            }
+        };
+        tracing::info!(recording.id = %recording_id, delivery.id = trace, event = event.name(), outcome,
+            duration_ms = watch.millis(), "message.handled");
+        turn
+    }
+
+    async fn give_back(&self, record: SqsMessage, after: Duration, response: &mut SqsBatchResponse) {
+        if let Some(receipt) = &record.receipt_handle
+            && let Err(error) = self.work.hide(receipt, after).await
+        {
+            tracing::warn!(error = %Chain(&error), "message.not_hidden");
+        }
+        let mut failure = BatchItemFailure::default();
+        failure.item_identifier = record.message_id.unwrap_or_default();
+        response.batch_item_failures.push(failure);
+    }
+}
+
+/// One message that is being worked on.
+struct Received<'a> {
+    transcripts: &'a Transcripts,
+    recording_id: RecordingId,
+    trace: &'a str,
+    deadline: Deadline,
+}
+
+impl Act for Received<'_> {
+    async fn act(&self, command: Command) -> Answer {
+        let Self { transcripts, recording_id, trace, deadline } = *self;
+        match command {
+            Command::Create { attempt, provider, claim } => {
+                let timeout = deadline.for_call(time::now());
+                let create = transcripts.create.call(recording_id, attempt, &provider, trace, timeout);
+                Answer::Create { attempt, claim, answer: transcripts.recall.create_transcript(create).await }
+            }
+            Command::LookUp { attempt, claim } => {
+                Answer::LookUp { attempt, claim, answer: transcripts.recall.look_up(recording_id, attempt).await }
+            }
+            Command::Copy { transcript_id, attempt, claim } => {
+                let answer = transcripts.copier.copy(recording_id, transcript_id, attempt, deadline).await;
+                Answer::Copy { transcript_id, claim, answer }
+            }
+            Command::Wake => {
+                let trace = Some(trace.to_owned());
+                if let Err(error) = transcripts.work.send(&Message { recording_id, event: Event::Wake, trace }).await {
+                    tracing::error!(recording.id = %recording_id, error = %Chain(&error), "work.not_sent");
+                }
+                Answer::Woken
+            }
+        }
+    }
+}

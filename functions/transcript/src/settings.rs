@@ -1,0 +1,78 @@
+//! The transcript function's settings.
+
+use shared::{
+    aws::Aws,
+    env::{BadSettings, Env, Reader},
+    secret::SecretSource,
+    settings::{CreateSettings, RecallSettings, read_secret_source},
+};
+
+#[derive(Debug)]
+pub struct Settings {
+    pub aws: Aws,
+    pub recall: RecallSettings,
+    pub create: CreateSettings,
+    pub secrets: SecretSource,
+    pub jobs_table: String,
+    pub work_queue_url: String,
+    pub bucket: String,
+    /// Before every object key; empty, or ends in a slash.
+    pub key_prefix: String,
+}
+
+impl Settings {
+    /// # Errors
+    /// Every missing or wrong setting, in one error.
+    pub fn read(env: &Env) -> Result<Self, BadSettings> {
+        let mut reader = Reader::new(env);
+        let settings = Self {
+            aws: Aws::read(env, &mut reader),
+            recall: RecallSettings::read(&mut reader),
+            create: CreateSettings::read(&mut reader),
+            secrets: read_secret_source(&mut reader, false),
+            jobs_table: reader.required("JOBS_TABLE", "the name of the jobs table"),
+            work_queue_url: reader.required("WORK_QUEUE_URL", "the URL of the work queue"),
+            bucket: reader.required("TRANSCRIPTS_BUCKET", "the name of the bucket for transcripts"),
+            key_prefix: reader.parsed("KEY_PREFIX", String::new(), key_prefix),
+        };
+        reader.finish(settings)
+    }
+}
+
+fn key_prefix(text: &str) -> Result<String, String> {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"/!-_.*'()=".contains(&byte);
+    let parts = text.strip_suffix('/').ok_or("it must end in `/`")?;
+    let good = text.len() <= 500
+        && text.bytes().all(plain)
+        && parts.split('/').all(|part| !part.is_empty() && part != "." && part != "..");
+    if good {
+        Ok(text.to_owned())
+    } else {
+        Err("use letters, digits and !-_.*'()= in parts separated by single slashes".to_owned())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_prefix_is_made_of_plain_parts_and_ends_in_a_slash() {
+        for good in ["a/", "team=x/2026/"] {
+            assert_eq!(key_prefix(good).as_deref(), Ok(good));
+        }
+        for bad in ["a", "/", "//", "/a/", "a//b/", "../", "a/./", "a b/", "ä/"] {
+            assert!(key_prefix(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn every_missing_setting_is_named() {
+        let said = Settings::read(&Env::default()).expect_err("nothing is set").to_string();
+        for name in
+            ["AWS_REGION", "RECALL_REGION", "RECALL_API_KEY", "JOBS_TABLE", "WORK_QUEUE_URL", "TRANSCRIPTS_BUCKET"]
+        {
+            assert!(said.contains(name), "{name} is not in: {said}");
+        }
+    }
+}

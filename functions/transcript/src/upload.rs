@@ -1,0 +1,248 @@
+//! One object into S3, in bounded memory: a small one in a single put, a large one in parts.
+//!
+//! Every request carries an in-memory body, so the SDK can repeat it, and S3 checks each against a checksum. The
+//! object becomes visible only when all of it is there: by the one put, or by completing the parts with the size
+//! and the checksum of the whole.
+
+use aws_sdk_s3::{
+    Client,
+    error::SdkError,
+    primitives::ByteStream,
+    types::{ChecksumAlgorithm, ChecksumType, CompletedMultipartUpload, CompletedPart},
+};
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+use crc_fast::{CrcAlgorithm, Digest};
+use ring::digest::{Context, SHA256};
+
+/// S3 takes no smaller parts, and larger ones would only take memory.
+const PART_BYTES: usize = 5 << 20;
+/// S3 takes no more parts than this, so an object here has at most 48 GiB.
+const MAX_PARTS: i32 = 10_000;
+
+/// Where objects go.
+#[derive(Clone, Debug)]
+pub(crate) struct Bucket {
+    pub(crate) client: Client,
+    pub(crate) name: String,
+}
+
+/// An upload that has begun.
+pub(crate) struct Upload<'a> {
+    bucket: &'a Bucket,
+    key: String,
+    content_type: &'static str,
+    part: Vec<u8>,
+    multipart: Option<Multipart>,
+    bytes: u64,
+    sha256: Context,
+    crc: Digest,
+}
+
+struct Multipart {
+    id: String,
+    parts: Vec<CompletedPart>,
+}
+
+/// A complete object.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Uploaded {
+    pub(crate) bytes: u64,
+    /// Lower-case hexadecimal.
+    pub(crate) sha256: String,
+}
+
+/// S3 did not do what it was asked. Nothing became visible, unless S3 lost its answer.
+#[derive(Debug, thiserror::Error)]
+#[error("S3 did not take {what}")]
+pub(crate) struct UploadError {
+    what: &'static str,
+    source: Box<dyn std::error::Error + Send + Sync>,
+}
+
+impl Bucket {
+    pub(crate) fn upload(&self, key: String, content_type: &'static str) -> Upload<'_> {
+        Upload {
+            bucket: self,
+            key,
+            content_type,
+            part: Vec::new(),
+            multipart: None,
+            bytes: 0,
+            sha256: Context::new(&SHA256),
+            crc: Digest::new(CrcAlgorithm::Crc64Nvme),
+        }
+    }
+
+    /// Writes a small object in one go.
+    pub(crate) async fn put(
+        &self,
+        key: String,
+        content_type: &'static str,
+        body: &[u8],
+    ) -> Result<Uploaded, UploadError> {
+        let mut upload = self.upload(key, content_type);
+        upload.push(body).await?;
+        upload.finish().await
+    }
+}
+
+impl Upload<'_> {
+    /// Takes the next bytes of the object.
+    pub(crate) async fn push(&mut self, mut bytes: &[u8]) -> Result<(), UploadError> {
+        self.bytes += bytes.len() as u64;
+        self.sha256.update(bytes);
+        self.crc.update(bytes);
+        while !bytes.is_empty() {
+            // A full part is sent only when more bytes follow it, so the last one is never empty.
+            if self.part.len() == PART_BYTES {
+                self.send_part().await?;
+            }
+            let (now, later) = bytes.split_at(bytes.len().min(PART_BYTES - self.part.len()));
+            self.part.extend_from_slice(now);
+            bytes = later;
+        }
+        Ok(())
+    }
+
+    /// How many bytes were taken so far.
+    pub(crate) fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
+    /// Makes the object visible.
+    pub(crate) async fn finish(&mut self) -> Result<Uploaded, UploadError> {
+        if self.multipart.is_some() {
+            self.send_part().await?;
+            self.complete().await?;
+        } else {
+            self.put().await?;
+        }
+        let sha256 = self.sha256.clone().finish();
+        let sha256 = sha256.as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
+        Ok(Uploaded { bytes: self.bytes, sha256 })
+    }
+
+    /// Gives up. Parts that were sent are not kept, and not paid for.
+    pub(crate) async fn abort(&mut self) {
+        if let Some(multipart) = self.multipart.take() {
+            self.abort_one(&multipart.id).await;
+        }
+    }
+
+    async fn put(&mut self) -> Result<(), UploadError> {
+        let body = ByteStream::from(std::mem::take(&mut self.part));
+        let put = self.bucket.client.put_object().bucket(&self.bucket.name).key(&self.key);
+        let put = put.content_type(self.content_type).checksum_crc64_nvme(self.checksum()).body(body);
+        put.send().await.map(drop).map_err(failed("the object"))
+    }
+
+    async fn send_part(&mut self) -> Result<(), UploadError> {
+        if self.multipart.is_none() {
+            self.abort_leftovers().await?;
+            self.multipart = Some(self.begin().await?);
+        }
+        let Some(multipart) = &mut self.multipart else { return Ok(()) };
+        let number = i32::try_from(multipart.parts.len() + 1).unwrap_or(i32::MAX);
+        if number > MAX_PARTS {
+            return Err(UploadError { what: "so many parts", source: "10,000 is the limit".into() });
+        }
+        let body = ByteStream::from(std::mem::take(&mut self.part));
+        let sent = self
+            .bucket
+            .client
+            .upload_part()
+            .bucket(&self.bucket.name)
+            .key(&self.key)
+            .upload_id(&multipart.id)
+            .part_number(number)
+            .checksum_algorithm(ChecksumAlgorithm::Crc64Nvme)
+            .body(body)
+            .send()
+            .await
+            .map_err(failed("a part"))?;
+        let part = CompletedPart::builder().part_number(number).set_e_tag(sent.e_tag);
+        multipart.parts.push(part.set_checksum_crc64_nvme(sent.checksum_crc64_nvme).build());
+        Ok(())
+    }
+
+    async fn begin(&self) -> Result<Multipart, UploadError> {
+        let begun = self
+            .bucket
+            .client
+            .create_multipart_upload()
+            .bucket(&self.bucket.name)
+            .key(&self.key)
+            .content_type(self.content_type)
+            .checksum_algorithm(ChecksumAlgorithm::Crc64Nvme)
+            .checksum_type(ChecksumType::FullObject)
+            .send()
+            .await
+            .map_err(failed("the beginning of an upload"))?;
+        let id = begun
+            .upload_id
+            .ok_or_else(|| UploadError { what: "the beginning of an upload", source: "it gave no upload id".into() })?;
+        Ok(Multipart { id, parts: Vec::new() })
+    }
+
+    async fn complete(&self) -> Result<(), UploadError> {
+        let Some(multipart) = &self.multipart else { return Ok(()) };
+        let parts = CompletedMultipartUpload::builder().set_parts(Some(multipart.parts.clone())).build();
+        self.bucket
+            .client
+            .complete_multipart_upload()
+            .bucket(&self.bucket.name)
+            .key(&self.key)
+            .upload_id(&multipart.id)
+            .multipart_upload(parts)
+            .checksum_type(ChecksumType::FullObject)
+            .checksum_crc64_nvme(self.checksum())
+            .mpu_object_size(i64::try_from(self.bytes).unwrap_or(i64::MAX))
+            .send()
+            .await
+            .map(drop)
+            .map_err(failed("the completion of an upload"))
+    }
+
+    /// A worker that died left its parts behind. We hold the lease, so nobody else's upload of this key is alive.
+    async fn abort_leftovers(&self) -> Result<(), UploadError> {
+        let listed = self
+            .bucket
+            .client
+            .list_multipart_uploads()
+            .bucket(&self.bucket.name)
+            .prefix(&self.key)
+            .send()
+            .await
+            .map_err(failed("a question about unfinished uploads"))?;
+        for upload in listed.uploads() {
+            if upload.key() == Some(&self.key)
+                && let Some(id) = upload.upload_id()
+            {
+                self.abort_one(id).await;
+            }
+        }
+        Ok(())
+    }
+
+    async fn abort_one(&self, id: &str) {
+        let abort = self.bucket.client.abort_multipart_upload().bucket(&self.bucket.name).key(&self.key);
+        if let Err(error) = abort.upload_id(id).send().await {
+            // The bucket's lifecycle rule removes it after a day.
+            let error = UploadError { what: "the end of an upload", source: Box::new(error) };
+            tracing::warn!(error = %shared::telemetry::Chain(&error), "upload.not_aborted");
+        }
+    }
+
+    /// Of everything so far, as S3 writes it.
+    fn checksum(&self) -> String {
+        STANDARD.encode(self.crc.finalize().to_be_bytes())
+    }
+}
+
+fn failed<E, R>(what: &'static str) -> impl FnOnce(SdkError<E, R>) -> UploadError
+where
+    E: std::error::Error + Send + Sync + 'static,
+    R: std::fmt::Debug + Send + Sync + 'static,
+{
+    move |error| UploadError { what, source: Box::new(error) }
+}

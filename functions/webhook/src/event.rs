@@ -1,0 +1,219 @@
+//! What does it say? Verified bytes to an event of the core.
+
+use serde::Deserialize;
+use serde_json::value::RawValue;
+use shared::{
+    ids::{BotId, RecordingId, TranscriptId},
+    job::{Event, Heard},
+    recall::attempt_of,
+};
+
+use crate::signature::Verified;
+
+/// Longer codes are cut: the code ends up in the job's row.
+const MAX_SUB_CODE_CHARS: usize = 200;
+
+/// What a verified delivery turned out to be.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Delivery {
+    Known {
+        recording_id: RecordingId,
+        event: Event,
+    },
+    /// An event that means nothing to us. Its name is Recall's.
+    Unhandled {
+        name: String,
+    },
+    /// Not an event, or a known one in a form that we do not know.
+    Unreadable {
+        why: String,
+    },
+}
+
+#[derive(Deserialize)]
+struct Envelope<'a> {
+    event: String,
+    #[serde(borrow, default)]
+    data: Option<&'a RawValue>,
+}
+
+/// The part of `data` that all our events share. Unknown fields are none of our business.
+#[derive(Deserialize)]
+struct Data<'a> {
+    #[serde(default)]
+    data: Option<Code>,
+    #[serde(borrow)]
+    recording: Named<'a, RecordingId>,
+    #[serde(default)]
+    bot: Option<Bot>,
+}
+
+#[derive(Deserialize)]
+struct Code {
+    #[serde(default)]
+    sub_code: Option<String>,
+}
+
+/// Metadata stays text until somebody looks into it: it can be any JSON at all.
+#[derive(Deserialize)]
+struct Named<'a, Id> {
+    id: Id,
+    #[serde(borrow, default)]
+    metadata: Option<&'a RawValue>,
+}
+
+#[derive(Deserialize)]
+struct Bot {
+    id: BotId,
+}
+
+#[derive(Deserialize)]
+struct OfTranscript<'a> {
+    #[serde(borrow)]
+    transcript: Named<'a, TranscriptId>,
+}
+
+/// Reads a delivery. It never fails: what cannot be read is [`Delivery::Unreadable`], to be kept for a person.
+pub fn parse(verified: Verified<'_>) -> Delivery {
+    // serde's messages name fields and positions, but for wrong types they can quote the value.
+    let unreadable = |error: serde_json::Error| Delivery::Unreadable {
+        why: format!("{:?} error at line {} column {}", error.classify(), error.line(), error.column()),
+    };
+    let envelope: Envelope<'_> = match serde_json::from_slice(verified.body) {
+        Ok(envelope) => envelope,
+        Err(error) => return unreadable(error),
+    };
+    let known = match envelope.event.as_str() {
+        "recording.done" => recording(&envelope, |data| Event::RecordingDone { bot_id: data.bot.map(|bot| bot.id) }),
+        "recording.failed" => recording(&envelope, |data| Event::RecordingFailed { sub_code: sub_code(data.data) }),
+        "recording.deleted" => recording(&envelope, |_| Event::RecordingDeleted),
+        "transcript.processing" => transcript(&envelope, |heard, _| Event::TranscriptProcessing(heard)),
+        "transcript.done" => transcript(&envelope, |heard, _| Event::TranscriptDone(heard)),
+        "transcript.failed" => {
+            transcript(&envelope, |heard, data| Event::TranscriptFailed { heard, sub_code: sub_code(data.data) })
+        }
+        "transcript.deleted" => transcript(&envelope, |heard, _| Event::TranscriptDeleted(heard)),
+        _ => return Delivery::Unhandled { name: envelope.event },
+    };
+    match known {
+        Ok((recording_id, event)) => Delivery::Known { recording_id, event },
+        Err(error) => unreadable(error),
+    }
+}
+
+type Known = serde_json::Result<(RecordingId, Event)>;
+
+fn recording<'a>(envelope: &Envelope<'a>, event: impl FnOnce(Data<'a>) -> Event) -> Known {
+    let data: Data<'a> = serde_json::from_str(text(envelope))?;
+    Ok((data.recording.id, event(data)))
+}
+
+fn transcript<'a>(envelope: &Envelope<'a>, event: impl FnOnce(Heard, Data<'a>) -> Event) -> Known {
+    let data: Data<'a> = serde_json::from_str(text(envelope))?;
+    let OfTranscript { transcript } = serde_json::from_str(text(envelope))?;
+    let metadata = transcript.metadata.and_then(|raw| serde_json::from_str(raw.get()).ok()).unwrap_or_default();
+    let attempt = attempt_of(&metadata, data.recording.id);
+    Ok((data.recording.id, event(Heard { transcript_id: transcript.id, attempt }, data)))
+}
+
+fn text<'a>(envelope: &Envelope<'a>) -> &'a str {
+    envelope.data.map_or("null", RawValue::get)
+}
+
+fn sub_code(code: Option<Code>) -> Option<String> {
+    Some(code?.sub_code?.chars().take(MAX_SUB_CODE_CHARS).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    const RECORDING: &str = "11111111-1111-4111-8111-111111111111";
+    const TRANSCRIPT: &str = "22222222-2222-4222-8222-222222222222";
+
+    fn read(body: &Value) -> Delivery {
+        parse(Verified { delivery_id: "msg", body: body.to_string().as_bytes() })
+    }
+
+    fn event(name: &str, bot: Value, metadata: Value) -> Value {
+        json!({"event": name, "data": {
+            "data": {"code": "x", "sub_code": "why", "updated_at": "2026-11-23T00:00:00Z"},
+            "recording": {"id": RECORDING, "metadata": metadata}, "bot": bot,
+            "transcript": {"id": TRANSCRIPT, "metadata": {"job": RECORDING, "attempt": "3"}},
+        }})
+    }
+
+    #[test]
+    fn every_event_we_handle_is_read() {
+        let heard = Heard { transcript_id: TRANSCRIPT.parse().expect("an id"), attempt: Some(3) };
+        let sub_code = Some("why".to_owned());
+        for (name, expected) in [
+            ("recording.done", Event::RecordingDone { bot_id: None }),
+            ("recording.failed", Event::RecordingFailed { sub_code: sub_code.clone() }),
+            ("recording.deleted", Event::RecordingDeleted),
+            ("transcript.processing", Event::TranscriptProcessing(heard)),
+            ("transcript.done", Event::TranscriptDone(heard)),
+            ("transcript.failed", Event::TranscriptFailed { heard, sub_code }),
+            ("transcript.deleted", Event::TranscriptDeleted(heard)),
+        ] {
+            let known = Delivery::Known { recording_id: RECORDING.parse().expect("an id"), event: expected };
+            assert_eq!(read(&event(name, Value::Null, json!({}))), known, "{name}");
+        }
+    }
+
+    #[test]
+    fn what_recall_leaves_open_is_fine() {
+        let mut absent = event("recording.done", Value::Null, json!(null));
+        absent["data"].as_object_mut().expect("an object").remove("bot");
+        absent["data"].as_object_mut().expect("an object").remove("data");
+        absent["new"] = json!([1, 2]);
+        assert!(matches!(read(&absent), Delivery::Known { .. }));
+        for metadata in [json!("text"), json!([1, {"a": 1.5}]), json!({"a": {"b": null}}), json!(7)] {
+            let odd = event("transcript.done", json!({"id": RECORDING, "metadata": metadata}), metadata);
+            assert!(matches!(read(&odd), Delivery::Known { .. }), "{odd}");
+        }
+    }
+
+    #[test]
+    fn metadata_may_be_nested_deeper_than_anybody_can_parse() {
+        let deep = format!("{}{}", "[".repeat(100_000), "]".repeat(100_000));
+        let body = event("transcript.done", Value::Null, json!("DEEP")).to_string().replace("\"DEEP\"", &deep);
+        let delivery = parse(Verified { delivery_id: "msg", body: body.as_bytes() });
+        assert!(matches!(delivery, Delivery::Known { .. }));
+    }
+
+    #[test]
+    fn other_events_are_unhandled_whatever_they_carry() {
+        let other = json!({"event": "bot.done", "data": 5});
+        assert_eq!(read(&other), Delivery::Unhandled { name: "bot.done".to_owned() });
+    }
+
+    #[test]
+    fn what_is_not_an_event_is_unreadable_and_not_quoted() {
+        let mut no_transcript = event("transcript.done", Value::Null, json!({}));
+        no_transcript["data"].as_object_mut().expect("an object").remove("transcript");
+        let bad_id = json!({"event": "recording.done", "data": {"recording": {"id": "../secret"}}});
+        let bad_bot = event("recording.done", json!({"id": "secret"}), json!({}));
+        for body in
+            [json!("secret"), json!({"event": 5}), json!({"event": "recording.done"}), bad_id, bad_bot, no_transcript]
+        {
+            let Delivery::Unreadable { why } = read(&body) else { panic!("{body} was read") };
+            assert!(!why.contains("secret"), "{why}");
+        }
+        for body in [&b""[..], b"{", b"\xff\xfe", br#"{"event":"recording.done","event":"recording.done"}"#] {
+            assert!(matches!(parse(Verified { delivery_id: "msg", body }), Delivery::Unreadable { .. }), "{body:?}");
+        }
+    }
+
+    #[test]
+    fn a_long_sub_code_is_cut() {
+        let mut long = event("transcript.failed", Value::Null, json!({}));
+        long["data"]["data"]["sub_code"] = json!("é".repeat(5000));
+        let Delivery::Known { event: Event::TranscriptFailed { sub_code, .. }, .. } = read(&long) else {
+            panic!("not read")
+        };
+        assert_eq!(sub_code.expect("a code").chars().count(), MAX_SUB_CODE_CHARS);
+    }
+}

@@ -1,0 +1,287 @@
+//! The function behind the public URL: verify · parse · advance or hand over · answer.
+//!
+//! A delivery is answered 2xx only once what it says is durable: in the jobs table or on a queue.
+
+pub mod event;
+mod park;
+mod settings;
+pub mod signature;
+
+use std::{sync::Arc, time::Duration};
+
+use http::{Method, StatusCode, header};
+use lambda_http::{Body, Request, RequestExt as _, Response};
+use shared::{
+    advance::{Act, Advance, Outcome},
+    deadline::Deadline,
+    ids::RecordingId,
+    job::{Answer, Command, CopyAnswer, Event, Heard},
+    recall::{Recall, http_client, tls},
+    secret::Secrets,
+    settings::CreateSettings,
+    store::Store,
+    telemetry::{self, Chain},
+    time::{self, Stopwatch},
+    work::{Message, WorkQueue},
+};
+
+pub use self::settings::Settings;
+use self::{
+    event::Delivery,
+    park::Parking,
+    signature::{Refusal, Verified},
+};
+
+/// The largest body that is looked at. Recall's are about one KiB.
+const MAX_BODY_BYTES: usize = 1 << 20;
+/// Fetching the secret during init may take this long; it is fetched again later if need be.
+const WARM_UP: Duration = Duration::from_millis(500);
+/// What a sender is told to wait when something of ours is out of order.
+const UNAVAILABLE: Duration = Duration::from_secs(5);
+/// A delivery id is cut to this many characters before it goes into metadata and logs.
+const MAX_TRACE_CHARS: usize = 100;
+
+#[derive(Debug)]
+pub struct Webhook {
+    create: CreateSettings,
+    secrets: Arc<Secrets>,
+    store: Store,
+    recall: Recall,
+    work: WorkQueue,
+    parking: Parking,
+}
+
+/// What the sender is told.
+enum Reply {
+    Applied,
+    Ignored,
+    Parked,
+    Refused(Refusal),
+    MethodNotAllowed,
+    TooLarge,
+    /// Nothing durable yet; send it again after this time.
+    Again(Duration),
+}
+
+impl Webhook {
+    /// # Errors
+    /// The HTTP stack could not be set up.
+    pub fn new(settings: Settings) -> Result<Self, lambda_http::Error> {
+        let secrets = Arc::new(Secrets::new(settings.secrets, settings.aws.secrets_manager()));
+        let http = http_client(tls()?)?.build()?;
+        let sqs = settings.aws.sqs();
+        Ok(Self {
+            create: settings.create,
+            recall: Recall::new(http, &settings.recall, Arc::clone(&secrets)),
+            secrets,
+            store: Store::new(settings.aws.dynamodb(), settings.jobs_table),
+            work: WorkQueue::new(sqs.clone(), settings.work_queue_url),
+            parking: Parking::new(sqs, settings.dead_letter_queue_url),
+        })
+    }
+
+    /// Uses the full speed of the init phase for the first handshake.
+    pub async fn warm_up(&self) {
+        // A failure is logged where it happens, and the first delivery tries again.
+        let _ = tokio::time::timeout(WARM_UP, self.secrets.get()).await;
+    }
+
+    /// Answers one delivery.
+    pub async fn handle(&self, request: Request) -> Response<Body> {
+        let watch = Stopwatch::start();
+        let deadline = Deadline::of_invocation(request.lambda_context_ref().map(|context| context.deadline));
+        let reply = self.reply(&request, deadline, watch).await;
+        response(&reply)
+    }
+
+    async fn reply(&self, request: &Request, deadline: Deadline, watch: Stopwatch) -> Reply {
+        let body: &[u8] = request.body().as_ref();
+        if request.method() != Method::POST {
+            return refused("method_not_allowed", body, Reply::MethodNotAllowed);
+        }
+        if body.len() > MAX_BODY_BYTES {
+            return refused("too_large", body, Reply::TooLarge);
+        }
+        let verified = match self.verify(request, body).await {
+            Ok(verified) => verified,
+            Err(Some(refusal)) => return refused(refusal.as_str(), body, Reply::Refused(refusal)),
+            Err(None) => return Reply::Again(UNAVAILABLE),
+        };
+        let trace: String = verified.delivery_id.chars().take(MAX_TRACE_CHARS).collect();
+        match event::parse(verified) {
+            Delivery::Known { recording_id, event } => self.apply(recording_id, event, &trace, deadline, watch).await,
+            Delivery::Unhandled { name } => {
+                tracing::info!(delivery.id = trace, event = name, "webhook.unhandled");
+                telemetry::count("WebhooksUnhandled", &[]);
+                Reply::Ignored
+            }
+            Delivery::Unreadable { why } => self.park(verified, &trace, &why).await,
+        }
+    }
+
+    /// `Err(None)`: the secrets cannot be had, so nobody can be believed or refused.
+    async fn verify<'a>(&self, request: &'a Request, body: &'a [u8]) -> Result<Verified<'a>, Option<Refusal>> {
+        // The error is logged by the secrets themselves.
+        let credentials = self.secrets.get().await.map_err(|_| None)?;
+        let headers = request.headers();
+        match signature::verify(headers, body, &credentials.webhook_keys, time::now()) {
+            Err(refusal) if refusal.depends_on_secret() => match self.secrets.refresh(&credentials).await {
+                Some(renewed) => signature::verify(headers, body, &renewed.webhook_keys, time::now()).map_err(Some),
+                None => Err(Some(refusal)),
+            },
+            result => result.map_err(Some),
+        }
+    }
+
+    async fn apply(
+        &self,
+        recording_id: RecordingId,
+        event: Event,
+        trace: &str,
+        deadline: Deadline,
+        watch: Stopwatch,
+    ) -> Reply {
+        let name = event.name();
+        telemetry::count("WebhooksReceived", &[("event", name)]);
+        let reply = match event {
+            Event::RecordingDone { .. } => self.advance(recording_id, &event, trace, deadline).await,
+            Event::RecordingFailed { .. }
+            | Event::RecordingDeleted
+            | Event::TranscriptProcessing(_)
+            | Event::TranscriptDone(_)
+            | Event::TranscriptFailed { .. }
+            | Event::TranscriptDeleted(_)
+            | Event::Wake => self.hand_over(recording_id, event, trace).await,
+        };
+        tracing::info!(recording.id = %recording_id, delivery.id = trace, event = name, outcome = reply.outcome(),
+            duration_ms = watch.millis(), "webhook.handled");
+        reply
+    }
+
+    /// A finished recording: the paid call is made here and now.
+    async fn advance(&self, recording_id: RecordingId, event: &Event, trace: &str, deadline: Deadline) -> Reply {
+        let advance = Advance { store: &self.store, policy: &self.create.policy, lease_until: deadline.lease_until() };
+        let actor = Delivered { webhook: self, recording_id, trace, deadline };
+        match advance.run(recording_id, event, &actor).await {
+            Ok(Outcome::Applied(status)) => {
+                tracing::info!(recording.id = %recording_id, job.status = status.as_str(), "job.advanced");
+                Reply::Applied
+            }
+            Ok(Outcome::Ignored(reason)) => {
+                tracing::info!(recording.id = %recording_id, reason = reason.as_str(), "job.unchanged");
+                Reply::Ignored
+            }
+            Ok(Outcome::Again { at }) => Reply::Again(at.since(time::now())),
+            Err(error) => {
+                tracing::error!(recording.id = %recording_id, error = %Chain(&error), "job.not_saved");
+                Reply::Again(UNAVAILABLE)
+            }
+        }
+    }
+
+    async fn hand_over(&self, recording_id: RecordingId, event: Event, trace: &str) -> Reply {
+        let message = Message { recording_id, event, trace: Some(trace.to_owned()) };
+        match self.work.send(&message).await {
+            Ok(()) => Reply::Applied,
+            Err(error) => {
+                tracing::error!(recording.id = %recording_id, error = %Chain(&error), "work.not_sent");
+                Reply::Again(UNAVAILABLE)
+            }
+        }
+    }
+
+    async fn park(&self, verified: Verified<'_>, trace: &str, why: &str) -> Reply {
+        match self.parking.park(trace, verified.body, why).await {
+            Ok(()) => {
+                tracing::error!(delivery.id = trace, bytes = verified.body.len(), why, "webhook.parked");
+                telemetry::count("WebhooksParked", &[]);
+                Reply::Parked
+            }
+            Err(error) => {
+                tracing::error!(delivery.id = trace, error = %Chain(&error), "webhook.not_parked");
+                Reply::Again(UNAVAILABLE)
+            }
+        }
+    }
+}
+
+/// One delivery that is being worked on.
+struct Delivered<'a> {
+    webhook: &'a Webhook,
+    recording_id: RecordingId,
+    trace: &'a str,
+    deadline: Deadline,
+}
+
+impl Act for Delivered<'_> {
+    async fn act(&self, command: Command) -> Answer {
+        let Self { webhook, recording_id, trace, .. } = *self;
+        match command {
+            Command::Create { attempt, provider, claim } => {
+                let timeout = self.deadline.for_call(time::now());
+                let create = webhook.create.call(recording_id, attempt, &provider, trace, timeout);
+                Answer::Create { attempt, claim, answer: webhook.recall.create_transcript(create).await }
+            }
+            Command::LookUp { attempt, claim } => {
+                Answer::LookUp { attempt, claim, answer: webhook.recall.look_up(recording_id, attempt).await }
+            }
+            // Copies are the transcript function's: the lease goes back, and the message brings it there.
+            Command::Copy { transcript_id, attempt, claim } => {
+                let event = Event::TranscriptDone(Heard { transcript_id, attempt });
+                webhook.hand_over(recording_id, event, trace).await;
+                Answer::Copy { transcript_id, claim, answer: CopyAnswer::Later { after: Duration::ZERO } }
+            }
+            Command::Wake => {
+                // Not sent is logged; `due_at` stands in the row all the same.
+                webhook.hand_over(recording_id, Event::Wake, trace).await;
+                Answer::Woken
+            }
+        }
+    }
+}
+
+impl Reply {
+    /// The word for logs.
+    fn outcome(&self) -> &'static str {
+        match self {
+            Self::Applied => "applied",
+            Self::Ignored => "ignored",
+            Self::Parked => "parked",
+            Self::Refused(_) | Self::MethodNotAllowed | Self::TooLarge => "refused",
+            Self::Again(_) => "again",
+        }
+    }
+}
+
+fn refused(reason: &'static str, body: &[u8], reply: Reply) -> Reply {
+    tracing::warn!(reason, bytes = body.len(), "webhook.refused");
+    telemetry::count("WebhooksRefused", &[("reason", reason)]);
+    reply
+}
+
+fn response(reply: &Reply) -> Response<Body> {
+    let error = |error: &str| serde_json::json!({"error": error});
+    let outcome = || serde_json::json!({"outcome": reply.outcome()});
+    let (status, body) = match reply {
+        Reply::Applied | Reply::Ignored | Reply::Parked => (StatusCode::OK, outcome()),
+        Reply::Refused(refusal) => (StatusCode::UNAUTHORIZED, error(&refusal.to_string())),
+        Reply::MethodNotAllowed => (StatusCode::METHOD_NOT_ALLOWED, error("only POST is answered here")),
+        Reply::TooLarge => (StatusCode::PAYLOAD_TOO_LARGE, error("the body is over 1 MiB")),
+        Reply::Again(_) => (StatusCode::SERVICE_UNAVAILABLE, error("not taken yet; send it again")),
+    };
+    let mut response = Response::new(Body::Text(body.to_string()));
+    *response.status_mut() = status;
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, header::HeaderValue::from_static("application/json"));
+    match reply {
+        Reply::Again(after) => {
+            let seconds = after.as_millis().div_ceil(1000).max(1);
+            headers.insert(header::RETRY_AFTER, header::HeaderValue::from(u32::try_from(seconds).unwrap_or(u32::MAX)));
+        }
+        Reply::MethodNotAllowed => {
+            headers.insert(header::ALLOW, header::HeaderValue::from_static("POST"));
+        }
+        Reply::Applied | Reply::Ignored | Reply::Parked | Reply::Refused(_) | Reply::TooLarge => {}
+    }
+    response
+}

@@ -1,0 +1,158 @@
+//! Who sent this? The Standard Webhooks (Svix) signature over the raw bytes.
+//!
+//! Only [`Verified`] bytes can be parsed as an event. `now` is an argument; comparison is in constant time.
+
+use std::time::Duration;
+
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+use http::HeaderMap;
+use ring::hmac;
+use shared::{secret::Secret, time::Timestamp};
+use subtle::ConstantTimeEq as _;
+
+/// How far a delivery's timestamp may be from our clock, either way.
+pub const TOLERANCE: Duration = Duration::from_secs(5 * 60);
+/// Signatures in one header that are looked at. During a rotation there are two.
+const MAX_SIGNATURES: usize = 16;
+
+/// The bytes of a delivery whose signature is right, and the id that the sender gave it.
+#[derive(Clone, Copy, Debug)]
+pub struct Verified<'a> {
+    pub delivery_id: &'a str,
+    pub body: &'a [u8],
+}
+
+/// Why a delivery is not believed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    /// Recall sends unsigned webhooks until somebody creates the workspace's secret.
+    #[error("no signature headers: create the verification secret in Recall's dashboard")]
+    NoSignatureHeaders,
+    #[error("one of the id, timestamp and signature headers is missing, repeated or not readable")]
+    MalformedHeaders,
+    #[error("the timestamp is not a number of seconds")]
+    MalformedTimestamp,
+    #[error("the timestamp is more than five minutes old")]
+    Stale,
+    #[error("the timestamp is more than five minutes ahead")]
+    FromTheFuture,
+    #[error("the signature header has no v1 signature")]
+    NoV1Signature,
+    #[error("no signature matches any of the secrets")]
+    WrongSignature,
+    #[error("no webhook secret is configured")]
+    NoSecret,
+}
+
+impl Refusal {
+    /// The word for logs and metrics.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::NoSignatureHeaders => "no_signature_headers",
+            Self::MalformedHeaders => "malformed_headers",
+            Self::MalformedTimestamp => "malformed_timestamp",
+            Self::Stale => "stale",
+            Self::FromTheFuture => "from_the_future",
+            Self::NoV1Signature => "no_v1_signature",
+            Self::WrongSignature => "wrong_signature",
+            Self::NoSecret => "no_secret",
+        }
+    }
+
+    /// Whether newer secrets could make a difference.
+    pub fn depends_on_secret(self) -> bool {
+        match self {
+            Self::WrongSignature | Self::NoSecret => true,
+            Self::NoSignatureHeaders
+            | Self::MalformedHeaders
+            | Self::MalformedTimestamp
+            | Self::Stale
+            | Self::FromTheFuture
+            | Self::NoV1Signature => false,
+        }
+    }
+}
+
+/// Checks the delivery against every key.
+///
+/// # Errors
+/// [`Refusal`]
+pub fn verify<'a>(
+    headers: &'a HeaderMap,
+    body: &'a [u8],
+    keys: &[Secret<Vec<u8>>],
+    now: Timestamp,
+) -> Result<Verified<'a>, Refusal> {
+    let Signed { delivery_id, timestamp, signatures } = signed(headers)?;
+    let sent_at = parse_timestamp(timestamp).ok_or(Refusal::MalformedTimestamp)?;
+    if now.since(sent_at) > TOLERANCE {
+        return Err(Refusal::Stale);
+    }
+    if sent_at.since(now) > TOLERANCE {
+        return Err(Refusal::FromTheFuture);
+    }
+    let mut given = signatures
+        .split(' ')
+        .filter_map(|signature| signature.strip_prefix("v1,"))
+        .take(MAX_SIGNATURES)
+        .map(|signature| STANDARD.decode(signature).unwrap_or_default())
+        .peekable();
+    if given.peek().is_none() {
+        return Err(Refusal::NoV1Signature);
+    }
+    if keys.is_empty() {
+        return Err(Refusal::NoSecret);
+    }
+    let right: Vec<hmac::Tag> = keys.iter().map(|key| sign(key.expose(), delivery_id, timestamp, body)).collect();
+    // Every key meets every signature, so the time does not tell which one was close.
+    let matches = given.fold(0, |matches, given| {
+        right.iter().fold(matches, |matches, right| matches | right.as_ref().ct_eq(&given).unwrap_u8())
+    });
+    if matches == 1 { Ok(Verified { delivery_id, body }) } else { Err(Refusal::WrongSignature) }
+}
+
+struct Signed<'a> {
+    delivery_id: &'a str,
+    timestamp: &'a str,
+    signatures: &'a str,
+}
+
+/// One family of headers or the other, never a mix: what one hop adds must not complete what another forged.
+fn signed(headers: &HeaderMap) -> Result<Signed<'_>, Refusal> {
+    let families =
+        [["webhook-id", "webhook-timestamp", "webhook-signature"], ["svix-id", "svix-timestamp", "svix-signature"]];
+    if families.as_flattened().iter().all(|name| !headers.contains_key(*name)) {
+        return Err(Refusal::NoSignatureHeaders);
+    }
+    let complete = families.iter().find_map(|[id, timestamp, signatures]| {
+        Some(Signed {
+            delivery_id: single(headers, id)?,
+            timestamp: single(headers, timestamp)?,
+            signatures: single(headers, signatures)?,
+        })
+    });
+    complete.ok_or(Refusal::MalformedHeaders)
+}
+
+fn single<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
+    let mut values = headers.get_all(name).iter();
+    let value = values.next()?.to_str().ok().filter(|value| !value.is_empty());
+    value.filter(|_| values.next().is_none())
+}
+
+/// Seconds since the epoch, digits only: what other verifiers let pass (`+1`, `01`, ` 1`) was never sent by Svix.
+fn parse_timestamp(text: &str) -> Option<Timestamp> {
+    let digits = text.bytes().all(|byte| byte.is_ascii_digit()) && !text.starts_with('0') && text.len() <= 12;
+    text.parse().ok().filter(|_| digits).map(Timestamp::from_secs)
+}
+
+fn sign(key: &[u8], delivery_id: &str, timestamp: &str, body: &[u8]) -> hmac::Tag {
+    let mut context = hmac::Context::with_key(&hmac::Key::new(hmac::HMAC_SHA256, key));
+    for part in [delivery_id.as_bytes(), b".", timestamp.as_bytes(), b".", body] {
+        context.update(part);
+    }
+    context.sign()
+}
+
+#[cfg(test)]
+mod tests;

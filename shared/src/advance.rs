@@ -1,0 +1,97 @@
+//! The loop: load → decide → save → act → record the answer.
+//!
+//! The saved row is the write-ahead log. Nothing with an effect happens before the intent is in the table, so a
+//! process may die at any line here and the same event, coming again, picks up where it stopped.
+
+use crate::{
+    ids::RecordingId,
+    job::{Answer, Command, Context, Decision, Event, Job, Next, Policy, Reason, Status},
+    store::{Saved, Store, StoreError},
+    time::{self, Timestamp},
+};
+
+/// How often a decision is made again because somebody else wrote first.
+const MAX_CONFLICTS: u32 = 8;
+/// How many commands one event can lead to: a look-up, a create, a wake-up, with room to spare.
+const MAX_COMMANDS: u32 = 6;
+
+/// What became of an event.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    Applied(Status),
+    Ignored(Reason),
+    /// Not finished; the event should come again then.
+    Again {
+        at: Timestamp,
+    },
+}
+
+/// Carries out commands. Each function does it in its own way: the webhook hands copies over, the transcript function
+/// makes them.
+pub trait Act {
+    /// Carries out one command and brings its answer. It never fails: what went wrong is an answer, too.
+    fn act(&self, command: Command) -> impl Future<Output = Answer> + Send;
+}
+
+/// What `advance` works with during one invocation.
+#[derive(Clone, Copy, Debug)]
+pub struct Advance<'a> {
+    pub store: &'a Store,
+    pub policy: &'a Policy,
+    /// Leases taken now end here: later than this invocation can live.
+    pub lease_until: Timestamp,
+}
+
+impl Advance<'_> {
+    /// Takes the event through the core.
+    ///
+    /// # Errors
+    /// The table could not be read or written. What was saved until then stands, and the event may come again.
+    pub async fn run(self, recording_id: RecordingId, event: &Event, actor: &impl Act) -> Result<Outcome, StoreError> {
+        let job = self.store.load(recording_id).await?;
+        let mut step = self.step(job, &|job, context| job.on_event(event, context)).await?;
+        for _ in 0..MAX_COMMANDS {
+            let (job, command) = match step {
+                Step::Act(job, command) => (job, command),
+                Step::End(outcome) => return Ok(outcome),
+            };
+            let status = job.status();
+            let answer = actor.act(command).await;
+            step = match self.step(job, &|job, context| job.on_answer(&answer, context)).await? {
+                // The event was applied, even though the answer told nothing new.
+                Step::End(Outcome::Ignored(_)) => Step::End(Outcome::Applied(status)),
+                step => step,
+            };
+        }
+        Ok(Outcome::Again { at: self.lease_until })
+    }
+
+    async fn step(&self, job: Job, decide: &(dyn Fn(Job, Context<'_>) -> Decision + Sync)) -> Result<Step, StoreError> {
+        let mut job = job;
+        for _ in 0..MAX_CONFLICTS {
+            let context = Context { now: time::now(), lease_until: self.lease_until, policy: self.policy };
+            let (decided, next) = match decide(job, context) {
+                Decision::Ignore(reason) => return Ok(Step::End(Outcome::Ignored(reason))),
+                Decision::Busy { until } => return Ok(Step::End(Outcome::Again { at: until })),
+                Decision::Apply { job, next } => (job, next),
+            };
+            match self.store.save(&decided).await? {
+                Saved::Yes => {
+                    return Ok(match next {
+                        Next::Nothing => Step::End(Outcome::Applied(decided.status())),
+                        Next::Again { at } => Step::End(Outcome::Again { at }),
+                        Next::Act(command) => Step::Act(*decided, command),
+                    });
+                }
+                Saved::Conflict(theirs) => job = *theirs,
+            }
+        }
+        // So many writers at once are working on it already.
+        Ok(Step::End(Outcome::Again { at: time::now() }))
+    }
+}
+
+enum Step {
+    Act(Job, Command),
+    End(Outcome),
+}

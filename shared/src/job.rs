@@ -1,0 +1,392 @@
+//! The job of one recording: what we know of it, and what to do next.
+//!
+//! Pure: no clock, no I/O, no AWS or HTTP type. An event or an answer goes in, a [`Decision`] comes out, and it
+//! cannot fail. The loop in `advance.rs` saves the decided job before it acts on the command.
+//!
+//! One transcript's states (`events.rs` and `answers.rs` list every pair of state and input):
+//!
+//! ```text
+//!   recording.done                    answer, or any transcript.* with our attempt
+//!  ────────────────► Creating ───────────────────────► Transcribing ◄───────┐
+//!                     │  ▲ │ same key, or look-up            │              │ not ready yet
+//!                     │  └─┘                 transcript.done │              │
+//!                     │ 400, 404                             ▼              │
+//!                     ▼                                   Copying ──────────┘
+//!                  Refused                                   │
+//!                                 ┌──────────────┬───────────┴──┐
+//!                                 ▼              ▼              ▼
+//!                              Stored         Failed          Lost
+//! ```
+//!
+//! A create that certainly had no effect (throttled, key refused, nothing found by the look-up) leaves the list;
+//! the next attempt has a new number and so a new idempotency key.
+
+mod answers;
+mod events;
+#[cfg(test)]
+mod tests;
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+pub use self::{
+    answers::{Answer, CopyAnswer, CreateAnswer, LookUpAnswer},
+    events::{Event, Heard},
+};
+use crate::{
+    ids::{BotId, RecordingId, TranscriptId},
+    time::Timestamp,
+};
+
+/// How long one idempotency key is used. Recall forgets a key 60 minutes after its call ended, and a worker that
+/// sends it may live for 15; so after this we look the transcript up instead.
+pub const KEY_REUSE: Duration = Duration::from_secs(40 * 60);
+
+/// After this many server errors under one key we look the transcript up: Recall may be replaying one error.
+pub const ERRORS_BEFORE_LOOK_UP: u32 = 3;
+
+/// Recall's lists may lag behind. A look-up counts only if it comes this long after the last call.
+pub const LIST_SETTLE: Duration = Duration::from_secs(60);
+
+/// How long a transcript may be in the making before somebody asks Recall about it.
+pub const TRANSCRIBING_CHECK: Duration = Duration::from_secs(60 * 60);
+
+/// Everything known about one recording; one item of the jobs table.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Job {
+    pub recording_id: RecordingId,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bot_id: Option<BotId>,
+    pub recording: Recording,
+    /// The number of the newest attempt that was ever started; 0 before the first.
+    pub attempts: u32,
+    /// In the order in which we learned of them.
+    pub transcripts: Vec<Transcript>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hold: Option<Hold>,
+    /// Counts the saves. 0 means that the job is not in the table yet.
+    pub version: u64,
+}
+
+/// What Recall has told us about the recording itself.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "state", rename_all = "snake_case")]
+pub enum Recording {
+    /// We heard of its transcripts only.
+    Unknown,
+    Done,
+    Failed {
+        sub_code: Option<String>,
+    },
+    Deleted,
+}
+
+/// One transcript of the recording.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Transcript {
+    /// The number of our attempt; `None` if somebody else asked for this transcript.
+    pub attempt: Option<u32>,
+    /// The provider our attempt named.
+    pub provider: Option<String>,
+    #[serde(flatten)]
+    pub state: State,
+    /// Recall has deleted it since; it no longer counts towards the limit.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub deleted: bool,
+}
+
+/// Where one transcript is. `until` is the moment before which nobody else may act: the end of a worker's lease,
+/// or of a wait.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "state", rename_all = "snake_case")]
+pub enum State {
+    /// create_transcript was called, or is about to be; whether it took effect is not known.
+    Creating(Creating),
+    /// Recall is working on it.
+    Transcribing { transcript_id: TranscriptId, check_at: Timestamp },
+    /// It is being copied to S3.
+    Copying { transcript_id: TranscriptId, until: Timestamp, claim: Claim },
+    /// Terminal: complete in S3, manifest included.
+    Stored { transcript_id: TranscriptId, receipt: Receipt },
+    /// Terminal: Recall could not make it.
+    Failed { transcript_id: TranscriptId, sub_code: Option<String> },
+    /// Terminal: Recall would not make it.
+    Refused { status: u16, code: Option<String> },
+    /// Terminal: deleted or expired before it was copied.
+    Lost { transcript_id: TranscriptId },
+}
+
+/// A create whose outcome is not known.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Creating {
+    pub first_call_at: Timestamp,
+    pub last_call_at: Timestamp,
+    /// Server errors answered under this key so far.
+    pub errors: u32,
+    pub until: Timestamp,
+    pub claim: Claim,
+}
+
+/// Names one claim of a lease: the version of the save that took it. An answer that comes with another claim is
+/// from a worker whose lease had ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Claim(pub u64);
+
+/// What stands in S3.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Receipt {
+    pub stored_at: Timestamp,
+    pub manifest_key: String,
+    /// Size of the verbatim file in bytes.
+    pub bytes: u64,
+    /// Of the verbatim file, in lower-case hexadecimal.
+    pub sha256: String,
+    /// Nobody spoke.
+    pub empty: bool,
+}
+
+/// Why no attempt may be started now.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "hold", rename_all = "snake_case")]
+pub enum Hold {
+    /// Recall asked us to wait, or an operator has to do something first.
+    Wait { until: Timestamp, status: u16, times: u32 },
+    /// Another create would go over the limit of transcripts.
+    LimitReached,
+}
+
+/// What the job comes to, for people and programs that read the table. Derived, never stored by itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Status {
+    Creating,
+    Transcribing,
+    Copying,
+    Waiting,
+    Stored,
+    LimitReached,
+    Failed,
+    Lost,
+}
+
+/// What the operator has chosen.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Policy {
+    /// The provider that attempts name.
+    pub provider: String,
+    /// No create is sent when this many transcripts exist, or may exist, on the recording.
+    pub max_transcripts: u32,
+    /// Copy transcripts that somebody else asked for, too.
+    pub copy_unrequested: bool,
+}
+
+/// What a decision depends on besides the job and the input.
+#[derive(Clone, Copy, Debug)]
+pub struct Context<'a> {
+    pub now: Timestamp,
+    /// A lease taken now ends here: later than this invocation can live.
+    pub lease_until: Timestamp,
+    pub policy: &'a Policy,
+}
+
+/// What to do about an event or an answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Decision {
+    /// Save this job, then go on with `next`.
+    Apply { job: Box<Job>, next: Next },
+    /// There is nothing to do, for this reason.
+    Ignore(Reason),
+    /// Somebody else is at it; come back then.
+    Busy { until: Timestamp },
+}
+
+/// What follows a save.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Next {
+    /// Nothing; the event is done with.
+    Nothing,
+    /// Carry this out, and bring back the answer.
+    Act(Command),
+    /// It did not work out yet; the event should come again then.
+    Again { at: Timestamp },
+}
+
+/// What the core asks the shell to do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Command {
+    /// Call create_transcript under the key of this attempt.
+    Create { attempt: u32, provider: String, claim: Claim },
+    /// List the recording's transcripts and find the one that carries this attempt.
+    LookUp { attempt: u32, claim: Claim },
+    /// Retrieve the transcript and copy it to S3.
+    Copy { transcript_id: TranscriptId, attempt: Option<u32>, claim: Claim },
+    /// Put a wake-up for this recording on the work queue.
+    Wake,
+}
+
+/// Why an input changes nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Reason {
+    /// The recording already has its attempt.
+    AlreadyRequested,
+    /// We know this of the transcript.
+    AlreadyKnown,
+    AlreadyStored,
+    /// The transcript has ended otherwise.
+    AlreadyEnded,
+    /// Not ours, and the operator does not want others'.
+    Unrequested,
+    /// Nothing is known of this recording, and this event alone asks for nothing.
+    UnknownRecording,
+    /// A transcript that was never seen is gone.
+    UnknownTranscript,
+    RecordingDeleted,
+    /// The recording is finished and cannot fail any more.
+    RecordingDone,
+    LimitReached,
+    /// A wake-up found nothing due.
+    NotDue,
+    /// The answer is older than what happened meanwhile.
+    Overtaken,
+}
+
+impl Reason {
+    /// The word for logs.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::AlreadyRequested => "already_requested",
+            Self::AlreadyKnown => "already_known",
+            Self::AlreadyStored => "already_stored",
+            Self::AlreadyEnded => "already_ended",
+            Self::Unrequested => "unrequested",
+            Self::UnknownRecording => "unknown_recording",
+            Self::UnknownTranscript => "unknown_transcript",
+            Self::RecordingDeleted => "recording_deleted",
+            Self::RecordingDone => "recording_done",
+            Self::LimitReached => "limit_reached",
+            Self::NotDue => "not_due",
+            Self::Overtaken => "overtaken",
+        }
+    }
+}
+
+impl Status {
+    /// The word in the table's `status` attribute.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Creating => "creating",
+            Self::Transcribing => "transcribing",
+            Self::Copying => "copying",
+            Self::Waiting => "waiting",
+            Self::Stored => "stored",
+            Self::LimitReached => "limit_reached",
+            Self::Failed => "failed",
+            Self::Lost => "lost",
+        }
+    }
+}
+
+impl Job {
+    /// A job that nothing is known of yet.
+    pub fn new(recording_id: RecordingId) -> Self {
+        Self {
+            recording_id,
+            bot_id: None,
+            recording: Recording::Unknown,
+            attempts: 0,
+            transcripts: Vec::new(),
+            hold: None,
+            version: 0,
+        }
+    }
+
+    /// Work under way comes before any result; among results the best one counts.
+    pub fn status(&self) -> Status {
+        let any = |test: fn(&State) -> bool| self.transcripts.iter().any(|transcript| test(&transcript.state));
+        if self.is_creating() {
+            Status::Creating
+        } else if any(|state| matches!(state, State::Copying { .. })) {
+            Status::Copying
+        } else if any(|state| matches!(state, State::Transcribing { .. })) {
+            Status::Transcribing
+        } else if matches!(self.hold, Some(Hold::Wait { .. })) {
+            Status::Waiting
+        } else if any(|state| matches!(state, State::Stored { .. })) {
+            Status::Stored
+        } else if matches!(self.hold, Some(Hold::LimitReached)) {
+            Status::LimitReached
+        } else if any(|state| matches!(state, State::Failed { .. } | State::Refused { .. }))
+            || matches!(self.recording, Recording::Failed { .. })
+        {
+            Status::Failed
+        } else {
+            Status::Lost
+        }
+    }
+
+    /// How many transcripts exist, or may exist, on the recording.
+    pub fn transcript_count(&self) -> u32 {
+        let count = self.transcripts.iter().filter(|transcript| !transcript.deleted && transcript.state.exists());
+        u32::try_from(count.count()).unwrap_or(u32::MAX)
+    }
+
+    /// When somebody must look again; `None` when nothing is to come.
+    pub fn due_at(&self) -> Option<Timestamp> {
+        let hold = match self.hold {
+            Some(Hold::Wait { until, .. }) if !self.is_creating() => Some(until),
+            Some(Hold::Wait { .. } | Hold::LimitReached) | None => None,
+        };
+        self.transcripts.iter().filter_map(|transcript| transcript.state.due_at()).chain(hold).min()
+    }
+
+    fn is_creating(&self) -> bool {
+        self.transcripts.iter().any(|transcript| matches!(transcript.state, State::Creating(_)))
+    }
+
+    /// The job as it will be saved, with its next version.
+    fn advanced(mut self, next: Next) -> Decision {
+        self.version += 1;
+        Decision::Apply { job: Box::new(self), next }
+    }
+
+    /// The name of a claim that the coming save takes.
+    fn next_claim(&self) -> Claim {
+        Claim(self.version + 1)
+    }
+}
+
+impl State {
+    /// Recall's id, once it is known.
+    pub fn transcript_id(&self) -> Option<TranscriptId> {
+        match self {
+            Self::Creating(_) | Self::Refused { .. } => None,
+            Self::Transcribing { transcript_id, .. }
+            | Self::Copying { transcript_id, .. }
+            | Self::Stored { transcript_id, .. }
+            | Self::Failed { transcript_id, .. }
+            | Self::Lost { transcript_id } => Some(*transcript_id),
+        }
+    }
+
+    fn due_at(&self) -> Option<Timestamp> {
+        match self {
+            Self::Creating(Creating { until, .. }) | Self::Copying { until, .. } => Some(*until),
+            Self::Transcribing { check_at, .. } => Some(*check_at),
+            Self::Stored { .. } | Self::Failed { .. } | Self::Refused { .. } | Self::Lost { .. } => None,
+        }
+    }
+
+    /// Whether Recall has it, or may have it.
+    fn exists(&self) -> bool {
+        match self {
+            Self::Creating(_)
+            | Self::Transcribing { .. }
+            | Self::Copying { .. }
+            | Self::Stored { .. }
+            | Self::Failed { .. } => true,
+            Self::Refused { .. } | Self::Lost { .. } => false,
+        }
+    }
+}

@@ -1,0 +1,341 @@
+//! The client of Recall's API: the few calls that the pipeline makes, each answered by what to do next.
+
+mod artifact;
+
+use std::{sync::Arc, time::Duration};
+
+use reqwest::{Client, Method, RequestBuilder, Response, StatusCode, header};
+use rustls::{ClientConfig, RootCertStore};
+use serde::{Serialize, de::DeserializeOwned};
+use serde_json::value::RawValue;
+use url::Url;
+
+use self::artifact::{Created, ErrorBody, Page};
+pub use self::artifact::{RecordingArtifact, TranscriptArtifact, attempt_of};
+use crate::{
+    ids::{RecordingId, TranscriptId},
+    job::{CreateAnswer, LookUpAnswer},
+    secret::{Credentials, Secrets},
+    settings::RecallSettings,
+    telemetry::{self, Chain},
+    time::{self, Stopwatch, Timestamp},
+};
+
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
+/// One call, from connecting to the last byte of the answer.
+pub const CALL_TIMEOUT: Duration = Duration::from_secs(8);
+/// Pooled connections die while a Lambda is frozen; the peer closes idle ones after about a minute.
+const POOL_IDLE_TIMEOUT: Duration = Duration::from_secs(20);
+/// An answer is at most this long: a page of 100 artifacts takes about 200 KB.
+const MAX_ANSWER_BYTES: usize = 8 << 20;
+/// Pages of one list. A recording has some ten transcripts; more than this is not a list of them.
+const MAX_PAGES: u32 = 10;
+/// The wait when Recall throttles without saying how long.
+const DEFAULT_RETRY_AFTER: Duration = Duration::from_secs(15);
+/// The wait after an answer that makes no sense, or none at all.
+const LATER: Duration = Duration::from_secs(10);
+
+/// Recall, as one workspace in one region knows us.
+#[derive(Clone, Debug)]
+pub struct Recall {
+    http: Client,
+    base_url: Url,
+    secrets: Arc<Secrets>,
+}
+
+/// Why a call brought nothing, by what to do next.
+#[derive(Debug, thiserror::Error)]
+pub enum Problem {
+    /// 404: Recall does not have it, or not any more.
+    #[error("Recall does not have it")]
+    NotFound,
+    /// Throttled, out of order, or out of reach.
+    #[error("Recall asks to come back in {} s (status {status:?})", after.as_secs())]
+    Later { after: Duration, status: Option<u16>, source: Option<reqwest::Error> },
+    /// 401, 402, 403: the key, the account or a firewall needs somebody's attention.
+    #[error("Recall refuses the caller (status {status}): check key, region and credit")]
+    Operator { status: u16 },
+    /// An answer that fits nothing Recall documents.
+    #[error("Recall's answer (status {status}) cannot be understood: {detail}")]
+    Unexpected { status: u16, detail: String },
+    #[error("the API key cannot be had")]
+    Secret(#[from] crate::secret::SecretError),
+}
+
+impl Problem {
+    /// When to try again.
+    pub fn after(&self) -> Duration {
+        match self {
+            Self::Later { after, .. } => *after,
+            Self::NotFound | Self::Unexpected { .. } => 6 * LATER,
+            Self::Operator { .. } => 30 * LATER,
+            Self::Secret(_) => LATER,
+        }
+    }
+}
+
+/// The TLS stack for Recall and its downloads: ring, and Mozilla's roots compiled in.
+///
+/// # Errors
+/// Never in practice: ring supports the default protocol versions.
+pub fn tls() -> Result<ClientConfig, rustls::Error> {
+    let roots = RootCertStore::from_iter(webpki_roots::TLS_SERVER_ROOTS.iter().cloned());
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let config = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions()?;
+    Ok(config.with_root_certificates(roots).with_no_client_auth())
+}
+
+/// A client with our time-outs and TLS, and no redirects.
+///
+/// # Errors
+/// The TLS stack could not be set up.
+pub fn http_client(tls: ClientConfig) -> reqwest::Result<reqwest::ClientBuilder> {
+    Ok(Client::builder()
+        .tls_backend_preconfigured(tls)
+        .connect_timeout(CONNECT_TIMEOUT)
+        .pool_idle_timeout(POOL_IDLE_TIMEOUT)
+        .redirect(reqwest::redirect::Policy::none())
+        .no_proxy()
+        .user_agent(concat!("recall-transcripts/", env!("CARGO_PKG_VERSION"))))
+}
+
+impl Recall {
+    pub fn new(http: Client, settings: &RecallSettings, secrets: Arc<Secrets>) -> Self {
+        Self { http, base_url: settings.base_url.clone(), secrets }
+    }
+
+    /// Calls create_transcript once. This costs money, so it is never repeated here, except where Recall did not
+    /// know us.
+    pub async fn create_transcript(&self, create: Create<'_>) -> CreateAnswer {
+        let watch = Stopwatch::start();
+        let answer = self.create(&create).await;
+        tracing::info!(recording.id = %create.recording_id, attempt = create.attempt, answer = ?answer,
+            duration_ms = watch.millis(), "create_transcript.answered");
+        telemetry::count("CreatesSent", &[("answer", answer.as_str())]);
+        answer
+    }
+
+    async fn create(&self, create: &Create<'_>) -> CreateAnswer {
+        let path = format!("api/v1/recording/{}/create_transcript/", create.recording_id);
+        let Ok(body) = create.body() else { return CreateAnswer::Lost };
+        let request = |http: &Client, url: Url| {
+            http.post(url)
+                .timeout(create.timeout)
+                .header("idempotency-key", format!("{}:{}", create.recording_id, create.attempt))
+                .header(header::CONTENT_TYPE, "application/json")
+                .body(body.clone())
+        };
+        let response = match self.send(&path, request).await {
+            Ok(response) => response,
+            Err(Problem::Later { source: Some(error), .. }) => {
+                tracing::warn!(recording.id = %create.recording_id, attempt = create.attempt,
+                    error = %Chain(&error), "create_transcript.unanswered");
+                return CreateAnswer::Lost;
+            }
+            Err(Problem::Operator { status }) => return CreateAnswer::Operator { status },
+            Err(problem) => {
+                tracing::warn!(recording.id = %create.recording_id, attempt = create.attempt,
+                    error = %Chain(&problem), "create_transcript.not_sent");
+                return CreateAnswer::Lost;
+            }
+        };
+        create_answer(response).await
+    }
+
+    /// A fresh view of a transcript, with a fresh `download_url` if it is done.
+    ///
+    /// # Errors
+    /// [`Problem`]
+    pub async fn retrieve_transcript(&self, id: TranscriptId) -> Result<TranscriptArtifact, Problem> {
+        self.get(&format!("api/v1/transcript/{id}/")).await
+    }
+
+    /// # Errors
+    /// [`Problem`]
+    pub async fn retrieve_recording(&self, id: RecordingId) -> Result<RecordingArtifact, Problem> {
+        self.get(&format!("api/v1/recording/{id}/")).await
+    }
+
+    /// Looks among the recording's transcripts for the one that carries this attempt of ours.
+    pub async fn look_up(&self, recording_id: RecordingId, attempt: u32) -> LookUpAnswer {
+        match self.list_transcripts(recording_id).await {
+            Ok(all) => {
+                let ours = all.into_iter().filter(|transcript| transcript.attempt(recording_id) == Some(attempt));
+                match ours.min_by_key(|transcript| transcript.created_at()) {
+                    Some(oldest) => LookUpAnswer::Found { transcript_id: oldest.id, ended: !oldest.is_processing() },
+                    None => LookUpAnswer::Nothing,
+                }
+            }
+            Err(problem) => {
+                tracing::warn!(recording.id = %recording_id, attempt, error = %Chain(&problem),
+                    "look_up.unanswered");
+                LookUpAnswer::Later { after: problem.after() }
+            }
+        }
+    }
+
+    /// All transcripts of one recording.
+    ///
+    /// # Errors
+    /// [`Problem`]; a list that is not complete is an error, because what is missing may have been paid for.
+    pub async fn list_transcripts(&self, recording_id: RecordingId) -> Result<Vec<TranscriptArtifact>, Problem> {
+        let mut path = format!("api/v1/transcript/?recording_id={recording_id}");
+        let mut all = Vec::new();
+        for _ in 0..MAX_PAGES {
+            let page: Page = self.get(&path).await?;
+            all.extend(page.results);
+            let Some(next) = page.next else { return Ok(all) };
+            path = self.followed(&next)?;
+        }
+        Err(Problem::Unexpected { status: 200, detail: format!("a list of more than {MAX_PAGES} pages") })
+    }
+
+    /// A `next` link may only lead to Recall itself: it is followed with our key.
+    fn followed(&self, next: &str) -> Result<String, Problem> {
+        let foreign = || Problem::Unexpected { status: 200, detail: "a page link to another place".to_owned() };
+        let url: Url = next.parse().map_err(|_| foreign())?;
+        if url.origin() == self.base_url.origin() { Ok(url.into()) } else { Err(foreign()) }
+    }
+
+    async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, Problem> {
+        let response = self.send(path, |http, url| http.request(Method::GET, url).timeout(CALL_TIMEOUT)).await?;
+        let status = response.status();
+        let after = retry_after(&response, time::now());
+        let body = read(response).await.map_err(later)?;
+        match status.as_u16() {
+            200..300 => serde_json::from_slice(&body).map_err(|error| Problem::Unexpected {
+                status: status.as_u16(),
+                detail: format!("not the JSON that is documented, line {} column {}", error.line(), error.column()),
+            }),
+            404 => Err(Problem::NotFound),
+            408 | 425 | 429 | 500.. => {
+                Err(Problem::Later { after: after.unwrap_or(LATER), status: Some(status.as_u16()), source: None })
+            }
+            status => Err(Problem::Unexpected { status, detail: ErrorBody::parse(&body).code() }),
+        }
+    }
+
+    /// Sends with our key. If Recall does not know the key, looks once whether there is a newer one.
+    async fn send(&self, path: &str, request: impl Fn(&Client, Url) -> RequestBuilder) -> Result<Response, Problem> {
+        let url = self
+            .base_url
+            .join(path)
+            .map_err(|_| Problem::Unexpected { status: 0, detail: "the path does not fit the base URL".to_owned() })?;
+        let credentials = self.secrets.get().await?;
+        let mut response = authorized(request(&self.http, url.clone()), &credentials).send().await.map_err(later)?;
+        if response.status() == StatusCode::UNAUTHORIZED
+            && let Some(renewed) = self.secrets.refresh(&credentials).await
+        {
+            response = authorized(request(&self.http, url), &renewed).send().await.map_err(later)?;
+        }
+        match response.status().as_u16() {
+            status @ (401..=403) => {
+                let code = ErrorBody::of(response).await.code();
+                tracing::error!(status, code, "recall.refuses_us");
+                Err(Problem::Operator { status })
+            }
+            _ => Ok(response),
+        }
+    }
+}
+
+/// One paid call.
+#[derive(Clone, Copy, Debug)]
+pub struct Create<'a> {
+    pub recording_id: RecordingId,
+    pub attempt: u32,
+    /// The `provider` object of the request.
+    pub provider: &'a RawValue,
+    pub separate_streams: bool,
+    /// The delivery that began it, for people.
+    pub trace: &'a str,
+    /// The call ends before this, answered or not.
+    pub timeout: Duration,
+}
+
+impl Create<'_> {
+    fn body(&self) -> serde_json::Result<String> {
+        let use_separate_streams_when_available = true;
+        serde_json::to_string(&CreateBody {
+            provider: self.provider,
+            diarization: self.separate_streams.then_some(Diarization { use_separate_streams_when_available }),
+            metadata: Metadata { job: self.recording_id, attempt: self.attempt.to_string(), trace: self.trace },
+        })
+    }
+}
+
+/// The request's JSON. `provider` is the operator's text, byte for byte.
+#[derive(Serialize)]
+struct CreateBody<'a> {
+    provider: &'a RawValue,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    diarization: Option<Diarization>,
+    metadata: Metadata<'a>,
+}
+
+#[derive(Serialize)]
+struct Diarization {
+    use_separate_streams_when_available: bool,
+}
+
+/// What comes back in every webhook and list. Recall takes text values only, of at most 500 characters.
+#[derive(Serialize)]
+struct Metadata<'a> {
+    job: RecordingId,
+    attempt: String,
+    trace: &'a str,
+}
+
+async fn create_answer(response: Response) -> CreateAnswer {
+    let status = response.status().as_u16();
+    let after = retry_after(&response, time::now()).unwrap_or(DEFAULT_RETRY_AFTER);
+    match status {
+        200..300 => match read(response).await.ok().and_then(|body| serde_json::from_slice::<Created>(&body).ok()) {
+            Some(created) => CreateAnswer::Created { transcript_id: created.id },
+            // It was made, but which one it is only a look-up will tell.
+            None => {
+                tracing::error!(status, "create_transcript.answer_unreadable");
+                CreateAnswer::ServerError
+            }
+        },
+        408 => CreateAnswer::Lost,
+        409 => CreateAnswer::InProgress,
+        425 | 429 => CreateAnswer::Throttled { after },
+        400..500 => CreateAnswer::Refused { status, code: ErrorBody::of(response).await.known_code() },
+        500.. => CreateAnswer::ServerError,
+        // A redirect of a POST: the base URL is not Recall's API.
+        status => CreateAnswer::Operator { status },
+    }
+}
+
+fn authorized(request: RequestBuilder, credentials: &Credentials) -> RequestBuilder {
+    let mut value = header::HeaderValue::try_from(format!("Token {}", credentials.api_key.expose()))
+        .unwrap_or_else(|_| header::HeaderValue::from_static("Token"));
+    value.set_sensitive(true);
+    request.header(header::AUTHORIZATION, value)
+}
+
+/// The body, up to our limit.
+async fn read(mut response: Response) -> reqwest::Result<Vec<u8>> {
+    let mut body = Vec::new();
+    while let Some(chunk) = response.chunk().await.map_err(reqwest::Error::without_url)? {
+        if body.len() + chunk.len() > MAX_ANSWER_BYTES {
+            break;
+        }
+        body.extend_from_slice(&chunk);
+    }
+    Ok(body)
+}
+
+fn later(error: reqwest::Error) -> Problem {
+    Problem::Later { after: LATER, status: None, source: Some(error.without_url()) }
+}
+
+/// `Retry-After` in seconds or as a date, whatever its size: the core keeps it within bounds.
+fn retry_after(response: &Response, now: Timestamp) -> Option<Duration> {
+    let text = response.headers().get(header::RETRY_AFTER)?.to_str().ok()?.trim();
+    if let Ok(seconds) = text.parse() {
+        return Some(Duration::from_secs(seconds));
+    }
+    Timestamp::parse_http_date(text).map(|date| date.since(now))
+}

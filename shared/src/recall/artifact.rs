@@ -1,0 +1,199 @@
+//! Recall's JSON, read tolerantly: fields we do not need are not looked at, codes are open lists.
+
+use serde::Deserialize;
+use serde_json::{Map, Value};
+
+use crate::{
+    ids::{BotId, RecordingId, TranscriptId},
+    secret::Secret,
+    time::Timestamp,
+};
+
+/// A transcript as Recall has it.
+#[derive(Debug, Deserialize)]
+pub struct TranscriptArtifact {
+    pub id: TranscriptId,
+    recording: Option<Reference>,
+    status: Status,
+    #[serde(default)]
+    created_at: Option<String>,
+    #[serde(default)]
+    metadata: Value,
+    #[serde(default)]
+    provider: Value,
+    #[serde(default)]
+    data: Option<Data>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Reference {
+    id: RecordingId,
+}
+
+#[derive(Debug, Deserialize)]
+struct Status {
+    code: String,
+    #[serde(default)]
+    sub_code: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct Data {
+    #[serde(default)]
+    download_url: Option<String>,
+}
+
+impl std::fmt::Debug for Data {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("(secret)")
+    }
+}
+
+impl TranscriptArtifact {
+    /// The recording it says it belongs to.
+    pub fn recording_id(&self) -> Option<RecordingId> {
+        self.recording.as_ref().map(|recording| recording.id)
+    }
+
+    /// `processing`, `done`, `failed`, `deleted`, or something newer.
+    pub fn status(&self) -> &str {
+        &self.status.code
+    }
+
+    pub fn is_processing(&self) -> bool {
+        self.status.code == "processing"
+    }
+
+    pub fn sub_code(&self) -> Option<String> {
+        self.status.sub_code.clone()
+    }
+
+    /// A credential: good for hours, never to be stored or logged.
+    pub fn download_url(&self) -> Option<Secret<String>> {
+        self.data.as_ref().and_then(|data| data.download_url.clone()).map(Secret::new)
+    }
+
+    /// The attempt of ours that made it.
+    pub fn attempt(&self, recording_id: RecordingId) -> Option<u32> {
+        attempt_of(&self.metadata, recording_id)
+    }
+
+    /// The provider's key: the one that holds an object.
+    pub fn provider(&self) -> Option<&str> {
+        let providers = self.provider.as_object()?;
+        providers.iter().find(|(_, options)| !options.is_null()).map(|(name, _)| name.as_str())
+    }
+
+    /// Transcripts without a readable date sort last.
+    pub(super) fn created_at(&self) -> Timestamp {
+        let at = self.created_at.as_deref().and_then(Timestamp::parse_rfc3339);
+        at.unwrap_or(Timestamp::from_millis(i64::MAX))
+    }
+}
+
+/// A recording as Recall has it.
+#[derive(Debug, Deserialize)]
+pub struct RecordingArtifact {
+    pub id: RecordingId,
+    #[serde(default)]
+    started_at: Option<String>,
+    #[serde(default)]
+    bot: Option<Bot>,
+    #[serde(default)]
+    pub metadata: Value,
+}
+
+#[derive(Debug, Deserialize)]
+struct Bot {
+    id: BotId,
+}
+
+impl RecordingArtifact {
+    pub fn started_at(&self) -> Option<Timestamp> {
+        self.started_at.as_deref().and_then(Timestamp::parse_rfc3339)
+    }
+
+    pub fn bot_id(&self) -> Option<BotId> {
+        self.bot.as_ref().map(|bot| bot.id)
+    }
+}
+
+/// One page of a list of transcripts.
+#[derive(Debug, Deserialize)]
+pub(super) struct Page {
+    pub(super) next: Option<String>,
+    pub(super) results: Vec<TranscriptArtifact>,
+}
+
+/// All we need of create's answer.
+#[derive(Debug, Deserialize)]
+pub(super) struct Created {
+    pub(super) id: TranscriptId,
+}
+
+/// Our attempt number, if this metadata is ours and made for this very recording. Anybody can write metadata, so
+/// it is checked against the job as well before it counts.
+pub fn attempt_of(metadata: &Value, recording_id: RecordingId) -> Option<u32> {
+    let metadata: &Map<String, Value> = metadata.as_object()?;
+    let job: RecordingId = metadata.get("job")?.as_str()?.parse().ok()?;
+    let attempt = metadata.get("attempt")?.as_str()?.parse().ok()?;
+    (job == recording_id).then_some(attempt)
+}
+
+/// What Recall says about an error, as far as it can be read.
+#[derive(Debug, Default)]
+pub(super) struct ErrorBody(Option<String>);
+
+impl ErrorBody {
+    pub(super) async fn of(response: reqwest::Response) -> Self {
+        super::read(response).await.map(|body| Self::parse(&body)).unwrap_or_default()
+    }
+
+    /// Only the `code` is kept: free text may quote what we sent.
+    pub(super) fn parse(body: &[u8]) -> Self {
+        let body: Option<Map<String, Value>> = serde_json::from_slice(body).ok();
+        let code = body.and_then(|body| body.get("code")?.as_str().map(str::to_owned));
+        Self(code.filter(|code| code.len() <= 100 && code.bytes().all(|byte| byte.is_ascii_graphic())))
+    }
+
+    pub(super) fn known_code(self) -> Option<String> {
+        self.0
+    }
+
+    /// For logs.
+    pub(super) fn code(self) -> String {
+        self.0.unwrap_or_else(|| "no code".to_owned())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn an_artifact_with_everything_missing_is_still_one() {
+        let id = "3c90c3cc-0d44-4b50-8888-8dd25736052a";
+        let bare = json!({"id": id, "status": {"code": "waiting"}, "recording": null, "new": []});
+        let artifact: TranscriptArtifact = serde_json::from_value(bare).expect("readable");
+        assert_eq!(artifact.status(), "waiting");
+        assert!(artifact.download_url().is_none() && artifact.provider().is_none());
+        let with_url = json!({"id": id, "status": {"code": "done"}, "data": {"download_url": "https://x/?Signature=s"},
+            "provider": {"rev_async": null, "recallai_async": {}}});
+        let artifact: TranscriptArtifact = serde_json::from_value(with_url).expect("readable");
+        assert_eq!(artifact.provider(), Some("recallai_async"));
+        assert!(!format!("{artifact:?}").contains("Signature"));
+    }
+
+    #[test]
+    fn only_our_metadata_names_an_attempt() {
+        let recording_id = RecordingId::from_u128(5);
+        let ours = json!({"job": recording_id, "attempt": "2", "trace": "msg"});
+        assert_eq!(attempt_of(&ours, recording_id), Some(2));
+        assert_eq!(attempt_of(&ours, RecordingId::from_u128(6)), None);
+        for others in [json!(null), json!("x"), json!([1]), json!({"attempt": "2"}), json!({"job": 5, "attempt": 2})] {
+            assert_eq!(attempt_of(&others, recording_id), None, "{others}");
+        }
+    }
+}

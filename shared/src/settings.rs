@@ -1,0 +1,258 @@
+//! The settings that more than one function has, parsed into types.
+
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
+
+use serde_json::value::RawValue;
+use url::Url;
+
+use crate::{
+    env::Reader,
+    ids::RecordingId,
+    job::Policy,
+    recall::Create,
+    secret::{Credentials, SecretSource},
+};
+
+/// The regions in which Recall runs.
+const REGIONS: [&str; 4] = ["us-east-1", "us-west-2", "eu-central-1", "ap-northeast-1"];
+/// Recall's own limit of transcripts per recording.
+const RECALL_MAX_TRANSCRIPTS: u32 = 10;
+
+/// Which Recall to talk to.
+#[derive(Clone, Debug)]
+pub struct RecallSettings {
+    /// Ends in a slash, so that paths can be joined to it.
+    pub base_url: Url,
+    /// Hosts that Recall's pre-signed URLs may name, in lower case.
+    pub download_hosts: Arc<BTreeSet<String>>,
+    /// The host of RECALL_BASE_URL, which alone may be an IP address or speak plain HTTP.
+    pub own_host: Option<String>,
+}
+
+/// One provider of the chain, exactly as the operator wrote it.
+#[derive(Clone, Debug)]
+pub struct Provider {
+    /// Its key, such as `recallai_async`.
+    pub name: String,
+    /// The whole `provider` object of the request, options untouched.
+    pub body: Box<RawValue>,
+}
+
+/// How transcripts are asked for.
+#[derive(Clone, Debug)]
+pub struct CreateSettings {
+    /// Never empty.
+    pub providers: Vec<Provider>,
+    /// `diarization.use_separate_streams_when_available`.
+    pub separate_streams: bool,
+    pub policy: Policy,
+}
+
+impl RecallSettings {
+    pub fn read(reader: &mut Reader<'_>) -> Self {
+        let region = reader.parsed("RECALL_REGION", None, |text| {
+            if REGIONS.contains(&text) {
+                Ok(Some(text.to_owned()))
+            } else {
+                Err(format!("`{text}` is not a region of Recall's; use one of {}", REGIONS.join(", ")))
+            }
+        });
+        let base = reader.parsed("RECALL_BASE_URL", None, |text| base_url(text).map(Some));
+        if base.is_none() && reader.text("RECALL_REGION").is_none() && reader.text("RECALL_BASE_URL").is_none() {
+            reader.problem(format!("RECALL_REGION is missing: set it to one of {}", REGIONS.join(", ")));
+        }
+        let mut hosts: BTreeSet<String> = REGIONS
+            .into_iter()
+            .filter(|of| region.as_deref().is_none_or(|region| region == *of))
+            .map(|region| match region {
+                "us-east-1" => "recallai-production-bot-data.s3.amazonaws.com".to_owned(),
+                region => format!("{region}-recallai-production-bot-data.s3.amazonaws.com"),
+            })
+            .collect();
+        let more = reader.parsed("DOWNLOAD_HOSTS", Vec::new(), |text| text.split(',').map(host_name).collect());
+        hosts.extend(more);
+        let own_host = base.as_ref().and_then(|url| url.host_str().map(str::to_ascii_lowercase));
+        hosts.extend(own_host.clone());
+        let fallback = format!("https://{}.recall.ai/", region.as_deref().unwrap_or(REGIONS[0]));
+        let base_url = base.or_else(|| fallback.parse().ok());
+        let base_url = base_url.unwrap_or_else(|| unreachable!("a region makes a URL"));
+        Self { base_url, download_hosts: Arc::new(hosts), own_host }
+    }
+}
+
+impl CreateSettings {
+    pub fn read(reader: &mut Reader<'_>) -> Self {
+        let providers = reader.parsed("TRANSCRIPT_PROVIDERS", Vec::new(), parse_providers);
+        let providers = if providers.is_empty() { default_providers() } else { providers };
+        let policy = Policy {
+            provider: providers.first().map(|provider| provider.name.clone()).unwrap_or_default(),
+            max_transcripts: reader.parsed("MAX_TRANSCRIPTS_PER_RECORDING", RECALL_MAX_TRANSCRIPTS, |text| {
+                text.parse()
+                    .ok()
+                    .filter(|limit| (1..=RECALL_MAX_TRANSCRIPTS).contains(limit))
+                    .ok_or_else(|| format!("`{text}` is not a whole number from 1 to {RECALL_MAX_TRANSCRIPTS}"))
+            }),
+            copy_unrequested: reader.flag("COPY_UNREQUESTED", true),
+        };
+        Self { providers, separate_streams: reader.flag("SEPARATE_STREAMS", false), policy }
+    }
+}
+
+impl CreateSettings {
+    /// The paid call for one attempt. If the chain has changed since the attempt began and the provider is gone,
+    /// the first one stands in.
+    pub fn call<'a>(
+        &'a self,
+        recording_id: RecordingId,
+        attempt: u32,
+        provider: &str,
+        trace: &'a str,
+        timeout: Duration,
+    ) -> Create<'a> {
+        let named = self.providers.iter().find(|known| known.name == provider);
+        let provider = &*named.unwrap_or(&self.providers[0]).body;
+        Create { recording_id, attempt, provider, separate_streams: self.separate_streams, trace, timeout }
+    }
+}
+
+/// The secret in Secrets Manager, or the values themselves for local use.
+pub fn read_secret_source(reader: &mut Reader<'_>, webhooks: bool) -> SecretSource {
+    if let Some(id) = reader.text("RECALL_SECRET_ID") {
+        return SecretSource::SecretsManager { id: id.to_owned() };
+    }
+    let api_key = reader.required("RECALL_API_KEY", "your key (or set RECALL_SECRET_ID to a secret that holds it)");
+    let secrets: Vec<&str> = reader
+        .text("RECALL_WEBHOOK_SECRETS")
+        .map(|text| text.split(',').map(str::trim).filter(|secret| !secret.is_empty()).collect())
+        .unwrap_or_default();
+    if webhooks && secrets.is_empty() {
+        reader.problem("RECALL_WEBHOOK_SECRETS is missing: set it to the whsec_… secrets, separated by commas");
+    }
+    match Credentials::parse(&api_key, &secrets) {
+        Ok(credentials) => SecretSource::Fixed(Arc::new(credentials)),
+        Err(problem) => {
+            // A missing key is said above already.
+            if !api_key.is_empty() {
+                reader.problem(format!("RECALL_API_KEY or RECALL_WEBHOOK_SECRETS: {problem}"));
+            }
+            SecretSource::Fixed(Arc::new(Credentials::none()))
+        }
+    }
+}
+
+fn base_url(text: &str) -> Result<Url, String> {
+    let mut url: Url = text.parse().map_err(|_| "not a URL; it looks like https://us-east-1.recall.ai".to_owned())?;
+    if !matches!(url.scheme(), "http" | "https") || url.host_str().is_none() {
+        return Err("it needs http:// or https:// and a host".to_owned());
+    }
+    if !url.username().is_empty() || url.password().is_some() || url.query().is_some() || url.fragment().is_some() {
+        return Err("it may have no user, query or fragment".to_owned());
+    }
+    if !url.path().ends_with('/') {
+        let path = format!("{}/", url.path());
+        url.set_path(&path);
+    }
+    Ok(url)
+}
+
+fn host_name(text: &str) -> Result<String, String> {
+    let host = text.trim().to_ascii_lowercase();
+    match url::Host::parse(&host) {
+        Ok(url::Host::Domain(domain)) if domain == host => Ok(host),
+        Ok(_) | Err(_) => Err(format!("`{host}` is not a host name")),
+    }
+}
+
+fn parse_providers(text: &str) -> Result<Vec<Provider>, String> {
+    let example = r#"it looks like [{"recallai_async": {"language_code": "auto"}}]"#;
+    let bodies: Vec<Box<RawValue>> =
+        serde_json::from_str(text).map_err(|error| format!("not a JSON array ({error}); {example}"))?;
+    if bodies.is_empty() {
+        return Err(format!("no provider in the array; {example}"));
+    }
+    bodies.into_iter().map(parse_provider).collect::<Option<_>>().ok_or_else(|| {
+        format!("every entry must be an object of one key, ending in `_async`, with its options; {example}")
+    })
+}
+
+fn parse_provider(body: Box<RawValue>) -> Option<Provider> {
+    let entry: serde_json::Map<String, serde_json::Value> = serde_json::from_str(body.get()).ok()?;
+    let (name, options) = entry.iter().next()?;
+    let good = entry.len() == 1 && options.is_object() && name.ends_with("_async");
+    good.then(|| Provider { name: name.clone(), body })
+}
+
+fn default_providers() -> Vec<Provider> {
+    parse_providers(r#"[{"recallai_async": {}}]"#).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::env::Env;
+
+    #[test]
+    fn every_bad_setting_is_named_at_once() {
+        let env = Env::from_pairs([
+            ("RECALL_REGION", "us-east-9"),
+            ("RECALL_BASE_URL", "ftp://x"),
+            ("TRANSCRIPT_PROVIDERS", r#"[{"a_async": {}, "b_async": {}}]"#),
+            ("MAX_TRANSCRIPTS_PER_RECORDING", "11"),
+            ("SEPARATE_STREAMS", "yes"),
+            ("DOWNLOAD_HOSTS", "good.example,https://bad.example/"),
+        ]);
+        let mut reader = Reader::new(&env);
+        RecallSettings::read(&mut reader);
+        CreateSettings::read(&mut reader);
+        read_secret_source(&mut reader, true);
+        let said = reader.finish(()).expect_err("all of it is wrong").to_string();
+        for name in [
+            "RECALL_REGION",
+            "RECALL_BASE_URL",
+            "TRANSCRIPT_PROVIDERS",
+            "MAX_TRANSCRIPTS_PER_RECORDING",
+            "SEPARATE_STREAMS",
+            "DOWNLOAD_HOSTS",
+            "RECALL_API_KEY",
+            "RECALL_WEBHOOK_SECRETS",
+        ] {
+            assert!(said.contains(name), "{name} is not in: {said}");
+        }
+    }
+
+    #[test]
+    fn the_defaults_are_those_of_the_contract() {
+        let env = Env::from_pairs([("RECALL_REGION", "eu-central-1"), ("RECALL_API_KEY", "key")]);
+        let mut reader = Reader::new(&env);
+        let recall = RecallSettings::read(&mut reader);
+        let create = CreateSettings::read(&mut reader);
+        read_secret_source(&mut reader, false);
+        reader.finish(()).expect("nothing is wrong");
+        assert_eq!(recall.base_url.as_str(), "https://eu-central-1.recall.ai/");
+        assert!(recall.download_hosts.contains("eu-central-1-recallai-production-bot-data.s3.amazonaws.com"));
+        assert_eq!(recall.download_hosts.len(), 1);
+        assert_eq!(create.providers[0].body.get(), r#"{"recallai_async": {}}"#);
+        assert_eq!(create.policy.max_transcripts, 10);
+        assert!(create.policy.copy_unrequested && !create.separate_streams);
+    }
+
+    #[test]
+    fn a_base_url_brings_its_host() {
+        let env = Env::from_pairs([("RECALL_BASE_URL", "http://127.0.0.1:4010/recall")]);
+        let mut reader = Reader::new(&env);
+        let recall = RecallSettings::read(&mut reader);
+        reader.finish(()).expect("nothing is wrong");
+        assert_eq!(recall.base_url.as_str(), "http://127.0.0.1:4010/recall/");
+        assert_eq!(recall.own_host.as_deref(), Some("127.0.0.1"));
+        assert!(recall.download_hosts.contains("127.0.0.1"));
+    }
+
+    #[test]
+    fn provider_options_pass_through_untouched() {
+        let chain = r#"[{"assembly_ai_async": {"language_confidence_threshold": 0.10, "z": 1, "a": null}}]"#;
+        let providers = parse_providers(chain).expect("a good chain");
+        assert_eq!(providers[0].name, "assembly_ai_async");
+        let body = r#"{"assembly_ai_async": {"language_confidence_threshold": 0.10, "z": 1, "a": null}}"#;
+        assert_eq!(providers[0].body.get(), body);
+    }
+}

@@ -1,0 +1,215 @@
+//! The jobs table: one item per recording, written under its version.
+
+use std::collections::HashMap;
+
+use aws_sdk_dynamodb::{
+    Client,
+    error::SdkError,
+    operation::put_item::PutItemError,
+    types::{AttributeValue, ReturnValuesOnConditionCheckFailure},
+};
+use uuid::Uuid;
+
+use crate::{
+    ids::RecordingId,
+    job::Job,
+    time::{self, Timestamp},
+};
+
+/// Partitions of the `due` index. Enough that the burst at the top of the hour does not meet in one of them.
+pub const DUE_SHARDS: u8 = 8;
+
+type Item = HashMap<String, AttributeValue>;
+
+#[derive(Clone, Debug)]
+pub struct Store {
+    client: Client,
+    table: String,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// Nothing is known to have changed; try again.
+    #[error("the jobs table did not answer as it should")]
+    Unavailable(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// The item was not written by this program, or by a newer one.
+    #[error("the item of recording {recording_id} in the jobs table is not a job")]
+    Unreadable { recording_id: RecordingId, source: serde_dynamo::Error },
+}
+
+/// How a conditional write ended.
+#[derive(Debug)]
+pub enum Saved {
+    Yes,
+    /// Somebody else was first. The job as they left it.
+    Conflict(Box<Job>),
+}
+
+impl Store {
+    pub fn new(client: Client, table: String) -> Self {
+        Self { client, table }
+    }
+
+    /// The job of this recording; a new one if there is none.
+    ///
+    /// # Errors
+    /// [`StoreError`]
+    pub async fn load(&self, recording_id: RecordingId) -> Result<Job, StoreError> {
+        let output = self
+            .client
+            .get_item()
+            .table_name(&self.table)
+            .key("recording_id", AttributeValue::S(recording_id.to_string()))
+            .consistent_read(true)
+            .send()
+            .await
+            .map_err(unavailable)?;
+        output.item.map_or_else(|| Ok(Job::new(recording_id)), |item| read(recording_id, item))
+    }
+
+    /// Writes the job if the table still has the version before it.
+    ///
+    /// # Errors
+    /// [`StoreError`]; the write may or may not have happened, and the same event can safely come again.
+    pub async fn save(&self, job: &Job) -> Result<Saved, StoreError> {
+        // The SDK repeats a write whose answer was lost. It then meets its own version: this token tells.
+        let token = Uuid::new_v4().to_string();
+        let item = write(job, &token, time::now())?;
+        let put = self
+            .client
+            .put_item()
+            .table_name(&self.table)
+            .set_item(Some(item))
+            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
+        let put = match job.version {
+            1 => put.condition_expression("attribute_not_exists(recording_id)"),
+            version => put
+                .condition_expression("#version = :before")
+                .expression_attribute_names("#version", "version")
+                .expression_attribute_values(":before", AttributeValue::N((version - 1).to_string())),
+        };
+        match put.send().await {
+            Ok(_) => Ok(Saved::Yes),
+            Err(error) => conflict(job.recording_id, &token, error),
+        }
+    }
+}
+
+fn conflict(recording_id: RecordingId, token: &str, error: SdkError<PutItemError>) -> Result<Saved, StoreError> {
+    match error.into_service_error() {
+        PutItemError::ConditionalCheckFailedException(failed) => match failed.item {
+            Some(old) if old.get("write_token").and_then(|token| token.as_s().ok()).is_some_and(|old| old == token) => {
+                Ok(Saved::Yes)
+            }
+            Some(old) => read(recording_id, old).map(Box::new).map(Saved::Conflict),
+            // The item was deleted by hand since we loaded it.
+            None => Ok(Saved::Conflict(Box::new(Job::new(recording_id)))),
+        },
+        other => Err(StoreError::Unavailable(Box::new(other))),
+    }
+}
+
+fn read(recording_id: RecordingId, item: Item) -> Result<Job, StoreError> {
+    serde_dynamo::from_item(item).map_err(|source| StoreError::Unreadable { recording_id, source })
+}
+
+fn write(job: &Job, token: &str, now: Timestamp) -> Result<Item, StoreError> {
+    let unwritable = |source| StoreError::Unreadable { recording_id: job.recording_id, source };
+    let mut item: Item = serde_dynamo::to_item(job).map_err(unwritable)?;
+    item.insert("status".to_owned(), AttributeValue::S(job.status().as_str().to_owned()));
+    item.insert("transcript_count".to_owned(), AttributeValue::N(job.transcript_count().to_string()));
+    item.insert("updated_at".to_owned(), AttributeValue::S(now.rfc3339()));
+    item.insert("write_token".to_owned(), AttributeValue::S(token.to_owned()));
+    // Both or none: the index is sparse, and holds only jobs of which something is still to come.
+    if let Some(due_at) = job.due_at() {
+        item.insert("due_at".to_owned(), AttributeValue::N(due_at.as_millis().to_string()));
+        item.insert("due_shard".to_owned(), AttributeValue::S(due_shard(job.recording_id)));
+    }
+    Ok(item)
+}
+
+/// Which partition of the `due` index a recording belongs to: "0" to "7".
+pub fn due_shard(recording_id: RecordingId) -> String {
+    let last = recording_id.to_string().bytes().next_back().unwrap_or_default();
+    (last % DUE_SHARDS).to_string()
+}
+
+fn unavailable<E, R>(error: SdkError<E, R>) -> StoreError
+where
+    E: std::error::Error + Send + Sync + 'static,
+    R: std::fmt::Debug + Send + Sync + 'static,
+{
+    StoreError::Unavailable(Box::new(error))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        ids::{BotId, TranscriptId},
+        job::{Claim, Creating, Hold, Receipt, Recording, State, Transcript},
+    };
+
+    fn transcript(attempt: Option<u32>, state: State) -> Transcript {
+        Transcript { attempt, provider: attempt.map(|_| "recallai_async".to_owned()), state, deleted: false }
+    }
+
+    fn job() -> Job {
+        let at = Timestamp::from_millis(1_700_000_000_000);
+        let transcript_id = TranscriptId::from_u128(7);
+        let creating = Creating { first_call_at: at, last_call_at: at, errors: 2, until: at, claim: Claim(3) };
+        let receipt = Receipt {
+            stored_at: at,
+            manifest_key: "recordings/x/manifest.json".to_owned(),
+            bytes: u64::MAX,
+            sha256: "00".to_owned(),
+            empty: true,
+        };
+        Job {
+            bot_id: Some(BotId::from_u128(9)),
+            recording: Recording::Failed { sub_code: Some("internal_error".to_owned()) },
+            attempts: 3,
+            transcripts: vec![
+                transcript(Some(1), State::Refused { status: 400, code: None }),
+                transcript(Some(2), State::Stored { transcript_id, receipt }),
+                transcript(Some(3), State::Creating(creating)),
+                transcript(None, State::Transcribing { transcript_id, check_at: at }),
+                transcript(None, State::Copying { transcript_id, until: at, claim: Claim(2) }),
+                transcript(None, State::Failed { transcript_id, sub_code: None }),
+                transcript(None, State::Lost { transcript_id }),
+            ],
+            hold: Some(Hold::Wait { until: at, status: 429, times: 1 }),
+            version: 12,
+            ..Job::new(RecordingId::from_u128(0x3c90))
+        }
+    }
+
+    #[test]
+    fn every_state_survives_the_table() {
+        let item = write(&job(), "token", Timestamp::from_millis(0)).expect("it can be written");
+        assert_eq!(read(job().recording_id, item).expect("it can be read"), job());
+    }
+
+    #[test]
+    fn the_promised_attributes_are_there() {
+        let item = write(&job(), "token", Timestamp::from_millis(0)).expect("it can be written");
+        let text = |name: &str| item.get(name).and_then(|value| value.as_s().ok()).map(String::as_str);
+        let number = |name: &str| item.get(name).and_then(|value| value.as_n().ok()).map(String::as_str);
+        assert_eq!(text("recording_id"), Some("00000000-0000-0000-0000-000000003c90"));
+        assert_eq!(text("status"), Some("creating"));
+        assert_eq!(number("transcript_count"), Some("5"));
+        assert_eq!(number("version"), Some("12"));
+        assert_eq!(text("updated_at"), Some("1970-01-01T00:00:00.000Z"));
+        assert_eq!(number("due_at"), Some("1700000000000"));
+        assert_eq!(text("due_shard"), Some("0"));
+    }
+
+    #[test]
+    fn a_finished_job_is_not_in_the_due_index() {
+        let mut job = job();
+        job.transcripts.truncate(2);
+        job.hold = None;
+        let item = write(&job, "token", Timestamp::from_millis(0)).expect("it can be written");
+        assert!(!item.contains_key("due_at") && !item.contains_key("due_shard"));
+    }
+}

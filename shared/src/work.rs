@@ -1,0 +1,98 @@
+//! The work queue: what the webhook hands over, and wake-ups.
+
+use std::time::Duration;
+
+use aws_sdk_sqs::Client;
+use serde::{Deserialize, Serialize};
+
+use crate::{ids::RecordingId, job::Event};
+
+/// One message of the queue, as JSON:
+/// `{"recording_id": "…", "event": "transcript.done", "transcript_id": "…", "attempt": 1, "trace": "msg_…"}`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Message {
+    pub recording_id: RecordingId,
+    #[serde(flatten)]
+    pub event: Event,
+    /// The delivery that began it, for the logs.
+    #[serde(default)]
+    pub trace: Option<String>,
+}
+
+#[derive(Clone, Debug)]
+pub struct WorkQueue {
+    client: Client,
+    url: String,
+}
+
+/// The message is not known to be on the queue; try again.
+#[derive(Debug, thiserror::Error)]
+#[error("the queue did not take the message")]
+pub struct QueueError(#[source] Box<dyn std::error::Error + Send + Sync>);
+
+impl WorkQueue {
+    pub fn new(client: Client, url: String) -> Self {
+        Self { client, url }
+    }
+
+    /// # Errors
+    /// [`QueueError`]
+    pub async fn send(&self, message: &Message) -> Result<(), QueueError> {
+        let body = serde_json::to_string(message).map_err(|error| QueueError(Box::new(error)))?;
+        let sent = self.client.send_message().queue_url(&self.url).message_body(body).send().await;
+        sent.map(drop).map_err(|error| QueueError(Box::new(error)))
+    }
+
+    /// Hides a message that was received until it should come again.
+    ///
+    /// # Errors
+    /// [`QueueError`]; the message then comes again after the queue's own visibility time-out.
+    pub async fn hide(&self, receipt_handle: &str, time: Duration) -> Result<(), QueueError> {
+        // SQS counts whole seconds, and no more than twelve hours from the receipt.
+        let seconds = i32::try_from(time.as_millis().div_ceil(1000)).unwrap_or(i32::MAX).min(11 * 60 * 60);
+        let hidden = self
+            .client
+            .change_message_visibility()
+            .queue_url(&self.url)
+            .receipt_handle(receipt_handle)
+            .visibility_timeout(seconds)
+            .send()
+            .await;
+        hidden.map(drop).map_err(|error| QueueError(Box::new(error)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{ids::TranscriptId, job::Heard};
+
+    #[test]
+    fn a_message_reads_as_it_was_written() {
+        let recording_id = RecordingId::from_u128(1);
+        let heard = Heard { transcript_id: TranscriptId::from_u128(2), attempt: Some(1) };
+        for event in [
+            Event::RecordingDone { bot_id: None },
+            Event::RecordingFailed { sub_code: Some("internal_error".to_owned()) },
+            Event::RecordingDeleted,
+            Event::TranscriptProcessing(heard),
+            Event::TranscriptDone(heard),
+            Event::TranscriptFailed { heard, sub_code: None },
+            Event::TranscriptDeleted(heard),
+            Event::Wake,
+        ] {
+            let message = Message { recording_id, event, trace: Some("msg_1".to_owned()) };
+            let text = serde_json::to_string(&message).expect("JSON");
+            assert_eq!(serde_json::from_str::<Message>(&text).expect("a message"), message, "{text}");
+        }
+    }
+
+    #[test]
+    fn the_form_is_the_documented_one() {
+        let text = r#"{"recording_id":"00000000-0000-0000-0000-000000000001","event":"transcript.done",
+            "transcript_id":"00000000-0000-0000-0000-000000000002","attempt":null}"#;
+        let message: Message = serde_json::from_str(text).expect("a message");
+        assert_eq!(message.trace, None);
+        assert_eq!(message.event.name(), "transcript.done");
+    }
+}
