@@ -46,8 +46,9 @@ pub const KEY_REUSE: Duration = Duration::from_secs(40 * 60);
 /// After this many server errors under one key we look the transcript up: Recall may be replaying one error.
 pub const ERRORS_BEFORE_LOOK_UP: u32 = 3;
 
-/// Recall's lists may lag behind. A look-up counts only if it comes this long after the last call.
-pub const LIST_SETTLE: Duration = Duration::from_secs(60);
+/// A call that nobody waits for any more may still take effect, and Recall's lists may lag behind. A look-up counts
+/// only if it comes this long after the last call.
+pub const LIST_SETTLE: Duration = Duration::from_secs(120);
 
 /// How long a transcript may be in the making before somebody asks Recall about it.
 pub const TRANSCRIBING_CHECK: Duration = Duration::from_secs(60 * 60);
@@ -224,6 +225,18 @@ pub enum Command {
     Copy { transcript_id: TranscriptId, attempt: Option<u32>, claim: Claim },
     /// Put a wake-up for this recording on the work queue.
     Wake,
+}
+
+impl Command {
+    /// The word for logs.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Create { .. } => "create",
+            Self::LookUp { .. } => "look_up",
+            Self::Copy { .. } => "copy",
+            Self::Wake => "wake",
+        }
+    }
 }
 
 /// Why an input changes nothing.

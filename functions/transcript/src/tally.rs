@@ -42,6 +42,8 @@ pub(crate) struct Tally {
     parser: LowLevelJsonParser,
     /// Bytes of a token that is not complete yet.
     rest: Vec<u8>,
+    /// The parser begins an incomplete token again; waiting until there is twice as much of it keeps that linear.
+    worth_parsing: usize,
     reader: Reader,
     error: Option<String>,
 }
@@ -89,6 +91,7 @@ impl Tally {
         Self {
             parser: LowLevelJsonParser::new().with_max_stack_size(MAX_DEPTH),
             rest: Vec::new(),
+            worth_parsing: 0,
             reader: Reader::default(),
             error: None,
         }
@@ -98,7 +101,10 @@ impl Tally {
     pub(crate) fn push(&mut self, bytes: &[u8]) {
         if self.error.is_none() {
             self.rest.extend_from_slice(bytes);
-            self.parse(false);
+            if self.rest.len() >= self.worth_parsing {
+                self.parse(false);
+                self.worth_parsing = 2 * self.rest.len();
+            }
         }
     }
 

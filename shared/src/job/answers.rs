@@ -210,7 +210,12 @@ impl Job {
             LookUpAnswer::Nothing => match self.claimed(attempt, claim) {
                 Some((index, _)) => {
                     self.transcripts.remove(index);
-                    self.pursue(context)
+                    match self.clone().pursue(context) {
+                        apply @ Decision::Apply { .. } => apply,
+                        // Nothing more to ask for now, but the attempt is over all the same.
+                        Decision::Ignore(_) => self.advanced(Next::Nothing),
+                        Decision::Busy { until } => self.advanced(Next::Again { at: until }),
+                    }
                 }
                 None => Decision::Ignore(Reason::Overtaken),
             },

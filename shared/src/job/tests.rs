@@ -1,1 +1,4 @@
+//! The whole transition table as one snapshot, and a seeded simulation of schedules.
 
+mod simulation;
+mod table;

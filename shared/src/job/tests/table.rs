@@ -1,0 +1,216 @@
+//! Every situation of a job against every input, written out. `UPDATE_EXPECT=1 cargo test -p shared` renews it;
+//! read the difference before you keep it.
+
+use std::{fmt::Write as _, time::Duration};
+
+use expect_test::expect_file;
+
+use crate::{
+    ids::{RecordingId, TranscriptId},
+    job::{
+        Answer, Claim, Context, CopyAnswer, CreateAnswer, Creating, Decision, Event, Heard, Hold, Job, KEY_REUSE,
+        LookUpAnswer, Next, Policy, Receipt, Recording, State, Transcript,
+    },
+    time::Timestamp,
+};
+
+const NOW: Timestamp = Timestamp::from_secs(1_000_000);
+const OURS: TranscriptId = TranscriptId::from_u128(1);
+const OTHER: TranscriptId = TranscriptId::from_u128(2);
+const CLAIM: Claim = Claim(3);
+
+fn earlier(time: Duration) -> Timestamp {
+    Timestamp::from_millis(NOW.as_millis() - i64::try_from(time.as_millis()).expect("short"))
+}
+
+fn receipt() -> Receipt {
+    Receipt { stored_at: NOW, manifest_key: "m".to_owned(), bytes: 2, sha256: "s".to_owned(), empty: true }
+}
+
+fn job(states: impl IntoIterator<Item = State>) -> Job {
+    let transcripts = states.into_iter().map(|state| Transcript {
+        attempt: Some(1),
+        provider: Some("recallai_async".to_owned()),
+        state,
+        deleted: false,
+    });
+    Job {
+        recording: Recording::Done,
+        attempts: 1,
+        transcripts: transcripts.collect(),
+        version: 4,
+        ..Job::new(RecordingId::from_u128(7))
+    }
+}
+
+fn creating(first_call: Duration, errors: u32, until: Timestamp) -> Job {
+    let first_call_at = earlier(first_call);
+    let last_call_at = earlier(first_call.min(Duration::from_secs(300)));
+    job([State::Creating(Creating { first_call_at, last_call_at, errors, until, claim: CLAIM })])
+}
+
+fn situations() -> Vec<(&'static str, Job)> {
+    let soon = NOW.plus(Duration::from_secs(9));
+    let passed = earlier(Duration::from_secs(1));
+    let minutes = |minutes: u64| Duration::from_secs(60 * minutes);
+    let wait = |until| Some(Hold::Wait { until, status: 429, times: 1 });
+    let copying = |until| job([State::Copying { transcript_id: OURS, until, claim: CLAIM }]);
+    let deleted = |mut job: Job| {
+        job.transcripts[0].deleted = true;
+        job
+    };
+    let new = || Job::new(RecordingId::from_u128(7));
+    let crowded = || {
+        let mut job = job([OTHER, TranscriptId::from_u128(3)]
+            .map(|transcript_id| State::Failed { transcript_id, sub_code: None }));
+        job.transcripts.iter_mut().for_each(|transcript| transcript.attempt = None);
+        job
+    };
+    vec![
+        ("nothing known", new()),
+        ("recording failed", Job { recording: Recording::Failed { sub_code: None }, version: 1, ..new() }),
+        ("recording deleted", Job { recording: Recording::Deleted, version: 2, ..new() }),
+        ("creating, leased", creating(minutes(1), 0, soon)),
+        ("creating, lease over", creating(minutes(10), 0, passed)),
+        ("creating, just called, same error thrice", creating(minutes(1), 3, passed)),
+        ("creating, same error thrice", creating(minutes(10), 3, passed)),
+        ("creating, key too old", creating(KEY_REUSE, 0, passed)),
+        ("transcribing", job([State::Transcribing { transcript_id: OURS, check_at: soon }])),
+        ("transcribing, check due", job([State::Transcribing { transcript_id: OURS, check_at: passed }])),
+        ("copying, leased", copying(soon)),
+        ("copying, lease over", copying(passed)),
+        ("stored", job([State::Stored { transcript_id: OURS, receipt: receipt() }])),
+        ("stored, deleted at Recall", deleted(job([State::Stored { transcript_id: OURS, receipt: receipt() }]))),
+        ("failed", job([State::Failed { transcript_id: OURS, sub_code: None }])),
+        ("refused", job([State::Refused { status: 400, code: None }])),
+        ("lost", job([State::Lost { transcript_id: OURS }])),
+        ("waiting", Job { hold: wait(soon), ..job([]) }),
+        ("waiting, time over", Job { hold: wait(passed), ..job([]) }),
+        ("others' transcripts fill the limit", crowded()),
+        ("limit reached", Job { hold: Some(Hold::LimitReached), ..crowded() }),
+    ]
+}
+
+fn events() -> Vec<Event> {
+    let ours = Heard { transcript_id: OURS, attempt: Some(1) };
+    let other = Heard { transcript_id: OTHER, attempt: None };
+    let again = Heard { transcript_id: OTHER, attempt: Some(1) };
+    vec![
+        Event::RecordingDone { bot_id: None },
+        Event::RecordingFailed { sub_code: None },
+        Event::RecordingDeleted,
+        Event::TranscriptProcessing(ours),
+        Event::TranscriptDone(ours),
+        Event::TranscriptFailed { heard: ours, sub_code: None },
+        Event::TranscriptDeleted(ours),
+        Event::TranscriptProcessing(other),
+        Event::TranscriptDone(other),
+        Event::TranscriptDone(again),
+        Event::TranscriptFailed { heard: other, sub_code: None },
+        Event::TranscriptDeleted(other),
+        Event::Wake,
+    ]
+}
+
+fn answers() -> Vec<Answer> {
+    let after = Duration::from_secs(30);
+    let create = |answer| Answer::Create { attempt: 1, claim: CLAIM, answer };
+    let look_up = |answer| Answer::LookUp { attempt: 1, claim: CLAIM, answer };
+    let copy = |answer| Answer::Copy { transcript_id: OURS, claim: CLAIM, answer };
+    vec![
+        create(CreateAnswer::Created { transcript_id: OURS }),
+        create(CreateAnswer::Created { transcript_id: OTHER }),
+        create(CreateAnswer::InProgress),
+        create(CreateAnswer::Lost),
+        create(CreateAnswer::ServerError),
+        create(CreateAnswer::Throttled { after }),
+        create(CreateAnswer::Operator { status: 402 }),
+        create(CreateAnswer::Refused { status: 400, code: None }),
+        Answer::Create { attempt: 1, claim: Claim(2), answer: CreateAnswer::Throttled { after } },
+        look_up(LookUpAnswer::Found { transcript_id: OURS, ended: false }),
+        look_up(LookUpAnswer::Found { transcript_id: OURS, ended: true }),
+        look_up(LookUpAnswer::Nothing),
+        look_up(LookUpAnswer::Later { after }),
+        copy(CopyAnswer::Stored(receipt())),
+        copy(CopyAnswer::NotReady { after }),
+        copy(CopyAnswer::Failed { sub_code: None }),
+        copy(CopyAnswer::Gone),
+        copy(CopyAnswer::Later { after }),
+        Answer::Copy { transcript_id: OURS, claim: Claim(2), answer: CopyAnswer::Gone },
+        Answer::Woken,
+    ]
+}
+
+/// Short names for ids and claims, so that a row fits a line.
+fn input(debug: String) -> String {
+    let short = [
+        ("TranscriptId(00000000-0000-0000-0000-000000000001)", "ours"),
+        ("TranscriptId(00000000-0000-0000-0000-000000000002)", "another"),
+        ("Heard { transcript_id: ", "Heard { "),
+        ("(Heard { ", "("),
+        ("heard: Heard { ", "{ "),
+        ("claim: Claim(3), ", ""),
+        ("claim: Claim(2), ", "outdated claim, "),
+        ("answer: ", ""),
+        ("transcript_id: ", ""),
+        ("attempt: Some(1)", "attempt 1"),
+        ("attempt: None", "no attempt"),
+        ("attempt: 1, ", ""),
+        (" })", ")"),
+    ];
+    short.into_iter().fold(debug, |text, (long, short)| text.replace(long, short))
+}
+
+fn decision(decision: Decision) -> String {
+    let seconds = |until: Timestamp| until.since(NOW).as_secs();
+    match decision {
+        Decision::Ignore(reason) => format!("ignore: {}", reason.as_str()),
+        Decision::Busy { until } => format!("busy for {} s", seconds(until)),
+        Decision::Apply { job, next } => {
+            let next = match next {
+                Next::Nothing => String::new(),
+                Next::Act(command) => format!(", then {}", command.name()),
+                Next::Again { at } => format!(", again in {} s", seconds(at)),
+            };
+            format!("{} ({}){next}", job.status().as_str(), job.transcript_count())
+        }
+    }
+}
+
+#[test]
+fn every_situation_meets_every_input() {
+    let policy = Policy { provider: "recallai_async".to_owned(), max_transcripts: 2, copy_unrequested: true };
+    let context = Context { now: NOW, lease_until: NOW.plus(Duration::from_secs(17)), policy: &policy };
+    let mut table = String::from("Status (count of transcripts) after each input; the limit is 2.\n");
+    for (name, job) in situations() {
+        writeln!(table, "\n{name}: {} ({})", job.status().as_str(), job.transcript_count()).expect("a String");
+        for event in events() {
+            let result = decision(job.clone().on_event(&event, context));
+            writeln!(table, "    {:<72} {result}", input(format!("{event:?}"))).expect("a String");
+        }
+        for answer in answers() {
+            let result = decision(job.clone().on_answer(&answer, context));
+            writeln!(table, "    {:<72} {result}", input(format!("{answer:?}"))).expect("a String");
+        }
+    }
+    expect_file!["table.txt"].assert_eq(&table);
+}
+
+#[test]
+fn others_transcripts_are_left_alone_if_the_operator_wants_that() {
+    let policy = Policy { provider: "recallai_async".to_owned(), max_transcripts: 2, copy_unrequested: false };
+    let context = Context { now: NOW, lease_until: NOW, policy: &policy };
+    let other = Event::TranscriptDone(Heard { transcript_id: OTHER, attempt: None });
+    let known = job([State::Transcribing { transcript_id: OURS, check_at: NOW }]);
+    assert_eq!(decision(known.on_event(&other, context)), "ignore: unrequested");
+    // While our own create waits for its answer, it may be our own.
+    let waiting = creating(Duration::from_secs(1), 0, NOW.plus(Duration::from_secs(9)));
+    let Decision::Apply { job, .. } = waiting.on_event(&other, context) else { panic!("not applied") };
+    let answer = CreateAnswer::Created { transcript_id: OTHER };
+    let Decision::Apply { job, .. } = job.on_answer(&Answer::Create { attempt: 1, claim: CLAIM, answer }, context)
+    else {
+        panic!("not applied")
+    };
+    assert_eq!(job.transcripts.len(), 1);
+    assert_eq!(job.transcripts[0].attempt, Some(1));
+}
