@@ -139,9 +139,13 @@ impl Simulator {
 
     /// The headers of a signed delivery of `body`, under a new message id, at `at` in seconds since the epoch.
     pub fn sign(&self, body: &[u8], at: i64) -> Vec<(&'static str, String)> {
-        let id = self.model().message_id();
+        self.sign_as(&self.model().message_id(), body, at)
+    }
+
+    /// The headers of a signed delivery under this message id.
+    pub fn sign_as(&self, message_id: &str, body: &[u8], at: i64) -> Vec<(&'static str, String)> {
         let settings = lock(&self.model().outbox.settings);
-        signature::headers(&settings.keys, settings.family, &id, at, body)
+        signature::headers(&settings.keys, settings.family, message_id, at, body)
     }
 
     fn add(&self, meeting: Meeting, status: Status, sub_code: Option<String>) -> Uuid {

@@ -1,10 +1,12 @@
 //! Meetings to play into the simulator, with believable transcripts.
 
+mod company;
 mod file;
 mod japanese;
 mod phrases;
 mod talk;
 mod topics;
+mod vocabulary;
 
 use std::time::Duration;
 
@@ -36,7 +38,7 @@ impl Meeting {
 
     /// A couple of minutes.
     pub fn short(seed: u64) -> Self {
-        Self::english(seed, 150)
+        Self::english(seed, 210)
     }
 
     /// A couple of minutes in Japanese.

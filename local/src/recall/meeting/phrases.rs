@@ -37,7 +37,7 @@ pub(super) const TAKEOVERS: &[&str] = &[
     "Yes, thanks. I'll keep it short.",
     "Happy to. There is good news and some less good news.",
     "Yeah, so let me start with where we were last week.",
-    "Right, thanks {name}.",
+    "Right, thanks for making time for this.",
     "Okay, can everyone see the page?",
     "Thanks. I wrote most of this up in {place}, so I'll only do the highlights.",
     "Sure. It has been a busy week on this one.",
@@ -72,12 +72,12 @@ pub(super) const UPDATES: &[&str] = &[
     "What is left is {part} and a bit of polish.",
     "So far we have moved {count} customers over, and {customer} goes next.",
     "I put the details in {place} if you want to read along.",
-    "When we looked at the logs, we saw that {symptom} almost every hour.",
+    "When we looked at the logs, we saw the same thing: {symptom}.",
     "On a normal day {metric} is fine, but on Mondays it doubles.",
     "The first version was too clever, so we threw it away and started over.",
     "We also had to touch {part}, which was not in the estimate.",
     "{customer} has been testing it since last week and found {count} small things.",
-    "The demo is ready, and I can show it on {day}.",
+    "The demo is ready, and I can show it {when}.",
     "We are waiting for {team} to review {part}.",
     "I would call it eighty percent done.",
 ];
@@ -91,9 +91,9 @@ pub(super) const PROBLEMS: &[&str] = &[
     "From the outside it looks random, but it always starts with {part}.",
     "My guess is that {part} gets the old value and then never lets go of it.",
     "{customer} sees it every day, and we see it never.",
-    "If {symptom} during the demo, that would be embarrassing.",
+    "If somebody notices in the demo that {symptom}, that would be embarrassing.",
     "The workaround is to reload the page, but I would not call that a fix.",
-    "We could hide it, but then {symptom} somewhere else.",
+    "We could hide it for a while, but then {symptom} again.",
     "Honestly, {part} was never built for this.",
     "The person who wrote {part} left two years ago, so we are reading the code like archaeologists.",
     "It costs {team} about {time} every week.",
@@ -110,7 +110,7 @@ pub(super) const QUESTIONS: &[&str] = &[
     "Who would own {part} after that?",
     "Is {day} still realistic?",
     "Have we looked at {metric} for the smaller accounts?",
-    "Sorry, can you go back one slide? What was the number for {metric}?",
+    "Sorry, can you go back one slide? How did {metric} look before?",
     "Does it get better if we {fix}?",
     "Is that the same problem we had with {other} in the spring?",
     "What is the worst case here?",
@@ -137,12 +137,12 @@ pub(super) const ANSWERS: &[&str] = &[
     "About {percent} of them, as far as we can tell.",
     "It depends on whether we {fix} or leave it as it is.",
     "In theory yes. In practice nobody has tried it with {part}.",
-    "For now we keep both, and we switch over on {day}.",
+    "For now we keep both, and we switch over {when}.",
     "Not directly, but {metric} would tell us within an hour.",
     "There is a ticket, but it has been sitting there for {time}.",
     "It was similar, but that time the cause was {other}.",
     "We can turn it off per customer, that was one of the first things we built.",
-    "{team} would like that, but they have their own deadline on {day}.",
+    "{team} would like that, but they have their own deadline {when}.",
     "The number was {percent}, and the week before it was closer to {percent2}.",
     "Worst case, we roll back and lose {time}.",
     "I asked around, and people said they can live with it until {day}.",
@@ -190,10 +190,10 @@ pub(super) const AGREEMENTS: &[&str] = &[
 ];
 
 pub(super) const DECISIONS: &[&str] = &[
-    "Okay, so let's agree that we {fix}, and we look at {metric} again on {day}.",
+    "Okay, so let's agree that we {fix}, and we look at {metric} again {when}.",
     "Then the decision is to {fix} and leave {part} for later.",
     "Let me write that down: we {fix}, and {team} gets told today.",
-    "All right, we go ahead with {customer} first and decide about the rest on {day}.",
+    "All right, we go ahead with {customer} first and decide about the rest {when}.",
     "I think we have enough. We {fix}, and if {metric} does not improve, we stop.",
     "So nobody objects if we postpone {part} until {day}?",
     "Good, so {part} stays as it is, and we {fix} instead.",
@@ -206,7 +206,7 @@ pub(super) const ACTIONS: &[&str] = &[
     "{name} and I can pair on {part} after this call.",
     "Can you ping {team} about {part} today?",
     "I will open a ticket for {part} and link it in {place}.",
-    "Let me set up half an hour with {customer} on {day}.",
+    "Let me set up half an hour with {customer} {when}.",
     "{name}, would you mind checking {metric} once more before {day}?",
     "I'll send the numbers around this afternoon.",
     "Then I will update {place} so that we don't forget.",
@@ -241,4 +241,4 @@ pub(super) const ENDINGS: &[&str] = &[
 ];
 
 pub(super) const GOODBYES: &[&str] =
-    &["Thanks, bye.", "Thank you, see you on {day}.", "Bye everyone.", "Thanks all.", "See you, bye."];
+    &["Thanks, bye.", "Thank you, see you {when}.", "Bye everyone.", "Thanks all.", "See you, bye."];

@@ -1,25 +1,36 @@
 //! A meeting of an engineering team, made up as it goes along.
 
+use std::collections::HashSet;
+
 use super::{
+    company,
     file::{Pace, Person, Speech, Turn},
     phrases, topics,
     topics::Topic,
+    vocabulary,
 };
 
 /// About 150 words a minute.
-const ENGLISH: Pace = Pace { word: 92_000.0, character: 47_000.0 };
+const ENGLISH: Pace = Pace { word: 104_000.0, character: 52_000.0 };
 
 /// Speaks until about `seconds` are over; the first of `people` is the host.
 pub(super) fn english(people: &[Person], seconds: u64, seed: u64) -> Vec<Turn> {
     let random = fastrand::Rng::with_seed(seed);
-    let mut talk = Talk { people, speech: Speech::new(random, ENGLISH), topic: &topics::TOPICS[0], recent: Vec::new() };
+    let mut talk = Talk {
+        people,
+        speech: Speech::new(random, ENGLISH),
+        topic: &topics::PRODUCT[0],
+        recent: Vec::new(),
+        once: HashSet::new(),
+    };
     talk.begin();
     let mut order: Vec<&'static Topic> = Vec::new();
     // The end takes about twenty seconds.
     let end = seconds.saturating_sub(20);
-    while talk.speech.seconds() < end {
+    // Nobody begins a subject in the last minute.
+    while talk.speech.seconds() + 60 < end {
         if order.is_empty() {
-            order = topics::TOPICS.iter().collect();
+            order = topics::PRODUCT.iter().chain(&company::COMPANY).collect();
             talk.speech.random.shuffle(&mut order);
         }
         if let Some(topic) = order.pop() {
@@ -33,7 +44,7 @@ pub(super) fn english(people: &[Person], seconds: u64, seed: u64) -> Vec<Turn> {
 /// 4 to 6 people, the host first.
 pub(super) fn people(seed: u64) -> Vec<Person> {
     let mut random = fastrand::Rng::with_seed(seed ^ 0x9e37_79b9_7f4a_7c15);
-    let mut names = topics::NAMES;
+    let mut names = vocabulary::NAMES;
     random.shuffle(&mut names);
     let count = random.usize(4..=6);
     names.into_iter().take(count).enumerate().map(|(place, name)| Person { name, is_host: place == 0 }).collect()
@@ -45,6 +56,8 @@ struct Talk<'a> {
     topic: &'static Topic,
     /// What was said or named lately, and is not said again so soon.
     recent: Vec<&'static str>,
+    /// What is said only once.
+    once: HashSet<&'static str>,
 }
 
 impl Talk<'_> {
@@ -100,7 +113,7 @@ impl Talk<'_> {
             6..=7 => {
                 self.say(other, &[OPINIONS, PROBLEMS, OPINIONS]);
                 self.interject(other);
-                let third = self.other(other);
+                let third = self.third(owner, other);
                 self.say(third, &[OPINIONS, QUESTIONS]);
                 self.say(owner, &[ANSWERS, ANSWERS, UPDATES]);
             }
@@ -144,12 +157,26 @@ impl Talk<'_> {
         (than + self.speech.random.usize(1..self.people.len())) % self.people.len()
     }
 
+    fn third(&mut self, one: usize, two: usize) -> usize {
+        loop {
+            let third = self.other(one);
+            if third != two {
+                return third;
+            }
+        }
+    }
+
     /// One of these that was not used lately.
     fn pick(&mut self, choices: &[&'static str]) -> &'static str {
-        let fresh: Vec<&'static str> = choices.iter().copied().filter(|choice| !self.recent.contains(choice)).collect();
+        let used = |choice: &&'static str| self.recent.contains(choice) || self.once.contains(choice);
+        let fresh: Vec<&'static str> = choices.iter().copied().filter(|choice| !used(choice)).collect();
         let from = if fresh.is_empty() { choices } else { &fresh };
         let picked = from[self.speech.random.usize(..from.len())];
         self.recent.push(picked);
+        // A whole sentence without a gap would be recognized when it comes again.
+        if picked.len() > 35 && !picked.contains('{') && picked.ends_with(['.', '?']) {
+            self.once.insert(picked);
+        }
         // Half of what there is may be recent, so that there is always a choice.
         let of_these = self.recent.iter().filter(|recent| choices.contains(recent)).count();
         if of_these > choices.len() * 2 / 3
@@ -190,17 +217,18 @@ impl Talk<'_> {
             "symptom" => self.pick(&topic.symptoms),
             "fix" => self.pick(&topic.fixes),
             "metric" => self.pick(&topic.metrics),
-            "customer" => self.pick(&topics::CUSTOMERS),
-            "team" => self.pick(&topics::TEAMS),
-            "day" => self.pick(&topics::DAYS),
-            "count" => self.pick(&topics::COUNTS),
-            "time" => self.pick(&topics::TIMES),
-            "place" => self.pick(&topics::PLACES),
+            "customer" => self.pick(&vocabulary::CUSTOMERS),
+            "team" => self.pick(&vocabulary::TEAMS),
+            "day" => self.pick(&vocabulary::DAYS),
+            "when" => self.pick(&vocabulary::WHENS),
+            "count" => self.pick(&vocabulary::COUNTS),
+            "time" => self.pick(&vocabulary::TIMES),
+            "place" => self.pick(&vocabulary::PLACES),
             "name" => {
                 let other = self.other(speaker);
                 first_name(self.people[other].name)
             }
-            _ => self.pick(&topics::PERCENTS),
+            _ => self.pick(&vocabulary::PERCENTS),
         }
     }
 }

@@ -151,3 +151,18 @@ async fn a_bot_and_its_media() -> Result<()> {
     assert_eq!(lab.call(Method::POST, &path, &[], "").await?.status, StatusCode::CONFLICT);
     Ok(())
 }
+
+#[tokio::test]
+async fn deleted_things_may_still_be_shown() -> Result<()> {
+    let lab = Lab::with_limits(|limits| limits.deleted_shown = true).await?;
+    let recording = lab.recall.add_recording(Meeting::silent());
+    let transcript = lab.transcribe(recording).await?;
+    assert!(lab.recall.delete_recording(recording));
+    let shown = lab.get(&format!("/api/v1/transcript/{transcript}/")).await?.json()?;
+    assert_eq!((&shown["status"]["code"], &shown["data"]["download_url"]), (&json!("deleted"), &Value::Null));
+    let shown = lab.get(&format!("/api/v1/recording/{recording}/")).await?.json()?;
+    assert_eq!((&shown["status"]["code"], &shown["media_shortcuts"]["video_mixed"]), (&json!("deleted"), &Value::Null));
+    assert_eq!(lab.create(recording, None).await?.status, StatusCode::NOT_FOUND);
+    assert_eq!(lab.get("/api/v1/transcript/").await?.json()?["results"], json!([]));
+    Ok(())
+}

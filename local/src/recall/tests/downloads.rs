@@ -63,12 +63,12 @@ async fn a_url_is_all_it_takes() -> Result<()> {
 
 #[tokio::test]
 async fn a_url_ends_after_six_hours() -> Result<()> {
-    // Six hours are 54 ms here.
-    let lab = Lab::start(SimulatorConfig { speed: 400_000.0, ..SimulatorConfig::default() }).await?;
+    // Six hours are 90 ms here.
+    let lab = Lab::start(SimulatorConfig { speed: 240_000.0, ..SimulatorConfig::default() }).await?;
     let transcript = lab.transcribe(lab.recall.add_recording(Meeting::silent())).await?;
     let url = url(&lab, transcript).await?;
     assert_eq!(download(&url).await?.body, "[]");
-    tokio::time::sleep(Duration::from_millis(60)).await;
+    tokio::time::sleep(Duration::from_millis(95)).await;
     assert!(says(&download(&url).await?, StatusCode::FORBIDDEN, "AccessDenied"));
     Ok(())
 }

@@ -123,7 +123,6 @@ async fn eight_attempts_over_a_day() -> Result<()> {
     assert!(tried.iter().all(|one| one.message_id == tried[0].message_id && one.status == Some(302)));
     // Attempt 8 comes 10 of those hours, 36 ms, after attempt 7 failed.
     assert!(tried[7].at - tried[6].at >= Duration::from_millis(36));
-    assert!(tried[2].at - tried[1].at < Duration::from_millis(30));
     lab.wire.calm();
     assert!(lab.recall.redeliver(&tried[0].message_id));
     assert!(soon(lab.recall.wait_for_delivery(recording, "recording.done")).await?.succeeded());
