@@ -1,3 +1,4 @@
 //! Everything the pipeline talks to, in one process on loopback.
 
+pub mod recall;
 pub mod wire;

@@ -1,0 +1,129 @@
+//! Recall's HTTP API, as far as a pipeline for async transcripts needs it.
+
+use std::sync::Arc;
+
+use axum::{
+    Router,
+    extract::State as Shared,
+    http::StatusCode,
+    middleware::{from_fn, from_fn_with_state},
+    response::Response,
+    routing::{get, post},
+};
+use bytes::Bytes;
+use serde_json::{Value, json};
+
+use super::{
+    access,
+    answers::{self, Id},
+    artifacts, create,
+    faults::Url,
+    idempotency, list,
+    model::{Model, Status},
+};
+use crate::wire::lock;
+
+pub(super) const TRANSCRIPTS: &str = "/api/v1/transcript/";
+pub(super) const RECORDINGS: &str = "/api/v1/recording/";
+pub(super) const CREATE_TRANSCRIPT: &str = "/api/v1/recording/{id}/create_transcript/";
+
+/// A request passes the firewall, the key, the idempotency key and the rate limit, in this order. What has no
+/// route is answered before any of them, as Django does.
+pub(super) fn router(model: Arc<Model>) -> Router {
+    Router::new()
+        .route(CREATE_TRANSCRIPT, post(create::create))
+        .route(TRANSCRIPTS, get(list::transcripts))
+        .route("/api/v1/transcript/{id}/", get(retrieve_transcript).patch(patch_transcript).delete(delete_transcript))
+        .route(RECORDINGS, get(list::recordings))
+        .route("/api/v1/recording/{id}/", get(retrieve_recording).delete(delete_recording))
+        .route("/api/v1/bot/{id}/", get(retrieve_bot))
+        .route("/api/v1/bot/{id}/delete_media/", post(delete_media))
+        .method_not_allowed_fallback(answers::wrong_method)
+        .route_layer(from_fn_with_state(model.clone(), access::throttle))
+        .route_layer(from_fn_with_state(model.clone(), idempotency::once))
+        .route_layer(from_fn_with_state(model.clone(), access::authenticate))
+        .route_layer(from_fn(access::firewall))
+        .fallback(answers::no_route)
+        .with_state(model)
+}
+
+async fn retrieve_transcript(Shared(model): Shared<Arc<Model>>, Id(id): Id) -> Response {
+    let state = lock(&model.state);
+    let Some(transcript) = state.transcript(id, &model.limits) else { return answers::not_found() };
+    let mut urls = model.urls(transcript);
+    if let Some(urls) = &mut urls {
+        match model.faults.url(transcript.recording, transcript.id) {
+            Url::Right => {}
+            Url::Null => urls.transcript = None,
+            Url::Elsewhere => urls.transcript = urls.transcript.take().map(|url| model.elsewhere(&url)),
+        }
+    }
+    answers::json(StatusCode::OK, &artifacts::transcript(&state, transcript, urls))
+}
+
+/// Only the metadata can be changed; other fields are ignored.
+async fn patch_transcript(Shared(model): Shared<Arc<Model>>, Id(id): Id, body: Bytes) -> Response {
+    let body: Value = match serde_json::from_slice(&body) {
+        Ok(body) => body,
+        Err(error) => {
+            let detail = format!("JSON parse error - {error}");
+            return answers::coded(StatusCode::BAD_REQUEST, "parse_error", &detail);
+        }
+    };
+    let metadata = match body.get("metadata").map(|metadata| create::metadata(Some(metadata.clone()))) {
+        None => None,
+        Some(Ok(metadata)) => Some(metadata),
+        Some(Err(problem)) => return answers::json(StatusCode::BAD_REQUEST, &json!({"metadata": problem})),
+    };
+    let mut state = lock(&model.state);
+    match state.transcripts.get_mut(&id) {
+        Some(transcript) if transcript.progress.status != Status::Deleted => {
+            transcript.metadata = metadata.unwrap_or_else(|| transcript.metadata.clone());
+        }
+        _ => return answers::not_found(),
+    }
+    model.changed();
+    let Some(transcript) = state.transcripts.get(&id) else { return answers::not_found() };
+    answers::json(StatusCode::OK, &artifacts::transcript(&state, transcript, model.urls(transcript)))
+}
+
+async fn delete_transcript(Shared(model): Shared<Arc<Model>>, Id(id): Id) -> Response {
+    if model.delete_transcript(id) { answers::no_content() } else { answers::not_found() }
+}
+
+async fn retrieve_recording(Shared(model): Shared<Arc<Model>>, Id(id): Id) -> Response {
+    let state = lock(&model.state);
+    match state.recording(id, &model.limits) {
+        Some(recording) => answers::json(StatusCode::OK, &artifacts::recording(&model, &state, recording)),
+        None => answers::not_found(),
+    }
+}
+
+async fn delete_recording(Shared(model): Shared<Arc<Model>>, Id(id): Id) -> Response {
+    if model.delete_recording(id) { answers::no_content() } else { answers::not_found() }
+}
+
+async fn retrieve_bot(Shared(model): Shared<Arc<Model>>, Id(id): Id) -> Response {
+    let state = lock(&model.state);
+    match state.bots.get(&id) {
+        Some(bot) => answers::json(StatusCode::OK, &artifacts::bot(&model, &state, bot)),
+        None => answers::not_found(),
+    }
+}
+
+/// Deletes all media of a bot; 409 once that is done. The body of its success is not documented.
+async fn delete_media(Shared(model): Shared<Arc<Model>>, Id(id): Id) -> Response {
+    let recordings: Vec<_> = {
+        let state = lock(&model.state);
+        if !state.bots.contains_key(&id) {
+            return answers::not_found();
+        }
+        state.recordings.values().filter(|recording| recording.bot == Some(id)).map(|recording| recording.id).collect()
+    };
+    // Not `any`: every recording is to be deleted, not only the first.
+    let deleted = recordings.into_iter().filter(|recording| model.delete_recording(*recording)).count();
+    if deleted == 0 {
+        return answers::coded(StatusCode::CONFLICT, "conflict", "The media of this bot is already deleted.");
+    }
+    answers::json(StatusCode::OK, &json!({}))
+}

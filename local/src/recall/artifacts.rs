@@ -1,0 +1,121 @@
+//! The exact JSON of Recall's resources.
+
+use serde_json::{Value, json};
+
+use super::{
+    clock::api_time,
+    create::PROVIDERS,
+    model::{Bot, Metadata, Model, Progress, Recording, State, Status, Transcript},
+};
+
+/// The download URLs of one transcript.
+pub(super) struct Urls {
+    pub(super) transcript: Option<String>,
+    pub(super) provider_data: Option<String>,
+}
+
+/// A TranscriptArtifact.
+pub(super) fn transcript(state: &State, transcript: &Transcript, urls: Option<Urls>) -> Value {
+    let mut artifact = without_recording(transcript, urls);
+    let metadata = state.recordings.get(&transcript.recording).map(|recording| &recording.metadata);
+    artifact["recording"] = json!({"id": transcript.recording, "metadata": metadata});
+    artifact
+}
+
+fn without_recording(transcript: &Transcript, urls: Option<Urls>) -> Value {
+    let urls = urls.unwrap_or(Urls { transcript: None, provider_data: None });
+    json!({
+        "id": transcript.id,
+        "created_at": api_time(transcript.created_at),
+        "status": status(&transcript.progress),
+        "metadata": transcript.metadata,
+        "data": {"download_url": urls.transcript, "provider_data_download_url": urls.provider_data},
+        "diarization": transcript.diarization,
+        "provider": provider(&transcript.provider),
+    })
+}
+
+/// The provider that was asked for; the others may be there as null, so here they are.
+fn provider(chosen: &Metadata) -> Metadata {
+    let mut provider: Metadata = PROVIDERS.iter().map(|name| ((*name).to_owned(), Value::Null)).collect();
+    provider.extend(chosen.clone());
+    provider
+}
+
+fn status(progress: &Progress) -> Value {
+    json!({
+        "code": progress.status.as_str(),
+        "sub_code": progress.sub_code,
+        "updated_at": api_time(progress.updated_at),
+    })
+}
+
+/// A Recording.
+pub(super) fn recording(model: &Model, state: &State, recording: &Recording) -> Value {
+    let mut artifact = without_bot(model, state, recording);
+    artifact["bot"] =
+        state.bot_of(recording).map_or(Value::Null, |bot| json!({"id": bot.id, "metadata": bot.metadata}));
+    artifact["bot_id"] = json!(recording.bot);
+    artifact
+}
+
+/// A bot with its recordings. The documents we have tell no more of its shape.
+pub(super) fn bot(model: &Model, state: &State, bot: &Bot) -> Value {
+    let mut recordings: Vec<&Recording> = state
+        .recordings
+        .values()
+        .filter(|recording| recording.bot == Some(bot.id) && recording.progress.status != Status::Deleted)
+        .collect();
+    recordings.sort_by_key(|recording| recording.order);
+    let recordings: Vec<Value> = recordings.into_iter().map(|recording| without_bot(model, state, recording)).collect();
+    json!({"id": bot.id, "metadata": bot.metadata, "recordings": recordings})
+}
+
+fn without_bot(model: &Model, state: &State, recording: &Recording) -> Value {
+    json!({
+        "id": recording.id,
+        "created_at": api_time(recording.created_at),
+        "started_at": api_time(recording.started_at),
+        "completed_at": recording.completed_at.map(api_time),
+        "status": status(&recording.progress),
+        "media_shortcuts": shortcuts(model, state, recording),
+        "realtime_endpoints": [],
+        "desktop_sdk_upload": null,
+        "expires_at": recording.expires_at.map(api_time),
+        "metadata": recording.metadata,
+    })
+}
+
+/// With several transcripts, the newest is shown: which one Recall shows is not documented.
+fn shortcuts(model: &Model, state: &State, recording: &Recording) -> Value {
+    let newest = state.transcripts_of(recording).filter(|one| one.progress.status != Status::Deleted).last();
+    let transcript = newest.map(|newest| without_recording(newest, model.urls(newest)));
+    let media = |name: &str, urls: &[(&str, &str)]| {
+        let there = recording.has_media && recording.progress.status == Status::Done;
+        there.then(|| {
+            let data: Metadata = urls
+                .iter()
+                .map(|(field, file)| ((*field).to_owned(), model.media_url(recording.id, name, file).into()))
+                .collect();
+            json!({
+                "id": model.media_id(recording.id, name),
+                "created_at": api_time(recording.created_at),
+                "status": status(&recording.progress),
+                "metadata": {},
+                "data": data,
+            })
+        })
+    };
+    let events = [
+        ("participant_events_download_url", "participant_events.json"),
+        ("speaker_timeline_download_url", "speaker_timeline.json"),
+        ("participants_download_url", "participants.json"),
+    ];
+    json!({
+        "video_mixed": media("video_mixed", &[("download_url", "video.mp4")]),
+        "transcript": transcript,
+        "participant_events": media("participant_events", &events),
+        "meeting_metadata": media("meeting_metadata", &[("download_url", "meeting_metadata.json")]),
+        "audio_mixed": null,
+    })
+}

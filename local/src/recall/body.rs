@@ -1,0 +1,112 @@
+//! The body of a download, whole or disturbed.
+
+use std::{io, io::Write as _};
+
+use axum::{
+    body::Body,
+    http::{HeaderValue, StatusCode, header},
+    response::Response,
+};
+use bytes::Bytes;
+use futures_util::stream;
+
+use super::{faults::DownloadFault, model::Model};
+
+/// All bytes, with their Content-Length.
+pub(super) fn whole(content: Bytes) -> Response {
+    file(Body::from(content))
+}
+
+pub(super) fn disturbed(
+    model: &Model,
+    content: Bytes,
+    fault: DownloadFault,
+    elsewhere: impl FnOnce() -> String,
+) -> Response {
+    match fault {
+        DownloadFault::Truncated { after } => {
+            let length = content.len();
+            let mut response = file(cut(content, after));
+            response.headers_mut().insert(header::CONTENT_LENGTH, length.into());
+            response
+        }
+        DownloadFault::CutChunked { after } => file(cut(content, after)),
+        DownloadFault::Stalled { after } => {
+            let length = content.len();
+            let mut response = file(stalled(model, content, after));
+            response.headers_mut().insert(header::CONTENT_LENGTH, length.into());
+            response
+        }
+        DownloadFault::Redirected => {
+            let mut response = Response::new(Body::empty());
+            *response.status_mut() = StatusCode::FOUND;
+            if let Ok(location) = HeaderValue::from_str(&elsewhere()) {
+                response.headers_mut().insert(header::LOCATION, location);
+            }
+            response
+        }
+        DownloadFault::Gzip => {
+            let mut response = file(Body::from(gzip(&content)));
+            response.headers_mut().insert(header::CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+            response
+        }
+    }
+}
+
+/// The type that S3 gives to objects without one: Recall's is not documented.
+fn file(body: Body) -> Response {
+    let mut response = Response::new(body);
+    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("binary/octet-stream"));
+    response
+}
+
+enum Part {
+    First,
+    Then,
+    Last,
+}
+
+/// The first bytes, then an error, on which the connection closes.
+fn cut(content: Bytes, after: usize) -> Body {
+    let first = content.slice(..after.min(content.len()));
+    Body::from_stream(stream::try_unfold(Part::First, move |part| {
+        let first = first.clone();
+        async move {
+            match part {
+                Part::First => Ok(Some((first, Part::Then))),
+                Part::Then | Part::Last => {
+                    // The server sends what it has while the body has nothing to give.
+                    tokio::task::yield_now().await;
+                    Err(io::Error::other("the body ends early on purpose"))
+                }
+            }
+        }
+    }))
+}
+
+/// The first bytes; the others once stalled downloads are released.
+fn stalled(model: &Model, mut content: Bytes, after: usize) -> Body {
+    let first = content.split_to(after.min(content.len()));
+    let released = model.faults.release();
+    Body::from_stream(stream::unfold(Part::First, move |part| {
+        let (first, rest, mut released) = (first.clone(), content.clone(), released.clone());
+        async move {
+            match part {
+                Part::First => Some((Ok::<_, io::Error>(first), Part::Then)),
+                Part::Then => {
+                    // Without anybody left who could release it, it goes on.
+                    let _ = released.changed().await;
+                    Some((Ok(rest), Part::Last))
+                }
+                Part::Last => None,
+            }
+        }
+    }))
+}
+
+fn gzip(content: &[u8]) -> Vec<u8> {
+    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    // Writing to memory cannot fail.
+    let _ = encoder.write_all(content);
+    encoder.finish().unwrap_or_default()
+}

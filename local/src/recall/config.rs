@@ -1,0 +1,134 @@
+//! What a simulator is started with.
+
+use std::{fmt, time::Duration};
+
+use base64::{Engine as _, prelude::BASE64_STANDARD};
+use uuid::Uuid;
+
+/// How the simulator behaves. Every duration is on the simulator's own clock unless it says otherwise.
+#[derive(Clone)]
+pub struct SimulatorConfig {
+    /// The port of the API; 0 takes any free one. Downloads always get another free port of the same host.
+    pub port: u16,
+    /// The only API key that is let in.
+    pub api_key: String,
+    /// `whsec_…`; every delivery is signed with all of them, as during a rotation. With none, deliveries carry
+    /// no signature headers at all, as before anybody made a secret in the dashboard.
+    pub webhook_secrets: Vec<String>,
+    pub header_family: HeaderFamily,
+    /// How much faster than real time the simulator's durations pass: at 60, its minute is a real second.
+    /// Timestamps stay real, because the pipeline compares them with its own clock.
+    pub speed: f64,
+    /// Makes ids, and the order of what is released in random order, repeatable.
+    pub seed: u64,
+    pub limits: Limits,
+}
+
+impl Default for SimulatorConfig {
+    fn default() -> Self {
+        Self {
+            port: 0,
+            api_key: random_api_key(),
+            webhook_secrets: vec![random_webhook_secret()],
+            header_family: HeaderFamily::Webhook,
+            speed: 1.0,
+            seed: 1,
+            limits: Limits::default(),
+        }
+    }
+}
+
+/// Shows no secret.
+impl fmt::Debug for SimulatorConfig {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SimulatorConfig")
+            .field("port", &self.port)
+            .field("header_family", &self.header_family)
+            .field("speed", &self.speed)
+            .field("seed", &self.seed)
+            .field("limits", &self.limits)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The names of the three signature headers.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum HeaderFamily {
+    /// `webhook-id`, `webhook-timestamp`, `webhook-signature`.
+    #[default]
+    Webhook,
+    /// `svix-id`, `svix-timestamp`, `svix-signature`.
+    Svix,
+}
+
+/// Recall's numbers. The defaults are the documented ones; where the documents are silent or disagree, the field
+/// says which reading it takes.
+#[derive(Clone, Debug)]
+pub struct Limits {
+    /// Transcripts that may exist on one recording; deleting one frees its place.
+    pub transcripts_per_recording: usize,
+    /// Whether failed transcripts count for that limit. The documents changed; the stricter reading is taken.
+    pub failed_transcripts_count: bool,
+    /// Transcripts of any outcome that may exist on one recording.
+    pub attempts_per_recording: usize,
+    /// Calls of create_transcript a minute and bot; a recording without a bot is throttled for itself.
+    pub creates_per_minute: usize,
+    /// Calls a minute of each endpoint that is about one thing.
+    pub calls_per_minute: usize,
+    /// Calls a minute of each list.
+    pub lists_per_minute: usize,
+    /// Things on one page of a list.
+    pub page_size: usize,
+    /// How long an answer is repeated under the same `Idempotency-Key`.
+    pub idempotency: Duration,
+    /// How long a download URL works.
+    pub url_lifetime: Duration,
+    /// What every transcription takes …
+    pub transcription: Duration,
+    /// … and what it takes more for each hour of audio.
+    pub transcription_per_hour: Duration,
+    /// How long a receiver may take to answer a webhook, in real time: it is the receiver that is measured.
+    pub webhook_timeout: Duration,
+    /// Whether a deleted transcript or recording is still shown, with status `deleted` and no URLs, or is a 404.
+    /// Not documented.
+    pub deleted_shown: bool,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        const HOUR: Duration = Duration::from_secs(60 * 60);
+        Self {
+            transcripts_per_recording: 10,
+            failed_transcripts_count: true,
+            attempts_per_recording: 100,
+            creates_per_minute: 5,
+            calls_per_minute: 300,
+            lists_per_minute: 60,
+            page_size: 100,
+            idempotency: HOUR,
+            url_lifetime: 6 * HOUR,
+            transcription: Duration::from_secs(2),
+            transcription_per_hour: Duration::from_secs(60),
+            webhook_timeout: Duration::from_secs(15),
+            deleted_shown: false,
+        }
+    }
+}
+
+/// A fresh webhook secret, `whsec_` and 24 random bytes.
+pub fn random_webhook_secret() -> String {
+    format!("whsec_{}", BASE64_STANDARD.encode(&random_bytes()[..24]))
+}
+
+/// A fresh API key of 40 hexadecimal digits.
+pub fn random_api_key() -> String {
+    random_bytes()[..20].iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// Two random UUIDs: 30 bytes' worth of the system's randomness.
+pub(super) fn random_bytes() -> [u8; 32] {
+    let mut bytes = [0; 32];
+    bytes[..16].copy_from_slice(Uuid::new_v4().as_bytes());
+    bytes[16..].copy_from_slice(Uuid::new_v4().as_bytes());
+    bytes
+}

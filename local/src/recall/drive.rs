@@ -1,0 +1,198 @@
+//! Making things happen at Recall that the pipeline does not cause itself.
+
+use std::time::Duration;
+
+use serde_json::Value;
+use time::OffsetDateTime;
+use uuid::Uuid;
+
+use super::{
+    Meeting, Message, Metadata, Simulator, Status, create,
+    model::{Bot, Model, Progress, Recording},
+    signature,
+};
+use crate::wire::lock;
+
+/// The order in which held events are released.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Order {
+    Sent,
+    Reversed,
+    /// By the simulator's seed.
+    Shuffled,
+}
+
+impl Simulator {
+    /// A meeting has ended: its recording is done, and `recording.done` is sent.
+    pub fn play(&self, meeting: Meeting) -> Uuid {
+        let id = self.add_recording(meeting);
+        self.model().announce_recording(id);
+        id
+    }
+
+    /// A recording is done, but its webhook is never sent.
+    pub fn add_recording(&self, meeting: Meeting) -> Uuid {
+        self.add(meeting, Status::Done, None)
+    }
+
+    /// A recording begins, and `recording.processing` is sent.
+    pub fn start_recording(&self, meeting: Meeting) -> Uuid {
+        let id = self.add(meeting, Status::Processing, None);
+        self.model().announce_recording(id);
+        id
+    }
+
+    /// A recording that began is done, and `recording.done` is sent; `false` if there is no such recording.
+    pub fn finish_recording(&self, id: Uuid) -> bool {
+        {
+            let mut state = lock(&self.model().state);
+            let Some(recording) = state.recordings.get_mut(&id) else { return false };
+            if recording.progress.status != Status::Processing {
+                return false;
+            }
+            recording.progress = Progress::now(Status::Done, None);
+            recording.completed_at = Some(recording.progress.updated_at);
+        }
+        self.model().changed();
+        self.model().announce_recording(id);
+        true
+    }
+
+    /// A meeting could not be captured: `recording.failed` is sent.
+    pub fn recording_failed(&self, meeting: Meeting, sub_code: Option<&str>) -> Uuid {
+        let id = self.add(meeting, Status::Failed, sub_code.map(str::to_owned));
+        self.model().announce_recording(id);
+        id
+    }
+
+    /// As if by somebody else, or by retention: the recording and its transcripts go, and `*.deleted` is sent.
+    pub fn delete_recording(&self, id: Uuid) -> bool {
+        self.model().delete_recording(id)
+    }
+
+    /// As if by somebody else: `transcript.deleted` is sent.
+    pub fn delete_transcript(&self, id: Uuid) -> bool {
+        self.model().delete_transcript(id)
+    }
+
+    /// Somebody else asks for a transcript: it does not count in [`Simulator::creates`]. `None` if Recall refuses.
+    pub fn add_transcript(&self, recording: Uuid, provider: &str, metadata: Metadata) -> Option<Uuid> {
+        let mut chosen = Metadata::new();
+        chosen.insert(provider.to_owned(), Value::Object(Metadata::new()));
+        let order = create::Order { provider: chosen, diarization: Value::Null, metadata, idempotency_key: None };
+        let (id, plan) = self.model().create(recording, order, false).ok()?;
+        if plan.done_before_answer {
+            self.model().finish(id, plan.sub_code.map_or(Ok(()), Err));
+        }
+        Some(id)
+    }
+
+    /// Ends a transcription now: done, or failed with this sub_code or with none. `false` if it has ended.
+    pub fn finish_transcription(&self, transcript: Uuid, outcome: Result<(), Option<&str>>) -> bool {
+        self.model().finish(transcript, outcome.map_err(|sub_code| sub_code.map(str::to_owned))).is_some()
+    }
+
+    /// Ends every download URL handed out so far.
+    pub fn expire_urls(&self) {
+        self.model().signer.expire_all();
+    }
+
+    /// Signs and delivers any JSON like an event of Recall's own; returns the message id.
+    pub fn send_event(&self, body: Value) -> String {
+        let id_of = |what: &str| body["data"][what]["id"].as_str().and_then(|id| id.parse().ok());
+        let message = Message {
+            id: self.model().message_id(),
+            event: body["event"].as_str().unwrap_or_default().to_owned(),
+            recording_id: id_of("recording"),
+            transcript_id: id_of("transcript"),
+            body: body.to_string().into(),
+        };
+        self.model().send(message)
+    }
+
+    /// Delivers a message again under its id, as "resend" in the dashboard does; `false` if there is none.
+    pub fn redeliver(&self, message_id: &str) -> bool {
+        let found = self.messages().into_iter().find(|message| message.id == message_id);
+        found.map(|message| self.model().dispatch(message, Duration::ZERO)).is_some()
+    }
+
+    /// Delivers every message about a recording again; returns how many there are.
+    pub fn redeliver_all(&self, recording: Uuid) -> usize {
+        let messages = self.messages().into_iter().filter(|message| message.recording_id == Some(recording));
+        messages.map(|message| self.model().dispatch(message, Duration::ZERO)).count()
+    }
+
+    /// Delivers the events that were held, each after the one before was answered or failed once.
+    pub async fn release_webhooks(&self, order: Order) {
+        let mut held = std::mem::take(&mut *lock(&self.model().outbox.held));
+        match order {
+            Order::Sent => {}
+            Order::Reversed => held.reverse(),
+            Order::Shuffled => lock(&self.model().state).random.shuffle(&mut held),
+        }
+        for message in held {
+            let id = message.id.clone();
+            self.model().dispatch(message, Duration::ZERO);
+            self.model().answered(&id).await;
+        }
+    }
+
+    /// The headers of a signed delivery of `body`, under a new message id, at `at` in seconds since the epoch.
+    pub fn sign(&self, body: &[u8], at: i64) -> Vec<(&'static str, String)> {
+        self.sign_as(&self.model().message_id(), body, at)
+    }
+
+    /// The headers of a signed delivery under this message id.
+    pub fn sign_as(&self, message_id: &str, body: &[u8], at: i64) -> Vec<(&'static str, String)> {
+        let settings = lock(&self.model().outbox.settings);
+        signature::headers(&settings.keys, settings.family, message_id, at, body)
+    }
+
+    fn add(&self, meeting: Meeting, status: Status, sub_code: Option<String>) -> Uuid {
+        let model = self.model();
+        let started_at = meeting.started_at.unwrap_or_else(|| super::clock::now() - meeting.duration);
+        let expires_at = meeting.expires_at;
+        let id = {
+            let mut state = lock(&model.state);
+            let (id, order) = (state.id(), state.next());
+            let bot = meeting.bot.then(|| meeting.bot_id.unwrap_or_else(|| state.id()));
+            if let Some(bot) = bot {
+                state.bots.entry(bot).or_insert(Bot { id: bot, metadata: meeting.bot_metadata });
+            }
+            let recording = Recording {
+                id,
+                order,
+                bot,
+                created_at: started_at,
+                started_at,
+                completed_at: (status != Status::Processing).then(|| started_at + meeting.duration),
+                progress: Progress::now(status, sub_code),
+                metadata: meeting.metadata,
+                expires_at,
+                has_media: meeting.has_media,
+                duration: meeting.duration,
+                content: meeting.content,
+                transcripts: Vec::new(),
+                creates: 0,
+            };
+            state.recordings.insert(id, recording);
+            id
+        };
+        model.changed();
+        if let Some(expires_at) = expires_at {
+            model.expire(id, expires_at);
+        }
+        id
+    }
+}
+
+impl Model {
+    /// Deletes the recording when its retention ends.
+    fn expire(self: &std::sync::Arc<Self>, recording: Uuid, at: OffsetDateTime) {
+        let model = self.clone();
+        self.spawn(async move {
+            tokio::time::sleep((at - super::clock::now()).try_into().unwrap_or_default()).await;
+            model.delete_recording(recording);
+        });
+    }
+}

@@ -1,0 +1,155 @@
+//! Looking at what happened, and waiting for it.
+
+use bytes::Bytes;
+use time::OffsetDateTime;
+use uuid::Uuid;
+
+use super::{Delivery, Message, Metadata, Simulator, Status, model::Transcript};
+use crate::wire::lock;
+
+/// A recording as it stands, deleted ones included.
+#[derive(Clone, Debug)]
+pub struct RecordingView {
+    pub id: Uuid,
+    pub bot_id: Option<Uuid>,
+    pub status: Status,
+    pub created_at: OffsetDateTime,
+    pub started_at: OffsetDateTime,
+    pub expires_at: Option<OffsetDateTime>,
+    pub metadata: Metadata,
+}
+
+/// A transcript as it stands, deleted ones included.
+#[derive(Clone, Debug)]
+pub struct TranscriptView {
+    pub id: Uuid,
+    pub status: Status,
+    pub sub_code: Option<String>,
+    pub metadata: Metadata,
+    /// Only the provider that was asked for, with its options.
+    pub provider: Metadata,
+    pub created_at: OffsetDateTime,
+    pub idempotency_key: Option<String>,
+}
+
+impl From<&Transcript> for TranscriptView {
+    fn from(transcript: &Transcript) -> Self {
+        Self {
+            id: transcript.id,
+            status: transcript.progress.status,
+            sub_code: transcript.progress.sub_code.clone(),
+            metadata: transcript.metadata.clone(),
+            provider: transcript.provider.clone(),
+            created_at: transcript.created_at,
+            idempotency_key: transcript.idempotency_key.clone(),
+        }
+    }
+}
+
+impl Simulator {
+    pub fn recording(&self, id: Uuid) -> Option<RecordingView> {
+        let state = lock(&self.model().state);
+        state.recordings.get(&id).map(|recording| RecordingView {
+            id,
+            bot_id: recording.bot,
+            status: recording.progress.status,
+            created_at: recording.created_at,
+            started_at: recording.started_at,
+            expires_at: recording.expires_at,
+            metadata: recording.metadata.clone(),
+        })
+    }
+
+    /// The transcripts of a recording, oldest first.
+    pub fn transcripts(&self, recording: Uuid) -> Vec<TranscriptView> {
+        let state = lock(&self.model().state);
+        let found = state.recordings.get(&recording);
+        found.map(|recording| state.transcripts_of(recording).map(Into::into).collect()).unwrap_or_default()
+    }
+
+    pub fn transcript(&self, id: Uuid) -> Option<TranscriptView> {
+        lock(&self.model().state).transcripts.get(&id).map(Into::into)
+    }
+
+    /// How many transcripts of this recording were made through the API, and so paid; replays do not count.
+    pub fn creates(&self, recording: Uuid) -> usize {
+        lock(&self.model().state).recordings.get(&recording).map_or(0, |recording| recording.creates)
+    }
+
+    /// All paid creates, over all recordings.
+    pub fn all_creates(&self) -> usize {
+        lock(&self.model().state).recordings.values().map(|recording| recording.creates).sum()
+    }
+
+    /// The exact bytes that a download of this transcript returns.
+    pub fn transcript_bytes(&self, transcript: Uuid) -> Option<Bytes> {
+        let state = lock(&self.model().state);
+        let recording = state.transcripts.get(&transcript)?.recording;
+        state.recordings.get(&recording).map(|recording| recording.content.clone())
+    }
+
+    /// Every event so far, delivered or not, oldest first.
+    pub fn messages(&self) -> Vec<Message> {
+        lock(&self.model().outbox.messages).clone()
+    }
+
+    /// Every attempt to deliver that has ended, oldest first.
+    pub fn deliveries(&self) -> Vec<Delivery> {
+        lock(&self.model().outbox.log).clone()
+    }
+
+    /// How many events are held.
+    pub fn held(&self) -> usize {
+        lock(&self.model().outbox.held).len()
+    }
+
+    /// How many deliveries will be tried, or tried again.
+    pub fn under_way(&self) -> usize {
+        lock(&self.model().outbox.under_way).values().sum()
+    }
+
+    /// Waits until `look` finds something; it looks again after every change here. Bound it with a time-out.
+    pub async fn wait_for<T>(&self, mut look: impl FnMut(&Self) -> Option<T>) -> T {
+        let mut changes = self.model().changes.subscribe();
+        loop {
+            changes.borrow_and_update();
+            if let Some(found) = look(self) {
+                return found;
+            }
+            if changes.changed().await.is_err() {
+                std::future::pending::<()>().await;
+            }
+        }
+    }
+
+    /// Waits until the recording has `count` transcripts, deleted ones included.
+    pub async fn wait_for_transcripts(&self, recording: Uuid, count: usize) -> Vec<TranscriptView> {
+        self.wait_for(|this| Some(this.transcripts(recording)).filter(|found| found.len() >= count)).await
+    }
+
+    /// Waits until the transcript has this status.
+    pub async fn wait_for_status(&self, transcript: Uuid, status: Status) -> TranscriptView {
+        self.wait_for(|this| this.transcript(transcript).filter(|found| found.status == status)).await
+    }
+
+    /// Waits until an attempt to deliver this event of this recording was answered with 2xx.
+    pub async fn wait_for_delivery(&self, recording: Uuid, event: &str) -> Delivery {
+        let wanted = |one: &Delivery| one.recording_id == Some(recording) && one.event == event && one.succeeded();
+        self.wait_for(|this| this.deliveries().into_iter().find(wanted)).await
+    }
+
+    /// Waits until `count` attempts to deliver have ended, well or not.
+    pub async fn wait_for_deliveries(&self, count: usize) -> Vec<Delivery> {
+        self.wait_for(|this| Some(this.deliveries()).filter(|found| found.len() >= count)).await
+    }
+
+    /// Waits until this many events are held.
+    pub async fn wait_for_held(&self, count: usize) {
+        self.wait_for(|this| (this.held() >= count).then_some(())).await;
+    }
+
+    /// Waits until nothing is being delivered or will be tried again.
+    pub async fn wait_until_delivered(&self) {
+        self.wait_for(|this| (this.under_way() == 0).then_some(())).await;
+    }
+}

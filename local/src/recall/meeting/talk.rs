@@ -1,0 +1,238 @@
+//! A meeting of an engineering team, made up as it goes along.
+
+use std::collections::HashSet;
+
+use super::{
+    company,
+    file::{Pace, Person, Speech, Turn},
+    phrases, topics,
+    topics::Topic,
+    vocabulary,
+};
+
+/// About 150 words a minute.
+const ENGLISH: Pace = Pace { word: 104_000.0, character: 52_000.0 };
+
+/// Speaks until about `seconds` are over; the first of `people` is the host.
+pub(super) fn english(people: &[Person], seconds: u64, seed: u64) -> Vec<Turn> {
+    let random = fastrand::Rng::with_seed(seed);
+    let mut talk = Talk {
+        people,
+        speech: Speech::new(random, ENGLISH),
+        topic: &topics::PRODUCT[0],
+        recent: Vec::new(),
+        once: HashSet::new(),
+    };
+    talk.begin();
+    let mut order: Vec<&'static Topic> = Vec::new();
+    // The end takes about twenty seconds.
+    let end = seconds.saturating_sub(20);
+    // Nobody begins a subject in the last minute.
+    while talk.speech.seconds() + 60 < end {
+        if order.is_empty() {
+            order = topics::PRODUCT.iter().chain(&company::COMPANY).collect();
+            talk.speech.random.shuffle(&mut order);
+        }
+        if let Some(topic) = order.pop() {
+            talk.discuss(topic, end);
+        }
+    }
+    talk.close();
+    talk.speech.turns
+}
+
+/// 4 to 6 people, the host first.
+pub(super) fn people(seed: u64) -> Vec<Person> {
+    let mut random = fastrand::Rng::with_seed(seed ^ 0x9e37_79b9_7f4a_7c15);
+    let mut names = vocabulary::NAMES;
+    random.shuffle(&mut names);
+    let count = random.usize(4..=6);
+    names.into_iter().take(count).enumerate().map(|(place, name)| Person { name, is_host: place == 0 }).collect()
+}
+
+struct Talk<'a> {
+    people: &'a [Person],
+    speech: Speech,
+    topic: &'static Topic,
+    /// What was said or named lately, and is not said again so soon.
+    recent: Vec<&'static str>,
+    /// What is said only once.
+    once: HashSet<&'static str>,
+}
+
+impl Talk<'_> {
+    fn begin(&mut self) {
+        for speaker in 0..self.people.len() {
+            self.say(speaker, &[phrases::HELLOS]);
+        }
+        let words: Vec<String> = phrases::BEGIN.iter().flat_map(|phrase| self.fill(phrase, 0)).collect();
+        self.speech.say(0, words);
+    }
+
+    /// The host hands over to the owner; the others ask, object, agree; the host closes with a decision.
+    fn discuss(&mut self, topic: &'static Topic, end: u64) {
+        self.topic = topic;
+        let owner = self.other(0);
+        let mut words = Vec::new();
+        let opener = self.pick(phrases::OPENERS);
+        // The one who is asked is the one who answers.
+        words.extend(self.fill(&opener.replace("{name}", first_name(self.people[owner].name)), 0));
+        self.speech.say(0, words);
+        self.say(owner, &[phrases::TAKEOVERS, phrases::UPDATES, phrases::UPDATES, phrases::UPDATES]);
+        let rounds = self.speech.random.usize(7..=11);
+        for _ in 0..rounds {
+            if self.speech.seconds() >= end {
+                return;
+            }
+            self.exchange(owner);
+        }
+        self.say(0, &[phrases::DECISIONS, phrases::ACTIONS]);
+        let taker = self.other(0);
+        self.say(taker, &[phrases::AGREEMENTS]);
+    }
+
+    fn exchange(&mut self, owner: usize) {
+        use phrases::{ACTIONS, AGREEMENTS, ANSWERS, OPINIONS, PROBLEMS, QUESTIONS, UPDATES};
+        let other = self.other(owner);
+        match self.speech.random.u8(0..10) {
+            0..=2 => {
+                self.say(other, &[QUESTIONS]);
+                self.say(owner, &[ANSWERS, UPDATES, UPDATES]);
+                self.say(other, &[AGREEMENTS]);
+            }
+            3..=4 => {
+                self.say(owner, &[UPDATES, UPDATES, PROBLEMS, UPDATES]);
+                self.interject(owner);
+            }
+            5 => {
+                self.say(owner, &[PROBLEMS, UPDATES]);
+                self.interject(owner);
+                self.say(other, &[AGREEMENTS, OPINIONS, OPINIONS]);
+                self.say(owner, &[ANSWERS]);
+            }
+            6..=7 => {
+                self.say(other, &[OPINIONS, PROBLEMS, OPINIONS]);
+                self.interject(other);
+                let third = self.third(owner, other);
+                self.say(third, &[OPINIONS, QUESTIONS]);
+                self.say(owner, &[ANSWERS, ANSWERS, UPDATES]);
+            }
+            8 => {
+                self.say(other, &[QUESTIONS, QUESTIONS]);
+                self.say(owner, &[ANSWERS, PROBLEMS, UPDATES]);
+                self.interject(owner);
+                self.say(other, &[OPINIONS]);
+            }
+            _ => {
+                self.say(owner, &[UPDATES, UPDATES, OPINIONS, ACTIONS]);
+                self.say(other, &[AGREEMENTS, ACTIONS]);
+            }
+        }
+    }
+
+    fn close(&mut self) {
+        let words: Vec<String> = phrases::ENDINGS.iter().flat_map(|phrase| self.fill(phrase, 0)).collect();
+        self.speech.say(0, words);
+        for speaker in 1..self.people.len() {
+            self.say(speaker, &[phrases::GOODBYES]);
+        }
+    }
+
+    /// One turn of one sentence from each of these.
+    fn say(&mut self, speaker: usize, kinds: &[&'static [&'static str]]) {
+        let mut words = Vec::new();
+        for kind in kinds {
+            let phrase = self.pick(kind);
+            words.extend(self.fill(phrase, speaker));
+        }
+        self.speech.say(speaker, words);
+    }
+
+    fn interject(&mut self, speaker: usize) {
+        let (other, phrase) = (self.other(speaker), self.pick(phrases::INTERJECTIONS));
+        self.speech.interject(other, phrase.split(' '));
+    }
+
+    fn other(&mut self, than: usize) -> usize {
+        (than + self.speech.random.usize(1..self.people.len())) % self.people.len()
+    }
+
+    fn third(&mut self, one: usize, two: usize) -> usize {
+        loop {
+            let third = self.other(one);
+            if third != two {
+                return third;
+            }
+        }
+    }
+
+    /// One of these that was not used lately.
+    fn pick(&mut self, choices: &[&'static str]) -> &'static str {
+        let used = |choice: &&'static str| self.recent.contains(choice) || self.once.contains(choice);
+        let fresh: Vec<&'static str> = choices.iter().copied().filter(|choice| !used(choice)).collect();
+        let from = if fresh.is_empty() { choices } else { &fresh };
+        let picked = from[self.speech.random.usize(..from.len())];
+        self.recent.push(picked);
+        // A whole sentence without a gap would be recognized when it comes again.
+        if picked.len() > 35 && !picked.contains('{') && picked.ends_with(['.', '?']) {
+            self.once.insert(picked);
+        }
+        // Half of what there is may be recent, so that there is always a choice.
+        let of_these = self.recent.iter().filter(|recent| choices.contains(recent)).count();
+        if of_these > choices.len() * 2 / 3
+            && let Some(oldest) = self.recent.iter().position(|recent| choices.contains(recent))
+        {
+            self.recent.remove(oldest);
+        }
+        picked
+    }
+
+    /// The words of a phrase, with its gaps filled.
+    fn fill(&mut self, phrase: &str, speaker: usize) -> Vec<String> {
+        let mut text = String::new();
+        let mut rest = phrase;
+        while let Some((before, after)) = rest.split_once('{') {
+            let Some((gap, after)) = after.split_once('}') else { break };
+            text.push_str(before);
+            let filling = self.gap(gap, speaker);
+            let begins = text.is_empty() || text.ends_with(". ") || text.ends_with("? ");
+            match filling.chars().next().filter(|_| begins) {
+                Some(first) => {
+                    text.extend(first.to_uppercase());
+                    text.push_str(&filling[first.len_utf8()..]);
+                }
+                None => text.push_str(filling),
+            }
+            rest = after;
+        }
+        text.push_str(rest);
+        text.split(' ').map(str::to_owned).collect()
+    }
+
+    fn gap(&mut self, gap: &str, speaker: usize) -> &'static str {
+        let topic = self.topic;
+        match gap {
+            "title" => topic.title,
+            "part" | "other" => self.pick(&topic.parts),
+            "symptom" => self.pick(&topic.symptoms),
+            "fix" => self.pick(&topic.fixes),
+            "metric" => self.pick(&topic.metrics),
+            "customer" => self.pick(&vocabulary::CUSTOMERS),
+            "team" => self.pick(&vocabulary::TEAMS),
+            "day" => self.pick(&vocabulary::DAYS),
+            "when" => self.pick(&vocabulary::WHENS),
+            "count" => self.pick(&vocabulary::COUNTS),
+            "time" => self.pick(&vocabulary::TIMES),
+            "place" => self.pick(&vocabulary::PLACES),
+            "name" => {
+                let other = self.other(speaker);
+                first_name(self.people[other].name)
+            }
+            _ => self.pick(&vocabulary::PERCENTS),
+        }
+    }
+}
+
+fn first_name(name: &'static str) -> &'static str {
+    name.split(' ').next().unwrap_or(name)
+}

@@ -1,0 +1,263 @@
+//! Webhooks, delivered as Svix does: signed, at least once, tried again for more than a day.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use axum::http::{Request, StatusCode};
+use bytes::Bytes;
+use http_body_util::Full;
+use hyper_util::{
+    client::legacy::{Client, connect::HttpConnector},
+    rt::TokioExecutor,
+};
+use ring::hmac;
+use serde_json::{Value, json};
+use time::OffsetDateTime;
+use tokio::time::Instant;
+use uuid::Uuid;
+
+use super::{
+    HeaderFamily, WebhookFault,
+    clock::{now, webhook_time},
+    model::{Bot, Model, Progress, Recording},
+    signature,
+};
+use crate::wire::lock;
+
+/// The wait before each attempt, since the failure of the one before.
+const SCHEDULE: [Duration; 8] = [
+    Duration::ZERO,
+    Duration::from_secs(5),
+    Duration::from_secs(5 * 60),
+    Duration::from_secs(30 * 60),
+    Duration::from_secs(2 * 3600),
+    Duration::from_secs(5 * 3600),
+    Duration::from_secs(10 * 3600),
+    Duration::from_secs(10 * 3600),
+];
+
+/// One event that happened, whether or not it was delivered.
+#[derive(Clone, Debug)]
+pub struct Message {
+    /// `msg_…`, the same in every attempt.
+    pub id: String,
+    pub event: String,
+    pub recording_id: Option<Uuid>,
+    pub transcript_id: Option<Uuid>,
+    pub body: Bytes,
+}
+
+/// One attempt to deliver a message.
+#[derive(Clone, Debug)]
+pub struct Delivery {
+    pub message_id: String,
+    pub event: String,
+    pub recording_id: Option<Uuid>,
+    pub transcript_id: Option<Uuid>,
+    /// From 1; it begins again at 1 in a copy or a replay of the message.
+    pub attempt: usize,
+    pub at: OffsetDateTime,
+    /// Real time until the answer, or until it was given up.
+    pub latency: Duration,
+    /// `None` if no answer came.
+    pub status: Option<u16>,
+}
+
+impl Delivery {
+    /// Any 2xx; a redirect is a failure.
+    pub fn succeeded(&self) -> bool {
+        self.status.is_some_and(|status| (200..300).contains(&status))
+    }
+}
+
+/// What was sent, and what waits to be.
+#[derive(Debug)]
+pub(super) struct Outbox {
+    pub(super) settings: Mutex<Settings>,
+    pub(super) messages: Mutex<Vec<Message>>,
+    pub(super) log: Mutex<Vec<Delivery>>,
+    pub(super) held: Mutex<Vec<Message>>,
+    /// How many deliveries of each message will be tried, or tried again.
+    pub(super) under_way: Mutex<HashMap<String, usize>>,
+    client: Client<HttpConnector, Full<Bytes>>,
+}
+
+/// The endpoint, as it is set in the dashboard.
+#[derive(Debug)]
+pub(super) struct Settings {
+    pub(super) url: Option<String>,
+    pub(super) keys: Vec<hmac::Key>,
+    pub(super) family: HeaderFamily,
+}
+
+impl Outbox {
+    pub(super) fn new(keys: Vec<hmac::Key>, family: HeaderFamily) -> Self {
+        // A connection for each attempt: one that went stale would look like a failure of the receiver.
+        let client = Client::builder(TokioExecutor::new()).pool_max_idle_per_host(0).build(HttpConnector::new());
+        Self {
+            settings: Mutex::new(Settings { url: None, keys, family }),
+            messages: Mutex::default(),
+            log: Mutex::default(),
+            held: Mutex::default(),
+            under_way: Mutex::default(),
+            client,
+        }
+    }
+}
+
+impl Model {
+    /// Sends `transcript.*` for its present state, and names the message.
+    pub(super) fn announce_transcript(self: &Arc<Self>, id: Uuid) -> Option<String> {
+        let (event, body, recording) = {
+            let state = lock(&self.state);
+            let transcript = state.transcripts.get(&id)?;
+            let recording = state.recordings.get(&transcript.recording)?;
+            let mut data = facts(&transcript.progress, recording, state.bot_of(recording));
+            data["transcript"] = json!({"id": id, "metadata": transcript.metadata});
+            (format!("transcript.{}", transcript.progress.status), data, recording.id)
+        };
+        Some(self.post(event, body, Some(recording), Some(id)))
+    }
+
+    /// Sends `recording.*` for its present state, and names the message.
+    pub(super) fn announce_recording(self: &Arc<Self>, id: Uuid) -> Option<String> {
+        let (event, body) = {
+            let state = lock(&self.state);
+            let recording = state.recordings.get(&id)?;
+            let mut data = facts(&recording.progress, recording, state.bot_of(recording));
+            if recording.progress.status == super::Status::Failed {
+                let code = recording.progress.sub_code.as_deref().unwrap_or("internal_error");
+                data["data"]["error"] = json!({"code": code, "message": "The recording could not be made."});
+            }
+            (format!("recording.{}", recording.progress.status), data)
+        };
+        Some(self.post(event, body, Some(id), None))
+    }
+
+    fn post(
+        self: &Arc<Self>,
+        event: String,
+        data: Value,
+        recording_id: Option<Uuid>,
+        transcript_id: Option<Uuid>,
+    ) -> String {
+        let body = json!({"event": event, "data": data}).to_string().into();
+        self.send(Message { id: self.message_id(), event, recording_id, transcript_id, body })
+    }
+
+    /// A new id, as Svix makes them.
+    pub(super) fn message_id(&self) -> String {
+        let mut state = lock(&self.state);
+        let random = &mut state.random;
+        format!("msg_{}", std::iter::repeat_with(|| random.alphanumeric()).take(27).collect::<String>())
+    }
+
+    /// Keeps the message and delivers it, unless a fault has it otherwise.
+    pub(super) fn send(self: &Arc<Self>, message: Message) -> String {
+        let id = message.id.clone();
+        lock(&self.outbox.messages).push(message.clone());
+        match self.faults.strike_webhook(&message.event) {
+            None => self.dispatch(message, Duration::ZERO),
+            Some(WebhookFault::Dropped) => {}
+            Some(WebhookFault::Copies(copies)) => {
+                for _ in 0..copies {
+                    self.dispatch(message.clone(), Duration::ZERO);
+                }
+            }
+            Some(WebhookFault::Held) => lock(&self.outbox.held).push(message),
+            Some(WebhookFault::Delayed(time)) => self.dispatch(message, time),
+        }
+        self.changed();
+        id
+    }
+
+    /// Delivers in the background, side by side with all others.
+    pub(super) fn dispatch(self: &Arc<Self>, message: Message, delay: Duration) {
+        *lock(&self.outbox.under_way).entry(message.id.clone()).or_default() += 1;
+        let model = self.clone();
+        self.spawn(async move {
+            model.clock.sleep(delay).await;
+            model.deliver(&message).await;
+            model.arrived(&message.id);
+        });
+    }
+
+    fn arrived(&self, message: &str) {
+        let mut under_way = lock(&self.outbox.under_way);
+        if let Some(left) = under_way.get_mut(message) {
+            *left -= 1;
+        }
+        under_way.retain(|_, left| *left > 0);
+        drop(under_way);
+        self.changed();
+    }
+
+    async fn deliver(&self, message: &Message) {
+        for (before, wait) in SCHEDULE.into_iter().enumerate() {
+            self.clock.sleep(wait).await;
+            // An endpoint that is switched off loses its pending attempts.
+            let Some(request) = self.request(message) else { return };
+            let (at, started) = (now(), Instant::now());
+            let answer = tokio::time::timeout(self.limits.webhook_timeout, self.outbox.client.request(request)).await;
+            let status = answer.ok().and_then(Result::ok).map(|answer| answer.status());
+            lock(&self.outbox.log).push(Delivery {
+                message_id: message.id.clone(),
+                event: message.event.clone(),
+                recording_id: message.recording_id,
+                transcript_id: message.transcript_id,
+                attempt: before + 1,
+                at,
+                latency: started.elapsed(),
+                status: status.map(|status| status.as_u16()),
+            });
+            self.changed();
+            if status.is_some_and(|status: StatusCode| status.is_success()) {
+                return;
+            }
+        }
+    }
+
+    fn request(&self, message: &Message) -> Option<Request<Full<Bytes>>> {
+        let settings = lock(&self.outbox.settings);
+        let mut request = Request::post(settings.url.as_deref()?)
+            .header("content-type", "application/json")
+            .header("user-agent", "Svix-Webhooks/1.84 (sender-9YMgn; +https://www.svix.com/http-sender/)");
+        let at = now().unix_timestamp();
+        for (name, value) in signature::headers(&settings.keys, settings.family, &message.id, at, &message.body) {
+            request = request.header(name, value);
+        }
+        request.body(Full::new(message.body.clone())).ok()
+    }
+
+    /// Waits until an attempt of the message has ended, or none will be made.
+    pub(super) async fn answered(&self, message: &str) {
+        let mut changes = self.changes.subscribe();
+        let enough = async {
+            loop {
+                changes.borrow_and_update();
+                let tried = lock(&self.outbox.log).iter().any(|delivery| delivery.message_id == message);
+                let to_come = lock(&self.outbox.under_way).contains_key(message);
+                if tried || !to_come || changes.changed().await.is_err() {
+                    return;
+                }
+            }
+        };
+        let _ = tokio::time::timeout(self.limits.webhook_timeout, enough).await;
+    }
+}
+
+/// What is in every event: the new state, the recording, the bot or null.
+fn facts(progress: &Progress, recording: &Recording, bot: Option<&Bot>) -> Value {
+    json!({
+        "data": {
+            "code": progress.status.as_str(),
+            "sub_code": progress.sub_code,
+            "updated_at": webhook_time(progress.updated_at),
+        },
+        "recording": {"id": recording.id, "metadata": recording.metadata},
+        "bot": bot.map(|bot| json!({"id": bot.id, "metadata": bot.metadata})),
+    })
+}
