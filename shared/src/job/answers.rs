@@ -7,7 +7,7 @@
 use std::time::Duration;
 
 use super::{
-    Claim, Command, Context, Creating, Decision, Heard, Hold, Job, Next, Reason, Receipt, State, TRANSCRIBING_CHECK,
+    Claim, Command, Context, Creating, Decision, Heard, Hold, Job, Next, Reason, Receipt, Recording, State, TRANSCRIBING_CHECK,
 };
 use crate::{ids::TranscriptId, time::Timestamp};
 
@@ -183,6 +183,9 @@ impl Job {
                 self.transcripts.remove(index);
             }
             (None, Some(_)) => return Decision::Ignore(Reason::AlreadyKnown),
+            (None, None) if self.recording == Recording::Deleted => {
+                return Decision::Ignore(Reason::RecordingDeleted);
+            }
             (None, None) => {
                 let heard = Heard { transcript_id, attempt: Some(attempt) };
                 self.learn(heard, State::Transcribing { transcript_id, check_at });

@@ -46,6 +46,15 @@ pub struct Heard {
     pub attempt: Option<u32>,
 }
 
+/// No recording has that many attempts: a number above it is not one of ours, whoever wrote it.
+const MAX_ATTEMPT: u32 = 1_000;
+
+impl Heard {
+    fn ours(self) -> Option<u32> {
+        self.attempt.filter(|attempt| (1..=MAX_ATTEMPT).contains(attempt))
+    }
+}
+
 impl Event {
     /// The name for logs and metrics, which is Recall's.
     pub fn name(&self) -> &'static str {
@@ -204,6 +213,9 @@ impl Job {
     }
 
     fn on_processing(mut self, heard: Heard, context: Context<'_>) -> Decision {
+        if self.recording == Recording::Deleted {
+            return Decision::Ignore(Reason::RecordingDeleted);
+        }
         let check_at = context.now.plus(TRANSCRIBING_CHECK);
         let state = State::Transcribing { transcript_id: heard.transcript_id, check_at };
         match self.find(heard, context) {
@@ -255,6 +267,9 @@ impl Job {
     }
 
     fn on_failed(mut self, heard: Heard, sub_code: Option<String>, context: Context<'_>) -> Decision {
+        if self.recording == Recording::Deleted {
+            return Decision::Ignore(Reason::RecordingDeleted);
+        }
         let state = State::Failed { transcript_id: heard.transcript_id, sub_code };
         match self.find(heard, context) {
             Found::Unwanted => return Decision::Ignore(Reason::Unrequested),
@@ -331,7 +346,7 @@ impl Job {
         if let Some(index) = by_id {
             return Found::Known(index);
         }
-        let ours = heard.attempt.filter(|attempt| *attempt <= self.attempts);
+        let ours = heard.ours();
         let waiting = self
             .transcripts
             .iter()
@@ -344,9 +359,11 @@ impl Job {
         }
     }
 
-    /// Adds a transcript that we hear of for the first time.
+    /// Adds a transcript that we hear of for the first time. If it is an attempt that the row does not know, the row
+    /// is older than the attempt (a restored table), and the attempt counts all the same.
     pub(super) fn learn(&mut self, heard: Heard, state: State) {
-        let attempt = heard.attempt.filter(|attempt| *attempt <= self.attempts);
+        let attempt = heard.ours();
+        self.attempts = self.attempts.max(attempt.unwrap_or(0));
         self.transcripts.push(Transcript { attempt, provider: None, state, deleted: false });
     }
 
