@@ -1,1 +1,84 @@
-fn main() {}
+//! `cargo dev`: the whole pipeline on this machine, with one meeting played through it.
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "it talks to a person")]
+
+use std::{path::PathBuf, process::ExitCode};
+
+use anyhow::{Context as _, Result, ensure};
+use clap::Parser;
+use local::{
+    build::Binaries,
+    dev::{self, Credentials},
+    stack::{RecallTarget, Stack, StackConfig},
+};
+
+/// Runs the whole pipeline on loopback and plays one meeting through it.
+#[derive(Debug, Parser)]
+#[command(name = "cargo dev", version, about)]
+struct Args {
+    /// Exit once the meeting is stored; with an error if it is not, within a minute.
+    #[arg(long)]
+    once: bool,
+    /// Where the table, the bucket and the logs are kept.
+    #[arg(long, value_name = "DIR", default_value = "./data")]
+    data: PathBuf,
+    /// The port of the webhook URL; any free one by default.
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    port: u16,
+    /// Work with the real Recall in this region instead of the simulator.
+    #[arg(long, value_name = "REGION", value_parser = ["us-east-1", "us-west-2", "eu-central-1", "ap-northeast-1"])]
+    recall: Option<String>,
+}
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    match run(Args::parse()).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run(args: Args) -> Result<()> {
+    ensure!(!args.once || args.recall.is_none(), "--once plays a simulated meeting; leave it out with --recall");
+    let credentials = Credentials::from_env(args.recall.is_some())?;
+    if let Some(region) = &args.recall {
+        dev::check_key(&format!("https://{region}.recall.ai"), &credentials.api_key).await?;
+    }
+    println!("building the functions …");
+    let binaries = Binaries::build().await?;
+    let logs = args.data.join("logs");
+    std::fs::create_dir_all(&logs)
+        .with_context(|| format!("the data folder {} cannot be made; choose another with --data", args.data.display()))?;
+    let recall = match args.recall {
+        None => RecallTarget::Simulator(credentials.simulator()),
+        Some(region) => RecallTarget::Real {
+            region,
+            api_key: credentials.api_key.clone(),
+            webhook_secrets: credentials.webhook_secrets.clone(),
+        },
+    };
+    let config = StackConfig {
+        recall,
+        webhook_port: args.port,
+        webhook_log: dev::log_file(&logs.join("webhook.log"))?,
+        transcript_log: dev::log_file(&logs.join("transcript.log"))?,
+        ..StackConfig::default()
+    };
+    let stack = Stack::start(&args.data, &binaries, config).await?;
+    dev::introduce(&stack, &args.data, &credentials);
+    if stack.simulator.is_some() {
+        dev::play_one(&stack).await?;
+    }
+    if args.once {
+        return Ok(());
+    }
+    println!("\nserving until Ctrl-C");
+    tokio::select! {
+        result = tokio::signal::ctrl_c() => result.context("Ctrl-C cannot be waited for")?,
+        never = dev::report(&stack) => match never? {},
+    }
+    dev::drain(&stack).await;
+    Ok(())
+}

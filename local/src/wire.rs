@@ -13,7 +13,7 @@ use std::{
 use anyhow::{Context as _, Result};
 use axum::{Router, body::Body, extract::Request, response::Response};
 use hyper_util::{rt::TokioIo, service::TowerToHyperService};
-use tokio::{net::TcpListener, sync::watch, task::JoinHandle};
+use tokio::{net::TcpListener, sync::watch, task::JoinHandle, time::Instant};
 use tower::ServiceExt as _;
 
 /// The service a call went to.
@@ -41,6 +41,9 @@ pub struct Call {
     pub operation: String,
     /// `None` while it is under way, or when no answer was sent.
     pub status: Option<u16>,
+    pub began: Instant,
+    /// From the head of the request to the head of the answer.
+    pub took: Option<Duration>,
 }
 
 /// What happens to a call.
@@ -133,7 +136,9 @@ impl Wire {
     }
 
     fn end(&self, index: usize, status: u16) {
-        lock(&self.0.calls)[index].status = Some(status);
+        let call = &mut lock(&self.0.calls)[index];
+        call.status = Some(status);
+        call.took = Some(call.began.elapsed());
     }
 
     fn strike(&self, service: Service, operation: &str, when: When) -> Option<Fault> {
@@ -172,7 +177,7 @@ impl Wire {
         let operation = operation(&request);
         // The head of a Lambda invocation is a long poll: it is not an event worth keeping.
         let index = (service != Service::Lambda)
-            .then(|| self.begin(Call { service, operation: operation.clone(), status: None }));
+            .then(|| self.begin(Call { service, operation: operation.clone(), status: None, began: Instant::now(), took: None }));
         let mut response = match self.disturb(service, &operation, When::Before).await {
             Disturbed::Answered(response) => response,
             Disturbed::Dropped => return Err(Dropped),

@@ -1,0 +1,54 @@
+//! Builds the function binaries with cargo: what runs here is what ships.
+
+use std::{
+    path::{Path, PathBuf},
+    process::Stdio,
+};
+
+use anyhow::{Context as _, Result, ensure};
+use tokio::{
+    io::{AsyncBufReadExt as _, BufReader},
+    process::Command,
+};
+
+/// The function binaries, ready to run.
+#[derive(Clone, Debug)]
+pub struct Binaries {
+    pub webhook: PathBuf,
+    pub transcript: PathBuf,
+}
+
+impl Binaries {
+    /// Has cargo build them, which takes a moment when nothing has changed. Its messages go to standard error.
+    pub async fn build() -> Result<Self> {
+        // Set by `cargo run` and `cargo test`: the cargo that built us.
+        let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+        let mut build = Command::new(&cargo)
+            .args(["build", "--quiet", "--package", "webhook", "--package", "transcript"])
+            .args(["--message-format", "json-render-diagnostics"])
+            .current_dir(Path::new(env!("CARGO_MANIFEST_DIR")))
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .kill_on_drop(true)
+            .spawn()
+            .with_context(|| format!("{} cannot be run", cargo.display()))?;
+        let output = build.stdout.take().context("cargo has no output")?;
+        let mut lines = BufReader::new(output).lines();
+        let (mut webhook, mut transcript) = (None, None);
+        while let Some(line) = lines.next_line().await.context("cargo's output broke off")? {
+            let message: serde_json::Value = serde_json::from_str(&line).unwrap_or_default();
+            let binary = message["executable"].as_str().map(PathBuf::from);
+            match (message["target"]["name"].as_str(), binary) {
+                (Some("webhook"), Some(binary)) => webhook = Some(binary),
+                (Some("transcript"), Some(binary)) => transcript = Some(binary),
+                (_, _) => {}
+            }
+        }
+        let status = build.wait().await.context("cargo did not end")?;
+        ensure!(status.success(), "the functions could not be built ({status}); cargo's messages are above");
+        Ok(Self {
+            webhook: webhook.context("cargo built no binary of the webhook function")?,
+            transcript: transcript.context("cargo built no binary of the transcript function")?,
+        })
+    }
+}

@@ -1,0 +1,210 @@
+//! What `cargo dev` shows: where things are, each hop with its time, and what went wrong.
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "it talks to a person")]
+
+mod hops;
+
+use std::{
+    collections::BTreeMap,
+    convert::Infallible,
+    fs::File,
+    io::Write as _,
+    path::Path,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use anyhow::{Context as _, Result, bail, ensure};
+use serde_json::Value;
+use tokio::time::Instant;
+
+use self::hops::Hops;
+use crate::{
+    lambda::LogSink,
+    recall::{Meeting, SimulatorConfig, random_api_key, random_webhook_secret},
+    stack::{BUCKET, JOBS_TABLE, Stack, WORK_QUEUE},
+    wire::lock,
+};
+
+/// A meeting that is not stored by then has failed.
+const PLAY_TIMEOUT: Duration = Duration::from_secs(60);
+/// How often the display looks for news.
+const LOOK_EVERY: Duration = Duration::from_millis(20);
+/// On the way out, messages that are under way get this long.
+const DRAIN: Duration = Duration::from_secs(10);
+/// The simulator's clock: an hour of meeting is transcribed in about two seconds.
+const SPEED: f64 = 30.0;
+
+/// What Recall and we know each other by.
+#[derive(Debug)]
+pub struct Credentials {
+    pub api_key: String,
+    pub webhook_secrets: Vec<String>,
+    /// Made up here, so they have to be shown.
+    generated: bool,
+}
+
+impl Credentials {
+    /// From RECALL_API_KEY and RECALL_WEBHOOK_SECRETS. The simulator makes its own where they are not set.
+    pub fn from_env(required: bool) -> Result<Self> {
+        let api_key = std::env::var("RECALL_API_KEY").ok().filter(|key| !key.trim().is_empty());
+        let secrets = std::env::var("RECALL_WEBHOOK_SECRETS").ok().filter(|secrets| !secrets.trim().is_empty());
+        if required {
+            ensure!(api_key.is_some(), "set RECALL_API_KEY to your key of that region");
+            ensure!(
+                secrets.is_some(),
+                "set RECALL_WEBHOOK_SECRETS to the whsec_… secret of the dashboard's Webhooks page"
+            );
+        }
+        let webhook_secrets: Vec<String> = match &secrets {
+            Some(secrets) => secrets.split(',').map(|secret| secret.trim().to_owned()).collect(),
+            None => vec![random_webhook_secret()],
+        };
+        let good = |secret: &String| secret.starts_with("whsec_") && secret.len() > "whsec_".len();
+        ensure!(
+            webhook_secrets.iter().all(good),
+            "RECALL_WEBHOOK_SECRETS holds something that is not a whsec_… secret; it is not the API key"
+        );
+        let generated = api_key.is_none() || secrets.is_none();
+        Ok(Self { api_key: api_key.unwrap_or_else(random_api_key).trim().to_owned(), webhook_secrets, generated })
+    }
+
+    /// A simulator that knows them.
+    pub fn simulator(&self) -> SimulatorConfig {
+        SimulatorConfig {
+            api_key: self.api_key.clone(),
+            webhook_secrets: self.webhook_secrets.clone(),
+            speed: SPEED,
+            seed: fastrand::u64(..),
+            ..SimulatorConfig::default()
+        }
+    }
+}
+
+/// Asks Recall whether it knows the key, before anything depends on it.
+pub async fn check_key(base_url: &str, api_key: &str) -> Result<()> {
+    let roots = rustls::RootCertStore::from_iter(webpki_roots::TLS_SERVER_ROOTS.iter().cloned());
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let tls = rustls::ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions()?;
+    let client = reqwest::Client::builder()
+        .tls_backend_preconfigured(tls.with_root_certificates(roots).with_no_client_auth())
+        .timeout(Duration::from_secs(10))
+        .build()?;
+    let url = format!("{base_url}/api/v1/transcript/?recording_id=00000000-0000-0000-0000-000000000000");
+    let response = client.get(url).header("authorization", format!("Token {api_key}")).send().await;
+    let response = response.with_context(|| format!("{base_url} cannot be reached"))?;
+    match response.status().as_u16() {
+        401 => bail!("{base_url} does not know this RECALL_API_KEY; keys belong to one region"),
+        status @ (402 | 403) => bail!("{base_url} refuses us (status {status}); look at the account in the dashboard"),
+        _ => Ok(()),
+    }
+}
+
+/// A log that goes to a file, whose warnings and errors a person sees at once.
+pub fn log_file(path: &Path) -> Result<LogSink> {
+    let file = File::options().create(true).append(true).open(path);
+    let file = Mutex::new(file.with_context(|| format!("{} cannot be written", path.display()))?);
+    Ok(LogSink::forward_to(move |line| {
+        // The log is also kept in memory; a full disk is no reason to stop.
+        let _ = writeln!(lock(&file), "{line}");
+        let entry: Value = serde_json::from_str(line).unwrap_or_default();
+        if let Some(level @ ("WARN" | "ERROR")) = entry["level"].as_str() {
+            let message = entry["message"].as_str().unwrap_or_default();
+            let why = entry["error"].as_str().or(entry["reason"].as_str()).unwrap_or_default();
+            eprintln!("            {level:<5} {message} {why}");
+        }
+    }))
+}
+
+/// Says where everything is.
+pub fn introduce(stack: &Stack, data: &Path, credentials: &Credentials) {
+    println!("\n  webhook   {}", stack.function_url.url());
+    match &stack.simulator {
+        Some(simulator) => println!("  Recall    {} (simulator)", simulator.base_url()),
+        None => println!("  Recall    the real one; point its dashboard at the webhook URL"),
+    }
+    println!("  results   {}", stack.s3.root().join(BUCKET).display());
+    println!("  logs      {}", data.join("logs").display());
+    if credentials.generated {
+        println!("  API key   {}", credentials.api_key);
+        println!("  secrets   {}", credentials.webhook_secrets.join(","));
+    }
+}
+
+/// Plays an hour's meeting and follows it to the end.
+pub async fn play_one(stack: &Stack) -> Result<()> {
+    let simulator = stack.simulator.as_ref().context("a meeting can only be played to the simulator")?;
+    println!("\na meeting of an hour has just ended\n");
+    let mut hops = Hops::new(stack);
+    let recording_id = simulator.play(Meeting::hour(fastrand::u64(..))).to_string();
+    let deadline = Instant::now() + PLAY_TIMEOUT;
+    loop {
+        hops.show();
+        let job = stack.dynamodb.item(JOBS_TABLE, &recording_id)?.unwrap_or_default();
+        match job["status"].as_str() {
+            Some("stored") => break,
+            Some(status @ ("failed" | "lost" | "limit_reached")) => {
+                bail!("the job of recording {recording_id} ended as {status}; the logs say why")
+            }
+            _ if Instant::now() > deadline => {
+                let status = job["status"].as_str().unwrap_or("not begun");
+                bail!("after {} s the job is still {status}; the logs say why", PLAY_TIMEOUT.as_secs())
+            }
+            _ => tokio::time::sleep(LOOK_EVERY).await,
+        }
+    }
+    hops.show();
+    show_result(stack, &recording_id)
+}
+
+fn show_result(stack: &Stack, recording_id: &str) -> Result<()> {
+    let prefix = format!("recordings/{recording_id}/");
+    let mut keys = stack.s3.keys()?;
+    keys.retain(|key| key.starts_with(&prefix));
+    let folder = stack.s3.root().join(BUCKET);
+    println!("\nstored\n");
+    for key in &keys {
+        let bytes = stack.s3.object(key)?.map_or(0, |object| object.len());
+        println!("  {:>9} bytes  {}", bytes, folder.join(key).display());
+    }
+    let manifest = keys.iter().find(|key| key.ends_with("/manifest.json")).context("there is no manifest")?;
+    let manifest: Value = serde_json::from_slice(&stack.s3.object(manifest)?.context("the manifest is gone")?)?;
+    let counts = &manifest["counts"];
+    println!(
+        "\n  {} words in {} turns by {} speakers, {:.0} minutes, transcribed by {}",
+        counts["words"],
+        counts["turns"],
+        counts["speakers"],
+        counts["duration_s"].as_f64().unwrap_or_default() / 60.0,
+        manifest["provider"].as_str().unwrap_or("an unknown provider"),
+    );
+    Ok(())
+}
+
+/// Tells of every job that changes, until somebody stops it.
+pub async fn report(stack: &Stack) -> Result<Infallible> {
+    let mut known: BTreeMap<String, String> = BTreeMap::new();
+    let mut first = true;
+    loop {
+        for job in stack.dynamodb.items(JOBS_TABLE)? {
+            let (Some(id), Some(status)) = (job["recording_id"].as_str(), job["status"].as_str()) else { continue };
+            let before = known.insert(id.to_owned(), status.to_owned());
+            if !first && before.as_deref() != Some(status) {
+                println!("  recording {id} {status}");
+            }
+        }
+        first = false;
+        tokio::time::sleep(10 * LOOK_EVERY).await;
+    }
+}
+
+/// The queue lives in memory, so what is on it is finished before we go.
+pub async fn drain(stack: &Stack) {
+    let deadline = Instant::now() + DRAIN;
+    while Instant::now() < deadline {
+        match stack.queues.depth(WORK_QUEUE).await {
+            Ok(depth) if depth > 0 => tokio::time::sleep(LOOK_EVERY).await,
+            Ok(_) | Err(_) => return,
+        }
+    }
+    eprintln!("messages were still on the queue; Recall sends their events again only if it is asked to");
+}

@@ -1,0 +1,163 @@
+//! The whole pipeline in one process: the stand-ins, the functions as child processes, and what connects them.
+
+use std::{path::Path, time::Duration};
+
+use anyhow::{Context as _, Result};
+use serde_json::json;
+
+use crate::{
+    build::Binaries,
+    dynamodb::DynamoDb,
+    lambda::{EventSource, EventSourceConfig, Function, FunctionConfig, FunctionUrl, LogSink},
+    queue::Queues,
+    recall::{Simulator, SimulatorConfig},
+    s3::S3,
+    secrets::Secrets,
+    wire::Wire,
+};
+
+pub const JOBS_TABLE: &str = "jobs";
+pub const BUCKET: &str = "transcripts";
+pub const WORK_QUEUE: &str = "work";
+pub const DEAD_LETTER_QUEUE: &str = "dead-letters";
+const SECRET: &str = "recall";
+
+/// Which Recall the functions talk to.
+#[derive(Clone, Debug)]
+pub enum RecallTarget {
+    Simulator(SimulatorConfig),
+    Real { region: String, api_key: String, webhook_secrets: Vec<String> },
+}
+
+/// What can be chosen about a stack.
+#[derive(Clone, Debug)]
+pub struct StackConfig {
+    pub recall: RecallTarget,
+    /// Of the functions' public URL; 0 takes any free one.
+    pub webhook_port: u16,
+    pub webhook_timeout: Duration,
+    pub transcript_timeout: Duration,
+    /// How long SQS hides a message that is being worked on.
+    pub visibility_s: u32,
+    /// Processes of each function at once.
+    pub concurrency: usize,
+    /// More variables for both functions.
+    pub env: Vec<(String, String)>,
+    pub webhook_log: LogSink,
+    pub transcript_log: LogSink,
+}
+
+impl Default for StackConfig {
+    fn default() -> Self {
+        Self {
+            recall: RecallTarget::Simulator(SimulatorConfig::default()),
+            webhook_port: 0,
+            webhook_timeout: Duration::from_secs(14),
+            transcript_timeout: Duration::from_secs(60),
+            visibility_s: 120,
+            concurrency: 4,
+            env: Vec::new(),
+            webhook_log: LogSink::default(),
+            transcript_log: LogSink::default(),
+        }
+    }
+}
+
+/// A running pipeline. Dropping it ends everything, the functions' processes too.
+#[derive(Debug)]
+pub struct Stack {
+    pub wire: Wire,
+    pub dynamodb: DynamoDb,
+    pub s3: S3,
+    pub queues: Queues,
+    pub secrets: Secrets,
+    /// `None` with the real Recall.
+    pub simulator: Option<Simulator>,
+    pub webhook: Function,
+    pub transcript: Function,
+    pub function_url: FunctionUrl,
+    pub event_source: EventSource,
+}
+
+impl Stack {
+    /// Starts everything on the folder `data`, which keeps the table and the bucket.
+    pub async fn start(data: &Path, binaries: &Binaries, config: StackConfig) -> Result<Self> {
+        std::fs::create_dir_all(data)
+            .with_context(|| format!("the data folder {} cannot be made; choose another", data.display()))?;
+        let wire = Wire::default();
+        let dynamodb = DynamoDb::start(&wire, Some(&data.join("dynamodb.sqlite")))
+            .await
+            .with_context(|| format!("the data folder {} cannot be written; choose another", data.display()))?;
+        dynamodb.create_jobs_table(JOBS_TABLE)?;
+        let s3 = S3::start(&wire, &data.join("s3"), BUCKET).await?;
+        let queues = Queues::start(&wire).await?;
+        queues.create(DEAD_LETTER_QUEUE, config.visibility_s, None).await?;
+        queues.create(WORK_QUEUE, config.visibility_s, Some((DEAD_LETTER_QUEUE, 10))).await?;
+        let secrets = Secrets::start(&wire).await?;
+        let (simulator, recall) = match config.recall {
+            RecallTarget::Simulator(simulator) => {
+                secrets.put(
+                    SECRET,
+                    &json!({"api_key": simulator.api_key, "webhook_secrets": simulator.webhook_secrets}),
+                );
+                let simulator = Simulator::start(&wire, simulator).await?;
+                let base_url = ("RECALL_BASE_URL".to_owned(), simulator.base_url().to_owned());
+                (Some(simulator), base_url)
+            }
+            RecallTarget::Real { region, api_key, webhook_secrets } => {
+                secrets.put(SECRET, &json!({"api_key": api_key, "webhook_secrets": webhook_secrets}));
+                (None, ("RECALL_REGION".to_owned(), region))
+            }
+        };
+        let mut env = vec![
+            recall,
+            ("RECALL_SECRET_ID".to_owned(), SECRET.to_owned()),
+            ("JOBS_TABLE".to_owned(), JOBS_TABLE.to_owned()),
+            ("WORK_QUEUE_URL".to_owned(), queues.url(WORK_QUEUE)),
+            ("DEAD_LETTER_QUEUE_URL".to_owned(), queues.url(DEAD_LETTER_QUEUE)),
+            ("TRANSCRIPTS_BUCKET".to_owned(), BUCKET.to_owned()),
+            ("AWS_ENDPOINT_URL_DYNAMODB".to_owned(), dynamodb.endpoint().to_owned()),
+            ("AWS_ENDPOINT_URL_S3".to_owned(), s3.endpoint().to_owned()),
+            ("AWS_ENDPOINT_URL_SQS".to_owned(), queues.endpoint().to_owned()),
+            ("AWS_ENDPOINT_URL_SECRETS_MANAGER".to_owned(), secrets.endpoint().to_owned()),
+        ];
+        env.extend(config.env);
+        let function = |name: &str, binary: &Path, timeout, log| FunctionConfig {
+            name: name.to_owned(),
+            binary: binary.to_owned(),
+            env: env.clone(),
+            timeout,
+            concurrency: config.concurrency,
+            log,
+        };
+        let webhook = function("webhook", &binaries.webhook, config.webhook_timeout, config.webhook_log);
+        let webhook = Function::start(&wire, webhook)?;
+        let transcript = function("transcript", &binaries.transcript, config.transcript_timeout, config.transcript_log);
+        let transcript = Function::start(&wire, transcript)?;
+        let function_url = FunctionUrl::start(&wire, config.webhook_port, webhook.clone()).await?;
+        let source = EventSourceConfig { batch_size: 5, maximum_concurrency: config.concurrency };
+        let event_source = EventSource::start(&queues, WORK_QUEUE, transcript.clone(), source)?;
+        if let Some(simulator) = &simulator {
+            simulator.set_webhook_url(Some(function_url.url().to_owned()));
+        }
+        Ok(Self {
+            wire,
+            dynamodb,
+            s3,
+            queues,
+            secrets,
+            simulator,
+            webhook,
+            transcript,
+            function_url,
+            event_source,
+        })
+    }
+
+    /// What both functions have logged so far.
+    pub fn logs(&self) -> Vec<String> {
+        let mut lines = self.webhook.logs();
+        lines.extend(self.transcript.logs());
+        lines
+    }
+}
