@@ -16,7 +16,7 @@ use axum::{
 use rustack_sqs_core::{config::SqsConfig, handler::RustackSqsHandler, provider::RustackSqs};
 use rustack_sqs_http::{dispatch::dispatch_operation, response::error_to_response, router::resolve_operation};
 use serde_json::{Map, Value, json};
-use tokio::sync::{Mutex, Notify};
+use tokio::sync::{Mutex, Notify, futures::Notified};
 
 use crate::{
     ACCOUNT_ID, REGION,
@@ -180,9 +180,9 @@ impl Queues {
     }
 
     /// Waits until something was sent or made visible. A delay or a visibility time-out that ends does not wake
-    /// anybody, so wait for a short time only.
-    pub(crate) async fn changed(&self) {
-        self.0.changed.notified().await;
+    /// anybody, so wait for a short time only. Changes count from this call on, not from the first poll.
+    pub(crate) fn changed(&self) -> Notified<'_> {
+        self.0.changed.notified()
     }
 
     async fn take(&self, name: &str, max: usize, visibility_s: Option<u32>) -> Result<Vec<Message>> {

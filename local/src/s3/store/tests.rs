@@ -1,4 +1,4 @@
-use super::*;
+use super::{super::checksum::sum, uploads::SMALLEST_PART_BYTES, *};
 
 const PART: usize = SMALLEST_PART_BYTES as usize;
 
