@@ -44,9 +44,11 @@ impl DynamoDb {
         // It only ends when it is aborted, so there is no result to look at.
         let emulator = tokio::spawn(async move { drop(emulator.await) });
 
+        let mut connector = legacy::connect::HttpConnector::new();
+        connector.set_nodelay(true);
         let front = Front {
             emulator: format!("127.0.0.1:{hidden_port}"),
-            client: legacy::Client::builder(TokioExecutor::new()).build_http(),
+            client: legacy::Client::builder(TokioExecutor::new()).build(connector),
         };
         let (listener, port) = listen(0).await?;
         let router = Router::new().fallback(pass_on).with_state(front);

@@ -6,6 +6,7 @@
 mod api;
 mod checksum;
 mod list;
+mod request;
 mod store;
 
 use std::{

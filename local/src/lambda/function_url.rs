@@ -44,7 +44,7 @@ impl FunctionUrl {
     }
 }
 
-async fn answer(State(function): State<Function>, request: Request) -> Response {
+pub(super) async fn answer(State(function): State<Function>, request: Request) -> Response {
     let (parts, body) = request.into_parts();
     let Ok(body) = to_bytes(body, LARGEST_BODY_BYTES).await else {
         let message =

@@ -1,5 +1,12 @@
 use std::path::Path;
 
+use axum::{
+    body::{Body, to_bytes},
+    extract::State,
+    http::Request,
+};
+use serde_json::Value;
+
 use super::*;
 use crate::queue::Queues;
 
@@ -117,5 +124,29 @@ async fn a_queue_feeds_the_function_until_it_is_empty() -> Result<()> {
     tokio::time::sleep(Duration::from_millis(50)).await;
     assert_eq!(queues.depth("work").await?, 1);
     source.stop();
+    Ok(())
+}
+
+#[tokio::test]
+async fn the_url_tells_what_became_of_a_request() -> Result<()> {
+    let function = function("good", 1, LONG)?;
+    let post = async |body: Vec<u8>| -> Result<(u16, Value)> {
+        let request = Request::post("/hook").header("content-type", "text/plain").body(Body::from(body))?;
+        let response = function_url::answer(State(function.clone()), request).await;
+        let status = response.status().as_u16();
+        Ok((status, serde_json::from_slice(&to_bytes(response.into_body(), 10_000).await?)?))
+    };
+    // The function answers with the event itself.
+    let (status, event) = post(b"hello".to_vec()).await?;
+    assert_eq!((status, &event["rawPath"], &event["body"]), (200, &"/hook".into(), &"hello".into()));
+
+    let (status, error) = post(vec![b'x'; 6 * 1024 * 1024 + 1]).await?;
+    assert_eq!((status, error["Message"].is_string()), (413, true));
+
+    let ((first, _), (second, _)) = tokio::try_join!(post(b"1".to_vec()), post(b"2".to_vec()))?;
+    assert_eq!((first, second), (200, 429));
+
+    function.stop().await;
+    assert_eq!(post(b"3".to_vec()).await?, (502, serde_json::json!({"message": "Internal Server Error"})));
     Ok(())
 }

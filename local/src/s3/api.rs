@@ -4,18 +4,17 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use axum::body::Bytes;
-use s3s::{Body, S3, S3Request, S3Response, S3Result, dto::*, s3_error};
+use s3s::{Body, S3, S3Error, S3Request, S3Response, S3Result, dto::*, s3_error};
 use time::OffsetDateTime;
 use uuid::Uuid;
 
 use super::{
     checksum::{Algorithm, Sums, stated},
     list::list,
-    store::{Attributes, Chosen, OpenUpload, Stated, Store},
+    request::{chosen, real_encoding, receive},
+    store::{Attributes, OpenUpload, Stated, Store},
 };
 
-/// The largest body of one request, in bytes. S3 takes 5 GiB; nothing here should come near it.
-const LARGEST_BODY_BYTES: usize = 256 * 1024 * 1024;
 /// S3's own page size of lists.
 const PAGE: usize = 1000;
 
@@ -36,7 +35,7 @@ impl Api {
             return Err(s3_error!(NoSuchBucket, "There is one bucket here, and it is not {bucket}"));
         }
         let store = self.0.clone();
-        tokio::task::spawn_blocking(move || act(&store)).await.map_err(s3s::S3Error::internal_error)?
+        tokio::task::spawn_blocking(move || act(&store)).await.map_err(S3Error::internal_error)?
     }
 }
 
@@ -88,8 +87,8 @@ impl S3 for Api {
         let (attributes, bytes, modified) = self
             .store(&bucket, move |store| {
                 let (attributes, bytes) =
-                    store.get(&key).map_err(s3s::S3Error::internal_error)?.ok_or_else(|| s3_error!(NoSuchKey))?;
-                let modified = store.modified(&key).map_err(s3s::S3Error::internal_error)?;
+                    store.get(&key).map_err(S3Error::internal_error)?.ok_or_else(|| s3_error!(NoSuchKey))?;
+                let modified = store.modified(&key).map_err(S3Error::internal_error)?;
                 Ok((attributes, Bytes::from(bytes), modified))
             })
             .await?;
@@ -137,9 +136,9 @@ impl S3 for Api {
         let HeadObjectInput { bucket, key, checksum_mode, .. } = req.input;
         let (attributes, modified) = self
             .store(&bucket, move |store| {
-                let found = store.attributes(&key).map_err(s3s::S3Error::internal_error)?;
+                let found = store.attributes(&key).map_err(S3Error::internal_error)?;
                 let attributes = found.ok_or_else(|| s3_error!(NoSuchKey))?;
-                Ok((attributes, store.modified(&key).map_err(s3s::S3Error::internal_error)?))
+                Ok((attributes, store.modified(&key).map_err(S3Error::internal_error)?))
             })
             .await?;
         let output = HeadObjectOutput {
@@ -162,7 +161,7 @@ impl S3 for Api {
 
     async fn delete_object(&self, req: S3Request<DeleteObjectInput>) -> S3Result<S3Response<DeleteObjectOutput>> {
         let DeleteObjectInput { bucket, key, .. } = req.input;
-        self.store(&bucket, move |store| store.delete(&key).map_err(s3s::S3Error::internal_error)).await?;
+        self.store(&bucket, move |store| store.delete(&key).map_err(S3Error::internal_error)).await?;
         Ok(S3Response::new(DeleteObjectOutput::default()))
     }
 
@@ -174,7 +173,7 @@ impl S3 for Api {
         let delimiter = input.delimiter.clone();
         let (contents, folders, next) = self
             .store(&input.bucket, move |store| {
-                list(store, &prefix, delimiter.as_deref(), &after, limit).map_err(s3s::S3Error::internal_error)
+                list(store, &prefix, delimiter.as_deref(), &after, limit).map_err(S3Error::internal_error)
             })
             .await?;
         Ok(S3Response::new(ListObjectsV2Output {
@@ -224,8 +223,7 @@ impl S3 for Api {
             initiated: OffsetDateTime::now_utc(),
         };
         let upload_id = upload.upload_id.clone();
-        self.store(&input.bucket, move |store| store.create_upload(&upload).map_err(s3s::S3Error::internal_error))
-            .await?;
+        self.store(&input.bucket, move |store| store.create_upload(&upload).map_err(S3Error::internal_error)).await?;
         Ok(S3Response::new(CreateMultipartUploadOutput {
             bucket: Some(input.bucket),
             key: Some(input.key),
@@ -246,31 +244,6 @@ impl S3 for Api {
             .await?;
         let output = UploadPartOutput { e_tag: Some(ETag::Strong(part.e_tag)), ..UploadPartOutput::default() };
         Ok(S3Response::new(with_checksums!(stated, output)))
-    }
-
-    async fn list_parts(&self, req: S3Request<ListPartsInput>) -> S3Result<S3Response<ListPartsOutput>> {
-        let ListPartsInput { bucket, key, upload_id, .. } = req.input;
-        let (of_key, of_upload) = (key.clone(), upload_id.clone());
-        let (upload, parts) = self.store(&bucket, move |store| store.parts(&of_key, &of_upload)).await?;
-        let parts = parts.into_iter().map(|(number, part)| {
-            let entry = Part {
-                part_number: Some(number),
-                size: Some(part.bytes as i64),
-                e_tag: Some(ETag::Strong(part.e_tag)),
-                ..Part::default()
-            };
-            with_checksums!(Sums::from([(upload.algorithm, part.checksum)]), entry)
-        });
-        Ok(S3Response::new(ListPartsOutput {
-            parts: Some(parts.collect()),
-            bucket: Some(bucket),
-            key: Some(key),
-            upload_id: Some(upload_id),
-            is_truncated: Some(false),
-            checksum_algorithm: Some(ChecksumAlgorithm::from_static(upload.algorithm.name())),
-            checksum_type: full_object(),
-            ..ListPartsOutput::default()
-        }))
     }
 
     async fn complete_multipart_upload(
@@ -318,7 +291,7 @@ impl S3 for Api {
         req: S3Request<ListMultipartUploadsInput>,
     ) -> S3Result<S3Response<ListMultipartUploadsOutput>> {
         let input = req.input;
-        let uploads = self.store(&input.bucket, |store| store.uploads().map_err(s3s::S3Error::internal_error)).await?;
+        let uploads = self.store(&input.bucket, |store| store.uploads().map_err(S3Error::internal_error)).await?;
         let prefix = input.prefix.clone().unwrap_or_default();
         let uploads =
             uploads.into_iter().filter(|upload| upload.key.starts_with(&prefix)).map(|upload| MultipartUpload {
@@ -337,47 +310,6 @@ impl S3 for Api {
             ..ListMultipartUploadsOutput::default()
         }))
     }
-}
-
-/// The whole body of a request, with the checksums that its headers or trailers state.
-async fn receive<T>(
-    req: &mut S3Request<T>,
-    body: impl FnOnce(&mut T) -> Option<StreamingBlob>,
-) -> S3Result<(Bytes, Sums)> {
-    let bytes = match body(&mut req.input) {
-        None => Bytes::new(),
-        Some(body) => Body::from(body)
-            .store_all_limited(LARGEST_BODY_BYTES)
-            .await
-            .map_err(|error| s3s::S3Error::with_source(s3s::S3ErrorCode::IncompleteBody, error))?,
-    };
-    let mut checksums = stated(&req.headers);
-    if let Some(trailers) = req.trailing_headers.as_ref().and_then(|trailers| trailers.take()) {
-        checksums.extend(stated(&trailers));
-    }
-    Ok((bytes, checksums))
-}
-
-fn chosen(part: CompletedPart) -> Chosen {
-    let checksums = [
-        (Algorithm::Crc32, part.checksum_crc32),
-        (Algorithm::Crc32c, part.checksum_crc32c),
-        (Algorithm::Crc64nvme, part.checksum_crc64nvme),
-        (Algorithm::Sha1, part.checksum_sha1),
-        (Algorithm::Sha256, part.checksum_sha256),
-    ];
-    Chosen {
-        number: part.part_number.unwrap_or_default(),
-        e_tag: part.e_tag.map(ETag::into_value),
-        checksums: checksums.into_iter().filter_map(|(algorithm, sum)| Some((algorithm, sum?))).collect(),
-    }
-}
-
-/// `aws-chunked` is how a body travels, not what it is.
-fn real_encoding(encoding: Option<String>) -> Option<String> {
-    let encoding = encoding?;
-    let real: Vec<_> = encoding.split(',').map(str::trim).filter(|name| !matches!(*name, "" | "aws-chunked")).collect();
-    (!real.is_empty()).then(|| real.join(","))
 }
 
 fn content_type(attributes: &Attributes) -> String {

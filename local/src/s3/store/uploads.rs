@@ -98,22 +98,6 @@ impl Store {
         Ok(part)
     }
 
-    /// The parts of an upload, by number.
-    pub(in crate::s3) fn parts(&self, key: &str, upload_id: &str) -> S3Result<(OpenUpload, Vec<(i32, Part)>)> {
-        let _alone = lock(&self.alone);
-        let (folder, upload) = self.open_upload(key, upload_id)?;
-        let mut parts = Vec::new();
-        for entry in fs::read_dir(&folder).map_err(internal)? {
-            let path = entry.map_err(internal)?.path();
-            let number = path.file_stem().and_then(|name| name.to_str()?.strip_prefix("part-")?.parse().ok());
-            if let (Some(number), true) = (number, path.extension().is_some()) {
-                parts.extend(read_json(&path).map_err(internal)?.map(|part| (number, part)));
-            }
-        }
-        parts.sort_by_key(|(number, _)| *number);
-        Ok((upload, parts))
-    }
-
     /// Makes the object out of the chosen parts. When anything is wrong, the upload stays open as it was.
     pub(in crate::s3) fn complete(
         &self,
