@@ -104,8 +104,8 @@ impl Worker {
                 Event::Signal(Signal::Response { .. } | Signal::Error { .. }) => {}
                 Event::Exited(status) => break format!("its process ended: {status}"),
                 Event::Killed => {
-                    self.kill().await;
-                    return Err(InvokeError::Died("killed while it started".to_owned()));
+                    let status = self.reap().await;
+                    return Err(InvokeError::Died(status));
                 }
                 Event::Late => break format!("it was not ready after {} s", INIT_TIMEOUT.as_secs()),
             }
