@@ -174,7 +174,7 @@ impl Wire {
     }
 
     async fn answer(self, service: Service, router: Router, request: Request) -> Result<Response, Dropped> {
-        let operation = operation(&request);
+        let operation = operation(service, &request);
         // The head of a Lambda invocation is a long poll: it is not an event worth keeping.
         let index = (service != Service::Lambda)
             .then(|| self.begin(Call { service, operation: operation.clone(), status: None, began: Instant::now(), took: None }));
@@ -218,11 +218,15 @@ impl std::fmt::Display for Dropped {
 
 impl std::error::Error for Dropped {}
 
-fn operation(request: &Request) -> String {
+/// S3 tells its operations apart by the query (`?uploads`, `?partNumber=1&uploadId=…`), so there it is kept; nowhere
+/// else, because it can hold a credential.
+fn operation(service: Service, request: &Request) -> String {
     let target = request.headers().get("x-amz-target").and_then(|target| target.to_str().ok());
-    match target.and_then(|target| target.rsplit('.').next()) {
-        Some(operation) => operation.to_owned(),
-        None => format!("{} {}", request.method(), request.uri().path()),
+    let query = request.uri().query().filter(|_| service == Service::S3);
+    match (target.and_then(|target| target.rsplit('.').next()), query) {
+        (Some(operation), _) => operation.to_owned(),
+        (None, Some(query)) => format!("{} {}?{query}", request.method(), request.uri().path()),
+        (None, None) => format!("{} {}", request.method(), request.uri().path()),
     }
 }
 

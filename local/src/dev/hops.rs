@@ -39,7 +39,7 @@ impl<'a> Hops<'a> {
 fn describe(call: &Call) -> Option<String> {
     let operation = call.operation.as_str();
     let (method, path) = operation.split_once(' ').unwrap_or((operation, ""));
-    let file = path.rsplit('/').next().unwrap_or_default();
+    let file = path.split('?').next().and_then(|path| path.rsplit('/').next()).unwrap_or_default();
     let what = match (call.service, method) {
         (Service::Webhook, "POST") => "Recall ► webhook       a signed event".to_owned(),
         (Service::Recall, "POST") if path.ends_with("/create_transcript/") => {

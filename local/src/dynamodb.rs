@@ -1,0 +1,231 @@
+//! DynamoDB: the embedded emulator, in memory or in one SQLite file.
+//!
+//! The emulator brings its own HTTP server. Ours stands in front of it and passes requests on, so that calls are
+//! seen and disturbed like all others; reads for the display and the tests go to the database directly.
+
+use std::path::Path;
+
+use anyhow::{Context as _, Result, anyhow, bail};
+use axum::{
+    Router,
+    body::Body,
+    extract::{Request, State},
+    http::{StatusCode, Uri, uri::PathAndQuery},
+    response::{IntoResponse as _, Response},
+};
+use dynoxide::{AttributeValue, Database, DynoxideError, Item};
+use hyper_util::{client::legacy, rt::TokioExecutor};
+use serde_json::{Map, Value, json};
+use tokio::task::JoinHandle;
+
+use crate::wire::{Server, Service, Wire, listen, serve};
+
+/// DynamoDB on loopback; it stops when this is dropped.
+pub struct DynamoDb {
+    endpoint: String,
+    database: Database,
+    emulator: JoinHandle<()>,
+    _server: Server,
+}
+
+impl DynamoDb {
+    /// Starts it in memory, or with its state in `file`, which survives a kill of this process.
+    pub async fn start(wire: &Wire, file: Option<&Path>) -> Result<DynamoDb> {
+        let database = match file {
+            Some(file) => {
+                let path = file.to_str().context("the path of the database is not valid UTF-8")?;
+                Database::new(path).with_context(|| format!("{path} cannot be opened; delete it to start afresh"))?
+            }
+            None => Database::memory().context("no database in memory")?,
+        };
+
+        let (listener, hidden_port) = listen(0).await?;
+        let emulator = dynoxide::server::serve_with_shutdown(listener, database.clone(), std::future::pending());
+        // It only ends when it is aborted, so there is no result to look at.
+        let emulator = tokio::spawn(async move { drop(emulator.await) });
+
+        let mut connector = legacy::connect::HttpConnector::new();
+        connector.set_nodelay(true);
+        let front = Front {
+            emulator: format!("127.0.0.1:{hidden_port}"),
+            client: legacy::Client::builder(TokioExecutor::new()).build(connector),
+        };
+        let (listener, port) = listen(0).await?;
+        let router = Router::new().fallback(pass_on).with_state(front);
+        Ok(DynamoDb {
+            endpoint: format!("http://127.0.0.1:{port}"),
+            database,
+            emulator,
+            _server: serve(wire, Service::DynamoDb, listener, router),
+        })
+    }
+
+    /// The base URL, `http://127.0.0.1:PORT`.
+    pub fn endpoint(&self) -> &str {
+        &self.endpoint
+    }
+
+    /// Makes the jobs table with its index `due`; a table that is there already is left as it is.
+    pub fn create_jobs_table(&self, name: &str) -> Result<()> {
+        let request = serde_json::from_value(json!({
+            "TableName": name,
+            "BillingMode": "PAY_PER_REQUEST",
+            "AttributeDefinitions": [
+                {"AttributeName": "recording_id", "AttributeType": "S"},
+                {"AttributeName": "due_shard", "AttributeType": "S"},
+                {"AttributeName": "due_at", "AttributeType": "N"},
+            ],
+            "KeySchema": [{"AttributeName": "recording_id", "KeyType": "HASH"}],
+            "GlobalSecondaryIndexes": [{
+                "IndexName": "due",
+                "KeySchema": [
+                    {"AttributeName": "due_shard", "KeyType": "HASH"},
+                    {"AttributeName": "due_at", "KeyType": "RANGE"},
+                ],
+                "Projection": {"ProjectionType": "ALL"},
+            }],
+        }))?;
+        match self.database.create_table(request) {
+            Err(error) if !matches!(error, DynoxideError::ResourceInUseException(_)) => {
+                Err(error).with_context(|| format!("table {name} cannot be made"))
+            }
+            Ok(_) | Err(_) => Ok(()),
+        }
+    }
+
+    /// One item as plain JSON: `{"n": 1}` where DynamoDB says `{"n": {"N": "1"}}`.
+    pub fn item(&self, table: &str, recording_id: &str) -> Result<Option<Value>> {
+        let request = json!({"TableName": table, "Key": {"recording_id": {"S": recording_id}}});
+        let found = self.database.get_item(serde_json::from_value(request)?)?;
+        found.item.map(plain_item).transpose()
+    }
+
+    /// Every item of the table as plain JSON, in no order.
+    pub fn items(&self, table: &str) -> Result<Vec<Value>> {
+        let mut items = Vec::new();
+        let mut start = None;
+        loop {
+            let request = json!({"TableName": table, "ExclusiveStartKey": start});
+            let page = self.database.scan(serde_json::from_value(request)?)?;
+            for item in page.items.unwrap_or_default() {
+                items.push(plain_item(item)?);
+            }
+            match page.last_evaluated_key {
+                Some(key) => start = Some(serde_json::to_value(key)?),
+                None => return Ok(items),
+            }
+        }
+    }
+}
+
+impl std::fmt::Debug for DynamoDb {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("DynamoDb").field("endpoint", &self.endpoint).finish_non_exhaustive()
+    }
+}
+
+impl Drop for DynamoDb {
+    fn drop(&mut self) {
+        self.emulator.abort();
+    }
+}
+
+#[derive(Clone)]
+struct Front {
+    emulator: String,
+    client: legacy::Client<legacy::connect::HttpConnector, Body>,
+}
+
+async fn pass_on(State(front): State<Front>, mut request: Request) -> Response {
+    let path = request.uri().path_and_query().cloned().unwrap_or(PathAndQuery::from_static("/"));
+    let uri = Uri::builder().scheme("http").authority(front.emulator).path_and_query(path).build();
+    let answer = match uri {
+        Ok(uri) => {
+            *request.uri_mut() = uri;
+            front.client.request(request).await.map_err(anyhow::Error::from)
+        }
+        Err(error) => Err(error.into()),
+    };
+    match answer {
+        Ok(response) => response.map(Body::new),
+        Err(error) => {
+            tracing::error!(error = format!("{error:#}"), "the DynamoDB emulator does not answer");
+            StatusCode::BAD_GATEWAY.into_response()
+        }
+    }
+}
+
+fn plain_item(item: Item) -> Result<Value> {
+    let members: Result<Map<_, _>> = item.into_iter().map(|(name, value)| Ok((name, plain(value)?))).collect();
+    members.map(Value::Object)
+}
+
+fn plain(value: AttributeValue) -> Result<Value> {
+    let tagged = serde_json::to_value(value)?;
+    untag(tagged)
+}
+
+fn untag(tagged: Value) -> Result<Value> {
+    let Value::Object(tagged) = tagged else { bail!("an attribute value without its type") };
+    let (kind, value) = tagged.into_iter().next().context("an attribute value without its type")?;
+    Ok(match (kind.as_str(), value) {
+        ("N", Value::String(digits)) => number(&digits)?,
+        ("NS", Value::Array(numbers)) => numbers
+            .iter()
+            .map(|digits| number(digits.as_str().unwrap_or_default()))
+            .collect::<Result<Vec<_>>>()
+            .map(Value::Array)?,
+        ("L", Value::Array(values)) => values.into_iter().map(untag).collect::<Result<Vec<_>>>().map(Value::Array)?,
+        ("M", Value::Object(members)) => {
+            let members: Result<Map<_, _>> =
+                members.into_iter().map(|(name, value)| Ok((name, untag(value)?))).collect();
+            Value::Object(members?)
+        }
+        ("NULL", _) => Value::Null,
+        // Strings, booleans, sets of strings, and bytes in base64.
+        (_, value) => value,
+    })
+}
+
+/// DynamoDB's numbers are text; those that fit stay exact.
+fn number(digits: &str) -> Result<Value> {
+    if let Ok(whole) = digits.parse::<i64>() {
+        return Ok(whole.into());
+    }
+    let float: f64 = digits.parse().with_context(|| format!("{digits} is not a number"))?;
+    serde_json::Number::from_f64(float).map(Value::Number).ok_or_else(|| anyhow!("{digits} is not a number"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn items_lose_their_type_tags() -> Result<()> {
+        let tagged = json!({"M": {
+            "s": {"S": "x"}, "n": {"N": "1790000000123"}, "f": {"N": "1.5"}, "b": {"BOOL": true}, "z": {"NULL": true},
+            "l": {"L": [{"N": "-1"}, {"M": {}}]}, "ns": {"NS": ["1", "2"]}, "ss": {"SS": ["a"]},
+        }});
+        let plain = json!({
+            "s": "x", "n": 1_790_000_000_123_i64, "f": 1.5, "b": true, "z": null,
+            "l": [-1, {}], "ns": [1, 2], "ss": ["a"],
+        });
+        assert_eq!(untag(tagged)?, plain);
+        Ok(())
+    }
+
+    #[tokio::test]
+    async fn a_table_is_made_once_and_read_back() -> Result<()> {
+        let dynamodb = DynamoDb::start(&Wire::default(), None).await?;
+        dynamodb.create_jobs_table("jobs")?;
+        let item = json!({"TableName": "jobs", "Item": {"recording_id": {"S": "r1"}, "version": {"N": "3"}}});
+        dynamodb.database.put_item(serde_json::from_value(item)?)?;
+        dynamodb.create_jobs_table("jobs")?;
+
+        let job = json!({"recording_id": "r1", "version": 3});
+        assert_eq!(dynamodb.item("jobs", "r1")?, Some(job.clone()));
+        assert_eq!(dynamodb.item("jobs", "r2")?, None);
+        assert_eq!(dynamodb.items("jobs")?, [job]);
+        Ok(())
+    }
+}

@@ -1,0 +1,254 @@
+//! The event source mapping: feeds a function from a queue, in batches, and deletes what it has dealt with.
+
+use std::{collections::HashSet, sync::Arc, time::Duration};
+
+use anyhow::{Context as _, Result, ensure};
+use serde_json::{Map, Value, json};
+use tokio::{
+    sync::{Semaphore, watch},
+    task::{JoinHandle, JoinSet},
+    time::timeout,
+};
+
+use super::{Function, InvokeError};
+use crate::{
+    REGION,
+    queue::{Message, Queues},
+};
+
+/// A delay or a visibility time-out that has ended is noticed after so long; a new message at once.
+const POLL_EVERY: Duration = Duration::from_millis(20);
+
+/// How a queue feeds a function.
+#[derive(Clone, Copy, Debug)]
+pub struct EventSourceConfig {
+    /// Messages in one invocation, 1 to 10.
+    pub batch_size: usize,
+    /// Invocations at once.
+    pub maximum_concurrency: usize,
+}
+
+/// A queue that feeds a function, until this is dropped. Messages of invocations under way then come back when
+/// their visibility time-out ends.
+#[derive(Debug)]
+pub struct EventSource {
+    flow: watch::Sender<bool>,
+    poller: JoinHandle<()>,
+}
+
+impl EventSource {
+    /// Starts to poll the queue.
+    pub fn start(queues: &Queues, queue: &str, function: Function, config: EventSourceConfig) -> Result<EventSource> {
+        ensure!((1..=10).contains(&config.batch_size), "a batch has 1 to 10 messages");
+        ensure!(config.maximum_concurrency > 0, "an event source needs a concurrency of at least 1");
+        let source = Source { queues: queues.clone(), queue: queue.to_owned(), function };
+        let (flow, flows) = watch::channel(true);
+        Ok(EventSource { flow, poller: tokio::spawn(poll(Arc::new(source), config, flows)) })
+    }
+
+    /// Takes no more messages. Invocations under way go on to their end.
+    pub fn pause(&self) {
+        self.flow.send_replace(false);
+    }
+
+    /// Goes on after a pause.
+    pub fn resume(&self) {
+        self.flow.send_replace(true);
+    }
+
+    /// Ends it, as dropping it does.
+    pub fn stop(self) {}
+}
+
+impl Drop for EventSource {
+    fn drop(&mut self) {
+        self.poller.abort();
+    }
+}
+
+struct Source {
+    queues: Queues,
+    queue: String,
+    function: Function,
+}
+
+async fn poll(source: Arc<Source>, config: EventSourceConfig, mut flows: watch::Receiver<bool>) {
+    let slots = Arc::new(Semaphore::new(config.maximum_concurrency));
+    // Batches live in this set, so they end when the poller does.
+    let mut batches = JoinSet::new();
+    loop {
+        let Ok(slot) = slots.clone().acquire_owned().await else { return };
+        let messages = loop {
+            if flows.wait_for(|flows| *flows).await.is_err() {
+                return;
+            }
+            // Taken before looking, so that no message comes in between.
+            let changed = source.queues.changed();
+            match source.queues.receive(&source.queue, config.batch_size).await {
+                Ok(messages) if !messages.is_empty() => break messages,
+                Ok(_) => {}
+                Err(error) => tracing::error!(error = format!("{error:#}"), "the queue cannot be polled"),
+            }
+            let _ = timeout(POLL_EVERY, changed).await;
+        };
+        while batches.try_join_next().is_some() {}
+        let source = source.clone();
+        batches.spawn(async move {
+            if let Err(error) = source.run(messages).await {
+                tracing::error!(error = format!("{error:#}"), "messages cannot be deleted");
+            }
+            drop(slot);
+        });
+    }
+}
+
+impl Source {
+    async fn run(&self, messages: Vec<Message>) -> Result<()> {
+        let event = event(&messages, &self.queues.arn(&self.queue)).to_string().into_bytes();
+        let result = loop {
+            match self.function.invoke(event.clone()).await {
+                // Lambda's poller tries again too, until the messages are visible to others.
+                Err(InvokeError::Throttled) => tokio::time::sleep(POLL_EVERY).await,
+                result => break result,
+            }
+        };
+        let failed = match result {
+            Ok(result) => failed(&messages, &result).unwrap_or_else(|error| {
+                tracing::warn!(error = format!("{error:#}"), "the whole batch counts as failed");
+                all(&messages)
+            }),
+            Err(error) => {
+                tracing::warn!(function = self.function.name(), error = error.to_string(), "the batch failed");
+                all(&messages)
+            }
+        };
+        for message in messages.iter().filter(|message| !failed.contains(message.message_id.as_str())) {
+            self.queues.delete(&self.queue, &message.receipt_handle).await?;
+        }
+        Ok(())
+    }
+}
+
+fn all(messages: &[Message]) -> HashSet<&str> {
+    messages.iter().map(|message| message.message_id.as_str()).collect()
+}
+
+/// The messages that the function's result says it has not dealt with. An error means all of them.
+fn failed<'a>(messages: &'a [Message], result: &[u8]) -> Result<HashSet<&'a str>> {
+    if result.trim_ascii().is_empty() {
+        return Ok(HashSet::new());
+    }
+    let result: Value = serde_json::from_slice(result).context("the result is not JSON")?;
+    if result.is_null() {
+        return Ok(HashSet::new());
+    }
+    let failures = match result.as_object().context("the result is not an object")?.get("batchItemFailures") {
+        None | Some(Value::Null) => return Ok(HashSet::new()),
+        Some(failures) => failures.as_array().context("batchItemFailures is not a list")?,
+    };
+    failures
+        .iter()
+        .map(|failure| {
+            let id = failure.get("itemIdentifier").and_then(Value::as_str).context("itemIdentifier is missing")?;
+            let message = messages.iter().find(|message| message.message_id == id);
+            message.map(|message| message.message_id.as_str()).context("itemIdentifier is not of this batch")
+        })
+        .collect()
+}
+
+/// The event that Lambda makes of a batch.
+fn event(messages: &[Message], arn: &str) -> Value {
+    let records: Vec<_> = messages.iter().map(|message| record(message, arn)).collect();
+    json!({"Records": records})
+}
+
+fn record(message: &Message, arn: &str) -> Value {
+    let attributes: Map<_, _> = message
+        .attributes
+        .iter()
+        .map(|(name, attribute)| {
+            let attribute = json!({
+                "stringValue": attribute.value,
+                "stringListValues": [],
+                "binaryListValues": [],
+                "dataType": attribute.data_type,
+            });
+            (name.clone(), attribute)
+        })
+        .collect();
+    json!({
+        "messageId": message.message_id,
+        "receiptHandle": message.receipt_handle,
+        "body": message.body,
+        "attributes": message.system_attributes,
+        "messageAttributes": attributes,
+        "md5OfBody": message.md5_of_body,
+        "eventSource": "aws:sqs",
+        "eventSourceARN": arn,
+        "awsRegion": REGION,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::queue::Attribute;
+
+    fn messages() -> Vec<Message> {
+        let message = |id: &str| Message {
+            message_id: id.to_owned(),
+            receipt_handle: format!("receipt-{id}"),
+            body: "{}".to_owned(),
+            md5_of_body: "99914b932bd37a50b983c5e7c90ae93b".to_owned(),
+            system_attributes: [("ApproximateReceiveCount".to_owned(), "1".to_owned())].into(),
+            attributes: [("kind".to_owned(), Attribute { data_type: "String".to_owned(), value: "x".to_owned() })]
+                .into(),
+        };
+        vec![message("a"), message("b")]
+    }
+
+    #[test]
+    fn a_batch_becomes_an_sqs_event() {
+        let event = event(&messages()[..1], "arn:aws:sqs:us-east-1:000000000000:work");
+        let expected = json!({"Records": [{
+            "messageId": "a",
+            "receiptHandle": "receipt-a",
+            "body": "{}",
+            "attributes": {"ApproximateReceiveCount": "1"},
+            "messageAttributes": {
+                "kind": {"stringValue": "x", "stringListValues": [], "binaryListValues": [], "dataType": "String"},
+            },
+            "md5OfBody": "99914b932bd37a50b983c5e7c90ae93b",
+            "eventSource": "aws:sqs",
+            "eventSourceARN": "arn:aws:sqs:us-east-1:000000000000:work",
+            "awsRegion": "us-east-1",
+        }]});
+        assert_eq!(event, expected);
+    }
+
+    #[test]
+    fn only_what_the_function_names_has_failed() -> Result<()> {
+        let messages = messages();
+        for nothing in ["", "null", "{}", r#"{"batchItemFailures": null}"#, r#"{"batchItemFailures": []}"#] {
+            assert_eq!(failed(&messages, nothing.as_bytes())?, HashSet::new(), "{nothing}");
+        }
+        let one = failed(&messages, br#"{"batchItemFailures": [{"itemIdentifier": "b"}]}"#)?;
+        assert_eq!(one, HashSet::from(["b"]));
+        Ok(())
+    }
+
+    #[test]
+    fn an_answer_that_makes_no_sense_fails_the_batch() {
+        for nonsense in [
+            "no JSON",
+            "7",
+            r#"{"batchItemFailures": "b"}"#,
+            r#"{"batchItemFailures": [{"itemIdentifier": ""}]}"#,
+            r#"{"batchItemFailures": [{"itemIdentifier": null}]}"#,
+            r#"{"batchItemFailures": [{"id": "b"}]}"#,
+            r#"{"batchItemFailures": [{"itemIdentifier": "b"}, {"itemIdentifier": "c"}]}"#,
+        ] {
+            assert!(failed(&messages(), nonsense.as_bytes()).is_err(), "{nonsense}");
+        }
+    }
+}

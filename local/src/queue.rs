@@ -1,0 +1,278 @@
+//! SQS: queues in memory, with delays, visibility time-outs and dead-letter queues.
+//!
+//! What a function sends arrives over HTTP and is seen by the wire; the event source of [`crate::lambda`] and the
+//! tests use the queues directly.
+
+use std::{collections::HashMap, sync::Arc};
+
+use anyhow::{Context as _, Result};
+use axum::{
+    Router,
+    body::{Body, Bytes},
+    extract::State,
+    http::HeaderMap,
+    response::Response,
+};
+use rustack_sqs_core::{config::SqsConfig, handler::RustackSqsHandler, provider::RustackSqs};
+use rustack_sqs_http::{dispatch::dispatch_operation, response::error_to_response, router::resolve_operation};
+use serde_json::{Map, Value, json};
+use tokio::sync::{Mutex, Notify, futures::Notified};
+
+use crate::{
+    ACCOUNT_ID, REGION,
+    wire::{Server, Service, Wire, listen, serve},
+};
+
+/// SQS on loopback, in memory: messages are gone when the process ends. It stops when the last clone is dropped.
+#[derive(Clone, Debug)]
+pub struct Queues(Arc<Inner>);
+
+struct Inner {
+    endpoint: String,
+    queues: Arc<RustackSqs>,
+    /// Told after every change that may have made a message visible.
+    changed: Arc<Notify>,
+    peek: Mutex<()>,
+    _server: Server,
+}
+
+/// A message as a receiver sees it.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Message {
+    pub message_id: String,
+    /// Names this delivery of the message; good until its visibility time-out.
+    pub receipt_handle: String,
+    pub body: String,
+    pub md5_of_body: String,
+    /// `ApproximateReceiveCount`, `SentTimestamp` and so on.
+    pub system_attributes: HashMap<String, String>,
+    /// The sender's attributes. Binary ones are not kept, nobody here sends any.
+    pub attributes: HashMap<String, Attribute>,
+}
+
+/// An attribute that the sender gave a message.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Attribute {
+    /// `String`, `Number`, or one of these with a suffix.
+    pub data_type: String,
+    pub value: String,
+}
+
+impl Queues {
+    /// Starts it without any queue.
+    pub async fn start(wire: &Wire) -> Result<Queues> {
+        let (listener, port) = listen(0).await?;
+        let config = SqsConfig {
+            skip_signature_validation: true,
+            default_region: REGION.to_owned(),
+            account_id: ACCOUNT_ID.to_owned(),
+            host: "127.0.0.1".to_owned(),
+            port,
+        };
+        let queues = Arc::new(RustackSqs::new(config));
+        let changed = Arc::new(Notify::new());
+        let front = Front { handler: Arc::new(RustackSqsHandler::new(queues.clone())), changed: changed.clone() };
+        let router = Router::new().fallback(answer).with_state(front);
+        Ok(Queues(Arc::new(Inner {
+            endpoint: format!("http://127.0.0.1:{port}"),
+            queues,
+            changed,
+            peek: Mutex::new(()),
+            _server: serve(wire, Service::Sqs, listener, router),
+        })))
+    }
+
+    /// The base URL, `http://127.0.0.1:PORT`.
+    pub fn endpoint(&self) -> &str {
+        &self.0.endpoint
+    }
+
+    /// What senders put into `QueueUrl`, whether the queue is there or not.
+    pub fn url(&self, name: &str) -> String {
+        format!("{}/{ACCOUNT_ID}/{name}", self.0.endpoint)
+    }
+
+    /// The queue's ARN, whether it is there or not.
+    pub fn arn(&self, name: &str) -> String {
+        format!("arn:aws:sqs:{REGION}:{ACCOUNT_ID}:{name}")
+    }
+
+    /// Makes a queue. A message that was received `dead_letter.1` times without being deleted goes to the queue
+    /// `dead_letter.0`, which must be made too.
+    pub async fn create(&self, name: &str, visibility_s: u32, dead_letter: Option<(&str, u32)>) -> Result<()> {
+        let mut attributes = Map::new();
+        attributes.insert("VisibilityTimeout".to_owned(), visibility_s.to_string().into());
+        if let Some((target, max_receive_count)) = dead_letter {
+            let policy = json!({"deadLetterTargetArn": self.arn(target), "maxReceiveCount": max_receive_count});
+            attributes.insert("RedrivePolicy".to_owned(), policy.to_string().into());
+        }
+        let request = json!({"QueueName": name, "Attributes": attributes});
+        let made = self.0.queues.create_queue(serde_json::from_value(request)?).await;
+        made.map_err(anyhow::Error::msg).with_context(|| format!("queue {name} cannot be made"))?;
+        Ok(())
+    }
+
+    /// Sends a message with string attributes; answers its id.
+    pub async fn send(&self, name: &str, body: &str, attributes: &[(&str, &str)]) -> Result<String> {
+        let attributes: Map<String, Value> = attributes
+            .iter()
+            .map(|(name, value)| ((*name).to_owned(), json!({"DataType": "String", "StringValue": value})))
+            .collect();
+        let request = json!({"QueueUrl": self.url(name), "MessageBody": body, "MessageAttributes": attributes});
+        let sent = self.0.queues.send_message(serde_json::from_value(request)?).await.map_err(anyhow::Error::msg)?;
+        self.0.changed.notify_waiters();
+        sent.message_id.context("a message without an id")
+    }
+
+    /// Takes up to `max` (1 to 10) visible messages; they stay invisible for the queue's visibility time-out.
+    pub async fn receive(&self, name: &str, max: usize) -> Result<Vec<Message>> {
+        self.take(name, max, None).await
+    }
+
+    /// Ends a message. Of an outdated receipt handle nothing happens, as in SQS.
+    pub async fn delete(&self, name: &str, receipt_handle: &str) -> Result<()> {
+        let request = json!({"QueueUrl": self.url(name), "ReceiptHandle": receipt_handle});
+        self.0.queues.delete_message(serde_json::from_value(request)?).await.map_err(anyhow::Error::msg)?;
+        Ok(())
+    }
+
+    /// Makes a received message visible after so many seconds from now; 0 is at once.
+    pub async fn change_visibility(&self, name: &str, receipt_handle: &str, seconds: u32) -> Result<()> {
+        let request = json!({
+            "QueueUrl": self.url(name), "ReceiptHandle": receipt_handle, "VisibilityTimeout": seconds,
+        });
+        let changed = self.0.queues.change_message_visibility(serde_json::from_value(request)?).await;
+        changed.map_err(anyhow::Error::msg)?;
+        self.0.changed.notify_waiters();
+        Ok(())
+    }
+
+    /// How many messages the queue holds: visible, in flight and delayed.
+    pub async fn depth(&self, name: &str) -> Result<usize> {
+        let request = json!({"QueueUrl": self.url(name), "AttributeNames": ["All"]});
+        let found = self.0.queues.get_queue_attributes(serde_json::from_value(request)?).await;
+        let attributes = found.map_err(anyhow::Error::msg)?.attributes;
+        ["", "NotVisible", "Delayed"]
+            .iter()
+            .map(|which| {
+                let count = attributes.get(&format!("ApproximateNumberOfMessages{which}"));
+                count.context("a queue without its depth")?.parse::<usize>().context("a depth that is no number")
+            })
+            .sum()
+    }
+
+    /// The visible messages, which stay where they are. Looking counts as receiving them once: do it on a
+    /// dead-letter queue, not on one that has its own.
+    pub async fn messages(&self, name: &str) -> Result<Vec<Message>> {
+        let _alone = self.0.peek.lock().await;
+        let mut messages = Vec::new();
+        loop {
+            let more = self.take(name, 10, Some(60)).await?;
+            if more.is_empty() {
+                break;
+            }
+            messages.extend(more);
+        }
+        for message in &messages {
+            self.change_visibility(name, &message.receipt_handle, 0).await?;
+        }
+        Ok(messages)
+    }
+
+    /// Waits until something was sent or made visible. A delay or a visibility time-out that ends does not wake
+    /// anybody, so wait for a short time only. Changes count from this call on, not from the first poll.
+    pub(crate) fn changed(&self) -> Notified<'_> {
+        self.0.changed.notified()
+    }
+
+    async fn take(&self, name: &str, max: usize, visibility_s: Option<u32>) -> Result<Vec<Message>> {
+        let mut request = json!({
+            "QueueUrl": self.url(name), "MaxNumberOfMessages": max,
+            "AttributeNames": ["All"], "MessageAttributeNames": ["All"],
+        });
+        if let Some(seconds) = visibility_s {
+            request["VisibilityTimeout"] = seconds.into();
+        }
+        let received = self.0.queues.receive_message(serde_json::from_value(request)?).await;
+        let received = received.map_err(anyhow::Error::msg)?.messages.into_iter();
+        Ok(received
+            .map(|message| Message {
+                message_id: message.message_id.unwrap_or_default(),
+                receipt_handle: message.receipt_handle.unwrap_or_default(),
+                body: message.body.unwrap_or_default(),
+                md5_of_body: message.md5_of_body.unwrap_or_default(),
+                system_attributes: message.attributes,
+                attributes: message
+                    .message_attributes
+                    .into_iter()
+                    .filter_map(|(name, attribute)| {
+                        Some((name, Attribute { data_type: attribute.data_type, value: attribute.string_value? }))
+                    })
+                    .collect(),
+            })
+            .collect())
+    }
+}
+
+impl std::fmt::Debug for Inner {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Queues").field("endpoint", &self.endpoint).finish_non_exhaustive()
+    }
+}
+
+#[derive(Clone)]
+struct Front {
+    handler: Arc<RustackSqsHandler>,
+    changed: Arc<Notify>,
+}
+
+async fn answer(State(front): State<Front>, headers: HeaderMap, body: Bytes) -> Response {
+    let done = match resolve_operation(&headers) {
+        Ok(operation) => dispatch_operation(front.handler.as_ref(), operation, body).await,
+        Err(error) => Err(error),
+    };
+    front.changed.notify_waiters();
+    done.unwrap_or_else(|error| error_to_response(&error, "local")).map(Body::new)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_message_that_nobody_deletes_goes_to_the_dead_letter_queue() -> Result<()> {
+        let queues = Queues::start(&Wire::default()).await?;
+        queues.create("dead", 30, None).await?;
+        queues.create("work", 30, Some(("dead", 2))).await?;
+        let id = queues.send("work", "hello", &[("kind", "webhook")]).await?;
+        assert_eq!(queues.depth("work").await?, 1);
+
+        for _ in 0..2 {
+            let received = queues.receive("work", 10).await?;
+            assert_eq!(received.len(), 1);
+            assert_eq!(queues.depth("work").await?, 1, "in flight counts");
+            queues.change_visibility("work", &received[0].receipt_handle, 0).await?;
+        }
+        assert_eq!(queues.receive("work", 10).await?, []);
+
+        for _ in 0..3 {
+            let dead = queues.messages("dead").await?;
+            assert_eq!(dead.len(), 1, "looking takes nothing away");
+            assert_eq!((dead[0].message_id.as_str(), dead[0].body.as_str()), (id.as_str(), "hello"));
+            assert_eq!(dead[0].attributes["kind"].value, "webhook");
+        }
+        assert_eq!(queues.depth("work").await?, 0);
+        Ok(())
+    }
+
+    #[tokio::test]
+    async fn a_deleted_message_is_gone() -> Result<()> {
+        let queues = Queues::start(&Wire::default()).await?;
+        queues.create("work", 30, None).await?;
+        queues.send("work", "hello", &[]).await?;
+        let received = queues.receive("work", 1).await?;
+        queues.delete("work", &received[0].receipt_handle).await?;
+        assert_eq!(queues.depth("work").await?, 0);
+        Ok(())
+    }
+}

@@ -1,0 +1,108 @@
+//! S3 on a folder: an object is the file `ROOT/BUCKET/KEY`, so results can simply be opened.
+//!
+//! `s3s` speaks the protocol and checks signatures; what an operation does is ours ([`api`] and [`store`]), because
+//! the pipeline leans on what S3 *refuses*: a wrong checksum, a wrong size, a part that is too small.
+
+mod api;
+mod checksum;
+mod list;
+mod request;
+mod store;
+
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use anyhow::{Context as _, Result};
+use axum::{
+    Router,
+    body::{Body, Bytes},
+    extract::{Request, State},
+    http::StatusCode,
+    response::{IntoResponse as _, Response},
+};
+use s3s::{
+    auth::SimpleAuth,
+    service::{S3Service, S3ServiceBuilder},
+};
+
+use crate::{
+    ACCESS_KEY, SECRET_KEY,
+    wire::{Server, Service, Wire, listen, serve},
+};
+use store::Store;
+pub use store::{Attributes, OpenUpload};
+
+/// S3 on loopback with one bucket, addressed by path; it stops when this is dropped.
+pub struct S3 {
+    endpoint: String,
+    root: PathBuf,
+    store: Arc<Store>,
+    _server: Server,
+}
+
+impl S3 {
+    /// Starts it on the folder `root`, which is made where needed. What was there stays, open uploads too.
+    pub async fn start(wire: &Wire, root: &Path, bucket: &str) -> Result<S3> {
+        let store = Store::open(root, bucket)
+            .with_context(|| format!("{} cannot be used as the folder of the bucket", root.display()))?;
+        let store = Arc::new(store);
+        let mut service = S3ServiceBuilder::new(api::Api::new(store.clone()));
+        service.set_auth(SimpleAuth::from_single(ACCESS_KEY, SECRET_KEY));
+        let router = Router::new().fallback(answer).with_state(service.build());
+        let (listener, port) = listen(0).await?;
+        Ok(S3 {
+            endpoint: format!("http://127.0.0.1:{port}"),
+            root: root.to_owned(),
+            store,
+            _server: serve(wire, Service::S3, listener, router),
+        })
+    }
+
+    /// The base URL, `http://127.0.0.1:PORT`.
+    pub fn endpoint(&self) -> &str {
+        &self.endpoint
+    }
+
+    /// The folder that holds the bucket's.
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// The bytes of an object.
+    pub fn object(&self, key: &str) -> Result<Option<Bytes>> {
+        Ok(self.store.get(key)?.map(|(_, bytes)| bytes.into()))
+    }
+
+    /// What is known of an object beside its bytes.
+    pub fn attributes(&self, key: &str) -> Result<Option<Attributes>> {
+        Ok(self.store.attributes(key)?)
+    }
+
+    /// The keys of all objects, sorted.
+    pub fn keys(&self) -> Result<Vec<String>> {
+        Ok(self.store.keys()?)
+    }
+
+    /// The multipart uploads that were neither completed nor aborted, by key.
+    pub fn open_uploads(&self) -> Result<Vec<OpenUpload>> {
+        Ok(self.store.uploads()?)
+    }
+}
+
+impl std::fmt::Debug for S3 {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("S3").field("endpoint", &self.endpoint).field("root", &self.root).finish_non_exhaustive()
+    }
+}
+
+async fn answer(State(service): State<S3Service>, request: Request) -> Response {
+    match service.call(request.map(s3s::Body::http_body_unsync)).await {
+        Ok(response) => response.map(Body::new),
+        Err(error) => {
+            tracing::error!(error = %s3s::StdError::from(error), "S3 does not answer");
+            StatusCode::INTERNAL_SERVER_ERROR.into_response()
+        }
+    }
+}
