@@ -5,7 +5,7 @@ use std::process::Stdio;
 use anyhow::{Context as _, Result};
 use bytes::Bytes;
 use local::{
-    recall::{Limits, Meeting},
+    recall::Meeting,
     stack::JOBS_TABLE,
     wire::Service,
 };
@@ -116,7 +116,7 @@ async fn what_the_operator_sets_reaches_recall_and_s3() -> Result<()> {
 async fn twenty_recordings_delivered_five_times_at_once_are_paid_twenty_times() -> Result<()> {
     let pipeline = Pipeline::start_with(|config, simulator| {
         config.concurrency = 100;
-        simulator.limits = Limits { creates_per_minute: 100, calls_per_minute: 10_000, ..Limits::default() };
+        simulator.limits.calls_per_minute = 10_000;
     })
     .await?;
     let copies = local::recall::WebhookFault::Copies(5);
