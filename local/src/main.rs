@@ -49,8 +49,9 @@ async fn run(args: Args) -> Result<()> {
     println!("building the functions …");
     let binaries = Binaries::build().await?;
     let logs = args.data.join("logs");
-    std::fs::create_dir_all(&logs)
-        .with_context(|| format!("the data folder {} cannot be made; choose another with --data", args.data.display()))?;
+    std::fs::create_dir_all(&logs).with_context(|| {
+        format!("the data folder {} cannot be made; choose another with --data", args.data.display())
+    })?;
     let recall = match args.recall {
         None => RecallTarget::Simulator(credentials.simulator()),
         Some(region) => RecallTarget::Real {

@@ -20,7 +20,8 @@ pub const JOBS_TABLE: &str = "jobs";
 pub const BUCKET: &str = "transcripts";
 pub const WORK_QUEUE: &str = "work";
 pub const DEAD_LETTER_QUEUE: &str = "dead-letters";
-const SECRET: &str = "recall";
+/// The name of the secret that the functions read.
+pub const SECRET: &str = "recall";
 
 /// Which Recall the functions talk to.
 #[derive(Clone, Debug)]
@@ -96,10 +97,8 @@ impl Stack {
         let secrets = Secrets::start(&wire).await?;
         let (simulator, recall) = match config.recall {
             RecallTarget::Simulator(simulator) => {
-                secrets.put(
-                    SECRET,
-                    &json!({"api_key": simulator.api_key, "webhook_secrets": simulator.webhook_secrets}),
-                );
+                secrets
+                    .put(SECRET, &json!({"api_key": simulator.api_key, "webhook_secrets": simulator.webhook_secrets}));
                 let simulator = Simulator::start(&wire, simulator).await?;
                 let base_url = ("RECALL_BASE_URL".to_owned(), simulator.base_url().to_owned());
                 (Some(simulator), base_url)
@@ -140,18 +139,7 @@ impl Stack {
         if let Some(simulator) = &simulator {
             simulator.set_webhook_url(Some(function_url.url().to_owned()));
         }
-        Ok(Self {
-            wire,
-            dynamodb,
-            s3,
-            queues,
-            secrets,
-            simulator,
-            webhook,
-            transcript,
-            function_url,
-            event_source,
-        })
+        Ok(Self { wire, dynamodb, s3, queues, secrets, simulator, webhook, transcript, function_url, event_source })
     }
 
     /// What both functions have logged so far.

@@ -176,8 +176,9 @@ impl Wire {
     async fn answer(self, service: Service, router: Router, request: Request) -> Result<Response, Dropped> {
         let operation = operation(service, &request);
         // The head of a Lambda invocation is a long poll: it is not an event worth keeping.
-        let index = (service != Service::Lambda)
-            .then(|| self.begin(Call { service, operation: operation.clone(), status: None, began: Instant::now(), took: None }));
+        let index = (service != Service::Lambda).then(|| {
+            self.begin(Call { service, operation: operation.clone(), status: None, began: Instant::now(), took: None })
+        });
         let mut response = match self.disturb(service, &operation, When::Before).await {
             Disturbed::Answered(response) => response,
             Disturbed::Dropped => return Err(Dropped),

@@ -110,7 +110,8 @@ pub struct Secrets {
 #[derive(Debug, Default)]
 struct Cache {
     credentials: Option<Arc<Credentials>>,
-    tried_at: Option<Timestamp>,
+    fetched_at: Option<Timestamp>,
+    refreshed_at: Option<Timestamp>,
 }
 
 impl Secrets {
@@ -123,34 +124,46 @@ impl Secrets {
     /// # Errors
     /// Only if there are none yet: an old secret is better than none while Secrets Manager is away.
     pub async fn get(&self) -> Result<Arc<Credentials>, SecretError> {
-        let (known, tried_at) = self.cached();
+        let id = match &self.source {
+            SecretSource::Fixed(credentials) => return Ok(Arc::clone(credentials)),
+            SecretSource::SecretsManager { id } => id,
+        };
+        let (known, fetched_at) = {
+            let cache = self.lock();
+            (cache.credentials.clone(), cache.fetched_at)
+        };
         match known {
-            Some(known) if !older(tried_at, MAX_AGE) => Ok(known),
-            Some(known) => Ok(self.renew().await.unwrap_or(known)),
-            None => self.renew().await,
+            Some(known) if !older(fetched_at, MAX_AGE) => Ok(known),
+            Some(known) => Ok(self.renew(id).await.unwrap_or(known)),
+            None => self.renew(id).await,
         }
     }
 
     /// Looks for newer credentials because these were refused. `None` if there are none, or if somebody has just
     /// looked.
     pub async fn refresh(&self, refused: &Credentials) -> Option<Arc<Credentials>> {
-        let (known, tried_at) = self.cached();
-        match known {
-            Some(known) if *known != *refused => return Some(known),
-            Some(_) | None if !older(tried_at, REFRESH_AT_MOST) => return None,
-            Some(_) | None => {}
+        let SecretSource::SecretsManager { id } = &self.source else { return None };
+        {
+            let mut cache = self.lock();
+            if let Some(known) = cache.credentials.clone().filter(|known| **known != *refused) {
+                return Some(known);
+            }
+            if !older(cache.refreshed_at, REFRESH_AT_MOST) {
+                return None;
+            }
+            cache.refreshed_at = Some(time::now());
         }
-        self.renew().await.ok().filter(|renewed| **renewed != *refused)
+        self.renew(id).await.ok().filter(|renewed| **renewed != *refused)
     }
 
-    async fn renew(&self) -> Result<Arc<Credentials>, SecretError> {
-        let SecretSource::SecretsManager { id } = &self.source else {
-            return Ok(self.cached().0.unwrap_or_else(|| Arc::new(Credentials::none())));
-        };
-        self.lock().tried_at = Some(time::now());
+    async fn renew(&self, id: &str) -> Result<Arc<Credentials>, SecretError> {
         let result = self.fetch(id).await;
+        let mut cache = self.lock();
         match &result {
-            Ok(credentials) => self.lock().credentials = Some(Arc::clone(credentials)),
+            Ok(credentials) => {
+                cache.credentials = Some(Arc::clone(credentials));
+                cache.fetched_at = Some(time::now());
+            }
             Err(error) => tracing::error!(error = %crate::telemetry::Chain(error), "secret.unavailable"),
         }
         result
@@ -169,23 +182,13 @@ impl Secrets {
         Credentials::parse(&document.api_key, &document.webhook_secrets).map(Arc::new).map_err(invalid)
     }
 
-    fn cached(&self) -> (Option<Arc<Credentials>>, Option<Timestamp>) {
-        match &self.source {
-            SecretSource::Fixed(credentials) => (Some(Arc::clone(credentials)), Some(time::now())),
-            SecretSource::SecretsManager { .. } => {
-                let cache = self.lock();
-                (cache.credentials.clone(), cache.tried_at)
-            }
-        }
-    }
-
     fn lock(&self) -> MutexGuard<'_, Cache> {
         self.cache.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-fn older(tried_at: Option<Timestamp>, age: Duration) -> bool {
-    tried_at.is_none_or(|tried_at| time::now().since(tried_at) >= age)
+fn older(at: Option<Timestamp>, age: Duration) -> bool {
+    at.is_none_or(|at| time::now().since(at) >= age)
 }
 
 #[cfg(test)]

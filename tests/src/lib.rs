@@ -1,1 +1,249 @@
+//! A running pipeline for one test, and what must hold whenever a test is over.
+//!
+//! The functions are the real binaries, as processes; everything they talk to is in this process.
+#![allow(clippy::disallowed_methods, reason = "tests wait on the real clock")]
 
+mod http_client;
+
+use std::{path::Path, time::Duration};
+
+use anyhow::{Context as _, Result, bail, ensure};
+use bytes::Bytes;
+use local::{
+    build::Binaries,
+    recall::{Simulator, SimulatorConfig, random_webhook_secret},
+    stack::{BUCKET, DEAD_LETTER_QUEUE, JOBS_TABLE, RecallTarget, Stack, StackConfig, WORK_QUEUE},
+};
+use serde_json::Value;
+use tempfile::TempDir;
+use tokio::{sync::OnceCell, time::Instant};
+use uuid::Uuid;
+
+pub use self::http_client::{Reply, post, request};
+
+/// Nothing in a test takes longer; what does is stuck.
+const PATIENCE: Duration = Duration::from_secs(60);
+const LOOK_EVERY: Duration = Duration::from_millis(10);
+/// The simulator's clock: its five minutes between two deliveries are 7.5 s, its six hours 9 minutes.
+pub const SPEED: f64 = 40.0;
+
+/// The functions' binaries, built once for all tests.
+pub async fn binaries() -> Result<&'static Binaries> {
+    static BINARIES: OnceCell<Binaries> = OnceCell::const_new();
+    BINARIES.get_or_try_init(Binaries::build).await
+}
+
+/// A simulator that is fast, and strict in everything that a test does not change.
+pub fn simulator_config() -> SimulatorConfig {
+    let mut config =
+        SimulatorConfig { speed: SPEED, webhook_secrets: vec![random_webhook_secret()], ..SimulatorConfig::default() };
+    config.limits.transcription_per_hour = Duration::ZERO;
+    config
+}
+
+/// The pipeline under test.
+#[derive(Debug)]
+pub struct Pipeline {
+    pub stack: Stack,
+    api_key: String,
+    webhook_secrets: Vec<String>,
+    data: TempDir,
+}
+
+impl Pipeline {
+    pub async fn start() -> Result<Self> {
+        Self::start_with(|_, _| {}).await
+    }
+
+    /// Starts one with other settings than the usual.
+    pub async fn start_with(change: impl FnOnce(&mut StackConfig, &mut SimulatorConfig)) -> Result<Self> {
+        let data = TempDir::new().context("there is no temporary folder")?;
+        let mut simulator = simulator_config();
+        // A message that meets another's lease waits for its end, so leases are not much longer than work takes.
+        let mut config = StackConfig {
+            transcript_timeout: Duration::from_secs(15),
+            visibility_s: 20,
+            concurrency: 30,
+            ..StackConfig::default()
+        };
+        change(&mut config, &mut simulator);
+        let (api_key, webhook_secrets) = (simulator.api_key.clone(), simulator.webhook_secrets.clone());
+        config.recall = RecallTarget::Simulator(simulator);
+        let stack = Stack::start(data.path(), binaries().await?, config).await?;
+        Ok(Self { stack, api_key, webhook_secrets, data })
+    }
+
+    /// Starts one whose functions have so little time that leases end while a test can wait for it.
+    pub async fn start_hasty() -> Result<Self> {
+        Self::start_with(|config, _| {
+            config.webhook_timeout = Duration::from_secs(3);
+            config.transcript_timeout = Duration::from_secs(3);
+            config.visibility_s = 4;
+        })
+        .await
+    }
+
+    pub fn simulator(&self) -> &Simulator {
+        self.stack.simulator.as_ref().unwrap_or_else(|| unreachable!("every test has one"))
+    }
+
+    pub fn data(&self) -> &Path {
+        self.data.path()
+    }
+
+    /// The job's row.
+    pub fn job(&self, recording: Uuid) -> Result<Option<Value>> {
+        self.stack.dynamodb.item(JOBS_TABLE, &recording.to_string())
+    }
+
+    pub fn status(&self, recording: Uuid) -> Result<Option<String>> {
+        Ok(self.job(recording)?.and_then(|job| job["status"].as_str().map(str::to_owned)))
+    }
+
+    /// Sends a body to the webhook URL, signed now.
+    pub async fn deliver(&self, body: &[u8]) -> Result<Reply> {
+        let headers = self.simulator().sign(body, now());
+        post(self.stack.function_url.url(), &headers, body).await
+    }
+
+    /// Waits until the job has this status.
+    pub async fn reaches(&self, recording: Uuid, status: &str) -> Result<()> {
+        let what = format!("recording {recording} to be {status}");
+        let result = self.wait_until(&what, || Ok(self.status(recording)?.as_deref() == Some(status))).await;
+        result.with_context(|| format!("its row is {:?}\n{}", self.job(recording), self.stack.logs().join("\n")))
+    }
+
+    /// Waits until nothing is under way: no delivery, no message, no due job that could still change something.
+    pub async fn settles(&self) -> Result<()> {
+        let begun = Instant::now();
+        loop {
+            let quiet = self.simulator().under_way() == 0 && self.stack.queues.depth(WORK_QUEUE).await? == 0;
+            if quiet {
+                return Ok(());
+            }
+            ensure!(begun.elapsed() < PATIENCE, "deliveries or messages do not come to an end");
+            tokio::time::sleep(LOOK_EVERY).await;
+        }
+    }
+
+    pub async fn wait_until(&self, what: &str, mut holds: impl FnMut() -> Result<bool>) -> Result<()> {
+        let begun = Instant::now();
+        while !holds()? {
+            if begun.elapsed() > PATIENCE {
+                bail!("waited {} s for {what}", PATIENCE.as_secs());
+            }
+            tokio::time::sleep(LOOK_EVERY).await;
+        }
+        Ok(())
+    }
+
+    /// The parked bodies and failed messages.
+    pub async fn dead_letters(&self) -> Result<Vec<local::queue::Message>> {
+        self.stack.queues.messages(DEAD_LETTER_QUEUE).await
+    }
+
+    /// The manifests of a recording's transcripts.
+    pub fn manifests(&self, recording: Uuid) -> Result<Vec<Value>> {
+        let prefix = format!("recordings/{recording}/");
+        let keys = self.stack.s3.keys()?;
+        let manifests = keys.iter().filter(|key| key.starts_with(&prefix) && key.ends_with("/manifest.json"));
+        manifests
+            .map(|key| {
+                let text = self.stack.s3.object(key)?.context("it was there a moment ago")?;
+                serde_json::from_slice(&text).context("a manifest is not JSON")
+            })
+            .collect()
+    }
+
+    /// The recording is stored: paid once, complete, byte for byte, and the row says so. Its manifest.
+    pub fn check_stored(&self, recording: Uuid) -> Result<Value> {
+        ensure!(self.simulator().creates(recording) == 1, "{} creates", self.simulator().creates(recording));
+        let job = self.job(recording)?.context("there is no job")?;
+        ensure!(job["status"] == "stored", "its row is {job}");
+        ensure!(job["transcript_count"] == 1, "its row is {job}");
+        ensure!(job.get("due_at").is_none(), "a stored job is not due: {job}");
+        let transcripts = self.simulator().transcripts(recording);
+        let transcript = transcripts.first().context("Recall has no transcript")?;
+        let manifests = self.manifests(recording)?;
+        let [manifest] = manifests.as_slice() else { bail!("{} manifests", manifests.len()) };
+        ensure!(manifest["transcript_id"] == transcript.id.to_string(), "another transcript: {manifest}");
+        let key = format!("recordings/{recording}/{}/transcript.json", transcript.id);
+        let stored = self.stack.s3.object(&key)?.context("there is no object")?;
+        let original = self.simulator().transcript_bytes(transcript.id).context("Recall has no file")?;
+        ensure!(stored == original, "{} bytes instead of {}", stored.len(), original.len());
+        ensure!(manifest["files"][0]["sha256"] == sha256(&original), "another checksum: {manifest}");
+        Ok(manifest.clone())
+    }
+
+    /// What must hold after every test, whatever happened in it.
+    pub fn check_promises(&self) -> Result<()> {
+        self.check_sets()?;
+        self.check_logs()
+    }
+
+    /// No set without what its manifest names, and nothing half done in the bucket.
+    fn check_sets(&self) -> Result<()> {
+        let open = self.stack.s3.open_uploads()?;
+        ensure!(open.is_empty(), "open uploads: {open:?}");
+        for key in self.stack.s3.keys()?.iter().filter(|key| key.ends_with("/manifest.json")) {
+            let manifest: Value = serde_json::from_slice(&self.stack.s3.object(key)?.context("gone")?)?;
+            for file in manifest["files"].as_array().context("no files")? {
+                let key = file["key"].as_str().context("a file without a key")?;
+                let object = self.stack.s3.object(key)?.with_context(|| format!("{key} is named but not there"))?;
+                ensure!(file["sha256"] == sha256(&object) && file["bytes"] == object.len(), "{key} is not as stated");
+            }
+        }
+        Ok(())
+    }
+
+    /// No secret, signed URL or word of a meeting in any log line, and every line is JSON.
+    fn check_logs(&self) -> Result<()> {
+        let secrets = self.webhook_secrets.iter().map(|secret| secret.trim_start_matches("whsec_").to_owned());
+        let mut forbidden: Vec<String> = secrets.chain([self.api_key.clone()]).collect();
+        forbidden.extend(["Signature=", "X-Amz-", "AWSAccessKeyId", "v1,", "Token "].map(str::to_owned));
+        forbidden.extend(self.phrases());
+        for line in self.stack.logs() {
+            serde_json::from_str::<Value>(&line).with_context(|| format!("a log line is not JSON: {line}"))?;
+            for text in &forbidden {
+                ensure!(!line.contains(text.as_str()), "`{text}` is in the log: {line}");
+            }
+        }
+        Ok(())
+    }
+
+    /// Some runs of three spoken words of every transcript.
+    fn phrases(&self) -> Vec<String> {
+        let jobs = self.stack.dynamodb.items(JOBS_TABLE).unwrap_or_default();
+        let recordings = jobs.iter().filter_map(|job| job["recording_id"].as_str()?.parse().ok());
+        let transcripts = recordings.flat_map(|recording| self.simulator().transcripts(recording));
+        let files = transcripts.filter_map(|transcript| self.simulator().transcript_bytes(transcript.id));
+        files.flat_map(|file| spoken(&file)).collect()
+    }
+
+    /// The folder of the bucket.
+    pub fn bucket(&self) -> std::path::PathBuf {
+        self.stack.s3.root().join(BUCKET)
+    }
+}
+
+fn spoken(file: &Bytes) -> Vec<String> {
+    let turns: Vec<Value> = serde_json::from_slice(file).unwrap_or_default();
+    let texts = |turn: &Value| {
+        let words = turn["words"].as_array()?.iter().take(3);
+        let words: Vec<&str> = words.filter_map(|word| word["text"].as_str()).collect();
+        (words.len() == 3).then(|| words.join(" "))
+    };
+    turns.iter().take(20).filter_map(texts).collect()
+}
+
+/// Lower-case hexadecimal.
+pub fn sha256(bytes: &[u8]) -> String {
+    let digest = ring::digest::digest(&ring::digest::SHA256, bytes);
+    digest.as_ref().iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// Seconds since the epoch.
+pub fn now() -> i64 {
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(now.as_secs()).unwrap_or(i64::MAX)
+}

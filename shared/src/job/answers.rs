@@ -7,7 +7,8 @@
 use std::time::Duration;
 
 use super::{
-    Claim, Command, Context, Creating, Decision, Heard, Hold, Job, Next, Reason, Receipt, Recording, State, TRANSCRIBING_CHECK,
+    Claim, Command, Context, Creating, Decision, Heard, Hold, Job, Next, Reason, Receipt, Recording, State,
+    TRANSCRIBING_CHECK,
 };
 use crate::{ids::TranscriptId, time::Timestamp};
 

@@ -42,7 +42,10 @@ fn no_schedule_pays_twice_or_gets_stuck() {
     }
     if only.is_none() {
         for status in [Status::Stored, Status::Failed, Status::Lost, Status::LimitReached] {
-            assert!(endings.get(&status).is_some_and(|count| *count > 100), "{status:?} is hardly reached: {endings:?}");
+            assert!(
+                endings.get(&status).is_some_and(|count| *count > 100),
+                "{status:?} is hardly reached: {endings:?}"
+            );
         }
     }
 }

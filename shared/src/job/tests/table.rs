@@ -61,8 +61,9 @@ fn situations() -> Vec<(&'static str, Job)> {
     };
     let new = || Job::new(RecordingId::from_u128(7));
     let crowded = || {
-        let mut job = job([OTHER, TranscriptId::from_u128(3)]
-            .map(|transcript_id| State::Failed { transcript_id, sub_code: None }));
+        let mut job =
+            job([OTHER, TranscriptId::from_u128(3)]
+                .map(|transcript_id| State::Failed { transcript_id, sub_code: None }));
         job.transcripts.iter_mut().for_each(|transcript| transcript.attempt = None);
         job
     };
@@ -150,7 +151,10 @@ fn input(debug: String) -> String {
         ("(Heard { ", "("),
         ("heard: Heard { ", ""),
         (" }, sub_code", ", sub_code"),
-        (r#"(Receipt { stored_at: Timestamp(1000000000), manifest_key: "m", bytes: 2, sha256: "s", empty: true })"#, ""),
+        (
+            r#"(Receipt { stored_at: Timestamp(1000000000), manifest_key: "m", bytes: 2, sha256: "s", empty: true })"#,
+            "",
+        ),
         ("claim: Claim(3), ", ""),
         ("claim: Claim(2), ", "outdated claim, "),
         ("answer: ", ""),

@@ -1,0 +1,135 @@
+//! Events beside the straight path: each leads to a named state.
+
+use anyhow::{Context as _, Result};
+use bytes::Bytes;
+use local::recall::{Meeting, Metadata, Target};
+use serde_json::{Value, json};
+use tests::Pipeline;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_failed_transcript_ends_as_failed() -> Result<()> {
+    let pipeline = Pipeline::start().await?;
+    pipeline.simulator().faults().fail_transcription(Target::next(1), Some("provider_connection_failed"));
+    let recording = pipeline.simulator().play(Meeting::short(1));
+    pipeline.reaches(recording, "failed").await?;
+    pipeline.settles().await?;
+    let job = pipeline.job(recording)?.context("no job")?;
+    assert_eq!(job["transcripts"][0]["sub_code"], "provider_connection_failed");
+    assert_eq!(job["transcript_count"], 1, "a failed transcript still exists");
+    assert_eq!(pipeline.simulator().creates(recording), 1);
+    pipeline.check_promises()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_failed_recording_ends_as_failed() -> Result<()> {
+    let pipeline = Pipeline::start().await?;
+    let recording = pipeline.simulator().recording_failed(Meeting::short(1), Some("internal_error"));
+    pipeline.reaches(recording, "failed").await?;
+    let job = pipeline.job(recording)?.context("no job")?;
+    assert_eq!(job["recording"]["sub_code"], "internal_error");
+    assert_eq!(pipeline.simulator().creates(recording), 0);
+    pipeline.check_promises()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_recording_deleted_while_transcribing_is_lost() -> Result<()> {
+    let pipeline = Pipeline::start().await?;
+    pipeline.simulator().faults().never_transcribe(Target::next(1));
+    let recording = pipeline.simulator().play(Meeting::short(1));
+    pipeline.reaches(recording, "transcribing").await?;
+    pipeline.settles().await?;
+    assert!(pipeline.simulator().delete_recording(recording));
+    pipeline.reaches(recording, "lost").await?;
+    pipeline.settles().await?;
+    let job = pipeline.job(recording)?.context("no job")?;
+    assert_eq!(job["transcript_count"], 0);
+    assert!(job.get("due_at").is_none(), "{job}");
+    pipeline.check_promises()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_transcript_deleted_before_its_copy_is_lost() -> Result<()> {
+    let pipeline = Pipeline::start().await?;
+    pipeline.simulator().faults().never_transcribe(Target::next(1));
+    let recording = pipeline.simulator().play(Meeting::short(1));
+    pipeline.reaches(recording, "transcribing").await?;
+    let transcript = pipeline.simulator().transcripts(recording)[0].id;
+    assert!(pipeline.simulator().delete_transcript(transcript));
+    pipeline.reaches(recording, "lost").await?;
+    pipeline.check_promises()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stored_transcript_stays_stored_when_recall_deletes_it() -> Result<()> {
+    let pipeline = Pipeline::start().await?;
+    let recording = pipeline.simulator().play(Meeting::short(1));
+    pipeline.reaches(recording, "stored").await?;
+    pipeline.settles().await?;
+    assert!(pipeline.simulator().delete_recording(recording));
+    let row = || pipeline.job(recording)?.context("no job");
+    pipeline.wait_until("the slot to be free", || Ok(row()?["transcript_count"] == 0)).await?;
+    assert_eq!(row()?["status"], "stored");
+    pipeline.check_promises()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_transcript_that_somebody_else_made_is_copied_too() -> Result<()> {
+    let pipeline = Pipeline::start().await?;
+    let recording = pipeline.simulator().add_recording(Meeting::short(1));
+    pipeline.simulator().add_transcript(recording, "deepgram_async", Metadata::new()).context("no transcript")?;
+    pipeline.reaches(recording, "stored").await?;
+    pipeline.settles().await?;
+    let manifests = pipeline.manifests(recording)?;
+    assert_eq!((&manifests[0]["attempt"], &manifests[0]["provider"]), (&Value::Null, &json!("deepgram_async")));
+    assert_eq!(pipeline.simulator().creates(recording), 0);
+    pipeline.check_promises()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn others_transcripts_count_towards_the_limit() -> Result<()> {
+    let pipeline = Pipeline::start_with(|config, _| {
+        config.env = vec![("MAX_TRANSCRIPTS_PER_RECORDING".to_owned(), "1".to_owned())];
+    })
+    .await?;
+    let recording = pipeline.simulator().add_recording(Meeting::short(1));
+    pipeline.simulator().add_transcript(recording, "deepgram_async", Metadata::new()).context("no transcript")?;
+    pipeline.reaches(recording, "stored").await?;
+    pipeline.settles().await?;
+    let reply = pipeline
+        .deliver(json!({"event": "recording.done", "data": {"recording": {"id": recording}}}).to_string().as_bytes())
+        .await?;
+    assert_eq!(reply.status, 200);
+    assert_eq!(pipeline.simulator().creates(recording), 0);
+    let job = pipeline.job(recording)?.context("no job")?;
+    assert_eq!((&job["hold"]["hold"], &job["transcript_count"]), (&json!("limit_reached"), &json!(1)), "{job}");
+    pipeline.check_promises()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_file_that_is_no_transcript_is_kept_as_it_is() -> Result<()> {
+    let pipeline = Pipeline::start().await?;
+    for content in
+        [&b"<html>not a transcript</html>"[..], b"[{\"participant\": {}, \"words\": [{\"text\": \"cut", b"{}", b""]
+    {
+        let recording = pipeline.simulator().play(Meeting::with_content(Bytes::from_static(content)));
+        pipeline.reaches(recording, "stored").await?;
+        pipeline.settles().await?;
+        let manifest = pipeline.check_stored(recording)?;
+        assert!(manifest["rendering_error"].is_string(), "{manifest}");
+        assert_eq!(manifest["empty"], false);
+    }
+    pipeline.check_promises()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn several_recordings_of_one_bot_are_jobs_of_their_own() -> Result<()> {
+    let pipeline = Pipeline::start().await?;
+    let bot = uuid::Uuid::from_u128(77);
+    let recordings = [1, 2].map(|seed| pipeline.simulator().play(Meeting::short(seed).by_bot(bot)));
+    for recording in recordings {
+        pipeline.reaches(recording, "stored").await?;
+        pipeline.settles().await?;
+        assert_eq!(pipeline.check_stored(recording)?["bot_id"], bot.to_string());
+    }
+    pipeline.check_promises()
+}

@@ -1,0 +1,215 @@
+//! What goes wrong on the way is tried again, and never half done.
+
+use std::time::Duration;
+
+use anyhow::{Context as _, Result};
+use local::{
+    recall::{DownloadFault, Meeting, Target},
+    stack::WORK_QUEUE,
+    wire::{Fault, Service, When},
+};
+use tests::Pipeline;
+
+fn answer(status: u16) -> Fault {
+    Fault::Answer { status, retry_after: None }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn recall_is_down_and_comes_back() -> Result<()> {
+    let pipeline = Pipeline::start().await?;
+    pipeline.stack.wire.inject(Service::Recall, "/create_transcript/", When::Before, answer(503), 2);
+    let recording = pipeline.simulator().play(Meeting::short(1));
+    pipeline.reaches(recording, "stored").await?;
+    pipeline.settles().await?;
+    pipeline.check_stored(recording)?;
+    // The sender was told to come again, and did.
+    let deliveries = pipeline.simulator().deliveries();
+    let first = deliveries.iter().find(|delivery| delivery.event == "recording.done").context("no delivery")?;
+    assert_eq!(first.status, Some(503));
+    pipeline.check_promises()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_throttled_create_waits_as_long_as_it_is_told() -> Result<()> {
+    let pipeline = Pipeline::start().await?;
+    let throttled = Fault::Answer { status: 429, retry_after: Some(3) };
+    pipeline.stack.wire.inject(Service::Recall, "/create_transcript/", When::Before, throttled, 1);
+    let recording = pipeline.simulator().add_recording(Meeting::short(1));
+    let body = done(recording);
+    let reply = pipeline.deliver(&body).await?;
+    assert_eq!((reply.status, reply.retry_after), (503, Some(3)), "{reply:?}");
+    assert_eq!(pipeline.status(recording)?.as_deref(), Some("waiting"));
+    assert_eq!(pipeline.deliver(&body).await?.status, 503);
+    assert_eq!(pipeline.stack.wire.count(Service::Recall, "/create_transcript/"), 1);
+    tokio::time::sleep(Duration::from_millis(3_100)).await;
+    assert_eq!(pipeline.deliver(&body).await?.body["outcome"], "applied");
+    pipeline.reaches(recording, "stored").await?;
+    pipeline.settles().await?;
+    let transcript = &pipeline.simulator().transcripts(recording)[0];
+    // Recall may replay an error under a used key.
+    assert_eq!(transcript.idempotency_key.as_deref(), Some(format!("{recording}:2").as_str()));
+    pipeline.check_stored(recording)?;
+    pipeline.check_promises()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refused_key_pauses_the_job_and_ends_nothing() -> Result<()> {
+    let pipeline = Pipeline::start().await?;
+    pipeline.stack.wire.inject(Service::Recall, "/create_transcript/", When::Before, answer(402), 1);
+    let recording = pipeline.simulator().add_recording(Meeting::short(1));
+    let reply = pipeline.deliver(&done(recording)).await?;
+    assert_eq!((reply.status, reply.retry_after), (503, Some(300)), "{reply:?}");
+    assert_eq!(pipeline.status(recording)?.as_deref(), Some("waiting"));
+    pipeline.check_promises()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refused_create_ends_in_a_named_state() -> Result<()> {
+    let pipeline = Pipeline::start().await?;
+    pipeline.stack.wire.inject(Service::Recall, "/create_transcript/", When::Before, answer(400), 1);
+    let recording = pipeline.simulator().play(Meeting::short(1));
+    pipeline.reaches(recording, "failed").await?;
+    pipeline.settles().await?;
+    let job = pipeline.job(recording)?.context("no job")?;
+    assert_eq!(job["transcripts"][0]["status"], 400, "{job}");
+    assert_eq!(job["transcript_count"], 0);
+    pipeline.check_promises()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_expired_url_is_asked_for_again() -> Result<()> {
+    let pipeline = Pipeline::start().await?;
+    pipeline.stack.wire.inject(Service::Download, "GET", When::Before, answer(403), 2);
+    let recording = pipeline.simulator().play(Meeting::short(1));
+    pipeline.reaches(recording, "stored").await?;
+    pipeline.settles().await?;
+    pipeline.check_stored(recording)?;
+    assert_eq!(pipeline.stack.wire.count(Service::Recall, "GET /api/v1/transcript/"), 3);
+    pipeline.check_promises()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_done_transcript_without_a_url_is_asked_for_again() -> Result<()> {
+    let pipeline = Pipeline::start().await?;
+    pipeline.simulator().faults().null_download_url(Target::next(1));
+    let recording = pipeline.simulator().play(Meeting::short(1));
+    pipeline.reaches(recording, "stored").await?;
+    pipeline.settles().await?;
+    pipeline.check_stored(recording)?;
+    pipeline.check_promises()
+}
+
+/// Small and large files, cut off in every way that HTTP knows: nothing of them is ever seen in the bucket.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_download_that_is_cut_off_leaves_nothing_behind() -> Result<()> {
+    for (fault, meeting) in [
+        (DownloadFault::Truncated { after: 10_000 }, Meeting::short(1)),
+        (DownloadFault::CutChunked { after: 10_000 }, Meeting::short(2)),
+        (DownloadFault::Truncated { after: 11_000_000 }, Meeting::large(12_000_000)),
+        (DownloadFault::CutChunked { after: 6_000_000 }, Meeting::large(12_000_000)),
+    ] {
+        let pipeline = Pipeline::start().await?;
+        pipeline.simulator().faults().download(Target::next(1), fault);
+        let recording = pipeline.simulator().play(meeting);
+        pipeline
+            .wait_until("a failed copy", || {
+                Ok(pipeline.stack.logs().iter().any(|line| line.contains("transcript.not_stored")))
+            })
+            .await?;
+        assert_eq!(pipeline.stack.s3.keys()?, Vec::<String>::new(), "{fault:?}");
+        pipeline.reaches(recording, "stored").await?;
+        pipeline.settles().await?;
+        pipeline.check_stored(recording)?;
+        pipeline.check_promises()?;
+    }
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_compressed_download_is_stored_as_the_file_it_is() -> Result<()> {
+    let pipeline = Pipeline::start().await?;
+    pipeline.simulator().faults().download(Target::next(1), DownloadFault::Gzip);
+    let recording = pipeline.simulator().play(Meeting::hour(3));
+    pipeline.reaches(recording, "stored").await?;
+    pipeline.settles().await?;
+    pipeline.check_stored(recording)?;
+    pipeline.check_promises()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_is_fetched_from_another_host() -> Result<()> {
+    for redirect in [false, true] {
+        let pipeline = Pipeline::start().await?;
+        let faults = pipeline.simulator().faults();
+        if redirect {
+            faults.download(Target::next(9), DownloadFault::Redirected);
+        } else {
+            faults.download_url_elsewhere(Target::next(9));
+        }
+        let recording = pipeline.simulator().play(Meeting::short(1));
+        pipeline
+            .wait_until("a refusal", || {
+                Ok(pipeline
+                    .stack
+                    .logs()
+                    .iter()
+                    .any(|line| line.contains("DOWNLOAD_HOSTS") || line.contains("not https")))
+            })
+            .await?;
+        // The redirect itself came from the allowed host; nobody went where it leads.
+        assert_eq!(pipeline.stack.wire.count(Service::Download, "GET"), usize::from(redirect));
+        assert_eq!(pipeline.stack.s3.keys()?, Vec::<String>::new());
+        // Nothing is lost: the job waits for an operator, and the message comes back.
+        pipeline.reaches(recording, "copying").await?;
+        assert_eq!(pipeline.stack.queues.depth(WORK_QUEUE).await?, 1);
+        pipeline.check_promises()?;
+    }
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn s3_refuses_and_recovers() -> Result<()> {
+    for (operation, meeting) in [
+        ("/manifest.json", Meeting::short(1)),
+        ("/transcript.json", Meeting::short(2)),
+        ("partNumber=2", Meeting::large(12_000_000)),
+        ("POST /transcripts/recordings", Meeting::large(12_000_000)),
+    ] {
+        let pipeline = Pipeline::start().await?;
+        // More often than the SDK repeats it.
+        pipeline.stack.wire.inject(Service::S3, operation, When::Before, answer(503), 4);
+        let recording = pipeline.simulator().play(meeting);
+        pipeline.reaches(recording, "stored").await?;
+        pipeline.settles().await?;
+        pipeline.check_stored(recording)?;
+        pipeline.check_promises()?;
+    }
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_is_acknowledged_that_is_not_durable() -> Result<()> {
+    let pipeline = Pipeline::start().await?;
+    pipeline.stack.wire.inject(Service::DynamoDb, "GetItem", When::Before, answer(500), 3);
+    let recording = pipeline.simulator().add_recording(Meeting::short(1));
+    let reply = pipeline.deliver(&done(recording)).await?;
+    assert_eq!(reply.status, 503);
+    assert!(reply.retry_after.is_some());
+    assert_eq!(pipeline.simulator().creates(recording), 0);
+    pipeline.stack.wire.calm();
+
+    pipeline.stack.wire.inject(Service::Sqs, "SendMessage", When::Before, answer(500), 6);
+    pipeline
+        .simulator()
+        .send_event(serde_json::json!({"event": "recording.done", "data": {"recording": {"id": recording}}}));
+    pipeline.reaches(recording, "stored").await?;
+    pipeline.settles().await?;
+    let refused = pipeline.simulator().deliveries().iter().filter(|delivery| delivery.status == Some(503)).count();
+    assert!(refused >= 1, "no delivery was sent back");
+    pipeline.check_stored(recording)?;
+    pipeline.check_promises()
+}
+
+fn done(recording: uuid::Uuid) -> Vec<u8> {
+    serde_json::json!({"event": "recording.done", "data": {"recording": {"id": recording}}}).to_string().into_bytes()
+}

@@ -1,0 +1,199 @@
+//! Nothing untrusted gets in, and what cannot be read is not lost.
+
+use anyhow::{Context as _, Result};
+use local::{
+    recall::{HeaderFamily, Meeting, random_webhook_secret},
+    stack::{JOBS_TABLE, SECRET},
+};
+use serde_json::{Value, json};
+use tests::{Pipeline, now, post, request};
+
+const RECORDING: &str = "11111111-1111-4111-8111-111111111111";
+
+fn done() -> Vec<u8> {
+    json!({"event": "recording.done", "data": {"recording": {"id": RECORDING, "metadata": {}}}})
+        .to_string()
+        .into_bytes()
+}
+
+/// Nothing was stored, sent or asked for.
+async fn check_untouched(pipeline: &Pipeline) -> Result<()> {
+    assert_eq!(pipeline.stack.dynamodb.items(JOBS_TABLE)?, Vec::<Value>::new());
+    assert_eq!(pipeline.stack.s3.keys()?, Vec::<String>::new());
+    assert_eq!(pipeline.dead_letters().await?.len(), 0);
+    assert_eq!(pipeline.simulator().all_creates(), 0);
+    Ok(())
+}
+
+fn logged(pipeline: &Pipeline, text: &str) -> usize {
+    pipeline.stack.logs().iter().filter(|line| line.contains(text)).count()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_is_not_recall_is_refused_with_a_reason() -> Result<()> {
+    let pipeline = Pipeline::start().await?;
+    let (simulator, url, body) = (pipeline.simulator(), pipeline.stack.function_url.url(), done());
+    let good = simulator.sign(&body, now());
+    let without = |name: &str| good.iter().filter(|(header, _)| !header.ends_with(name)).cloned().collect::<Vec<_>>();
+    let with = |name: &str, value: &str| {
+        let change = |(header, old): &(&'static str, String)| {
+            (*header, if header.ends_with(name) { value.to_owned() } else { old.clone() })
+        };
+        good.iter().map(change).collect::<Vec<_>>()
+    };
+    for (headers, reason) in [
+        (vec![], "no_signature_headers"),
+        (without("id"), "malformed_headers"),
+        (without("timestamp"), "malformed_headers"),
+        (without("signature"), "malformed_headers"),
+        (with("id", "msg_other"), "wrong_signature"),
+        (with("timestamp", &(now() - 1).to_string()), "wrong_signature"),
+        (with("timestamp", "soon"), "malformed_timestamp"),
+        (with("signature", "v1,bm90IGEgc2lnbmF0dXJl"), "wrong_signature"),
+        (with("signature", "v1a,bm90IGEgc2lnbmF0dXJl"), "no_v1_signature"),
+        (simulator.sign(&body, now() - 302), "stale"),
+        (simulator.sign(&body, now() + 302), "from_the_future"),
+        (simulator.sign(b"another body", now()), "wrong_signature"),
+    ] {
+        let before = logged(&pipeline, reason);
+        let reply = post(url, &headers, &body).await?;
+        assert_eq!(reply.status, 401, "{reason}: {reply:?}");
+        assert!(reply.body["error"].is_string(), "{reply:?}");
+        assert!(logged(&pipeline, reason) > before, "{reason} is not in the log");
+    }
+    check_untouched(&pipeline).await?;
+    pipeline.check_promises()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn other_methods_and_long_bodies_are_refused() -> Result<()> {
+    let pipeline = Pipeline::start().await?;
+    let url = pipeline.stack.function_url.url();
+    for method in ["GET", "PUT", "DELETE", "PATCH"] {
+        let headers = pipeline.simulator().sign(b"", now());
+        assert_eq!(request(method, url, &headers, b"").await?.status, 405, "{method}");
+    }
+    let long = vec![b' '; (1 << 20) + 1];
+    assert_eq!(pipeline.deliver(&long).await?.status, 413);
+    check_untouched(&pipeline).await?;
+    pipeline.check_promises()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn signed_bodies_that_cannot_be_read_are_parked_whole() -> Result<()> {
+    let pipeline = Pipeline::start().await?;
+    let bodies: Vec<Vec<u8>> = vec![
+        b"not JSON".to_vec(),
+        b"{\"event\":".to_vec(),
+        b"[]".to_vec(),
+        b"\xff\xfe\x00 bytes".to_vec(),
+        json!({"event": 5}).to_string().into_bytes(),
+        json!({"event": "recording.done"}).to_string().into_bytes(),
+        json!({"event": "recording.done", "data": {"recording": {"id": "../../etc/passwd"}}}).to_string().into_bytes(),
+        json!({"event": "transcript.done", "data": {"recording": {"id": RECORDING}}}).to_string().into_bytes(),
+    ];
+    for body in &bodies {
+        let reply = pipeline.deliver(body).await?;
+        assert_eq!((reply.status, &reply.body), (200, &json!({"outcome": "parked"})), "{}", body.escape_ascii());
+    }
+    let parked = pipeline.dead_letters().await?;
+    assert_eq!(parked.len(), bodies.len());
+    for body in bodies {
+        let found = parked.iter().any(|message| match std::str::from_utf8(&body) {
+            Ok(text) if !text.contains('\0') => message.body == text,
+            Ok(_) | Err(_) => message.attributes["encoding"].value == "base64",
+        });
+        assert!(found, "{} is not on the dead-letter queue", body.escape_ascii());
+    }
+    assert!(parked.iter().all(|message| !message.attributes["reason"].value.is_empty()));
+    assert_eq!(pipeline.stack.dynamodb.items(JOBS_TABLE)?, Vec::<Value>::new());
+    pipeline.check_promises()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_parked_body_of_the_largest_size_is_whole_again() -> Result<()> {
+    let pipeline = Pipeline::start().await?;
+    let body = "é".repeat((1 << 19) - 10);
+    assert_eq!(pipeline.deliver(body.as_bytes()).await?.body["outcome"], "parked");
+    let mut parts = pipeline.dead_letters().await?;
+    parts.sort_by_key(|message| message.attributes["part"].value.clone());
+    assert_eq!(parts.iter().map(|message| message.body.as_str()).collect::<String>(), body);
+    pipeline.check_promises()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn events_that_mean_nothing_to_us_are_taken_and_ignored() -> Result<()> {
+    let pipeline = Pipeline::start().await?;
+    for event in ["bot.done", "recording.processing", "recording.paused", "sdk_upload.complete", "something.new"] {
+        let reply = pipeline.deliver(json!({"event": event, "data": [1]}).to_string().as_bytes()).await?;
+        assert_eq!((reply.status, &reply.body), (200, &json!({"outcome": "ignored"})), "{event}");
+    }
+    check_untouched(&pipeline).await?;
+    pipeline.check_promises()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_older_header_family_and_a_second_secret_are_fine() -> Result<()> {
+    let pipeline = Pipeline::start_with(|_, simulator| {
+        simulator.header_family = HeaderFamily::Svix;
+        simulator.webhook_secrets.insert(0, random_webhook_secret());
+    })
+    .await?;
+    let recording = pipeline.simulator().play(Meeting::short(1));
+    pipeline.reaches(recording, "stored").await?;
+    pipeline.settles().await?;
+    pipeline.check_stored(recording)?;
+    pipeline.check_promises()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_body_in_base64_is_verified_over_its_bytes() -> Result<()> {
+    let pipeline = Pipeline::start().await?;
+    let recording = pipeline.simulator().add_recording(Meeting::short(1));
+    let body =
+        json!({"event": "recording.done", "data": {"recording": {"id": recording, "metadata": {"ä": 1}}}}).to_string();
+    let mut headers = vec![("content-type", "application/octet-stream".to_owned())];
+    headers.extend(pipeline.simulator().sign(body.as_bytes(), now()));
+    let reply = request("POST", pipeline.stack.function_url.url(), &headers, body.as_bytes()).await?;
+    assert_eq!((reply.status, &reply.body), (200, &json!({"outcome": "applied"})));
+    pipeline.reaches(recording, "stored").await?;
+    pipeline.check_promises()
+}
+
+/// The dashboard's secret is replaced, and so is ours: the warm process learns of it by itself.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_new_secret_needs_no_new_deployment() -> Result<()> {
+    let pipeline = Pipeline::start().await?;
+    let recording = pipeline.simulator().play(Meeting::short(1));
+    pipeline.reaches(recording, "stored").await?;
+    pipeline.settles().await?;
+    let (secret, key) = (random_webhook_secret(), local::recall::random_api_key());
+    pipeline.stack.secrets.put(SECRET, &json!({"api_key": key, "webhook_secrets": [secret]}));
+    pipeline.simulator().set_webhook_secrets(&[secret])?;
+    pipeline.simulator().set_api_key(key);
+    let recording = pipeline.simulator().play(Meeting::short(2));
+    pipeline.reaches(recording, "stored").await?;
+    pipeline.settles().await?;
+    pipeline.check_stored(recording)?;
+    assert_eq!(logged(&pipeline, "webhook.refused"), 0);
+    pipeline.check_promises()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn metadata_of_any_kind_and_size_is_no_problem() -> Result<()> {
+    let pipeline = Pipeline::start().await?;
+    let deep = format!("{}{}", "[".repeat(5_000), "]".repeat(5_000));
+    let long = format!("\"{}\"", "x".repeat(900_000));
+    for metadata in ["null", "7", "\"text\"", "[1, [2]]", "{\"a\": {\"b\": null}}", &deep, &long] {
+        let recording = pipeline.simulator().add_recording(Meeting::short(1));
+        let body = format!(
+            r#"{{"event": "recording.done", "new": 1, "data": {{"bot": null, "data": {{"code": "new_code"}},
+               "recording": {{"id": "{recording}", "metadata": {metadata}, "new": {{}}}}}}}}"#
+        );
+        let reply = pipeline.deliver(body.as_bytes()).await?;
+        assert_eq!(reply.body["outcome"], "applied", "{metadata:.40}: {reply:?}");
+        pipeline.reaches(recording, "stored").await.context("with odd metadata")?;
+    }
+    pipeline.settles().await?;
+    pipeline.check_promises()
+}

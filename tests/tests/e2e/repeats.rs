@@ -1,0 +1,93 @@
+//! What comes twice, late or in another order changes nothing.
+
+use anyhow::{Context as _, Result};
+use local::{
+    recall::{Meeting, Target, WebhookFault},
+    wire::{Fault, Service, When},
+};
+use tests::Pipeline;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn done_before_the_answer_to_its_own_create() -> Result<()> {
+    let pipeline = Pipeline::start().await?;
+    pipeline.simulator().faults().done_before_answer(Target::next(1));
+    let recording = pipeline.simulator().play(Meeting::short(1));
+    pipeline.reaches(recording, "stored").await?;
+    pipeline.settles().await?;
+    pipeline.check_stored(recording)?;
+    pipeline.check_promises()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn everything_again_after_storing() -> Result<()> {
+    let pipeline = Pipeline::start().await?;
+    let recording = pipeline.simulator().play(Meeting::short(1));
+    pipeline.reaches(recording, "stored").await?;
+    pipeline.settles().await?;
+    let before = pipeline.check_stored(recording)?;
+    let row = pipeline.job(recording)?;
+    for _ in 0..3 {
+        pipeline.simulator().redeliver_all(recording);
+        pipeline.simulator().wait_until_delivered().await;
+        pipeline.settles().await?;
+    }
+    assert_eq!(pipeline.check_stored(recording)?, before);
+    assert_eq!(pipeline.job(recording)?, row);
+    assert_eq!(pipeline.stack.wire.count(Service::Download, "GET"), 1);
+    pipeline.check_promises()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_webhook_in_triplicate() -> Result<()> {
+    let pipeline = Pipeline::start().await?;
+    pipeline.simulator().faults().webhook("", 100, WebhookFault::Copies(3));
+    let recordings: Vec<_> = (0..5).map(|seed| pipeline.simulator().play(Meeting::short(seed))).collect();
+    for recording in recordings {
+        pipeline.reaches(recording, "stored").await?;
+        pipeline.settles().await?;
+        pipeline.check_stored(recording)?;
+    }
+    pipeline.check_promises()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn webhooks_in_reverse_order() -> Result<()> {
+    let pipeline = Pipeline::start().await?;
+    let simulator = pipeline.simulator();
+    simulator.faults().webhook("transcript.", 2, WebhookFault::Held);
+    let recording = simulator.play(Meeting::short(1));
+    simulator.wait_for_held(2).await;
+    simulator.release_webhooks(local::recall::Order::Reversed).await;
+    pipeline.reaches(recording, "stored").await?;
+    pipeline.settles().await?;
+    pipeline.check_stored(recording)?;
+    pipeline.check_promises()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lost_answer_of_create_is_not_paid_again() -> Result<()> {
+    let pipeline = Pipeline::start().await?;
+    pipeline.stack.wire.inject(Service::Recall, "/create_transcript/", When::After, Fault::Drop, 2);
+    let recording = pipeline.simulator().play(Meeting::short(1));
+    pipeline.reaches(recording, "stored").await?;
+    pipeline.settles().await?;
+    pipeline.check_stored(recording)?;
+    pipeline.check_promises()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn lost_answers_of_the_table_leave_the_count_right() -> Result<()> {
+    let pipeline = Pipeline::start().await?;
+    // The SDK repeats each write twice: it is applied, and its answer is lost both times.
+    for _ in 0..4 {
+        pipeline.stack.wire.inject(Service::DynamoDb, "PutItem", When::After, Fault::Drop, 2);
+        let recording = pipeline.simulator().play(Meeting::short(1));
+        pipeline.reaches(recording, "stored").await?;
+        pipeline.settles().await?;
+        pipeline.check_stored(recording)?;
+        let job = pipeline.job(recording)?.context("no job")?;
+        assert_eq!((&job["transcript_count"], &job["attempts"]), (&1.into(), &1.into()), "{job}");
+        pipeline.stack.wire.calm();
+    }
+    pipeline.check_promises()
+}
