@@ -60,7 +60,7 @@ impl Advance<'_> {
             step = match self.step(job, &|job, context| job.on_answer(&answer, context)).await? {
                 // The event was applied, even though the answer told nothing new.
                 Step::End(Outcome::Ignored(_)) => Step::End(Outcome::Applied(status)),
-                step => step,
+                step @ (Step::End(Outcome::Applied(_) | Outcome::Again { .. }) | Step::Act(_, _)) => step,
             };
         }
         Ok(Outcome::Again { at: self.lease_until })

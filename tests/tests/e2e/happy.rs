@@ -4,11 +4,7 @@ use std::process::Stdio;
 
 use anyhow::{Context as _, Result};
 use bytes::Bytes;
-use local::{
-    recall::Meeting,
-    stack::JOBS_TABLE,
-    wire::Service,
-};
+use local::{recall::Meeting, stack::JOBS_TABLE, wire::Service};
 use serde_json::{Value, json};
 use tests::{Pipeline, binaries};
 

@@ -366,10 +366,8 @@ impl World {
             }
         };
         // A server error after the effect: the transcript is there, and the key replays the error.
-        let answer = match answer {
-            CreateAnswer::Created { .. } if fault == 8 => CreateAnswer::ServerError,
-            answer => answer,
-        };
+        let created = matches!(answer, CreateAnswer::Created { .. });
+        let answer = if created && fault == 8 { CreateAnswer::ServerError } else { answer };
         self.keys.insert(attempt, Key { ended_at: now.plus(slow), answer: answer.clone() });
         if matches!(fault, 1 | 9) { CreateAnswer::Lost } else { answer }
     }
