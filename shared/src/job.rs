@@ -345,6 +345,12 @@ impl Job {
         u32::try_from(count.count()).unwrap_or(u32::MAX)
     }
 
+    /// Whether two transcripts carry one and the same attempt of ours: Recall made, and charged, both.
+    pub fn paid_twice(&self) -> bool {
+        let attempts: Vec<u32> = self.transcripts.iter().filter_map(|transcript| transcript.attempt).collect();
+        attempts.iter().enumerate().any(|(index, attempt)| attempts[..index].contains(attempt))
+    }
+
     /// When somebody must look again; `None` when nothing is to come.
     pub fn due_at(&self) -> Option<Timestamp> {
         let hold = match self.hold {

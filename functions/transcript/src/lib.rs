@@ -153,7 +153,9 @@ impl Act for Received<'_> {
                 Answer::Create { attempt, claim, answer: transcripts.recall.create_transcript(create).await }
             }
             Command::LookUp { attempt, claim } => {
-                Answer::LookUp { attempt, claim, answer: transcripts.recall.look_up(recording_id, attempt).await }
+                let timeout = deadline.for_call(time::now());
+                let answer = transcripts.recall.look_up(recording_id, attempt, timeout).await;
+                Answer::LookUp { attempt, claim, answer }
             }
             Command::Copy { transcript_id, attempt, claim } => {
                 let answer = transcripts.copier.copy(recording_id, transcript_id, attempt, deadline).await;
@@ -161,10 +163,11 @@ impl Act for Received<'_> {
             }
             Command::Wake => {
                 let trace = Some(trace.to_owned());
-                if let Err(error) = transcripts.work.send(&Message { recording_id, event: Event::Wake, trace }).await {
-                    tracing::error!(recording.id = %recording_id, error = %Chain(&error), "work.not_sent");
+                let sent = transcripts.work.send(&Message { recording_id, event: Event::Wake, trace }).await;
+                if let Err(error) = &sent {
+                    tracing::error!(recording.id = %recording_id, error = %Chain(error), "work.not_sent");
                 }
-                Answer::Woken
+                Answer::Wake { sent: sent.is_ok() }
             }
         }
     }

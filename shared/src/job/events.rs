@@ -146,7 +146,13 @@ impl Job {
         if let Some(index) = creating {
             return self.repeat(index, context);
         }
-        if self.transcripts.iter().any(|transcript| transcript.attempt.is_some()) {
+        let mut ours = self.transcripts.iter().filter(|transcript| transcript.attempt.is_some()).peekable();
+        if ours.peek().is_some() {
+            // Somebody should have looked at it by now; perhaps the wake-up was lost.
+            let overdue = |transcript: &Transcript| matches!(transcript.state, State::Transcribing { check_at, .. } if check_at <= context.now);
+            if ours.any(overdue) {
+                return self.advanced(Next::Act(Command::Wake));
+            }
             return Decision::Ignore(Reason::AlreadyRequested);
         }
         match self.hold {

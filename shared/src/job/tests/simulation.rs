@@ -333,8 +333,11 @@ impl World {
                 Answer::Copy { transcript_id: *transcript_id, claim: *claim, answer: self.copy(*transcript_id) }
             }
             Command::Wake => {
-                self.send(Event::Wake);
-                Answer::Woken
+                let sent = self.calm || self.rng.u8(0..4) > 0;
+                if sent {
+                    self.send(Event::Wake);
+                }
+                Answer::Wake { sent }
             }
         }
     }
