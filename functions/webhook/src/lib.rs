@@ -67,16 +67,17 @@ impl Webhook {
     /// # Errors
     /// The HTTP stack could not be set up.
     pub fn new(settings: Settings) -> Result<Self, lambda_http::Error> {
-        let secrets = Arc::new(Secrets::new(settings.secrets, settings.aws.secrets_manager()));
+        let Settings { common, dead_letter_queue_url } = settings;
+        let secrets = Arc::new(Secrets::new(common.secrets, common.aws.secrets_manager()));
         let http = http_client(tls()?)?.build()?;
-        let sqs = settings.aws.sqs();
+        let sqs = common.aws.sqs();
         Ok(Self {
-            create: settings.create,
-            recall: Recall::new(http, &settings.recall, Arc::clone(&secrets)),
+            create: common.create,
+            recall: Recall::new(http, &common.recall, Arc::clone(&secrets)),
             secrets,
-            store: Store::new(settings.aws.dynamodb(), settings.jobs_table),
-            work: WorkQueue::new(sqs.clone(), settings.work_queue_url),
-            parking: Parking::new(sqs, settings.dead_letter_queue_url),
+            store: Store::new(common.aws.dynamodb(), common.jobs_table),
+            work: WorkQueue::new(sqs.clone(), common.work_queue_url),
+            parking: Parking::new(sqs, dead_letter_queue_url),
         })
     }
 
