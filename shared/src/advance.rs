@@ -7,6 +7,7 @@ use crate::{
     ids::RecordingId,
     job::{Answer, Command, Context, Decision, Event, Job, Next, Policy, Reason, Status},
     store::{Saved, Store, StoreError},
+    telemetry,
     time::{self, Timestamp},
 };
 
@@ -60,7 +61,7 @@ impl Advance<'_> {
             step = match self.step(job, &|job, context| job.on_answer(&answer, context)).await? {
                 // The event was applied, even though the answer told nothing new.
                 Step::End(Outcome::Ignored(_)) => Step::End(Outcome::Applied(status)),
-                step => step,
+                step @ (Step::End(Outcome::Applied(_) | Outcome::Again { .. }) | Step::Act(_, _)) => step,
             };
         }
         Ok(Outcome::Again { at: self.lease_until })
@@ -69,6 +70,7 @@ impl Advance<'_> {
     async fn step(&self, job: Job, decide: &(dyn Fn(Job, Context<'_>) -> Decision + Sync)) -> Result<Step, StoreError> {
         let mut job = job;
         for _ in 0..MAX_CONFLICTS {
+            let paid_twice = job.paid_twice();
             let context = Context { now: time::now(), lease_until: self.lease_until, policy: self.policy };
             let (decided, next) = match decide(job, context) {
                 Decision::Ignore(reason) => return Ok(Step::End(Outcome::Ignored(reason))),
@@ -77,6 +79,10 @@ impl Advance<'_> {
             };
             match self.store.save(&decided).await? {
                 Saved::Yes => {
+                    if decided.paid_twice() && !paid_twice {
+                        tracing::error!(recording.id = %decided.recording_id, "attempt.paid_twice");
+                        telemetry::count("AttemptsPaidTwice", &[]);
+                    }
                     return Ok(match next {
                         Next::Nothing => Step::End(Outcome::Applied(decided.status())),
                         Next::Again { at } => Step::End(Outcome::Again { at }),

@@ -22,6 +22,8 @@
 //! the next attempt has a new number and so a new idempotency key.
 
 mod answers;
+mod attempts;
+mod decision;
 mod events;
 #[cfg(test)]
 mod tests;
@@ -32,6 +34,7 @@ use serde::{Deserialize, Serialize};
 
 pub use self::{
     answers::{Answer, CopyAnswer, CreateAnswer, LookUpAnswer},
+    decision::{Command, Decision, Next, Reason},
     events::{Event, Heard},
 };
 use crate::{
@@ -192,99 +195,6 @@ pub struct Context<'a> {
     pub policy: &'a Policy,
 }
 
-/// What to do about an event or an answer.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Decision {
-    /// Save this job, then go on with `next`.
-    Apply { job: Box<Job>, next: Next },
-    /// There is nothing to do, for this reason.
-    Ignore(Reason),
-    /// Somebody else is at it; come back then.
-    Busy { until: Timestamp },
-}
-
-/// What follows a save.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Next {
-    /// Nothing; the event is done with.
-    Nothing,
-    /// Carry this out, and bring back the answer.
-    Act(Command),
-    /// It did not work out yet; the event should come again then.
-    Again { at: Timestamp },
-}
-
-/// What the core asks the shell to do.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Command {
-    /// Call create_transcript under the key of this attempt.
-    Create { attempt: u32, provider: String, claim: Claim },
-    /// List the recording's transcripts and find the one that carries this attempt.
-    LookUp { attempt: u32, claim: Claim },
-    /// Retrieve the transcript and copy it to S3.
-    Copy { transcript_id: TranscriptId, attempt: Option<u32>, claim: Claim },
-    /// Put a wake-up for this recording on the work queue.
-    Wake,
-}
-
-impl Command {
-    /// The word for logs.
-    pub fn name(&self) -> &'static str {
-        match self {
-            Self::Create { .. } => "create",
-            Self::LookUp { .. } => "look_up",
-            Self::Copy { .. } => "copy",
-            Self::Wake => "wake",
-        }
-    }
-}
-
-/// Why an input changes nothing.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Reason {
-    /// The recording already has its attempt.
-    AlreadyRequested,
-    /// We know this of the transcript.
-    AlreadyKnown,
-    AlreadyStored,
-    /// The transcript has ended otherwise.
-    AlreadyEnded,
-    /// Not ours, and the operator does not want others'.
-    Unrequested,
-    /// Nothing is known of this recording, and this event alone asks for nothing.
-    UnknownRecording,
-    /// A transcript that was never seen is gone.
-    UnknownTranscript,
-    RecordingDeleted,
-    /// The recording is finished and cannot fail any more.
-    RecordingDone,
-    LimitReached,
-    /// A wake-up found nothing due.
-    NotDue,
-    /// The answer is older than what happened meanwhile.
-    Overtaken,
-}
-
-impl Reason {
-    /// The word for logs.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::AlreadyRequested => "already_requested",
-            Self::AlreadyKnown => "already_known",
-            Self::AlreadyStored => "already_stored",
-            Self::AlreadyEnded => "already_ended",
-            Self::Unrequested => "unrequested",
-            Self::UnknownRecording => "unknown_recording",
-            Self::UnknownTranscript => "unknown_transcript",
-            Self::RecordingDeleted => "recording_deleted",
-            Self::RecordingDone => "recording_done",
-            Self::LimitReached => "limit_reached",
-            Self::NotDue => "not_due",
-            Self::Overtaken => "overtaken",
-        }
-    }
-}
-
 impl Status {
     /// The word in the table's `status` attribute.
     pub fn as_str(self) -> &'static str {
@@ -343,6 +253,12 @@ impl Job {
     pub fn transcript_count(&self) -> u32 {
         let count = self.transcripts.iter().filter(|transcript| !transcript.deleted && transcript.state.exists());
         u32::try_from(count.count()).unwrap_or(u32::MAX)
+    }
+
+    /// Whether two transcripts carry one and the same attempt of ours: Recall made, and charged, both.
+    pub fn paid_twice(&self) -> bool {
+        let attempts: Vec<u32> = self.transcripts.iter().filter_map(|transcript| transcript.attempt).collect();
+        attempts.iter().enumerate().any(|(index, attempt)| attempts[..index].contains(attempt))
     }
 
     /// When somebody must look again; `None` when nothing is to come.

@@ -156,9 +156,11 @@ impl Recall {
         self.get(&format!("api/v1/recording/{id}/")).await
     }
 
-    /// Looks among the recording's transcripts for the one that carries this attempt of ours.
-    pub async fn look_up(&self, recording_id: RecordingId, attempt: u32) -> LookUpAnswer {
-        match self.list_transcripts(recording_id).await {
+    /// Looks among the recording's transcripts for the one that carries this attempt of ours. All pages together
+    /// take no longer than `timeout`.
+    pub async fn look_up(&self, recording_id: RecordingId, attempt: u32, timeout: Duration) -> LookUpAnswer {
+        let out_of_time = |_| Err(Problem::Later { after: LATER, status: None, source: None });
+        match tokio::time::timeout(timeout, self.list_transcripts(recording_id)).await.unwrap_or_else(out_of_time) {
             Ok(all) => {
                 let ours = all.into_iter().filter(|transcript| transcript.attempt(recording_id) == Some(attempt));
                 match ours.min_by_key(|transcript| transcript.created_at()) {

@@ -6,7 +6,8 @@ use serde_json::value::RawValue;
 use url::Url;
 
 use crate::{
-    env::Reader,
+    aws::Aws,
+    env::{Env, Reader},
     ids::RecordingId,
     job::Policy,
     recall::Create,
@@ -115,8 +116,33 @@ impl CreateSettings {
     }
 }
 
+/// What every function needs.
+#[derive(Debug)]
+pub struct Common {
+    pub aws: Aws,
+    pub recall: RecallSettings,
+    pub create: CreateSettings,
+    pub secrets: SecretSource,
+    pub jobs_table: String,
+    pub work_queue_url: String,
+}
+
+impl Common {
+    /// `webhooks`: whether this function has to verify them.
+    pub fn read(env: &Env, reader: &mut Reader<'_>, webhooks: bool) -> Self {
+        Self {
+            aws: Aws::read(env, reader),
+            recall: RecallSettings::read(reader),
+            create: CreateSettings::read(reader),
+            secrets: read_secret_source(reader, webhooks),
+            jobs_table: reader.required("JOBS_TABLE", "the name of the jobs table"),
+            work_queue_url: reader.required("WORK_QUEUE_URL", "the URL of the work queue"),
+        }
+    }
+}
+
 /// The secret in Secrets Manager, or the values themselves for local use.
-pub fn read_secret_source(reader: &mut Reader<'_>, webhooks: bool) -> SecretSource {
+fn read_secret_source(reader: &mut Reader<'_>, webhooks: bool) -> SecretSource {
     if let Some(id) = reader.text("RECALL_SECRET_ID") {
         return SecretSource::SecretsManager { id: id.to_owned() };
     }
@@ -189,7 +215,6 @@ fn default_providers() -> Vec<Provider> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::env::Env;
 
     #[test]
     fn every_bad_setting_is_named_at_once() {

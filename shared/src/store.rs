@@ -96,16 +96,17 @@ impl Store {
 }
 
 fn conflict(recording_id: RecordingId, token: &str, error: SdkError<PutItemError>) -> Result<Saved, StoreError> {
-    match error.into_service_error() {
-        PutItemError::ConditionalCheckFailedException(failed) => match failed.item {
-            Some(old) if old.get("write_token").and_then(|token| token.as_s().ok()).is_some_and(|old| old == token) => {
-                Ok(Saved::Yes)
-            }
-            Some(old) => read(recording_id, old).map(Box::new).map(Saved::Conflict),
-            // The item was deleted by hand since we loaded it.
-            None => Ok(Saved::Conflict(Box::new(Job::new(recording_id)))),
-        },
-        other => Err(StoreError::Unavailable(Box::new(other))),
+    let error = error.into_service_error();
+    let PutItemError::ConditionalCheckFailedException(failed) = error else {
+        return Err(StoreError::Unavailable(Box::new(error)));
+    };
+    match failed.item {
+        Some(old) if old.get("write_token").and_then(|token| token.as_s().ok()).is_some_and(|old| old == token) => {
+            Ok(Saved::Yes)
+        }
+        Some(old) => read(recording_id, old).map(Box::new).map(Saved::Conflict),
+        // The item was deleted by hand since we loaded it.
+        None => Ok(Saved::Conflict(Box::new(Job::new(recording_id)))),
     }
 }
 

@@ -113,6 +113,13 @@ impl Pipeline {
         result.with_context(|| format!("its row is {:?}\n{}", self.job(recording), self.stack.logs().join("\n")))
     }
 
+    /// Waits until the recording is stored and everything is quiet, and checks it. Its manifest.
+    pub async fn ends_stored(&self, recording: Uuid) -> Result<Value> {
+        self.reaches(recording, "stored").await?;
+        self.settles().await?;
+        self.check_stored(recording)
+    }
+
     /// Waits until nothing is under way: no delivery, no message, no due job that could still change something.
     pub async fn settles(&self) -> Result<()> {
         let begun = Instant::now();

@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use aws_sdk_s3::config::{StalledStreamProtectionConfig, timeout::TimeoutConfig};
 use reqwest::{Client, Response, StatusCode, header};
 use shared::{
     deadline::Deadline,
@@ -10,12 +9,12 @@ use shared::{
     job::{CopyAnswer, Receipt},
     recall::{Problem, Recall, RecordingArtifact, TranscriptArtifact, http_client, tls},
     secret::Secret,
+    settings::RecallSettings,
     telemetry::{self, Chain, Unit},
     time::{self, Stopwatch},
 };
 
 use crate::{
-    Settings,
     guard::{Forbidden, Guard},
     manifest::{About, File},
     tally::{Summary, Tally},
@@ -26,8 +25,6 @@ use crate::{
 const MAX_TRANSCRIPT_BYTES: u64 = 256 << 20;
 /// A download that sends nothing for this long is given up.
 const READ_TIMEOUT: Duration = Duration::from_secs(30);
-/// One request to S3, 5 MiB of body included.
-const S3_ATTEMPT_TIMEOUT: Duration = Duration::from_secs(30);
 /// A URL that S3 refuses has expired or is not known yet; a fresh one is asked for this often.
 const MAX_URLS: u32 = 3;
 /// What a copy leaves of the invocation, to clean up and to record how it went.
@@ -80,19 +77,15 @@ enum CopyError {
 }
 
 impl Copier {
-    pub(crate) fn new(settings: &Settings, recall: Recall) -> Result<Self, lambda_runtime::Error> {
-        let guard = Guard::new(&settings.recall);
+    pub(crate) fn new(
+        recall: Recall,
+        settings: &RecallSettings,
+        bucket: Bucket,
+        key_prefix: String,
+    ) -> Result<Self, lambda_runtime::Error> {
+        let guard = Guard::new(settings);
         let downloads = http_client(tls()?)?.redirect(guard.redirects()).read_timeout(READ_TIMEOUT).build()?;
-        let (config, elsewhere) = settings.aws.service("S3");
-        let s3 = aws_sdk_s3::config::Builder::from(&config)
-            // Stand-ins for S3 have no host name for each bucket.
-            .force_path_style(elsewhere)
-            // Bodies are in memory: a slow upload is a slow S3, and the time-out below deals with that.
-            .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
-            .timeout_config(TimeoutConfig::builder().operation_attempt_timeout(S3_ATTEMPT_TIMEOUT).build())
-            .build();
-        let bucket = Bucket { client: aws_sdk_s3::Client::from_conf(s3), name: settings.bucket.clone() };
-        Ok(Self { recall, downloads, guard, bucket, key_prefix: settings.key_prefix.clone() })
+        Ok(Self { recall, downloads, guard, bucket, key_prefix })
     }
 
     /// Copies one transcript. It never fails: what went wrong is an answer, too.

@@ -26,8 +26,8 @@ use shared::{
     work::{Message, WorkQueue},
 };
 
-use self::copy::Copier;
 pub use self::settings::Settings;
+use self::{copy::Copier, upload::Bucket};
 
 /// Fetching the secret during init may take this long; it is fetched again later if need be.
 const WARM_UP: Duration = Duration::from_millis(500);
@@ -57,16 +57,17 @@ impl Transcripts {
     /// # Errors
     /// The HTTP stack could not be set up.
     pub fn new(settings: Settings) -> Result<Self, lambda_runtime::Error> {
-        let secrets = Arc::new(Secrets::new(settings.secrets.clone(), settings.aws.secrets_manager()));
-        let http = http_client(tls()?)?.build()?;
-        let recall = Recall::new(http, &settings.recall, Arc::clone(&secrets));
+        let Settings { common, bucket, key_prefix } = settings;
+        let secrets = Arc::new(Secrets::new(common.secrets, common.aws.secrets_manager()));
+        let recall = Recall::new(http_client(tls()?)?.build()?, &common.recall, Arc::clone(&secrets));
+        let bucket = Bucket::new(&common.aws, bucket);
         Ok(Self {
-            copier: Copier::new(&settings, recall.clone())?,
+            copier: Copier::new(recall.clone(), &common.recall, bucket, key_prefix)?,
             recall,
             secrets,
-            store: Store::new(settings.aws.dynamodb(), settings.jobs_table),
-            work: WorkQueue::new(settings.aws.sqs(), settings.work_queue_url),
-            create: settings.create,
+            store: Store::new(common.aws.dynamodb(), common.jobs_table),
+            work: WorkQueue::new(common.aws.sqs(), common.work_queue_url),
+            create: common.create,
         })
     }
 
@@ -153,7 +154,9 @@ impl Act for Received<'_> {
                 Answer::Create { attempt, claim, answer: transcripts.recall.create_transcript(create).await }
             }
             Command::LookUp { attempt, claim } => {
-                Answer::LookUp { attempt, claim, answer: transcripts.recall.look_up(recording_id, attempt).await }
+                let timeout = deadline.for_call(time::now());
+                let answer = transcripts.recall.look_up(recording_id, attempt, timeout).await;
+                Answer::LookUp { attempt, claim, answer }
             }
             Command::Copy { transcript_id, attempt, claim } => {
                 let answer = transcripts.copier.copy(recording_id, transcript_id, attempt, deadline).await;
@@ -161,10 +164,11 @@ impl Act for Received<'_> {
             }
             Command::Wake => {
                 let trace = Some(trace.to_owned());
-                if let Err(error) = transcripts.work.send(&Message { recording_id, event: Event::Wake, trace }).await {
-                    tracing::error!(recording.id = %recording_id, error = %Chain(&error), "work.not_sent");
+                let sent = transcripts.work.send(&Message { recording_id, event: Event::Wake, trace }).await;
+                if let Err(error) = &sent {
+                    tracing::error!(recording.id = %recording_id, error = %Chain(error), "work.not_sent");
                 }
-                Answer::Woken
+                Answer::Wake { sent: sent.is_ok() }
             }
         }
     }

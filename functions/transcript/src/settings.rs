@@ -1,20 +1,13 @@
 //! The transcript function's settings.
 
 use shared::{
-    aws::Aws,
     env::{BadSettings, Env, Reader},
-    secret::SecretSource,
-    settings::{CreateSettings, RecallSettings, read_secret_source},
+    settings::Common,
 };
 
 #[derive(Debug)]
 pub struct Settings {
-    pub aws: Aws,
-    pub recall: RecallSettings,
-    pub create: CreateSettings,
-    pub secrets: SecretSource,
-    pub jobs_table: String,
-    pub work_queue_url: String,
+    pub common: Common,
     pub bucket: String,
     /// Before every object key; empty, or ends in a slash.
     pub key_prefix: String,
@@ -26,12 +19,7 @@ impl Settings {
     pub fn read(env: &Env) -> Result<Self, BadSettings> {
         let mut reader = Reader::new(env);
         let settings = Self {
-            aws: Aws::read(env, &mut reader),
-            recall: RecallSettings::read(&mut reader),
-            create: CreateSettings::read(&mut reader),
-            secrets: read_secret_source(&mut reader, false),
-            jobs_table: reader.required("JOBS_TABLE", "the name of the jobs table"),
-            work_queue_url: reader.required("WORK_QUEUE_URL", "the URL of the work queue"),
+            common: Common::read(env, &mut reader, false),
             bucket: reader.required("TRANSCRIPTS_BUCKET", "the name of the bucket for transcripts"),
             key_prefix: reader.parsed("KEY_PREFIX", String::new(), key_prefix),
         };

@@ -4,8 +4,11 @@
 //! object becomes visible only when all of it is there: by the one put, or by completing the parts with the size
 //! and the checksum of the whole.
 
+use std::time::Duration;
+
 use aws_sdk_s3::{
     Client,
+    config::{Builder, StalledStreamProtectionConfig, timeout::TimeoutConfig},
     error::SdkError,
     primitives::ByteStream,
     types::{ChecksumAlgorithm, ChecksumType, CompletedMultipartUpload, CompletedPart},
@@ -13,17 +16,20 @@ use aws_sdk_s3::{
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use crc_fast::{CrcAlgorithm, Digest};
 use ring::digest::{Context, SHA256};
+use shared::aws::Aws;
 
 /// S3 takes no smaller parts, and larger ones would only take memory.
 const PART_BYTES: usize = 5 << 20;
+/// One request to S3, a whole part included.
+const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(30);
 /// S3 takes no more parts than this, so an object here has at most 48 GiB.
 const MAX_PARTS: i32 = 10_000;
 
 /// Where objects go.
 #[derive(Clone, Debug)]
 pub(crate) struct Bucket {
-    pub(crate) client: Client,
-    pub(crate) name: String,
+    client: Client,
+    name: String,
 }
 
 /// An upload that has begun.
@@ -60,6 +66,17 @@ pub(crate) struct UploadError {
 }
 
 impl Bucket {
+    pub(crate) fn new(aws: &Aws, name: String) -> Self {
+        let (config, elsewhere) = aws.service("S3");
+        let config = Builder::from(&config)
+            // Stand-ins for S3 have no host name for each bucket.
+            .force_path_style(elsewhere)
+            // Bodies are in memory: a slow upload is a slow S3, and the time-out deals with that.
+            .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
+            .timeout_config(TimeoutConfig::builder().operation_attempt_timeout(ATTEMPT_TIMEOUT).build());
+        Self { client: Client::from_conf(config.build()), name }
+    }
+
     pub(crate) fn upload(&self, key: String, content_type: &'static str) -> Upload<'_> {
         Upload {
             bucket: self,

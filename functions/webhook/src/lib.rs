@@ -38,7 +38,7 @@ const MAX_BODY_BYTES: usize = 1 << 20;
 const WARM_UP: Duration = Duration::from_millis(500);
 /// What a sender is told to wait when something of ours is out of order.
 const UNAVAILABLE: Duration = Duration::from_secs(5);
-/// A delivery id is cut to this many characters before it goes into metadata and logs.
+/// What a sender names itself is cut to this many characters before it goes into metadata and logs.
 const MAX_TRACE_CHARS: usize = 100;
 
 #[derive(Debug)]
@@ -67,16 +67,17 @@ impl Webhook {
     /// # Errors
     /// The HTTP stack could not be set up.
     pub fn new(settings: Settings) -> Result<Self, lambda_http::Error> {
-        let secrets = Arc::new(Secrets::new(settings.secrets, settings.aws.secrets_manager()));
+        let Settings { common, dead_letter_queue_url } = settings;
+        let secrets = Arc::new(Secrets::new(common.secrets, common.aws.secrets_manager()));
         let http = http_client(tls()?)?.build()?;
-        let sqs = settings.aws.sqs();
+        let sqs = common.aws.sqs();
         Ok(Self {
-            create: settings.create,
-            recall: Recall::new(http, &settings.recall, Arc::clone(&secrets)),
+            create: common.create,
+            recall: Recall::new(http, &common.recall, Arc::clone(&secrets)),
             secrets,
-            store: Store::new(settings.aws.dynamodb(), settings.jobs_table),
-            work: WorkQueue::new(sqs.clone(), settings.work_queue_url),
-            parking: Parking::new(sqs, settings.dead_letter_queue_url),
+            store: Store::new(common.aws.dynamodb(), common.jobs_table),
+            work: WorkQueue::new(sqs.clone(), common.work_queue_url),
+            parking: Parking::new(sqs, dead_letter_queue_url),
         })
     }
 
@@ -111,7 +112,8 @@ impl Webhook {
         match event::parse(verified) {
             Delivery::Known { recording_id, event } => self.apply(recording_id, event, &trace, deadline, watch).await,
             Delivery::Unhandled { name } => {
-                tracing::info!(delivery.id = trace, event = name, "webhook.unhandled");
+                let event: String = name.chars().take(MAX_TRACE_CHARS).collect();
+                tracing::info!(delivery.id = trace, event, "webhook.unhandled");
                 telemetry::count("WebhooksUnhandled", &[]);
                 Reply::Ignored
             }
@@ -223,7 +225,8 @@ impl Act for Delivered<'_> {
                 Answer::Create { attempt, claim, answer: webhook.recall.create_transcript(create).await }
             }
             Command::LookUp { attempt, claim } => {
-                Answer::LookUp { attempt, claim, answer: webhook.recall.look_up(recording_id, attempt).await }
+                let timeout = self.deadline.for_call(time::now());
+                Answer::LookUp { attempt, claim, answer: webhook.recall.look_up(recording_id, attempt, timeout).await }
             }
             // Copies are the transcript function's: the lease goes back, and the message brings it there.
             Command::Copy { transcript_id, attempt, claim } => {
@@ -232,9 +235,8 @@ impl Act for Delivered<'_> {
                 Answer::Copy { transcript_id, claim, answer: CopyAnswer::Later { after: Duration::ZERO } }
             }
             Command::Wake => {
-                // Not sent is logged; `due_at` stands in the row all the same.
-                webhook.hand_over(recording_id, Event::Wake, trace).await;
-                Answer::Woken
+                let reply = webhook.hand_over(recording_id, Event::Wake, trace).await;
+                Answer::Wake { sent: matches!(reply, Reply::Applied) }
             }
         }
     }

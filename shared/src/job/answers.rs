@@ -42,8 +42,10 @@ pub enum Answer {
         claim: Claim,
         answer: CopyAnswer,
     },
-    /// The wake-up is on the queue, or it is not: then `due_at` will do.
-    Woken,
+    /// Whether the wake-up is on the queue.
+    Wake {
+        sent: bool,
+    },
 }
 
 /// How one call of create_transcript ended.
@@ -132,7 +134,9 @@ impl Job {
             Answer::Copy { transcript_id, claim, answer } => {
                 self.on_copy_answer(*transcript_id, *claim, answer, context)
             }
-            Answer::Woken => Decision::Ignore(Reason::AlreadyKnown),
+            Answer::Wake { sent: true } => Decision::Ignore(Reason::AlreadyKnown),
+            // The row says all that is to be said, but nobody will look at it soon: the event has to come again.
+            Answer::Wake { sent: false } => Decision::Busy { until: context.now.plus(BACKOFF) },
         }
     }
 

@@ -112,9 +112,7 @@ async fn a_file_that_is_no_transcript_is_kept_as_it_is() -> Result<()> {
         [&b"<html>not a transcript</html>"[..], b"[{\"participant\": {}, \"words\": [{\"text\": \"cut", b"{}", b""]
     {
         let recording = pipeline.simulator().play(Meeting::with_content(Bytes::from_static(content)));
-        pipeline.reaches(recording, "stored").await?;
-        pipeline.settles().await?;
-        let manifest = pipeline.check_stored(recording)?;
+        let manifest = pipeline.ends_stored(recording).await?;
         assert!(manifest["rendering_error"].is_string(), "{manifest}");
         assert_eq!(manifest["empty"], false);
     }
@@ -127,9 +125,7 @@ async fn several_recordings_of_one_bot_are_jobs_of_their_own() -> Result<()> {
     let bot = uuid::Uuid::from_u128(77);
     let recordings = [1, 2].map(|seed| pipeline.simulator().play(Meeting::short(seed).by_bot(bot)));
     for recording in recordings {
-        pipeline.reaches(recording, "stored").await?;
-        pipeline.settles().await?;
-        assert_eq!(pipeline.check_stored(recording)?["bot_id"], bot.to_string());
+        assert_eq!(pipeline.ends_stored(recording).await?["bot_id"], bot.to_string());
     }
     pipeline.check_promises()
 }

@@ -19,9 +19,7 @@ async fn recall_is_down_and_comes_back() -> Result<()> {
     let pipeline = Pipeline::start().await?;
     pipeline.stack.wire.inject(Service::Recall, "/create_transcript/", When::Before, answer(503), 2);
     let recording = pipeline.simulator().play(Meeting::short(1));
-    pipeline.reaches(recording, "stored").await?;
-    pipeline.settles().await?;
-    pipeline.check_stored(recording)?;
+    pipeline.ends_stored(recording).await?;
     // The sender was told to come again, and did.
     let deliveries = pipeline.simulator().deliveries();
     let first = deliveries.iter().find(|delivery| delivery.event == "recording.done").context("no delivery")?;
@@ -81,9 +79,7 @@ async fn an_expired_url_is_asked_for_again() -> Result<()> {
     let pipeline = Pipeline::start().await?;
     pipeline.stack.wire.inject(Service::Download, "GET", When::Before, answer(403), 2);
     let recording = pipeline.simulator().play(Meeting::short(1));
-    pipeline.reaches(recording, "stored").await?;
-    pipeline.settles().await?;
-    pipeline.check_stored(recording)?;
+    pipeline.ends_stored(recording).await?;
     assert_eq!(pipeline.stack.wire.count(Service::Recall, "GET /api/v1/transcript/"), 3);
     pipeline.check_promises()
 }
@@ -93,9 +89,7 @@ async fn a_done_transcript_without_a_url_is_asked_for_again() -> Result<()> {
     let pipeline = Pipeline::start().await?;
     pipeline.simulator().faults().null_download_url(Target::next(1));
     let recording = pipeline.simulator().play(Meeting::short(1));
-    pipeline.reaches(recording, "stored").await?;
-    pipeline.settles().await?;
-    pipeline.check_stored(recording)?;
+    pipeline.ends_stored(recording).await?;
     pipeline.check_promises()
 }
 
@@ -117,9 +111,7 @@ async fn a_download_that_is_cut_off_leaves_nothing_behind() -> Result<()> {
             })
             .await?;
         assert_eq!(pipeline.stack.s3.keys()?, Vec::<String>::new(), "{fault:?}");
-        pipeline.reaches(recording, "stored").await?;
-        pipeline.settles().await?;
-        pipeline.check_stored(recording)?;
+        pipeline.ends_stored(recording).await?;
         pipeline.check_promises()?;
     }
     Ok(())
@@ -130,9 +122,7 @@ async fn a_compressed_download_is_stored_as_the_file_it_is() -> Result<()> {
     let pipeline = Pipeline::start().await?;
     pipeline.simulator().faults().download(Target::next(1), DownloadFault::Gzip);
     let recording = pipeline.simulator().play(Meeting::hour(3));
-    pipeline.reaches(recording, "stored").await?;
-    pipeline.settles().await?;
-    pipeline.check_stored(recording)?;
+    pipeline.ends_stored(recording).await?;
     pipeline.check_promises()
 }
 
@@ -179,9 +169,7 @@ async fn s3_refuses_and_recovers() -> Result<()> {
         // More often than the SDK repeats it.
         pipeline.stack.wire.inject(Service::S3, operation, When::Before, answer(503), 4);
         let recording = pipeline.simulator().play(meeting);
-        pipeline.reaches(recording, "stored").await?;
-        pipeline.settles().await?;
-        pipeline.check_stored(recording)?;
+        pipeline.ends_stored(recording).await?;
         pipeline.check_promises()?;
     }
     Ok(())

@@ -4,11 +4,7 @@ use std::process::Stdio;
 
 use anyhow::{Context as _, Result};
 use bytes::Bytes;
-use local::{
-    recall::Meeting,
-    stack::JOBS_TABLE,
-    wire::Service,
-};
+use local::{recall::Meeting, stack::JOBS_TABLE, wire::Service};
 use serde_json::{Value, json};
 use tests::{Pipeline, binaries};
 
@@ -73,9 +69,7 @@ fn check_counts(manifest: &Value, file: &Bytes) -> Result<()> {
 async fn a_silent_meeting_is_stored_and_empty() -> Result<()> {
     let pipeline = Pipeline::start().await?;
     let recording = pipeline.simulator().play(Meeting::silent().without_bot());
-    pipeline.reaches(recording, "stored").await?;
-    pipeline.settles().await?;
-    let manifest = pipeline.check_stored(recording)?;
+    let manifest = pipeline.ends_stored(recording).await?;
     assert_eq!(manifest["empty"], true);
     assert_eq!(manifest["counts"], json!({"turns": 0, "words": 0, "speakers": 0, "duration_s": 0.0}));
     assert_eq!(manifest["bot_id"], Value::Null);
@@ -86,9 +80,7 @@ async fn a_silent_meeting_is_stored_and_empty() -> Result<()> {
 async fn a_large_transcript_goes_up_in_parts_and_arrives_whole() -> Result<()> {
     let pipeline = Pipeline::start().await?;
     let recording = pipeline.simulator().play(Meeting::large(12_000_000));
-    pipeline.reaches(recording, "stored").await?;
-    pipeline.settles().await?;
-    pipeline.check_stored(recording)?;
+    pipeline.ends_stored(recording).await?;
     assert_eq!(pipeline.stack.wire.count(Service::S3, "partNumber="), 3);
     pipeline.check_promises()
 }

@@ -140,9 +140,7 @@ async fn the_older_header_family_and_a_second_secret_are_fine() -> Result<()> {
     })
     .await?;
     let recording = pipeline.simulator().play(Meeting::short(1));
-    pipeline.reaches(recording, "stored").await?;
-    pipeline.settles().await?;
-    pipeline.check_stored(recording)?;
+    pipeline.ends_stored(recording).await?;
     pipeline.check_promises()
 }
 
@@ -172,9 +170,7 @@ async fn a_new_secret_needs_no_new_deployment() -> Result<()> {
     pipeline.simulator().set_webhook_secrets(&[secret])?;
     pipeline.simulator().set_api_key(key);
     let recording = pipeline.simulator().play(Meeting::short(2));
-    pipeline.reaches(recording, "stored").await?;
-    pipeline.settles().await?;
-    pipeline.check_stored(recording)?;
+    pipeline.ends_stored(recording).await?;
     assert_eq!(logged(&pipeline, "webhook.refused"), 0);
     pipeline.check_promises()
 }

@@ -15,9 +15,7 @@ async fn kill_the_webhook(when: When) -> Result<()> {
     hangs.reach(1).await?;
     assert_eq!(pipeline.status(recording)?.as_deref(), Some("creating"), "the intent is saved before the call");
     pipeline.stack.webhook.kill().await;
-    pipeline.reaches(recording, "stored").await?;
-    pipeline.settles().await?;
-    pipeline.check_stored(recording)?;
+    pipeline.ends_stored(recording).await?;
     pipeline.check_promises()
 }
 
@@ -47,9 +45,7 @@ async fn killed_after_recording_the_answer() -> Result<()> {
     let mut second = pipeline.stack.wire.inject(Service::DynamoDb, "PutItem", When::After, Fault::Hold, 1);
     second.reach(1).await?;
     pipeline.stack.webhook.kill().await;
-    pipeline.reaches(recording, "stored").await?;
-    pipeline.settles().await?;
-    pipeline.check_stored(recording)?;
+    pipeline.ends_stored(recording).await?;
     pipeline.check_promises()
 }
 
@@ -62,9 +58,7 @@ async fn killed_in_the_middle_of_the_copy() -> Result<()> {
     assert_eq!(pipeline.stack.s3.open_uploads()?.len(), 1);
     pipeline.stack.transcript.kill().await;
     assert_eq!(pipeline.stack.s3.keys()?, Vec::<String>::new(), "half a file is visible");
-    pipeline.reaches(recording, "stored").await?;
-    pipeline.settles().await?;
-    pipeline.check_stored(recording)?;
+    pipeline.ends_stored(recording).await?;
     pipeline.check_promises()
 }
 
@@ -76,9 +70,7 @@ async fn killed_before_the_manifest() -> Result<()> {
     hangs.reach(1).await?;
     assert!(pipeline.manifests(recording)?.is_empty());
     pipeline.stack.transcript.kill().await;
-    pipeline.reaches(recording, "stored").await?;
-    pipeline.settles().await?;
-    pipeline.check_stored(recording)?;
+    pipeline.ends_stored(recording).await?;
     pipeline.check_promises()
 }
 
@@ -90,9 +82,7 @@ async fn killed_after_the_manifest() -> Result<()> {
     let recording = pipeline.simulator().play(Meeting::short(1));
     hangs.reach(1).await?;
     pipeline.stack.transcript.kill().await;
-    pipeline.reaches(recording, "stored").await?;
-    pipeline.settles().await?;
-    pipeline.check_stored(recording)?;
+    pipeline.ends_stored(recording).await?;
     pipeline.check_promises()
 }
 
@@ -102,8 +92,6 @@ async fn timed_out_in_the_middle_of_the_copy() -> Result<()> {
     let pipeline = Pipeline::start_hasty().await?;
     pipeline.simulator().faults().download(Target::next(1), DownloadFault::Stalled { after: 11_000_000 });
     let recording = pipeline.simulator().play(Meeting::large(12_000_000));
-    pipeline.reaches(recording, "stored").await?;
-    pipeline.settles().await?;
-    pipeline.check_stored(recording)?;
+    pipeline.ends_stored(recording).await?;
     pipeline.check_promises()
 }

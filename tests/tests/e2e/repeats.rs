@@ -12,9 +12,7 @@ async fn done_before_the_answer_to_its_own_create() -> Result<()> {
     let pipeline = Pipeline::start().await?;
     pipeline.simulator().faults().done_before_answer(Target::next(1));
     let recording = pipeline.simulator().play(Meeting::short(1));
-    pipeline.reaches(recording, "stored").await?;
-    pipeline.settles().await?;
-    pipeline.check_stored(recording)?;
+    pipeline.ends_stored(recording).await?;
     pipeline.check_promises()
 }
 
@@ -22,9 +20,7 @@ async fn done_before_the_answer_to_its_own_create() -> Result<()> {
 async fn everything_again_after_storing() -> Result<()> {
     let pipeline = Pipeline::start().await?;
     let recording = pipeline.simulator().play(Meeting::short(1));
-    pipeline.reaches(recording, "stored").await?;
-    pipeline.settles().await?;
-    let before = pipeline.check_stored(recording)?;
+    let before = pipeline.ends_stored(recording).await?;
     let row = pipeline.job(recording)?;
     for _ in 0..3 {
         pipeline.simulator().redeliver_all(recording);
@@ -43,9 +39,7 @@ async fn every_webhook_in_triplicate() -> Result<()> {
     pipeline.simulator().faults().webhook("", 100, WebhookFault::Copies(3));
     let recordings: Vec<_> = (0..5).map(|seed| pipeline.simulator().play(Meeting::short(seed))).collect();
     for recording in recordings {
-        pipeline.reaches(recording, "stored").await?;
-        pipeline.settles().await?;
-        pipeline.check_stored(recording)?;
+        pipeline.ends_stored(recording).await?;
     }
     pipeline.check_promises()
 }
@@ -58,9 +52,7 @@ async fn webhooks_in_reverse_order() -> Result<()> {
     let recording = simulator.play(Meeting::short(1));
     simulator.wait_for_held(2).await;
     simulator.release_webhooks(local::recall::Order::Reversed).await;
-    pipeline.reaches(recording, "stored").await?;
-    pipeline.settles().await?;
-    pipeline.check_stored(recording)?;
+    pipeline.ends_stored(recording).await?;
     pipeline.check_promises()
 }
 
@@ -69,9 +61,7 @@ async fn a_lost_answer_of_create_is_not_paid_again() -> Result<()> {
     let pipeline = Pipeline::start().await?;
     pipeline.stack.wire.inject(Service::Recall, "/create_transcript/", When::After, Fault::Drop, 2);
     let recording = pipeline.simulator().play(Meeting::short(1));
-    pipeline.reaches(recording, "stored").await?;
-    pipeline.settles().await?;
-    pipeline.check_stored(recording)?;
+    pipeline.ends_stored(recording).await?;
     pipeline.check_promises()
 }
 
@@ -82,9 +72,7 @@ async fn lost_answers_of_the_table_leave_the_count_right() -> Result<()> {
     for _ in 0..4 {
         pipeline.stack.wire.inject(Service::DynamoDb, "PutItem", When::After, Fault::Drop, 2);
         let recording = pipeline.simulator().play(Meeting::short(1));
-        pipeline.reaches(recording, "stored").await?;
-        pipeline.settles().await?;
-        pipeline.check_stored(recording)?;
+        pipeline.ends_stored(recording).await?;
         let job = pipeline.job(recording)?.context("no job")?;
         assert_eq!((&job["transcript_count"], &job["attempts"]), (&1.into(), &1.into()), "{job}");
         pipeline.stack.wire.calm();

@@ -333,8 +333,11 @@ impl World {
                 Answer::Copy { transcript_id: *transcript_id, claim: *claim, answer: self.copy(*transcript_id) }
             }
             Command::Wake => {
-                self.send(Event::Wake);
-                Answer::Woken
+                let sent = self.calm || self.rng.u8(0..4) > 0;
+                if sent {
+                    self.send(Event::Wake);
+                }
+                Answer::Wake { sent }
             }
         }
     }
@@ -366,10 +369,8 @@ impl World {
             }
         };
         // A server error after the effect: the transcript is there, and the key replays the error.
-        let answer = match answer {
-            CreateAnswer::Created { .. } if fault == 8 => CreateAnswer::ServerError,
-            answer => answer,
-        };
+        let created = matches!(answer, CreateAnswer::Created { .. });
+        let answer = if created && fault == 8 { CreateAnswer::ServerError } else { answer };
         self.keys.insert(attempt, Key { ended_at: now.plus(slow), answer: answer.clone() });
         if matches!(fault, 1 | 9) { CreateAnswer::Lost } else { answer }
     }

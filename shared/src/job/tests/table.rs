@@ -138,7 +138,8 @@ fn answers() -> Vec<Answer> {
         copy(CopyAnswer::Gone),
         copy(CopyAnswer::Later { after }),
         Answer::Copy { transcript_id: OURS, claim: Claim(2), answer: CopyAnswer::Gone },
-        Answer::Woken,
+        Answer::Wake { sent: true },
+        Answer::Wake { sent: false },
     ]
 }
 
