@@ -1,0 +1,26 @@
+"""Expands a SAM template to plain CloudFormation, which is what cfn-lint can check in full.
+
+Usage: expand.py TEMPLATE, run with aws-sam-translator and cfn-lint installed. Prints JSON.
+"""
+
+import json
+import os
+import sys
+
+from cfnlint.decode import cfn_yaml
+from samtranslator.translator.transform import transform
+
+# The translator asks for a region, and for one that it knows.
+os.environ.setdefault("AWS_DEFAULT_REGION", "us-east-1")
+
+
+class NoManagedPolicies:
+    """The roles are written out, so no managed policy has to be looked up by name."""
+
+    def load(self):
+        return {}
+
+
+template = json.loads(json.dumps(cfn_yaml.load(sys.argv[1])))
+template["Globals"]["Function"]["CodeUri"] = "s3://placeholder/placeholder.zip"
+json.dump(transform(template, {}, NoManagedPolicies()), sys.stdout, indent=2)

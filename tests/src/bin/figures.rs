@@ -1,0 +1,252 @@
+//! `cargo figures`: what the functions cost, measured on the binaries that ship, each figure with its limit.
+//!
+//! The figures are the kernel's own account of whole processes, so that nothing a function does is left out. They
+//! are read from `/proc`, so this runs on Linux only.
+#![allow(clippy::disallowed_methods, reason = "it measures, so it has a clock of its own")]
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "it talks to a person")]
+
+use std::{
+    fs,
+    io::{ErrorKind, Read as _},
+    net::{TcpListener, TcpStream},
+    path::Path,
+    process::{Child, Command, ExitCode, Stdio},
+    thread,
+    time::Duration,
+};
+
+use anyhow::{Context as _, Result, bail, ensure};
+use local::{
+    build::Binaries,
+    recall::{Meeting, SimulatorConfig},
+    stack::{JOBS_TABLE, RecallTarget, Stack, StackConfig},
+};
+use serde_json::Value;
+use tokio::time::{Instant, sleep};
+
+/// Page cache cold, a megabyte costs about a millisecond of a cold start.
+const MAX_BINARY_BYTES: u64 = 8_000_000;
+/// From the start to the first poll of the Runtime API.
+const MAX_INIT_MS: f64 = 5.0;
+/// However long the transcript is.
+const MAX_PEAK_MIB: f64 = 24.0;
+
+/// How many runs a median is taken of; starts have one more, whose only use is to bring the binary into memory.
+const RUNS: usize = 9;
+const RUNS_OF_LARGE: usize = 3;
+/// A talkative meeting of an hour, and more than anybody has ever said in a day.
+const HOUR_BYTES: usize = 1_600_000;
+const LARGE_BYTES: usize = 200_000_000;
+/// One copy, by a stack that is not optimised.
+const PATIENCE: Duration = Duration::from_secs(240);
+/// A function that has connected says what it wants by then.
+const START: Duration = Duration::from_secs(5);
+/// A process that has come to rest is charged for nothing more after this long.
+const REST: Duration = Duration::from_millis(30);
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    match run().await {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => {
+            eprintln!("error: a limit is exceeded");
+            ExitCode::FAILURE
+        }
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Whether every figure is within its limit.
+async fn run() -> Result<bool> {
+    println!("building the functions as they ship …");
+    let binaries = Binaries::build_release().await?;
+    let functions = [("webhook", &binaries.webhook), ("transcript", &binaries.transcript)];
+    println!("\n{:<44}{:>14}{:>14}", "figure", "median", "limit");
+    let mut good = true;
+    for (name, binary) in functions {
+        let bytes = fs::metadata(binary).with_context(|| format!("{} is not there", binary.display()))?.len();
+        good &= line(&format!("{name}: binary"), bytes as f64 / 1e6, Some(MAX_BINARY_BYTES as f64 / 1e6), "MB");
+    }
+    for (name, binary) in functions {
+        let inits = (0..=RUNS).map(|_| init(binary)).skip(1).collect::<Result<Vec<_>>>()?;
+        good &= line(&format!("{name}: CPU to the first poll"), median(inits), Some(MAX_INIT_MS), "ms");
+    }
+    for (bytes, runs) in [(HOUR_BYTES, RUNS), (LARGE_BYTES, RUNS_OF_LARGE)] {
+        let copies = copies(&binaries, bytes, runs).await?;
+        let of = |figure: fn(&Copy) -> f64| median(copies.iter().map(figure).collect());
+        let name = format!("transcript: copy of {:.1} MB", bytes as f64 / 1e6);
+        good &= line(&format!("{name}, peak memory"), of(|copy| copy.peak_mib), Some(MAX_PEAK_MIB), "MiB");
+        good &= line(&format!("{name}, CPU with init"), of(|copy| copy.cpu_ms), None, "ms");
+        good &= line(&format!("{name}, time"), of(|copy| copy.wall_ms), None, "ms");
+    }
+    println!("\nTime depends on the local stack, which is not optimised; the other figures are the function's own.");
+    Ok(good)
+}
+
+/// Prints one figure; whether it is within its limit.
+fn line(name: &str, value: f64, limit: Option<f64>, unit: &str) -> bool {
+    let good = limit.is_none_or(|limit| value <= limit);
+    let limit = limit.map_or_else(|| "-".to_owned(), |limit| format!("{limit:.2} {unit}"));
+    let verdict = if good { "" } else { "  EXCEEDED" };
+    println!("{name:<44}{:>14}{limit:>14}{verdict}", format!("{value:.2} {unit}"));
+    good
+}
+
+fn median(mut values: Vec<f64>) -> f64 {
+    values.sort_by(f64::total_cmp);
+    values.get(values.len() / 2).copied().unwrap_or(f64::NAN)
+}
+
+/// Milliseconds of CPU, user and system, until the function asks for its first invocation. The credentials come from
+/// its environment, so it has nothing to wait for.
+fn init(binary: &Path) -> Result<f64> {
+    let runtime = TcpListener::bind("127.0.0.1:0").context("no port for the Runtime API")?;
+    let nowhere = "http://127.0.0.1:9";
+    let child = Command::new(binary)
+        .env_clear()
+        .env("AWS_LAMBDA_RUNTIME_API", runtime.local_addr()?.to_string())
+        .env("AWS_LAMBDA_FUNCTION_NAME", "figures")
+        .env("AWS_LAMBDA_FUNCTION_VERSION", "$LATEST")
+        .env("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "128")
+        .env("AWS_LAMBDA_LOG_GROUP_NAME", "figures")
+        .env("AWS_LAMBDA_LOG_STREAM_NAME", "figures")
+        .env("AWS_REGION", "us-east-1")
+        .env("AWS_ACCESS_KEY_ID", "figures")
+        .env("AWS_SECRET_ACCESS_KEY", "figures")
+        .env("RECALL_REGION", "us-east-1")
+        .env("RECALL_API_KEY", "figures")
+        .env("RECALL_WEBHOOK_SECRETS", "whsec_ZmlndXJlcw==")
+        .env("JOBS_TABLE", "jobs")
+        .env("TRANSCRIPTS_BUCKET", "transcripts")
+        .env("WORK_QUEUE_URL", nowhere)
+        .env("DEAD_LETTER_QUEUE_URL", nowhere)
+        .stdin(Stdio::null())
+        .stdout(Stdio::inherit())
+        .spawn()
+        .with_context(|| format!("{} cannot be run", binary.display()))?;
+    let mut child = Killed(child);
+    let mut connection = accept(&runtime, &mut child.0)?;
+    let mut request = [0; 256];
+    let length = connection.read(&mut request)?;
+    ensure!(
+        request[..length].starts_with(b"GET /2018-06-01/runtime/invocation/next "),
+        "the function asked the Runtime API for something else first"
+    );
+    thread::sleep(REST);
+    let cpu_ms = cpu_ms(child.0.id());
+    // Before the connection goes, of which it would complain.
+    drop(child);
+    cpu_ms
+}
+
+/// Waits for the function without becoming stuck with one that does not start.
+fn accept(runtime: &TcpListener, child: &mut Child) -> Result<TcpStream> {
+    runtime.set_nonblocking(true)?;
+    loop {
+        match runtime.accept() {
+            Ok((connection, _)) => {
+                connection.set_nonblocking(false)?;
+                connection.set_read_timeout(Some(START))?;
+                return Ok(connection);
+            }
+            Err(error) if error.kind() == ErrorKind::WouldBlock => {
+                if let Some(status) = child.try_wait()? {
+                    bail!("the function did not start ({status}); its log is above");
+                }
+                thread::sleep(Duration::from_millis(1));
+            }
+            Err(error) => return Err(error).context("the function did not come to the Runtime API"),
+        }
+    }
+}
+
+/// Ends its process when it goes.
+struct Killed(Child);
+
+impl Drop for Killed {
+    fn drop(&mut self) {
+        // It has ended already where this fails.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// One copy by one process that did nothing else.
+struct Copy {
+    peak_mib: f64,
+    cpu_ms: f64,
+    wall_ms: f64,
+}
+
+async fn copies(binaries: &Binaries, bytes: usize, runs: usize) -> Result<Vec<Copy>> {
+    let data = tempfile::tempdir().context("no folder for the stack's data")?;
+    let config = StackConfig {
+        // The meeting is transcribed at once; its URLs live long enough all the same.
+        recall: RecallTarget::Simulator(SimulatorConfig { speed: 20.0, ..SimulatorConfig::default() }),
+        transcript_timeout: PATIENCE,
+        // One process does it all, so there is one account to read.
+        concurrency: 1,
+        ..StackConfig::default()
+    };
+    let stack = Stack::start(data.path(), binaries, config).await?;
+    let content = Meeting::large(bytes).content().clone();
+    let mut copies = Vec::new();
+    for _ in 0..runs {
+        stack.transcript.kill().await;
+        copies.push(copy(&stack, Meeting::with_content(content.clone()).lasting(Duration::from_secs(20))).await?);
+    }
+    Ok(copies)
+}
+
+async fn copy(stack: &Stack, meeting: Meeting) -> Result<Copy> {
+    let simulator = stack.simulator.as_ref().context("there is no simulator")?;
+    let bytes = meeting.content().len();
+    let recording_id = simulator.play(meeting).to_string();
+    let end = Instant::now() + PATIENCE;
+    loop {
+        let job = stack.dynamodb.item(JOBS_TABLE, &recording_id)?.unwrap_or_default();
+        match job["status"].as_str() {
+            Some("stored") => break,
+            status if Instant::now() > end => bail!("the copy of {bytes} bytes is still {status:?}"),
+            _ => sleep(REST).await,
+        }
+    }
+    sleep(REST).await;
+    let pids = stack.transcript.pids();
+    let [pid] = pids[..] else { bail!("{} processes instead of one copied {bytes} bytes", pids.len()) };
+    let wall_ms = stack
+        .transcript
+        .logs()
+        .iter()
+        .filter_map(|line| serde_json::from_str::<Value>(line).ok())
+        .find(|entry| entry["message"] == "transcript.stored" && entry["recording.id"] == recording_id.as_str())
+        .and_then(|entry| (entry["bytes"] == bytes).then(|| entry["duration_ms"].as_f64()).flatten())
+        .with_context(|| format!("the log has no line of a copy of {bytes} bytes"))?;
+    Ok(Copy { peak_mib: peak_mib(pid)?, cpu_ms: cpu_ms(pid)?, wall_ms })
+}
+
+/// User and system time of all threads in milliseconds. `stat` has it too, but in steps of 10 ms.
+fn cpu_ms(pid: u32) -> Result<f64> {
+    let mut ns = 0;
+    for thread in fs::read_dir(format!("/proc/{pid}/task")).context("the process is gone, or this is not Linux")? {
+        let path = thread?.path().join("schedstat");
+        let text = fs::read_to_string(&path).with_context(|| format!("{} cannot be read", path.display()))?;
+        let first = text.split_whitespace().next().and_then(|first| first.parse::<u64>().ok());
+        ns += first.with_context(|| format!("{} has another form", path.display()))?;
+    }
+    Ok(ns as f64 / 1e6)
+}
+
+/// The most memory that the process has ever had. Unlike rusage's, this figure begins anew with the program: a child
+/// does not inherit what we hold ourselves.
+fn peak_mib(pid: u32) -> Result<f64> {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).context("the process is gone")?;
+    let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).and_then(|peak| {
+        let kib = peak.trim().strip_suffix(" kB")?;
+        kib.trim().parse::<f64>().ok()
+    });
+    Ok(peak.context("the process has no VmHWM")? / 1024.0)
+}
