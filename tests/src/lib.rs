@@ -77,8 +77,8 @@ impl Pipeline {
     pub async fn start_hasty() -> Result<Self> {
         Self::start_with(|config, _| {
             config.webhook_timeout = Duration::from_secs(3);
-            config.transcript_timeout = Duration::from_secs(3);
-            config.visibility_s = 4;
+            config.transcript_timeout = Duration::from_secs(8);
+            config.visibility_s = 9;
         })
         .await
     }
