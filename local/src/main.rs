@@ -13,7 +13,7 @@ use local::{
 
 /// Runs the whole pipeline on loopback and plays one meeting through it.
 #[derive(Debug, Parser)]
-#[command(name = "cargo dev", bin_name = "cargo dev", version, about)]
+#[command(name = "cargo dev", bin_name = "cargo dev", version)]
 struct Args {
     /// Exit once the meeting is stored; with an error if it is not, within a minute.
     #[arg(long)]
