@@ -7,8 +7,8 @@
 use std::time::Duration;
 
 use super::{
-    Claim, Command, Context, Creating, Decision, Heard, Hold, Job, Next, Reason, Receipt, Recording, State,
-    TRANSCRIBING_CHECK,
+    Claim, Command, Context, Creating, Decision, ERRORS_BEFORE_LOOK_UP, Heard, Hold, Job, LIST_SETTLE, Next, Reason,
+    Receipt, Recording, State, TRANSCRIBING_CHECK,
 };
 use crate::{ids::TranscriptId, time::Timestamp};
 
@@ -148,7 +148,21 @@ impl Job {
             return Decision::Ignore(Reason::Overtaken);
         };
         let now = context.now;
+        // What this call was told says nothing of an earlier one under the same key, which may have taken effect: only
+        // a look-up can end such an attempt.
+        let looked_up = Creating { errors: ERRORS_BEFORE_LOOK_UP, ..creating };
+        let repeated = creating.last_call_at > creating.first_call_at;
         match answer {
+            CreateAnswer::Throttled { after } if repeated => {
+                let until = now.plus((*after).clamp(THROTTLE_MIN, THROTTLE_MAX));
+                self.wait(index, Creating { until, ..looked_up })
+            }
+            CreateAnswer::Operator { .. } if repeated => {
+                self.wait(index, Creating { until: now.plus(OPERATOR_WAIT), ..looked_up })
+            }
+            CreateAnswer::Refused { .. } if repeated => {
+                self.wait(index, Creating { until: now.plus(LIST_SETTLE), ..looked_up })
+            }
             CreateAnswer::Created { .. } => Decision::Ignore(Reason::AlreadyKnown),
             CreateAnswer::InProgress => self.wait(index, Creating { until: now.plus(IN_PROGRESS_WAIT), ..creating }),
             CreateAnswer::Lost => self.wait(index, Creating { until: now.plus(backoff(creating.errors)), ..creating }),

@@ -348,6 +348,13 @@ impl World {
             // The request never arrived.
             return CreateAnswer::Lost;
         }
+        // Throttling, credit and odd refusals may strike before Recall looks at the key.
+        match fault {
+            5 => return CreateAnswer::Throttled { after: SECOND * self.rng.u32(0..5000) },
+            6 => return CreateAnswer::Operator { status: 402 },
+            7 => return CreateAnswer::Refused { status: 404, code: None },
+            _ => {}
+        }
         let now = self.now;
         if let Some(key) = self.keys.get(&attempt)
             && now < key.ended_at.plus(KEY_LIFE)
@@ -358,9 +365,6 @@ impl World {
         let slow = if fault == 1 { SECOND * self.rng.u32(1..60) } else { Duration::ZERO };
         let answer = match fault {
             2..=4 => CreateAnswer::ServerError,
-            5 => CreateAnswer::Throttled { after: SECOND * self.rng.u32(0..5000) },
-            6 => CreateAnswer::Operator { status: 402 },
-            7 => CreateAnswer::Refused { status: 404, code: None },
             _ if self.gone => CreateAnswer::Refused { status: 404, code: None },
             _ if exist >= 10 => CreateAnswer::Refused { status: 400, code: None },
             _ => {
