@@ -23,6 +23,9 @@ pub const DEAD_LETTER_QUEUE: &str = "dead-letters";
 /// The name of the secret that the functions read.
 pub const SECRET: &str = "recall";
 
+/// As in `template.yaml`: what is received so often without an end goes to the dead-letter queue.
+pub const MAX_RECEIVES: u32 = 50;
+
 /// Which Recall the functions talk to.
 #[derive(Clone, Debug)]
 pub enum RecallTarget {
@@ -93,7 +96,7 @@ impl Stack {
         let s3 = S3::start(&wire, &data.join("s3"), BUCKET).await?;
         let queues = Queues::start(&wire).await?;
         queues.create(DEAD_LETTER_QUEUE, config.visibility_s, None).await?;
-        queues.create(WORK_QUEUE, config.visibility_s, Some((DEAD_LETTER_QUEUE, 10))).await?;
+        queues.create(WORK_QUEUE, config.visibility_s, Some((DEAD_LETTER_QUEUE, MAX_RECEIVES))).await?;
         let secrets = Secrets::start(&wire).await?;
         let (simulator, recall) = match config.recall {
             RecallTarget::Simulator(simulator) => {

@@ -51,6 +51,8 @@ pub struct Call {
 pub enum Fault {
     /// This status, with `Retry-After` in seconds where given, and an empty JSON object.
     Answer { status: u16, retry_after: Option<u32> },
+    /// This status and a page of HTML, as from a firewall or from another server.
+    Html { status: u16 },
     /// The connection closes without an answer.
     Drop,
     /// The call hangs until the caller goes away.
@@ -160,16 +162,8 @@ impl Wire {
                 tokio::time::sleep(time).await;
                 Disturbed::Not
             }
-            Some(Fault::Answer { status, retry_after }) => {
-                let mut response = Response::builder().status(status).header("content-type", "application/json");
-                if let Some(seconds) = retry_after {
-                    response = response.header("retry-after", seconds);
-                }
-                match response.body(Body::from("{}")) {
-                    Ok(response) => Disturbed::Answered(response),
-                    Err(_) => Disturbed::Dropped,
-                }
-            }
+            Some(Fault::Html { status }) => made_up(status, "text/html", None, "<html><body>not here</body></html>"),
+            Some(Fault::Answer { status, retry_after }) => made_up(status, "application/json", retry_after, "{}"),
         }
     }
 
@@ -229,6 +223,14 @@ fn operation(service: Service, request: &Request) -> String {
         (None, Some(query)) => format!("{} {}?{query}", request.method(), request.uri().path()),
         (None, None) => format!("{} {}", request.method(), request.uri().path()),
     }
+}
+
+fn made_up(status: u16, content_type: &str, retry_after: Option<u32>, body: &'static str) -> Disturbed {
+    let mut response = Response::builder().status(status).header("content-type", content_type);
+    if let Some(seconds) = retry_after {
+        response = response.header("retry-after", seconds);
+    }
+    response.body(Body::from(body)).map_or(Disturbed::Dropped, Disturbed::Answered)
 }
 
 /// Serves `router` on `listener` until the returned guard is dropped.

@@ -21,8 +21,12 @@ const MAX_COMMANDS: u32 = 6;
 pub enum Outcome {
     Applied(Status),
     Ignored(Reason),
-    /// Not finished; the event should come again then.
-    Again {
+    /// Nothing was recorded, because somebody else is at it; the event has to come again then.
+    Busy {
+        until: Timestamp,
+    },
+    /// All of it is in the row, and somebody has to look at that again then.
+    Waits {
         at: Timestamp,
     },
 }
@@ -61,10 +65,11 @@ impl Advance<'_> {
             step = match self.step(job, &|job, context| job.on_answer(&answer, context)).await? {
                 // The event was applied, even though the answer told nothing new.
                 Step::End(Outcome::Ignored(_)) => Step::End(Outcome::Applied(status)),
-                step @ (Step::End(Outcome::Applied(_) | Outcome::Again { .. }) | Step::Act(_, _)) => step,
+                step @ (Step::End(Outcome::Applied(_) | Outcome::Busy { .. } | Outcome::Waits { .. })
+                | Step::Act(_, _)) => step,
             };
         }
-        Ok(Outcome::Again { at: self.lease_until })
+        Ok(Outcome::Busy { until: self.lease_until })
     }
 
     async fn step(&self, job: Job, decide: &(dyn Fn(Job, Context<'_>) -> Decision + Sync)) -> Result<Step, StoreError> {
@@ -74,7 +79,7 @@ impl Advance<'_> {
             let context = Context { now: time::now(), lease_until: self.lease_until, policy: self.policy };
             let (decided, next) = match decide(job, context) {
                 Decision::Ignore(reason) => return Ok(Step::End(Outcome::Ignored(reason))),
-                Decision::Busy { until } => return Ok(Step::End(Outcome::Again { at: until })),
+                Decision::Busy { until } => return Ok(Step::End(Outcome::Busy { until })),
                 Decision::Apply { job, next } => (job, next),
             };
             match self.store.save(&decided).await? {
@@ -85,7 +90,7 @@ impl Advance<'_> {
                     }
                     return Ok(match next {
                         Next::Nothing => Step::End(Outcome::Applied(decided.status())),
-                        Next::Again { at } => Step::End(Outcome::Again { at }),
+                        Next::Again { at } => Step::End(Outcome::Waits { at }),
                         Next::Act(command) => Step::Act(*decided, command),
                     });
                 }
@@ -93,7 +98,7 @@ impl Advance<'_> {
             }
         }
         // So many writers at once are working on it already.
-        Ok(Step::End(Outcome::Again { at: time::now() }))
+        Ok(Step::End(Outcome::Busy { until: time::now() }))
     }
 }
 

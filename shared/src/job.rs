@@ -107,17 +107,18 @@ pub struct Transcript {
 pub enum State {
     /// create_transcript was called, or is about to be; whether it took effect is not known.
     Creating(Creating),
-    /// Recall is working on it.
-    Transcribing { transcript_id: TranscriptId, check_at: Timestamp },
-    /// It is being copied to S3.
-    Copying { transcript_id: TranscriptId, until: Timestamp, claim: Claim },
+    /// Recall is working on it. `checks` counts how often we asked and it was not done.
+    Transcribing { transcript_id: TranscriptId, check_at: Timestamp, checks: u32 },
+    /// It is being copied to S3, or waits to be tried again.
+    Copying(Copying),
     /// Terminal: complete in S3, manifest included.
     Stored { transcript_id: TranscriptId, receipt: Receipt },
     /// Terminal: Recall could not make it.
     Failed { transcript_id: TranscriptId, sub_code: Option<String> },
     /// Terminal: Recall would not make it.
     Refused { status: u16, code: Option<String> },
-    /// Terminal: deleted or expired before it was copied.
+    /// Terminal: deleted or expired before it was copied. If Recall merely did not know it any more, a later
+    /// `transcript.done` takes it up again.
     Lost { transcript_id: TranscriptId },
 }
 
@@ -126,10 +127,25 @@ pub enum State {
 pub struct Creating {
     pub first_call_at: Timestamp,
     pub last_call_at: Timestamp,
+    /// Calls made under this key so far.
+    pub calls: u32,
     /// Server errors answered under this key so far.
     pub errors: u32,
     pub until: Timestamp,
     pub claim: Claim,
+}
+
+/// A copy that is not complete.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Copying {
+    pub transcript_id: TranscriptId,
+    pub until: Timestamp,
+    /// The worker that is at it; `None` while it waits.
+    pub claim: Option<Claim>,
+    /// Copies that did not come about so far.
+    pub tries: u32,
+    /// How many of the last of them found that Recall does not know the transcript.
+    pub missing: u32,
 }
 
 /// Names one claim of a lease: the version of the save that took it. An answer that comes with another claim is
@@ -230,7 +246,7 @@ impl Job {
         let any = |test: fn(&State) -> bool| self.transcripts.iter().any(|transcript| test(&transcript.state));
         if self.is_creating() {
             Status::Creating
-        } else if any(|state| matches!(state, State::Copying { .. })) {
+        } else if any(|state| matches!(state, State::Copying(_))) {
             Status::Copying
         } else if any(|state| matches!(state, State::Transcribing { .. })) {
             Status::Transcribing
@@ -257,7 +273,8 @@ impl Job {
 
     /// Whether two transcripts carry one and the same attempt of ours: Recall made, and charged, both.
     pub fn paid_twice(&self) -> bool {
-        let attempts: Vec<u32> = self.transcripts.iter().filter_map(|transcript| transcript.attempt).collect();
+        let made = self.transcripts.iter().filter(|transcript| transcript.state.transcript_id().is_some());
+        let attempts: Vec<u32> = made.filter_map(|transcript| transcript.attempt).collect();
         attempts.iter().enumerate().any(|(index, attempt)| attempts[..index].contains(attempt))
     }
 
@@ -292,16 +309,28 @@ impl State {
         match self {
             Self::Creating(_) | Self::Refused { .. } => None,
             Self::Transcribing { transcript_id, .. }
-            | Self::Copying { transcript_id, .. }
+            | Self::Copying(Copying { transcript_id, .. })
             | Self::Stored { transcript_id, .. }
             | Self::Failed { transcript_id, .. }
             | Self::Lost { transcript_id } => Some(*transcript_id),
         }
     }
 
+    fn copying(&self) -> Option<Copying> {
+        match self {
+            Self::Copying(copying) => Some(*copying),
+            Self::Creating(_)
+            | Self::Transcribing { .. }
+            | Self::Stored { .. }
+            | Self::Failed { .. }
+            | Self::Refused { .. }
+            | Self::Lost { .. } => None,
+        }
+    }
+
     fn due_at(&self) -> Option<Timestamp> {
         match self {
-            Self::Creating(Creating { until, .. }) | Self::Copying { until, .. } => Some(*until),
+            Self::Creating(Creating { until, .. }) | Self::Copying(Copying { until, .. }) => Some(*until),
             Self::Transcribing { check_at, .. } => Some(*check_at),
             Self::Stored { .. } | Self::Failed { .. } | Self::Refused { .. } | Self::Lost { .. } => None,
         }
@@ -312,7 +341,7 @@ impl State {
         match self {
             Self::Creating(_)
             | Self::Transcribing { .. }
-            | Self::Copying { .. }
+            | Self::Copying(_)
             | Self::Stored { .. }
             | Self::Failed { .. } => true,
             Self::Refused { .. } | Self::Lost { .. } => false,

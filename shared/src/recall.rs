@@ -11,7 +11,7 @@ use serde_json::value::RawValue;
 use url::Url;
 
 use self::artifact::{Created, ErrorBody, Page};
-pub use self::artifact::{RecordingArtifact, TranscriptArtifact, attempt_of};
+pub use self::artifact::{RecordingArtifact, TranscriptArtifact, attempt_of, cut};
 use crate::{
     ids::{RecordingId, TranscriptId},
     job::{CreateAnswer, LookUpAnswer},
@@ -26,6 +26,8 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 pub const CALL_TIMEOUT: Duration = Duration::from_secs(8);
 /// Pooled connections die while a Lambda is frozen; the peer closes idle ones after about a minute.
 const POOL_IDLE_TIMEOUT: Duration = Duration::from_secs(20);
+/// A call that is repeated with a newer key is not begun with less time than this.
+const SHORTEST_CALL: Duration = Duration::from_millis(500);
 /// An answer is at most this long: a page of 100 artifacts takes about 200 KB.
 const MAX_ANSWER_BYTES: usize = 8 << 20;
 /// Pages of one list. A recording has some ten transcripts; more than this is not a list of them.
@@ -46,14 +48,15 @@ pub struct Recall {
 /// Why a call brought nothing, by what to do next.
 #[derive(Debug, thiserror::Error)]
 pub enum Problem {
-    /// 404: Recall does not have it, or not any more.
+    /// 404 from Recall's API: it does not have it, or not any more.
     #[error("Recall does not have it")]
     NotFound,
     /// Throttled, out of order, or out of reach.
     #[error("Recall asks to come back in {} s (status {status:?})", after.as_secs())]
     Later { after: Duration, status: Option<u16>, source: Option<reqwest::Error> },
-    /// 401, 402, 403: the key, the account or a firewall needs somebody's attention.
-    #[error("Recall refuses the caller (status {status}): check key, region and credit")]
+    /// 401, 402, 403, or a 404 that is not the API's: the key, the account, a firewall or the base URL needs somebody's
+    /// attention.
+    #[error("Recall refuses the caller (status {status}): check key, region, base URL and credit")]
     Operator { status: u16 },
     /// An answer that fits nothing Recall documents.
     #[error("Recall's answer (status {status}) cannot be understood: {detail}")]
@@ -120,12 +123,11 @@ impl Recall {
         let Ok(body) = create.body() else { return CreateAnswer::Lost };
         let request = |http: &Client, url: Url| {
             http.post(url)
-                .timeout(create.timeout)
                 .header("idempotency-key", format!("{}:{}", create.recording_id, create.attempt))
                 .header(header::CONTENT_TYPE, "application/json")
                 .body(body.clone())
         };
-        let response = match self.send(&path, request).await {
+        let response = match self.send(&path, create.timeout, request).await {
             Ok(response) => response,
             Err(Problem::Later { source: Some(error), .. }) => {
                 tracing::warn!(recording.id = %create.recording_id, attempt = create.attempt,
@@ -200,7 +202,7 @@ impl Recall {
     }
 
     async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, Problem> {
-        let response = self.send(path, |http, url| http.request(Method::GET, url).timeout(CALL_TIMEOUT)).await?;
+        let response = self.send(path, CALL_TIMEOUT, |http, url| http.request(Method::GET, url)).await?;
         let status = response.status();
         let after = retry_after(&response, time::now());
         let body = read(response).await.map_err(later)?;
@@ -209,7 +211,11 @@ impl Recall {
                 status: status.as_u16(),
                 detail: format!("not the JSON that is documented, line {} column {}", error.line(), error.column()),
             }),
-            404 => Err(Problem::NotFound),
+            404 if ErrorBody::parse(&body).is_json => Err(Problem::NotFound),
+            404 => {
+                tracing::error!(status = 404, "recall.not_its_api");
+                Err(Problem::Operator { status: 404 })
+            }
             408 | 425 | 429 | 500.. => {
                 Err(Problem::Later { after: after.unwrap_or(LATER), status: Some(status.as_u16()), source: None })
             }
@@ -217,18 +223,30 @@ impl Recall {
         }
     }
 
-    /// Sends with our key. If Recall does not know the key, looks once whether there is a newer one.
-    async fn send(&self, path: &str, request: impl Fn(&Client, Url) -> RequestBuilder) -> Result<Response, Problem> {
+    /// Sends with our key. If Recall does not know the key, looks once whether there is a newer one. All of it, the
+    /// answer's body included, takes no longer than `timeout`.
+    async fn send(
+        &self,
+        path: &str,
+        timeout: Duration,
+        request: impl Fn(&Client, Url) -> RequestBuilder,
+    ) -> Result<Response, Problem> {
+        let watch = Stopwatch::start();
         let url = self
             .base_url
             .join(path)
             .map_err(|_| Problem::Unexpected { status: 0, detail: "the path does not fit the base URL".to_owned() })?;
         let credentials = self.secrets.get().await?;
-        let mut response = authorized(request(&self.http, url.clone()), &credentials).send().await.map_err(later)?;
+        let send = async |url: Url, credentials: &Credentials| {
+            let left = timeout.saturating_sub(watch.elapsed()).max(SHORTEST_CALL);
+            authorized(request(&self.http, url), credentials).timeout(left).send().await.map_err(later)
+        };
+        let mut response = send(url.clone(), &credentials).await?;
         if response.status() == StatusCode::UNAUTHORIZED
             && let Some(renewed) = self.secrets.refresh(&credentials).await
+            && watch.elapsed() + SHORTEST_CALL < timeout
         {
-            response = authorized(request(&self.http, url), &renewed).send().await.map_err(later)?;
+            response = send(url, &renewed).await?;
         }
         match response.status().as_u16() {
             status @ (401..=403) => {
@@ -303,7 +321,10 @@ async fn create_answer(response: Response) -> CreateAnswer {
         408 => CreateAnswer::Lost,
         409 => CreateAnswer::InProgress,
         425 | 429 => CreateAnswer::Throttled { after },
-        400..500 => CreateAnswer::Refused { status, code: ErrorBody::of(response).await.known_code() },
+        400..500 => match ErrorBody::of(response).await {
+            body if status == 404 && !body.is_json => CreateAnswer::Operator { status },
+            body => CreateAnswer::Refused { status, code: body.known_code() },
+        },
         500.. => CreateAnswer::ServerError,
         // A redirect of a POST: the base URL is not Recall's API.
         status => CreateAnswer::Operator { status },

@@ -15,6 +15,10 @@ use crate::time::{self, Timestamp};
 /// A refused signature or key makes us look again, but not more often than this: anybody can send us bad
 /// signatures, and Secrets Manager costs money.
 const REFRESH_AT_MOST: Duration = Duration::from_secs(30);
+/// Without any credentials we look again after this long: nothing works until they are there.
+const RETRY_AT_MOST: Duration = Duration::from_secs(2);
+/// One look at Secrets Manager, repeats included.
+const FETCH_TIMEOUT: Duration = Duration::from_secs(5);
 /// A secret that was taken away stops working here after this long at the latest.
 const MAX_AGE: Duration = Duration::from_secs(15 * 60);
 
@@ -58,6 +62,10 @@ pub enum SecretSource {
 pub enum SecretError {
     #[error("the secret {id} could not be read from Secrets Manager")]
     Unavailable { id: String, source: Box<dyn std::error::Error + Send + Sync> },
+    #[error("Secrets Manager did not answer within {} s about the secret {id}", FETCH_TIMEOUT.as_secs())]
+    Late { id: String },
+    #[error("the secret {id} could not be had a moment ago")]
+    JustFailed { id: String },
     #[error("the secret {id} is not as it should be: {problem}")]
     Invalid { id: String, problem: String },
 }
@@ -111,7 +119,9 @@ pub struct Secrets {
 struct Cache {
     credentials: Option<Arc<Credentials>>,
     fetched_at: Option<Timestamp>,
+    /// When the credentials in use were refused, and we looked for newer ones.
     refreshed_at: Option<Timestamp>,
+    failed_at: Option<Timestamp>,
 }
 
 impl Secrets {
@@ -128,13 +138,14 @@ impl Secrets {
             SecretSource::Fixed(credentials) => return Ok(Arc::clone(credentials)),
             SecretSource::SecretsManager { id } => id,
         };
-        let (known, fetched_at) = {
+        let (known, fetched_at, failed_at) = {
             let cache = self.lock();
-            (cache.credentials.clone(), cache.fetched_at)
+            (cache.credentials.clone(), cache.fetched_at, cache.failed_at)
         };
         match known {
-            Some(known) if !older(fetched_at, MAX_AGE) => Ok(known),
+            Some(known) if !older(fetched_at, MAX_AGE) || !older(failed_at, REFRESH_AT_MOST) => Ok(known),
             Some(known) => Ok(self.renew(id).await.unwrap_or(known)),
+            None if !older(failed_at, RETRY_AT_MOST) => Err(SecretError::JustFailed { id: id.to_owned() }),
             None => self.renew(id).await,
         }
     }
@@ -157,14 +168,19 @@ impl Secrets {
     }
 
     async fn renew(&self, id: &str) -> Result<Arc<Credentials>, SecretError> {
-        let result = self.fetch(id).await;
+        let late = |_| Err(SecretError::Late { id: id.to_owned() });
+        let result = tokio::time::timeout(FETCH_TIMEOUT, self.fetch(id)).await.unwrap_or_else(late);
         let mut cache = self.lock();
         match &result {
             Ok(credentials) => {
                 cache.credentials = Some(Arc::clone(credentials));
                 cache.fetched_at = Some(time::now());
+                cache.failed_at = None;
             }
-            Err(error) => tracing::error!(error = %crate::telemetry::Chain(error), "secret.unavailable"),
+            Err(error) => {
+                cache.failed_at = Some(time::now());
+                tracing::error!(error = %crate::telemetry::Chain(error), "secret.unavailable");
+            }
         }
         result
     }

@@ -148,7 +148,7 @@ mod tests {
     use super::*;
     use crate::{
         ids::{BotId, TranscriptId},
-        job::{Claim, Creating, Hold, Receipt, Recording, State, Transcript},
+        job::{Claim, Copying, Creating, Hold, Receipt, Recording, State, Transcript},
     };
 
     fn transcript(attempt: Option<u32>, state: State) -> Transcript {
@@ -158,7 +158,9 @@ mod tests {
     fn job() -> Job {
         let at = Timestamp::from_millis(1_700_000_000_000);
         let transcript_id = TranscriptId::from_u128(7);
-        let creating = Creating { first_call_at: at, last_call_at: at, errors: 2, until: at, claim: Claim(3) };
+        let creating =
+            Creating { first_call_at: at, last_call_at: at, calls: 3, errors: 2, until: at, claim: Claim(3) };
+        let copying = Copying { transcript_id, until: at, claim: None, tries: 5, missing: 6 };
         let receipt = Receipt {
             stored_at: at,
             manifest_key: "recordings/x/manifest.json".to_owned(),
@@ -174,8 +176,8 @@ mod tests {
                 transcript(Some(1), State::Refused { status: 400, code: None }),
                 transcript(Some(2), State::Stored { transcript_id, receipt }),
                 transcript(Some(3), State::Creating(creating)),
-                transcript(None, State::Transcribing { transcript_id, check_at: at }),
-                transcript(None, State::Copying { transcript_id, until: at, claim: Claim(2) }),
+                transcript(None, State::Transcribing { transcript_id, check_at: at, checks: 4 }),
+                transcript(None, State::Copying(copying)),
                 transcript(None, State::Failed { transcript_id, sub_code: None }),
                 transcript(None, State::Lost { transcript_id }),
             ],

@@ -7,6 +7,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::{ids::RecordingId, job::Event};
 
+/// The longest delay that SQS knows.
+pub const MAX_DELAY: Duration = Duration::from_secs(15 * 60);
+
 /// One message of the queue, as JSON:
 /// `{"recording_id": "…", "event": "transcript.done", "transcript_id": "…", "attempt": 1, "trace": "msg_…"}`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -38,9 +41,18 @@ impl WorkQueue {
     /// # Errors
     /// [`QueueError`]
     pub async fn send(&self, message: &Message) -> Result<(), QueueError> {
+        self.send_after(message, Duration::ZERO).await
+    }
+
+    /// Sends a message that nobody sees before `delay` is over: whole seconds, and at most [`MAX_DELAY`].
+    ///
+    /// # Errors
+    /// [`QueueError`]
+    pub async fn send_after(&self, message: &Message, delay: Duration) -> Result<(), QueueError> {
         let body = serde_json::to_string(message).map_err(|error| QueueError(Box::new(error)))?;
-        let sent = self.client.send_message().queue_url(&self.url).message_body(body).send().await;
-        sent.map(drop).map_err(|error| QueueError(Box::new(error)))
+        let seconds = i32::try_from(delay.min(MAX_DELAY).as_millis().div_ceil(1000)).unwrap_or_default();
+        let message = self.client.send_message().queue_url(&self.url).message_body(body).delay_seconds(seconds);
+        message.send().await.map(drop).map_err(|error| QueueError(Box::new(error)))
     }
 
     /// Hides a message that was received until it should come again.

@@ -5,7 +5,7 @@ use std::time::Duration;
 use reqwest::{Client, Response, StatusCode, header};
 use shared::{
     deadline::Deadline,
-    ids::{RecordingId, TranscriptId},
+    ids::{BotId, RecordingId, TranscriptId},
     job::{CopyAnswer, Receipt},
     recall::{Problem, Recall, RecordingArtifact, TranscriptArtifact, http_client, tls},
     secret::Secret,
@@ -45,6 +45,15 @@ pub(crate) struct Copier {
     key_prefix: String,
 }
 
+/// Which transcript, and what the row knows of it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Ids {
+    pub(crate) recording_id: RecordingId,
+    pub(crate) transcript_id: TranscriptId,
+    pub(crate) bot_id: Option<BotId>,
+    pub(crate) attempt: Option<u32>,
+}
+
 /// Why a copy did not come about, by what to do next.
 #[derive(Debug, thiserror::Error)]
 enum CopyError {
@@ -52,8 +61,10 @@ enum CopyError {
     NotReady,
     #[error("Recall says that it failed")]
     Failed { sub_code: Option<String> },
-    #[error("Recall does not have it any more")]
-    Gone,
+    #[error("Recall says that it was deleted")]
+    Deleted,
+    #[error("Recall does not know it")]
+    Missing,
     #[error("the transcript belongs to another recording")]
     OtherRecording,
     #[error(transparent)]
@@ -84,21 +95,17 @@ impl Copier {
         key_prefix: String,
     ) -> Result<Self, lambda_runtime::Error> {
         let guard = Guard::new(settings);
-        let downloads = http_client(tls()?)?.redirect(guard.redirects()).read_timeout(READ_TIMEOUT).build()?;
+        let downloads =
+            http_client(tls()?)?.redirect(guard.redirects()).referer(false).read_timeout(READ_TIMEOUT).build()?;
         Ok(Self { recall, downloads, guard, bucket, key_prefix })
     }
 
     /// Copies one transcript. It never fails: what went wrong is an answer, too.
-    pub(crate) async fn copy(
-        &self,
-        recording_id: RecordingId,
-        transcript_id: TranscriptId,
-        attempt: Option<u32>,
-        deadline: Deadline,
-    ) -> CopyAnswer {
+    pub(crate) async fn copy(&self, ids: Ids, deadline: Deadline) -> CopyAnswer {
+        let Ids { recording_id, transcript_id, attempt, .. } = ids;
         let watch = Stopwatch::start();
         let time = deadline.left(time::now()).saturating_sub(RESERVE);
-        match self.try_copy(recording_id, transcript_id, attempt, time).await {
+        match self.try_copy(ids, time).await {
             Ok(receipt) => {
                 tracing::info!(recording.id = %recording_id, transcript.id = %transcript_id, attempt,
                     bytes = receipt.bytes, duration_ms = watch.millis(), "transcript.stored");
@@ -116,20 +123,15 @@ impl Copier {
         }
     }
 
-    async fn try_copy(
-        &self,
-        recording_id: RecordingId,
-        transcript_id: TranscriptId,
-        attempt: Option<u32>,
-        time: Duration,
-    ) -> Result<Receipt, CopyError> {
+    async fn try_copy(&self, ids: Ids, time: Duration) -> Result<Receipt, CopyError> {
+        let Ids { recording_id, transcript_id, bot_id, attempt } = ids;
         let watch = Stopwatch::start();
         let artifact = self.retrieve(recording_id, transcript_id).await?;
         let recording = self.recording(recording_id).await?;
         let about = About {
             recording_id,
             transcript_id,
-            bot_id: recording.as_ref().and_then(RecordingArtifact::bot_id),
+            bot_id: recording.as_ref().and_then(RecordingArtifact::bot_id).or(bot_id),
             attempt,
             provider: artifact.provider().map(str::to_owned),
             started_at: recording.as_ref().and_then(RecordingArtifact::started_at),
@@ -148,7 +150,7 @@ impl Copier {
 
     async fn retrieve(&self, recording: RecordingId, id: TranscriptId) -> Result<TranscriptArtifact, CopyError> {
         let artifact = match self.recall.retrieve_transcript(id).await {
-            Err(Problem::NotFound) => return Err(CopyError::Gone),
+            Err(Problem::NotFound) => return Err(CopyError::Missing),
             result => result?,
         };
         // Keys are made of both ids; a transcript may not be filed under another recording.
@@ -158,7 +160,7 @@ impl Copier {
         match artifact.status() {
             "done" => Ok(artifact),
             "failed" => Err(CopyError::Failed { sub_code: artifact.sub_code() }),
-            "deleted" => Err(CopyError::Gone),
+            "deleted" => Err(CopyError::Deleted),
             // `processing`, and whatever Recall may add.
             _ => Err(CopyError::NotReady),
         }
@@ -188,7 +190,7 @@ impl Copier {
                 status => return Err(CopyError::Refused(status)),
             }
             artifact = match self.recall.retrieve_transcript(artifact.id).await {
-                Err(Problem::NotFound) => return Err(CopyError::Gone),
+                Err(Problem::NotFound) => return Err(CopyError::Missing),
                 result => result?,
             };
         }
@@ -271,7 +273,8 @@ impl CopyError {
         match self {
             Self::NotReady => CopyAnswer::NotReady { after: NOT_READY },
             Self::Failed { sub_code } => CopyAnswer::Failed { sub_code },
-            Self::Gone => CopyAnswer::Gone,
+            Self::Deleted => CopyAnswer::Deleted,
+            Self::Missing => CopyAnswer::Missing,
             Self::OtherRecording | Self::Forbidden(_) | Self::TooLarge => CopyAnswer::Later { after: OPERATOR },
             Self::Recall(problem) => CopyAnswer::Later { after: problem.after() },
             Self::Refused(_)
@@ -288,7 +291,8 @@ impl CopyError {
         match self {
             Self::NotReady => "not_ready",
             Self::Failed { .. } => "failed_at_recall",
-            Self::Gone => "gone",
+            Self::Deleted => "deleted",
+            Self::Missing => "missing",
             Self::OtherRecording => "other_recording",
             Self::Forbidden(_) => "forbidden_host",
             Self::Refused(_) => "url_refused",

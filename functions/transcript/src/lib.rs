@@ -22,12 +22,15 @@ use shared::{
     settings::CreateSettings,
     store::Store,
     telemetry::Chain,
-    time::{self, Stopwatch},
-    work::{Message, WorkQueue},
+    time::{self, Stopwatch, Timestamp},
+    work::{MAX_DELAY, Message, WorkQueue},
 };
 
 pub use self::settings::Settings;
-use self::{copy::Copier, upload::Bucket};
+use self::{
+    copy::{Copier, Ids},
+    upload::Bucket,
+};
 
 /// Fetching the secret during init may take this long; it is fetched again later if need be.
 const WARM_UP: Duration = Duration::from_millis(500);
@@ -113,7 +116,8 @@ impl Transcripts {
         let (turn, outcome) = match &result {
             Ok(Outcome::Applied(status)) => (Turn::Done, status.as_str()),
             Ok(Outcome::Ignored(reason)) => (Turn::Done, reason.as_str()),
-            Ok(Outcome::Again { at }) => (Turn::Again(at.since(time::now())), "again"),
+            Ok(Outcome::Busy { until }) => (Turn::Again(until.since(time::now())), "busy"),
+            Ok(Outcome::Waits { at }) => (self.wait(recording_id, *at, &trace).await, "waits"),
             Err(error) => {
                 tracing::error!(recording.id = %recording_id, error = %Chain(error), "job.not_saved");
                 (Turn::Again(UNAVAILABLE), "not_saved")
@@ -122,6 +126,23 @@ impl Transcripts {
         tracing::info!(recording.id = %recording_id, delivery.id = trace, event = event.name(), outcome,
             duration_ms = watch.millis(), "message.handled");
         turn
+    }
+
+    /// What a wait needs is in the row, so a wake-up takes the message's place: the times that a message is received
+    /// count only what went wrong. A wait that is too long for a delayed message keeps the message instead.
+    async fn wait(&self, recording_id: RecordingId, at: Timestamp, trace: &str) -> Turn {
+        let delay = at.since(time::now());
+        if delay > MAX_DELAY {
+            return Turn::Again(delay);
+        }
+        let message = Message { recording_id, event: Event::Wake, trace: Some(trace.to_owned()) };
+        match self.work.send_after(&message, delay).await {
+            Ok(()) => Turn::Done,
+            Err(error) => {
+                tracing::warn!(recording.id = %recording_id, error = %Chain(&error), "work.not_sent");
+                Turn::Again(delay)
+            }
+        }
     }
 
     async fn give_back(&self, record: SqsMessage, after: Duration, response: &mut SqsBatchResponse) {
@@ -158,8 +179,9 @@ impl Act for Received<'_> {
                 let answer = transcripts.recall.look_up(recording_id, attempt, timeout).await;
                 Answer::LookUp { attempt, claim, answer }
             }
-            Command::Copy { transcript_id, attempt, claim } => {
-                let answer = transcripts.copier.copy(recording_id, transcript_id, attempt, deadline).await;
+            Command::Copy { transcript_id, attempt, bot_id, claim } => {
+                let ids = Ids { recording_id, transcript_id, bot_id, attempt };
+                let answer = transcripts.copier.copy(ids, deadline).await;
                 Answer::Copy { transcript_id, claim, answer }
             }
             Command::Wake => {

@@ -39,6 +39,8 @@ pub(crate) struct Upload<'a> {
     content_type: &'static str,
     part: Vec<u8>,
     multipart: Option<Multipart>,
+    /// It takes parts, so an upload may be open, whether its beginning was answered or not.
+    large: bool,
     bytes: u64,
     sha256: Context,
     crc: Digest,
@@ -84,6 +86,7 @@ impl Bucket {
             content_type,
             part: Vec::new(),
             multipart: None,
+            large: false,
             bytes: 0,
             sha256: Context::new(&SHA256),
             crc: Digest::new(CrcAlgorithm::Crc64Nvme),
@@ -131,6 +134,8 @@ impl Upload<'_> {
         if self.multipart.is_some() {
             self.send_part().await?;
             self.complete().await?;
+            // If the answer to the beginning of an upload was lost, there is one more.
+            self.abort_leftovers().await?;
         } else {
             self.put().await?;
         }
@@ -141,8 +146,11 @@ impl Upload<'_> {
 
     /// Gives up. Parts that were sent are not kept, and not paid for.
     pub(crate) async fn abort(&mut self) {
-        if let Some(multipart) = self.multipart.take() {
-            self.abort_one(&multipart.id).await;
+        if self.large
+            && let Err(error) = self.abort_leftovers().await
+        {
+            // The bucket's lifecycle rule removes them after a day.
+            tracing::warn!(error = %shared::telemetry::Chain(&error), "upload.not_aborted");
         }
     }
 
@@ -156,6 +164,7 @@ impl Upload<'_> {
     async fn send_part(&mut self) -> Result<(), UploadError> {
         if self.multipart.is_none() {
             self.abort_leftovers().await?;
+            self.large = true;
             self.multipart = Some(self.begin().await?);
         }
         let Some(multipart) = &mut self.multipart else { return Ok(()) };

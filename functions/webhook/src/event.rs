@@ -5,13 +5,10 @@ use serde_json::value::RawValue;
 use shared::{
     ids::{BotId, RecordingId, TranscriptId},
     job::{Event, Heard},
-    recall::attempt_of,
+    recall::{attempt_of, cut},
 };
 
 use crate::signature::Verified;
-
-/// Longer codes are cut: the code ends up in the job's row.
-const MAX_SUB_CODE_CHARS: usize = 200;
 
 /// What a verified delivery turned out to be.
 #[derive(Debug, PartialEq, Eq)]
@@ -121,7 +118,7 @@ fn text<'a>(envelope: &Envelope<'a>) -> &'a str {
 }
 
 fn sub_code(code: Option<Code>) -> Option<String> {
-    Some(code?.sub_code?.chars().take(MAX_SUB_CODE_CHARS).collect())
+    code?.sub_code.as_deref().map(cut)
 }
 
 #[cfg(test)]
@@ -214,6 +211,6 @@ mod tests {
         let Delivery::Known { event: Event::TranscriptFailed { sub_code, .. }, .. } = read(&long) else {
             panic!("not read")
         };
-        assert_eq!(sub_code.expect("a code").chars().count(), MAX_SUB_CODE_CHARS);
+        assert_eq!(sub_code.expect("a code").chars().count(), 200);
     }
 }

@@ -21,7 +21,7 @@ use shared::{
     settings::CreateSettings,
     store::Store,
     telemetry::{self, Chain},
-    time::{self, Stopwatch},
+    time::{self, Stopwatch, Timestamp},
     work::{Message, WorkQueue},
 };
 
@@ -29,7 +29,7 @@ pub use self::settings::Settings;
 use self::{
     event::Delivery,
     park::Parking,
-    signature::{Refusal, Verified},
+    signature::{Refusal, Signed, Verified},
 };
 
 /// The largest body that is looked at. Recall's are about one KiB.
@@ -123,15 +123,16 @@ impl Webhook {
 
     /// `Err(None)`: the secrets cannot be had, so nobody can be believed or refused.
     async fn verify<'a>(&self, request: &'a Request, body: &'a [u8]) -> Result<Verified<'a>, Option<Refusal>> {
+        // Whoever signed nothing is refused whether we have a secret or not, and costs no look at it.
+        let signed = Signed::read(request.headers(), time::now()).map_err(Some)?;
         // The error is logged by the secrets themselves.
         let credentials = self.secrets.get().await.map_err(|_| None)?;
-        let headers = request.headers();
-        match signature::verify(headers, body, &credentials.webhook_keys, time::now()) {
-            Err(refusal) if refusal.depends_on_secret() => match self.secrets.refresh(&credentials).await {
-                Some(renewed) => signature::verify(headers, body, &renewed.webhook_keys, time::now()).map_err(Some),
+        match signed.verify(body, &credentials.webhook_keys) {
+            Ok(verified) => Ok(verified),
+            Err(refusal) => match self.secrets.refresh(&credentials).await {
+                Some(renewed) => signed.verify(body, &renewed.webhook_keys).map_err(Some),
                 None => Err(Some(refusal)),
             },
-            result => result.map_err(Some),
         }
     }
 
@@ -173,7 +174,12 @@ impl Webhook {
                 tracing::info!(recording.id = %recording_id, reason = reason.as_str(), "job.unchanged");
                 Reply::Ignored
             }
-            Ok(Outcome::Again { at }) => Reply::Again(at.since(time::now())),
+            // The job goes on from the queue by itself; the sender's next try is a second way there.
+            Ok(Outcome::Waits { at }) => {
+                self.wake(recording_id, at, trace).await;
+                Reply::Again(at.since(time::now()))
+            }
+            Ok(Outcome::Busy { until }) => Reply::Again(until.since(time::now())),
             Err(error) => {
                 tracing::error!(recording.id = %recording_id, error = %Chain(&error), "job.not_saved");
                 Reply::Again(UNAVAILABLE)
@@ -189,6 +195,14 @@ impl Webhook {
                 tracing::error!(recording.id = %recording_id, error = %Chain(&error), "work.not_sent");
                 Reply::Again(UNAVAILABLE)
             }
+        }
+    }
+
+    /// Has the job looked at again then. If that fails, the sender's next try does it.
+    async fn wake(&self, recording_id: RecordingId, at: Timestamp, trace: &str) {
+        let message = Message { recording_id, event: Event::Wake, trace: Some(trace.to_owned()) };
+        if let Err(error) = self.work.send_after(&message, at.since(time::now())).await {
+            tracing::error!(recording.id = %recording_id, error = %Chain(&error), "work.not_sent");
         }
     }
 
@@ -228,8 +242,9 @@ impl Act for Delivered<'_> {
                 let timeout = self.deadline.for_call(time::now());
                 Answer::LookUp { attempt, claim, answer: webhook.recall.look_up(recording_id, attempt, timeout).await }
             }
-            // Copies are the transcript function's: the lease goes back, and the message brings it there.
-            Command::Copy { transcript_id, attempt, claim } => {
+            // Copies are the transcript function's: the lease goes back, and the message brings it there. If that fails,
+            // the sender comes again, and whatever is due then is woken.
+            Command::Copy { transcript_id, attempt, claim, .. } => {
                 let event = Event::TranscriptDone(Heard { transcript_id, attempt });
                 webhook.hand_over(recording_id, event, trace).await;
                 Answer::Copy { transcript_id, claim, answer: CopyAnswer::Later { after: Duration::ZERO } }

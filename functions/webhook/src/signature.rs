@@ -58,78 +58,67 @@ impl Refusal {
             Self::NoSecret => "no_secret",
         }
     }
-
-    /// Whether newer secrets could make a difference.
-    pub fn depends_on_secret(self) -> bool {
-        match self {
-            Self::WrongSignature | Self::NoSecret => true,
-            Self::NoSignatureHeaders
-            | Self::MalformedHeaders
-            | Self::MalformedTimestamp
-            | Self::Stale
-            | Self::FromTheFuture
-            | Self::NoV1Signature => false,
-        }
-    }
 }
 
-/// Checks the delivery against every key.
-///
-/// # Errors
-/// [`Refusal`]
-pub fn verify<'a>(
-    headers: &'a HeaderMap,
-    body: &'a [u8],
-    keys: &[Secret<Vec<u8>>],
-    now: Timestamp,
-) -> Result<Verified<'a>, Refusal> {
-    let Signed { delivery_id, timestamp, signatures } = signed(headers)?;
-    let sent_at = parse_timestamp(timestamp).ok_or(Refusal::MalformedTimestamp)?;
-    if now.since(sent_at) > TOLERANCE {
-        return Err(Refusal::Stale);
-    }
-    if sent_at.since(now) > TOLERANCE {
-        return Err(Refusal::FromTheFuture);
-    }
-    let mut given = signatures
-        .split(' ')
-        .filter_map(|signature| signature.strip_prefix("v1,"))
-        .take(MAX_SIGNATURES)
-        .map(|signature| STANDARD.decode(signature).unwrap_or_default())
-        .peekable();
-    if given.peek().is_none() {
-        return Err(Refusal::NoV1Signature);
-    }
-    if keys.is_empty() {
-        return Err(Refusal::NoSecret);
-    }
-    let right: Vec<hmac::Tag> = keys.iter().map(|key| sign(key.expose(), delivery_id, timestamp, body)).collect();
-    // Every key meets every signature, so the time does not tell which one was close.
-    let matches = given.fold(0, |matches, given| {
-        right.iter().fold(matches, |matches, right| matches | right.as_ref().ct_eq(&given).unwrap_u8())
-    });
-    if matches == 1 { Ok(Verified { delivery_id, body }) } else { Err(Refusal::WrongSignature) }
-}
-
-struct Signed<'a> {
+/// What the headers of a delivery say. Nothing of it is believed yet.
+#[derive(Debug)]
+pub struct Signed<'a> {
     delivery_id: &'a str,
     timestamp: &'a str,
-    signatures: &'a str,
+    /// The `v1` signatures.
+    given: Vec<Vec<u8>>,
+}
+
+impl<'a> Signed<'a> {
+    /// Reads the headers: whatever can be refused without a secret is refused here.
+    ///
+    /// # Errors
+    /// [`Refusal`]
+    pub fn read(headers: &'a HeaderMap, now: Timestamp) -> Result<Self, Refusal> {
+        let [delivery_id, timestamp, signatures] = one_family(headers)?;
+        let sent_at = parse_timestamp(timestamp).ok_or(Refusal::MalformedTimestamp)?;
+        if now.since(sent_at) > TOLERANCE {
+            return Err(Refusal::Stale);
+        }
+        if sent_at.since(now) > TOLERANCE {
+            return Err(Refusal::FromTheFuture);
+        }
+        let given: Vec<Vec<u8>> = signatures
+            .split(' ')
+            .filter_map(|signature| signature.strip_prefix("v1,"))
+            .take(MAX_SIGNATURES)
+            .map(|signature| STANDARD.decode(signature).unwrap_or_default())
+            .collect();
+        if given.is_empty() { Err(Refusal::NoV1Signature) } else { Ok(Self { delivery_id, timestamp, given }) }
+    }
+
+    /// Checks the signatures over the raw bytes against every key.
+    ///
+    /// # Errors
+    /// [`Refusal`]
+    pub fn verify(&self, body: &'a [u8], keys: &[Secret<Vec<u8>>]) -> Result<Verified<'a>, Refusal> {
+        if keys.is_empty() {
+            return Err(Refusal::NoSecret);
+        }
+        let sign = |key: &Secret<Vec<u8>>| sign(key.expose(), self.delivery_id, self.timestamp, body);
+        let right: Vec<hmac::Tag> = keys.iter().map(sign).collect();
+        // Every key meets every signature, so the time does not tell which one was close.
+        let matches = self.given.iter().fold(0, |matches, given| {
+            right.iter().fold(matches, |matches, right| matches | right.as_ref().ct_eq(given).unwrap_u8())
+        });
+        if matches == 1 { Ok(Verified { delivery_id: self.delivery_id, body }) } else { Err(Refusal::WrongSignature) }
+    }
 }
 
 /// One family of headers or the other, never a mix: what one hop adds must not complete what another forged.
-fn signed(headers: &HeaderMap) -> Result<Signed<'_>, Refusal> {
+fn one_family(headers: &HeaderMap) -> Result<[&str; 3], Refusal> {
     let families =
         [["webhook-id", "webhook-timestamp", "webhook-signature"], ["svix-id", "svix-timestamp", "svix-signature"]];
     if families.as_flattened().iter().all(|name| !headers.contains_key(*name)) {
         return Err(Refusal::NoSignatureHeaders);
     }
     let complete = families.iter().find_map(|[id, timestamp, signatures]| {
-        Some(Signed {
-            delivery_id: single(headers, id)?,
-            timestamp: single(headers, timestamp)?,
-            signatures: single(headers, signatures)?,
-        })
+        Some([single(headers, id)?, single(headers, timestamp)?, single(headers, signatures)?])
     });
     complete.ok_or(Refusal::MalformedHeaders)
 }

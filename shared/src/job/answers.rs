@@ -7,16 +7,25 @@
 use std::time::Duration;
 
 use super::{
-    Claim, Command, Context, Creating, Decision, ERRORS_BEFORE_LOOK_UP, Heard, Hold, Job, LIST_SETTLE, Next, Reason,
-    Receipt, Recording, State, TRANSCRIBING_CHECK,
+    Claim, Command, Context, Copying, Creating, Decision, ERRORS_BEFORE_LOOK_UP, Heard, Hold, Job, LIST_SETTLE, Next,
+    Reason, Receipt, Recording, State, TRANSCRIBING_CHECK,
 };
 use crate::{ids::TranscriptId, time::Timestamp};
 
 /// A key that is still at work is asked for again after this long.
 const IN_PROGRESS_WAIT: Duration = Duration::from_secs(10);
-/// The first wait after a lost answer or a server error; it doubles with every error.
+/// The first wait after a lost answer or a server error; it doubles with every call.
 const BACKOFF: Duration = Duration::from_secs(5);
 const BACKOFF_MAX: Duration = Duration::from_secs(5 * 60);
+/// The first wait after a copy that did not come about; it doubles with every try.
+const COPY_WAIT: Duration = Duration::from_secs(5);
+const COPY_WAIT_MAX: Duration = Duration::from_secs(15 * 60);
+/// The first wait for a transcript that Recall does not know; it doubles with every try.
+const MISSING_WAIT: Duration = Duration::from_secs(15);
+/// So often Recall must say that it does not know a transcript before it counts as lost: an hour in all.
+const MISSING_TRIES: u32 = 10;
+/// The first wait for a transcript that is not done; it doubles with every check.
+const CHECK_WAIT: Duration = Duration::from_secs(15);
 /// Recall's Retry-After is kept within these bounds.
 const THROTTLE_MIN: Duration = Duration::from_secs(1);
 const THROTTLE_MAX: Duration = Duration::from_secs(60 * 60);
@@ -117,8 +126,10 @@ pub enum CopyAnswer {
     Failed {
         sub_code: Option<String>,
     },
-    /// Recall does not have it any more.
-    Gone,
+    /// Recall says that it was deleted.
+    Deleted,
+    /// Recall does not know it, or not yet.
+    Missing,
     /// Something on the way is out of order; nothing is lost.
     Later {
         after: Duration,
@@ -151,11 +162,11 @@ impl Job {
         // What this call was told says nothing of an earlier one under the same key, which may have taken effect: only
         // a look-up can end such an attempt.
         let looked_up = Creating { errors: ERRORS_BEFORE_LOOK_UP, ..creating };
-        let repeated = creating.last_call_at > creating.first_call_at;
+        let repeated = creating.calls > 1;
+        let backoff = doubled(BACKOFF, creating.calls.saturating_sub(1), BACKOFF_MAX);
         match answer {
             CreateAnswer::Throttled { after } if repeated => {
-                let until = now.plus((*after).clamp(THROTTLE_MIN, THROTTLE_MAX));
-                self.wait(index, Creating { until, ..looked_up })
+                self.wait(index, Creating { until: now.plus(bounded(*after)), ..looked_up })
             }
             CreateAnswer::Operator { .. } if repeated => {
                 self.wait(index, Creating { until: now.plus(OPERATOR_WAIT), ..looked_up })
@@ -165,14 +176,11 @@ impl Job {
             }
             CreateAnswer::Created { .. } => Decision::Ignore(Reason::AlreadyKnown),
             CreateAnswer::InProgress => self.wait(index, Creating { until: now.plus(IN_PROGRESS_WAIT), ..creating }),
-            CreateAnswer::Lost => self.wait(index, Creating { until: now.plus(backoff(creating.errors)), ..creating }),
+            CreateAnswer::Lost => self.wait(index, Creating { until: now.plus(backoff), ..creating }),
             CreateAnswer::ServerError => {
-                let until = now.plus(backoff(creating.errors));
-                self.wait(index, Creating { errors: creating.errors + 1, until, ..creating })
+                self.wait(index, Creating { errors: creating.errors + 1, until: now.plus(backoff), ..creating })
             }
-            CreateAnswer::Throttled { after } => {
-                self.hold_off(index, 429, now.plus((*after).clamp(THROTTLE_MIN, THROTTLE_MAX)))
-            }
+            CreateAnswer::Throttled { after } => self.hold_off(index, 429, now.plus(bounded(*after))),
             CreateAnswer::Operator { status } => {
                 let wait = doubled(OPERATOR_WAIT, self.times_held(), OPERATOR_WAIT_MAX);
                 self.hold_off(index, *status, now.plus(wait))
@@ -193,7 +201,9 @@ impl Job {
         let known =
             self.transcripts.iter().position(|transcript| transcript.state.transcript_id() == Some(transcript_id));
         match (waiting, known) {
-            (Some(index), None) => self.transcripts[index].state = State::Transcribing { transcript_id, check_at },
+            (Some(index), None) => {
+                self.transcripts[index].state = State::Transcribing { transcript_id, check_at, checks: 0 };
+            }
             // Its webhook came first and did not name our attempt: that entry is the one.
             (Some(index), Some(known)) => {
                 let provider = self.transcripts[index].provider.take();
@@ -207,7 +217,7 @@ impl Job {
             }
             (None, None) => {
                 let heard = Heard { transcript_id, attempt: Some(attempt) };
-                self.learn(heard, State::Transcribing { transcript_id, check_at });
+                self.learn(heard, State::Transcribing { transcript_id, check_at, checks: 0 });
             }
         }
         self.settled();
@@ -243,8 +253,7 @@ impl Job {
             },
             LookUpAnswer::Later { after } => match self.claimed(attempt, claim) {
                 Some((index, creating)) => {
-                    let until = context.now.plus((*after).clamp(THROTTLE_MIN, THROTTLE_MAX));
-                    self.wait(index, Creating { until, ..creating })
+                    self.wait(index, Creating { until: context.now.plus(bounded(*after)), ..creating })
                 }
                 None => Decision::Ignore(Reason::Overtaken),
             },
@@ -264,29 +273,39 @@ impl Job {
         else {
             return Decision::Ignore(Reason::Overtaken);
         };
-        let holds = matches!(transcript.state, State::Copying { claim: held, .. } if held == claim);
-        let stored = matches!(transcript.state, State::Stored { .. });
-        let (state, next) = match answer {
-            CopyAnswer::Stored(_) if stored => return Decision::Ignore(Reason::AlreadyStored),
-            // Whoever says so: the manifest stands.
-            CopyAnswer::Stored(receipt) => (State::Stored { transcript_id, receipt: receipt.clone() }, Next::Nothing),
-            CopyAnswer::NotReady { .. } | CopyAnswer::Failed { .. } | CopyAnswer::Gone | CopyAnswer::Later { .. }
-                if !holds =>
-            {
-                return Decision::Ignore(Reason::Overtaken);
+        if let CopyAnswer::Stored(receipt) = answer {
+            if matches!(transcript.state, State::Stored { .. }) {
+                return Decision::Ignore(Reason::AlreadyStored);
             }
+            // Whoever says so: the manifest stands.
+            transcript.state = State::Stored { transcript_id, receipt: receipt.clone() };
+            return self.advanced(Next::Nothing);
+        }
+        let Some(held) = transcript.state.copying().filter(|copying| copying.claim == Some(claim)) else {
+            return Decision::Ignore(Reason::Overtaken);
+        };
+        let tries = held.tries.saturating_add(1);
+        let wait = |wait: Duration, missing| {
+            let until = now.plus(wait);
+            (State::Copying(Copying { until, claim: None, tries, missing, ..held }), Next::Again { at: until })
+        };
+        let (state, next) = match answer {
+            CopyAnswer::Stored(_) => return Decision::Ignore(Reason::AlreadyStored),
             CopyAnswer::NotReady { after } => {
-                let at = now.plus((*after).clamp(THROTTLE_MIN, THROTTLE_MAX));
-                (State::Transcribing { transcript_id, check_at: at }, Next::Again { at })
+                let check_at = now.plus(bounded(*after).max(doubled(CHECK_WAIT, held.tries, TRANSCRIBING_CHECK)));
+                (State::Transcribing { transcript_id, check_at, checks: tries }, Next::Again { at: check_at })
             }
             CopyAnswer::Failed { sub_code } => {
                 (State::Failed { transcript_id, sub_code: sub_code.clone() }, Next::Nothing)
             }
-            CopyAnswer::Gone => (State::Lost { transcript_id }, Next::Nothing),
-            CopyAnswer::Later { after } => {
-                let at = now.plus((*after).clamp(THROTTLE_MIN, THROTTLE_MAX));
-                (State::Copying { transcript_id, until: at, claim }, Next::Again { at })
+            CopyAnswer::Deleted => {
+                transcript.deleted = true;
+                (State::Lost { transcript_id }, Next::Nothing)
             }
+            // A wrong base URL or workspace says the same for a while, so once is not enough.
+            CopyAnswer::Missing if held.missing + 1 >= MISSING_TRIES => (State::Lost { transcript_id }, Next::Nothing),
+            CopyAnswer::Missing => wait(doubled(MISSING_WAIT, held.missing, COPY_WAIT_MAX), held.missing + 1),
+            CopyAnswer::Later { after } => wait(bounded(*after).max(doubled(COPY_WAIT, held.tries, COPY_WAIT_MAX)), 0),
         };
         transcript.state = state;
         self.advanced(next)
@@ -300,7 +319,7 @@ impl Job {
             }
             State::Creating(_)
             | State::Transcribing { .. }
-            | State::Copying { .. }
+            | State::Copying(_)
             | State::Stored { .. }
             | State::Failed { .. }
             | State::Refused { .. }
@@ -330,8 +349,9 @@ impl Job {
     }
 }
 
-fn backoff(errors: u32) -> Duration {
-    doubled(BACKOFF, errors, BACKOFF_MAX)
+/// A wait that Recall asks for, whatever it says.
+fn bounded(after: Duration) -> Duration {
+    after.clamp(THROTTLE_MIN, THROTTLE_MAX)
 }
 
 fn doubled(first: Duration, times: u32, most: Duration) -> Duration {

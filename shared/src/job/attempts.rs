@@ -16,8 +16,7 @@ impl Job {
         let mut ours = self.transcripts.iter().filter(|transcript| transcript.attempt.is_some()).peekable();
         if ours.peek().is_some() {
             // Somebody should have looked at it by now; perhaps the wake-up was lost.
-            let overdue = |transcript: &Transcript| matches!(transcript.state, State::Transcribing { check_at, .. } if check_at <= context.now);
-            if ours.any(overdue) {
+            if ours.any(|transcript| transcript.state.due_at().is_some_and(|due_at| due_at <= context.now)) {
                 return self.advanced(Next::Act(Command::Wake));
             }
             return Decision::Ignore(Reason::AlreadyRequested);
@@ -45,6 +44,7 @@ impl Job {
         let creating = Creating {
             first_call_at: context.now,
             last_call_at: context.now,
+            calls: 1,
             errors: 0,
             until: context.lease_until,
             claim,
@@ -81,6 +81,7 @@ impl Job {
             return self.advanced(Next::Act(Command::LookUp { attempt, claim }));
         }
         creating.last_call_at = context.now;
+        creating.calls += 1;
         let provider = transcript.provider.clone().unwrap_or_else(|| context.policy.provider.clone());
         self.advanced(Next::Act(Command::Create { attempt, provider, claim }))
     }

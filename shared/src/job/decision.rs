@@ -1,7 +1,10 @@
 //! What the core says: save this and do that, leave it, or come back.
 
 use super::{Claim, Job};
-use crate::{ids::TranscriptId, time::Timestamp};
+use crate::{
+    ids::{BotId, TranscriptId},
+    time::Timestamp,
+};
 
 /// What to do about an event or an answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,7 +24,7 @@ pub enum Next {
     Nothing,
     /// Carry this out, and bring back the answer.
     Act(Command),
-    /// It did not work out yet; the event should come again then.
+    /// It did not work out yet, and the row says so; somebody has to look again then.
     Again { at: Timestamp },
 }
 
@@ -33,7 +36,7 @@ pub enum Command {
     /// List the recording's transcripts and find the one that carries this attempt.
     LookUp { attempt: u32, claim: Claim },
     /// Retrieve the transcript and copy it to S3.
-    Copy { transcript_id: TranscriptId, attempt: Option<u32>, claim: Claim },
+    Copy { transcript_id: TranscriptId, attempt: Option<u32>, bot_id: Option<BotId>, claim: Claim },
     /// Put a wake-up for this recording on the work queue.
     Wake,
 }

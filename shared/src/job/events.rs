@@ -3,7 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Command, Context, Creating, Decision, Hold, Job, Next, Reason, Recording, State, TRANSCRIBING_CHECK, Transcript,
+    Command, Context, Copying, Creating, Decision, Hold, Job, Next, Reason, Recording, State, TRANSCRIBING_CHECK,
+    Transcript,
 };
 use crate::{
     ids::{BotId, TranscriptId},
@@ -143,13 +144,13 @@ impl Job {
             return Decision::Ignore(Reason::RecordingDeleted);
         }
         let check_at = context.now.plus(TRANSCRIBING_CHECK);
-        let state = State::Transcribing { transcript_id: heard.transcript_id, check_at };
+        let state = State::Transcribing { transcript_id: heard.transcript_id, check_at, checks: 0 };
         match self.find(heard, context) {
             Found::Unwanted => return Decision::Ignore(Reason::Unrequested),
-            Found::New => self.learn(heard, state),
+            Found::New => drop(self.learn(heard, state)),
             Found::Known(index) => match self.transcripts[index].state {
                 State::Creating(_) => self.transcripts[index].state = state,
-                State::Transcribing { .. } | State::Copying { .. } => return Decision::Ignore(Reason::AlreadyKnown),
+                State::Transcribing { .. } | State::Copying(_) => return Decision::Ignore(Reason::AlreadyKnown),
                 State::Stored { .. } => return Decision::Ignore(Reason::AlreadyStored),
                 State::Failed { .. } | State::Refused { .. } | State::Lost { .. } => {
                     return Decision::Ignore(Reason::AlreadyEnded);
@@ -167,12 +168,14 @@ impl Job {
         let index = match self.find(heard, context) {
             Found::Unwanted => return Decision::Ignore(Reason::Unrequested),
             Found::New => {
-                self.learn(heard, State::Transcribing { transcript_id: heard.transcript_id, check_at: context.now });
-                self.transcripts.len() - 1
+                let (transcript_id, check_at) = (heard.transcript_id, context.now);
+                self.learn(heard, State::Transcribing { transcript_id, check_at, checks: 0 })
             }
             Found::Known(index) => match self.transcripts[index].state {
-                State::Copying { until, .. } if context.now < until => return Decision::Busy { until },
-                State::Creating(_) | State::Transcribing { .. } | State::Copying { .. } => index,
+                State::Copying(Copying { until, .. }) if context.now < until => return Decision::Busy { until },
+                State::Creating(_) | State::Transcribing { .. } | State::Copying(_) => index,
+                // Recall did not know it any more, and now says that it is there.
+                State::Lost { .. } if !self.transcripts[index].deleted => index,
                 State::Stored { .. } => return Decision::Ignore(Reason::AlreadyStored),
                 State::Failed { .. } | State::Refused { .. } | State::Lost { .. } => {
                     return Decision::Ignore(Reason::AlreadyEnded);
@@ -185,11 +188,22 @@ impl Job {
 
     /// Claims the copy of a transcript to S3.
     pub(super) fn copy(mut self, index: usize, transcript_id: TranscriptId, context: Context<'_>) -> Decision {
-        let claim = self.next_claim();
+        let (claim, bot_id) = (self.next_claim(), self.bot_id);
         let transcript = &mut self.transcripts[index];
         let attempt = transcript.attempt;
-        transcript.state = State::Copying { transcript_id, until: context.lease_until, claim };
-        self.advanced(Next::Act(Command::Copy { transcript_id, attempt, claim }))
+        let (tries, missing) = match transcript.state {
+            State::Copying(Copying { tries, missing, .. }) => (tries, missing),
+            // What Recall is asked about again counts as one try after the other.
+            State::Transcribing { checks, .. } => (checks, 0),
+            State::Creating(_)
+            | State::Stored { .. }
+            | State::Failed { .. }
+            | State::Refused { .. }
+            | State::Lost { .. } => (0, 0),
+        };
+        let until = context.lease_until;
+        transcript.state = State::Copying(Copying { transcript_id, until, claim: Some(claim), tries, missing });
+        self.advanced(Next::Act(Command::Copy { transcript_id, attempt, bot_id, claim }))
     }
 
     fn on_failed(mut self, heard: Heard, sub_code: Option<String>, context: Context<'_>) -> Decision {
@@ -199,10 +213,12 @@ impl Job {
         let state = State::Failed { transcript_id: heard.transcript_id, sub_code };
         match self.find(heard, context) {
             Found::Unwanted => return Decision::Ignore(Reason::Unrequested),
-            Found::New => self.learn(heard, state),
+            Found::New => drop(self.learn(heard, state)),
             Found::Known(index) => match self.transcripts[index].state {
-                State::Copying { until, .. } if context.now < until => return Decision::Busy { until },
-                State::Creating(_) | State::Transcribing { .. } | State::Copying { .. } => {
+                State::Copying(Copying { until, claim: Some(_), .. }) if context.now < until => {
+                    return Decision::Busy { until };
+                }
+                State::Creating(_) | State::Transcribing { .. } | State::Copying(_) => {
                     self.transcripts[index].state = state;
                 }
                 State::Stored { .. } => return Decision::Ignore(Reason::AlreadyStored),
@@ -223,15 +239,22 @@ impl Job {
         };
         let transcript = &mut self.transcripts[index];
         match transcript.state {
-            State::Copying { until, .. } if context.now < until => return Decision::Busy { until },
-            State::Creating(_) => transcript.state = State::Lost { transcript_id: heard.transcript_id },
-            State::Stored { .. } | State::Failed { .. } if transcript.deleted => {
+            State::Copying(Copying { until, claim: Some(_), .. }) if context.now < until => {
+                return Decision::Busy { until };
+            }
+            State::Creating(_) => {
+                transcript.state = State::Lost { transcript_id: heard.transcript_id };
+                transcript.deleted = true;
+            }
+            State::Stored { .. } | State::Failed { .. } | State::Lost { .. } if transcript.deleted => {
                 return Decision::Ignore(Reason::AlreadyKnown);
             }
-            State::Transcribing { .. } | State::Copying { .. } | State::Stored { .. } | State::Failed { .. } => {
-                transcript.delete();
-            }
-            State::Refused { .. } | State::Lost { .. } => return Decision::Ignore(Reason::AlreadyEnded),
+            State::Transcribing { .. }
+            | State::Copying(_)
+            | State::Stored { .. }
+            | State::Failed { .. }
+            | State::Lost { .. } => transcript.delete(),
+            State::Refused { .. } => return Decision::Ignore(Reason::AlreadyEnded),
         }
         self.settled();
         self.advanced(Next::Nothing)
@@ -242,15 +265,15 @@ impl Job {
         for (index, transcript) in self.transcripts.iter().enumerate() {
             match transcript.state {
                 State::Creating(Creating { until, .. }) if until <= context.now => return self.repeat(index, context),
-                State::Transcribing { transcript_id, check_at } if check_at <= context.now => {
+                State::Transcribing { transcript_id, check_at, .. } if check_at <= context.now => {
                     return self.copy(index, transcript_id, context);
                 }
-                State::Copying { transcript_id, until, .. } if until <= context.now => {
+                State::Copying(Copying { transcript_id, until, .. }) if until <= context.now => {
                     return self.copy(index, transcript_id, context);
                 }
                 State::Creating(_)
                 | State::Transcribing { .. }
-                | State::Copying { .. }
+                | State::Copying(_)
                 | State::Stored { .. }
                 | State::Failed { .. }
                 | State::Refused { .. }
@@ -279,18 +302,27 @@ impl Job {
             .position(|transcript| matches!(transcript.state, State::Creating(_)) && transcript.attempt == ours);
         match waiting {
             Some(index) => Found::Known(index),
-            // While a create waits for its answer, an unnamed transcript may be its own.
-            None if ours.is_some() || context.policy.copy_unrequested || self.is_creating() => Found::New,
+            None if ours.is_some() || context.policy.copy_unrequested => Found::New,
             None => Found::Unwanted,
         }
     }
 
-    /// Adds a transcript that we hear of for the first time. If it is an attempt that the row does not know, the row
-    /// is older than the attempt (a restored table), and the attempt counts all the same.
-    pub(super) fn learn(&mut self, heard: Heard, state: State) {
+    /// Adds a transcript that we hear of for the first time, and says where. If it is an attempt that the row does not
+    /// know, the row is older than the attempt (a restored table), and the attempt counts all the same. If the row
+    /// says that the attempt was refused, it was not.
+    pub(super) fn learn(&mut self, heard: Heard, state: State) -> usize {
         let attempt = heard.ours();
         self.attempts = self.attempts.max(attempt.unwrap_or(0));
+        let refused = self.transcripts.iter().position(|transcript| {
+            matches!(transcript.state, State::Refused { .. })
+                && transcript.attempt.is_some_and(|of| Some(of) == attempt)
+        });
+        if let Some(index) = refused {
+            self.transcripts[index].state = state;
+            return index;
+        }
         self.transcripts.push(Transcript { attempt, provider: None, state, deleted: false });
+        self.transcripts.len() - 1
     }
 
     /// An attempt of ours exists, so nothing holds back the next one any more.
@@ -305,11 +337,12 @@ impl Transcript {
     /// Recall has it no longer.
     fn delete(&mut self) {
         match self.state {
-            State::Transcribing { transcript_id, .. } | State::Copying { transcript_id, .. } => {
+            State::Transcribing { transcript_id, .. } | State::Copying(Copying { transcript_id, .. }) => {
                 self.state = State::Lost { transcript_id };
+                self.deleted = true;
             }
-            State::Stored { .. } | State::Failed { .. } => self.deleted = true,
-            State::Creating(_) | State::Refused { .. } | State::Lost { .. } => {}
+            State::Stored { .. } | State::Failed { .. } | State::Lost { .. } => self.deleted = true,
+            State::Creating(_) | State::Refused { .. } => {}
         }
     }
 }
@@ -318,10 +351,11 @@ impl State {
     /// Until when a worker holds it.
     fn busy(&self, now: Timestamp) -> Option<Timestamp> {
         match self {
-            Self::Creating(Creating { until, .. }) | Self::Copying { until, .. } => {
+            Self::Creating(Creating { until, .. }) | Self::Copying(Copying { until, claim: Some(_), .. }) => {
                 Some(*until).filter(|until| now < *until)
             }
-            Self::Transcribing { .. }
+            Self::Copying(Copying { claim: None, .. })
+            | Self::Transcribing { .. }
             | Self::Stored { .. }
             | Self::Failed { .. }
             | Self::Refused { .. }

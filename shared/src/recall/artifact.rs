@@ -9,6 +9,9 @@ use crate::{
     time::Timestamp,
 };
 
+/// Longer codes are cut.
+const MAX_SUB_CODE_CHARS: usize = 200;
+
 /// A transcript as Recall has it.
 #[derive(Debug, Deserialize)]
 pub struct TranscriptArtifact {
@@ -65,7 +68,7 @@ impl TranscriptArtifact {
     }
 
     pub fn sub_code(&self) -> Option<String> {
-        self.status.sub_code.clone()
+        self.status.sub_code.as_deref().map(cut)
     }
 
     /// A credential: good for hours, never to be stored or logged.
@@ -140,9 +143,18 @@ pub fn attempt_of(metadata: &Value, recording_id: RecordingId) -> Option<u32> {
     (job == recording_id).then_some(attempt)
 }
 
+/// A code that ends up in the job's row, cut to a bearable length.
+pub fn cut(sub_code: &str) -> String {
+    sub_code.chars().take(MAX_SUB_CODE_CHARS).collect()
+}
+
 /// What Recall says about an error, as far as it can be read.
 #[derive(Debug, Default)]
-pub(super) struct ErrorBody(Option<String>);
+pub(super) struct ErrorBody {
+    code: Option<String>,
+    /// Recall's API answers in JSON; a firewall, a proxy or another server in HTML.
+    pub(super) is_json: bool,
+}
 
 impl ErrorBody {
     pub(super) async fn of(response: reqwest::Response) -> Self {
@@ -152,17 +164,21 @@ impl ErrorBody {
     /// Only the `code` is kept: free text may quote what we sent.
     pub(super) fn parse(body: &[u8]) -> Self {
         let body: Option<Map<String, Value>> = serde_json::from_slice(body).ok();
+        let is_json = body.is_some();
         let code = body.and_then(|body| body.get("code")?.as_str().map(str::to_owned));
-        Self(code.filter(|code| code.len() <= 100 && code.bytes().all(|byte| byte.is_ascii_graphic())))
+        Self {
+            code: code.filter(|code| code.len() <= 100 && code.bytes().all(|byte| byte.is_ascii_graphic())),
+            is_json,
+        }
     }
 
     pub(super) fn known_code(self) -> Option<String> {
-        self.0
+        self.code
     }
 
     /// For logs.
     pub(super) fn code(self) -> String {
-        self.0.unwrap_or_else(|| "no code".to_owned())
+        self.code.unwrap_or_else(|| "no code".to_owned())
     }
 }
 

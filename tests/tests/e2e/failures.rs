@@ -1,10 +1,8 @@
 //! What goes wrong on the way is tried again, and never half done.
 
-use std::time::Duration;
-
 use anyhow::{Context as _, Result};
 use local::{
-    recall::{DownloadFault, Meeting, Target},
+    recall::{DownloadFault, Meeting, Order, Target, WebhookFault},
     stack::WORK_QUEUE,
     wire::{Fault, Service, When},
 };
@@ -39,10 +37,10 @@ async fn a_throttled_create_waits_as_long_as_it_is_told() -> Result<()> {
     assert_eq!(pipeline.status(recording)?.as_deref(), Some("waiting"));
     assert_eq!(pipeline.deliver(&body).await?.status, 503);
     assert_eq!(pipeline.stack.wire.count(Service::Recall, "/create_transcript/"), 1);
-    tokio::time::sleep(Duration::from_millis(3_100)).await;
-    assert_eq!(pipeline.deliver(&body).await?.body["outcome"], "applied");
+    // Nobody delivers it again: the job goes on from the queue.
     pipeline.reaches(recording, "stored").await?;
     pipeline.settles().await?;
+    assert_eq!(pipeline.deliver(&body).await?.body["outcome"], "ignored");
     let transcript = &pipeline.simulator().transcripts(recording)[0];
     // Recall may replay an error under a used key.
     assert_eq!(transcript.idempotency_key.as_deref(), Some(format!("{recording}:2").as_str()));
@@ -58,6 +56,58 @@ async fn a_refused_key_pauses_the_job_and_ends_nothing() -> Result<()> {
     let reply = pipeline.deliver(&done(recording)).await?;
     assert_eq!((reply.status, reply.retry_after), (503, Some(300)), "{reply:?}");
     assert_eq!(pipeline.status(recording)?.as_deref(), Some("waiting"));
+    pipeline.check_promises()
+}
+
+/// The 429 says nothing of the call before it, which was paid for.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lost_answer_and_then_a_throttle_are_not_paid_again() -> Result<()> {
+    let pipeline = Pipeline::start().await?;
+    let (simulator, wire) = (pipeline.simulator(), &pipeline.stack.wire);
+    simulator.faults().webhook("transcript.", 2, WebhookFault::Held);
+    wire.inject(Service::Recall, "/create_transcript/", When::After, Fault::Drop, 1);
+    let recording = simulator.play(Meeting::short(1));
+    pipeline.wait_until("the first call", || Ok(wire.count(Service::Recall, "/create_transcript/") == 1)).await?;
+    let throttled = Fault::Answer { status: 429, retry_after: Some(1) };
+    wire.inject(Service::Recall, "/create_transcript/", When::Before, throttled, 1).reach(1).await?;
+    simulator.wait_for_held(2).await;
+    pipeline
+        .wait_until("the refusal in the row", || {
+            Ok(pipeline.job(recording)?.is_some_and(|job| job["transcripts"][0]["errors"] == 3))
+        })
+        .await?;
+    let job = pipeline.job(recording)?.context("no job")?;
+    assert_eq!((&job["status"], &job["attempts"]), (&"creating".into(), &1.into()), "{job}");
+    simulator.release_webhooks(Order::Sent).await;
+    pipeline.ends_stored(recording).await?;
+    pipeline.check_promises()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_transcript_that_recall_does_not_know_at_once_is_asked_for_again() -> Result<()> {
+    let pipeline = Pipeline::start().await?;
+    pipeline.stack.wire.inject(Service::Recall, "GET /api/v1/transcript/", When::Before, answer(404), 1);
+    let recording = pipeline.simulator().play(Meeting::short(1));
+    pipeline.ends_stored(recording).await?;
+    pipeline.check_promises()
+}
+
+/// A 404 that is not the API's says that we asked somebody else: it ends nothing.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_page_that_is_not_there_is_an_operators_matter() -> Result<()> {
+    let pipeline = Pipeline::start().await?;
+    let html = Fault::Html { status: 404 };
+    pipeline.stack.wire.inject(Service::Recall, "/create_transcript/", When::Before, html, 1);
+    let recording = pipeline.simulator().add_recording(Meeting::short(1));
+    let reply = pipeline.deliver(&done(recording)).await?;
+    assert_eq!((reply.status, reply.retry_after), (503, Some(300)), "{reply:?}");
+    assert_eq!(pipeline.status(recording)?.as_deref(), Some("waiting"));
+
+    pipeline.stack.wire.inject(Service::Recall, "GET /api/v1/transcript/", When::Before, html, 1);
+    let recording = pipeline.simulator().play(Meeting::short(2));
+    pipeline.reaches(recording, "copying").await?;
+    pipeline.wait_until("a failed copy", || Ok(logged(&pipeline, "recall.not_its_api"))).await?;
+    assert_eq!(pipeline.status(recording)?.as_deref(), Some("copying"));
     pipeline.check_promises()
 }
 
@@ -175,6 +225,21 @@ async fn s3_refuses_and_recovers() -> Result<()> {
     Ok(())
 }
 
+/// Each answer that S3 loses makes the SDK ask again: nothing is left open of what was begun twice.
+#[tokio::test(flavor = "multi_thread")]
+async fn lost_answers_of_s3_leave_no_upload_behind() -> Result<()> {
+    for (operation, lost) in
+        [("?uploads", 1), ("?uploads", 3), ("partNumber=1", 1), ("POST /transcripts/recordings", 2)]
+    {
+        let pipeline = Pipeline::start().await?;
+        pipeline.stack.wire.inject(Service::S3, operation, When::After, Fault::Drop, lost);
+        let recording = pipeline.simulator().play(Meeting::large(12_000_000));
+        pipeline.ends_stored(recording).await?;
+        pipeline.check_promises()?;
+    }
+    Ok(())
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn nothing_is_acknowledged_that_is_not_durable() -> Result<()> {
     let pipeline = Pipeline::start().await?;
@@ -196,6 +261,10 @@ async fn nothing_is_acknowledged_that_is_not_durable() -> Result<()> {
     assert!(refused >= 1, "no delivery was sent back");
     pipeline.check_stored(recording)?;
     pipeline.check_promises()
+}
+
+fn logged(pipeline: &Pipeline, text: &str) -> bool {
+    pipeline.stack.logs().iter().any(|line| line.contains(text))
 }
 
 fn done(recording: uuid::Uuid) -> Vec<u8> {

@@ -4,6 +4,7 @@ use anyhow::{Context as _, Result};
 use local::{
     recall::{HeaderFamily, Meeting, random_webhook_secret},
     stack::{JOBS_TABLE, SECRET},
+    wire::Service,
 };
 use serde_json::{Value, json};
 use tests::{Pipeline, now, post, request};
@@ -155,6 +156,27 @@ async fn a_body_in_base64_is_verified_over_its_bytes() -> Result<()> {
     let reply = request("POST", pipeline.stack.function_url.url(), &headers, body.as_bytes()).await?;
     assert_eq!((reply.status, &reply.body), (200, &json!({"outcome": "applied"})));
     pipeline.reaches(recording, "stored").await?;
+    pipeline.check_promises()
+}
+
+/// While nobody can be believed, whoever signed nothing is refused all the same, and costs no look at the secret.
+#[tokio::test(flavor = "multi_thread")]
+async fn without_a_usable_secret_unsigned_requests_are_still_refused() -> Result<()> {
+    let pipeline = Pipeline::start().await?;
+    pipeline.stack.secrets.put(SECRET, &json!({"api_key": "", "webhook_secrets": ["whsec_***"]}));
+    let (url, looks) =
+        (pipeline.stack.function_url.url(), || pipeline.stack.wire.count(Service::Secrets, "GetSecretValue"));
+    for _ in 0..3 {
+        assert_eq!(post(url, &[], &done()).await?.status, 401);
+    }
+    let before = looks();
+    for _ in 0..20 {
+        assert_eq!(post(url, &[], &done()).await?.status, 401);
+        assert_eq!(pipeline.deliver(&done()).await?.status, 503);
+    }
+    // One at a start, and then one in two seconds at the most.
+    assert!(looks() - before <= 3, "{} looks", looks() - before);
+    check_untouched(&pipeline).await?;
     pipeline.check_promises()
 }
 

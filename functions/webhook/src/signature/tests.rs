@@ -28,6 +28,15 @@ fn with(signature: &str) -> HeaderMap {
     headers([("webhook-id", ID), ("webhook-timestamp", TIMESTAMP), ("webhook-signature", signature)])
 }
 
+fn verify<'a>(
+    headers: &'a HeaderMap,
+    body: &'a [u8],
+    keys: &[Secret<Vec<u8>>],
+    now: Timestamp,
+) -> Result<Verified<'a>, Refusal> {
+    Signed::read(headers, now)?.verify(body, keys)
+}
+
 fn check(headers: &HeaderMap, body: &[u8], now: Timestamp) -> Result<String, Refusal> {
     verify(headers, body, &keys(&[SECRET]), now).map(|verified| verified.delivery_id.to_owned())
 }

@@ -393,8 +393,11 @@ impl World {
     fn copy(&mut self, id: TranscriptId) -> CopyAnswer {
         let after = SECOND * self.rng.u32(0..60);
         let made = self.made.iter().find(|made| made.id == id).expect("a transcript that exists");
-        if made.deleted {
-            CopyAnswer::Gone
+        let unknown = if self.calm { self.rng.bool() && made.deleted } else { self.rng.u8(0..20) == 0 };
+        if unknown {
+            CopyAnswer::Missing
+        } else if made.deleted {
+            CopyAnswer::Deleted
         } else if self.now < made.done_at {
             CopyAnswer::NotReady { after }
         } else if made.fails {
@@ -411,7 +414,8 @@ impl World {
     fn check_the_save(&self, next: &Job) {
         let seed = self.seed;
         for old in &self.row.transcripts {
-            let ended = matches!(old.state, State::Stored { .. } | State::Failed { .. } | State::Lost { .. });
+            let ended = matches!(old.state, State::Stored { .. } | State::Failed { .. })
+                || (matches!(old.state, State::Lost { .. }) && old.deleted);
             if ended {
                 let same = next.transcripts.iter().any(|new| new.state == old.state);
                 assert!(same, "seed {seed}: {old:?} left its terminal state: {next:#?}");

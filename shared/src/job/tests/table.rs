@@ -8,8 +8,8 @@ use expect_test::expect_file;
 use crate::{
     ids::{RecordingId, TranscriptId},
     job::{
-        Answer, Claim, Context, CopyAnswer, CreateAnswer, Creating, Decision, Event, Heard, Hold, Job, KEY_REUSE,
-        LookUpAnswer, Next, Policy, Receipt, Recording, State, Transcript,
+        Answer, Claim, Command, Context, CopyAnswer, Copying, CreateAnswer, Creating, Decision, Event, Heard, Hold,
+        Job, KEY_REUSE, LookUpAnswer, Next, Policy, Receipt, Recording, State, Status, Transcript,
     },
     time::Timestamp,
 };
@@ -46,7 +46,8 @@ fn job(states: impl IntoIterator<Item = State>) -> Job {
 fn creating(first_call: Duration, errors: u32, until: Timestamp) -> Job {
     let first_call_at = earlier(first_call);
     let last_call_at = earlier(first_call.min(Duration::from_secs(300)));
-    job([State::Creating(Creating { first_call_at, last_call_at, errors, until, claim: CLAIM })])
+    let calls = if first_call_at < last_call_at { 2 } else { 1 };
+    job([State::Creating(Creating { first_call_at, last_call_at, calls, errors, until, claim: CLAIM })])
 }
 
 fn situations() -> Vec<(&'static str, Job)> {
@@ -54,7 +55,9 @@ fn situations() -> Vec<(&'static str, Job)> {
     let passed = earlier(Duration::from_secs(1));
     let minutes = |minutes: u64| Duration::from_secs(60 * minutes);
     let wait = |until| Some(Hold::Wait { until, status: 429, times: 1 });
-    let copying = |until| job([State::Copying { transcript_id: OURS, until, claim: CLAIM }]);
+    let copying =
+        |until, claim, missing| job([State::Copying(Copying { transcript_id: OURS, until, claim, tries: 2, missing })]);
+    let transcribing = |check_at| job([State::Transcribing { transcript_id: OURS, check_at, checks: 0 }]);
     let deleted = |mut job: Job| {
         job.transcripts[0].deleted = true;
         job
@@ -76,15 +79,19 @@ fn situations() -> Vec<(&'static str, Job)> {
         ("creating, just called, same error thrice", creating(minutes(1), 3, passed)),
         ("creating, same error thrice", creating(minutes(10), 3, passed)),
         ("creating, key too old", creating(KEY_REUSE, 0, passed)),
-        ("transcribing", job([State::Transcribing { transcript_id: OURS, check_at: soon }])),
-        ("transcribing, check due", job([State::Transcribing { transcript_id: OURS, check_at: passed }])),
-        ("copying, leased", copying(soon)),
-        ("copying, lease over", copying(passed)),
+        ("transcribing", transcribing(soon)),
+        ("transcribing, check due", transcribing(passed)),
+        ("copying, leased", copying(soon, Some(CLAIM), 0)),
+        ("copying, lease over", copying(passed, Some(CLAIM), 0)),
+        ("copying, missing so often, leased", copying(soon, Some(CLAIM), 9)),
+        ("copying, to be tried again", copying(soon, None, 0)),
+        ("copying, to be tried again now", copying(passed, None, 0)),
         ("stored", job([State::Stored { transcript_id: OURS, receipt: receipt() }])),
         ("stored, deleted at Recall", deleted(job([State::Stored { transcript_id: OURS, receipt: receipt() }]))),
         ("failed", job([State::Failed { transcript_id: OURS, sub_code: None }])),
         ("refused", job([State::Refused { status: 400, code: None }])),
-        ("lost", job([State::Lost { transcript_id: OURS }])),
+        ("lost, Recall did not know it", job([State::Lost { transcript_id: OURS }])),
+        ("lost, deleted", deleted(job([State::Lost { transcript_id: OURS }]))),
         ("waiting", Job { hold: wait(soon), ..job([]) }),
         ("waiting, time over", Job { hold: wait(passed), ..job([]) }),
         ("others' transcripts fill the limit", crowded()),
@@ -135,9 +142,10 @@ fn answers() -> Vec<Answer> {
         copy(CopyAnswer::Stored(receipt())),
         copy(CopyAnswer::NotReady { after }),
         copy(CopyAnswer::Failed { sub_code: None }),
-        copy(CopyAnswer::Gone),
+        copy(CopyAnswer::Deleted),
+        copy(CopyAnswer::Missing),
         copy(CopyAnswer::Later { after }),
-        Answer::Copy { transcript_id: OURS, claim: Claim(2), answer: CopyAnswer::Gone },
+        Answer::Copy { transcript_id: OURS, claim: Claim(2), answer: CopyAnswer::Deleted },
         Answer::Wake { sent: true },
         Answer::Wake { sent: false },
     ]
@@ -208,11 +216,30 @@ fn others_transcripts_are_left_alone_if_the_operator_wants_that() {
     let policy = Policy { provider: "recallai_async".to_owned(), max_transcripts: 2, copy_unrequested: false };
     let context = Context { now: NOW, lease_until: NOW, policy: &policy };
     let other = Event::TranscriptDone(Heard { transcript_id: OTHER, attempt: None });
-    let known = job([State::Transcribing { transcript_id: OURS, check_at: NOW }]);
+    let known = job([State::Transcribing { transcript_id: OURS, check_at: NOW, checks: 0 }]);
     assert_eq!(decision(known.on_event(&other, context)), "ignore: unrequested");
-    // While our own create waits for its answer, it may be our own.
+    // Also while a create of ours waits for its answer: whatever we made says so in its metadata.
     let waiting = creating(Duration::from_secs(1), 0, NOW.plus(Duration::from_secs(9)));
-    let Decision::Apply { job, .. } = waiting.on_event(&other, context) else { panic!("not applied") };
+    assert_eq!(decision(waiting.on_event(&other, context)), "ignore: unrequested");
+}
+
+#[test]
+fn a_create_that_was_refused_and_exists_all_the_same_was_paid_once() {
+    let policy = Policy { provider: "recallai_async".to_owned(), max_transcripts: 2, copy_unrequested: true };
+    let context = Context { now: NOW, lease_until: NOW, policy: &policy };
+    let refused = job([State::Refused { status: 400, code: None }]);
+    let done = Event::TranscriptDone(Heard { transcript_id: OURS, attempt: Some(1) });
+    let Decision::Apply { job, .. } = refused.on_event(&done, context) else { panic!("not applied") };
+    assert!(!job.paid_twice() && job.transcripts.len() == 1, "{job:?}");
+}
+
+#[test]
+fn an_unnamed_transcript_that_was_ours_is_joined_with_its_attempt() {
+    let policy = Policy { provider: "recallai_async".to_owned(), max_transcripts: 2, copy_unrequested: true };
+    let context = Context { now: NOW, lease_until: NOW, policy: &policy };
+    let unnamed = Event::TranscriptDone(Heard { transcript_id: OTHER, attempt: None });
+    let waiting = creating(Duration::from_secs(1), 0, NOW.plus(Duration::from_secs(9)));
+    let Decision::Apply { job, .. } = waiting.on_event(&unnamed, context) else { panic!("not applied") };
     let answer = CreateAnswer::Created { transcript_id: OTHER };
     let Decision::Apply { job, .. } = job.on_answer(&Answer::Create { attempt: 1, claim: CLAIM, answer }, context)
     else {
@@ -220,4 +247,39 @@ fn others_transcripts_are_left_alone_if_the_operator_wants_that() {
     };
     assert_eq!(job.transcripts.len(), 1);
     assert_eq!(job.transcripts[0].attempt, Some(1));
+}
+
+/// Every wait in a row is longer, up to a limit, and a transcript that Recall does not know is not given up soon.
+#[test]
+fn waits_grow_and_nothing_is_given_up_soon() {
+    let policy = Policy { provider: "recallai_async".to_owned(), max_transcripts: 2, copy_unrequested: true };
+    let waits = |answer: &CopyAnswer, tries: usize| {
+        let mut now = NOW;
+        let mut job = job([State::Transcribing { transcript_id: OURS, check_at: NOW, checks: 0 }]);
+        let mut waits = Vec::new();
+        for _ in 0..tries {
+            let context = Context { now, lease_until: now.plus(Duration::from_secs(17)), policy: &policy };
+            let Decision::Apply { job: taken, next: Next::Act(Command::Copy { claim, .. }) } =
+                job.clone().on_event(&Event::Wake, context)
+            else {
+                break;
+            };
+            let answer = Answer::Copy { transcript_id: OURS, claim, answer: answer.clone() };
+            let Decision::Apply { job: next, .. } = taken.on_answer(&answer, context) else { panic!("not applied") };
+            job = *next;
+            let Some(due_at) = job.due_at() else { break };
+            waits.push(due_at.since(now).as_secs());
+            now = due_at;
+        }
+        (waits, job.status())
+    };
+    let after = Duration::ZERO;
+    let (later, status) = waits(&CopyAnswer::Later { after }, 12);
+    assert_eq!(later, [5, 10, 20, 40, 80, 160, 320, 640, 900, 900, 900, 900]);
+    assert_eq!(status, Status::Copying);
+    let (not_ready, _) = waits(&CopyAnswer::NotReady { after }, 10);
+    assert_eq!(not_ready, [15, 30, 60, 120, 240, 480, 960, 1920, 3600, 3600]);
+    let (missing, status) = waits(&CopyAnswer::Missing, 99);
+    assert_eq!(missing, [15, 30, 60, 120, 240, 480, 900, 900, 900]);
+    assert_eq!(status, Status::Lost);
 }
