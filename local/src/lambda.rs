@@ -6,6 +6,7 @@
 mod event_source;
 mod function_url;
 mod log;
+mod schedule;
 mod worker;
 
 use std::{
@@ -25,6 +26,7 @@ use tokio::sync::{Semaphore, oneshot, watch};
 pub use event_source::{EventSource, EventSourceConfig};
 pub use function_url::FunctionUrl;
 pub use log::LogSink;
+pub use schedule::Schedule;
 use worker::Worker;
 
 use crate::wire::{Wire, lock};

@@ -3,6 +3,7 @@
 #![allow(clippy::disallowed_methods, reason = "what stands in for the world has clocks and an environment of its own")]
 
 pub mod build;
+pub mod bus;
 pub mod dev;
 pub mod dynamodb;
 pub mod lambda;

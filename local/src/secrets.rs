@@ -10,8 +10,8 @@ use axum::{
     Router,
     body::Bytes,
     extract::State,
-    http::{HeaderMap, StatusCode, header},
-    response::{IntoResponse as _, Response},
+    http::{HeaderMap, StatusCode},
+    response::Response,
 };
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -19,7 +19,7 @@ use uuid::Uuid;
 
 use crate::{
     ACCOUNT_ID, REGION,
-    wire::{Server, Service, Wire, listen, lock, serve},
+    wire::{Server, Service, Wire, amz_json, listen, lock, serve},
 };
 
 /// Secrets Manager on loopback, in memory; it stops when this is dropped.
@@ -106,10 +106,6 @@ fn arn(name: &str) -> String {
 
 fn refuse(kind: &str, message: &str) -> Response {
     amz_json(StatusCode::BAD_REQUEST, &json!({"__type": kind, "Message": message}))
-}
-
-fn amz_json(status: StatusCode, body: &Value) -> Response {
-    (status, [(header::CONTENT_TYPE, "application/x-amz-json-1.1")], body.to_string()).into_response()
 }
 
 #[cfg(test)]

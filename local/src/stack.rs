@@ -7,6 +7,7 @@ use serde_json::json;
 
 use crate::{
     build::Binaries,
+    bus::Bus,
     dynamodb::DynamoDb,
     lambda::{EventSource, EventSourceConfig, Function, FunctionConfig, FunctionUrl, LogSink},
     queue::Queues,
@@ -20,6 +21,7 @@ pub const JOBS_TABLE: &str = "jobs";
 pub const BUCKET: &str = "transcripts";
 pub const WORK_QUEUE: &str = "work";
 pub const DEAD_LETTER_QUEUE: &str = "dead-letters";
+pub const EVENT_BUS: &str = "transcripts";
 /// The name of the secret that the functions read.
 pub const SECRET: &str = "recall";
 
@@ -75,6 +77,7 @@ pub struct Stack {
     pub s3: S3,
     pub queues: Queues,
     pub secrets: Secrets,
+    pub bus: Bus,
     /// `None` with the real Recall.
     pub simulator: Option<Simulator>,
     pub webhook: Function,
@@ -98,6 +101,7 @@ impl Stack {
         queues.create(DEAD_LETTER_QUEUE, config.visibility_s, None).await?;
         queues.create(WORK_QUEUE, config.visibility_s, Some((DEAD_LETTER_QUEUE, MAX_RECEIVES))).await?;
         let secrets = Secrets::start(&wire).await?;
+        let bus = Bus::start(&wire, EVENT_BUS).await?;
         let (simulator, recall) = match config.recall {
             RecallTarget::Simulator(simulator) => {
                 secrets
@@ -118,10 +122,12 @@ impl Stack {
             ("WORK_QUEUE_URL".to_owned(), queues.url(WORK_QUEUE)),
             ("DEAD_LETTER_QUEUE_URL".to_owned(), queues.url(DEAD_LETTER_QUEUE)),
             ("TRANSCRIPTS_BUCKET".to_owned(), BUCKET.to_owned()),
+            ("EVENT_BUS".to_owned(), EVENT_BUS.to_owned()),
             ("AWS_ENDPOINT_URL_DYNAMODB".to_owned(), dynamodb.endpoint().to_owned()),
             ("AWS_ENDPOINT_URL_S3".to_owned(), s3.endpoint().to_owned()),
             ("AWS_ENDPOINT_URL_SQS".to_owned(), queues.endpoint().to_owned()),
             ("AWS_ENDPOINT_URL_SECRETS_MANAGER".to_owned(), secrets.endpoint().to_owned()),
+            ("AWS_ENDPOINT_URL_EVENTBRIDGE".to_owned(), bus.endpoint().to_owned()),
         ];
         env.extend(config.env);
         let function = |name: &str, binary: &Path, timeout, log| FunctionConfig {
@@ -142,7 +148,19 @@ impl Stack {
         if let Some(simulator) = &simulator {
             simulator.set_webhook_url(Some(function_url.url().to_owned()));
         }
-        Ok(Self { wire, dynamodb, s3, queues, secrets, simulator, webhook, transcript, function_url, event_source })
+        Ok(Self {
+            wire,
+            dynamodb,
+            s3,
+            queues,
+            secrets,
+            bus,
+            simulator,
+            webhook,
+            transcript,
+            function_url,
+            event_source,
+        })
     }
 
     /// What both functions have logged so far.

@@ -11,8 +11,15 @@ use std::{
 };
 
 use anyhow::{Context as _, Result};
-use axum::{Router, body::Body, extract::Request, response::Response};
+use axum::{
+    Router,
+    body::Body,
+    extract::Request,
+    http::{StatusCode, header},
+    response::{IntoResponse as _, Response},
+};
 use hyper_util::{rt::TokioIo, service::TowerToHyperService};
+use serde_json::Value;
 use tokio::{net::TcpListener, sync::watch, task::JoinHandle, time::Instant};
 use tower::ServiceExt as _;
 
@@ -23,6 +30,7 @@ pub enum Service {
     S3,
     Sqs,
     Secrets,
+    EventBridge,
     /// Recall's API.
     Recall,
     /// The pre-signed download URLs that Recall hands out.
@@ -274,6 +282,11 @@ pub async fn listen(port: u16) -> Result<(TcpListener, u16)> {
         .with_context(|| format!("port {port} on 127.0.0.1 cannot be used; is another `cargo dev` running?"))?;
     let port = listener.local_addr().context("the listener has no address")?.port();
     Ok((listener, port))
+}
+
+/// An answer in the JSON protocol that Secrets Manager and EventBridge speak.
+pub(crate) fn amz_json(status: StatusCode, body: &Value) -> Response {
+    (status, [(header::CONTENT_TYPE, "application/x-amz-json-1.1")], body.to_string()).into_response()
 }
 
 /// No holder of one of our locks panics while the data is inconsistent, so a poisoned lock is still good.

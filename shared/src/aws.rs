@@ -78,6 +78,10 @@ impl Aws {
         aws_sdk_dynamodb::Client::new(&self.service("DYNAMODB").0)
     }
 
+    pub fn event_bridge(&self) -> aws_sdk_eventbridge::Client {
+        aws_sdk_eventbridge::Client::new(&self.service("EVENTBRIDGE").0)
+    }
+
     pub fn sqs(&self) -> aws_sdk_sqs::Client {
         aws_sdk_sqs::Client::new(&self.service("SQS").0)
     }

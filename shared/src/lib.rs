@@ -2,6 +2,7 @@
 
 pub mod advance;
 pub mod aws;
+pub mod bus;
 pub mod deadline;
 pub mod env;
 pub mod ids;

@@ -150,3 +150,57 @@ async fn the_url_tells_what_became_of_a_request() -> Result<()> {
     assert_eq!(post(b"3".to_vec()).await?, (502, serde_json::json!({"message": "Internal Server Error"})));
     Ok(())
 }
+
+#[tokio::test]
+async fn a_schedule_fires_when_it_is_told_to() -> Result<()> {
+    let function = function("good", 1, LONG)?;
+    let schedule = Schedule::start(function.clone(), Duration::from_secs(3600));
+    assert_eq!(function.processes_started(), 0);
+    schedule.pause();
+    // The function answers with the event itself.
+    let event: Value = serde_json::from_slice(&schedule.fire().await?)?;
+    assert_eq!(event["detail-type"], "Scheduled Event");
+    assert_eq!(event["resources"][0], "arn:aws:events:us-east-1:000000000000:rule/echo");
+    function.stop().await;
+    assert!(matches!(schedule.fire().await, Err(InvokeError::Stopped)));
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_schedule_goes_on_after_failures_until_it_is_paused_or_dropped() -> Result<()> {
+    // Each invocation ends its process, so the processes are as many as the invocations.
+    let function = function("always-exit", 1, LONG)?;
+    let schedule = Schedule::start(function.clone(), Duration::from_millis(5));
+    let reach = async |count| {
+        while function.processes_started() < count {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    let count_after = async || {
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        function.processes_started()
+    };
+    reach(3).await;
+    schedule.pause();
+    let paused_at = count_after().await;
+    assert_eq!(count_after().await, paused_at);
+    schedule.resume();
+    reach(paused_at + 2).await;
+    drop(schedule);
+    let dropped_at = count_after().await;
+    assert_eq!(count_after().await, dropped_at);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_schedule_does_not_wait_for_the_invocation_before() -> Result<()> {
+    let function = function("always-hang", 2, LONG)?;
+    let schedule = Schedule::start(function.clone(), Duration::from_millis(5));
+    while function.0.unanswered.load(Ordering::SeqCst) < 2 {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    assert!(matches!(schedule.fire().await, Err(InvokeError::Throttled)));
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    assert_eq!(function.processes_started(), 2);
+    Ok(())
+}
