@@ -13,8 +13,9 @@ use crate::{
 
 /// How often a decision is made again because somebody else wrote first.
 const MAX_CONFLICTS: u32 = 8;
-/// How many commands one event can lead to: a look-up, a create, a wake-up, with room to spare.
-const MAX_COMMANDS: u32 = 6;
+/// How many commands one event can lead to: a copy, an announcement, a deletion, a look-up, a create, a wake-up, with
+/// room to spare.
+const MAX_COMMANDS: u32 = 10;
 
 /// What became of an event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,6 +46,8 @@ pub struct Advance<'a> {
     pub policy: &'a Policy,
     /// Leases taken now end here: later than this invocation can live.
     pub lease_until: Timestamp,
+    /// Whether this function copies, deletes and announces.
+    pub worker: bool,
 }
 
 impl Advance<'_> {
@@ -75,8 +78,9 @@ impl Advance<'_> {
     async fn step(&self, job: Job, decide: &(dyn Fn(Job, Context<'_>) -> Decision + Sync)) -> Result<Step, StoreError> {
         let mut job = job;
         for _ in 0..MAX_CONFLICTS {
-            let paid_twice = job.paid_twice();
-            let context = Context { now: time::now(), lease_until: self.lease_until, policy: self.policy };
+            let before = Alarms::of(&job);
+            let context =
+                Context { now: time::now(), lease_until: self.lease_until, worker: self.worker, policy: self.policy };
             let (decided, next) = match decide(job, context) {
                 Decision::Ignore(reason) => return Ok(Step::End(Outcome::Ignored(reason))),
                 Decision::Busy { until } => return Ok(Step::End(Outcome::Busy { until })),
@@ -84,10 +88,7 @@ impl Advance<'_> {
             };
             match self.store.save(&decided).await? {
                 Saved::Yes => {
-                    if decided.paid_twice() && !paid_twice {
-                        tracing::error!(recording.id = %decided.recording_id, "attempt.paid_twice");
-                        telemetry::count("AttemptsPaidTwice", &[]);
-                    }
+                    Alarms::of(&decided).raise(before, &decided);
                     return Ok(match next {
                         Next::Nothing => Step::End(Outcome::Applied(decided.status())),
                         Next::Again { at } => Step::End(Outcome::Waits { at }),
@@ -99,6 +100,38 @@ impl Advance<'_> {
         }
         // So many writers at once are working on it already.
         Ok(Step::End(Outcome::Busy { until: time::now() }))
+    }
+}
+
+/// What somebody has to be told of when it first appears in a row.
+#[derive(Clone, Copy, Debug)]
+struct Alarms {
+    paid_twice: bool,
+    expiring: bool,
+    /// How many bad ends the job came to.
+    ends: u32,
+}
+
+impl Alarms {
+    fn of(job: &Job) -> Self {
+        Self { paid_twice: job.paid_twice(), expiring: job.outbox.expiring, ends: job.outbox.ends }
+    }
+
+    fn raise(self, before: Self, job: &Job) {
+        let (recording_id, status) = (job.recording_id, job.status().as_str());
+        if self.paid_twice && !before.paid_twice {
+            tracing::error!(recording.id = %recording_id, "attempt.paid_twice");
+            telemetry::count("AttemptsPaidTwice", &[]);
+        }
+        if self.expiring && !before.expiring {
+            let expires_at = job.expires_at.map(Timestamp::rfc3339).unwrap_or_default();
+            tracing::error!(recording.id = %recording_id, job.status = status, expires_at, "recording.expiring");
+            telemetry::count("RecordingsExpiring", &[]);
+        }
+        if self.ends > before.ends {
+            tracing::error!(recording.id = %recording_id, job.status = status, "job.ended_without_transcript");
+            telemetry::count("JobsFailed", &[("status", status)]);
+        }
     }
 }
 

@@ -8,23 +8,32 @@
 //! ```text
 //!   recording.done                    answer, or any transcript.* with our attempt
 //!  ────────────────► Creating ───────────────────────► Transcribing ◄───────┐
-//!                     │  ▲ │ same key, or look-up            │              │ not ready yet
-//!                     │  └─┘                 transcript.done │              │
-//!                     │ 400, 404                             ▼              │
-//!                     ▼                                   Copying ──────────┘
-//!                  Refused                                   │
-//!                                 ┌──────────────┬───────────┴──┐
-//!                                 ▼              ▼              ▼
-//!                              Stored         Failed          Lost
+//!    ▲                │  ▲ │ same key, or look-up            │              │ not ready yet
+//!    │ next attempt   │  └─┘                 transcript.done │              │
+//!    ├────────────────┤ 400, 404                             ▼              │
+//!    │                ▼                                   Copying ──────────┘
+//!    │             Refused                                   │  ▲ ▲
+//!    │                            ┌──────────────┬───────────┴──┐ │ transcript.done after all
+//!    │                            ▼              ▼          │   ▼ │
+//!    │                         Stored         Failed ───────┘  Lost
+//!    └───────────────────────────────────────────┘
 //! ```
+//!
+//! Somebody else's transcript that the operator wants left alone is `Left`.
 //!
 //! A create that certainly had no effect (throttled, key refused, nothing found by the look-up) leaves the list;
 //! the next attempt has a new number and so a new idempotency key.
 
 mod answers;
 mod attempts;
+mod copies;
+mod creates;
 mod decision;
+mod deletions;
 mod events;
+mod outbox;
+mod policy;
+mod state;
 #[cfg(test)]
 mod tests;
 
@@ -32,15 +41,23 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use self::answers::{bounded, doubled};
 pub use self::{
-    answers::{Answer, CopyAnswer, CreateAnswer, LookUpAnswer},
+    answers::{Answer, CopyAnswer, CreateAnswer, Listed, LookUpAnswer},
     decision::{Command, Decision, Next, Reason},
-    events::{Event, Heard},
+    deletions::{DeleteAnswer, Deletion, Target, Why},
+    events::{Event, Finished, Heard},
+    outbox::{Announcement, Notice, Outbox},
+    policy::{Context, DeleteAfterStore, OnLimit, Policy, Wishes},
+    state::{Claim, Copying, Counts, Creating, Receipt, Refused, State, Transcript},
 };
 use crate::{
-    ids::{BotId, RecordingId, TranscriptId},
+    ids::{BotId, RecordingId},
     time::Timestamp,
 };
+
+/// Recall's own limit of transcripts per recording.
+pub const RECALL_MAX_TRANSCRIPTS: u32 = 10;
 
 /// How long one idempotency key is used. Recall forgets a key 60 minutes after its call ended, and a worker that
 /// sends it may live for 15; so after this we look the transcript up instead.
@@ -63,12 +80,21 @@ pub struct Job {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub bot_id: Option<BotId>,
     pub recording: Recording,
+    /// When Recall deletes it, as far as Recall has told.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expires_at: Option<Timestamp>,
+    #[serde(default)]
+    pub wishes: Wishes,
     /// The number of the newest attempt that was ever started; 0 before the first.
     pub attempts: u32,
     /// In the order in which we learned of them.
     pub transcripts: Vec<Transcript>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hold: Option<Hold>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub deletion: Option<Deletion>,
+    #[serde(default)]
+    pub outbox: Outbox,
     /// Counts the saves. 0 means that the job is not in the table yet.
     pub version: u64,
 }
@@ -86,95 +112,16 @@ pub enum Recording {
     Deleted,
 }
 
-/// One transcript of the recording.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Transcript {
-    /// The number of our attempt; `None` if somebody else asked for this transcript.
-    pub attempt: Option<u32>,
-    /// The provider our attempt named.
-    pub provider: Option<String>,
-    #[serde(flatten)]
-    pub state: State,
-    /// Recall has deleted it since; it no longer counts towards the limit.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub deleted: bool,
-}
-
-/// Where one transcript is. `until` is the moment before which nobody else may act: the end of a worker's lease,
-/// or of a wait.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "state", rename_all = "snake_case")]
-pub enum State {
-    /// create_transcript was called, or is about to be; whether it took effect is not known.
-    Creating(Creating),
-    /// Recall is working on it. `checks` counts how often we asked and it was not done.
-    Transcribing { transcript_id: TranscriptId, check_at: Timestamp, checks: u32 },
-    /// It is being copied to S3, or waits to be tried again.
-    Copying(Copying),
-    /// Terminal: complete in S3, manifest included.
-    Stored { transcript_id: TranscriptId, receipt: Receipt },
-    /// Terminal: Recall could not make it.
-    Failed { transcript_id: TranscriptId, sub_code: Option<String> },
-    /// Terminal: Recall would not make it.
-    Refused { status: u16, code: Option<String> },
-    /// Terminal: deleted or expired before it was copied. If Recall merely did not know it any more, a later
-    /// `transcript.done` takes it up again.
-    Lost { transcript_id: TranscriptId },
-}
-
-/// A create whose outcome is not known.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Creating {
-    pub first_call_at: Timestamp,
-    pub last_call_at: Timestamp,
-    /// Calls made under this key so far.
-    pub calls: u32,
-    /// Server errors answered under this key so far.
-    pub errors: u32,
-    pub until: Timestamp,
-    pub claim: Claim,
-}
-
-/// A copy that is not complete.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Copying {
-    pub transcript_id: TranscriptId,
-    pub until: Timestamp,
-    /// The worker that is at it; `None` while it waits.
-    pub claim: Option<Claim>,
-    /// Copies that did not come about so far.
-    pub tries: u32,
-    /// How many of the last of them found that Recall does not know the transcript.
-    pub missing: u32,
-}
-
-/// Names one claim of a lease: the version of the save that took it. An answer that comes with another claim is
-/// from a worker whose lease had ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(transparent)]
-pub struct Claim(pub u64);
-
-/// What stands in S3.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Receipt {
-    pub stored_at: Timestamp,
-    pub manifest_key: String,
-    /// Size of the verbatim file in bytes.
-    pub bytes: u64,
-    /// Of the verbatim file, in lower-case hexadecimal.
-    pub sha256: String,
-    /// Nobody spoke.
-    pub empty: bool,
-}
-
 /// Why no attempt may be started now.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "hold", rename_all = "snake_case")]
 pub enum Hold {
-    /// Recall asked us to wait, or an operator has to do something first.
-    Wait { until: Timestamp, status: u16, times: u32 },
+    /// Until then: Recall answered with this status; without one, the last attempt failed and the next is to come.
+    Wait { until: Timestamp, status: Option<u16>, times: u32 },
     /// Another create would go over the limit of transcripts.
     LimitReached,
+    /// The recording's metadata asks for no transcript.
+    Skipped,
 }
 
 /// What the job comes to, for people and programs that read the table. Derived, never stored by itself.
@@ -187,28 +134,9 @@ pub enum Status {
     Waiting,
     Stored,
     LimitReached,
+    Skipped,
     Failed,
     Lost,
-}
-
-/// What the operator has chosen.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Policy {
-    /// The provider that attempts name.
-    pub provider: String,
-    /// No create is sent when this many transcripts exist, or may exist, on the recording.
-    pub max_transcripts: u32,
-    /// Copy transcripts that somebody else asked for, too.
-    pub copy_unrequested: bool,
-}
-
-/// What a decision depends on besides the job and the input.
-#[derive(Clone, Copy, Debug)]
-pub struct Context<'a> {
-    pub now: Timestamp,
-    /// A lease taken now ends here: later than this invocation can live.
-    pub lease_until: Timestamp,
-    pub policy: &'a Policy,
 }
 
 impl Status {
@@ -221,8 +149,25 @@ impl Status {
             Self::Waiting => "waiting",
             Self::Stored => "stored",
             Self::LimitReached => "limit_reached",
+            Self::Skipped => "skipped",
             Self::Failed => "failed",
             Self::Lost => "lost",
+        }
+    }
+
+    /// Nothing more is tried, and somebody has to know.
+    pub fn is_bad_end(self) -> bool {
+        match self {
+            Self::LimitReached | Self::Failed | Self::Lost => true,
+            Self::Creating | Self::Transcribing | Self::Copying | Self::Waiting | Self::Stored | Self::Skipped => false,
+        }
+    }
+
+    /// Something is still to be tried.
+    pub fn is_under_way(self) -> bool {
+        match self {
+            Self::Creating | Self::Transcribing | Self::Copying | Self::Waiting => true,
+            Self::Stored | Self::LimitReached | Self::Skipped | Self::Failed | Self::Lost => false,
         }
     }
 }
@@ -234,9 +179,13 @@ impl Job {
             recording_id,
             bot_id: None,
             recording: Recording::Unknown,
+            expires_at: None,
+            wishes: Wishes::default(),
             attempts: 0,
             transcripts: Vec::new(),
             hold: None,
+            deletion: None,
+            outbox: Outbox::default(),
             version: 0,
         }
     }
@@ -244,22 +193,27 @@ impl Job {
     /// Work under way comes before any result; among results the best one counts.
     pub fn status(&self) -> Status {
         let any = |test: fn(&State) -> bool| self.transcripts.iter().any(|transcript| test(&transcript.state));
+        let left_alone = self.transcripts.iter().all(|transcript| matches!(transcript.state, State::Left { .. }));
         if self.is_creating() {
             Status::Creating
         } else if any(|state| matches!(state, State::Copying(_))) {
             Status::Copying
         } else if any(|state| matches!(state, State::Transcribing { .. })) {
             Status::Transcribing
-        } else if matches!(self.hold, Some(Hold::Wait { .. })) {
+        } else if self.waits_for_next() {
             Status::Waiting
         } else if any(|state| matches!(state, State::Stored { .. })) {
             Status::Stored
-        } else if matches!(self.hold, Some(Hold::LimitReached)) {
+        } else if self.hold == Some(Hold::LimitReached) {
             Status::LimitReached
         } else if any(|state| matches!(state, State::Failed { .. } | State::Refused { .. }))
             || matches!(self.recording, Recording::Failed { .. })
         {
             Status::Failed
+        } else if self.hold == Some(Hold::Skipped)
+            || (left_alone && !self.transcripts.is_empty() && self.recording != Recording::Deleted)
+        {
+            Status::Skipped
         } else {
             Status::Lost
         }
@@ -267,8 +221,8 @@ impl Job {
 
     /// How many transcripts exist, or may exist, on the recording.
     pub fn transcript_count(&self) -> u32 {
-        let count = self.transcripts.iter().filter(|transcript| !transcript.deleted && transcript.state.exists());
-        u32::try_from(count.count()).unwrap_or(u32::MAX)
+        let count = self.transcripts.iter().filter(|transcript| transcript.exists()).count();
+        u32::try_from(count).unwrap_or(u32::MAX)
     }
 
     /// Whether two transcripts carry one and the same attempt of ours: Recall made, and charged, both.
@@ -282,17 +236,28 @@ impl Job {
     pub fn due_at(&self) -> Option<Timestamp> {
         let hold = match self.hold {
             Some(Hold::Wait { until, .. }) if !self.is_creating() => Some(until),
-            Some(Hold::Wait { .. } | Hold::LimitReached) | None => None,
+            Some(Hold::Wait { .. } | Hold::LimitReached | Hold::Skipped) | None => None,
         };
-        self.transcripts.iter().filter_map(|transcript| transcript.state.due_at()).chain(hold).min()
+        let deletion = self.deletion.map(|deletion| deletion.until);
+        let outbox = Some(self.outbox.until).filter(|_| !self.outbox.notices.is_empty());
+        let transcripts = self.transcripts.iter().filter_map(|transcript| transcript.state.due_at());
+        transcripts.chain(hold).chain(deletion).chain(outbox).chain(self.outbox.expiry_at).min()
     }
 
-    fn is_creating(&self) -> bool {
-        self.transcripts.iter().any(|transcript| matches!(transcript.state, State::Creating(_)))
+    /// Whether the next attempt waits for its time, or for room.
+    fn waits_for_next(&self) -> bool {
+        matches!(self.hold, Some(Hold::Wait { .. })) || self.deletion.is_some_and(|deletion| deletion.why == Why::Room)
     }
 
-    /// The job as it will be saved, with its next version.
-    fn advanced(mut self, next: Next) -> Decision {
+    /// The job as it will be saved, with its next version. Whoever has nothing else to do next takes up what is left
+    /// to announce and to delete.
+    fn advanced(mut self, next: Next, context: Context<'_>) -> Decision {
+        self.tell_end(context);
+        let next = match next {
+            Next::Nothing => self.announce(context).or_else(|| self.delete(context)).unwrap_or(Next::Nothing),
+            next @ (Next::Act(_) | Next::Again { .. }) => next,
+        };
+        self.outbox.expiry_at = self.expiry_alarm_at(context);
         self.version += 1;
         Decision::Apply { job: Box::new(self), next }
     }
@@ -303,48 +268,12 @@ impl Job {
     }
 }
 
-impl State {
-    /// Recall's id, once it is known.
-    pub fn transcript_id(&self) -> Option<TranscriptId> {
+impl Recording {
+    /// Why there is no recording, in Recall's words.
+    fn sub_code(&self) -> Option<String> {
         match self {
-            Self::Creating(_) | Self::Refused { .. } => None,
-            Self::Transcribing { transcript_id, .. }
-            | Self::Copying(Copying { transcript_id, .. })
-            | Self::Stored { transcript_id, .. }
-            | Self::Failed { transcript_id, .. }
-            | Self::Lost { transcript_id } => Some(*transcript_id),
-        }
-    }
-
-    fn copying(&self) -> Option<Copying> {
-        match self {
-            Self::Copying(copying) => Some(*copying),
-            Self::Creating(_)
-            | Self::Transcribing { .. }
-            | Self::Stored { .. }
-            | Self::Failed { .. }
-            | Self::Refused { .. }
-            | Self::Lost { .. } => None,
-        }
-    }
-
-    fn due_at(&self) -> Option<Timestamp> {
-        match self {
-            Self::Creating(Creating { until, .. }) | Self::Copying(Copying { until, .. }) => Some(*until),
-            Self::Transcribing { check_at, .. } => Some(*check_at),
-            Self::Stored { .. } | Self::Failed { .. } | Self::Refused { .. } | Self::Lost { .. } => None,
-        }
-    }
-
-    /// Whether Recall has it, or may have it.
-    fn exists(&self) -> bool {
-        match self {
-            Self::Creating(_)
-            | Self::Transcribing { .. }
-            | Self::Copying(_)
-            | Self::Stored { .. }
-            | Self::Failed { .. } => true,
-            Self::Refused { .. } | Self::Lost { .. } => false,
+            Self::Failed { sub_code } => sub_code.clone(),
+            Self::Unknown | Self::Done | Self::Deleted => None,
         }
     }
 }

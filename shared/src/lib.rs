@@ -7,6 +7,8 @@ pub mod deadline;
 pub mod env;
 pub mod ids;
 pub mod job;
+pub mod park;
+pub mod providers;
 pub mod recall;
 pub mod secret;
 pub mod settings;

@@ -2,7 +2,7 @@
 
 mod artifact;
 
-use std::{sync::Arc, time::Duration};
+use std::{borrow::Cow, sync::Arc, time::Duration};
 
 use reqwest::{Client, Method, RequestBuilder, Response, StatusCode, header};
 use rustls::{ClientConfig, RootCertStore};
@@ -14,7 +14,7 @@ use self::artifact::{Created, ErrorBody, Page};
 pub use self::artifact::{RecordingArtifact, TranscriptArtifact, attempt_of, cut};
 use crate::{
     ids::{RecordingId, TranscriptId},
-    job::{CreateAnswer, LookUpAnswer},
+    job::{CreateAnswer, Listed, LookUpAnswer},
     secret::{Credentials, Secrets},
     settings::RecallSettings,
     telemetry::{self, Chain},
@@ -158,23 +158,48 @@ impl Recall {
         self.get(&format!("api/v1/recording/{id}/")).await
     }
 
-    /// Looks among the recording's transcripts for the one that carries this attempt of ours. All pages together
-    /// take no longer than `timeout`.
-    pub async fn look_up(&self, recording_id: RecordingId, attempt: u32, timeout: Duration) -> LookUpAnswer {
+    /// Lists the recording's transcripts for the core, the oldest first. All pages together take no longer than
+    /// `timeout`.
+    pub async fn look_up(&self, recording_id: RecordingId, timeout: Duration) -> LookUpAnswer {
         let out_of_time = |_| Err(Problem::Later { after: LATER, status: None, source: None });
         match tokio::time::timeout(timeout, self.list_transcripts(recording_id)).await.unwrap_or_else(out_of_time) {
-            Ok(all) => {
-                let ours = all.into_iter().filter(|transcript| transcript.attempt(recording_id) == Some(attempt));
-                match ours.min_by_key(|transcript| transcript.created_at()) {
-                    Some(oldest) => LookUpAnswer::Found { transcript_id: oldest.id, ended: !oldest.is_processing() },
-                    None => LookUpAnswer::Nothing,
-                }
+            Ok(mut all) => {
+                all.retain(|transcript| transcript.status() != "deleted");
+                all.sort_by_key(TranscriptArtifact::created_at);
+                let listed = all.iter().map(|transcript| Listed {
+                    transcript_id: transcript.id,
+                    attempt: transcript.attempt(recording_id),
+                    ended: !transcript.is_processing(),
+                });
+                LookUpAnswer::Listed(listed.collect())
             }
             Err(problem) => {
-                tracing::warn!(recording.id = %recording_id, attempt, error = %Chain(&problem),
-                    "look_up.unanswered");
+                tracing::warn!(recording.id = %recording_id, error = %Chain(&problem), "look_up.unanswered");
                 LookUpAnswer::Later { after: problem.after() }
             }
+        }
+    }
+
+    /// Deletes a transcript. One that is gone already is fine.
+    ///
+    /// # Errors
+    /// [`Problem`]
+    pub async fn delete_transcript(&self, id: TranscriptId) -> Result<(), Problem> {
+        self.delete(&format!("api/v1/transcript/{id}/")).await
+    }
+
+    /// Deletes a recording with all its transcripts. One that is gone already is fine.
+    ///
+    /// # Errors
+    /// [`Problem`]
+    pub async fn delete_recording(&self, id: RecordingId) -> Result<(), Problem> {
+        self.delete(&format!("api/v1/recording/{id}/")).await
+    }
+
+    async fn delete(&self, path: &str) -> Result<(), Problem> {
+        match self.call(Method::DELETE, path).await {
+            Ok(_) | Err(Problem::NotFound) => Ok(()),
+            Err(problem) => Err(problem),
         }
     }
 
@@ -202,15 +227,21 @@ impl Recall {
     }
 
     async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, Problem> {
-        let response = self.send(path, CALL_TIMEOUT, |http, url| http.request(Method::GET, url)).await?;
+        let body = self.call(Method::GET, path).await?;
+        serde_json::from_slice(&body).map_err(|error| Problem::Unexpected {
+            status: 200,
+            detail: format!("not the JSON that is documented, line {} column {}", error.line(), error.column()),
+        })
+    }
+
+    /// Calls without a body (on a GET, Recall's firewall refuses any) and reads the answer.
+    async fn call(&self, method: Method, path: &str) -> Result<Vec<u8>, Problem> {
+        let response = self.send(path, CALL_TIMEOUT, |http, url| http.request(method.clone(), url)).await?;
         let status = response.status();
         let after = retry_after(&response, time::now());
         let body = read(response).await.map_err(later)?;
         match status.as_u16() {
-            200..300 => serde_json::from_slice(&body).map_err(|error| Problem::Unexpected {
-                status: status.as_u16(),
-                detail: format!("not the JSON that is documented, line {} column {}", error.line(), error.column()),
-            }),
+            200..300 => Ok(body),
             404 if ErrorBody::parse(&body).is_json => Err(Problem::NotFound),
             404 => {
                 tracing::error!(status = 404, "recall.not_its_api");
@@ -260,12 +291,12 @@ impl Recall {
 }
 
 /// One paid call.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Create<'a> {
     pub recording_id: RecordingId,
     pub attempt: u32,
     /// The `provider` object of the request.
-    pub provider: &'a RawValue,
+    pub provider: Cow<'a, RawValue>,
     pub separate_streams: bool,
     /// The delivery that began it, for people.
     pub trace: &'a str,
@@ -277,7 +308,7 @@ impl Create<'_> {
     fn body(&self) -> serde_json::Result<String> {
         let use_separate_streams_when_available = true;
         serde_json::to_string(&CreateBody {
-            provider: self.provider,
+            provider: &self.provider,
             diarization: self.separate_streams.then_some(Diarization { use_separate_streams_when_available }),
             metadata: Metadata { job: self.recording_id, attempt: self.attempt.to_string(), trace: self.trace },
         })

@@ -1,23 +1,25 @@
 //! The settings that more than one function has, parsed into types.
 
-use std::{collections::BTreeSet, sync::Arc, time::Duration};
+use std::{collections::BTreeSet, fmt::Display, str::FromStr, sync::Arc, time::Duration};
 
-use serde_json::value::RawValue;
 use url::Url;
 
 use crate::{
     aws::Aws,
     env::{Env, Reader},
     ids::RecordingId,
-    job::Policy,
+    job::{DeleteAfterStore, OnLimit, Policy, RECALL_MAX_TRANSCRIPTS},
+    providers::{self, Provider},
     recall::Create,
     secret::{Credentials, SecretSource},
 };
 
 /// The regions in which Recall runs.
 const REGIONS: [&str; 4] = ["us-east-1", "us-west-2", "eu-central-1", "ap-northeast-1"];
-/// Recall's own limit of transcripts per recording.
-const RECALL_MAX_TRANSCRIPTS: u32 = 10;
+/// Paid tries with one provider: no more than Recall takes on one recording.
+const MAX_TRIES: u32 = RECALL_MAX_TRANSCRIPTS;
+/// The alarm about an expiry comes at most this long before it: a month.
+const MAX_EXPIRY_ALARM_HOURS: u64 = 31 * 24;
 
 /// Which Recall to talk to.
 #[derive(Clone, Debug)]
@@ -28,15 +30,6 @@ pub struct RecallSettings {
     pub download_hosts: Arc<BTreeSet<String>>,
     /// The host of RECALL_BASE_URL, which alone may be an IP address or speak plain HTTP.
     pub own_host: Option<String>,
-}
-
-/// One provider of the chain, exactly as the operator wrote it.
-#[derive(Clone, Debug)]
-pub struct Provider {
-    /// Its key, such as `recallai_async`.
-    pub name: String,
-    /// The whole `provider` object of the request, options untouched.
-    pub body: Box<RawValue>,
 }
 
 /// How transcripts are asked for.
@@ -83,17 +76,40 @@ impl RecallSettings {
 
 impl CreateSettings {
     pub fn read(reader: &mut Reader<'_>) -> Self {
-        let providers = reader.parsed("TRANSCRIPT_PROVIDERS", Vec::new(), parse_providers);
-        let providers = if providers.is_empty() { default_providers() } else { providers };
+        let providers = reader.parsed("TRANSCRIPT_PROVIDERS", Vec::new(), providers::parse);
+        let providers = if providers.is_empty() { providers::default() } else { providers };
         let policy = Policy {
-            provider: providers.first().map(|provider| provider.name.clone()).unwrap_or_default(),
-            max_transcripts: reader.parsed("MAX_TRANSCRIPTS_PER_RECORDING", RECALL_MAX_TRANSCRIPTS, |text| {
-                text.parse()
-                    .ok()
-                    .filter(|limit| (1..=RECALL_MAX_TRANSCRIPTS).contains(limit))
-                    .ok_or_else(|| format!("`{text}` is not a whole number from 1 to {RECALL_MAX_TRANSCRIPTS}"))
-            }),
+            providers: providers.iter().map(|provider| provider.name.clone()).collect(),
+            tries_per_provider: whole_number(reader, "TRIES_PER_PROVIDER", 2, MAX_TRIES),
+            max_transcripts: whole_number(
+                reader,
+                "MAX_TRANSCRIPTS_PER_RECORDING",
+                RECALL_MAX_TRANSCRIPTS,
+                RECALL_MAX_TRANSCRIPTS,
+            ),
+            on_limit: one_of(
+                reader,
+                "ON_LIMIT",
+                &[
+                    ("stop", OnLimit::Stop),
+                    ("delete_failed", OnLimit::DeleteFailed),
+                    ("delete_stored", OnLimit::DeleteStored),
+                ],
+            ),
             copy_unrequested: reader.flag("COPY_UNREQUESTED", true),
+            delete_after_store: one_of(
+                reader,
+                "DELETE_AFTER_STORE",
+                &[
+                    ("none", DeleteAfterStore::Nothing),
+                    ("transcript", DeleteAfterStore::Transcript),
+                    ("recording", DeleteAfterStore::Recording),
+                ],
+            ),
+            announces: reader.text("EVENT_BUS").is_some(),
+            expiry_alarm: Duration::from_secs(
+                60 * 60 * whole_number(reader, "EXPIRY_ALARM_HOURS", 24, MAX_EXPIRY_ALARM_HOURS),
+            ),
         };
         Self { providers, separate_streams: reader.flag("SEPARATE_STREAMS", false), policy }
     }
@@ -106,12 +122,12 @@ impl CreateSettings {
         &'a self,
         recording_id: RecordingId,
         attempt: u32,
-        provider: &str,
+        (provider, language): (&str, Option<&str>),
         trace: &'a str,
         timeout: Duration,
     ) -> Create<'a> {
         let named = self.providers.iter().find(|known| known.name == provider);
-        let provider = &*named.unwrap_or(&self.providers[0]).body;
+        let provider = named.unwrap_or(&self.providers[0]).body_for(language);
         Create { recording_id, attempt, provider, separate_streams: self.separate_streams, trace, timeout }
     }
 }
@@ -139,6 +155,26 @@ impl Common {
             work_queue_url: reader.required("WORK_QUEUE_URL", "the URL of the work queue"),
         }
     }
+}
+
+/// A whole number from 1 to `most`.
+fn whole_number<T>(reader: &mut Reader<'_>, name: &str, default: T, most: T) -> T
+where
+    T: FromStr + PartialOrd + Display + Copy + From<u8>,
+{
+    reader.parsed(name, default, |text| {
+        let number = text.parse().ok().filter(|number| (T::from(1)..=most).contains(number));
+        number.ok_or_else(|| format!("`{text}` is not a whole number from 1 to {most}"))
+    })
+}
+
+/// One of a few words; the first is the default.
+fn one_of<T: Copy>(reader: &mut Reader<'_>, name: &str, choices: &[(&str, T)]) -> T {
+    reader.parsed(name, choices[0].1, |text| {
+        let words = || choices.iter().map(|(word, _)| *word).collect::<Vec<_>>().join(", ");
+        let chosen = choices.iter().find(|(word, _)| *word == text).map(|(_, value)| *value);
+        chosen.ok_or_else(|| format!("`{text}` is none of {}", words()))
+    })
 }
 
 /// The secret in Secrets Manager, or the values themselves for local use.
@@ -189,29 +225,6 @@ fn host_name(text: &str) -> Result<String, String> {
     }
 }
 
-fn parse_providers(text: &str) -> Result<Vec<Provider>, String> {
-    let example = r#"it looks like [{"recallai_async": {"language_code": "auto"}}]"#;
-    let bodies: Vec<Box<RawValue>> =
-        serde_json::from_str(text).map_err(|error| format!("not a JSON array ({error}); {example}"))?;
-    if bodies.is_empty() {
-        return Err(format!("no provider in the array; {example}"));
-    }
-    bodies.into_iter().map(parse_provider).collect::<Option<_>>().ok_or_else(|| {
-        format!("every entry must be an object of one key, ending in `_async`, with its options; {example}")
-    })
-}
-
-fn parse_provider(body: Box<RawValue>) -> Option<Provider> {
-    let entry: serde_json::Map<String, serde_json::Value> = serde_json::from_str(body.get()).ok()?;
-    let (name, options) = entry.iter().next()?;
-    let good = entry.len() == 1 && options.is_object() && name.ends_with("_async");
-    good.then(|| Provider { name: name.clone(), body })
-}
-
-fn default_providers() -> Vec<Provider> {
-    parse_providers(r#"[{"recallai_async": {}}]"#).unwrap_or_default()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -223,6 +236,10 @@ mod tests {
             ("RECALL_BASE_URL", "ftp://x"),
             ("TRANSCRIPT_PROVIDERS", r#"[{"a_async": {}, "b_async": {}}]"#),
             ("MAX_TRANSCRIPTS_PER_RECORDING", "11"),
+            ("TRIES_PER_PROVIDER", "0"),
+            ("ON_LIMIT", "delete"),
+            ("DELETE_AFTER_STORE", "all"),
+            ("EXPIRY_ALARM_HOURS", "soon"),
             ("SEPARATE_STREAMS", "yes"),
             ("DOWNLOAD_HOSTS", "good.example,https://bad.example/"),
         ]);
@@ -236,6 +253,10 @@ mod tests {
             "RECALL_BASE_URL",
             "TRANSCRIPT_PROVIDERS",
             "MAX_TRANSCRIPTS_PER_RECORDING",
+            "TRIES_PER_PROVIDER",
+            "ON_LIMIT",
+            "DELETE_AFTER_STORE",
+            "EXPIRY_ALARM_HOURS",
             "SEPARATE_STREAMS",
             "DOWNLOAD_HOSTS",
             "RECALL_API_KEY",
@@ -257,8 +278,11 @@ mod tests {
         assert!(recall.download_hosts.contains("eu-central-1-recallai-production-bot-data.s3.amazonaws.com"));
         assert_eq!(recall.download_hosts.len(), 1);
         assert_eq!(create.providers[0].body.get(), r#"{"recallai_async": {}}"#);
-        assert_eq!(create.policy.max_transcripts, 10);
-        assert!(create.policy.copy_unrequested && !create.separate_streams);
+        let policy = create.policy;
+        assert_eq!((policy.max_transcripts, policy.tries_per_provider), (10, 2));
+        assert_eq!((policy.on_limit, policy.delete_after_store), (OnLimit::Stop, DeleteAfterStore::Nothing));
+        assert_eq!(policy.expiry_alarm, Duration::from_secs(24 * 60 * 60));
+        assert!(policy.copy_unrequested && !policy.announces && !create.separate_streams);
     }
 
     #[test]
@@ -270,14 +294,5 @@ mod tests {
         assert_eq!(recall.base_url.as_str(), "http://127.0.0.1:4010/recall/");
         assert_eq!(recall.own_host.as_deref(), Some("127.0.0.1"));
         assert!(recall.download_hosts.contains("127.0.0.1"));
-    }
-
-    #[test]
-    fn provider_options_pass_through_untouched() {
-        let chain = r#"[{"assembly_ai_async": {"language_confidence_threshold": 0.10, "z": 1, "a": null}}]"#;
-        let providers = parse_providers(chain).expect("a good chain");
-        assert_eq!(providers[0].name, "assembly_ai_async");
-        let body = r#"{"assembly_ai_async": {"language_confidence_threshold": 0.10, "z": 1, "a": null}}"#;
-        assert_eq!(providers[0].body.get(), body);
     }
 }

@@ -148,25 +148,32 @@ mod tests {
     use super::*;
     use crate::{
         ids::{BotId, TranscriptId},
-        job::{Claim, Copying, Creating, Hold, Receipt, Recording, State, Transcript},
+        job::{
+            Claim, Copying, Counts, Creating, Deletion, Hold, Notice, Outbox, Receipt, Recording, Refused, State, Status,
+            Target, Transcript, Why, Wishes,
+        },
     };
 
     fn transcript(attempt: Option<u32>, state: State) -> Transcript {
-        Transcript { attempt, provider: attempt.map(|_| "recallai_async".to_owned()), state, deleted: false }
+        Transcript { attempt, provider: attempt.map(|_| "recallai_async".to_owned()), state, deleted: false, kept: true }
     }
 
     fn job() -> Job {
         let at = Timestamp::from_millis(1_700_000_000_000);
         let transcript_id = TranscriptId::from_u128(7);
         let creating =
-            Creating { first_call_at: at, last_call_at: at, calls: 3, errors: 2, until: at, claim: Claim(3) };
+            Creating { first_call_at: at, last_call_at: at, calls: 3, errors: 2, until: at, claim: Claim(3), refused };
         let copying = Copying { transcript_id, until: at, claim: None, tries: 5, missing: 6 };
         let receipt = Receipt {
             stored_at: at,
             manifest_key: "recordings/x/manifest.json".to_owned(),
+            key: "recordings/x/transcript.json".to_owned(),
             bytes: u64::MAX,
             sha256: "00".to_owned(),
+            crc64nvme: "AA==".to_owned(),
             empty: true,
+            provider: None,
+            counts: Counts { turns: 1, words: 2, speakers: 3, duration_ms: 4 },
         };
         Job {
             bot_id: Some(BotId::from_u128(9)),
@@ -180,8 +187,27 @@ mod tests {
                 transcript(None, State::Copying(copying)),
                 transcript(None, State::Failed { transcript_id, sub_code: None }),
                 transcript(None, State::Lost { transcript_id }),
+                transcript(None, State::Left { transcript_id }),
             ],
-            hold: Some(Hold::Wait { until: at, status: 429, times: 1 }),
+            expires_at: Some(at),
+            wishes: Wishes { skip: true, provider: Some("p".to_owned()), language: Some("l".to_owned()) },
+            hold: Some(Hold::Wait { until: at, status: Some(429), times: 1 }),
+            deletion: Some(Deletion {
+                target: Target::Transcript(transcript_id),
+                why: Why::Room,
+                until: at,
+                claim: None,
+                tries: 1,
+            }),
+            outbox: Outbox {
+                notices: vec![Notice::Stored { transcript_id }, Notice::Failed { status: Status::Lost, end: 1 }],
+                until: at,
+                tries: 1,
+                expiry_at: Some(at),
+                told: Some(Status::Lost),
+                ends: 1,
+                expiring: true,
+            },
             version: 12,
             ..Job::new(RecordingId::from_u128(0x3c90))
         }
@@ -194,13 +220,27 @@ mod tests {
     }
 
     #[test]
+    fn a_new_recording_to_be_deleted_survives_too() {
+        let deletion = Deletion {
+            target: Target::Recording,
+            why: Why::Stored,
+            until: Timestamp::from_millis(1),
+            claim: Some(Claim(1)),
+            tries: 0,
+        };
+        let job = Job { deletion: Some(deletion), version: 1, ..Job::new(RecordingId::from_u128(1)) };
+        let item = write(&job, "token", Timestamp::from_millis(0)).expect("it can be written");
+        assert_eq!(read(job.recording_id, item).expect("it can be read"), job);
+    }
+
+    #[test]
     fn the_promised_attributes_are_there() {
         let item = write(&job(), "token", Timestamp::from_millis(0)).expect("it can be written");
         let text = |name: &str| item.get(name).and_then(|value| value.as_s().ok()).map(String::as_str);
         let number = |name: &str| item.get(name).and_then(|value| value.as_n().ok()).map(String::as_str);
         assert_eq!(text("recording_id"), Some("00000000-0000-0000-0000-000000003c90"));
         assert_eq!(text("status"), Some("creating"));
-        assert_eq!(number("transcript_count"), Some("5"));
+        assert_eq!(number("transcript_count"), Some("6"));
         assert_eq!(number("version"), Some("12"));
         assert_eq!(text("updated_at"), Some("1970-01-01T00:00:00.000Z"));
         assert_eq!(number("due_at"), Some("1700000000000"));
@@ -211,7 +251,7 @@ mod tests {
     fn a_finished_job_is_not_in_the_due_index() {
         let mut job = job();
         job.transcripts.truncate(2);
-        job.hold = None;
+        (job.hold, job.deletion, job.outbox) = (None, None, Outbox::default());
         let item = write(&job, "token", Timestamp::from_millis(0)).expect("it can be written");
         assert!(!item.contains_key("due_at") && !item.contains_key("due_shard"));
     }

@@ -77,14 +77,17 @@ impl WorkQueue {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{ids::TranscriptId, job::Heard};
+    use crate::{
+        ids::TranscriptId,
+        job::{Finished, Heard},
+    };
 
     #[test]
     fn a_message_reads_as_it_was_written() {
         let recording_id = RecordingId::from_u128(1);
         let heard = Heard { transcript_id: TranscriptId::from_u128(2), attempt: Some(1) };
         for event in [
-            Event::RecordingDone { bot_id: None },
+            Event::RecordingDone(Finished::default()),
             Event::RecordingFailed { sub_code: Some("internal_error".to_owned()) },
             Event::RecordingDeleted,
             Event::TranscriptProcessing(heard),
@@ -106,5 +109,8 @@ mod tests {
         let message: Message = serde_json::from_str(text).expect("a message");
         assert_eq!(message.trace, None);
         assert_eq!(message.event.name(), "transcript.done");
+        let text = r#"{"recording_id":"00000000-0000-0000-0000-000000000001","event":"recording.done","bot_id":null}"#;
+        let message: Message = serde_json::from_str(text).expect("a message");
+        assert_eq!(message.event, Event::RecordingDone(Finished::default()));
     }
 }

@@ -27,13 +27,23 @@ const MAX_TRANSCRIPT_BYTES: u64 = 256 << 20;
 const READ_TIMEOUT: Duration = Duration::from_secs(30);
 /// A URL that S3 refuses has expired or is not known yet; a fresh one is asked for this often.
 const MAX_URLS: u32 = 3;
-/// What a copy leaves of the invocation, to clean up and to record how it went.
-const RESERVE: Duration = Duration::from_secs(1);
+/// What work leaves of the invocation, to clean up and to record how it went.
+pub(crate) const RESERVE: Duration = Duration::from_secs(1);
 /// Waits before the next try.
 const SOON: Duration = Duration::from_secs(5);
 const NOT_READY: Duration = Duration::from_secs(15);
 /// Somebody has to do something first.
 const OPERATOR: Duration = Duration::from_secs(5 * 60);
+
+/// The name of the verbatim file.
+const VERBATIM: &str = "transcript.json";
+
+/// The verbatim file in S3.
+struct Verbatim {
+    key: String,
+    content_type: &'static str,
+    uploaded: Uploaded,
+}
 
 /// Copies transcripts.
 #[derive(Debug)]
@@ -215,16 +225,18 @@ impl Copier {
     }
 
     /// Streams the bytes into S3, counting and hashing on the way.
-    async fn verbatim(&self, about: &About, response: Response, time: Duration) -> Result<(File, Summary), CopyError> {
-        let name = "transcript.json";
-        let key = about.key(&self.key_prefix, name);
+    async fn verbatim(
+        &self,
+        about: &About,
+        response: Response,
+        time: Duration,
+    ) -> Result<(Verbatim, Summary), CopyError> {
+        let key = about.key(&self.key_prefix, VERBATIM);
         let content_type = "application/json";
         let mut upload = self.bucket.upload(key.clone(), content_type);
         let streamed = tokio::time::timeout(time, stream(response, &mut upload)).await;
         match streamed.unwrap_or(Err(CopyError::OutOfTime)) {
-            Ok((Uploaded { bytes, sha256 }, summary)) => {
-                Ok((File { name: name.to_owned(), key, bytes, sha256, content_type }, summary))
-            }
+            Ok((uploaded, summary)) => Ok((Verbatim { key, content_type, uploaded }, summary)),
             Err(error) => {
                 upload.abort().await;
                 Err(error)
@@ -232,14 +244,24 @@ impl Copier {
         }
     }
 
-    async fn manifest(&self, about: About, verbatim: File, summary: Summary) -> Result<Receipt, CopyError> {
-        let stored_at = time::now();
-        let manifest_key = about.key(&self.key_prefix, "manifest.json");
-        let (bytes, sha256, empty) = (verbatim.bytes, verbatim.sha256.clone(), summary.empty);
-        let manifest = about.manifest(summary, vec![verbatim], stored_at);
+    async fn manifest(&self, about: About, verbatim: Verbatim, summary: Summary) -> Result<Receipt, CopyError> {
+        let Verbatim { key, content_type, uploaded: Uploaded { bytes, sha256, crc64nvme } } = verbatim;
+        let receipt = Receipt {
+            stored_at: time::now(),
+            manifest_key: about.key(&self.key_prefix, "manifest.json"),
+            key: key.clone(),
+            bytes,
+            sha256: sha256.clone(),
+            crc64nvme,
+            empty: summary.empty,
+            provider: about.provider.clone(),
+            counts: summary.counts.rounded(),
+        };
+        let file = File { name: VERBATIM.to_owned(), key, bytes, sha256, content_type };
+        let manifest = about.manifest(summary, vec![file], receipt.stored_at);
         let text = serde_json::to_vec_pretty(&manifest).unwrap_or_else(|_| unreachable!("text keys and plain values"));
-        self.bucket.put(manifest_key.clone(), "application/json", &text).await?;
-        Ok(Receipt { stored_at, manifest_key, bytes, sha256, empty })
+        self.bucket.put(receipt.manifest_key.clone(), "application/json", &text).await?;
+        Ok(receipt)
     }
 }
 

@@ -1,8 +1,10 @@
-//! The function behind the work queue: advance · copy · announce success by the manifest.
+//! The function behind the work queue: advance · copy · announce · delete.
 //!
 //! A message is deleted only once what it asked for is done and recorded; otherwise it comes back.
 
+mod act;
 mod copy;
+mod delete;
 mod guard;
 mod manifest;
 mod settings;
@@ -13,22 +15,26 @@ use std::{sync::Arc, time::Duration};
 
 use aws_lambda_events::sqs::{BatchItemFailure, SqsBatchResponse, SqsEvent, SqsMessage};
 use shared::{
-    advance::{Act, Advance, Outcome},
+    advance::{Advance, Outcome},
+    bus::Bus,
     deadline::Deadline,
     ids::RecordingId,
-    job::{Answer, Command, Event},
+    job::Event,
+    park::Parking,
     recall::{Recall, http_client, tls},
     secret::Secrets,
     settings::CreateSettings,
-    store::Store,
-    telemetry::Chain,
+    store::{Store, StoreError},
+    telemetry::{self, Chain},
     time::{self, Stopwatch, Timestamp},
     work::{MAX_DELAY, Message, WorkQueue},
 };
 
 pub use self::settings::Settings;
 use self::{
-    copy::{Copier, Ids},
+    act::{Announcer, Received},
+    copy::Copier,
+    delete::Deleter,
     upload::Bucket,
 };
 
@@ -46,7 +52,10 @@ pub struct Transcripts {
     store: Store,
     recall: Recall,
     work: WorkQueue,
+    parking: Parking,
     copier: Copier,
+    deleter: Deleter,
+    announcer: Announcer,
 }
 
 /// Whether a message is done with.
@@ -60,16 +69,21 @@ impl Transcripts {
     /// # Errors
     /// The HTTP stack could not be set up.
     pub fn new(settings: Settings) -> Result<Self, lambda_runtime::Error> {
-        let Settings { common, bucket, key_prefix } = settings;
+        let Settings { common, bucket, key_prefix, dead_letter_queue_url, event_bus } = settings;
         let secrets = Arc::new(Secrets::new(common.secrets, common.aws.secrets_manager()));
         let recall = Recall::new(http_client(tls()?)?.build()?, &common.recall, Arc::clone(&secrets));
+        let bus = event_bus.map(|name| Bus::new(common.aws.event_bridge(), name));
+        let sqs = common.aws.sqs();
         let bucket = Bucket::new(&common.aws, bucket);
         Ok(Self {
+            announcer: Announcer::new(bus, bucket.name.clone()),
+            deleter: Deleter::new(recall.clone(), bucket.clone()),
             copier: Copier::new(recall.clone(), &common.recall, bucket, key_prefix)?,
             recall,
             secrets,
             store: Store::new(common.aws.dynamodb(), common.jobs_table),
-            work: WorkQueue::new(common.aws.sqs(), common.work_queue_url),
+            parking: Parking::new(sqs.clone(), dead_letter_queue_url),
+            work: WorkQueue::new(sqs, common.work_queue_url),
             create: common.create,
         })
     }
@@ -103,14 +117,17 @@ impl Transcripts {
         let Message { recording_id, event, trace } = match serde_json::from_str(body) {
             Ok(message) => message,
             Err(error) => {
-                // It is not ours. The queue moves it to the dead-letter queue after some tries.
-                let position = format!("line {} column {}", error.line(), error.column());
-                tracing::error!(bytes = body.len(), position, "message.unreadable");
-                return Turn::Again(UNAVAILABLE);
+                let position = format!("not a message of ours, line {} column {}", error.line(), error.column());
+                return self.park(record, &position).await;
             }
         };
         let trace = trace.unwrap_or_default();
-        let advance = Advance { store: &self.store, policy: &self.create.policy, lease_until: deadline.lease_until() };
+        let advance = Advance {
+            store: &self.store,
+            policy: &self.create.policy,
+            lease_until: deadline.lease_until(),
+            worker: true,
+        };
         let actor = Received { transcripts: self, recording_id, trace: &trace, deadline };
         let result = advance.run(recording_id, &event, &actor).await;
         let (turn, outcome) = match &result {
@@ -118,7 +135,11 @@ impl Transcripts {
             Ok(Outcome::Ignored(reason)) => (Turn::Done, reason.as_str()),
             Ok(Outcome::Busy { until }) => (Turn::Again(until.since(time::now())), "busy"),
             Ok(Outcome::Waits { at }) => (self.wait(recording_id, *at, &trace).await, "waits"),
-            Err(error) => {
+            Err(error @ StoreError::Unreadable { .. }) => {
+                tracing::error!(recording.id = %recording_id, error = %Chain(error), "job.unreadable");
+                (self.park(record, "the recording's item in the table is not a job").await, "parked")
+            }
+            Err(error @ StoreError::Unavailable(_)) => {
                 tracing::error!(recording.id = %recording_id, error = %Chain(error), "job.not_saved");
                 (Turn::Again(UNAVAILABLE), "not_saved")
             }
@@ -129,11 +150,11 @@ impl Transcripts {
     }
 
     /// What a wait needs is in the row, so a wake-up takes the message's place: the times that a message is received
-    /// count only what went wrong. A wait that is too long for a delayed message keeps the message instead.
+    /// count only what went wrong. What is too far away for a message is in the row as due.
     async fn wait(&self, recording_id: RecordingId, at: Timestamp, trace: &str) -> Turn {
         let delay = at.since(time::now());
         if delay > MAX_DELAY {
-            return Turn::Again(delay);
+            return Turn::Done;
         }
         let message = Message { recording_id, event: Event::Wake, trace: Some(trace.to_owned()) };
         match self.work.send_after(&message, delay).await {
@@ -141,6 +162,22 @@ impl Transcripts {
             Err(error) => {
                 tracing::warn!(recording.id = %recording_id, error = %Chain(&error), "work.not_sent");
                 Turn::Again(delay)
+            }
+        }
+    }
+
+    /// A message that can never be worked on goes to the dead-letter queue at once, whole and with the reason.
+    async fn park(&self, record: &SqsMessage, why: &str) -> Turn {
+        let (id, body) = (record.message_id.as_deref().unwrap_or_default(), record.body.as_deref().unwrap_or_default());
+        match self.parking.park(id, body.as_bytes(), why).await {
+            Ok(()) => {
+                tracing::error!(message.id = id, bytes = body.len(), why, "message.parked");
+                telemetry::count("MessagesParked", &[]);
+                Turn::Done
+            }
+            Err(error) => {
+                tracing::error!(message.id = id, error = %Chain(&error), "message.not_parked");
+                Turn::Again(UNAVAILABLE)
             }
         }
     }
@@ -154,44 +191,5 @@ impl Transcripts {
         let mut failure = BatchItemFailure::default();
         failure.item_identifier = record.message_id.unwrap_or_default();
         response.batch_item_failures.push(failure);
-    }
-}
-
-/// One message that is being worked on.
-struct Received<'a> {
-    transcripts: &'a Transcripts,
-    recording_id: RecordingId,
-    trace: &'a str,
-    deadline: Deadline,
-}
-
-impl Act for Received<'_> {
-    async fn act(&self, command: Command) -> Answer {
-        let Self { transcripts, recording_id, trace, deadline } = *self;
-        match command {
-            Command::Create { attempt, provider, claim } => {
-                let timeout = deadline.for_call(time::now());
-                let create = transcripts.create.call(recording_id, attempt, &provider, trace, timeout);
-                Answer::Create { attempt, claim, answer: transcripts.recall.create_transcript(create).await }
-            }
-            Command::LookUp { attempt, claim } => {
-                let timeout = deadline.for_call(time::now());
-                let answer = transcripts.recall.look_up(recording_id, attempt, timeout).await;
-                Answer::LookUp { attempt, claim, answer }
-            }
-            Command::Copy { transcript_id, attempt, bot_id, claim } => {
-                let ids = Ids { recording_id, transcript_id, bot_id, attempt };
-                let answer = transcripts.copier.copy(ids, deadline).await;
-                Answer::Copy { transcript_id, claim, answer }
-            }
-            Command::Wake => {
-                let trace = Some(trace.to_owned());
-                let sent = transcripts.work.send(&Message { recording_id, event: Event::Wake, trace }).await;
-                if let Err(error) = &sent {
-                    tracing::error!(recording.id = %recording_id, error = %Chain(error), "work.not_sent");
-                }
-                Answer::Wake { sent: sent.is_ok() }
-            }
-        }
     }
 }

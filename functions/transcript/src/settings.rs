@@ -11,6 +11,9 @@ pub struct Settings {
     pub bucket: String,
     /// Before every object key; empty, or ends in a slash.
     pub key_prefix: String,
+    pub dead_letter_queue_url: String,
+    /// Nobody is told without one.
+    pub event_bus: Option<String>,
 }
 
 impl Settings {
@@ -22,6 +25,8 @@ impl Settings {
             common: Common::read(env, &mut reader, false),
             bucket: reader.required("TRANSCRIPTS_BUCKET", "the name of the bucket for transcripts"),
             key_prefix: reader.parsed("KEY_PREFIX", String::new(), key_prefix),
+            dead_letter_queue_url: reader.required("DEAD_LETTER_QUEUE_URL", "the URL of the dead-letter queue"),
+            event_bus: reader.text("EVENT_BUS").map(str::to_owned),
         };
         reader.finish(settings)
     }

@@ -2,7 +2,7 @@
 //!
 //! The verbatim copy never depends on this: what cannot be parsed becomes a note in the manifest.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, time::Duration};
 
 use json_event_parser::{JsonEvent, LowLevelJsonParser};
 use serde::Serialize;
@@ -24,6 +24,20 @@ pub(crate) struct Counts {
     pub(crate) speakers: usize,
     /// The end of the last word, in seconds from the start of the recording.
     pub(crate) duration_s: f64,
+}
+
+impl Counts {
+    /// For the row, which holds whole numbers.
+    pub(crate) fn rounded(&self) -> shared::job::Counts {
+        // A meeting is shorter than a month; anything else is not a duration.
+        let duration_s = self.duration_s.clamp(0.0, 31.0 * 24.0 * 60.0 * 60.0);
+        shared::job::Counts {
+            turns: self.turns,
+            words: self.words,
+            speakers: self.speakers as u64,
+            duration_ms: u64::try_from(Duration::from_secs_f64(duration_s).as_millis()).unwrap_or_default(),
+        }
+    }
 }
 
 /// The result of a tally.

@@ -28,8 +28,8 @@ const MAX_PARTS: i32 = 10_000;
 /// Where objects go.
 #[derive(Clone, Debug)]
 pub(crate) struct Bucket {
-    client: Client,
-    name: String,
+    pub(crate) client: Client,
+    pub(crate) name: String,
 }
 
 /// An upload that has begun.
@@ -57,14 +57,16 @@ pub(crate) struct Uploaded {
     pub(crate) bytes: u64,
     /// Lower-case hexadecimal.
     pub(crate) sha256: String,
+    /// As S3 writes it.
+    pub(crate) crc64nvme: String,
 }
 
 /// S3 did not do what it was asked. Nothing became visible, unless S3 lost its answer.
 #[derive(Debug, thiserror::Error)]
 #[error("S3 did not take {what}")]
 pub(crate) struct UploadError {
-    what: &'static str,
-    source: Box<dyn std::error::Error + Send + Sync>,
+    pub(crate) what: &'static str,
+    pub(crate) source: Box<dyn std::error::Error + Send + Sync>,
 }
 
 impl Bucket {
@@ -141,7 +143,7 @@ impl Upload<'_> {
         }
         let sha256 = self.sha256.clone().finish();
         let sha256 = sha256.as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
-        Ok(Uploaded { bytes: self.bytes, sha256 })
+        Ok(Uploaded { bytes: self.bytes, sha256, crc64nvme: self.checksum() })
     }
 
     /// Gives up. Parts that were sent are not kept, and not paid for.
@@ -265,7 +267,7 @@ impl Upload<'_> {
     }
 }
 
-fn failed<E, R>(what: &'static str) -> impl FnOnce(SdkError<E, R>) -> UploadError
+pub(crate) fn failed<E, R>(what: &'static str) -> impl FnOnce(SdkError<E, R>) -> UploadError
 where
     E: std::error::Error + Send + Sync + 'static,
     R: std::fmt::Debug + Send + Sync + 'static,

@@ -1,10 +1,11 @@
 //! What does it say? Verified bytes to an event of the core.
 
 use serde::Deserialize;
-use serde_json::value::RawValue;
+use serde_json::{Value, value::RawValue};
 use shared::{
     ids::{BotId, RecordingId, TranscriptId},
-    job::{Event, Heard},
+    job::{Event, Finished, Heard},
+    providers::wishes,
     recall::{attempt_of, cut},
 };
 
@@ -41,8 +42,8 @@ struct Data<'a> {
     data: Option<Code>,
     #[serde(borrow)]
     recording: Named<'a, RecordingId>,
-    #[serde(default)]
-    bot: Option<Bot>,
+    #[serde(borrow, default)]
+    bot: Option<Bot<'a>>,
 }
 
 #[derive(Deserialize)]
@@ -60,8 +61,10 @@ struct Named<'a, Id> {
 }
 
 #[derive(Deserialize)]
-struct Bot {
+struct Bot<'a> {
     id: BotId,
+    #[serde(borrow, default)]
+    metadata: Option<&'a RawValue>,
 }
 
 #[derive(Deserialize)]
@@ -70,8 +73,9 @@ struct OfTranscript<'a> {
     transcript: Named<'a, TranscriptId>,
 }
 
-/// Reads a delivery. It never fails: what cannot be read is [`Delivery::Unreadable`], to be kept for a person.
-pub fn parse(verified: Verified<'_>) -> Delivery {
+/// Reads a delivery; `chain` names the providers that its metadata may wish for. It never fails: what cannot be read is
+/// [`Delivery::Unreadable`], to be kept for a person.
+pub fn parse(verified: Verified<'_>, chain: &[String]) -> Delivery {
     // serde's messages name fields and positions, but for wrong types they can quote the value.
     let unreadable = |error: serde_json::Error| Delivery::Unreadable {
         why: format!("{:?} error at line {} column {}", error.classify(), error.line(), error.column()),
@@ -81,7 +85,7 @@ pub fn parse(verified: Verified<'_>) -> Delivery {
         Err(error) => return unreadable(error),
     };
     let known = match envelope.event.as_str() {
-        "recording.done" => recording(&envelope, |data| Event::RecordingDone { bot_id: data.bot.map(|bot| bot.id) }),
+        "recording.done" => recording(&envelope, |data| Event::RecordingDone(finished(&data, chain))),
         "recording.failed" => recording(&envelope, |data| Event::RecordingFailed { sub_code: sub_code(data.data) }),
         "recording.deleted" => recording(&envelope, |_| Event::RecordingDeleted),
         "transcript.processing" => transcript(&envelope, |heard, _| Event::TranscriptProcessing(heard)),
@@ -105,11 +109,21 @@ fn recording<'a>(envelope: &Envelope<'a>, event: impl FnOnce(Data<'a>) -> Event)
     Ok((data.recording.id, event(data)))
 }
 
+fn finished(data: &Data<'_>, chain: &[String]) -> Finished {
+    let of_bot = metadata(data.bot.as_ref().and_then(|bot| bot.metadata));
+    let wishes = wishes(data.recording.id, &metadata(data.recording.metadata), &of_bot, chain);
+    Finished { bot_id: data.bot.as_ref().map(|bot| bot.id), wishes: Some(wishes), expires_at: None }
+}
+
+/// Whatever cannot be read, such as what is nested too deeply, says nothing to us.
+fn metadata(raw: Option<&RawValue>) -> Value {
+    raw.and_then(|raw| serde_json::from_str(raw.get()).ok()).unwrap_or_default()
+}
+
 fn transcript<'a>(envelope: &Envelope<'a>, event: impl FnOnce(Heard, Data<'a>) -> Event) -> Known {
     let data: Data<'a> = serde_json::from_str(text(envelope))?;
     let OfTranscript { transcript } = serde_json::from_str(text(envelope))?;
-    let metadata = transcript.metadata.and_then(|raw| serde_json::from_str(raw.get()).ok()).unwrap_or_default();
-    let attempt = attempt_of(&metadata, data.recording.id);
+    let attempt = attempt_of(&metadata(transcript.metadata), data.recording.id);
     Ok((data.recording.id, event(Heard { transcript_id: transcript.id, attempt }, data)))
 }
 
@@ -123,7 +137,8 @@ fn sub_code(code: Option<Code>) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::{Value, json};
+    use serde_json::json;
+    use shared::job::Wishes;
 
     use super::*;
 
@@ -131,7 +146,7 @@ mod tests {
     const TRANSCRIPT: &str = "22222222-2222-4222-8222-222222222222";
 
     fn read(body: &Value) -> Delivery {
-        parse(Verified { delivery_id: "msg", body: body.to_string().as_bytes() })
+        parse(Verified { delivery_id: "msg", body: body.to_string().as_bytes() }, &[])
     }
 
     fn event(name: &str, bot: Value, metadata: Value) -> Value {
@@ -147,7 +162,10 @@ mod tests {
         let heard = Heard { transcript_id: TRANSCRIPT.parse().expect("an id"), attempt: Some(3) };
         let sub_code = Some("why".to_owned());
         for (name, expected) in [
-            ("recording.done", Event::RecordingDone { bot_id: None }),
+            (
+                "recording.done",
+                Event::RecordingDone(Finished { wishes: Some(Wishes::default()), ..Finished::default() }),
+            ),
             ("recording.failed", Event::RecordingFailed { sub_code: sub_code.clone() }),
             ("recording.deleted", Event::RecordingDeleted),
             ("transcript.processing", Event::TranscriptProcessing(heard)),
@@ -177,7 +195,7 @@ mod tests {
     fn metadata_may_be_nested_deeper_than_anybody_can_parse() {
         let deep = format!("{}{}", "[".repeat(100_000), "]".repeat(100_000));
         let body = event("transcript.done", Value::Null, json!("DEEP")).to_string().replace("\"DEEP\"", &deep);
-        let delivery = parse(Verified { delivery_id: "msg", body: body.as_bytes() });
+        let delivery = parse(Verified { delivery_id: "msg", body: body.as_bytes() }, &[]);
         assert!(matches!(delivery, Delivery::Known { .. }));
     }
 
@@ -200,8 +218,22 @@ mod tests {
             assert!(!why.contains("secret"), "{why}");
         }
         for body in [&b""[..], b"{", b"\xff\xfe", br#"{"event":"recording.done","event":"recording.done"}"#] {
-            assert!(matches!(parse(Verified { delivery_id: "msg", body }), Delivery::Unreadable { .. }), "{body:?}");
+            assert!(
+                matches!(parse(Verified { delivery_id: "msg", body }, &[]), Delivery::Unreadable { .. }),
+                "{body:?}"
+            );
         }
+    }
+
+    #[test]
+    fn the_recordings_and_the_bots_metadata_carry_wishes() {
+        let bot = json!({"id": RECORDING, "metadata": {"transcript": "skip", "transcript_provider": "b_async"}});
+        let body = event("recording.done", bot, json!({"transcript_provider": "a_async"}));
+        let chain = ["a_async", "b_async"].map(str::to_owned);
+        let delivery = parse(Verified { delivery_id: "msg", body: body.to_string().as_bytes() }, &chain);
+        let Delivery::Known { event: Event::RecordingDone(finished), .. } = delivery else { panic!("not read") };
+        let wishes = Wishes { skip: true, provider: Some("a_async".to_owned()), language: None };
+        assert_eq!(finished.wishes, Some(wishes));
     }
 
     #[test]

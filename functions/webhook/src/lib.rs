@@ -3,7 +3,6 @@
 //! A delivery is answered 2xx only once what it says is durable: in the jobs table or on a queue.
 
 pub mod event;
-mod park;
 mod settings;
 pub mod signature;
 
@@ -15,20 +14,20 @@ use shared::{
     advance::{Act, Advance, Outcome},
     deadline::Deadline,
     ids::RecordingId,
-    job::{Answer, Command, CopyAnswer, Event, Heard},
+    job::{Answer, Command, Event},
+    park::Parking,
     recall::{Recall, http_client, tls},
     secret::Secrets,
     settings::CreateSettings,
     store::Store,
     telemetry::{self, Chain},
     time::{self, Stopwatch, Timestamp},
-    work::{Message, WorkQueue},
+    work::{MAX_DELAY, Message, WorkQueue},
 };
 
 pub use self::settings::Settings;
 use self::{
     event::Delivery,
-    park::Parking,
     signature::{Refusal, Signed, Verified},
 };
 
@@ -109,7 +108,7 @@ impl Webhook {
             Err(None) => return Reply::Again(UNAVAILABLE),
         };
         let trace: String = verified.delivery_id.chars().take(MAX_TRACE_CHARS).collect();
-        match event::parse(verified) {
+        match event::parse(verified, &self.create.policy.providers) {
             Delivery::Known { recording_id, event } => self.apply(recording_id, event, &trace, deadline, watch).await,
             Delivery::Unhandled { name } => {
                 let event: String = name.chars().take(MAX_TRACE_CHARS).collect();
@@ -147,7 +146,7 @@ impl Webhook {
         let name = event.name();
         telemetry::count("WebhooksReceived", &[("event", name)]);
         let reply = match event {
-            Event::RecordingDone { .. } => self.advance(recording_id, &event, trace, deadline).await,
+            Event::RecordingDone(_) => self.advance(recording_id, &event, trace, deadline).await,
             Event::RecordingFailed { .. }
             | Event::RecordingDeleted
             | Event::TranscriptProcessing(_)
@@ -163,7 +162,12 @@ impl Webhook {
 
     /// A finished recording: the paid call is made here and now.
     async fn advance(&self, recording_id: RecordingId, event: &Event, trace: &str, deadline: Deadline) -> Reply {
-        let advance = Advance { store: &self.store, policy: &self.create.policy, lease_until: deadline.lease_until() };
+        let advance = Advance {
+            store: &self.store,
+            policy: &self.create.policy,
+            lease_until: deadline.lease_until(),
+            worker: false,
+        };
         let actor = Delivered { webhook: self, recording_id, trace, deadline };
         match advance.run(recording_id, event, &actor).await {
             Ok(Outcome::Applied(status)) => {
@@ -174,12 +178,12 @@ impl Webhook {
                 tracing::info!(recording.id = %recording_id, reason = reason.as_str(), "job.unchanged");
                 Reply::Ignored
             }
-            // The job goes on from the queue by itself; the sender's next try is a second way there.
+            // The job goes on by itself; the sender's next try is a second way there.
             Ok(Outcome::Waits { at }) => {
                 self.wake(recording_id, at, trace).await;
-                Reply::Again(at.since(time::now()))
+                come_again(at, Reply::Applied)
             }
-            Ok(Outcome::Busy { until }) => Reply::Again(until.since(time::now())),
+            Ok(Outcome::Busy { until }) => come_again(until, Reply::Ignored),
             Err(error) => {
                 tracing::error!(recording.id = %recording_id, error = %Chain(&error), "job.not_saved");
                 Reply::Again(UNAVAILABLE)
@@ -198,8 +202,11 @@ impl Webhook {
         }
     }
 
-    /// Has the job looked at again then. If that fails, the sender's next try does it.
+    /// Has the job looked at again then. What is too far away for a message, or cannot be sent, is in the row as due.
     async fn wake(&self, recording_id: RecordingId, at: Timestamp, trace: &str) {
+        if at.since(time::now()) > MAX_DELAY {
+            return;
+        }
         let message = Message { recording_id, event: Event::Wake, trace: Some(trace.to_owned()) };
         if let Err(error) = self.work.send_after(&message, at.since(time::now())).await {
             tracing::error!(recording.id = %recording_id, error = %Chain(&error), "work.not_sent");
@@ -233,23 +240,18 @@ impl Act for Delivered<'_> {
     async fn act(&self, command: Command) -> Answer {
         let Self { webhook, recording_id, trace, .. } = *self;
         match command {
-            Command::Create { attempt, provider, claim } => {
+            Command::Create { attempt, provider, language, claim } => {
                 let timeout = self.deadline.for_call(time::now());
-                let create = webhook.create.call(recording_id, attempt, &provider, trace, timeout);
+                let wanted = (provider.as_str(), language.as_deref());
+                let create = webhook.create.call(recording_id, attempt, wanted, trace, timeout);
                 Answer::Create { attempt, claim, answer: webhook.recall.create_transcript(create).await }
             }
             Command::LookUp { attempt, claim } => {
                 let timeout = self.deadline.for_call(time::now());
-                Answer::LookUp { attempt, claim, answer: webhook.recall.look_up(recording_id, attempt, timeout).await }
+                Answer::LookUp { attempt, claim, answer: webhook.recall.look_up(recording_id, timeout).await }
             }
-            // Copies are the transcript function's: the lease goes back, and the message brings it there. If that fails,
-            // the sender comes again, and whatever is due then is woken.
-            Command::Copy { transcript_id, attempt, claim, .. } => {
-                let event = Event::TranscriptDone(Heard { transcript_id, attempt });
-                webhook.hand_over(recording_id, event, trace).await;
-                Answer::Copy { transcript_id, claim, answer: CopyAnswer::Later { after: Duration::ZERO } }
-            }
-            Command::Wake => {
+            // These are the transcript function's, and the core asks only that one for them.
+            Command::Copy { .. } | Command::Delete { .. } | Command::Announce { .. } | Command::Wake => {
                 let reply = webhook.hand_over(recording_id, Event::Wake, trace).await;
                 Answer::Wake { sent: matches!(reply, Reply::Applied) }
             }
@@ -268,6 +270,13 @@ impl Reply {
             Self::Again(_) => "again",
         }
     }
+}
+
+/// A sender that comes again soon is welcome. One that would be told so for hours would give up on us altogether: Recall
+/// disables an endpoint that fails for days. What it says is in the row, and its time comes without the sender.
+fn come_again(at: Timestamp, reply: Reply) -> Reply {
+    let after = at.since(time::now());
+    if after > MAX_DELAY { reply } else { Reply::Again(after) }
 }
 
 fn refused(reason: &'static str, body: &[u8], reply: Reply) -> Reply {

@@ -1,4 +1,4 @@
-//! What the answers to our own commands do to a job.
+//! What comes back from our own commands.
 //!
 //! An answer that carries an outdated claim comes from a worker whose lease had ended. It may still bring a fact (a
 //! transcript that exists, a copy that is complete), and facts always count; but it may not end a wait or an attempt
@@ -6,32 +6,14 @@
 
 use std::time::Duration;
 
-use super::{
-    Claim, Command, Context, Copying, Creating, Decision, ERRORS_BEFORE_LOOK_UP, Heard, Hold, Job, LIST_SETTLE, Next,
-    Reason, Receipt, Recording, State, TRANSCRIBING_CHECK,
-};
-use crate::{ids::TranscriptId, time::Timestamp};
+use super::{Claim, Context, Decision, DeleteAnswer, Job, Notice, Reason, Receipt, Target};
+use crate::ids::TranscriptId;
 
-/// A key that is still at work is asked for again after this long.
-const IN_PROGRESS_WAIT: Duration = Duration::from_secs(10);
-/// The first wait after a lost answer or a server error; it doubles with every call.
-const BACKOFF: Duration = Duration::from_secs(5);
-const BACKOFF_MAX: Duration = Duration::from_secs(5 * 60);
-/// The first wait after a copy that did not come about; it doubles with every try.
-const COPY_WAIT: Duration = Duration::from_secs(5);
-const COPY_WAIT_MAX: Duration = Duration::from_secs(15 * 60);
-/// The first wait for a transcript that Recall does not know; it doubles with every try.
-const MISSING_WAIT: Duration = Duration::from_secs(15);
-/// So often Recall must say that it does not know a transcript before it counts as lost: an hour in all.
-const MISSING_TRIES: u32 = 10;
-/// The first wait for a transcript that is not done; it doubles with every check.
-const CHECK_WAIT: Duration = Duration::from_secs(15);
 /// Recall's Retry-After is kept within these bounds.
 const THROTTLE_MIN: Duration = Duration::from_secs(1);
 const THROTTLE_MAX: Duration = Duration::from_secs(60 * 60);
-/// The first wait for an operator; it doubles every time.
-const OPERATOR_WAIT: Duration = Duration::from_secs(5 * 60);
-const OPERATOR_WAIT_MAX: Duration = Duration::from_secs(60 * 60);
+/// When the wake-up could not be sent, the event has to come again after this.
+const WAKE_WAIT: Duration = Duration::from_secs(5);
 
 /// How a command went.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -50,6 +32,15 @@ pub enum Answer {
         transcript_id: TranscriptId,
         claim: Claim,
         answer: CopyAnswer,
+    },
+    Delete {
+        target: Target,
+        claim: Claim,
+        answer: DeleteAnswer,
+    },
+    /// These are announced.
+    Announce {
+        sent: Vec<Notice>,
     },
     /// Whether the wake-up is on the queue.
     Wake {
@@ -99,19 +90,23 @@ impl CreateAnswer {
     }
 }
 
-/// What a look-up found for our attempt.
+/// What the list of the recording's transcripts says.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum LookUpAnswer {
-    /// The oldest transcript that carries our attempt; `ended` if Recall is not working on it any more.
-    Found {
-        transcript_id: TranscriptId,
-        ended: bool,
-    },
-    Nothing,
+    /// All that exist at Recall, the oldest first.
+    Listed(Vec<Listed>),
     /// The list could not be had.
-    Later {
-        after: Duration,
-    },
+    Later { after: Duration },
+}
+
+/// One transcript of the list.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Listed {
+    pub transcript_id: TranscriptId,
+    /// From our own metadata, where the transcript carries it for this very recording.
+    pub attempt: Option<u32>,
+    /// Recall is not working on it any more.
+    pub ended: bool,
 }
 
 /// How a copy ended.
@@ -145,215 +140,21 @@ impl Job {
             Answer::Copy { transcript_id, claim, answer } => {
                 self.on_copy_answer(*transcript_id, *claim, answer, context)
             }
+            Answer::Delete { target, claim, answer } => self.on_delete_answer(*target, *claim, *answer, context),
+            Answer::Announce { sent } => self.on_announced(sent, context),
             Answer::Wake { sent: true } => Decision::Ignore(Reason::AlreadyKnown),
             // The row says all that is to be said, but nobody will look at it soon: the event has to come again.
-            Answer::Wake { sent: false } => Decision::Busy { until: context.now.plus(BACKOFF) },
-        }
-    }
-
-    fn on_create_answer(mut self, attempt: u32, claim: Claim, answer: &CreateAnswer, context: Context<'_>) -> Decision {
-        if let CreateAnswer::Created { transcript_id } = answer {
-            return self.created(attempt, *transcript_id, context.now.plus(TRANSCRIBING_CHECK), Next::Nothing);
-        }
-        let Some((index, creating)) = self.claimed(attempt, claim) else {
-            return Decision::Ignore(Reason::Overtaken);
-        };
-        let now = context.now;
-        // What this call was told says nothing of an earlier one under the same key, which may have taken effect: only
-        // a look-up can end such an attempt.
-        let looked_up = Creating { errors: ERRORS_BEFORE_LOOK_UP, ..creating };
-        let repeated = creating.calls > 1;
-        let backoff = doubled(BACKOFF, creating.calls.saturating_sub(1), BACKOFF_MAX);
-        match answer {
-            CreateAnswer::Throttled { after } if repeated => {
-                self.wait(index, Creating { until: now.plus(bounded(*after)), ..looked_up })
-            }
-            CreateAnswer::Operator { .. } if repeated => {
-                self.wait(index, Creating { until: now.plus(OPERATOR_WAIT), ..looked_up })
-            }
-            CreateAnswer::Refused { .. } if repeated => {
-                self.wait(index, Creating { until: now.plus(LIST_SETTLE), ..looked_up })
-            }
-            CreateAnswer::Created { .. } => Decision::Ignore(Reason::AlreadyKnown),
-            CreateAnswer::InProgress => self.wait(index, Creating { until: now.plus(IN_PROGRESS_WAIT), ..creating }),
-            CreateAnswer::Lost => self.wait(index, Creating { until: now.plus(backoff), ..creating }),
-            CreateAnswer::ServerError => {
-                self.wait(index, Creating { errors: creating.errors + 1, until: now.plus(backoff), ..creating })
-            }
-            CreateAnswer::Throttled { after } => self.hold_off(index, 429, now.plus(bounded(*after))),
-            CreateAnswer::Operator { status } => {
-                let wait = doubled(OPERATOR_WAIT, self.times_held(), OPERATOR_WAIT_MAX);
-                self.hold_off(index, *status, now.plus(wait))
-            }
-            CreateAnswer::Refused { status, code } => {
-                self.transcripts[index].state = State::Refused { status: *status, code: code.clone() };
-                self.settled();
-                self.advanced(Next::Nothing)
-            }
-        }
-    }
-
-    /// The transcript of this attempt exists: our create's answer says so, or a look-up found it.
-    fn created(mut self, attempt: u32, transcript_id: TranscriptId, check_at: Timestamp, next: Next) -> Decision {
-        let waiting = self.transcripts.iter().position(|transcript| {
-            matches!(transcript.state, State::Creating(_)) && transcript.attempt == Some(attempt)
-        });
-        let known =
-            self.transcripts.iter().position(|transcript| transcript.state.transcript_id() == Some(transcript_id));
-        match (waiting, known) {
-            (Some(index), None) => {
-                self.transcripts[index].state = State::Transcribing { transcript_id, check_at, checks: 0 };
-            }
-            // Its webhook came first and did not name our attempt: that entry is the one.
-            (Some(index), Some(known)) => {
-                let provider = self.transcripts[index].provider.take();
-                self.transcripts[known].attempt = Some(attempt);
-                self.transcripts[known].provider = provider;
-                self.transcripts.remove(index);
-            }
-            (None, Some(_)) => return Decision::Ignore(Reason::AlreadyKnown),
-            (None, None) if self.recording == Recording::Deleted => {
-                return Decision::Ignore(Reason::RecordingDeleted);
-            }
-            (None, None) => {
-                let heard = Heard { transcript_id, attempt: Some(attempt) };
-                self.learn(heard, State::Transcribing { transcript_id, check_at, checks: 0 });
-            }
-        }
-        self.settled();
-        self.advanced(next)
-    }
-
-    fn on_look_up_answer(
-        mut self,
-        attempt: u32,
-        claim: Claim,
-        answer: &LookUpAnswer,
-        context: Context<'_>,
-    ) -> Decision {
-        match answer {
-            LookUpAnswer::Found { transcript_id, ended: false } => {
-                self.created(attempt, *transcript_id, context.now.plus(TRANSCRIBING_CHECK), Next::Nothing)
-            }
-            // Its webhook may never come, so it is taken up from the queue right away.
-            LookUpAnswer::Found { transcript_id, ended: true } => {
-                self.created(attempt, *transcript_id, context.now, Next::Act(Command::Wake))
-            }
-            LookUpAnswer::Nothing => match self.claimed(attempt, claim) {
-                Some((index, _)) => {
-                    self.transcripts.remove(index);
-                    match self.clone().pursue(context) {
-                        apply @ Decision::Apply { .. } => apply,
-                        // Nothing more to ask for now, but the attempt is over all the same.
-                        Decision::Ignore(_) => self.advanced(Next::Nothing),
-                        Decision::Busy { until } => self.advanced(Next::Again { at: until }),
-                    }
-                }
-                None => Decision::Ignore(Reason::Overtaken),
-            },
-            LookUpAnswer::Later { after } => match self.claimed(attempt, claim) {
-                Some((index, creating)) => {
-                    self.wait(index, Creating { until: context.now.plus(bounded(*after)), ..creating })
-                }
-                None => Decision::Ignore(Reason::Overtaken),
-            },
-        }
-    }
-
-    fn on_copy_answer(
-        mut self,
-        transcript_id: TranscriptId,
-        claim: Claim,
-        answer: &CopyAnswer,
-        context: Context<'_>,
-    ) -> Decision {
-        let now = context.now;
-        let Some(transcript) =
-            self.transcripts.iter_mut().find(|transcript| transcript.state.transcript_id() == Some(transcript_id))
-        else {
-            return Decision::Ignore(Reason::Overtaken);
-        };
-        if let CopyAnswer::Stored(receipt) = answer {
-            if matches!(transcript.state, State::Stored { .. }) {
-                return Decision::Ignore(Reason::AlreadyStored);
-            }
-            // Whoever says so: the manifest stands.
-            transcript.state = State::Stored { transcript_id, receipt: receipt.clone() };
-            return self.advanced(Next::Nothing);
-        }
-        let Some(held) = transcript.state.copying().filter(|copying| copying.claim == Some(claim)) else {
-            return Decision::Ignore(Reason::Overtaken);
-        };
-        let tries = held.tries.saturating_add(1);
-        let wait = |wait: Duration, missing| {
-            let until = now.plus(wait);
-            (State::Copying(Copying { until, claim: None, tries, missing, ..held }), Next::Again { at: until })
-        };
-        let (state, next) = match answer {
-            CopyAnswer::Stored(_) => return Decision::Ignore(Reason::AlreadyStored),
-            CopyAnswer::NotReady { after } => {
-                let check_at = now.plus(bounded(*after).max(doubled(CHECK_WAIT, held.tries, TRANSCRIBING_CHECK)));
-                (State::Transcribing { transcript_id, check_at, checks: tries }, Next::Again { at: check_at })
-            }
-            CopyAnswer::Failed { sub_code } => {
-                (State::Failed { transcript_id, sub_code: sub_code.clone() }, Next::Nothing)
-            }
-            CopyAnswer::Deleted => {
-                transcript.deleted = true;
-                (State::Lost { transcript_id }, Next::Nothing)
-            }
-            // A wrong base URL or workspace says the same for a while, so once is not enough.
-            CopyAnswer::Missing if held.missing + 1 >= MISSING_TRIES => (State::Lost { transcript_id }, Next::Nothing),
-            CopyAnswer::Missing => wait(doubled(MISSING_WAIT, held.missing, COPY_WAIT_MAX), held.missing + 1),
-            CopyAnswer::Later { after } => wait(bounded(*after).max(doubled(COPY_WAIT, held.tries, COPY_WAIT_MAX)), 0),
-        };
-        transcript.state = state;
-        self.advanced(next)
-    }
-
-    /// The entry that still belongs to the worker of this claim.
-    fn claimed(&self, attempt: u32, claim: Claim) -> Option<(usize, Creating)> {
-        self.transcripts.iter().enumerate().find_map(|(index, transcript)| match transcript.state {
-            State::Creating(creating) if transcript.attempt == Some(attempt) && creating.claim == claim => {
-                Some((index, creating))
-            }
-            State::Creating(_)
-            | State::Transcribing { .. }
-            | State::Copying(_)
-            | State::Stored { .. }
-            | State::Failed { .. }
-            | State::Refused { .. }
-            | State::Lost { .. } => None,
-        })
-    }
-
-    /// The same key again, later.
-    fn wait(mut self, index: usize, creating: Creating) -> Decision {
-        self.transcripts[index].state = State::Creating(creating);
-        self.advanced(Next::Again { at: creating.until })
-    }
-
-    /// The attempt certainly had no effect; the next one starts after a wait, under a new key.
-    fn hold_off(mut self, index: usize, status: u16, until: Timestamp) -> Decision {
-        self.transcripts.remove(index);
-        let times = self.times_held() + 1;
-        self.hold = Some(Hold::Wait { until, status, times });
-        self.advanced(Next::Again { at: until })
-    }
-
-    fn times_held(&self) -> u32 {
-        match self.hold {
-            Some(Hold::Wait { times, .. }) => times,
-            Some(Hold::LimitReached) | None => 0,
+            Answer::Wake { sent: false } => Decision::Busy { until: context.now.plus(WAKE_WAIT) },
         }
     }
 }
 
 /// A wait that Recall asks for, whatever it says.
-fn bounded(after: Duration) -> Duration {
+pub(super) fn bounded(after: Duration) -> Duration {
     after.clamp(THROTTLE_MIN, THROTTLE_MAX)
 }
 
-fn doubled(first: Duration, times: u32, most: Duration) -> Duration {
+/// A wait that doubles each time, up to a limit.
+pub(super) fn doubled(first: Duration, times: u32, most: Duration) -> Duration {
     first.saturating_mul(2_u32.saturating_pow(times.min(16))).min(most)
 }

@@ -1,9 +1,15 @@
 //! Our own attempts: when one is started, repeated, looked up, or not needed.
 
+use std::time::Duration;
+
 use super::{
-    Command, Context, Creating, Decision, ERRORS_BEFORE_LOOK_UP, Hold, Job, KEY_REUSE, LIST_SETTLE, Next, Reason,
-    State, Transcript,
+    Command, Context, Creating, Decision, Deletion, ERRORS_BEFORE_LOOK_UP, Hold, Job, KEY_REUSE, LIST_SETTLE, Next,
+    Reason, Recording, State, Target, Transcript, Why, doubled,
 };
+
+/// The wait before the next try after a failed one; it doubles with every try.
+const RETRY_WAIT: Duration = Duration::from_secs(60);
+const RETRY_WAIT_MAX: Duration = Duration::from_secs(60 * 60);
 
 impl Job {
     /// Brings our own attempt forward: starts one, repeats the call of one whose outcome is unknown, or finds that
@@ -13,32 +19,109 @@ impl Job {
         if let Some(index) = creating {
             return self.repeat(index, context);
         }
-        let mut ours = self.transcripts.iter().filter(|transcript| transcript.attempt.is_some()).peekable();
-        if ours.peek().is_some() {
+        match self.recording {
+            Recording::Deleted => return Decision::Ignore(Reason::RecordingDeleted),
+            Recording::Failed { .. } => return Decision::Ignore(Reason::AlreadyEnded),
+            Recording::Unknown | Recording::Done => {}
+        }
+        if self.transcripts.iter().any(Transcript::stands) {
             // Somebody should have looked at it by now; perhaps the wake-up was lost.
-            if ours.any(|transcript| transcript.state.due_at().is_some_and(|due_at| due_at <= context.now)) {
-                return self.advanced(Next::Act(Command::Wake));
+            if self.due_at().is_some_and(|due_at| due_at <= context.now) {
+                return self.advanced(Next::Act(Command::Wake), context);
             }
             return Decision::Ignore(Reason::AlreadyRequested);
         }
+        if self.wishes.skip {
+            if self.hold == Some(Hold::Skipped) {
+                return Decision::Ignore(Reason::Skipped);
+            }
+            self.hold = Some(Hold::Skipped);
+            return self.advanced(Next::Nothing, context);
+        }
         match self.hold {
             Some(Hold::Wait { until, .. }) if context.now < until => return Decision::Busy { until },
-            Some(Hold::Wait { .. } | Hold::LimitReached) | None => {}
+            Some(Hold::Wait { .. } | Hold::LimitReached | Hold::Skipped) | None => {}
         }
+        let Some(provider) = self.next_provider(context) else {
+            return Decision::Ignore(Reason::AlreadyEnded);
+        };
         if self.transcript_count() < context.policy.max_transcripts {
-            return self.start(context);
+            return self.start(provider, context);
         }
-        if self.hold == Some(Hold::LimitReached) {
-            return Decision::Ignore(Reason::LimitReached);
+        self.make_room(context)
+    }
+
+    /// At the limit: deletes what may go, or parks the job.
+    fn make_room(mut self, context: Context<'_>) -> Decision {
+        if let Some(deletion) = self.deletion
+            && context.now < deletion.until
+        {
+            return Decision::Busy { until: deletion.until };
         }
-        self.hold = Some(Hold::LimitReached);
-        self.advanced(Next::Nothing)
+        if self.deletion.is_none() {
+            let Some(id) = self.to_make_room(context) else {
+                if self.hold == Some(Hold::LimitReached) {
+                    return Decision::Ignore(Reason::LimitReached);
+                }
+                self.hold = Some(Hold::LimitReached);
+                return self.advanced(Next::Nothing, context);
+            };
+            let (target, why) = (Target::Transcript(id), Why::Room);
+            self.hold = None;
+            self.deletion = Some(Deletion { target, why, until: context.now, claim: None, tries: 0 });
+        }
+        let next = self.delete(context).unwrap_or(Next::Nothing);
+        self.advanced(next, context)
+    }
+
+    /// After one of our attempts has failed: when the next one starts, if there is to be one.
+    pub(super) fn after_failure(&mut self, context: Context<'_>) -> Next {
+        let over = self.transcripts.iter().any(Transcript::stands)
+            || self.wishes.skip
+            || matches!(self.recording, Recording::Deleted | Recording::Failed { .. });
+        if over || self.next_provider(context).is_none() {
+            return Next::Nothing;
+        }
+        let failures = self.transcripts.iter().filter(|transcript| transcript.attempt.is_some()).count();
+        let times = u32::try_from(failures.saturating_sub(1)).unwrap_or(u32::MAX);
+        let until = context.now.plus(doubled(RETRY_WAIT, times, RETRY_WAIT_MAX));
+        self.hold = Some(Hold::Wait { until, status: None, times });
+        Next::Again { at: until }
+    }
+
+    /// The chain, with the wished provider first.
+    fn chain<'a>(&'a self, context: Context<'a>) -> impl Iterator<Item = &'a str> {
+        let chain = context.policy.providers.iter().map(String::as_str);
+        let wished = chain.clone().find(|name| self.wishes.provider.as_deref() == Some(*name));
+        wished.into_iter().chain(chain.filter(move |name| wished != Some(*name)))
+    }
+
+    /// The first provider of the chain that has tries left. What a provider's options were refused for (400) stays
+    /// refused; a recording that Recall did not know (404) may be known by the next time.
+    fn next_provider(&self, context: Context<'_>) -> Option<String> {
+        let first = self.chain(context).next();
+        let tries = |name: &str| {
+            let of = |transcript: &&Transcript| {
+                transcript.attempt.is_some() && transcript.provider.as_deref().or(first) == Some(name)
+            };
+            self.transcripts.iter().filter(of).fold(0_u32, |tries, transcript| match transcript.state {
+                State::Refused { status, .. } if status != 404 => u32::MAX,
+                State::Creating(_)
+                | State::Transcribing { .. }
+                | State::Copying(_)
+                | State::Stored { .. }
+                | State::Failed { .. }
+                | State::Refused { .. }
+                | State::Lost { .. }
+                | State::Left { .. } => tries.saturating_add(1),
+            })
+        };
+        self.chain(context).find(|name| tries(name) < context.policy.tries_per_provider).map(str::to_owned)
     }
 
     /// Claims a new attempt. The save makes the intent durable; the call follows it.
-    fn start(mut self, context: Context<'_>) -> Decision {
+    fn start(mut self, provider: String, context: Context<'_>) -> Decision {
         let claim = self.next_claim();
-        let provider = context.policy.provider.clone();
         self.attempts += 1;
         let attempt = self.attempts;
         let creating = Creating {
@@ -48,14 +131,17 @@ impl Job {
             errors: 0,
             until: context.lease_until,
             claim,
+            refused: None,
         };
         self.transcripts.push(Transcript {
             attempt: Some(attempt),
             provider: Some(provider.clone()),
             state: State::Creating(creating),
             deleted: false,
+            kept: false,
         });
-        self.advanced(Next::Act(Command::Create { attempt, provider, claim }))
+        let language = self.language(&provider, context);
+        self.advanced(Next::Act(Command::Create { attempt, provider, language, claim }), context)
     }
 
     /// The same attempt and key again while Recall remembers the key; after that, or when the same error keeps
@@ -69,20 +155,28 @@ impl Job {
         if context.now < creating.until {
             return Decision::Busy { until: creating.until };
         }
-        let look_up =
+        let unknown =
             context.now.since(creating.first_call_at) >= KEY_REUSE || creating.errors >= ERRORS_BEFORE_LOOK_UP;
         let settled = creating.last_call_at.plus(LIST_SETTLE);
-        if look_up && context.now < settled {
+        if unknown && creating.refused.is_none() && context.now < settled {
             return Decision::Busy { until: settled };
         }
         creating.claim = claim;
         creating.until = context.lease_until;
-        if look_up {
-            return self.advanced(Next::Act(Command::LookUp { attempt, claim }));
+        if unknown || creating.refused.is_some() {
+            return self.advanced(Next::Act(Command::LookUp { attempt, claim }), context);
         }
         creating.last_call_at = context.now;
         creating.calls += 1;
-        let provider = transcript.provider.clone().unwrap_or_else(|| context.policy.provider.clone());
-        self.advanced(Next::Act(Command::Create { attempt, provider, claim }))
+        let provider = transcript.provider.clone();
+        let provider = provider.or_else(|| self.chain(context).next().map(str::to_owned)).unwrap_or_default();
+        let language = self.language(&provider, context);
+        self.advanced(Next::Act(Command::Create { attempt, provider, language, claim }), context)
+    }
+
+    /// The wished language is a word of one provider's, so it goes to the first of the chain only.
+    fn language(&self, provider: &str, context: Context<'_>) -> Option<String> {
+        let first = self.chain(context).next() == Some(provider);
+        self.wishes.language.clone().filter(|_| first)
     }
 }

@@ -1,6 +1,6 @@
 //! What the core says: save this and do that, leave it, or come back.
 
-use super::{Claim, Job};
+use super::{Announcement, Claim, Job, Receipt, Target};
 use crate::{
     ids::{BotId, TranscriptId},
     time::Timestamp,
@@ -32,11 +32,15 @@ pub enum Next {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Command {
     /// Call create_transcript under the key of this attempt.
-    Create { attempt: u32, provider: String, claim: Claim },
-    /// List the recording's transcripts and find the one that carries this attempt.
+    Create { attempt: u32, provider: String, language: Option<String>, claim: Claim },
+    /// List the recording's transcripts: one of them may carry this attempt.
     LookUp { attempt: u32, claim: Claim },
     /// Retrieve the transcript and copy it to S3.
     Copy { transcript_id: TranscriptId, attempt: Option<u32>, bot_id: Option<BotId>, claim: Claim },
+    /// Read the copies back, and delete this at Recall if each is what the row says.
+    Delete { target: Target, verify: Vec<Receipt>, claim: Claim },
+    /// Tell the event bus.
+    Announce { announcements: Vec<Announcement> },
     /// Put a wake-up for this recording on the work queue.
     Wake,
 }
@@ -48,6 +52,8 @@ impl Command {
             Self::Create { .. } => "create",
             Self::LookUp { .. } => "look_up",
             Self::Copy { .. } => "copy",
+            Self::Delete { .. } => "delete",
+            Self::Announce { .. } => "announce",
             Self::Wake => "wake",
         }
     }
@@ -56,15 +62,13 @@ impl Command {
 /// Why an input changes nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Reason {
-    /// The recording already has its attempt.
+    /// The recording already has its attempt, or waits for the next.
     AlreadyRequested,
     /// We know this of the transcript.
     AlreadyKnown,
     AlreadyStored,
-    /// The transcript has ended otherwise.
+    /// The transcript, or the whole chain of attempts, has ended otherwise.
     AlreadyEnded,
-    /// Not ours, and the operator does not want others'.
-    Unrequested,
     /// Nothing is known of this recording, and this event alone asks for nothing.
     UnknownRecording,
     /// A transcript that was never seen is gone.
@@ -73,6 +77,8 @@ pub enum Reason {
     /// The recording is finished and cannot fail any more.
     RecordingDone,
     LimitReached,
+    /// The recording's metadata asks for no transcript.
+    Skipped,
     /// A wake-up found nothing due.
     NotDue,
     /// The answer is older than what happened meanwhile.
@@ -87,12 +93,12 @@ impl Reason {
             Self::AlreadyKnown => "already_known",
             Self::AlreadyStored => "already_stored",
             Self::AlreadyEnded => "already_ended",
-            Self::Unrequested => "unrequested",
             Self::UnknownRecording => "unknown_recording",
             Self::UnknownTranscript => "unknown_transcript",
             Self::RecordingDeleted => "recording_deleted",
             Self::RecordingDone => "recording_done",
             Self::LimitReached => "limit_reached",
+            Self::Skipped => "skipped",
             Self::NotDue => "not_due",
             Self::Overtaken => "overtaken",
         }

@@ -3,8 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Command, Context, Copying, Creating, Decision, Hold, Job, Next, Reason, Recording, State, TRANSCRIBING_CHECK,
-    Transcript,
+    Context, Copying, Creating, Decision, Hold, Job, Next, Reason, Recording, State, TRANSCRIBING_CHECK, Transcript,
+    Wishes,
 };
 use crate::{
     ids::{BotId, TranscriptId},
@@ -16,7 +16,7 @@ use crate::{
 #[serde(tag = "event")]
 pub enum Event {
     #[serde(rename = "recording.done")]
-    RecordingDone { bot_id: Option<BotId> },
+    RecordingDone(Finished),
     #[serde(rename = "recording.failed")]
     RecordingFailed { sub_code: Option<String> },
     #[serde(rename = "recording.deleted")]
@@ -36,6 +36,17 @@ pub enum Event {
     /// Somebody thinks that the job is due.
     #[serde(rename = "wake")]
     Wake,
+}
+
+/// What is known of a recording that is done. What is missing is not known.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Finished {
+    #[serde(default)]
+    pub bot_id: Option<BotId>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub wishes: Option<Wishes>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expires_at: Option<Timestamp>,
 }
 
 /// The transcript that an event is about.
@@ -59,7 +70,7 @@ impl Event {
     /// The name for logs and metrics, which is Recall's.
     pub fn name(&self) -> &'static str {
         match self {
-            Self::RecordingDone { .. } => "recording.done",
+            Self::RecordingDone(_) => "recording.done",
             Self::RecordingFailed { .. } => "recording.failed",
             Self::RecordingDeleted => "recording.deleted",
             Self::TranscriptProcessing(_) => "transcript.processing",
@@ -71,22 +82,12 @@ impl Event {
     }
 }
 
-/// What the job has of a transcript that an event names.
-enum Found {
-    /// The entry at this index.
-    Known(usize),
-    /// Nothing yet: this new state is the whole of it.
-    New,
-    /// It is not ours, and the operator does not want others'.
-    Unwanted,
-}
-
 impl Job {
     /// Decides what an event means.
     pub fn on_event(self, event: &Event, context: Context<'_>) -> Decision {
         match event {
-            Event::RecordingDone { bot_id } => self.on_recording_done(*bot_id, context),
-            Event::RecordingFailed { sub_code } => self.on_recording_failed(sub_code.clone()),
+            Event::RecordingDone(finished) => self.on_recording_done(finished, context),
+            Event::RecordingFailed { sub_code } => self.on_recording_failed(sub_code.clone(), context),
             Event::RecordingDeleted => self.on_recording_deleted(context),
             Event::TranscriptProcessing(heard) => self.on_processing(*heard, context),
             Event::TranscriptDone(heard) => self.on_done(*heard, context),
@@ -96,21 +97,39 @@ impl Job {
         }
     }
 
-    fn on_recording_done(mut self, bot_id: Option<BotId>, context: Context<'_>) -> Decision {
+    fn on_recording_done(mut self, finished: &Finished, context: Context<'_>) -> Decision {
         match self.recording {
             Recording::Deleted => return Decision::Ignore(Reason::RecordingDeleted),
             Recording::Unknown | Recording::Failed { .. } | Recording::Done => {}
         }
+        let before = (self.recording.clone(), self.bot_id, self.wishes.clone(), self.expires_at);
         self.recording = Recording::Done;
-        self.bot_id = self.bot_id.or(bot_id);
-        self.pursue(context)
+        self.bot_id = self.bot_id.or(finished.bot_id);
+        self.wishes = finished.wishes.clone().unwrap_or(self.wishes);
+        self.expires_at = finished.expires_at.or(self.expires_at);
+        if !self.wishes.skip && self.hold == Some(Hold::Skipped) {
+            self.hold = None;
+        }
+        let news = before != (self.recording.clone(), self.bot_id, self.wishes.clone(), self.expires_at);
+        match self.clone().pursue(context) {
+            Decision::Ignore(_) if news => self.advanced(Next::Nothing, context),
+            // What comes next is in the row; its time comes without another delivery.
+            Decision::Busy { .. } if matches!(self.hold, Some(Hold::Wait { status: None, .. })) => {
+                if news {
+                    self.advanced(Next::Nothing, context)
+                } else {
+                    Decision::Ignore(Reason::AlreadyRequested)
+                }
+            }
+            decision => decision,
+        }
     }
 
-    fn on_recording_failed(mut self, sub_code: Option<String>) -> Decision {
+    fn on_recording_failed(mut self, sub_code: Option<String>, context: Context<'_>) -> Decision {
         match self.recording {
             Recording::Unknown => {
                 self.recording = Recording::Failed { sub_code };
-                self.advanced(Next::Nothing)
+                self.advanced(Next::Nothing, context)
             }
             Recording::Failed { .. } => Decision::Ignore(Reason::AlreadyKnown),
             Recording::Done => Decision::Ignore(Reason::RecordingDone),
@@ -132,25 +151,28 @@ impl Job {
         }
         self.recording = Recording::Deleted;
         self.hold = None;
+        self.deletion = None;
         self.transcripts.retain(|transcript| !matches!(transcript.state, State::Creating(_)));
         for transcript in &mut self.transcripts {
             transcript.delete();
         }
-        self.advanced(Next::Nothing)
+        self.advanced(Next::Nothing, context)
     }
 
     fn on_processing(mut self, heard: Heard, context: Context<'_>) -> Decision {
         if self.recording == Recording::Deleted {
             return Decision::Ignore(Reason::RecordingDeleted);
         }
-        let check_at = context.now.plus(TRANSCRIBING_CHECK);
-        let state = State::Transcribing { transcript_id: heard.transcript_id, check_at, checks: 0 };
-        match self.find(heard, context) {
-            Found::Unwanted => return Decision::Ignore(Reason::Unrequested),
-            Found::New => drop(self.learn(heard, state)),
-            Found::Known(index) => match self.transcripts[index].state {
+        let (transcript_id, check_at) = (heard.transcript_id, context.now.plus(TRANSCRIBING_CHECK));
+        let state = State::Transcribing { transcript_id, check_at, checks: 0 };
+        match self.find(heard) {
+            None if self.unwanted(heard, context) => return self.leave(heard, context),
+            None => drop(self.learn(heard, state)),
+            Some(index) => match self.transcripts[index].state {
                 State::Creating(_) => self.transcripts[index].state = state,
-                State::Transcribing { .. } | State::Copying(_) => return Decision::Ignore(Reason::AlreadyKnown),
+                State::Transcribing { .. } | State::Copying(_) | State::Left { .. } => {
+                    return Decision::Ignore(Reason::AlreadyKnown);
+                }
                 State::Stored { .. } => return Decision::Ignore(Reason::AlreadyStored),
                 State::Failed { .. } | State::Refused { .. } | State::Lost { .. } => {
                     return Decision::Ignore(Reason::AlreadyEnded);
@@ -158,52 +180,43 @@ impl Job {
             },
         }
         self.settled();
-        self.advanced(Next::Nothing)
+        self.advanced(Next::Nothing, context)
     }
 
     fn on_done(mut self, heard: Heard, context: Context<'_>) -> Decision {
         if self.recording == Recording::Deleted {
             return Decision::Ignore(Reason::RecordingDeleted);
         }
-        let index = match self.find(heard, context) {
-            Found::Unwanted => return Decision::Ignore(Reason::Unrequested),
-            Found::New => {
+        let index = match self.find(heard) {
+            None if self.unwanted(heard, context) => return self.leave(heard, context),
+            None => {
                 let (transcript_id, check_at) = (heard.transcript_id, context.now);
                 self.learn(heard, State::Transcribing { transcript_id, check_at, checks: 0 })
             }
-            Found::Known(index) => match self.transcripts[index].state {
-                State::Copying(Copying { until, .. }) if context.now < until => return Decision::Busy { until },
+            Some(index) => match self.transcripts[index].state {
+                State::Copying(Copying { until, claim: Some(_), .. }) if context.now < until => {
+                    return Decision::Busy { until };
+                }
+                // It waits to be tried again, and its time comes without another delivery.
+                State::Copying(Copying { until, .. }) if context.now < until => {
+                    return Decision::Ignore(Reason::AlreadyKnown);
+                }
                 State::Creating(_) | State::Transcribing { .. } | State::Copying(_) => index,
-                // Recall did not know it any more, and now says that it is there.
-                State::Lost { .. } if !self.transcripts[index].deleted => index,
+                // Recall did not know it any more, or said that it failed, and now says that it is there.
+                State::Lost { .. } | State::Failed { .. } if !self.transcripts[index].deleted => index,
+                State::Left { .. } => return Decision::Ignore(Reason::AlreadyKnown),
                 State::Stored { .. } => return Decision::Ignore(Reason::AlreadyStored),
                 State::Failed { .. } | State::Refused { .. } | State::Lost { .. } => {
                     return Decision::Ignore(Reason::AlreadyEnded);
                 }
             },
         };
+        if self.transcripts[index].state.copying().is_none() {
+            let (transcript_id, check_at) = (heard.transcript_id, context.now);
+            self.transcripts[index].state = State::Transcribing { transcript_id, check_at, checks: 0 };
+        }
         self.settled();
         self.copy(index, heard.transcript_id, context)
-    }
-
-    /// Claims the copy of a transcript to S3.
-    pub(super) fn copy(mut self, index: usize, transcript_id: TranscriptId, context: Context<'_>) -> Decision {
-        let (claim, bot_id) = (self.next_claim(), self.bot_id);
-        let transcript = &mut self.transcripts[index];
-        let attempt = transcript.attempt;
-        let (tries, missing) = match transcript.state {
-            State::Copying(Copying { tries, missing, .. }) => (tries, missing),
-            // What Recall is asked about again counts as one try after the other.
-            State::Transcribing { checks, .. } => (checks, 0),
-            State::Creating(_)
-            | State::Stored { .. }
-            | State::Failed { .. }
-            | State::Refused { .. }
-            | State::Lost { .. } => (0, 0),
-        };
-        let until = context.lease_until;
-        transcript.state = State::Copying(Copying { transcript_id, until, claim: Some(claim), tries, missing });
-        self.advanced(Next::Act(Command::Copy { transcript_id, attempt, bot_id, claim }))
     }
 
     fn on_failed(mut self, heard: Heard, sub_code: Option<String>, context: Context<'_>) -> Decision {
@@ -211,32 +224,31 @@ impl Job {
             return Decision::Ignore(Reason::RecordingDeleted);
         }
         let state = State::Failed { transcript_id: heard.transcript_id, sub_code };
-        match self.find(heard, context) {
-            Found::Unwanted => return Decision::Ignore(Reason::Unrequested),
-            Found::New => drop(self.learn(heard, state)),
-            Found::Known(index) => match self.transcripts[index].state {
+        let index = match self.find(heard) {
+            None => self.learn(heard, state),
+            Some(index) => match self.transcripts[index].state {
                 State::Copying(Copying { until, claim: Some(_), .. }) if context.now < until => {
                     return Decision::Busy { until };
                 }
-                State::Creating(_) | State::Transcribing { .. } | State::Copying(_) => {
+                State::Creating(_) | State::Transcribing { .. } | State::Copying(_) | State::Left { .. } => {
                     self.transcripts[index].state = state;
+                    index
                 }
                 State::Stored { .. } => return Decision::Ignore(Reason::AlreadyStored),
                 State::Failed { .. } | State::Refused { .. } | State::Lost { .. } => {
                     return Decision::Ignore(Reason::AlreadyEnded);
                 }
             },
-        }
+        };
         self.settled();
-        self.advanced(Next::Nothing)
+        let ours = self.transcripts[index].attempt.is_some();
+        let next = if ours { self.after_failure(context) } else { Next::Nothing };
+        self.advanced(next, context)
     }
 
     fn on_deleted(mut self, heard: Heard, context: Context<'_>) -> Decision {
-        let index = match self.find(heard, context) {
-            // A transcript that came and went without us is nothing to keep.
-            Found::New | Found::Unwanted => return Decision::Ignore(Reason::UnknownTranscript),
-            Found::Known(index) => index,
-        };
+        // A transcript that came and went without us is nothing to keep.
+        let Some(index) = self.find(heard) else { return Decision::Ignore(Reason::UnknownTranscript) };
         let transcript = &mut self.transcripts[index];
         match transcript.state {
             State::Copying(Copying { until, claim: Some(_), .. }) if context.now < until => {
@@ -246,29 +258,35 @@ impl Job {
                 transcript.state = State::Lost { transcript_id: heard.transcript_id };
                 transcript.deleted = true;
             }
-            State::Stored { .. } | State::Failed { .. } | State::Lost { .. } if transcript.deleted => {
+            State::Refused { .. } => return Decision::Ignore(Reason::AlreadyEnded),
+            State::Stored { .. } | State::Failed { .. } | State::Lost { .. } | State::Left { .. }
+                if transcript.deleted =>
+            {
                 return Decision::Ignore(Reason::AlreadyKnown);
             }
             State::Transcribing { .. }
             | State::Copying(_)
             | State::Stored { .. }
             | State::Failed { .. }
-            | State::Lost { .. } => transcript.delete(),
-            State::Refused { .. } => return Decision::Ignore(Reason::AlreadyEnded),
+            | State::Lost { .. }
+            | State::Left { .. } => transcript.delete(),
         }
         self.settled();
-        self.advanced(Next::Nothing)
+        // Somebody has made room.
+        if self.hold == Some(Hold::LimitReached) { self.go_on(context) } else { self.advanced(Next::Nothing, context) }
     }
 
     /// Takes up the first thing whose time has come.
-    fn on_wake(self, context: Context<'_>) -> Decision {
+    fn on_wake(mut self, context: Context<'_>) -> Decision {
         for (index, transcript) in self.transcripts.iter().enumerate() {
-            match transcript.state {
-                State::Creating(Creating { until, .. }) if until <= context.now => return self.repeat(index, context),
-                State::Transcribing { transcript_id, check_at, .. } if check_at <= context.now => {
+            match &transcript.state {
+                State::Creating(Creating { until, .. }) if *until <= context.now => return self.repeat(index, context),
+                State::Transcribing { transcript_id, check_at, .. } if *check_at <= context.now => {
+                    let transcript_id = *transcript_id;
                     return self.copy(index, transcript_id, context);
                 }
-                State::Copying(Copying { transcript_id, until, .. }) if until <= context.now => {
+                State::Copying(Copying { transcript_id, until, .. }) if *until <= context.now => {
+                    let transcript_id = *transcript_id;
                     return self.copy(index, transcript_id, context);
                 }
                 State::Creating(_)
@@ -277,34 +295,53 @@ impl Job {
                 | State::Stored { .. }
                 | State::Failed { .. }
                 | State::Refused { .. }
-                | State::Lost { .. } => {}
+                | State::Lost { .. }
+                | State::Left { .. } => {}
             }
         }
         match self.hold {
-            Some(Hold::Wait { until, .. }) if until <= context.now && !self.is_creating() => self.pursue(context),
-            Some(Hold::Wait { .. } | Hold::LimitReached) | None => Decision::Ignore(Reason::NotDue),
+            Some(Hold::Wait { until, .. }) if until <= context.now && !self.is_creating() => {
+                return match self.clone().pursue(context) {
+                    apply @ Decision::Apply { .. } => apply,
+                    Decision::Busy { until } => Decision::Busy { until },
+                    // There is nothing left to wait for.
+                    Decision::Ignore(_) => {
+                        self.hold = None;
+                        self.advanced(Next::Nothing, context)
+                    }
+                };
+            }
+            Some(Hold::Wait { .. } | Hold::LimitReached | Hold::Skipped) | None => {}
         }
+        let expires = self.tell_expiry(context);
+        let due = self.deletion.is_some_and(|deletion| deletion.until <= context.now)
+            || (!self.outbox.notices.is_empty() && self.outbox.until <= context.now);
+        if expires || due { self.advanced(Next::Nothing, context) } else { Decision::Ignore(Reason::NotDue) }
     }
 
     /// By Recall's id; else by the attempt that our metadata names, if that create still waits for its answer.
-    fn find(&self, heard: Heard, context: Context<'_>) -> Found {
+    fn find(&self, heard: Heard) -> Option<usize> {
         let by_id = self
             .transcripts
             .iter()
             .position(|transcript| transcript.state.transcript_id() == Some(heard.transcript_id));
-        if let Some(index) = by_id {
-            return Found::Known(index);
-        }
-        let ours = heard.ours();
-        let waiting = self
-            .transcripts
-            .iter()
-            .position(|transcript| matches!(transcript.state, State::Creating(_)) && transcript.attempt == ours);
-        match waiting {
-            Some(index) => Found::Known(index),
-            None if ours.is_some() || context.policy.copy_unrequested => Found::New,
-            None => Found::Unwanted,
-        }
+        by_id.or_else(|| {
+            let ours = heard.ours();
+            self.transcripts
+                .iter()
+                .position(|transcript| matches!(transcript.state, State::Creating(_)) && transcript.attempt == ours)
+        })
+    }
+
+    /// It is not ours, and the operator does not want others'.
+    fn unwanted(&self, heard: Heard, context: Context<'_>) -> bool {
+        heard.ours().is_none() && !context.policy.copy_unrequested
+    }
+
+    /// Notes a transcript that is not ours to copy: it counts towards the limit all the same.
+    fn leave(mut self, heard: Heard, context: Context<'_>) -> Decision {
+        self.learn(heard, State::Left { transcript_id: heard.transcript_id });
+        self.advanced(Next::Nothing, context)
     }
 
     /// Adds a transcript that we hear of for the first time, and says where. If it is an attempt that the row does not
@@ -321,45 +358,7 @@ impl Job {
             self.transcripts[index].state = state;
             return index;
         }
-        self.transcripts.push(Transcript { attempt, provider: None, state, deleted: false });
+        self.transcripts.push(Transcript { attempt, provider: None, state, deleted: false, kept: false });
         self.transcripts.len() - 1
-    }
-
-    /// An attempt of ours exists, so nothing holds back the next one any more.
-    pub(super) fn settled(&mut self) {
-        if self.transcripts.iter().any(|transcript| transcript.attempt.is_some()) {
-            self.hold = None;
-        }
-    }
-}
-
-impl Transcript {
-    /// Recall has it no longer.
-    fn delete(&mut self) {
-        match self.state {
-            State::Transcribing { transcript_id, .. } | State::Copying(Copying { transcript_id, .. }) => {
-                self.state = State::Lost { transcript_id };
-                self.deleted = true;
-            }
-            State::Stored { .. } | State::Failed { .. } | State::Lost { .. } => self.deleted = true,
-            State::Creating(_) | State::Refused { .. } => {}
-        }
-    }
-}
-
-impl State {
-    /// Until when a worker holds it.
-    fn busy(&self, now: Timestamp) -> Option<Timestamp> {
-        match self {
-            Self::Creating(Creating { until, .. }) | Self::Copying(Copying { until, claim: Some(_), .. }) => {
-                Some(*until).filter(|until| now < *until)
-            }
-            Self::Copying(Copying { claim: None, .. })
-            | Self::Transcribing { .. }
-            | Self::Stored { .. }
-            | Self::Failed { .. }
-            | Self::Refused { .. }
-            | Self::Lost { .. } => None,
-        }
     }
 }

@@ -1,4 +1,4 @@
-//! What we cannot read is kept whole on the dead-letter queue, for a person to look at.
+//! What nobody here can read is kept whole on the dead-letter queue, for a person to look at.
 
 use aws_sdk_sqs::{Client, types::MessageAttributeValue};
 use base64::{Engine as _, engine::general_purpose::STANDARD};
@@ -8,7 +8,7 @@ const PART_BYTES: usize = 180 * 1024;
 
 /// The dead-letter queue, from the sending side.
 #[derive(Clone, Debug)]
-pub(crate) struct Parking {
+pub struct Parking {
     client: Client,
     url: String,
 }
@@ -16,10 +16,10 @@ pub(crate) struct Parking {
 /// The body is not known to be on the queue.
 #[derive(Debug, thiserror::Error)]
 #[error("the dead-letter queue did not take the body")]
-pub(crate) struct ParkError(#[source] Box<dyn std::error::Error + Send + Sync>);
+pub struct ParkError(#[source] Box<dyn std::error::Error + Send + Sync>);
 
 impl Parking {
-    pub(crate) fn new(client: Client, url: String) -> Self {
+    pub fn new(client: Client, url: String) -> Self {
         Self { client, url }
     }
 
@@ -28,7 +28,7 @@ impl Parking {
     ///
     /// # Errors
     /// [`ParkError`]; some parts may be on the queue.
-    pub(crate) async fn park(&self, delivery_id: &str, body: &[u8], reason: &str) -> Result<(), ParkError> {
+    pub async fn park(&self, delivery_id: &str, body: &[u8], reason: &str) -> Result<(), ParkError> {
         let parts = split(body);
         for (index, part) in parts.iter().enumerate() {
             let position = format!("{}/{}", index + 1, parts.len());

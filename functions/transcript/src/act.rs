@@ -1,0 +1,129 @@
+//! Carries out the core's commands for one message.
+
+use std::time::Duration;
+
+use serde::Serialize;
+use shared::{
+    advance::Act,
+    bus::{Bus, BusError},
+    deadline::Deadline,
+    ids::RecordingId,
+    job::{Announcement, Answer, Command, DeleteAnswer, Event, Notice},
+    telemetry::{self, Chain},
+    time,
+    work::Message,
+};
+
+use tokio::time::timeout;
+
+use crate::{
+    Transcripts,
+    copy::{Ids, RESERVE},
+};
+
+/// One message that is being worked on.
+pub(crate) struct Received<'a> {
+    pub(crate) transcripts: &'a Transcripts,
+    pub(crate) recording_id: RecordingId,
+    pub(crate) trace: &'a str,
+    pub(crate) deadline: Deadline,
+}
+
+impl Act for Received<'_> {
+    async fn act(&self, command: Command) -> Answer {
+        let Self { transcripts, recording_id, trace, deadline } = *self;
+        match command {
+            Command::Create { attempt, provider, language, claim } => {
+                let limit = deadline.for_call(time::now());
+                let wanted = (provider.as_str(), language.as_deref());
+                let create = transcripts.create.call(recording_id, attempt, wanted, trace, limit);
+                Answer::Create { attempt, claim, answer: transcripts.recall.create_transcript(create).await }
+            }
+            Command::LookUp { attempt, claim } => {
+                let limit = deadline.for_call(time::now());
+                let answer = transcripts.recall.look_up(recording_id, limit).await;
+                Answer::LookUp { attempt, claim, answer }
+            }
+            Command::Copy { transcript_id, attempt, bot_id, claim } => {
+                let ids = Ids { recording_id, transcript_id, bot_id, attempt };
+                let answer = transcripts.copier.copy(ids, deadline).await;
+                Answer::Copy { transcript_id, claim, answer }
+            }
+            Command::Delete { target, verify, claim } => {
+                let deletion = transcripts.deleter.delete(recording_id, target, &verify);
+                let answer = timeout(time_for_it(deadline), deletion).await;
+                let late = |_| DeleteAnswer::Later { after: Duration::ZERO };
+                Answer::Delete { target, claim, answer: answer.unwrap_or_else(late) }
+            }
+            Command::Announce { announcements } => {
+                let announced = timeout(time_for_it(deadline), transcripts.announcer.announce(&announcements)).await;
+                Answer::Announce { sent: announced.unwrap_or_default() }
+            }
+            Command::Wake => {
+                let trace = Some(trace.to_owned());
+                let sent = transcripts.work.send(&Message { recording_id, event: Event::Wake, trace }).await;
+                if let Err(error) = &sent {
+                    tracing::error!(recording.id = %recording_id, error = %Chain(error), "work.not_sent");
+                }
+                Answer::Wake { sent: sent.is_ok() }
+            }
+        }
+    }
+}
+
+/// What is left of the invocation, less what it takes to record how it went.
+fn time_for_it(deadline: Deadline) -> Duration {
+    deadline.left(time::now()).saturating_sub(RESERVE)
+}
+
+/// Tells the event bus what became of a recording.
+#[derive(Debug)]
+pub(crate) struct Announcer {
+    bus: Option<Bus>,
+    bucket: String,
+}
+
+/// The `detail` of an event.
+#[derive(Serialize)]
+struct Detail<'a> {
+    #[serde(flatten)]
+    announcement: &'a Announcement,
+    bucket: &'a str,
+}
+
+impl Announcer {
+    pub(crate) fn new(bus: Option<Bus>, bucket: String) -> Self {
+        Self { bus, bucket }
+    }
+
+    /// Announces one after the other. What need not be tried again.
+    async fn announce(&self, announcements: &[Announcement]) -> Vec<Notice> {
+        let mut sent = Vec::new();
+        for announcement in announcements {
+            let Announcement { id, detail_type, notice, recording_id, .. } = announcement;
+            let detail = Detail { announcement, bucket: &self.bucket };
+            let result = match &self.bus {
+                Some(bus) => bus.put(detail_type, &detail).await,
+                // The operator took the bus away after it was noted.
+                None => Ok(()),
+            };
+            match result {
+                Ok(()) => {
+                    tracing::info!(recording.id = %recording_id, detail.id = id, detail_type, "event.announced");
+                    sent.push(*notice);
+                }
+                Err(error) => {
+                    tracing::error!(recording.id = %recording_id, detail.id = id, detail_type, error = %Chain(&error),
+                        "event.not_announced");
+                    telemetry::count("AnnouncementsFailed", &[]);
+                    match error {
+                        // It would be refused for ever.
+                        BusError::TooLarge { .. } | BusError::Unwritable(_) => sent.push(*notice),
+                        BusError::Unavailable(_) | BusError::Refused { .. } => {}
+                    }
+                }
+            }
+        }
+        sent
+    }
+}

@@ -1,0 +1,83 @@
+//! Deletes at Recall what may go. A copy is read back first: its size and its checksum.
+
+use std::time::Duration;
+
+use aws_sdk_s3::types::ChecksumMode;
+use shared::{
+    ids::RecordingId,
+    job::{DeleteAnswer, Receipt, Target},
+    recall::Recall,
+    telemetry::{self, Chain},
+};
+
+use crate::upload::{Bucket, UploadError, failed};
+
+/// Deletes transcripts and recordings.
+#[derive(Debug)]
+pub(crate) struct Deleter {
+    recall: Recall,
+    bucket: Bucket,
+}
+
+impl Deleter {
+    pub(crate) fn new(recall: Recall, bucket: Bucket) -> Self {
+        Self { recall, bucket }
+    }
+
+    /// Deletes the target if every copy is what its receipt says.
+    pub(crate) async fn delete(&self, recording_id: RecordingId, target: Target, copies: &[Receipt]) -> DeleteAnswer {
+        for receipt in copies {
+            match self.bucket.holds(receipt).await {
+                Ok(true) => {}
+                Ok(false) => {
+                    tracing::error!(recording.id = %recording_id, key = receipt.key, "copy.not_as_stored");
+                    telemetry::count("CopiesUnverified", &[]);
+                    return DeleteAnswer::Unverified;
+                }
+                Err(error) => {
+                    tracing::warn!(recording.id = %recording_id, error = %Chain(&error), "copy.not_verified");
+                    return DeleteAnswer::Later { after: Duration::ZERO };
+                }
+            }
+        }
+        let (what, deleted) = match target {
+            Target::Transcript(id) => ("transcript", self.recall.delete_transcript(id).await),
+            Target::Recording => ("recording", self.recall.delete_recording(recording_id).await),
+        };
+        match deleted {
+            Ok(()) => {
+                tracing::info!(recording.id = %recording_id, what, ?target, "recall.deleted");
+                telemetry::count("DeletedAtRecall", &[("what", what)]);
+                DeleteAnswer::Deleted
+            }
+            Err(problem) => {
+                tracing::warn!(recording.id = %recording_id, what, error = %Chain(&problem), "recall.not_deleted");
+                DeleteAnswer::Later { after: problem.after() }
+            }
+        }
+    }
+}
+
+impl Bucket {
+    /// Whether the verbatim object and its manifest stand as the receipt says: S3 keeps the checksum of the bytes that
+    /// it has, not of those that we meant to send.
+    async fn holds(&self, receipt: &Receipt) -> Result<bool, UploadError> {
+        let verbatim = self.head(&receipt.key).await?;
+        let Some((bytes, checksum)) = verbatim else { return Ok(false) };
+        let same = bytes == receipt.bytes && checksum.as_deref() == Some(&receipt.crc64nvme);
+        Ok(same && self.head(&receipt.manifest_key).await?.is_some())
+    }
+
+    /// Size and checksum of an object, if it is there.
+    async fn head(&self, key: &str) -> Result<Option<(u64, Option<String>)>, UploadError> {
+        let head = self.client.head_object().bucket(&self.name).key(key).checksum_mode(ChecksumMode::Enabled);
+        match head.send().await {
+            Ok(object) => {
+                let bytes = object.content_length().and_then(|bytes| u64::try_from(bytes).ok());
+                Ok(Some((bytes.unwrap_or_default(), object.checksum_crc64_nvme().map(str::to_owned))))
+            }
+            Err(error) if error.as_service_error().is_some_and(|error| error.is_not_found()) => Ok(None),
+            Err(error) => Err(failed("a question about an object")(error)),
+        }
+    }
+}

@@ -1,0 +1,232 @@
+//! What the answers to create_transcript and to look-ups do to a job.
+
+use std::time::Duration;
+
+use super::{
+    Claim, Command, Context, Copying, CreateAnswer, Creating, Decision, ERRORS_BEFORE_LOOK_UP, Heard, Hold, Job,
+    LIST_SETTLE, Listed, LookUpAnswer, Next, RECALL_MAX_TRANSCRIPTS, Reason, Recording, Refused, State,
+    TRANSCRIBING_CHECK, bounded, doubled,
+};
+use crate::{ids::TranscriptId, time::Timestamp};
+
+/// A key that is still at work is asked for again after this long.
+const IN_PROGRESS_WAIT: Duration = Duration::from_secs(10);
+/// The first wait after a lost answer or a server error; it doubles with every call.
+const BACKOFF: Duration = Duration::from_secs(5);
+const BACKOFF_MAX: Duration = Duration::from_secs(5 * 60);
+/// The first wait for an operator; it doubles every time.
+const OPERATOR_WAIT: Duration = Duration::from_secs(5 * 60);
+const OPERATOR_WAIT_MAX: Duration = Duration::from_secs(60 * 60);
+/// Transcripts of one recording that the row remembers. Recall lets a recording have ten, and a hundred attempts.
+const MAX_REMEMBERED: usize = 200;
+
+impl Job {
+    pub(super) fn on_create_answer(
+        mut self,
+        attempt: u32,
+        claim: Claim,
+        answer: &CreateAnswer,
+        context: Context<'_>,
+    ) -> Decision {
+        let now = context.now;
+        if let CreateAnswer::Created { transcript_id } = answer {
+            return self.created(attempt, *transcript_id, now.plus(TRANSCRIBING_CHECK), Next::Nothing, context);
+        }
+        let Some((index, creating)) = self.claimed(attempt, claim) else {
+            return Decision::Ignore(Reason::Overtaken);
+        };
+        // What this call was told says nothing of an earlier one under the same key, which may have taken effect: only
+        // a look-up can end such an attempt.
+        let looked_up = Creating { errors: ERRORS_BEFORE_LOOK_UP, ..creating.clone() };
+        let repeated = creating.calls > 1;
+        let backoff = doubled(BACKOFF, creating.calls.saturating_sub(1), BACKOFF_MAX);
+        let (creating, wait) = match answer {
+            CreateAnswer::Throttled { after } if repeated => (looked_up, bounded(*after)),
+            CreateAnswer::Operator { .. } if repeated => (looked_up, OPERATOR_WAIT),
+            CreateAnswer::Refused { .. } if repeated => (looked_up, LIST_SETTLE),
+            CreateAnswer::Created { .. } => return Decision::Ignore(Reason::AlreadyKnown),
+            CreateAnswer::InProgress => (creating, IN_PROGRESS_WAIT),
+            CreateAnswer::Lost => (creating, backoff),
+            CreateAnswer::ServerError => (Creating { errors: creating.errors + 1, ..creating }, backoff),
+            CreateAnswer::Throttled { after } => return self.hold_off(index, 429, bounded(*after), context),
+            CreateAnswer::Operator { status } => {
+                let wait = doubled(OPERATOR_WAIT, self.times_held(), OPERATOR_WAIT_MAX);
+                return self.hold_off(index, *status, wait, context);
+            }
+            // The limit, or something else? Never by the text: the list tells.
+            CreateAnswer::Refused { status: 400, code } => {
+                let (refused, claim) = (Some(Refused { code: code.clone() }), self.next_claim());
+                let until = context.lease_until;
+                self.transcripts[index].state = State::Creating(Creating { refused, claim, until, ..creating });
+                return self.advanced(Next::Act(Command::LookUp { attempt, claim }), context);
+            }
+            CreateAnswer::Refused { status, code } => return self.refused(index, *status, code.clone(), context),
+        };
+        self.wait(index, Creating { until: now.plus(wait), ..creating }, context)
+    }
+
+    pub(super) fn on_look_up_answer(
+        mut self,
+        attempt: u32,
+        claim: Claim,
+        answer: &LookUpAnswer,
+        context: Context<'_>,
+    ) -> Decision {
+        let listed = match answer {
+            LookUpAnswer::Listed(listed) => listed,
+            LookUpAnswer::Later { after } => {
+                let Some((index, creating)) = self.claimed(attempt, claim) else {
+                    return Decision::Ignore(Reason::Overtaken);
+                };
+                return self.wait(index, Creating { until: context.now.plus(bounded(*after)), ..creating }, context);
+            }
+        };
+        let ours = listed.iter().find(|one| one.attempt == Some(attempt));
+        let news = self.take_in(listed, ours, context);
+        // A webhook about it may never come, so what has ended is taken up from the queue right away.
+        let wake = |job: &Self| {
+            let due = job.due_at().is_some_and(|at| at <= context.now);
+            if due { Next::Act(Command::Wake) } else { Next::Nothing }
+        };
+        if let Some(Listed { transcript_id, ended, .. }) = ours {
+            let check_at = if *ended { context.now } else { context.now.plus(TRANSCRIBING_CHECK) };
+            let next = if *ended { Next::Act(Command::Wake) } else { wake(&self) };
+            return match self.clone().created(attempt, *transcript_id, check_at, next, context) {
+                Decision::Ignore(_) if news => {
+                    let next = wake(&self);
+                    self.advanced(next, context)
+                }
+                decision => decision,
+            };
+        }
+        let Some((index, creating)) = self.claimed(attempt, claim) else {
+            return if news {
+                self.clone().advanced(wake(&self), context)
+            } else {
+                Decision::Ignore(Reason::Overtaken)
+            };
+        };
+        match creating.refused {
+            Some(Refused { code }) if listed.len() < RECALL_MAX_TRANSCRIPTS as usize => {
+                self.refused(index, 400, code, context)
+            }
+            // At the limit, or made by nobody: either way the attempt had no effect, and the next one is decided on
+            // anew, with all that is known now.
+            Some(_) | None => {
+                self.transcripts.remove(index);
+                self.go_on(context)
+            }
+        }
+    }
+
+    /// Adds what the list has and the row does not know, so that it counts and is copied. Whether there was anything.
+    fn take_in(&mut self, listed: &[Listed], ours: Option<&Listed>, context: Context<'_>) -> bool {
+        let mut news = false;
+        for one in listed.iter().filter(|one| Some(*one) != ours) {
+            let transcript_id = one.transcript_id;
+            let known = self.transcripts.iter().any(|known| known.state.transcript_id() == Some(transcript_id));
+            if known || self.transcripts.len() >= MAX_REMEMBERED {
+                continue;
+            }
+            news = true;
+            let check_at = if one.ended { context.now } else { context.now.plus(TRANSCRIBING_CHECK) };
+            let state = if one.attempt.is_none() && !context.policy.copy_unrequested {
+                State::Left { transcript_id }
+            } else {
+                State::Transcribing { transcript_id, check_at, checks: 0 }
+            };
+            self.learn(Heard { transcript_id, attempt: one.attempt }, state);
+        }
+        news
+    }
+
+    /// The transcript of this attempt exists: our create's answer says so, or a look-up found it.
+    fn created(
+        mut self,
+        attempt: u32,
+        transcript_id: TranscriptId,
+        check_at: Timestamp,
+        next: Next,
+        context: Context<'_>,
+    ) -> Decision {
+        let waiting = self.transcripts.iter().position(|transcript| {
+            matches!(transcript.state, State::Creating(_)) && transcript.attempt == Some(attempt)
+        });
+        let known =
+            self.transcripts.iter().position(|transcript| transcript.state.transcript_id() == Some(transcript_id));
+        match (waiting, known) {
+            (Some(index), None) => {
+                self.transcripts[index].state = State::Transcribing { transcript_id, check_at, checks: 0 };
+            }
+            // Its webhook came first and did not name our attempt: that entry is the one.
+            (Some(index), Some(known)) => {
+                let provider = self.transcripts[index].provider.take();
+                let transcript = &mut self.transcripts[known];
+                transcript.attempt = Some(attempt);
+                transcript.provider = provider;
+                if matches!(transcript.state, State::Left { .. }) {
+                    transcript.state = State::Transcribing { transcript_id, check_at, checks: 0 };
+                }
+                self.transcripts.remove(index);
+            }
+            (None, Some(_)) => return Decision::Ignore(Reason::AlreadyKnown),
+            (None, None) if self.recording == Recording::Deleted => {
+                return Decision::Ignore(Reason::RecordingDeleted);
+            }
+            (None, None) => {
+                let heard = Heard { transcript_id, attempt: Some(attempt) };
+                self.learn(heard, State::Transcribing { transcript_id, check_at, checks: 0 });
+            }
+        }
+        self.settled();
+        self.advanced(next, context)
+    }
+
+    /// Recall would not make it, and nothing was paid.
+    fn refused(mut self, index: usize, status: u16, code: Option<String>, context: Context<'_>) -> Decision {
+        self.transcripts[index].state = State::Refused { status, code };
+        self.hold = None;
+        let next = self.after_failure(context);
+        self.advanced(next, context)
+    }
+
+    /// The entry that still belongs to the worker of this claim.
+    fn claimed(&self, attempt: u32, claim: Claim) -> Option<(usize, Creating)> {
+        self.transcripts.iter().enumerate().find_map(|(index, transcript)| match &transcript.state {
+            State::Creating(creating) if transcript.attempt == Some(attempt) && creating.claim == claim => {
+                Some((index, creating.clone()))
+            }
+            State::Creating(_)
+            | State::Transcribing { .. }
+            | State::Copying(Copying { .. })
+            | State::Stored { .. }
+            | State::Failed { .. }
+            | State::Refused { .. }
+            | State::Lost { .. }
+            | State::Left { .. } => None,
+        })
+    }
+
+    /// The same key again, later.
+    fn wait(mut self, index: usize, creating: Creating, context: Context<'_>) -> Decision {
+        let at = creating.until;
+        self.transcripts[index].state = State::Creating(creating);
+        self.advanced(Next::Again { at }, context)
+    }
+
+    /// The attempt certainly had no effect; the next one starts after a wait, under a new key.
+    fn hold_off(mut self, index: usize, status: u16, wait: Duration, context: Context<'_>) -> Decision {
+        self.transcripts.remove(index);
+        let (times, until) = (self.times_held() + 1, context.now.plus(wait));
+        self.hold = Some(Hold::Wait { until, status: Some(status), times });
+        self.advanced(Next::Again { at: until }, context)
+    }
+
+    /// How often in a row Recall has held us off.
+    fn times_held(&self) -> u32 {
+        match self.hold {
+            Some(Hold::Wait { times, status: Some(_), .. }) => times,
+            Some(Hold::Wait { .. } | Hold::LimitReached | Hold::Skipped) | None => 0,
+        }
+    }
+}

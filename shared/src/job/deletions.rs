@@ -1,0 +1,198 @@
+//! What is deleted at Recall: to make room at the limit, after the copy is verified, or because it was made twice.
+//!
+//! One deletion at a time. The row says what is to go before Recall is asked, and nothing that has a copy goes
+//! before that copy was read back.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use super::{
+    Claim, Command, Context, Decision, DeleteAfterStore, Job, Next, OnLimit, Reason, Receipt, Recording, State, Status,
+    Transcript, bounded, doubled,
+};
+use crate::{ids::TranscriptId, time::Timestamp};
+
+/// The first wait after a deletion that did not come about; it doubles with every try.
+const DELETE_WAIT: Duration = Duration::from_secs(15);
+const DELETE_WAIT_MAX: Duration = Duration::from_secs(60 * 60);
+
+/// A deletion that is wanted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Deletion {
+    pub target: Target,
+    pub why: Why,
+    pub until: Timestamp,
+    /// The worker that is at it; `None` while it waits.
+    pub claim: Option<Claim>,
+    pub tries: u32,
+}
+
+/// What goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Target {
+    Transcript(TranscriptId),
+    Recording,
+}
+
+/// What for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Why {
+    /// The next attempt needs its place.
+    Room,
+    /// The operator wants nothing left at Recall that is stored.
+    Stored,
+    /// Another transcript of the same attempt is stored.
+    PaidTwice,
+}
+
+/// How a deletion went.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DeleteAnswer {
+    /// It is gone, or was already.
+    Deleted,
+    /// The copy in S3 is not what the row says: nothing was deleted.
+    Unverified,
+    Later {
+        after: Duration,
+    },
+}
+
+impl Job {
+    /// Takes up the deletion that is wanted, if there is one and nobody is at it.
+    pub(super) fn delete(&mut self, context: Context<'_>) -> Option<Next> {
+        let deletion = self.deletion.or_else(|| {
+            let (target, why) = self.to_delete(context)?;
+            Some(Deletion { target, why, until: context.now, claim: None, tries: 0 })
+        })?;
+        if context.now < deletion.until {
+            return None;
+        }
+        if !context.worker {
+            self.deletion = Some(deletion);
+            return Some(Next::Act(Command::Wake));
+        }
+        let claim = self.next_claim();
+        self.deletion = Some(Deletion { until: context.lease_until, claim: Some(claim), ..deletion });
+        let target = deletion.target;
+        Some(Next::Act(Command::Delete { target, verify: self.receipts(target), claim }))
+    }
+
+    /// What makes room for another transcript, as far as the operator allows.
+    pub(super) fn to_make_room(&self, context: Context<'_>) -> Option<TranscriptId> {
+        let oldest = |goes: fn(&Transcript) -> bool| {
+            self.transcripts.iter().find(|transcript| goes(transcript)).and_then(|found| found.state.transcript_id())
+        };
+        match context.policy.on_limit {
+            OnLimit::Stop => None,
+            OnLimit::DeleteFailed => oldest(|one| !one.deleted && matches!(one.state, State::Failed { .. })),
+            OnLimit::DeleteStored => {
+                oldest(|one| !one.deleted && !one.kept && matches!(one.state, State::Stored { .. }))
+            }
+        }
+    }
+
+    pub(super) fn on_delete_answer(
+        mut self,
+        target: Target,
+        claim: Claim,
+        answer: DeleteAnswer,
+        context: Context<'_>,
+    ) -> Decision {
+        let held = self.deletion.filter(|deletion| deletion.claim == Some(claim));
+        match (answer, held) {
+            // Whoever says so: it is gone.
+            (DeleteAnswer::Deleted, _) => {
+                let waits = self.deletion.filter(|deletion| deletion.target != target);
+                self.deletion = waits;
+                match target {
+                    Target::Transcript(id) => self.of_mut(id).for_each(Transcript::delete),
+                    Target::Recording => {
+                        self.recording = Recording::Deleted;
+                        self.transcripts.iter_mut().for_each(Transcript::delete);
+                    }
+                }
+                self.go_on(context)
+            }
+            (DeleteAnswer::Unverified | DeleteAnswer::Later { .. }, None) => Decision::Ignore(Reason::Overtaken),
+            (DeleteAnswer::Unverified, Some(deletion)) => {
+                self.deletion = None;
+                match target {
+                    Target::Transcript(id) => self.of_mut(id).for_each(|transcript| transcript.kept = true),
+                    Target::Recording => self.transcripts.iter_mut().for_each(|transcript| transcript.kept = true),
+                }
+                if deletion.why == Why::Room {
+                    return self.go_on(context);
+                }
+                self.advanced(Next::Nothing, context)
+            }
+            (DeleteAnswer::Later { after }, Some(deletion)) => {
+                let wait = bounded(after).max(doubled(DELETE_WAIT, deletion.tries, DELETE_WAIT_MAX));
+                let until = context.now.plus(wait);
+                self.deletion = Some(Deletion { until, claim: None, tries: deletion.tries + 1, ..deletion });
+                self.advanced(Next::Again { at: until }, context)
+            }
+        }
+    }
+
+    /// Goes on with our own attempt, and saves what has changed in any case.
+    pub(super) fn go_on(self, context: Context<'_>) -> Decision {
+        match self.clone().pursue(context) {
+            apply @ Decision::Apply { .. } => apply,
+            Decision::Ignore(_) => self.advanced(Next::Nothing, context),
+            Decision::Busy { until } => self.advanced(Next::Again { at: until }, context),
+        }
+    }
+
+    fn to_delete(&self, context: Context<'_>) -> Option<(Target, Why)> {
+        let id = |transcript: &Transcript| transcript.state.transcript_id().map(Target::Transcript);
+        let stored = |transcript: &&Transcript| transcript.state.receipt().is_some();
+        let spare = self.transcripts.iter().find(|one| {
+            let twin = |other: &&Transcript| {
+                other.attempt == one.attempt && other.state.transcript_id() != one.state.transcript_id()
+            };
+            one.attempt.is_some()
+                && one.exists()
+                && !one.kept
+                && one.state.busy(context.now).is_none()
+                // The one that was learned of first stays, unless only a later one is stored.
+                && self.transcripts.iter().filter(twin).any(|other| stored(&other) && !other.deleted)
+                && !self.is_first_stored(one)
+        });
+        if let Some(target) = spare.and_then(id) {
+            return Some((target, Why::PaidTwice));
+        }
+        let mut stored = self.transcripts.iter().filter(|one| stored(one) && !one.deleted && !one.kept);
+        match context.policy.delete_after_store {
+            DeleteAfterStore::Nothing => None,
+            DeleteAfterStore::Transcript => Some((stored.find_map(id)?, Why::Stored)),
+            DeleteAfterStore::Recording => {
+                let whole = self.status() == Status::Stored && self.recording != Recording::Deleted;
+                let kept = self.transcripts.iter().any(|transcript| transcript.kept);
+                (whole && !kept && stored.next().is_some()).then_some((Target::Recording, Why::Stored))
+            }
+        }
+    }
+
+    /// The one transcript of its attempt that stays.
+    fn is_first_stored(&self, one: &Transcript) -> bool {
+        let first =
+            self.transcripts.iter().find(|other| other.attempt == one.attempt && other.state.receipt().is_some());
+        first.is_some_and(|first| first.state.transcript_id() == one.state.transcript_id())
+    }
+
+    /// The copies that must be read back first.
+    fn receipts(&self, target: Target) -> Vec<Receipt> {
+        let goes = |transcript: &&Transcript| match target {
+            Target::Transcript(id) => transcript.state.transcript_id() == Some(id),
+            Target::Recording => true,
+        };
+        self.transcripts.iter().filter(goes).filter_map(|transcript| transcript.state.receipt().cloned()).collect()
+    }
+
+    fn of_mut(&mut self, id: TranscriptId) -> impl Iterator<Item = &mut Transcript> {
+        self.transcripts.iter_mut().filter(move |transcript| transcript.state.transcript_id() == Some(id))
+    }
+}

@@ -1,0 +1,205 @@
+//! What the world is told: noted in the row with the very save that makes it true, sent afterwards, at least once.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use super::{Command, Context, Counts, Decision, Job, Next, Reason, Status, Transcript, doubled};
+use crate::{
+    ids::{BotId, RecordingId, TranscriptId},
+    time::Timestamp,
+};
+
+/// The first wait after an announcement that could not be made; it doubles with every try.
+const ANNOUNCE_WAIT: Duration = Duration::from_secs(10);
+const ANNOUNCE_WAIT_MAX: Duration = Duration::from_secs(15 * 60);
+
+/// What is still to be announced.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Outbox {
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub notices: Vec<Notice>,
+    /// Nobody else sends before this.
+    pub until: Timestamp,
+    pub tries: u32,
+    /// The bad end that was announced last; a job that goes on after it may come to another.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub told: Option<Status>,
+    /// How many bad ends were announced.
+    pub ends: u32,
+    /// When its expiry becomes worth an alarm, as long as it is not stored.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expiry_at: Option<Timestamp>,
+    /// Its expiry was announced.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub expiring: bool,
+}
+
+/// One thing to announce. Everything else is in the row when it is sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "notice", rename_all = "snake_case")]
+pub enum Notice {
+    Stored {
+        transcript_id: TranscriptId,
+    },
+    /// The job ended without a transcript; `end` counts such ends.
+    Failed {
+        status: Status,
+        end: u32,
+    },
+    Expiring,
+}
+
+/// What is said of it: the `detail` of an event, less the bucket, which only the sender knows.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Announcement {
+    /// The same whenever the same thing is announced again.
+    pub id: String,
+    #[serde(skip)]
+    pub detail_type: &'static str,
+    #[serde(skip)]
+    pub notice: Notice,
+    pub recording_id: RecordingId,
+    pub transcript_id: Option<TranscriptId>,
+    pub bot_id: Option<BotId>,
+    pub status: Status,
+    pub provider: Option<String>,
+    pub attempt: Option<u32>,
+    pub sub_code: Option<String>,
+    pub manifest_key: Option<String>,
+    pub counts: Option<AnnouncedCounts>,
+    /// RFC 3339, where Recall has told.
+    pub expires_at: Option<String>,
+}
+
+/// The counts of the manifest.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct AnnouncedCounts {
+    pub turns: u64,
+    pub words: u64,
+    pub speakers: u64,
+    pub duration_s: f64,
+}
+
+// The duration is a whole number of milliseconds, so it is never NaN.
+impl Eq for AnnouncedCounts {}
+
+impl From<Counts> for AnnouncedCounts {
+    fn from(Counts { turns, words, speakers, duration_ms }: Counts) -> Self {
+        Self { turns, words, speakers, duration_s: Duration::from_millis(duration_ms).as_secs_f64() }
+    }
+}
+
+impl Job {
+    /// Notes that a transcript is stored.
+    pub(super) fn tell_stored(&mut self, transcript_id: TranscriptId, context: Context<'_>) {
+        self.note(Notice::Stored { transcript_id }, context);
+    }
+
+    /// Notes the end of a job that ends without a transcript.
+    pub(super) fn tell_end(&mut self, context: Context<'_>) {
+        let bad = Some(self.status()).filter(|status| status.is_bad_end());
+        if let Some(status) = bad
+            && self.outbox.told != bad
+        {
+            self.outbox.ends += 1;
+            self.note(Notice::Failed { status, end: self.outbox.ends }, context);
+        }
+        self.outbox.told = bad;
+    }
+
+    /// Notes, once, that the recording goes soon and is not stored. Whether there is anything to note.
+    pub(super) fn tell_expiry(&mut self, context: Context<'_>) -> bool {
+        let due = self.expiry_alarm_at(context).is_some_and(|at| at <= context.now);
+        if due {
+            self.outbox.expiring = true;
+            self.note(Notice::Expiring, context);
+        }
+        due
+    }
+
+    /// When its expiry becomes worth an alarm; `None` if it does not, or has been.
+    pub(super) fn expiry_alarm_at(&self, context: Context<'_>) -> Option<Timestamp> {
+        let at_stake = match self.status() {
+            Status::Stored | Status::Lost | Status::Skipped => false,
+            Status::Creating
+            | Status::Transcribing
+            | Status::Copying
+            | Status::Waiting
+            | Status::LimitReached
+            | Status::Failed => !self.outbox.expiring,
+        };
+        self.expires_at.filter(|_| at_stake).map(|at| at.minus(context.policy.expiry_alarm))
+    }
+
+    fn note(&mut self, notice: Notice, context: Context<'_>) {
+        if context.policy.announces && !self.outbox.notices.contains(&notice) {
+            self.outbox.notices.push(notice);
+            self.outbox.until = self.outbox.until.min(context.now);
+        }
+    }
+
+    /// Takes the announcements up, if there are any and nobody is at them.
+    pub(super) fn announce(&mut self, context: Context<'_>) -> Option<Next> {
+        if self.outbox.notices.is_empty() || context.now < self.outbox.until {
+            return None;
+        }
+        if !context.worker {
+            return Some(Next::Act(Command::Wake));
+        }
+        self.outbox.until = context.lease_until;
+        let announcements = self.outbox.notices.iter().map(|notice| self.announcement(*notice)).collect();
+        Some(Next::Act(Command::Announce { announcements }))
+    }
+
+    pub(super) fn on_announced(mut self, sent: &[Notice], context: Context<'_>) -> Decision {
+        let before = self.outbox.notices.len();
+        self.outbox.notices.retain(|notice| !sent.contains(notice));
+        if self.outbox.notices.is_empty() {
+            self.outbox.tries = 0;
+            self.outbox.until = Timestamp::default();
+            return if before == 0 {
+                Decision::Ignore(Reason::AlreadyKnown)
+            } else {
+                self.advanced(Next::Nothing, context)
+            };
+        }
+        let at = context.now.plus(doubled(ANNOUNCE_WAIT, self.outbox.tries, ANNOUNCE_WAIT_MAX));
+        self.outbox.tries += 1;
+        self.outbox.until = at;
+        self.advanced(Next::Again { at }, context)
+    }
+
+    fn announcement(&self, notice: Notice) -> Announcement {
+        let recording_id = self.recording_id;
+        let (id, detail_type, status, about) = match notice {
+            Notice::Stored { transcript_id } => {
+                let of = |transcript: &&Transcript| transcript.state.transcript_id() == Some(transcript_id);
+                let about = self.transcripts.iter().find(of);
+                (format!("{transcript_id}:stored"), "Transcript Stored", Status::Stored, about)
+            }
+            Notice::Failed { status, end } => {
+                let about = self.transcripts.iter().rev().find(|transcript| transcript.attempt.is_some());
+                (format!("{recording_id}:failed:{end}"), "Transcript Failed", status, about)
+            }
+            Notice::Expiring => (format!("{recording_id}:expiring"), "Recording Expiring", self.status(), None),
+        };
+        let receipt = about.and_then(|transcript| transcript.state.receipt());
+        let provider = about.and_then(|transcript| transcript.provider.clone());
+        Announcement {
+            id,
+            detail_type,
+            notice,
+            recording_id,
+            transcript_id: about.and_then(|transcript| transcript.state.transcript_id()),
+            bot_id: self.bot_id,
+            status,
+            provider: provider.or_else(|| receipt.and_then(|receipt| receipt.provider.clone())),
+            attempt: about.and_then(|transcript| transcript.attempt),
+            sub_code: about.and_then(|transcript| transcript.state.sub_code()).or_else(|| self.recording.sub_code()),
+            manifest_key: receipt.map(|receipt| receipt.manifest_key.clone()),
+            counts: receipt.map(|receipt| receipt.counts.into()),
+            expires_at: self.expires_at.map(Timestamp::rfc3339),
+        }
+    }
+}
