@@ -254,7 +254,10 @@ impl Job {
     fn advanced(mut self, next: Next, context: Context<'_>) -> Decision {
         self.tell_end(context);
         let next = match next {
-            Next::Nothing => self.announce(context).or_else(|| self.delete(context)).unwrap_or(Next::Nothing),
+            Next::Nothing => {
+                let next = self.go_on_in_new_room(context);
+                next.or_else(|| self.announce(context)).or_else(|| self.delete(context)).unwrap_or(Next::Nothing)
+            }
             next @ (Next::Act(_) | Next::Again { .. }) => next,
         };
         self.outbox.expiry_at = self.expiry_alarm_at(context);

@@ -149,20 +149,33 @@ mod tests {
     use crate::{
         ids::{BotId, TranscriptId},
         job::{
-            Claim, Copying, Counts, Creating, Deletion, Hold, Notice, Outbox, Receipt, Recording, Refused, State, Status,
-            Target, Transcript, Why, Wishes,
+            Claim, Copying, Counts, Creating, Deletion, Hold, Notice, Outbox, Receipt, Recording, Refused, State,
+            Status, Target, Transcript, Why, Wishes,
         },
     };
 
     fn transcript(attempt: Option<u32>, state: State) -> Transcript {
-        Transcript { attempt, provider: attempt.map(|_| "recallai_async".to_owned()), state, deleted: false, kept: true }
+        Transcript {
+            attempt,
+            provider: attempt.map(|_| "recallai_async".to_owned()),
+            state,
+            deleted: false,
+            kept: true,
+        }
     }
 
     fn job() -> Job {
         let at = Timestamp::from_millis(1_700_000_000_000);
         let transcript_id = TranscriptId::from_u128(7);
-        let creating =
-            Creating { first_call_at: at, last_call_at: at, calls: 3, errors: 2, until: at, claim: Claim(3), refused };
+        let creating = Creating {
+            first_call_at: at,
+            last_call_at: at,
+            calls: 3,
+            errors: 2,
+            until: at,
+            claim: Claim(3),
+            refused: Some(Refused { code: None }),
+        };
         let copying = Copying { transcript_id, until: at, claim: None, tries: 5, missing: 6 };
         let receipt = Receipt {
             stored_at: at,

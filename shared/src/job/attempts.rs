@@ -22,6 +22,8 @@ impl Job {
         match self.recording {
             Recording::Deleted => return Decision::Ignore(Reason::RecordingDeleted),
             Recording::Failed { .. } => return Decision::Ignore(Reason::AlreadyEnded),
+            // Somebody else's transcripts are no reason to ask for one of our own.
+            Recording::Unknown if self.attempts == 0 => return Decision::Ignore(Reason::UnknownRecording),
             Recording::Unknown | Recording::Done => {}
         }
         if self.transcripts.iter().any(Transcript::stands) {
@@ -72,6 +74,15 @@ impl Job {
         }
         let next = self.delete(context).unwrap_or(Next::Nothing);
         self.advanced(next, context)
+    }
+
+    /// If the job was parked at the limit and something has gone since, however that came, it goes on.
+    pub(super) fn go_on_in_new_room(&mut self, context: Context<'_>) -> Option<Next> {
+        let room = self.hold == Some(Hold::LimitReached) && self.transcript_count() < context.policy.max_transcripts;
+        room.then(|| {
+            self.hold = Some(Hold::Wait { until: context.now, status: None, times: 0 });
+            Next::Act(Command::Wake)
+        })
     }
 
     /// After one of our attempts has failed: when the next one starts, if there is to be one.

@@ -272,8 +272,7 @@ impl Job {
             | State::Left { .. } => transcript.delete(),
         }
         self.settled();
-        // Somebody has made room.
-        if self.hold == Some(Hold::LimitReached) { self.go_on(context) } else { self.advanced(Next::Nothing, context) }
+        self.advanced(Next::Nothing, context)
     }
 
     /// Takes up the first thing whose time has come.

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Command, Context, Counts, Decision, Job, Next, Reason, Status, Transcript, doubled};
+use super::{Command, Context, Counts, Decision, Job, Next, Reason, Recording, Status, Transcript, doubled};
 use crate::{
     ids::{BotId, RecordingId, TranscriptId},
     time::Timestamp,
@@ -98,7 +98,9 @@ impl Job {
 
     /// Notes the end of a job that ends without a transcript.
     pub(super) fn tell_end(&mut self, context: Context<'_>) {
-        let bad = Some(self.status()).filter(|status| status.is_bad_end());
+        // Before the recording is done, somebody else's transcripts of it end nothing.
+        let begun = self.recording != Recording::Unknown || self.attempts > 0;
+        let bad = Some(self.status()).filter(|status| begun && status.is_bad_end());
         if let Some(status) = bad
             && self.outbox.told != bad
         {

@@ -1,4 +1,70 @@
-//! The whole transition table as one snapshot, and a seeded simulation of schedules.
+//! The core, shown from all sides.
 
+mod chain;
+mod deletions;
+mod outbox;
 mod simulation;
 mod table;
+
+use std::time::Duration;
+
+use super::{Claim, Context, Counts, DeleteAfterStore, Job, OnLimit, Policy, Receipt, Recording, State, Transcript};
+use crate::{
+    ids::{RecordingId, TranscriptId},
+    time::Timestamp,
+};
+
+const NOW: Timestamp = Timestamp::from_secs(1_000_000);
+const OURS: TranscriptId = TranscriptId::from_u128(1);
+const OTHER: TranscriptId = TranscriptId::from_u128(2);
+const CLAIM: Claim = Claim(3);
+
+/// Two providers with one try each, and a limit of two.
+fn policy() -> Policy {
+    Policy {
+        providers: ["recallai_async", "rev_async"].map(str::to_owned).to_vec(),
+        tries_per_provider: 1,
+        max_transcripts: 2,
+        on_limit: OnLimit::Stop,
+        copy_unrequested: true,
+        delete_after_store: DeleteAfterStore::Nothing,
+        announces: true,
+        expiry_alarm: Duration::from_secs(24 * 60 * 60),
+    }
+}
+
+fn context(policy: &Policy, now: Timestamp) -> Context<'_> {
+    Context { now, lease_until: now.plus(Duration::from_secs(17)), worker: true, policy }
+}
+
+fn receipt() -> Receipt {
+    Receipt {
+        stored_at: NOW,
+        manifest_key: "m".to_owned(),
+        key: "k".to_owned(),
+        bytes: 2,
+        sha256: "s".to_owned(),
+        crc64nvme: "c".to_owned(),
+        empty: true,
+        provider: None,
+        counts: Counts::default(),
+    }
+}
+
+/// A job of which all transcripts are those of our first attempt.
+fn job(states: impl IntoIterator<Item = State>) -> Job {
+    let transcripts = states.into_iter().map(|state| Transcript {
+        attempt: Some(1),
+        provider: Some("recallai_async".to_owned()),
+        state,
+        deleted: false,
+        kept: false,
+    });
+    Job {
+        recording: Recording::Done,
+        attempts: 1,
+        transcripts: transcripts.collect(),
+        version: 4,
+        ..Job::new(RecordingId::from_u128(7))
+    }
+}

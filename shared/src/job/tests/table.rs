@@ -8,58 +8,61 @@ use expect_test::expect_file;
 use crate::{
     ids::{RecordingId, TranscriptId},
     job::{
-        Answer, Claim, Command, Context, CopyAnswer, Copying, CreateAnswer, Creating, Decision, Event, Heard, Hold,
-        Job, KEY_REUSE, LookUpAnswer, Next, Policy, Receipt, Recording, State, Status, Transcript,
+        Answer, Claim, Command, CopyAnswer, Copying, CreateAnswer, Creating, Decision, DeleteAnswer, Deletion, Event,
+        Finished, Heard, Hold, Job, KEY_REUSE, Listed, LookUpAnswer, Next, Notice, Policy, Recording, Refused, State,
+        Status, Target, Why, Wishes,
+        tests::{CLAIM, NOW, OTHER, OURS, context, job, policy, receipt},
     },
     time::Timestamp,
 };
 
-const NOW: Timestamp = Timestamp::from_secs(1_000_000);
-const OURS: TranscriptId = TranscriptId::from_u128(1);
-const OTHER: TranscriptId = TranscriptId::from_u128(2);
-const CLAIM: Claim = Claim(3);
-
 fn earlier(time: Duration) -> Timestamp {
     Timestamp::from_millis(NOW.as_millis() - i64::try_from(time.as_millis()).expect("short"))
-}
-
-fn receipt() -> Receipt {
-    Receipt { stored_at: NOW, manifest_key: "m".to_owned(), bytes: 2, sha256: "s".to_owned(), empty: true }
-}
-
-fn job(states: impl IntoIterator<Item = State>) -> Job {
-    let transcripts = states.into_iter().map(|state| Transcript {
-        attempt: Some(1),
-        provider: Some("recallai_async".to_owned()),
-        state,
-        deleted: false,
-    });
-    Job {
-        recording: Recording::Done,
-        attempts: 1,
-        transcripts: transcripts.collect(),
-        version: 4,
-        ..Job::new(RecordingId::from_u128(7))
-    }
 }
 
 fn creating(first_call: Duration, errors: u32, until: Timestamp) -> Job {
     let first_call_at = earlier(first_call);
     let last_call_at = earlier(first_call.min(Duration::from_secs(300)));
     let calls = if first_call_at < last_call_at { 2 } else { 1 };
-    job([State::Creating(Creating { first_call_at, last_call_at, calls, errors, until, claim: CLAIM })])
+    job([State::Creating(Creating { first_call_at, last_call_at, calls, errors, until, claim: CLAIM, refused: None })])
 }
 
 fn situations() -> Vec<(&'static str, Job)> {
     let soon = NOW.plus(Duration::from_secs(9));
     let passed = earlier(Duration::from_secs(1));
     let minutes = |minutes: u64| Duration::from_secs(60 * minutes);
-    let wait = |until| Some(Hold::Wait { until, status: 429, times: 1 });
+    let wait = |until, status| Some(Hold::Wait { until, status, times: 1 });
+    let deletion =
+        |why, until| Some(Deletion { target: Target::Transcript(OURS), why, until, claim: Some(CLAIM), tries: 0 });
+    let refused_creating = || {
+        let mut job = creating(minutes(1), 0, soon);
+        if let State::Creating(creating) = &mut job.transcripts[0].state {
+            creating.refused = Some(Refused { code: None });
+        }
+        job
+    };
+    let told = |mut job: Job| {
+        job.outbox.told = Some(job.status());
+        job
+    };
     let copying =
         |until, claim, missing| job([State::Copying(Copying { transcript_id: OURS, until, claim, tries: 2, missing })]);
     let transcribing = |check_at| job([State::Transcribing { transcript_id: OURS, check_at, checks: 0 }]);
     let deleted = |mut job: Job| {
         job.transcripts[0].deleted = true;
+        job
+    };
+    let stored = || job([State::Stored { transcript_id: OURS, receipt: receipt() }]);
+    let failed = || job([State::Failed { transcript_id: OURS, sub_code: None }]);
+    let refused = || job([State::Refused { status: 400, code: None }]);
+    let used_up = || {
+        let mut transcripts = [failed().transcripts, refused().transcripts].concat();
+        transcripts[1].provider = Some("rev_async".to_owned());
+        transcripts
+    };
+    let left = || {
+        let mut job = job([State::Left { transcript_id: OTHER }]);
+        job.transcripts[0].attempt = None;
         job
     };
     let new = || Job::new(RecordingId::from_u128(7));
@@ -78,6 +81,7 @@ fn situations() -> Vec<(&'static str, Job)> {
         ("creating, lease over", creating(minutes(10), 0, passed)),
         ("creating, just called, same error thrice", creating(minutes(1), 3, passed)),
         ("creating, same error thrice", creating(minutes(10), 3, passed)),
+        ("creating, a 400 to be understood", refused_creating()),
         ("creating, key too old", creating(KEY_REUSE, 0, passed)),
         ("transcribing", transcribing(soon)),
         ("transcribing, check due", transcribing(passed)),
@@ -86,16 +90,21 @@ fn situations() -> Vec<(&'static str, Job)> {
         ("copying, missing so often, leased", copying(soon, Some(CLAIM), 9)),
         ("copying, to be tried again", copying(soon, None, 0)),
         ("copying, to be tried again now", copying(passed, None, 0)),
-        ("stored", job([State::Stored { transcript_id: OURS, receipt: receipt() }])),
-        ("stored, deleted at Recall", deleted(job([State::Stored { transcript_id: OURS, receipt: receipt() }]))),
-        ("failed", job([State::Failed { transcript_id: OURS, sub_code: None }])),
-        ("refused", job([State::Refused { status: 400, code: None }])),
+        ("stored", stored()),
+        ("stored, deleted at Recall", deleted(stored())),
+        ("stored, to be deleted at Recall", Job { deletion: deletion(Why::Stored, soon), ..stored() }),
+        ("failed, the next provider to come", Job { hold: wait(soon, None), ..failed() }),
+        ("failed, the chain used up", told(Job { transcripts: used_up(), ..failed() })),
+        ("refused, the next provider to come", Job { hold: wait(passed, None), ..refused() }),
         ("lost, Recall did not know it", job([State::Lost { transcript_id: OURS }])),
         ("lost, deleted", deleted(job([State::Lost { transcript_id: OURS }]))),
-        ("waiting", Job { hold: wait(soon), ..job([]) }),
-        ("waiting, time over", Job { hold: wait(passed), ..job([]) }),
+        ("somebody else's, left alone", left()),
+        ("waiting", Job { hold: wait(soon, Some(429)), ..job([]) }),
+        ("waiting, time over", Job { hold: wait(passed, Some(429)), ..job([]) }),
+        ("skipped", Job { hold: Some(Hold::Skipped), wishes: Wishes { skip: true, ..Wishes::default() }, ..job([]) }),
         ("others' transcripts fill the limit", crowded()),
-        ("limit reached", Job { hold: Some(Hold::LimitReached), ..crowded() }),
+        ("making room", Job { deletion: deletion(Why::Room, soon), ..crowded() }),
+        ("limit reached", told(Job { hold: Some(Hold::LimitReached), ..crowded() })),
     ]
 }
 
@@ -104,7 +113,7 @@ fn events() -> Vec<Event> {
     let other = Heard { transcript_id: OTHER, attempt: None };
     let again = Heard { transcript_id: OTHER, attempt: Some(1) };
     vec![
-        Event::RecordingDone { bot_id: None },
+        Event::RecordingDone(Finished::default()),
         Event::RecordingFailed { sub_code: None },
         Event::RecordingDeleted,
         Event::TranscriptProcessing(ours),
@@ -124,6 +133,9 @@ fn answers() -> Vec<Answer> {
     let after = Duration::from_secs(30);
     let create = |answer| Answer::Create { attempt: 1, claim: CLAIM, answer };
     let look_up = |answer| Answer::LookUp { attempt: 1, claim: CLAIM, answer };
+    let listed = |transcript_id, attempt, ended| Listed { transcript_id, attempt, ended };
+    let list = |listed: &[Listed]| look_up(LookUpAnswer::Listed(listed.to_vec()));
+    let delete = |answer| Answer::Delete { target: Target::Transcript(OURS), claim: CLAIM, answer };
     let copy = |answer| Answer::Copy { transcript_id: OURS, claim: CLAIM, answer };
     vec![
         create(CreateAnswer::Created { transcript_id: OURS }),
@@ -135,9 +147,12 @@ fn answers() -> Vec<Answer> {
         create(CreateAnswer::Operator { status: 402 }),
         create(CreateAnswer::Refused { status: 400, code: None }),
         Answer::Create { attempt: 1, claim: Claim(2), answer: CreateAnswer::Throttled { after } },
-        look_up(LookUpAnswer::Found { transcript_id: OURS, ended: false }),
-        look_up(LookUpAnswer::Found { transcript_id: OURS, ended: true }),
-        look_up(LookUpAnswer::Nothing),
+        create(CreateAnswer::Refused { status: 404, code: None }),
+        list(&[listed(OURS, Some(1), false)]),
+        list(&[listed(OURS, Some(1), true)]),
+        list(&[listed(OURS, Some(1), true), listed(OTHER, Some(1), true)]),
+        list(&[listed(OTHER, None, true)]),
+        list(&[]),
         look_up(LookUpAnswer::Later { after }),
         copy(CopyAnswer::Stored(receipt())),
         copy(CopyAnswer::NotReady { after }),
@@ -146,6 +161,11 @@ fn answers() -> Vec<Answer> {
         copy(CopyAnswer::Missing),
         copy(CopyAnswer::Later { after }),
         Answer::Copy { transcript_id: OURS, claim: Claim(2), answer: CopyAnswer::Deleted },
+        delete(DeleteAnswer::Deleted),
+        delete(DeleteAnswer::Unverified),
+        delete(DeleteAnswer::Later { after }),
+        Answer::Announce { sent: vec![Notice::Stored { transcript_id: OURS }] },
+        Answer::Announce { sent: Vec::new() },
         Answer::Wake { sent: true },
         Answer::Wake { sent: false },
     ]
@@ -153,6 +173,7 @@ fn answers() -> Vec<Answer> {
 
 /// Short names for ids and claims, so that a row fits a line.
 fn input(debug: String) -> String {
+    let receipt = format!("({:?})", receipt());
     let short = [
         ("TranscriptId(00000000-0000-0000-0000-000000000001)", "ours"),
         ("TranscriptId(00000000-0000-0000-0000-000000000002)", "another"),
@@ -160,10 +181,7 @@ fn input(debug: String) -> String {
         ("(Heard { ", "("),
         ("heard: Heard { ", ""),
         (" }, sub_code", ", sub_code"),
-        (
-            r#"(Receipt { stored_at: Timestamp(1000000000), manifest_key: "m", bytes: 2, sha256: "s", empty: true })"#,
-            "",
-        ),
+        (receipt.as_str(), ""),
         ("claim: Claim(3), ", ""),
         ("claim: Claim(2), ", "outdated claim, "),
         ("answer: ", ""),
@@ -172,6 +190,8 @@ fn input(debug: String) -> String {
         ("attempt: None", "no attempt"),
         ("attempt: 1, ", ""),
         (" })", ")"),
+        ("Listed { ", "{ "),
+        ("RecordingDone(Finished { bot_id: None, wishes: None, expires_at: None)", "RecordingDone"),
     ];
     short.into_iter().fold(debug, |text, (long, short)| text.replace(long, short))
 }
@@ -194,8 +214,8 @@ fn decision(decision: Decision) -> String {
 
 #[test]
 fn every_situation_meets_every_input() {
-    let policy = Policy { provider: "recallai_async".to_owned(), max_transcripts: 2, copy_unrequested: true };
-    let context = Context { now: NOW, lease_until: NOW.plus(Duration::from_secs(17)), policy: &policy };
+    let policy = policy();
+    let context = context(&policy, NOW);
     let mut table = String::from("Status (count of transcripts) after each input; the limit is 2.\n");
     for (name, job) in situations() {
         writeln!(table, "\n{name}: {} ({})", job.status().as_str(), job.transcript_count()).expect("a String");
@@ -213,20 +233,21 @@ fn every_situation_meets_every_input() {
 
 #[test]
 fn others_transcripts_are_left_alone_if_the_operator_wants_that() {
-    let policy = Policy { provider: "recallai_async".to_owned(), max_transcripts: 2, copy_unrequested: false };
-    let context = Context { now: NOW, lease_until: NOW, policy: &policy };
+    let policy = Policy { copy_unrequested: false, ..policy() };
+    let context = context(&policy, NOW);
     let other = Event::TranscriptDone(Heard { transcript_id: OTHER, attempt: None });
-    let known = job([State::Transcribing { transcript_id: OURS, check_at: NOW, checks: 0 }]);
-    assert_eq!(decision(known.on_event(&other, context)), "ignore: unrequested");
+    let later = NOW.plus(Duration::from_secs(1));
+    let known = job([State::Transcribing { transcript_id: OURS, check_at: later, checks: 0 }]);
+    assert_eq!(decision(known.on_event(&other, context)), "transcribing (2)", "noted, and left alone");
     // Also while a create of ours waits for its answer: whatever we made says so in its metadata.
     let waiting = creating(Duration::from_secs(1), 0, NOW.plus(Duration::from_secs(9)));
-    assert_eq!(decision(waiting.on_event(&other, context)), "ignore: unrequested");
+    assert_eq!(decision(waiting.on_event(&other, context)), "creating (2)");
 }
 
 #[test]
 fn a_create_that_was_refused_and_exists_all_the_same_was_paid_once() {
-    let policy = Policy { provider: "recallai_async".to_owned(), max_transcripts: 2, copy_unrequested: true };
-    let context = Context { now: NOW, lease_until: NOW, policy: &policy };
+    let policy = policy();
+    let context = context(&policy, NOW);
     let refused = job([State::Refused { status: 400, code: None }]);
     let done = Event::TranscriptDone(Heard { transcript_id: OURS, attempt: Some(1) });
     let Decision::Apply { job, .. } = refused.on_event(&done, context) else { panic!("not applied") };
@@ -235,8 +256,8 @@ fn a_create_that_was_refused_and_exists_all_the_same_was_paid_once() {
 
 #[test]
 fn an_unnamed_transcript_that_was_ours_is_joined_with_its_attempt() {
-    let policy = Policy { provider: "recallai_async".to_owned(), max_transcripts: 2, copy_unrequested: true };
-    let context = Context { now: NOW, lease_until: NOW, policy: &policy };
+    let policy = policy();
+    let context = context(&policy, NOW);
     let unnamed = Event::TranscriptDone(Heard { transcript_id: OTHER, attempt: None });
     let waiting = creating(Duration::from_secs(1), 0, NOW.plus(Duration::from_secs(9)));
     let Decision::Apply { job, .. } = waiting.on_event(&unnamed, context) else { panic!("not applied") };
@@ -252,13 +273,13 @@ fn an_unnamed_transcript_that_was_ours_is_joined_with_its_attempt() {
 /// Every wait in a row is longer, up to a limit, and a transcript that Recall does not know is not given up soon.
 #[test]
 fn waits_grow_and_nothing_is_given_up_soon() {
-    let policy = Policy { provider: "recallai_async".to_owned(), max_transcripts: 2, copy_unrequested: true };
+    let policy = Policy { announces: false, ..policy() };
     let waits = |answer: &CopyAnswer, tries: usize| {
         let mut now = NOW;
         let mut job = job([State::Transcribing { transcript_id: OURS, check_at: NOW, checks: 0 }]);
         let mut waits = Vec::new();
         for _ in 0..tries {
-            let context = Context { now, lease_until: now.plus(Duration::from_secs(17)), policy: &policy };
+            let context = context(&policy, now);
             let Decision::Apply { job: taken, next: Next::Act(Command::Copy { claim, .. }) } =
                 job.clone().on_event(&Event::Wake, context)
             else {

@@ -1,0 +1,111 @@
+//! What is announced, and when.
+
+use std::time::Duration;
+
+use super::{CLAIM, NOW, OURS, context, job, policy, receipt};
+use crate::job::{
+    Answer, Command, CopyAnswer, Copying, Decision, Event, Heard, Job, Next, Notice, Policy, State, Status,
+};
+
+fn copying() -> Job {
+    let until = NOW.plus(Duration::from_secs(9));
+    let copying = Copying { transcript_id: OURS, until, claim: Some(CLAIM), tries: 0, missing: 0 };
+    job([State::Copying(copying)])
+}
+
+fn stored(policy: &Policy) -> (Job, Next) {
+    let answer = Answer::Copy { transcript_id: OURS, claim: CLAIM, answer: CopyAnswer::Stored(receipt()) };
+    match copying().on_answer(&answer, context(policy, NOW)) {
+        Decision::Apply { job, next } => (*job, next),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn what_is_stored_is_announced_from_the_saved_row_and_once_more_after_a_crash() {
+    let policy = policy();
+    let (job, next) = stored(&policy);
+    let Next::Act(Command::Announce { announcements }) = next else { panic!("{next:?}") };
+    assert_eq!(announcements.len(), 1);
+    assert_eq!((announcements[0].detail_type, announcements[0].status), ("Transcript Stored", Status::Stored));
+    assert_eq!(announcements[0].manifest_key.as_deref(), Some("m"));
+    // The worker died: the row is due, and a wake-up says the same again.
+    let later = job.due_at().expect("it is due");
+    let Decision::Apply { job, next: Next::Act(Command::Announce { announcements: again }) } =
+        job.on_event(&Event::Wake, context(&policy, later))
+    else {
+        panic!("not announced again")
+    };
+    assert_eq!(announcements, again, "the id is the same, too");
+    let sent = Answer::Announce { sent: vec![Notice::Stored { transcript_id: OURS }] };
+    let Decision::Apply { job, next: Next::Nothing } = job.on_answer(&sent, context(&policy, later)) else {
+        panic!("not recorded")
+    };
+    assert_eq!((job.status(), job.due_at()), (Status::Stored, None));
+}
+
+#[test]
+fn without_a_listener_nothing_is_noted() {
+    let silent = Policy { announces: false, ..policy() };
+    let (job, next) = stored(&silent);
+    assert_eq!((next, job.due_at()), (Next::Nothing, None));
+}
+
+#[test]
+fn a_bad_end_is_announced_once_and_again_when_the_job_comes_to_another() {
+    let policy = Policy { tries_per_provider: 1, providers: vec!["recallai_async".to_owned()], ..policy() };
+    let heard = Heard { transcript_id: OURS, attempt: Some(1) };
+    let failed = Event::TranscriptFailed { heard, sub_code: Some("why".to_owned()) };
+    let working = job([State::Transcribing { transcript_id: OURS, check_at: NOW, checks: 0 }]);
+    let Decision::Apply { job, next: Next::Act(Command::Announce { announcements }) } =
+        working.on_event(&failed, context(&policy, NOW))
+    else {
+        panic!("not announced")
+    };
+    let first = &announcements[0];
+    assert_eq!((first.detail_type, first.status, first.attempt), ("Transcript Failed", Status::Failed, Some(1)));
+    assert_eq!(first.sub_code.as_deref(), Some("why"));
+    let sent = Answer::Announce { sent: vec![first.notice] };
+    let Decision::Apply { job, .. } = job.on_answer(&sent, context(&policy, NOW)) else { panic!("not recorded") };
+    // It was there after all, but is gone before it is copied: another end.
+    let Decision::Apply { job, .. } = job.on_event(&Event::TranscriptDone(heard), context(&policy, NOW)) else {
+        panic!("not taken up")
+    };
+    let claim = job.transcripts[0].state.copying().and_then(|copying| copying.claim).expect("a claim");
+    let gone = Answer::Copy { transcript_id: OURS, claim, answer: CopyAnswer::Deleted };
+    let Decision::Apply { next: Next::Act(Command::Announce { announcements }), .. } =
+        job.on_answer(&gone, context(&policy, NOW))
+    else {
+        panic!("not announced")
+    };
+    assert_eq!(announcements[0].status, Status::Lost);
+    assert_ne!(announcements[0].id, first.id);
+}
+
+#[test]
+fn a_recording_that_goes_soon_and_is_not_stored_is_announced_once() {
+    let policy = policy();
+    let mut working = job([State::Transcribing { transcript_id: OURS, check_at: NOW.plus(Duration::MAX), checks: 0 }]);
+    working.expires_at = Some(NOW.plus(Duration::from_secs(25 * 60 * 60)));
+    let Decision::Apply { job, .. } = working.on_event(
+        &Event::RecordingDone(crate::job::Finished {
+            bot_id: Some(crate::ids::BotId::from_u128(1)),
+            ..Default::default()
+        }),
+        context(&policy, NOW),
+    ) else {
+        panic!("not applied")
+    };
+    let due_at = job.due_at().expect("the alarm is due");
+    assert_eq!(due_at, NOW.plus(Duration::from_secs(60 * 60)));
+    let Decision::Apply { job, next: Next::Act(Command::Announce { announcements }) } =
+        job.on_event(&Event::Wake, context(&policy, due_at))
+    else {
+        panic!("not announced")
+    };
+    assert_eq!(announcements[0].detail_type, "Recording Expiring");
+    assert!(announcements[0].expires_at.is_some());
+    let sent = Answer::Announce { sent: vec![Notice::Expiring] };
+    let Decision::Apply { job, .. } = job.on_answer(&sent, context(&policy, due_at)) else { panic!("not recorded") };
+    assert!(matches!(job.on_event(&Event::Wake, context(&policy, due_at)), Decision::Ignore(_)));
+}

@@ -1,0 +1,139 @@
+//! The promises, checked at every save and at the end.
+
+use std::collections::BTreeSet;
+
+use super::{recall::Made, world::World};
+use crate::job::{Announcement, DeleteAfterStore, Job, Notice, OnLimit, Recording, State, Status, Target};
+
+impl World {
+    /// What must hold at every save.
+    pub(super) fn check_the_save(&self, next: &Job) {
+        let seed = self.seed;
+        for old in &self.row.transcripts {
+            let ended =
+                matches!(old.state, State::Stored { .. }) || (matches!(old.state, State::Lost { .. }) && old.deleted);
+            if ended {
+                let same = next.transcripts.iter().any(|new| new.state == old.state);
+                assert!(same, "seed {seed}: {old:?} left its terminal state: {next:#?}");
+            }
+        }
+        let limit = self.policy.max_transcripts;
+        if next.attempts > self.row.attempts
+            && next.transcripts.iter().any(|one| matches!(one.state, State::Creating(_)))
+        {
+            assert!(next.transcript_count() <= limit, "seed {seed}: over the limit of {limit}: {next:#?}");
+        }
+        let creating = next.transcripts.iter().filter(|one| matches!(one.state, State::Creating(_))).count();
+        assert!(creating <= 1, "seed {seed}: two creates at once: {next:#?}");
+        let ids: Vec<_> = next.transcripts.iter().filter_map(|one| one.state.transcript_id()).collect();
+        let distinct: BTreeSet<_> = ids.iter().collect();
+        assert_eq!(ids.len(), distinct.len(), "seed {seed}: one transcript twice: {next:#?}");
+        if next.status().is_under_way() {
+            assert!(next.due_at().is_some(), "seed {seed}: nobody will look at it again: {next:#?}");
+        }
+    }
+
+    /// Nothing is announced that is not so.
+    pub(super) fn check_the_announcement(&self, announcement: &Announcement) {
+        assert!(self.policy.announces, "seed {}: nobody listens", self.seed);
+        if let Notice::Stored { transcript_id } = announcement.notice {
+            assert!(self.stored.contains(&transcript_id), "seed {}: announced before it stands", self.seed);
+        }
+    }
+
+    /// Nothing goes that the operator wants to keep, and nothing that is needed.
+    pub(super) fn check_the_deletion(&self, target: Target) {
+        let (seed, policy) = (self.seed, &self.policy);
+        let Target::Transcript(id) = target else {
+            assert_eq!(policy.delete_after_store, DeleteAfterStore::Recording, "seed {seed}");
+            assert!(!self.stored.is_empty(), "seed {seed}: deleted before anything is stored");
+            return;
+        };
+        let stored = self.stored.contains(&id);
+        let failed = self.recall.made.iter().any(|made| made.id == id && made.fails);
+        let allowed = (policy.delete_after_store == DeleteAfterStore::Transcript && stored)
+            || (policy.on_limit == OnLimit::DeleteStored && stored)
+            || (policy.on_limit == OnLimit::DeleteFailed && failed)
+            || self.row.paid_twice();
+        assert!(allowed, "seed {seed}: {id} may not be deleted: {:#?}", self.row);
+    }
+
+    /// What must hold when nothing is to come any more.
+    pub(super) fn check_the_end(&self) -> Status {
+        let (seed, job) = (self.seed, &self.row);
+        for (attempt, paid) in &self.recall.paid {
+            assert_eq!(*paid, 1, "seed {seed}: attempt {attempt} was paid {paid} times: {job:#?}");
+        }
+        // A paid attempt follows only one that failed.
+        let providers = u32::try_from(self.policy.providers.len()).expect("few");
+        let most = (providers * self.policy.tries_per_provider) as usize;
+        // What somebody else deletes before we know of it is made once more.
+        let unseen = |made: &&Made| made.attempt.is_some() && made.deleted && !made.deleted_by_us;
+        let most = most + self.recall.made.iter().filter(unseen).count();
+        assert!(self.recall.paid.len() <= most, "seed {seed}: paid {:?} of {most}: {job:#?}", self.recall.paid);
+        let ours = |made: &&Made| made.attempt.is_some() && !made.fails && (!made.deleted || made.deleted_by_us);
+        let good = self.recall.made.iter().filter(ours).count();
+        assert!(good <= 1, "seed {seed}: {good} good transcripts were paid for: {job:#?}");
+        let status = job.status();
+        assert!(!status.is_under_way(), "seed {seed}: it ends as {status:?}: {job:#?}");
+        for made in self.recall.made.iter().filter(|made| !made.fails && (!made.deleted || made.deleted_by_us)) {
+            let wanted = made.attempt.is_some() || self.policy.copy_unrequested;
+            let entry = job.transcripts.iter().find(|entry| entry.state.transcript_id() == Some(made.id));
+            let stored = entry.is_some_and(|entry| matches!(entry.state, State::Stored { .. }));
+            let excused = self.recall.gone || !wanted;
+            assert!(stored || excused, "seed {seed}: {:?} could be had and is not stored: {job:#?}", made.id);
+            if stored && self.policy.announces {
+                let id = format!("{}:stored", made.id);
+                assert!(self.announced.contains(&id), "seed {seed}: {id} was not announced: {job:#?}");
+            }
+        }
+        self.check_the_reason(status);
+        status
+    }
+
+    /// A job that ends without a transcript has a reason to.
+    fn check_the_reason(&self, status: Status) {
+        let (seed, job) = (self.seed, &self.row);
+        // Nobody ever told us of it.
+        if job.version == 0 {
+            return;
+        }
+        let tries = self.policy.providers.iter().all(|provider| {
+            let of = |transcript: &&crate::job::Transcript| {
+                transcript.attempt.is_some() && transcript.provider.as_deref().unwrap_or(&self.policy.providers[0]) == provider
+            };
+            let used = job.transcripts.iter().filter(of);
+            let refused = |transcript: &crate::job::Transcript| matches!(transcript.state, State::Refused { status, .. } if status != 404);
+            used.clone().any(refused) || used.count() >= self.policy.tries_per_provider as usize
+        });
+        match status {
+            Status::Failed => {
+                // Somebody who deletes what we asked for wants no other one.
+                let unwanted = self.recall.made.iter().any(|made| made.attempt.is_some() && made.deleted);
+                let excused = !self.captured || self.recall.gone || self.wishes.skip || unwanted;
+                assert!(tries || excused, "seed {seed}: it failed with tries left: {job:#?}");
+            }
+            Status::LimitReached => {
+                let over = job.transcript_count() >= self.policy.max_transcripts;
+                assert!(over, "seed {seed}: no limit is reached: {job:#?}");
+            }
+            Status::Lost => {
+                let gone = self.recall.gone || self.recall.made.iter().any(|made| made.deleted);
+                assert!(gone, "seed {seed}: nothing was deleted: {job:#?}");
+            }
+            Status::Skipped => {
+                let left = job.transcripts.iter().any(|one| matches!(one.state, State::Left { .. }));
+                assert!(self.wishes.skip || left, "seed {seed}: nobody wished for that: {job:#?}");
+            }
+            Status::Stored => {}
+            Status::Creating | Status::Transcribing | Status::Copying | Status::Waiting => {
+                unreachable!("checked above")
+            }
+        }
+        let begun = job.recording != Recording::Unknown || job.attempts > 0;
+        if status.is_bad_end() && begun && self.policy.announces {
+            let id = format!("{}:failed:{}", job.recording_id, job.outbox.ends);
+            assert!(self.announced.contains(&id), "seed {seed}: the end was not announced: {job:#?}");
+        }
+    }
+}

@@ -1,0 +1,175 @@
+//! A model of Recall: what it made, what it remembers of keys, and what goes wrong with its answers.
+
+use std::{collections::HashMap, time::Duration};
+
+use fastrand::Rng;
+
+use crate::{
+    ids::TranscriptId,
+    job::{CopyAnswer, CreateAnswer, DeleteAnswer, Listed, LookUpAnswer, RECALL_MAX_TRANSCRIPTS},
+    time::Timestamp,
+};
+
+const KEY_LIFE: Duration = Duration::from_secs(60 * 60);
+const SECOND: Duration = Duration::from_secs(1);
+
+/// A transcript at Recall.
+#[derive(Clone, Debug)]
+pub(super) struct Made {
+    pub(super) id: TranscriptId,
+    pub(super) attempt: Option<u32>,
+    pub(super) exists_at: Timestamp,
+    listed_at: Timestamp,
+    pub(super) done_at: Timestamp,
+    pub(super) fails: bool,
+    pub(super) deleted: bool,
+    /// By us, and not by somebody else.
+    pub(super) deleted_by_us: bool,
+}
+
+/// What Recall remembers of an idempotency key.
+struct Key {
+    ended_at: Timestamp,
+    answer: CreateAnswer,
+}
+
+#[derive(Default)]
+pub(super) struct Recall {
+    pub(super) made: Vec<Made>,
+    /// The recording is deleted.
+    pub(super) gone: bool,
+    /// Nothing works before this.
+    pub(super) down_until: Timestamp,
+    /// Every transcript from now on fails.
+    pub(super) provider_down: bool,
+    keys: HashMap<u32, Key>,
+    next_id: u128,
+    /// How often each attempt took effect.
+    pub(super) paid: HashMap<u32, u32>,
+}
+
+impl Recall {
+    /// A transcript comes into being, and is done or has failed some time later.
+    pub(super) fn make(&mut self, rng: &mut Rng, now: Timestamp, attempt: Option<u32>, delay: Duration) -> Made {
+        self.next_id += 1;
+        let exists_at = now.plus(delay);
+        let made = Made {
+            id: TranscriptId::from_u128(self.next_id),
+            attempt,
+            exists_at,
+            listed_at: exists_at.plus(SECOND * rng.u32(0..60)),
+            done_at: exists_at.plus(SECOND * rng.u32(1..600)),
+            fails: self.provider_down || rng.u8(0..5) == 0,
+            deleted: false,
+            deleted_by_us: false,
+        };
+        self.made.push(made.clone());
+        made
+    }
+
+    /// The second is what was made, if anything was.
+    pub(super) fn create(
+        &mut self,
+        rng: &mut Rng,
+        now: Timestamp,
+        calm: bool,
+        attempt: u32,
+    ) -> (CreateAnswer, Option<Made>) {
+        let fault = if calm { 99 } else { rng.u8(0..24) };
+        if now < self.down_until {
+            return (if rng.bool() { CreateAnswer::ServerError } else { CreateAnswer::Lost }, None);
+        }
+        // The request may never arrive; throttling, credit and odd refusals may strike before the key is looked at.
+        match fault {
+            0 => return (CreateAnswer::Lost, None),
+            5 => return (CreateAnswer::Throttled { after: SECOND * rng.u32(0..5000) }, None),
+            6 => return (CreateAnswer::Operator { status: 402 }, None),
+            7 => return (CreateAnswer::Refused { status: if rng.bool() { 404 } else { 400 }, code: None }, None),
+            _ => {}
+        }
+        if let Some(key) = self.keys.get(&attempt)
+            && now < key.ended_at.plus(KEY_LIFE)
+        {
+            let answer = if now < key.ended_at { CreateAnswer::InProgress } else { key.answer.clone() };
+            return (answer, None);
+        }
+        let slow = if fault == 1 { SECOND * rng.u32(1..60) } else { Duration::ZERO };
+        let mut made = None;
+        let answer = match fault {
+            2..=4 => CreateAnswer::ServerError,
+            _ if self.gone => CreateAnswer::Refused { status: 404, code: None },
+            _ if self.existing() >= RECALL_MAX_TRANSCRIPTS as usize => {
+                CreateAnswer::Refused { status: 400, code: None }
+            }
+            _ => {
+                *self.paid.entry(attempt).or_default() += 1;
+                let new = self.make(rng, now, Some(attempt), slow);
+                let transcript_id = new.id;
+                made = Some(new);
+                CreateAnswer::Created { transcript_id }
+            }
+        };
+        // A server error after the effect: the transcript is there, and the key replays the error.
+        let answer = if made.is_some() && fault == 8 { CreateAnswer::ServerError } else { answer };
+        self.keys.insert(attempt, Key { ended_at: now.plus(slow), answer: answer.clone() });
+        (if matches!(fault, 1 | 9) { CreateAnswer::Lost } else { answer }, made)
+    }
+
+    pub(super) fn list(&self, rng: &mut Rng, now: Timestamp, calm: bool) -> LookUpAnswer {
+        if now < self.down_until || (!calm && rng.u8(0..4) == 0) {
+            return LookUpAnswer::Later { after: SECOND * rng.u32(0..60) };
+        }
+        LookUpAnswer::Listed(self.listed(now))
+    }
+
+    pub(super) fn listed(&self, now: Timestamp) -> Vec<Listed> {
+        let there = self.made.iter().filter(|made| made.listed_at <= now && !made.deleted);
+        there.map(|made| Listed { transcript_id: made.id, attempt: made.attempt, ended: made.done_at <= now }).collect()
+    }
+
+    /// What retrieving it comes to. `None`: it is done, and can be copied.
+    pub(super) fn retrieve(&self, rng: &mut Rng, now: Timestamp, calm: bool, id: TranscriptId) -> Option<CopyAnswer> {
+        let after = SECOND * rng.u32(0..60);
+        if now < self.down_until {
+            return Some(CopyAnswer::Later { after });
+        }
+        let Some(made) = self.made.iter().find(|made| made.id == id) else { return Some(CopyAnswer::Missing) };
+        if made.deleted {
+            return Some(if rng.bool() { CopyAnswer::Missing } else { CopyAnswer::Deleted });
+        }
+        if !calm && rng.u8(0..20) == 0 {
+            return Some(CopyAnswer::Missing);
+        }
+        if now < made.done_at {
+            return Some(CopyAnswer::NotReady { after });
+        }
+        made.fails.then_some(CopyAnswer::Failed { sub_code: None })
+    }
+
+    /// Deletes one transcript, or all; the ids of what went.
+    pub(super) fn delete(
+        &mut self,
+        rng: &mut Rng,
+        now: Timestamp,
+        calm: bool,
+        id: Option<TranscriptId>,
+    ) -> (DeleteAnswer, Vec<TranscriptId>) {
+        let fault = if calm { 99 } else { rng.u8(0..6) };
+        if now < self.down_until || fault == 0 {
+            return (DeleteAnswer::Later { after: SECOND * rng.u32(0..60) }, Vec::new());
+        }
+        self.gone |= id.is_none();
+        let goes = |made: &&mut Made| !made.deleted && id.is_none_or(|id| made.id == id);
+        let mut gone = Vec::new();
+        for made in self.made.iter_mut().filter(goes) {
+            (made.deleted, made.deleted_by_us) = (true, true);
+            gone.push(made.id);
+        }
+        // The answer may be lost after the effect.
+        (if fault == 1 { DeleteAnswer::Later { after: SECOND } } else { DeleteAnswer::Deleted }, gone)
+    }
+
+    pub(super) fn existing(&self) -> usize {
+        self.made.iter().filter(|made| !made.deleted).count()
+    }
+}
