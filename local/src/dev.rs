@@ -1,6 +1,7 @@
 //! What `cargo dev` shows: where things are, each hop with its time, and what went wrong.
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "it talks to a person")]
 
+mod credentials;
 mod hops;
 
 use std::{
@@ -13,14 +14,15 @@ use std::{
     time::Duration,
 };
 
-use anyhow::{Context as _, Result, bail, ensure};
+use anyhow::{Context as _, Result, bail};
 use serde_json::Value;
 use tokio::time::Instant;
 
+pub use self::credentials::Credentials;
 use self::hops::Hops;
 use crate::{
     lambda::LogSink,
-    recall::{Meeting, SimulatorConfig, random_api_key, random_webhook_secret},
+    recall::Meeting,
     stack::{BUCKET, JOBS_TABLE, Stack, WORK_QUEUE},
     wire::lock,
 };
@@ -33,52 +35,6 @@ const LOOK_EVERY: Duration = Duration::from_millis(20);
 const DRAIN: Duration = Duration::from_secs(10);
 /// The simulator's clock: an hour of meeting is transcribed in about two seconds.
 const SPEED: f64 = 30.0;
-
-/// What Recall and we know each other by.
-#[derive(Debug)]
-pub struct Credentials {
-    pub api_key: String,
-    pub webhook_secrets: Vec<String>,
-    /// Made up here, so they have to be shown.
-    generated: bool,
-}
-
-impl Credentials {
-    /// From RECALL_API_KEY and RECALL_WEBHOOK_SECRETS. The simulator makes its own where they are not set.
-    pub fn from_env(required: bool) -> Result<Self> {
-        let api_key = std::env::var("RECALL_API_KEY").ok().filter(|key| !key.trim().is_empty());
-        let secrets = std::env::var("RECALL_WEBHOOK_SECRETS").ok().filter(|secrets| !secrets.trim().is_empty());
-        if required {
-            ensure!(api_key.is_some(), "set RECALL_API_KEY to your key of that region");
-            ensure!(
-                secrets.is_some(),
-                "set RECALL_WEBHOOK_SECRETS to the whsec_… secret of the dashboard's Webhooks page"
-            );
-        }
-        let webhook_secrets: Vec<String> = match &secrets {
-            Some(secrets) => secrets.split(',').map(|secret| secret.trim().to_owned()).collect(),
-            None => vec![random_webhook_secret()],
-        };
-        let good = |secret: &String| secret.starts_with("whsec_") && secret.len() > "whsec_".len();
-        ensure!(
-            webhook_secrets.iter().all(good),
-            "RECALL_WEBHOOK_SECRETS holds something that is not a whsec_… secret; it is not the API key"
-        );
-        let generated = api_key.is_none() || secrets.is_none();
-        Ok(Self { api_key: api_key.unwrap_or_else(random_api_key).trim().to_owned(), webhook_secrets, generated })
-    }
-
-    /// A simulator that knows them.
-    pub fn simulator(&self) -> SimulatorConfig {
-        SimulatorConfig {
-            api_key: self.api_key.clone(),
-            webhook_secrets: self.webhook_secrets.clone(),
-            speed: SPEED,
-            seed: fastrand::u64(..),
-            ..SimulatorConfig::default()
-        }
-    }
-}
 
 /// Asks Recall whether it knows the key, before anything depends on it.
 pub async fn check_key(base_url: &str, api_key: &str) -> Result<()> {
@@ -124,9 +80,8 @@ pub fn introduce(stack: &Stack, data: &Path, credentials: &Credentials) {
     }
     println!("  results   {}", stack.s3.root().join(BUCKET).display());
     println!("  logs      {}", data.join("logs").display());
-    if credentials.generated {
-        println!("  API key   {}", credentials.api_key);
-        println!("  secrets   {}", credentials.webhook_secrets.join(","));
+    for (what, shown) in credentials.shown() {
+        println!("  {what:<9} {shown}");
     }
 }
 

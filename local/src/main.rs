@@ -8,7 +8,7 @@ use clap::Parser;
 use local::{
     build::Binaries,
     dev::{self, Credentials},
-    stack::{RecallTarget, Stack, StackConfig},
+    stack::{Stack, StackConfig},
 };
 
 /// Runs the whole pipeline on loopback and plays one meeting through it.
@@ -44,7 +44,7 @@ async fn run(args: Args) -> Result<()> {
     ensure!(!args.once || args.recall.is_none(), "--once plays a simulated meeting; leave it out with --recall");
     let credentials = Credentials::from_env(args.recall.is_some())?;
     if let Some(region) = &args.recall {
-        dev::check_key(&format!("https://{region}.recall.ai"), &credentials.api_key).await?;
+        dev::check_key(&format!("https://{region}.recall.ai"), credentials.api_key()).await?;
     }
     println!("building the functions …");
     let binaries = Binaries::build().await?;
@@ -52,16 +52,8 @@ async fn run(args: Args) -> Result<()> {
     std::fs::create_dir_all(&logs).with_context(|| {
         format!("the data folder {} cannot be made; choose another with --data", args.data.display())
     })?;
-    let recall = match args.recall {
-        None => RecallTarget::Simulator(credentials.simulator()),
-        Some(region) => RecallTarget::Real {
-            region,
-            api_key: credentials.api_key.clone(),
-            webhook_secrets: credentials.webhook_secrets.clone(),
-        },
-    };
     let config = StackConfig {
-        recall,
+        recall: credentials.target(args.recall),
         webhook_port: args.port,
         webhook_log: dev::log_file(&logs.join("webhook.log"))?,
         transcript_log: dev::log_file(&logs.join("transcript.log"))?,

@@ -4,6 +4,7 @@ use std::{path::Path, time::Duration};
 
 use anyhow::{Context as _, Result};
 use serde_json::json;
+use shared::secret::Secret;
 
 use crate::{
     build::Binaries,
@@ -27,7 +28,7 @@ pub const SECRET: &str = "recall";
 #[derive(Clone, Debug)]
 pub enum RecallTarget {
     Simulator(SimulatorConfig),
-    Real { region: String, api_key: String, webhook_secrets: Vec<String> },
+    Real { region: String, api_key: Secret<String>, webhook_secrets: Secret<Vec<String>> },
 }
 
 /// What can be chosen about a stack.
@@ -104,6 +105,7 @@ impl Stack {
                 (Some(simulator), base_url)
             }
             RecallTarget::Real { region, api_key, webhook_secrets } => {
+                let (api_key, webhook_secrets) = (api_key.expose(), webhook_secrets.expose());
                 secrets.put(SECRET, &json!({"api_key": api_key, "webhook_secrets": webhook_secrets}));
                 (None, ("RECALL_REGION".to_owned(), region))
             }
