@@ -2,6 +2,7 @@
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "it talks to a person")]
 
 mod credentials;
+mod folder;
 mod hops;
 
 use std::{
@@ -9,6 +10,7 @@ use std::{
     convert::Infallible,
     fs::File,
     io::Write as _,
+    net::TcpListener,
     path::Path,
     sync::{Arc, Mutex},
     time::Duration,
@@ -18,8 +20,8 @@ use anyhow::{Context as _, Result, bail};
 use serde_json::Value;
 use tokio::time::Instant;
 
-pub use self::credentials::Credentials;
 use self::hops::Hops;
+pub use self::{credentials::Credentials, folder::DataFolder};
 use crate::{
     lambda::LogSink,
     recall::Meeting,
@@ -35,6 +37,16 @@ const LOOK_EVERY: Duration = Duration::from_millis(20);
 const DRAIN: Duration = Duration::from_secs(10);
 /// The simulator's clock: an hour of meeting is transcribed in about two seconds.
 const SPEED: f64 = 30.0;
+
+/// Takes the webhook's port before the build, which can take minutes; port 0 is any free one, and not looked for yet.
+pub fn reserve_port(port: u16) -> Result<Option<TcpListener>> {
+    if port == 0 {
+        return Ok(None);
+    }
+    let listener = TcpListener::bind(("127.0.0.1", port))
+        .with_context(|| format!("port {port} on 127.0.0.1 cannot be used; choose another with --port"))?;
+    Ok(Some(listener))
+}
 
 /// Asks Recall whether it knows the key, before anything depends on it.
 pub async fn check_key(base_url: &str, api_key: &str) -> Result<()> {
@@ -72,14 +84,14 @@ pub fn log_file(path: &Path) -> Result<LogSink> {
 }
 
 /// Says where everything is.
-pub fn introduce(stack: &Stack, data: &Path, credentials: &Credentials) {
+pub fn introduce(stack: &Stack, data: &DataFolder, credentials: &Credentials) {
     println!("\n  webhook   {}", stack.function_url.url());
     match &stack.simulator {
         Some(simulator) => println!("  Recall    {} (simulator)", simulator.base_url()),
         None => println!("  Recall    the real one; point its dashboard at the webhook URL"),
     }
     println!("  results   {}", stack.s3.root().join(BUCKET).display());
-    println!("  logs      {}", data.join("logs").display());
+    println!("  logs      {}", data.logs().display());
     for (what, shown) in credentials.shown() {
         println!("  {what:<9} {shown}");
     }

@@ -7,7 +7,7 @@ use anyhow::{Context as _, Result, ensure};
 use clap::Parser;
 use local::{
     build::Binaries,
-    dev::{self, Credentials},
+    dev::{self, Credentials, DataFolder},
     stack::{Stack, StackConfig},
 };
 
@@ -42,25 +42,28 @@ async fn main() -> ExitCode {
 
 async fn run(args: Args) -> Result<()> {
     ensure!(!args.once || args.recall.is_none(), "--once plays a simulated meeting; leave it out with --recall");
+    // What can be wrong with the arguments is said before the build, which can take minutes.
     let credentials = Credentials::from_env(args.recall.is_some())?;
+    let data = DataFolder::open(&args.data)?;
+    let webhook_log = dev::log_file(&data.logs().join("webhook.log"))?;
+    let transcript_log = dev::log_file(&data.logs().join("transcript.log"))?;
+    let port = dev::reserve_port(args.port)?;
     if let Some(region) = &args.recall {
         dev::check_key(&format!("https://{region}.recall.ai"), credentials.api_key()).await?;
     }
     println!("building the functions …");
     let binaries = Binaries::build().await?;
-    let logs = args.data.join("logs");
-    std::fs::create_dir_all(&logs).with_context(|| {
-        format!("the data folder {} cannot be made; choose another with --data", args.data.display())
-    })?;
     let config = StackConfig {
         recall: credentials.target(args.recall),
         webhook_port: args.port,
-        webhook_log: dev::log_file(&logs.join("webhook.log"))?,
-        transcript_log: dev::log_file(&logs.join("transcript.log"))?,
+        webhook_log,
+        transcript_log,
         ..StackConfig::default()
     };
-    let stack = Stack::start(&args.data, &binaries, config).await?;
-    dev::introduce(&stack, &args.data, &credentials);
+    // The stack takes it over.
+    drop(port);
+    let stack = Stack::start(data.path(), &binaries, config).await?;
+    dev::introduce(&stack, &data, &credentials);
     if stack.simulator.is_some() {
         dev::play_one(&stack).await?;
     }

@@ -84,12 +84,9 @@ pub struct Stack {
 impl Stack {
     /// Starts everything on the folder `data`, which keeps the table and the bucket.
     pub async fn start(data: &Path, binaries: &Binaries, config: StackConfig) -> Result<Self> {
-        std::fs::create_dir_all(data)
-            .with_context(|| format!("the data folder {} cannot be made; choose another", data.display()))?;
+        std::fs::create_dir_all(data).with_context(|| format!("the folder {} cannot be made", data.display()))?;
         let wire = Wire::default();
-        let dynamodb = DynamoDb::start(&wire, Some(&data.join("dynamodb.sqlite")))
-            .await
-            .with_context(|| format!("the data folder {} cannot be written; choose another", data.display()))?;
+        let dynamodb = DynamoDb::start(&wire, Some(&data.join("dynamodb.sqlite"))).await?;
         dynamodb.create_jobs_table(JOBS_TABLE)?;
         let s3 = S3::start(&wire, &data.join("s3"), BUCKET).await?;
         let queues = Queues::start(&wire).await?;

@@ -269,7 +269,7 @@ impl Drop for Server {
 pub async fn listen(port: u16) -> Result<(TcpListener, u16)> {
     let listener = TcpListener::bind(("127.0.0.1", port))
         .await
-        .with_context(|| format!("port {port} on 127.0.0.1 cannot be used; is another `cargo dev` running?"))?;
+        .with_context(|| format!("port {port} on 127.0.0.1 cannot be used"))?;
     let port = listener.local_addr().context("the listener has no address")?.port();
     Ok((listener, port))
 }
