@@ -16,7 +16,7 @@ use std::{
     time::Duration,
 };
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result, anyhow, bail};
 use serde_json::Value;
 use tokio::time::Instant;
 
@@ -104,22 +104,23 @@ pub async fn play_one(stack: &Stack) -> Result<()> {
     let mut hops = Hops::new(stack);
     let recording_id = simulator.play(Meeting::hour(fastrand::u64(..))).to_string();
     let deadline = Instant::now() + PLAY_TIMEOUT;
-    loop {
+    let end = loop {
         hops.show();
         let job = stack.dynamodb.item(JOBS_TABLE, &recording_id)?.unwrap_or_default();
         match job["status"].as_str() {
-            Some("stored") => break,
+            Some("stored") => break Ok(()),
             Some(status @ ("failed" | "lost" | "limit_reached")) => {
-                bail!("the job of recording {recording_id} ended as {status}; the logs say why")
+                break Err(anyhow!("the job of recording {recording_id} ended as {status}; the logs say why"));
             }
             _ if Instant::now() > deadline => {
                 let status = job["status"].as_str().unwrap_or("not begun");
-                bail!("after {} s the job is still {status}; the logs say why", PLAY_TIMEOUT.as_secs())
+                break Err(anyhow!("after {} s the job is still {status}; the logs say why", PLAY_TIMEOUT.as_secs()));
             }
             _ => tokio::time::sleep(LOOK_EVERY).await,
         }
-    }
-    hops.show();
+    };
+    hops.show_all().await;
+    end?;
     show_result(stack, &recording_id)
 }
 

@@ -39,6 +39,8 @@ pub struct Call {
     pub service: Service,
     /// `PutItem` for services with an `x-amz-target` header, else method and path: `PUT /bucket/key`.
     pub operation: String,
+    /// What a webhook says its id is, verified or not.
+    pub delivery_id: Option<String>,
     /// `None` while it is under way, or when no answer was sent.
     pub status: Option<u16>,
     pub began: Instant,
@@ -177,7 +179,8 @@ impl Wire {
         let operation = operation(service, &request);
         // The head of a Lambda invocation is a long poll: it is not an event worth keeping.
         let index = (service != Service::Lambda).then(|| {
-            self.begin(Call { service, operation: operation.clone(), status: None, began: Instant::now(), took: None })
+            let (operation, delivery_id) = (operation.clone(), delivery_id(&request));
+            self.begin(Call { service, operation, delivery_id, status: None, began: Instant::now(), took: None })
         });
         let mut response = match self.disturb(service, &operation, When::Before).await {
             Disturbed::Answered(response) => response,
@@ -229,6 +232,11 @@ fn operation(service: Service, request: &Request) -> String {
         (None, Some(query)) => format!("{} {}?{query}", request.method(), request.uri().path()),
         (None, None) => format!("{} {}", request.method(), request.uri().path()),
     }
+}
+
+fn delivery_id(request: &Request) -> Option<String> {
+    let id = ["webhook-id", "svix-id"].iter().find_map(|name| request.headers().get(*name))?;
+    id.to_str().ok().map(str::to_owned)
 }
 
 /// Serves `router` on `listener` until the returned guard is dropped.
