@@ -12,13 +12,14 @@ use std::{
     io::Write as _,
     net::TcpListener,
     path::Path,
+    pin::pin,
     sync::{Arc, Mutex},
     time::Duration,
 };
 
 use anyhow::{Context as _, Result, anyhow, bail};
 use serde_json::Value;
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout};
 
 use self::hops::Hops;
 pub use self::{credentials::Credentials, folder::DataFolder};
@@ -165,14 +166,37 @@ pub async fn report(stack: &Stack) -> Result<Infallible> {
     }
 }
 
-/// The queue lives in memory, so what is on it is finished before we go.
+/// Waits for Ctrl-C, or for SIGTERM where there is one. From its first call on, they end nothing by themselves.
+pub async fn asked_to_stop() -> Result<()> {
+    #[cfg(unix)]
+    let terminate = async {
+        tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?.recv().await;
+        Ok(())
+    };
+    #[cfg(not(unix))]
+    let terminate = std::future::pending();
+    tokio::select! {
+        result = tokio::signal::ctrl_c() => result,
+        result = terminate => result,
+    }
+    .context("Ctrl-C cannot be waited for")
+}
+
+/// The queue lives in memory, so what is on it is finished before we go, unless we are asked once more.
 pub async fn drain(stack: &Stack) {
-    let deadline = Instant::now() + DRAIN;
-    while Instant::now() < deadline {
-        match stack.queues.depth(WORK_QUEUE).await {
-            Ok(depth) if depth > 0 => tokio::time::sleep(LOOK_EVERY).await,
-            Ok(_) | Err(_) => return,
+    let mut empty = pin!(async {
+        while stack.queues.depth(WORK_QUEUE).await.is_ok_and(|depth| depth > 0) {
+            tokio::time::sleep(LOOK_EVERY).await;
         }
+    });
+    if timeout(LOOK_EVERY, &mut empty).await.is_ok() {
+        return;
+    }
+    println!("finishing what is on the queue; Ctrl-C again ends at once");
+    tokio::select! {
+        () = empty => return,
+        () = tokio::time::sleep(DRAIN) => {}
+        _ = asked_to_stop() => {}
     }
     eprintln!("messages were still on the queue; Recall sends their events again only if it is asked to");
 }

@@ -3,7 +3,7 @@
 
 use std::{path::PathBuf, process::ExitCode};
 
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Result, bail, ensure};
 use clap::Parser;
 use local::{
     build::Binaries,
@@ -42,6 +42,28 @@ async fn main() -> ExitCode {
 
 async fn run(args: Args) -> Result<()> {
     ensure!(!args.once || args.recall.is_none(), "--once plays a simulated meeting; leave it out with --recall");
+    // The folder is ours until the end.
+    let (_data, stack) = tokio::select! {
+        ready = prepare(&args) => ready?,
+        asked = dev::asked_to_stop() => {
+            asked?;
+            bail!("stopped before the end");
+        }
+    };
+    if args.once {
+        return Ok(());
+    }
+    println!("\nserving until Ctrl-C");
+    tokio::select! {
+        asked = dev::asked_to_stop() => asked?,
+        never = dev::report(&stack) => match never? {},
+    }
+    dev::drain(&stack).await;
+    Ok(())
+}
+
+/// Starts everything. With the simulator, the meeting is stored then.
+async fn prepare(args: &Args) -> Result<(DataFolder, Stack)> {
     // What can be wrong with the arguments is said before the build, which can take minutes.
     let credentials = Credentials::from_env(args.recall.is_some())?;
     let data = DataFolder::open(&args.data)?;
@@ -54,7 +76,7 @@ async fn run(args: Args) -> Result<()> {
     println!("building the functions …");
     let binaries = Binaries::build().await?;
     let config = StackConfig {
-        recall: credentials.target(args.recall),
+        recall: credentials.target(args.recall.clone()),
         webhook_port: args.port,
         webhook_log,
         transcript_log,
@@ -67,14 +89,5 @@ async fn run(args: Args) -> Result<()> {
     if stack.simulator.is_some() {
         dev::play_one(&stack).await?;
     }
-    if args.once {
-        return Ok(());
-    }
-    println!("\nserving until Ctrl-C");
-    tokio::select! {
-        result = tokio::signal::ctrl_c() => result.context("Ctrl-C cannot be waited for")?,
-        never = dev::report(&stack) => match never? {},
-    }
-    dev::drain(&stack).await;
-    Ok(())
+    Ok((data, stack))
 }
