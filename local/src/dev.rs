@@ -20,6 +20,8 @@ use std::{
 use anyhow::{Context as _, Result, anyhow, bail};
 use serde_json::Value;
 use tokio::time::{Instant, timeout};
+use tracing::level_filters::LevelFilter;
+use tracing_subscriber::{Layer as _, filter::Targets, layer::SubscriberExt as _, util::SubscriberInitExt as _};
 
 use self::hops::Hops;
 pub use self::{credentials::Credentials, folder::DataFolder};
@@ -66,6 +68,17 @@ pub async fn check_key(base_url: &str, api_key: &str) -> Result<()> {
         status @ (402 | 403) => bail!("{base_url} refuses us (status {status}); look at the account in the dashboard"),
         _ => Ok(()),
     }
+}
+
+/// Shows what the stand-ins warn of, as that a function's process does not start; no log of a function has that.
+pub fn show_warnings() {
+    let lines = tracing_subscriber::fmt::layer()
+        .with_writer(std::io::stderr)
+        .without_time()
+        .with_target(false)
+        .log_internal_errors(false);
+    let ours = Targets::new().with_target("local", LevelFilter::WARN);
+    tracing_subscriber::registry().with(lines.with_filter(ours)).init();
 }
 
 /// A log that goes to a file, whose warnings and errors a person sees at once.
