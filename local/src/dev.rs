@@ -1,5 +1,4 @@
 //! What `cargo dev` shows: where things are, each hop with its time, and what went wrong.
-#![allow(clippy::print_stdout, clippy::print_stderr, reason = "it talks to a person")]
 
 mod credentials;
 mod folder;
@@ -8,8 +7,9 @@ mod hops;
 use std::{
     collections::BTreeMap,
     convert::Infallible,
+    fmt,
     fs::File,
-    io::Write as _,
+    io::{self, Write as _},
     net::TcpListener,
     path::Path,
     pin::pin,
@@ -41,6 +41,16 @@ const DRAIN: Duration = Duration::from_secs(10);
 /// The simulator's clock: an hour of meeting is transcribed in about two seconds.
 const SPEED: f64 = 30.0;
 
+/// Prints a line. That nobody reads on (`| head`) is no reason to stop.
+pub fn say(line: impl fmt::Display) {
+    let _ = writeln!(io::stdout(), "{line}");
+}
+
+/// The same for what went wrong.
+pub fn complain(line: impl fmt::Display) {
+    let _ = writeln!(io::stderr(), "{line}");
+}
+
 /// Takes the webhook's port before the build, which can take minutes; port 0 is any free one, and not looked for yet.
 pub fn reserve_port(port: u16) -> Result<Option<TcpListener>> {
     if port == 0 {
@@ -62,7 +72,7 @@ pub async fn check_key(base_url: &str, api_key: &str) -> Result<()> {
         .build()?;
     let url = format!("{base_url}/api/v1/transcript/?recording_id=00000000-0000-0000-0000-000000000000");
     let response = client.get(url).header("authorization", format!("Token {api_key}")).send().await;
-    let response = response.with_context(|| format!("{base_url} cannot be reached"))?;
+    let response = response.with_context(|| format!("{base_url} cannot be reached; try again, or without --recall"))?;
     match response.status().as_u16() {
         401 => bail!("{base_url} does not know this RECALL_API_KEY; keys belong to one region"),
         status @ (402 | 403) => bail!("{base_url} refuses us (status {status}); look at the account in the dashboard"),
@@ -73,7 +83,7 @@ pub async fn check_key(base_url: &str, api_key: &str) -> Result<()> {
 /// Shows what the stand-ins warn of, as that a function's process does not start; no log of a function has that.
 pub fn show_warnings() {
     let lines = tracing_subscriber::fmt::layer()
-        .with_writer(std::io::stderr)
+        .with_writer(io::stderr)
         .without_time()
         .with_target(false)
         .log_internal_errors(false);
@@ -92,29 +102,29 @@ pub fn log_file(path: &Path) -> Result<LogSink> {
         if let Some(level @ ("WARN" | "ERROR")) = entry["level"].as_str() {
             let message = entry["message"].as_str().unwrap_or_default();
             let why = entry["error"].as_str().or(entry["reason"].as_str()).unwrap_or_default();
-            eprintln!("            {level:<5} {message} {why}");
+            complain(format_args!("            {level:<5} {message} {why}"));
         }
     }))
 }
 
 /// Says where everything is.
 pub fn introduce(stack: &Stack, data: &DataFolder, credentials: &Credentials) {
-    println!("\n  webhook   {}", stack.function_url.url());
+    say(format_args!("\n  webhook   {}", stack.function_url.url()));
     match &stack.simulator {
-        Some(simulator) => println!("  Recall    {} (simulator)", simulator.base_url()),
-        None => println!("  Recall    the real one; point its dashboard at the webhook URL"),
+        Some(simulator) => say(format_args!("  Recall    {} (simulator)", simulator.base_url())),
+        None => say("  Recall    the real one; its dashboard needs a public URL that leads to the webhook"),
     }
-    println!("  results   {}", stack.s3.root().join(BUCKET).display());
-    println!("  logs      {}", data.logs().display());
+    say(format_args!("  results   {}", stack.s3.root().join(BUCKET).display()));
+    say(format_args!("  logs      {}", data.logs().display()));
     for (what, shown) in credentials.shown() {
-        println!("  {what:<9} {shown}");
+        say(format_args!("  {what:<9} {shown}"));
     }
 }
 
 /// Plays an hour's meeting and follows it to the end.
 pub async fn play_one(stack: &Stack) -> Result<()> {
     let simulator = stack.simulator.as_ref().context("a meeting can only be played to the simulator")?;
-    println!("\na meeting of an hour has just ended\n");
+    say("\na meeting of an hour has just ended\n");
     let mut hops = Hops::new(stack);
     let recording_id = simulator.play(Meeting::hour(fastrand::u64(..))).to_string();
     let deadline = Instant::now() + PLAY_TIMEOUT;
@@ -124,11 +134,16 @@ pub async fn play_one(stack: &Stack) -> Result<()> {
         match job["status"].as_str() {
             Some("stored") => break Ok(()),
             Some(status @ ("failed" | "lost" | "limit_reached")) => {
-                break Err(anyhow!("the job of recording {recording_id} ended as {status}; the logs say why"));
+                break Err(anyhow!(
+                    "the job of recording {recording_id} ended as {status}; the warnings above or the logs say why"
+                ));
             }
             _ if Instant::now() > deadline => {
                 let status = job["status"].as_str().unwrap_or("not begun");
-                break Err(anyhow!("after {} s the job is still {status}; the logs say why", PLAY_TIMEOUT.as_secs()));
+                break Err(anyhow!(
+                    "after {} s the job is still {status}; the warnings above or the logs say why",
+                    PLAY_TIMEOUT.as_secs()
+                ));
             }
             _ => tokio::time::sleep(LOOK_EVERY).await,
         }
@@ -143,22 +158,22 @@ fn show_result(stack: &Stack, recording_id: &str) -> Result<()> {
     let mut keys = stack.s3.keys()?;
     keys.retain(|key| key.starts_with(&prefix));
     let folder = stack.s3.root().join(BUCKET);
-    println!("\nstored\n");
+    say("\nstored\n");
     for key in &keys {
         let bytes = stack.s3.object(key)?.map_or(0, |object| object.len());
-        println!("  {:>9} bytes  {}", bytes, folder.join(key).display());
+        say(format_args!("  {:>9} bytes  {}", bytes, folder.join(key).display()));
     }
     let manifest = keys.iter().find(|key| key.ends_with("/manifest.json")).context("there is no manifest")?;
     let manifest: Value = serde_json::from_slice(&stack.s3.object(manifest)?.context("the manifest is gone")?)?;
     let counts = &manifest["counts"];
-    println!(
+    say(format_args!(
         "\n  {} words in {} turns by {} speakers, {:.0} minutes, transcribed by {}",
         counts["words"],
         counts["turns"],
         counts["speakers"],
         counts["duration_s"].as_f64().unwrap_or_default() / 60.0,
         manifest["provider"].as_str().unwrap_or("an unknown provider"),
-    );
+    ));
     Ok(())
 }
 
@@ -171,7 +186,7 @@ pub async fn report(stack: &Stack) -> Result<Infallible> {
             let (Some(id), Some(status)) = (job["recording_id"].as_str(), job["status"].as_str()) else { continue };
             let before = known.insert(id.to_owned(), status.to_owned());
             if !first && before.as_deref() != Some(status) {
-                println!("  recording {id} {status}");
+                say(format_args!("  recording {id} {status}"));
             }
         }
         first = false;
@@ -205,11 +220,11 @@ pub async fn drain(stack: &Stack) {
     if timeout(LOOK_EVERY, &mut empty).await.is_ok() {
         return;
     }
-    println!("finishing what is on the queue; Ctrl-C again ends at once");
+    say("finishing what is on the queue; Ctrl-C again ends at once");
     tokio::select! {
         () = empty => return,
         () = tokio::time::sleep(DRAIN) => {}
         _ = asked_to_stop() => {}
     }
-    eprintln!("messages were still on the queue; Recall sends their events again only if it is asked to");
+    complain("messages were still on the queue; Recall sends their events again only if it is asked to");
 }

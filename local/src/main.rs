@@ -1,5 +1,4 @@
 //! `cargo dev`: the whole pipeline on this machine, with one meeting played through it.
-#![allow(clippy::print_stdout, clippy::print_stderr, reason = "it talks to a person")]
 
 use std::{path::PathBuf, process::ExitCode};
 
@@ -7,7 +6,7 @@ use anyhow::{Result, bail, ensure};
 use clap::Parser;
 use local::{
     build::Binaries,
-    dev::{self, Credentials, DataFolder},
+    dev::{self, Credentials, DataFolder, complain, say},
     stack::{Stack, StackConfig},
 };
 
@@ -36,7 +35,7 @@ async fn main() -> ExitCode {
     match run(args).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("error: {error:#}");
+            complain(format_args!("error: {error:#}"));
             ExitCode::FAILURE
         }
     }
@@ -55,7 +54,7 @@ async fn run(args: Args) -> Result<()> {
     if args.once {
         return Ok(());
     }
-    println!("\nserving until Ctrl-C");
+    say("\nserving until Ctrl-C");
     tokio::select! {
         asked = dev::asked_to_stop() => asked?,
         never = dev::report(&stack) => match never? {},
@@ -75,7 +74,7 @@ async fn prepare(args: &Args) -> Result<(DataFolder, Stack)> {
     if let Some(region) = &args.recall {
         dev::check_key(&format!("https://{region}.recall.ai"), credentials.api_key()).await?;
     }
-    println!("building the functions …");
+    say("building the functions …");
     let binaries = Binaries::build().await?;
     let config = StackConfig {
         recall: credentials.target(args.recall.clone()),

@@ -1,11 +1,10 @@
 //! The hops of a meeting through the pipeline, each with the time it came at and how long it took.
-#![allow(clippy::print_stdout, reason = "it talks to a person")]
 
 use std::{collections::BTreeMap, time::Duration};
 
 use tokio::time::Instant;
 
-use super::LOOK_EVERY;
+use super::{LOOK_EVERY, say};
 use crate::{
     stack::Stack,
     wire::{Call, Service},
@@ -37,7 +36,7 @@ impl<'a> Hops<'a> {
         for call in self.news.take(&calls, Instant::now()) {
             let event = call.delivery_id.as_ref().and_then(|id| events.get(id));
             if let Some(what) = describe(call, event.map(String::as_str)) {
-                println!("{}", row(self.begun, &what, call));
+                say(row(self.begun, &what, call));
             }
         }
     }
