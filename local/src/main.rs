@@ -10,20 +10,27 @@ use local::{
     stack::{Stack, StackConfig},
 };
 
+const ENVIRONMENT: &str = "\
+Environment:
+  RECALL_API_KEY          The key that Recall, or the simulator, knows us by
+  RECALL_WEBHOOK_SECRETS  The whsec_… secrets that webhooks are signed with, separated by commas
+
+  The simulator makes up what is not set, and prints it. With --recall both are needed.";
+
 /// Runs the whole pipeline on loopback and plays one meeting through it.
 #[derive(Debug, Parser)]
-#[command(name = "cargo dev", bin_name = "cargo dev", version)]
+#[command(name = "cargo dev", bin_name = "cargo dev", version, after_help = ENVIRONMENT)]
 struct Args {
-    /// Exit once the meeting is stored; with an error if it is not, within a minute.
+    /// Exit once the meeting is stored; with an error if it is not, within a minute after the build.
     #[arg(long)]
     once: bool,
     /// Where the table, the bucket and the logs are kept.
     #[arg(long, value_name = "DIR", default_value = "./data")]
     data: PathBuf,
-    /// The port of the webhook URL; any free one by default.
+    /// The port of the webhook URL on 127.0.0.1; 0 is any free one.
     #[arg(long, value_name = "N", default_value_t = 0)]
     port: u16,
-    /// Work with the real Recall in this region instead of the simulator.
+    /// Work with the real Recall in this region instead of the simulator, and serve until Ctrl-C.
     #[arg(long, value_name = "REGION", value_parser = ["us-east-1", "us-west-2", "eu-central-1", "ap-northeast-1"])]
     recall: Option<String>,
 }
