@@ -1,15 +1,21 @@
 //! Builds the function binaries with cargo: what runs here is what ships.
 
 use std::{
+    io::IsTerminal as _,
     path::{Path, PathBuf},
     process::Stdio,
+    time::Duration,
 };
 
 use anyhow::{Context as _, Result, ensure};
 use tokio::{
     io::{AsyncBufReadExt as _, BufReader},
     process::Command,
+    time::timeout,
 };
+
+/// A build that takes longer waits for something: another cargo that has the target folder, or the network.
+const BUILD_TIMEOUT: Duration = Duration::from_secs(30 * 60);
 
 /// The function binaries, ready to run.
 #[derive(Clone, Debug)]
@@ -30,6 +36,14 @@ impl Binaries {
     }
 
     async fn build_with(profile: &[&str]) -> Result<Self> {
+        let built = timeout(BUILD_TIMEOUT, Self::run_cargo(profile)).await;
+        let minutes = BUILD_TIMEOUT.as_secs() / 60;
+        built.with_context(|| {
+            format!("the functions were not built after {minutes} minutes; is another cargo at work?")
+        })?
+    }
+
+    async fn run_cargo(profile: &[&str]) -> Result<Self> {
         // Set by `cargo run` and `cargo test`: the cargo that built us.
         let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
         let mut build = Command::new(&cargo);
@@ -41,8 +55,11 @@ impl Binaries {
                 build.env_remove(&*name);
             }
         }
+        // A person sees how far it is, and what it waits for.
+        let quiet: &[&str] = if std::io::stderr().is_terminal() { &[] } else { &["--quiet"] };
         let mut build = build
-            .args(["build", "--quiet", "--package", "webhook", "--package", "transcript"])
+            .args(["build", "--package", "webhook", "--package", "transcript"])
+            .args(quiet)
             .args(profile)
             .args(["--message-format", "json-render-diagnostics"])
             .current_dir(Path::new(env!("CARGO_MANIFEST_DIR")))

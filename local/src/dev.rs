@@ -1,26 +1,33 @@
 //! What `cargo dev` shows: where things are, each hop with its time, and what went wrong.
-#![allow(clippy::print_stdout, clippy::print_stderr, reason = "it talks to a person")]
 
+mod credentials;
+mod folder;
 mod hops;
 
 use std::{
     collections::BTreeMap,
     convert::Infallible,
+    fmt,
     fs::File,
-    io::Write as _,
+    io::{self, Write as _},
+    net::TcpListener,
     path::Path,
+    pin::pin,
     sync::{Arc, Mutex},
     time::Duration,
 };
 
-use anyhow::{Context as _, Result, bail, ensure};
+use anyhow::{Context as _, Result, anyhow, bail};
 use serde_json::Value;
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout};
+use tracing::level_filters::LevelFilter;
+use tracing_subscriber::{Layer as _, filter::Targets, layer::SubscriberExt as _, util::SubscriberInitExt as _};
 
 use self::hops::Hops;
+pub use self::{credentials::Credentials, folder::DataFolder};
 use crate::{
     lambda::LogSink,
-    recall::{Meeting, SimulatorConfig, random_api_key, random_webhook_secret},
+    recall::Meeting,
     stack::{BUCKET, JOBS_TABLE, Stack, WORK_QUEUE},
     wire::lock,
 };
@@ -34,50 +41,24 @@ const DRAIN: Duration = Duration::from_secs(10);
 /// The simulator's clock: an hour of meeting is transcribed in about two seconds.
 const SPEED: f64 = 30.0;
 
-/// What Recall and we know each other by.
-#[derive(Debug)]
-pub struct Credentials {
-    pub api_key: String,
-    pub webhook_secrets: Vec<String>,
-    /// Made up here, so they have to be shown.
-    generated: bool,
+/// Prints a line. That nobody reads on (`| head`) is no reason to stop.
+pub fn say(line: impl fmt::Display) {
+    let _ = writeln!(io::stdout(), "{line}");
 }
 
-impl Credentials {
-    /// From RECALL_API_KEY and RECALL_WEBHOOK_SECRETS. The simulator makes its own where they are not set.
-    pub fn from_env(required: bool) -> Result<Self> {
-        let api_key = std::env::var("RECALL_API_KEY").ok().filter(|key| !key.trim().is_empty());
-        let secrets = std::env::var("RECALL_WEBHOOK_SECRETS").ok().filter(|secrets| !secrets.trim().is_empty());
-        if required {
-            ensure!(api_key.is_some(), "set RECALL_API_KEY to your key of that region");
-            ensure!(
-                secrets.is_some(),
-                "set RECALL_WEBHOOK_SECRETS to the whsec_… secret of the dashboard's Webhooks page"
-            );
-        }
-        let webhook_secrets: Vec<String> = match &secrets {
-            Some(secrets) => secrets.split(',').map(|secret| secret.trim().to_owned()).collect(),
-            None => vec![random_webhook_secret()],
-        };
-        let good = |secret: &String| secret.starts_with("whsec_") && secret.len() > "whsec_".len();
-        ensure!(
-            webhook_secrets.iter().all(good),
-            "RECALL_WEBHOOK_SECRETS holds something that is not a whsec_… secret; it is not the API key"
-        );
-        let generated = api_key.is_none() || secrets.is_none();
-        Ok(Self { api_key: api_key.unwrap_or_else(random_api_key).trim().to_owned(), webhook_secrets, generated })
-    }
+/// The same for what went wrong.
+pub fn complain(line: impl fmt::Display) {
+    let _ = writeln!(io::stderr(), "{line}");
+}
 
-    /// A simulator that knows them.
-    pub fn simulator(&self) -> SimulatorConfig {
-        SimulatorConfig {
-            api_key: self.api_key.clone(),
-            webhook_secrets: self.webhook_secrets.clone(),
-            speed: SPEED,
-            seed: fastrand::u64(..),
-            ..SimulatorConfig::default()
-        }
+/// Takes the webhook's port before the build, which can take minutes; port 0 is any free one, and not looked for yet.
+pub fn reserve_port(port: u16) -> Result<Option<TcpListener>> {
+    if port == 0 {
+        return Ok(None);
     }
+    let listener = TcpListener::bind(("127.0.0.1", port))
+        .with_context(|| format!("port {port} on 127.0.0.1 cannot be used; choose another with --port"))?;
+    Ok(Some(listener))
 }
 
 /// Asks Recall whether it knows the key, before anything depends on it.
@@ -91,12 +72,23 @@ pub async fn check_key(base_url: &str, api_key: &str) -> Result<()> {
         .build()?;
     let url = format!("{base_url}/api/v1/transcript/?recording_id=00000000-0000-0000-0000-000000000000");
     let response = client.get(url).header("authorization", format!("Token {api_key}")).send().await;
-    let response = response.with_context(|| format!("{base_url} cannot be reached"))?;
+    let response = response.with_context(|| format!("{base_url} cannot be reached; try again, or without --recall"))?;
     match response.status().as_u16() {
         401 => bail!("{base_url} does not know this RECALL_API_KEY; keys belong to one region"),
         status @ (402 | 403) => bail!("{base_url} refuses us (status {status}); look at the account in the dashboard"),
         _ => Ok(()),
     }
+}
+
+/// Shows what the stand-ins warn of, as that a function's process does not start; no log of a function has that.
+pub fn show_warnings() {
+    let lines = tracing_subscriber::fmt::layer()
+        .with_writer(io::stderr)
+        .without_time()
+        .with_target(false)
+        .log_internal_errors(false);
+    let ours = Targets::new().with_target("local", LevelFilter::WARN);
+    tracing_subscriber::registry().with(lines.with_filter(ours)).init();
 }
 
 /// A log that goes to a file, whose warnings and errors a person sees at once.
@@ -110,49 +102,54 @@ pub fn log_file(path: &Path) -> Result<LogSink> {
         if let Some(level @ ("WARN" | "ERROR")) = entry["level"].as_str() {
             let message = entry["message"].as_str().unwrap_or_default();
             let why = entry["error"].as_str().or(entry["reason"].as_str()).unwrap_or_default();
-            eprintln!("            {level:<5} {message} {why}");
+            complain(format_args!("            {level:<5} {message} {why}"));
         }
     }))
 }
 
 /// Says where everything is.
-pub fn introduce(stack: &Stack, data: &Path, credentials: &Credentials) {
-    println!("\n  webhook   {}", stack.function_url.url());
+pub fn introduce(stack: &Stack, data: &DataFolder, credentials: &Credentials) {
+    say(format_args!("\n  webhook   {}", stack.function_url.url()));
     match &stack.simulator {
-        Some(simulator) => println!("  Recall    {} (simulator)", simulator.base_url()),
-        None => println!("  Recall    the real one; point its dashboard at the webhook URL"),
+        Some(simulator) => say(format_args!("  Recall    {} (simulator)", simulator.base_url())),
+        None => say("  Recall    the real one; its dashboard needs a public URL that leads to the webhook"),
     }
-    println!("  results   {}", stack.s3.root().join(BUCKET).display());
-    println!("  logs      {}", data.join("logs").display());
-    if credentials.generated {
-        println!("  API key   {}", credentials.api_key);
-        println!("  secrets   {}", credentials.webhook_secrets.join(","));
+    say(format_args!("  results   {}", stack.s3.root().join(BUCKET).display()));
+    say(format_args!("  logs      {}", data.logs().display()));
+    for (what, shown) in credentials.shown() {
+        say(format_args!("  {what:<9} {shown}"));
     }
 }
 
 /// Plays an hour's meeting and follows it to the end.
 pub async fn play_one(stack: &Stack) -> Result<()> {
     let simulator = stack.simulator.as_ref().context("a meeting can only be played to the simulator")?;
-    println!("\na meeting of an hour has just ended\n");
+    say("\na meeting of an hour has just ended\n");
     let mut hops = Hops::new(stack);
     let recording_id = simulator.play(Meeting::hour(fastrand::u64(..))).to_string();
     let deadline = Instant::now() + PLAY_TIMEOUT;
-    loop {
+    let end = loop {
         hops.show();
         let job = stack.dynamodb.item(JOBS_TABLE, &recording_id)?.unwrap_or_default();
         match job["status"].as_str() {
-            Some("stored") => break,
+            Some("stored") => break Ok(()),
             Some(status @ ("failed" | "lost" | "limit_reached")) => {
-                bail!("the job of recording {recording_id} ended as {status}; the logs say why")
+                break Err(anyhow!(
+                    "the job of recording {recording_id} ended as {status}; the warnings above or the logs say why"
+                ));
             }
             _ if Instant::now() > deadline => {
                 let status = job["status"].as_str().unwrap_or("not begun");
-                bail!("after {} s the job is still {status}; the logs say why", PLAY_TIMEOUT.as_secs())
+                break Err(anyhow!(
+                    "after {} s the job is still {status}; the warnings above or the logs say why",
+                    PLAY_TIMEOUT.as_secs()
+                ));
             }
             _ => tokio::time::sleep(LOOK_EVERY).await,
         }
-    }
-    hops.show();
+    };
+    hops.show_all().await;
+    end?;
     show_result(stack, &recording_id)
 }
 
@@ -161,22 +158,22 @@ fn show_result(stack: &Stack, recording_id: &str) -> Result<()> {
     let mut keys = stack.s3.keys()?;
     keys.retain(|key| key.starts_with(&prefix));
     let folder = stack.s3.root().join(BUCKET);
-    println!("\nstored\n");
+    say("\nstored\n");
     for key in &keys {
         let bytes = stack.s3.object(key)?.map_or(0, |object| object.len());
-        println!("  {:>9} bytes  {}", bytes, folder.join(key).display());
+        say(format_args!("  {:>9} bytes  {}", bytes, folder.join(key).display()));
     }
     let manifest = keys.iter().find(|key| key.ends_with("/manifest.json")).context("there is no manifest")?;
     let manifest: Value = serde_json::from_slice(&stack.s3.object(manifest)?.context("the manifest is gone")?)?;
     let counts = &manifest["counts"];
-    println!(
+    say(format_args!(
         "\n  {} words in {} turns by {} speakers, {:.0} minutes, transcribed by {}",
         counts["words"],
         counts["turns"],
         counts["speakers"],
         counts["duration_s"].as_f64().unwrap_or_default() / 60.0,
         manifest["provider"].as_str().unwrap_or("an unknown provider"),
-    );
+    ));
     Ok(())
 }
 
@@ -189,7 +186,7 @@ pub async fn report(stack: &Stack) -> Result<Infallible> {
             let (Some(id), Some(status)) = (job["recording_id"].as_str(), job["status"].as_str()) else { continue };
             let before = known.insert(id.to_owned(), status.to_owned());
             if !first && before.as_deref() != Some(status) {
-                println!("  recording {id} {status}");
+                say(format_args!("  recording {id} {status}"));
             }
         }
         first = false;
@@ -197,14 +194,37 @@ pub async fn report(stack: &Stack) -> Result<Infallible> {
     }
 }
 
-/// The queue lives in memory, so what is on it is finished before we go.
-pub async fn drain(stack: &Stack) {
-    let deadline = Instant::now() + DRAIN;
-    while Instant::now() < deadline {
-        match stack.queues.depth(WORK_QUEUE).await {
-            Ok(depth) if depth > 0 => tokio::time::sleep(LOOK_EVERY).await,
-            Ok(_) | Err(_) => return,
-        }
+/// Waits for Ctrl-C, or for SIGTERM where there is one. From its first call on, they end nothing by themselves.
+pub async fn asked_to_stop() -> Result<()> {
+    #[cfg(unix)]
+    let terminate = async {
+        tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?.recv().await;
+        Ok(())
+    };
+    #[cfg(not(unix))]
+    let terminate = std::future::pending();
+    tokio::select! {
+        result = tokio::signal::ctrl_c() => result,
+        result = terminate => result,
     }
-    eprintln!("messages were still on the queue; Recall sends their events again only if it is asked to");
+    .context("Ctrl-C cannot be waited for")
+}
+
+/// The queue lives in memory, so what is on it is finished before we go, unless we are asked once more.
+pub async fn drain(stack: &Stack) {
+    let mut empty = pin!(async {
+        while stack.queues.depth(WORK_QUEUE).await.is_ok_and(|depth| depth > 0) {
+            tokio::time::sleep(LOOK_EVERY).await;
+        }
+    });
+    if timeout(LOOK_EVERY, &mut empty).await.is_ok() {
+        return;
+    }
+    say("finishing what is on the queue; Ctrl-C again ends at once");
+    tokio::select! {
+        () = empty => return,
+        () = tokio::time::sleep(DRAIN) => {}
+        _ = asked_to_stop() => {}
+    }
+    complain("messages were still on the queue; Recall sends their events again only if it is asked to");
 }

@@ -1,40 +1,48 @@
 //! `cargo dev`: the whole pipeline on this machine, with one meeting played through it.
-#![allow(clippy::print_stdout, clippy::print_stderr, reason = "it talks to a person")]
 
 use std::{path::PathBuf, process::ExitCode};
 
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Result, bail, ensure};
 use clap::Parser;
 use local::{
     build::Binaries,
-    dev::{self, Credentials},
-    stack::{RecallTarget, Stack, StackConfig},
+    dev::{self, Credentials, DataFolder, complain, say},
+    stack::{Stack, StackConfig},
 };
+
+const ENVIRONMENT: &str = "\
+Environment:
+  RECALL_API_KEY          The key that Recall, or the simulator, knows us by
+  RECALL_WEBHOOK_SECRETS  The whsec_… secrets that webhooks are signed with, separated by commas
+
+  The simulator makes up what is not set, and prints it. With --recall both are needed.";
 
 /// Runs the whole pipeline on loopback and plays one meeting through it.
 #[derive(Debug, Parser)]
-#[command(name = "cargo dev", bin_name = "cargo dev", version)]
+#[command(name = "cargo dev", bin_name = "cargo dev", version, after_help = ENVIRONMENT)]
 struct Args {
-    /// Exit once the meeting is stored; with an error if it is not, within a minute.
+    /// Exit once the meeting is stored; with an error if it is not, within a minute after the build.
     #[arg(long)]
     once: bool,
     /// Where the table, the bucket and the logs are kept.
     #[arg(long, value_name = "DIR", default_value = "./data")]
     data: PathBuf,
-    /// The port of the webhook URL; any free one by default.
+    /// The port of the webhook URL on 127.0.0.1; 0 is any free one.
     #[arg(long, value_name = "N", default_value_t = 0)]
     port: u16,
-    /// Work with the real Recall in this region instead of the simulator.
+    /// Work with the real Recall in this region instead of the simulator, and serve until Ctrl-C.
     #[arg(long, value_name = "REGION", value_parser = ["us-east-1", "us-west-2", "eu-central-1", "ap-northeast-1"])]
     recall: Option<String>,
 }
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    match run(Args::parse()).await {
+    let args = Args::parse();
+    dev::show_warnings();
+    match run(args).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("error: {error:#}");
+            complain(format_args!("error: {error:#}"));
             ExitCode::FAILURE
         }
     }
@@ -42,44 +50,52 @@ async fn main() -> ExitCode {
 
 async fn run(args: Args) -> Result<()> {
     ensure!(!args.once || args.recall.is_none(), "--once plays a simulated meeting; leave it out with --recall");
-    let credentials = Credentials::from_env(args.recall.is_some())?;
-    if let Some(region) = &args.recall {
-        dev::check_key(&format!("https://{region}.recall.ai"), &credentials.api_key).await?;
-    }
-    println!("building the functions …");
-    let binaries = Binaries::build().await?;
-    let logs = args.data.join("logs");
-    std::fs::create_dir_all(&logs).with_context(|| {
-        format!("the data folder {} cannot be made; choose another with --data", args.data.display())
-    })?;
-    let recall = match args.recall {
-        None => RecallTarget::Simulator(credentials.simulator()),
-        Some(region) => RecallTarget::Real {
-            region,
-            api_key: credentials.api_key.clone(),
-            webhook_secrets: credentials.webhook_secrets.clone(),
-        },
+    // The folder is ours until the end.
+    let (_data, stack) = tokio::select! {
+        ready = prepare(&args) => ready?,
+        asked = dev::asked_to_stop() => {
+            asked?;
+            bail!("stopped before the end");
+        }
     };
-    let config = StackConfig {
-        recall,
-        webhook_port: args.port,
-        webhook_log: dev::log_file(&logs.join("webhook.log"))?,
-        transcript_log: dev::log_file(&logs.join("transcript.log"))?,
-        ..StackConfig::default()
-    };
-    let stack = Stack::start(&args.data, &binaries, config).await?;
-    dev::introduce(&stack, &args.data, &credentials);
-    if stack.simulator.is_some() {
-        dev::play_one(&stack).await?;
-    }
     if args.once {
         return Ok(());
     }
-    println!("\nserving until Ctrl-C");
+    say("\nserving until Ctrl-C");
     tokio::select! {
-        result = tokio::signal::ctrl_c() => result.context("Ctrl-C cannot be waited for")?,
+        asked = dev::asked_to_stop() => asked?,
         never = dev::report(&stack) => match never? {},
     }
     dev::drain(&stack).await;
     Ok(())
+}
+
+/// Starts everything. With the simulator, the meeting is stored then.
+async fn prepare(args: &Args) -> Result<(DataFolder, Stack)> {
+    // What can be wrong with the arguments is said before the build, which can take minutes.
+    let credentials = Credentials::from_env(args.recall.is_some())?;
+    let data = DataFolder::open(&args.data)?;
+    let webhook_log = dev::log_file(&data.logs().join("webhook.log"))?;
+    let transcript_log = dev::log_file(&data.logs().join("transcript.log"))?;
+    let port = dev::reserve_port(args.port)?;
+    if let Some(region) = &args.recall {
+        dev::check_key(&format!("https://{region}.recall.ai"), credentials.api_key()).await?;
+    }
+    say("building the functions …");
+    let binaries = Binaries::build().await?;
+    let config = StackConfig {
+        recall: credentials.target(args.recall.clone()),
+        webhook_port: args.port,
+        webhook_log,
+        transcript_log,
+        ..StackConfig::default()
+    };
+    // The stack takes it over.
+    drop(port);
+    let stack = Stack::start(data.path(), &binaries, config).await?;
+    dev::introduce(&stack, &data, &credentials);
+    if stack.simulator.is_some() {
+        dev::play_one(&stack).await?;
+    }
+    Ok((data, stack))
 }

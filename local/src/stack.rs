@@ -4,6 +4,7 @@ use std::{path::Path, time::Duration};
 
 use anyhow::{Context as _, Result};
 use serde_json::json;
+use shared::secret::Secret;
 
 use crate::{
     build::Binaries,
@@ -32,7 +33,7 @@ pub const MAX_RECEIVES: u32 = 50;
 #[derive(Clone, Debug)]
 pub enum RecallTarget {
     Simulator(SimulatorConfig),
-    Real { region: String, api_key: String, webhook_secrets: Vec<String> },
+    Real { region: String, api_key: Secret<String>, webhook_secrets: Secret<Vec<String>> },
 }
 
 /// What can be chosen about a stack.
@@ -89,12 +90,9 @@ pub struct Stack {
 impl Stack {
     /// Starts everything on the folder `data`, which keeps the table and the bucket.
     pub async fn start(data: &Path, binaries: &Binaries, config: StackConfig) -> Result<Self> {
-        std::fs::create_dir_all(data)
-            .with_context(|| format!("the data folder {} cannot be made; choose another", data.display()))?;
+        std::fs::create_dir_all(data).with_context(|| format!("the folder {} cannot be made", data.display()))?;
         let wire = Wire::default();
-        let dynamodb = DynamoDb::start(&wire, Some(&data.join("dynamodb.sqlite")))
-            .await
-            .with_context(|| format!("the data folder {} cannot be written; choose another", data.display()))?;
+        let dynamodb = DynamoDb::start(&wire, Some(&data.join("dynamodb.sqlite"))).await?;
         dynamodb.create_jobs_table(JOBS_TABLE)?;
         let s3 = S3::start(&wire, &data.join("s3"), BUCKET).await?;
         let queues = Queues::start(&wire).await?;
@@ -111,6 +109,7 @@ impl Stack {
                 (Some(simulator), base_url)
             }
             RecallTarget::Real { region, api_key, webhook_secrets } => {
+                let (api_key, webhook_secrets) = (api_key.expose(), webhook_secrets.expose());
                 secrets.put(SECRET, &json!({"api_key": api_key, "webhook_secrets": webhook_secrets}));
                 (None, ("RECALL_REGION".to_owned(), region))
             }

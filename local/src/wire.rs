@@ -47,6 +47,8 @@ pub struct Call {
     pub service: Service,
     /// `PutItem` for services with an `x-amz-target` header, else method and path: `PUT /bucket/key`.
     pub operation: String,
+    /// What a webhook says its id is, verified or not.
+    pub delivery_id: Option<String>,
     /// `None` while it is under way, or when no answer was sent.
     pub status: Option<u16>,
     pub began: Instant,
@@ -179,7 +181,8 @@ impl Wire {
         let operation = operation(service, &request);
         // The head of a Lambda invocation is a long poll: it is not an event worth keeping.
         let index = (service != Service::Lambda).then(|| {
-            self.begin(Call { service, operation: operation.clone(), status: None, began: Instant::now(), took: None })
+            let (operation, delivery_id) = (operation.clone(), delivery_id(&request));
+            self.begin(Call { service, operation, delivery_id, status: None, began: Instant::now(), took: None })
         });
         let mut response = match self.disturb(service, &operation, When::Before).await {
             Disturbed::Answered(response) => response,
@@ -241,6 +244,11 @@ fn made_up(status: u16, content_type: &str, retry_after: Option<u32>, body: &'st
     response.body(Body::from(body)).map_or(Disturbed::Dropped, Disturbed::Answered)
 }
 
+fn delivery_id(request: &Request) -> Option<String> {
+    let id = ["webhook-id", "svix-id"].iter().find_map(|name| request.headers().get(*name))?;
+    id.to_str().ok().map(str::to_owned)
+}
+
 /// Serves `router` on `listener` until the returned guard is dropped.
 pub fn serve(wire: &Wire, service: Service, listener: TcpListener, router: Router) -> Server {
     let wire = wire.clone();
@@ -279,7 +287,7 @@ impl Drop for Server {
 pub async fn listen(port: u16) -> Result<(TcpListener, u16)> {
     let listener = TcpListener::bind(("127.0.0.1", port))
         .await
-        .with_context(|| format!("port {port} on 127.0.0.1 cannot be used; is another `cargo dev` running?"))?;
+        .with_context(|| format!("port {port} on 127.0.0.1 cannot be used"))?;
     let port = listener.local_addr().context("the listener has no address")?.port();
     Ok((listener, port))
 }

@@ -247,6 +247,9 @@ fn command(config: &FunctionConfig, number: usize, port: u16) -> Command {
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .kill_on_drop(true);
+    // Ctrl-C goes to the whole group of a terminal's processes. It is for us to end, the function goes on until then.
+    #[cfg(unix)]
+    command.process_group(0);
     command
 }
 

@@ -1,0 +1,77 @@
+//! The data folder, which one `cargo dev` at a time works on.
+
+use std::{
+    fs::{self, File, TryLockError},
+    path::{Path, PathBuf},
+};
+
+use anyhow::{Context as _, Result, bail, ensure};
+
+/// Locked by the process that works on the folder, and let go when that ends, however it does.
+const LOCK: &str = "lock";
+const LOGS: &str = "logs";
+
+/// A data folder that can be written, and is ours until this is dropped.
+#[derive(Debug)]
+pub struct DataFolder {
+    path: PathBuf,
+    _lock: File,
+}
+
+impl DataFolder {
+    /// Makes the folder where needed, and takes it.
+    ///
+    /// # Errors
+    /// If it cannot be written, or another process works on it: two of them would share a database and a bucket.
+    pub fn open(path: &Path) -> Result<Self> {
+        let shown = path.display();
+        ensure!(!path.exists() || path.is_dir(), "{shown} is not a folder; choose one with --data");
+        let cannot = || format!("the data folder {shown} cannot be written; choose another with --data");
+        fs::create_dir_all(path.join(LOGS)).with_context(cannot)?;
+        let lock = File::options().create(true).append(true).open(path.join(LOCK)).with_context(cannot)?;
+        match lock.try_lock() {
+            Ok(()) => Ok(Self { path: path.to_owned(), _lock: lock }),
+            Err(TryLockError::WouldBlock) => {
+                bail!("another `cargo dev` uses the data folder {shown}; end it, or choose another with --data")
+            }
+            Err(TryLockError::Error(error)) => Err(error)
+                .with_context(|| format!("the data folder {shown} cannot be locked; choose another with --data")),
+        }
+    }
+
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Where the functions' logs are.
+    pub fn logs(&self) -> PathBuf {
+        self.path.join(LOGS)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_at_a_time_has_a_folder() {
+        let temporary = tempfile::tempdir().expect("a temporary folder");
+        let path = temporary.path().join("new/data");
+        let _first = DataFolder::open(&path).expect("it is made");
+        let problem = format!("{:#}", DataFolder::open(&path).expect_err("it is taken"));
+        assert!(problem.contains("another `cargo dev`") && problem.contains("--data"), "{problem}");
+        DataFolder::open(&path.join("other")).expect("another one is free");
+    }
+
+    #[test]
+    fn a_file_is_no_folder() {
+        let temporary = tempfile::tempdir().expect("a temporary folder");
+        let file = temporary.path().join("file");
+        fs::write(&file, "kept").expect("a file");
+        for path in [file.clone(), file.join("below")] {
+            let problem = format!("{:#}", DataFolder::open(&path).expect_err("not a folder"));
+            assert!(problem.contains("--data"), "{problem}");
+        }
+        assert_eq!(fs::read(&file).expect("a file"), b"kept");
+    }
+}
