@@ -65,7 +65,7 @@ impl Advance<'_> {
             };
             let status = job.status();
             let answer = actor.act(command).await;
-            step = match self.step(job, &|job, context| job.on_answer(&answer, context)).await? {
+            step = match self.step(*job, &|job, context| job.on_answer(&answer, context)).await? {
                 // The event was applied, even though the answer told nothing new.
                 Step::End(Outcome::Ignored(_)) => Step::End(Outcome::Applied(status)),
                 step @ (Step::End(Outcome::Applied(_) | Outcome::Busy { .. } | Outcome::Waits { .. })
@@ -92,7 +92,7 @@ impl Advance<'_> {
                     return Ok(match next {
                         Next::Nothing => Step::End(Outcome::Applied(decided.status())),
                         Next::Again { at } => Step::End(Outcome::Waits { at }),
-                        Next::Act(command) => Step::Act(*decided, command),
+                        Next::Act(command) => Step::Act(decided, command),
                     });
                 }
                 Saved::Conflict(theirs) => job = *theirs,
@@ -136,6 +136,6 @@ impl Alarms {
 }
 
 enum Step {
-    Act(Job, Command),
+    Act(Box<Job>, Command),
     End(Outcome),
 }

@@ -96,7 +96,7 @@ impl Job {
                     let next = wake(&self);
                     self.advanced(next, context)
                 }
-                decision => decision,
+                decision @ (Decision::Apply { .. } | Decision::Ignore(_) | Decision::Busy { .. }) => decision,
             };
         }
         let Some((index, creating)) = self.claimed(attempt, claim) else {

@@ -63,10 +63,16 @@ pub enum DeleteAnswer {
 impl Job {
     /// Takes up the deletion that is wanted, if there is one and nobody is at it.
     pub(super) fn delete(&mut self, context: Context<'_>) -> Option<Next> {
-        let deletion = self.deletion.or_else(|| {
+        // What has been learned since the deletion was noted may be a reason to keep the recording.
+        let still = |deletion: &Deletion| deletion.target != Target::Recording || self.status() == Status::Stored;
+        let deletion = self.deletion.filter(still).or_else(|| {
             let (target, why) = self.to_delete(context)?;
             Some(Deletion { target, why, until: context.now, claim: None, tries: 0 })
-        })?;
+        });
+        let Some(deletion) = deletion else {
+            self.deletion = None;
+            return None;
+        };
         if context.now < deletion.until {
             return None;
         }

@@ -121,7 +121,7 @@ impl Job {
                     Decision::Ignore(Reason::AlreadyRequested)
                 }
             }
-            decision => decision,
+            decision @ (Decision::Apply { .. } | Decision::Ignore(_) | Decision::Busy { .. }) => decision,
         }
     }
 

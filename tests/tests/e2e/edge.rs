@@ -7,20 +7,6 @@ use serde_json::{Value, json};
 use tests::Pipeline;
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_failed_transcript_ends_as_failed() -> Result<()> {
-    let pipeline = Pipeline::start().await?;
-    pipeline.simulator().faults().fail_transcription(Target::next(1), Some("provider_connection_failed"));
-    let recording = pipeline.simulator().play(Meeting::short(1));
-    pipeline.reaches(recording, "failed").await?;
-    pipeline.settles().await?;
-    let job = pipeline.job(recording)?.context("no job")?;
-    assert_eq!(job["transcripts"][0]["sub_code"], "provider_connection_failed");
-    assert_eq!(job["transcript_count"], 1, "a failed transcript still exists");
-    assert_eq!(pipeline.simulator().creates(recording), 1);
-    pipeline.check_promises()
-}
-
-#[tokio::test(flavor = "multi_thread")]
 async fn a_failed_recording_ends_as_failed() -> Result<()> {
     let pipeline = Pipeline::start().await?;
     let recording = pipeline.simulator().recording_failed(Meeting::short(1), Some("internal_error"));

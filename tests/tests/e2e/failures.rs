@@ -200,8 +200,13 @@ async fn nothing_is_fetched_from_another_host() -> Result<()> {
         assert_eq!(pipeline.stack.wire.count(Service::Download, "GET"), usize::from(redirect));
         assert_eq!(pipeline.stack.s3.keys()?, Vec::<String>::new());
         // Nothing is lost: the job waits for an operator, and the message comes back.
-        pipeline.reaches(recording, "copying").await?;
-        assert_eq!(pipeline.stack.queues.depth(WORK_QUEUE).await?, 1);
+        pipeline
+            .wait_until("the wait in the row", || {
+                let job = pipeline.job(recording)?.context("no job")?;
+                Ok(job["status"] == "copying" && job["transcripts"][0]["claim"].is_null())
+            })
+            .await?;
+        assert!(pipeline.stack.queues.depth(WORK_QUEUE).await? >= 1, "nobody would come back");
         pipeline.check_promises()?;
     }
     Ok(())

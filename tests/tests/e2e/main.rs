@@ -5,4 +5,5 @@ mod failures;
 mod happy;
 mod hostile;
 mod kills;
+mod policy;
 mod repeats;

@@ -79,3 +79,26 @@ async fn lost_answers_of_the_table_leave_the_count_right() -> Result<()> {
     }
     pipeline.check_promises()
 }
+
+/// Everybody at once says that the recording is done.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_thousand_deliveries_at_once_are_one_create() -> Result<()> {
+    let pipeline = Pipeline::start().await?;
+    let recording = pipeline.simulator().add_recording(Meeting::short(1));
+    let body = serde_json::json!({"event": "recording.done", "data": {"recording": {"id": recording}}}).to_string();
+    let pipeline = std::sync::Arc::new(pipeline);
+    let mut deliveries = tokio::task::JoinSet::new();
+    for _ in 0..1000 {
+        let (pipeline, body) = (pipeline.clone(), body.clone());
+        deliveries.spawn(async move { pipeline.deliver(body.as_bytes()).await });
+    }
+    let mut taken = 0;
+    while let Some(reply) = deliveries.join_next().await {
+        let reply = reply??;
+        anyhow::ensure!(matches!(reply.status, 200 | 429 | 503), "{reply:?}");
+        taken += usize::from(reply.status == 200);
+    }
+    anyhow::ensure!(taken >= 1, "nobody was told that it is taken");
+    pipeline.ends_stored(recording).await?;
+    pipeline.check_promises()
+}

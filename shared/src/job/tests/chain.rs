@@ -102,7 +102,7 @@ fn a_wished_provider_comes_first_and_alone_gets_the_wished_language() {
     let languages =
         |job: &Job| match job.clone().on_event(&Event::RecordingDone(Finished::default()), context(&policy, NOW)) {
             Decision::Apply { next: Next::Act(Command::Create { provider, language, .. }), .. } => (provider, language),
-            other => panic!("{other:?}"),
+            other @ (Decision::Apply { .. } | Decision::Ignore(_) | Decision::Busy { .. }) => panic!("{other:?}"),
         };
     assert_eq!(languages(&new), ("rev_async".to_owned(), Some("de".to_owned())));
     let mut second = Job { attempts: 1, ..new };

@@ -17,7 +17,7 @@ fn stored(policy: &Policy) -> (Job, Next) {
     let answer = Answer::Copy { transcript_id: OURS, claim: CLAIM, answer: CopyAnswer::Stored(receipt()) };
     match copying().on_answer(&answer, context(policy, NOW)) {
         Decision::Apply { job, next } => (*job, next),
-        other => panic!("{other:?}"),
+        other @ (Decision::Ignore(_) | Decision::Busy { .. }) => panic!("{other:?}"),
     }
 }
 

@@ -10,12 +10,24 @@ impl World {
     pub(super) fn check_the_save(&self, next: &Job) {
         let seed = self.seed;
         for old in &self.row.transcripts {
-            let ended =
-                matches!(old.state, State::Stored { .. }) || (matches!(old.state, State::Lost { .. }) && old.deleted);
-            if ended {
-                let same = next.transcripts.iter().any(|new| new.state == old.state);
-                assert!(same, "seed {seed}: {old:?} left its terminal state: {next:#?}");
-            }
+            let id = old.state.transcript_id();
+            let new = next.transcripts.iter().find(|new| id.is_some() && new.state.transcript_id() == id);
+            let new = new.map(|new| &new.state);
+            let kept = match old.state {
+                State::Stored { .. } => new == Some(&old.state),
+                // A copy that was under way when Recall deleted it may be complete all the same.
+                State::Lost { .. } if old.deleted => {
+                    new == Some(&old.state) || matches!(new, Some(State::Stored { .. }))
+                }
+                State::Creating(_)
+                | State::Transcribing { .. }
+                | State::Copying(_)
+                | State::Failed { .. }
+                | State::Refused { .. }
+                | State::Lost { .. }
+                | State::Left { .. } => true,
+            };
+            assert!(kept, "seed {seed}: {old:?} left its terminal state: {next:#?}");
         }
         let limit = self.policy.max_transcripts;
         if next.attempts > self.row.attempts
@@ -51,10 +63,10 @@ impl World {
         };
         let stored = self.stored.contains(&id);
         let failed = self.recall.made.iter().any(|made| made.id == id && made.fails);
-        let allowed = (policy.delete_after_store == DeleteAfterStore::Transcript && stored)
-            || (policy.on_limit == OnLimit::DeleteStored && stored)
-            || (policy.on_limit == OnLimit::DeleteFailed && failed)
-            || self.row.paid_twice();
+        let once_stored =
+            policy.delete_after_store == DeleteAfterStore::Transcript || policy.on_limit == OnLimit::DeleteStored;
+        let allowed =
+            (once_stored && stored) || (policy.on_limit == OnLimit::DeleteFailed && failed) || self.row.paid_twice();
         assert!(allowed, "seed {seed}: {id} may not be deleted: {:#?}", self.row);
     }
 

@@ -1,0 +1,236 @@
+//! What the operator and a recording's metadata choose.
+
+use anyhow::{Context as _, Result};
+use local::{
+    recall::{Meeting, Metadata, Status, Target, WebhookFault},
+    stack::{DEAD_LETTER_QUEUE, StackConfig, WORK_QUEUE},
+    wire::{Fault, Service, When},
+};
+use serde_json::{Value, json};
+use tests::Pipeline;
+use uuid::Uuid;
+
+async fn start(settings: &[(&str, &str)]) -> Result<Pipeline> {
+    let env: Vec<(String, String)> =
+        settings.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+    Pipeline::start_with(|config: &mut StackConfig, _| config.env = env).await
+}
+
+fn done(recording: Uuid) -> Vec<u8> {
+    json!({"event": "recording.done", "data": {"recording": {"id": recording}}}).to_string().into_bytes()
+}
+
+/// The details of all events of this type.
+fn announced(pipeline: &Pipeline, detail_type: &str) -> Vec<Value> {
+    let events = pipeline.stack.bus.events();
+    let of = events.into_iter().filter(|event| event.detail_type == detail_type);
+    of.map(|event| Value::Object(event.detail)).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_stored_is_announced_once_the_manifest_stands() -> Result<()> {
+    let pipeline = Pipeline::start().await?;
+    let recording = pipeline.simulator().play(Meeting::short(1));
+    let manifest = pipeline.ends_stored(recording).await?;
+    pipeline.simulator().redeliver_all(recording);
+    pipeline.simulator().wait_until_delivered().await;
+    pipeline.settles().await?;
+    let details = announced(&pipeline, "Transcript Stored");
+    let [detail] = details.as_slice() else { panic!("{details:?}") };
+    let transcript = manifest["transcript_id"].as_str().context("an id")?;
+    assert_eq!(detail["id"], format!("{transcript}:stored"));
+    assert_eq!((&detail["recording_id"], &detail["transcript_id"]), (&json!(recording), &manifest["transcript_id"]));
+    assert_eq!((&detail["status"], &detail["attempt"]), (&json!("stored"), &json!(1)));
+    assert_eq!((&detail["provider"], &detail["bucket"]), (&json!("recallai_async"), &json!("transcripts")));
+    assert_eq!(detail["manifest_key"], format!("recordings/{recording}/{transcript}/manifest.json"));
+    assert_eq!(detail["counts"]["words"], manifest["counts"]["words"]);
+    assert_eq!(pipeline.stack.bus.events()[0].source, "recall-transcripts");
+    pipeline.check_promises()
+}
+
+/// The event bus loses its answer, or is away for longer than the SDK is patient: the same `detail.id` comes again.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_announcement_is_repeated_until_it_is_known_to_be_made() -> Result<()> {
+    for (when, fault) in [(When::After, Fault::Drop), (When::Before, Fault::Answer { status: 503, retry_after: None })]
+    {
+        let pipeline = Pipeline::start().await?;
+        pipeline.stack.wire.inject(Service::EventBridge, "PutEvents", when, fault, 4);
+        let recording = pipeline.simulator().play(Meeting::short(1));
+        pipeline.ends_stored(recording).await?;
+        let ids: Vec<Value> =
+            announced(&pipeline, "Transcript Stored").into_iter().map(|detail| detail["id"].clone()).collect();
+        assert!(!ids.is_empty() && ids.iter().all(|id| *id == ids[0]), "{ids:?}");
+        pipeline.check_promises()?;
+    }
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_chain_that_is_used_up_ends_as_failed_and_is_announced() -> Result<()> {
+    let pipeline = start(&[("TRIES_PER_PROVIDER", "1")]).await?;
+    pipeline.simulator().faults().fail_transcription(Target::next(1), Some("provider_connection_failed"));
+    let recording = pipeline.simulator().play(Meeting::short(1));
+    pipeline.reaches(recording, "failed").await?;
+    pipeline.settles().await?;
+    let job = pipeline.job(recording)?.context("no job")?;
+    assert_eq!(job["transcripts"][0]["sub_code"], "provider_connection_failed");
+    assert_eq!(job["transcript_count"], 1, "a failed transcript still exists");
+    assert_eq!(pipeline.simulator().creates(recording), 1);
+    let details = announced(&pipeline, "Transcript Failed");
+    assert_eq!(details.len(), 1, "{details:?}");
+    assert_eq!((&details[0]["status"], &details[0]["attempt"]), (&json!("failed"), &json!(1)));
+    assert_eq!(details[0]["sub_code"], "provider_connection_failed");
+    pipeline.check_promises()
+}
+
+/// Recall's own limit, filled by others whose webhooks never came: the 400 is told apart by the list.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_400_at_recalls_limit_parks_the_job() -> Result<()> {
+    let pipeline = start(&[("COPY_UNREQUESTED", "false")]).await?;
+    let simulator = pipeline.simulator();
+    simulator.faults().webhook("transcript.", 20, WebhookFault::Dropped);
+    let recording = simulator.add_recording(Meeting::short(1));
+    for _ in 0..10 {
+        simulator.add_transcript(recording, "deepgram_async", Metadata::new()).context("no transcript")?;
+    }
+    assert_eq!(pipeline.deliver(&done(recording)).await?.status, 200);
+    pipeline.reaches(recording, "limit_reached").await?;
+    pipeline.settles().await?;
+    let job = pipeline.job(recording)?.context("no job")?;
+    assert_eq!((&job["transcript_count"], simulator.creates(recording)), (&json!(10), 0), "{job}");
+    assert_eq!(announced(&pipeline, "Transcript Failed")[0]["status"], "limit_reached");
+    // Somebody deletes one: the job goes on by itself.
+    let first = simulator.transcripts(recording)[0].id;
+    assert!(simulator.delete_transcript(first));
+    pipeline.reaches(recording, "stored").await?;
+    assert_eq!(simulator.creates(recording), 1);
+    pipeline.check_promises()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_failed_transcript_makes_room_where_the_operator_wants_that() -> Result<()> {
+    let pipeline = start(&[("MAX_TRANSCRIPTS_PER_RECORDING", "1"), ("ON_LIMIT", "delete_failed")]).await?;
+    let simulator = pipeline.simulator();
+    let recording = simulator.add_recording(Meeting::short(1));
+    simulator.faults().fail_transcription(Target::next(1), None);
+    let theirs = simulator.add_transcript(recording, "deepgram_async", Metadata::new()).context("no transcript")?;
+    pipeline.reaches(recording, "failed").await?;
+    pipeline.settles().await?;
+    assert_eq!(pipeline.deliver(&done(recording)).await?.status, 200);
+    pipeline.reaches(recording, "stored").await?;
+    pipeline.settles().await?;
+    assert_eq!(simulator.transcript(theirs).context("no transcript")?.status, Status::Deleted);
+    assert_eq!(simulator.creates(recording), 1);
+    pipeline.check_promises()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_oldest_stored_transcript_makes_room_where_the_operator_wants_that() -> Result<()> {
+    let pipeline = start(&[("MAX_TRANSCRIPTS_PER_RECORDING", "1"), ("ON_LIMIT", "delete_stored")]).await?;
+    let simulator = pipeline.simulator();
+    let recording = simulator.add_recording(Meeting::short(1));
+    let theirs = simulator.add_transcript(recording, "deepgram_async", Metadata::new()).context("no transcript")?;
+    pipeline.reaches(recording, "stored").await?;
+    pipeline.settles().await?;
+    // A copy that is not there as the row says keeps its original.
+    pipeline.stack.wire.inject(Service::S3, "HEAD", When::Before, Fault::Answer { status: 404, retry_after: None }, 1);
+    assert_eq!(pipeline.deliver(&done(recording)).await?.status, 200);
+    pipeline.wait_until("a copy that is not as stored", || Ok(logged(&pipeline, "copy.not_as_stored"))).await?;
+    pipeline.settles().await?;
+    assert_eq!(simulator.transcript(theirs).context("no transcript")?.status, Status::Done);
+    assert_eq!(simulator.creates(recording), 0);
+
+    let recording = simulator.add_recording(Meeting::short(2));
+    let theirs = simulator.add_transcript(recording, "deepgram_async", Metadata::new()).context("no transcript")?;
+    pipeline.reaches(recording, "stored").await?;
+    pipeline.settles().await?;
+    assert_eq!(pipeline.deliver(&done(recording)).await?.status, 200);
+    pipeline.wait_until("two copies", || Ok(pipeline.manifests(recording)?.len() == 2)).await?;
+    pipeline.settles().await?;
+    assert_eq!(simulator.transcript(theirs).context("no transcript")?.status, Status::Deleted);
+    assert_eq!((simulator.creates(recording), pipeline.status(recording)?.as_deref()), (1, Some("stored")));
+    pipeline.check_promises()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_stored_is_deleted_at_recall_where_the_operator_wants_that() -> Result<()> {
+    for wanted in ["transcript", "recording"] {
+        let pipeline = start(&[("DELETE_AFTER_STORE", wanted)]).await?;
+        let simulator = pipeline.simulator();
+        let recording = simulator.play(Meeting::large(12_000_000));
+        pipeline.reaches(recording, "stored").await?;
+        let transcript = simulator.transcripts(recording)[0].id;
+        let gone = || Ok(simulator.transcript(transcript).is_some_and(|one| one.status == Status::Deleted));
+        pipeline.wait_until("the transcript to be gone", gone).await?;
+        pipeline.settles().await?;
+        let whole = simulator.recording(recording).context("no recording")?.status == Status::Deleted;
+        assert_eq!(whole, wanted == "recording");
+        // Size and checksum were read back before, and the copy stands.
+        assert!(pipeline.stack.wire.count(Service::S3, "HEAD") >= 2);
+        assert_eq!((pipeline.manifests(recording)?.len(), simulator.creates(recording)), (1, 1));
+        let job = pipeline.job(recording)?.context("no job")?;
+        assert_eq!((&job["status"], &job["transcript_count"]), (&json!("stored"), &json!(0)), "{job}");
+        assert!(job.get("due_at").is_none(), "{job}");
+        pipeline.check_promises()?;
+    }
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn metadata_may_skip_a_recording() -> Result<()> {
+    let pipeline = Pipeline::start().await?;
+    let recording = pipeline.simulator().play(Meeting::short(1).bot_metadata("transcript", "skip"));
+    pipeline.reaches(recording, "skipped").await?;
+    pipeline.settles().await?;
+    let job = pipeline.job(recording)?.context("no job")?;
+    assert!(job.get("due_at").is_none() && pipeline.simulator().creates(recording) == 0, "{job}");
+    pipeline.check_promises()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn metadata_may_choose_provider_and_language() -> Result<()> {
+    let chain = r#"[{"recallai_async": {}}, {"deepgram_async": {"model": "nova-3"}}]"#;
+    let pipeline = start(&[("TRANSCRIPT_PROVIDERS", chain)]).await?;
+    let meeting = Meeting::short(1)
+        .bot_metadata("transcript_provider", "recallai_async")
+        .metadata("transcript_provider", "deepgram_async")
+        .metadata("transcript_language", "de");
+    let recording = pipeline.simulator().play(meeting);
+    pipeline.ends_stored(recording).await?;
+    let provider = Value::Object(pipeline.simulator().transcripts(recording)[0].provider.clone());
+    assert_eq!(provider, json!({"deepgram_async": {"model": "nova-3", "language": "de"}}));
+    pipeline.check_promises()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nonsense_in_metadata_is_logged_and_ignored() -> Result<()> {
+    let pipeline = Pipeline::start().await?;
+    let meeting = Meeting::short(1)
+        .metadata("transcript", "please")
+        .metadata("transcript_provider", "../../etc/passwd")
+        .metadata("transcript_language", "<script>");
+    let recording = pipeline.simulator().play(meeting);
+    pipeline.ends_stored(recording).await?;
+    let ignored = pipeline.stack.logs().into_iter().filter(|line| line.contains("wish.ignored")).collect::<Vec<_>>();
+    assert_eq!(ignored.len(), 3, "{ignored:?}");
+    assert!(!ignored.iter().any(|line| line.contains("passwd") || line.contains("script>")), "{ignored:?}");
+    pipeline.check_promises()
+}
+
+/// What nobody can ever work on goes to the dead-letter queue at once, with the reason.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_message_that_is_none_of_ours_is_parked_with_the_reason() -> Result<()> {
+    let pipeline = Pipeline::start().await?;
+    for body in ["nonsense", r#"{"recording_id": "../x", "event": "wake"}"#, r#"{"event": "wake"}"#] {
+        pipeline.stack.queues.send(WORK_QUEUE, body, &[]).await?;
+    }
+    pipeline.settles().await?;
+    let parked = pipeline.stack.queues.messages(DEAD_LETTER_QUEUE).await?;
+    assert_eq!(parked.len(), 3);
+    assert!(parked.iter().all(|message| message.attributes["reason"].value.contains("not a message of ours")));
+    pipeline.check_promises()
+}
+
+fn logged(pipeline: &Pipeline, text: &str) -> bool {
+    pipeline.stack.logs().iter().any(|line| line.contains(text))
+}
