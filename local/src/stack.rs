@@ -27,7 +27,7 @@ pub const EVENT_BUS: &str = "transcripts";
 pub const SECRET: &str = "recall";
 
 /// As in `template.yaml`: what is received so often without an end goes to the dead-letter queue.
-pub const MAX_RECEIVES: u32 = 50;
+pub const MAX_RECEIVES: u32 = 20;
 
 /// Which Recall the functions talk to.
 #[derive(Clone, Debug)]

@@ -10,6 +10,9 @@ use crate::{ids::RecordingId, job::Event};
 /// The longest delay that SQS knows.
 pub const MAX_DELAY: Duration = Duration::from_secs(15 * 60);
 
+/// A wait is stretched by up to this part of itself.
+const JITTER: f64 = 0.2;
+
 /// One message of the queue, as JSON:
 /// `{"recording_id": "…", "event": "transcript.done", "transcript_id": "…", "attempt": 1, "trace": "msg_…"}`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -42,6 +45,21 @@ impl WorkQueue {
     /// [`QueueError`]
     pub async fn send(&self, message: &Message) -> Result<(), QueueError> {
         self.send_after(message, Duration::ZERO).await
+    }
+
+    /// Has the job looked at again when `wait` is over, or a little later: many jobs that were told to wait equally long
+    /// should not all come back at once. What is too far away for a message is left to the sweep, which finds it in the
+    /// row.
+    ///
+    /// # Errors
+    /// [`QueueError`]
+    pub async fn wake_after(&self, recording_id: RecordingId, wait: Duration, trace: &str) -> Result<(), QueueError> {
+        if wait > MAX_DELAY {
+            return Ok(());
+        }
+        let jitter = wait.mul_f64(JITTER * fastrand::f64());
+        let message = Message { recording_id, event: Event::Wake, trace: Some(trace.to_owned()) };
+        self.send_after(&message, wait + jitter).await
     }
 
     /// Sends a message that nobody sees before `delay` is over: whole seconds, and at most [`MAX_DELAY`].

@@ -19,7 +19,6 @@ use shared::{
     bus::Bus,
     deadline::Deadline,
     ids::RecordingId,
-    job::Event,
     park::Parking,
     recall::{Recall, http_client, tls},
     secret::Secrets,
@@ -27,7 +26,7 @@ use shared::{
     store::{Store, StoreError},
     telemetry::{self, Chain},
     time::{self, Stopwatch, Timestamp},
-    work::{MAX_DELAY, Message, WorkQueue},
+    work::{Message, WorkQueue},
 };
 
 pub use self::settings::Settings;
@@ -150,18 +149,14 @@ impl Transcripts {
     }
 
     /// What a wait needs is in the row, so a wake-up takes the message's place: the times that a message is received
-    /// count only what went wrong. What is too far away for a message is in the row as due.
+    /// count only what went wrong.
     async fn wait(&self, recording_id: RecordingId, at: Timestamp, trace: &str) -> Turn {
-        let delay = at.since(time::now());
-        if delay > MAX_DELAY {
-            return Turn::Done;
-        }
-        let message = Message { recording_id, event: Event::Wake, trace: Some(trace.to_owned()) };
-        match self.work.send_after(&message, delay).await {
+        let wait = at.since(time::now());
+        match self.work.wake_after(recording_id, wait, trace).await {
             Ok(()) => Turn::Done,
             Err(error) => {
                 tracing::warn!(recording.id = %recording_id, error = %Chain(&error), "work.not_sent");
-                Turn::Again(delay)
+                Turn::Again(wait)
             }
         }
     }

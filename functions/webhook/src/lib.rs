@@ -202,13 +202,9 @@ impl Webhook {
         }
     }
 
-    /// Has the job looked at again then. What is too far away for a message, or cannot be sent, is in the row as due.
+    /// Has the job looked at again then. If that cannot be sent, it is in the row as due, and the sweep finds it.
     async fn wake(&self, recording_id: RecordingId, at: Timestamp, trace: &str) {
-        if at.since(time::now()) > MAX_DELAY {
-            return;
-        }
-        let message = Message { recording_id, event: Event::Wake, trace: Some(trace.to_owned()) };
-        if let Err(error) = self.work.send_after(&message, at.since(time::now())).await {
+        if let Err(error) = self.work.wake_after(recording_id, at.since(time::now()), trace).await {
             tracing::error!(recording.id = %recording_id, error = %Chain(&error), "work.not_sent");
         }
     }

@@ -188,9 +188,11 @@ impl World {
         !waits && self.mail.is_empty() && self.swept_at > self.recall_settled_at() && self.sweep_finds().is_empty()
     }
 
-    /// The alarm about an expiry is all that is left to come.
+    /// The alarm about an expiry is all that is left to come, and its time has not.
     fn only_expiry(&self) -> bool {
-        self.row.due_at() == self.row.outbox.expiry_at && self.now < self.row.due_at().unwrap_or_default()
+        let mut without = self.row.clone();
+        let expiry_at = without.outbox.expiry_at.take();
+        without.due_at().is_none() && expiry_at.is_some_and(|at| self.now < at)
     }
 
     fn recall_settled_at(&self) -> Timestamp {
