@@ -4,7 +4,10 @@ mod artifact;
 
 use std::{borrow::Cow, sync::Arc, time::Duration};
 
-use reqwest::{Client, Method, RequestBuilder, Response, StatusCode, header};
+use reqwest::{
+    Client, Method, RequestBuilder, Response, StatusCode,
+    header::{self, HeaderMap},
+};
 use rustls::{ClientConfig, RootCertStore};
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::value::RawValue;
@@ -238,7 +241,7 @@ impl Recall {
     async fn call(&self, method: Method, path: &str) -> Result<Vec<u8>, Problem> {
         let response = self.send(path, CALL_TIMEOUT, |http, url| http.request(method.clone(), url)).await?;
         let status = response.status();
-        let after = retry_after(&response, time::now());
+        let after = retry_after(response.headers(), time::now());
         let body = read(response).await.map_err(later)?;
         match status.as_u16() {
             200..300 => Ok(body),
@@ -283,6 +286,7 @@ impl Recall {
             status @ (401..=403) => {
                 let code = ErrorBody::of(response).await.code();
                 tracing::error!(status, code, "recall.refuses_us");
+                telemetry::count("RecallRefusals", &[]);
                 Err(Problem::Operator { status })
             }
             _ => Ok(response),
@@ -339,7 +343,7 @@ struct Metadata<'a> {
 
 async fn create_answer(response: Response) -> CreateAnswer {
     let status = response.status().as_u16();
-    let after = retry_after(&response, time::now()).unwrap_or(DEFAULT_RETRY_AFTER);
+    let after = retry_after(response.headers(), time::now()).unwrap_or(DEFAULT_RETRY_AFTER);
     match status {
         200..300 => match read(response).await.ok().and_then(|body| serde_json::from_slice::<Created>(&body).ok()) {
             Some(created) => CreateAnswer::Created { transcript_id: created.id },
@@ -386,10 +390,33 @@ fn later(error: reqwest::Error) -> Problem {
 }
 
 /// `Retry-After` in seconds or as a date, whatever its size: the core keeps it within bounds.
-fn retry_after(response: &Response, now: Timestamp) -> Option<Duration> {
-    let text = response.headers().get(header::RETRY_AFTER)?.to_str().ok()?.trim();
+fn retry_after(headers: &HeaderMap, now: Timestamp) -> Option<Duration> {
+    let text = headers.get(header::RETRY_AFTER)?.to_str().ok()?.trim();
     if let Ok(seconds) = text.parse() {
         return Some(Duration::from_secs(seconds));
     }
     Timestamp::parse_http_date(text).map(|date| date.since(now))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn retry_after_is_read_in_both_forms_and_in_no_other() {
+        let now = Timestamp::parse_http_date("Mon, 23 Nov 2026 09:30:00 GMT").expect("a date");
+        let read = |text: &'static str| {
+            let headers = HeaderMap::from_iter([(header::RETRY_AFTER, header::HeaderValue::from_static(text))]);
+            retry_after(&headers, now).map(|after| after.as_secs())
+        };
+        assert_eq!(read("30"), Some(30));
+        assert_eq!(read(" 0 "), Some(0));
+        assert_eq!(read("99999999999999"), Some(99_999_999_999_999), "the core keeps it within bounds");
+        assert_eq!(read("Mon, 23 Nov 2026 09:31:30 GMT"), Some(90));
+        assert_eq!(read("Mon, 23 Nov 2020 09:31:30 GMT"), Some(0), "a date that has passed");
+        for odd in ["", "-5", "1.5", "soon", "99999999999999999999999"] {
+            assert_eq!(read(odd), None, "{odd}");
+        }
+        assert_eq!(retry_after(&HeaderMap::new(), now), None);
+    }
 }

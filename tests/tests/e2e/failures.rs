@@ -83,6 +83,36 @@ async fn a_lost_answer_and_then_a_throttle_are_not_paid_again() -> Result<()> {
     pipeline.check_promises()
 }
 
+/// It was made and paid for, but the answer makes no sense: nobody pays again.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_answer_that_nobody_can_read_is_not_paid_for_again() -> Result<()> {
+    for fault in [Fault::Html { status: 200 }, Fault::Html { status: 502 }, answer(201)] {
+        let pipeline = Pipeline::start().await?;
+        pipeline.stack.wire.inject(Service::Recall, "/create_transcript/", When::After, fault, 1);
+        let recording = pipeline.simulator().play(Meeting::short(1));
+        pipeline.ends_stored(recording).await?;
+        pipeline.check_promises()?;
+    }
+    Ok(())
+}
+
+/// A firewall's page, or an empty account: somebody has to do something, and then it goes on by itself.
+#[tokio::test(flavor = "multi_thread")]
+async fn every_refusal_that_an_operator_can_lift_pauses_the_job() -> Result<()> {
+    for fault in [answer(401), answer(402), Fault::Html { status: 403 }] {
+        let pipeline = Pipeline::start().await?;
+        pipeline.stack.wire.inject(Service::Recall, "/create_transcript/", When::Before, fault, 1);
+        let recording = pipeline.simulator().add_recording(Meeting::short(1));
+        assert_eq!(pipeline.deliver(&done(recording)).await?.status, 503);
+        let job = pipeline.job(recording)?.context("no job")?;
+        assert_eq!((&job["status"], &job["hold"]["times"]), (&"waiting".into(), &1.into()), "{job}");
+        assert!(job["due_at"].is_number() && logged(&pipeline, "recall.refuses_us"), "{job}");
+        assert_eq!(pipeline.simulator().creates(recording), 0);
+        pipeline.check_promises()?;
+    }
+    Ok(())
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_transcript_that_recall_does_not_know_at_once_is_asked_for_again() -> Result<()> {
     let pipeline = Pipeline::start().await?;

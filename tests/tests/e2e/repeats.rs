@@ -3,6 +3,7 @@
 use anyhow::{Context as _, Result};
 use local::{
     recall::{Meeting, Target, WebhookFault},
+    stack::WORK_QUEUE,
     wire::{Fault, Service, When},
 };
 use tests::Pipeline;
@@ -100,5 +101,26 @@ async fn a_thousand_deliveries_at_once_are_one_create() -> Result<()> {
     }
     anyhow::ensure!(taken >= 1, "nobody was told that it is taken");
     pipeline.ends_stored(recording).await?;
+    pipeline.check_promises()
+}
+
+/// The queue may hand one message to several workers at once: one of them copies.
+#[tokio::test(flavor = "multi_thread")]
+async fn one_message_in_several_hands_is_one_copy() -> Result<()> {
+    let pipeline = Pipeline::start_hasty().await?;
+    let simulator = pipeline.simulator();
+    simulator.faults().webhook("transcript.", 2, WebhookFault::Dropped);
+    let recording = simulator.play(Meeting::short(1));
+    pipeline.reaches(recording, "transcribing").await?;
+    let transcript = simulator.transcripts(recording)[0].id;
+    simulator.finish_transcription(transcript, Ok(()));
+    let message = serde_json::json!({
+        "recording_id": recording, "event": "transcript.done", "transcript_id": transcript, "attempt": 1,
+    });
+    for _ in 0..8 {
+        pipeline.stack.queues.send(WORK_QUEUE, &message.to_string(), &[]).await?;
+    }
+    pipeline.ends_stored(recording).await?;
+    assert_eq!(pipeline.stack.wire.count(Service::Download, "GET"), 1);
     pipeline.check_promises()
 }
