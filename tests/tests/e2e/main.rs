@@ -6,3 +6,4 @@ mod happy;
 mod hostile;
 mod kills;
 mod repeats;
+mod sweep;
