@@ -22,6 +22,7 @@ const BUILD_TIMEOUT: Duration = Duration::from_secs(30 * 60);
 pub struct Binaries {
     pub webhook: PathBuf,
     pub transcript: PathBuf,
+    pub sweep: PathBuf,
 }
 
 impl Binaries {
@@ -58,7 +59,7 @@ impl Binaries {
         // A person sees how far it is, and what it waits for.
         let quiet: &[&str] = if std::io::stderr().is_terminal() { &[] } else { &["--quiet"] };
         let mut build = build
-            .args(["build", "--package", "webhook", "--package", "transcript"])
+            .args(["build", "--package", "webhook", "--package", "transcript", "--package", "sweep"])
             .args(quiet)
             .args(profile)
             .args(["--message-format", "json-render-diagnostics"])
@@ -70,13 +71,14 @@ impl Binaries {
             .with_context(|| format!("{} cannot be run", cargo.display()))?;
         let output = build.stdout.take().context("cargo has no output")?;
         let mut lines = BufReader::new(output).lines();
-        let (mut webhook, mut transcript) = (None, None);
+        let (mut webhook, mut transcript, mut sweep) = (None, None, None);
         while let Some(line) = lines.next_line().await.context("cargo's output broke off")? {
             let message: serde_json::Value = serde_json::from_str(&line).unwrap_or_default();
             let binary = message["executable"].as_str().map(PathBuf::from);
             match (message["target"]["name"].as_str(), binary) {
                 (Some("webhook"), Some(binary)) => webhook = Some(binary),
                 (Some("transcript"), Some(binary)) => transcript = Some(binary),
+                (Some("sweep"), Some(binary)) => sweep = Some(binary),
                 (_, _) => {}
             }
         }
@@ -85,6 +87,7 @@ impl Binaries {
         Ok(Self {
             webhook: webhook.context("cargo built no binary of the webhook function")?,
             transcript: transcript.context("cargo built no binary of the transcript function")?,
+            sweep: sweep.context("cargo built no binary of the sweep function")?,
         })
     }
 }

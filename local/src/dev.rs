@@ -121,8 +121,15 @@ pub fn introduce(stack: &Stack, data: &DataFolder, credentials: &Credentials) {
     }
 }
 
-/// Plays an hour's meeting and follows it to the end.
+/// Plays an hour's meeting and follows it to the end, without a sweep in between.
 pub async fn play_one(stack: &Stack) -> Result<()> {
+    stack.schedule.pause();
+    let result = play_and_follow(stack).await;
+    stack.schedule.resume();
+    result
+}
+
+async fn play_and_follow(stack: &Stack) -> Result<()> {
     let simulator = stack.simulator.as_ref().context("a meeting can only be played to the simulator")?;
     say("\na meeting of an hour has just ended\n");
     let mut hops = Hops::new(stack);

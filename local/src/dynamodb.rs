@@ -197,35 +197,4 @@ fn number(digits: &str) -> Result<Value> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn items_lose_their_type_tags() -> Result<()> {
-        let tagged = json!({"M": {
-            "s": {"S": "x"}, "n": {"N": "1790000000123"}, "f": {"N": "1.5"}, "b": {"BOOL": true}, "z": {"NULL": true},
-            "l": {"L": [{"N": "-1"}, {"M": {}}]}, "ns": {"NS": ["1", "2"]}, "ss": {"SS": ["a"]},
-        }});
-        let plain = json!({
-            "s": "x", "n": 1_790_000_000_123_i64, "f": 1.5, "b": true, "z": null,
-            "l": [-1, {}], "ns": [1, 2], "ss": ["a"],
-        });
-        assert_eq!(untag(tagged)?, plain);
-        Ok(())
-    }
-
-    #[tokio::test]
-    async fn a_table_is_made_once_and_read_back() -> Result<()> {
-        let dynamodb = DynamoDb::start(&Wire::default(), None).await?;
-        dynamodb.create_jobs_table("jobs")?;
-        let item = json!({"TableName": "jobs", "Item": {"recording_id": {"S": "r1"}, "version": {"N": "3"}}});
-        dynamodb.database.put_item(serde_json::from_value(item)?)?;
-        dynamodb.create_jobs_table("jobs")?;
-
-        let job = json!({"recording_id": "r1", "version": 3});
-        assert_eq!(dynamodb.item("jobs", "r1")?, Some(job.clone()));
-        assert_eq!(dynamodb.item("jobs", "r2")?, None);
-        assert_eq!(dynamodb.items("jobs")?, [job]);
-        Ok(())
-    }
-}
+mod tests;

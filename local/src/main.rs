@@ -1,6 +1,6 @@
 //! `cargo dev`: the whole pipeline on this machine, with one meeting played through it.
 
-use std::{path::PathBuf, process::ExitCode};
+use std::{path::PathBuf, process::ExitCode, time::Duration};
 
 use anyhow::{Result, bail, ensure};
 use clap::Parser;
@@ -9,6 +9,9 @@ use local::{
     dev::{self, Credentials, DataFolder, complain, say},
     stack::{Stack, StackConfig},
 };
+
+/// A minute in AWS.
+const SWEEP_EVERY: Duration = Duration::from_secs(10);
 
 const ENVIRONMENT: &str = "\
 Environment:
@@ -77,17 +80,23 @@ async fn prepare(args: &Args) -> Result<(DataFolder, Stack)> {
     let data = DataFolder::open(&args.data)?;
     let webhook_log = dev::log_file(&data.logs().join("webhook.log"))?;
     let transcript_log = dev::log_file(&data.logs().join("transcript.log"))?;
+    let sweep_log = dev::log_file(&data.logs().join("sweep.log"))?;
     let port = dev::reserve_port(args.port)?;
     if let Some(region) = &args.recall {
         dev::check_key(&format!("https://{region}.recall.ai"), credentials.api_key()).await?;
     }
     say("building the functions …");
     let binaries = Binaries::build().await?;
+    // Only what finishes while we run is paid for, not what the workspace has recorded before.
+    let window = args.recall.is_some().then(|| ("SWEEP_WINDOW_HOURS".to_owned(), "0".to_owned()));
     let config = StackConfig {
         recall: credentials.target(args.recall.clone()),
         webhook_port: args.port,
         webhook_log,
         transcript_log,
+        sweep_log,
+        sweep_every: Some(SWEEP_EVERY),
+        env: window.into_iter().collect(),
         ..StackConfig::default()
     };
     // The stack takes it over.

@@ -236,43 +236,4 @@ async fn answer(State(front): State<Front>, headers: HeaderMap, body: Bytes) -> 
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[tokio::test]
-    async fn a_message_that_nobody_deletes_goes_to_the_dead_letter_queue() -> Result<()> {
-        let queues = Queues::start(&Wire::default()).await?;
-        queues.create("dead", 30, None).await?;
-        queues.create("work", 30, Some(("dead", 2))).await?;
-        let id = queues.send("work", "hello", &[("kind", "webhook")]).await?;
-        assert_eq!(queues.depth("work").await?, 1);
-
-        for _ in 0..2 {
-            let received = queues.receive("work", 10).await?;
-            assert_eq!(received.len(), 1);
-            assert_eq!(queues.depth("work").await?, 1, "in flight counts");
-            queues.change_visibility("work", &received[0].receipt_handle, 0).await?;
-        }
-        assert_eq!(queues.receive("work", 10).await?, []);
-
-        for _ in 0..3 {
-            let dead = queues.messages("dead").await?;
-            assert_eq!(dead.len(), 1, "looking takes nothing away");
-            assert_eq!((dead[0].message_id.as_str(), dead[0].body.as_str()), (id.as_str(), "hello"));
-            assert_eq!(dead[0].attributes["kind"].value, "webhook");
-        }
-        assert_eq!(queues.depth("work").await?, 0);
-        Ok(())
-    }
-
-    #[tokio::test]
-    async fn a_deleted_message_is_gone() -> Result<()> {
-        let queues = Queues::start(&Wire::default()).await?;
-        queues.create("work", 30, None).await?;
-        queues.send("work", "hello", &[]).await?;
-        let received = queues.receive("work", 1).await?;
-        queues.delete("work", &received[0].receipt_handle).await?;
-        assert_eq!(queues.depth("work").await?, 0);
-        Ok(())
-    }
-}
+mod tests;

@@ -10,7 +10,7 @@ use crate::{
     build::Binaries,
     bus::Bus,
     dynamodb::DynamoDb,
-    lambda::{EventSource, EventSourceConfig, Function, FunctionConfig, FunctionUrl, LogSink},
+    lambda::{EventSource, EventSourceConfig, Function, FunctionConfig, FunctionUrl, LogSink, Schedule},
     queue::Queues,
     recall::{Simulator, SimulatorConfig},
     s3::S3,
@@ -36,6 +36,9 @@ pub enum RecallTarget {
     Real { region: String, api_key: Secret<String>, webhook_secrets: Secret<Vec<String>> },
 }
 
+/// A timer that is never due in the life of a stack.
+const NEVER: Duration = Duration::from_secs(365 * 24 * 60 * 60);
+
 /// What can be chosen about a stack.
 #[derive(Clone, Debug)]
 pub struct StackConfig {
@@ -44,14 +47,18 @@ pub struct StackConfig {
     pub webhook_port: u16,
     pub webhook_timeout: Duration,
     pub transcript_timeout: Duration,
+    pub sweep_timeout: Duration,
+    /// How often the sweep runs by itself; `None`: only when [`Stack::schedule`] is fired.
+    pub sweep_every: Option<Duration>,
     /// How long SQS hides a message that is being worked on.
     pub visibility_s: u32,
     /// Processes of each function at once.
     pub concurrency: usize,
-    /// More variables for both functions.
+    /// More variables for all functions.
     pub env: Vec<(String, String)>,
     pub webhook_log: LogSink,
     pub transcript_log: LogSink,
+    pub sweep_log: LogSink,
 }
 
 impl Default for StackConfig {
@@ -61,11 +68,14 @@ impl Default for StackConfig {
             webhook_port: 0,
             webhook_timeout: Duration::from_secs(14),
             transcript_timeout: Duration::from_secs(60),
+            sweep_timeout: Duration::from_secs(60),
+            sweep_every: None,
             visibility_s: 120,
             concurrency: 4,
             env: Vec::new(),
             webhook_log: LogSink::default(),
             transcript_log: LogSink::default(),
+            sweep_log: LogSink::default(),
         }
     }
 }
@@ -83,8 +93,10 @@ pub struct Stack {
     pub simulator: Option<Simulator>,
     pub webhook: Function,
     pub transcript: Function,
+    pub sweep: Function,
     pub function_url: FunctionUrl,
     pub event_source: EventSource,
+    pub schedule: Schedule,
 }
 
 impl Stack {
@@ -141,9 +153,12 @@ impl Stack {
         let webhook = Function::start(&wire, webhook)?;
         let transcript = function("transcript", &binaries.transcript, config.transcript_timeout, config.transcript_log);
         let transcript = Function::start(&wire, transcript)?;
+        let sweep = function("sweep", &binaries.sweep, config.sweep_timeout, config.sweep_log);
+        let sweep = Function::start(&wire, sweep)?;
         let function_url = FunctionUrl::start(&wire, config.webhook_port, webhook.clone()).await?;
         let source = EventSourceConfig { batch_size: 5, maximum_concurrency: config.concurrency };
         let event_source = EventSource::start(&queues, WORK_QUEUE, transcript.clone(), source)?;
+        let schedule = Schedule::start(sweep.clone(), config.sweep_every.unwrap_or(NEVER));
         if let Some(simulator) = &simulator {
             simulator.set_webhook_url(Some(function_url.url().to_owned()));
         }
@@ -157,15 +172,18 @@ impl Stack {
             simulator,
             webhook,
             transcript,
+            sweep,
             function_url,
             event_source,
+            schedule,
         })
     }
 
-    /// What both functions have logged so far.
+    /// What the functions have logged so far.
     pub fn logs(&self) -> Vec<String> {
         let mut lines = self.webhook.logs();
         lines.extend(self.transcript.logs());
+        lines.extend(self.sweep.logs());
         lines
     }
 }

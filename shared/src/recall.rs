@@ -1,6 +1,7 @@
 //! The client of Recall's API: the few calls that the pipeline makes, each answered by what to do next.
 
 mod artifact;
+mod list;
 
 use std::{borrow::Cow, sync::Arc, time::Duration};
 
@@ -13,11 +14,14 @@ use serde::{Serialize, de::DeserializeOwned};
 use serde_json::value::RawValue;
 use url::Url;
 
-use self::artifact::{Created, ErrorBody, Page};
-pub use self::artifact::{RecordingArtifact, TranscriptArtifact, attempt_of, cut};
+use self::artifact::{Created, ErrorBody};
+pub use self::{
+    artifact::{RecordingArtifact, TranscriptArtifact, attempt_of, cut},
+    list::{Listing, Start},
+};
 use crate::{
     ids::{RecordingId, TranscriptId},
-    job::{CreateAnswer, Listed, LookUpAnswer},
+    job::CreateAnswer,
     secret::{Credentials, Secrets},
     settings::RecallSettings,
     telemetry::{self, Chain},
@@ -33,8 +37,6 @@ const POOL_IDLE_TIMEOUT: Duration = Duration::from_secs(20);
 const SHORTEST_CALL: Duration = Duration::from_millis(500);
 /// An answer is at most this long: a page of 100 artifacts takes about 200 KB.
 const MAX_ANSWER_BYTES: usize = 8 << 20;
-/// Pages of one list. A recording has some ten transcripts; more than this is not a list of them.
-const MAX_PAGES: u32 = 10;
 /// The wait when Recall throttles without saying how long.
 const DEFAULT_RETRY_AFTER: Duration = Duration::from_secs(15);
 /// The wait after an answer that makes no sense, or none at all.
@@ -161,28 +163,6 @@ impl Recall {
         self.get(&format!("api/v1/recording/{id}/")).await
     }
 
-    /// Lists the recording's transcripts for the core, the oldest first. All pages together take no longer than
-    /// `timeout`.
-    pub async fn look_up(&self, recording_id: RecordingId, timeout: Duration) -> LookUpAnswer {
-        let out_of_time = |_| Err(Problem::Later { after: LATER, status: None, source: None });
-        match tokio::time::timeout(timeout, self.list_transcripts(recording_id)).await.unwrap_or_else(out_of_time) {
-            Ok(mut all) => {
-                all.retain(|transcript| transcript.status() != "deleted");
-                all.sort_by_key(TranscriptArtifact::created_at);
-                let listed = all.iter().map(|transcript| Listed {
-                    transcript_id: transcript.id,
-                    attempt: transcript.attempt(recording_id),
-                    ended: !transcript.is_processing(),
-                });
-                LookUpAnswer::Listed(listed.collect())
-            }
-            Err(problem) => {
-                tracing::warn!(recording.id = %recording_id, error = %Chain(&problem), "look_up.unanswered");
-                LookUpAnswer::Later { after: problem.after() }
-            }
-        }
-    }
-
     /// Deletes a transcript. One that is gone already is fine.
     ///
     /// # Errors
@@ -204,29 +184,6 @@ impl Recall {
             Ok(_) | Err(Problem::NotFound) => Ok(()),
             Err(problem) => Err(problem),
         }
-    }
-
-    /// All transcripts of one recording.
-    ///
-    /// # Errors
-    /// [`Problem`]; a list that is not complete is an error, because what is missing may have been paid for.
-    pub async fn list_transcripts(&self, recording_id: RecordingId) -> Result<Vec<TranscriptArtifact>, Problem> {
-        let mut path = format!("api/v1/transcript/?recording_id={recording_id}");
-        let mut all = Vec::new();
-        for _ in 0..MAX_PAGES {
-            let page: Page = self.get(&path).await?;
-            all.extend(page.results);
-            let Some(next) = page.next else { return Ok(all) };
-            path = self.followed(&next)?;
-        }
-        Err(Problem::Unexpected { status: 200, detail: format!("a list of more than {MAX_PAGES} pages") })
-    }
-
-    /// A `next` link may only lead to Recall itself: it is followed with our key.
-    fn followed(&self, next: &str) -> Result<String, Problem> {
-        let foreign = || Problem::Unexpected { status: 200, detail: "a page link to another place".to_owned() };
-        let url: Url = next.parse().map_err(|_| foreign())?;
-        if url.origin() == self.base_url.origin() { Ok(url.into()) } else { Err(foreign()) }
     }
 
     async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, Problem> {

@@ -1,6 +1,10 @@
 //! The jobs table: one item per recording, written under its version.
 
-use std::collections::HashMap;
+mod due;
+mod many;
+mod place;
+
+use std::{collections::HashMap, fmt::Display};
 
 use aws_sdk_dynamodb::{
     Client,
@@ -8,8 +12,13 @@ use aws_sdk_dynamodb::{
     operation::put_item::PutItemError,
     types::{AttributeValue, ReturnValuesOnConditionCheckFailure},
 };
+use serde::de::DeserializeOwned;
 use uuid::Uuid;
 
+pub use self::{
+    due::{Cursor, DuePage},
+    place::{Place, Position},
+};
 use crate::{
     ids::RecordingId,
     job::Job,
@@ -33,8 +42,8 @@ pub enum StoreError {
     #[error("the jobs table did not answer as it should")]
     Unavailable(#[source] Box<dyn std::error::Error + Send + Sync>),
     /// The item was not written by this program, or by a newer one.
-    #[error("the item of recording {recording_id} in the jobs table is not a job")]
-    Unreadable { recording_id: RecordingId, source: serde_dynamo::Error },
+    #[error("the item {key} of the jobs table is not what it should be")]
+    Unreadable { key: String, source: serde_dynamo::Error },
 }
 
 /// How a conditional write ended.
@@ -43,6 +52,13 @@ pub enum Saved {
     Yes,
     /// Somebody else was first. The job as they left it.
     Conflict(Box<Job>),
+}
+
+/// How a conditional write of any item ended.
+enum Put {
+    Done,
+    /// The item as somebody else left it; `None` if it is gone.
+    Conflict(Option<Item>),
 }
 
 impl Store {
@@ -55,16 +71,8 @@ impl Store {
     /// # Errors
     /// [`StoreError`]
     pub async fn load(&self, recording_id: RecordingId) -> Result<Job, StoreError> {
-        let output = self
-            .client
-            .get_item()
-            .table_name(&self.table)
-            .key("recording_id", AttributeValue::S(recording_id.to_string()))
-            .consistent_read(true)
-            .send()
-            .await
-            .map_err(unavailable)?;
-        output.item.map_or_else(|| Ok(Job::new(recording_id)), |item| read(recording_id, item))
+        let item = self.get(&recording_id.to_string()).await?;
+        item.map_or_else(|| Ok(Job::new(recording_id)), |item| read(recording_id, item))
     }
 
     /// Writes the job if the table still has the version before it.
@@ -72,50 +80,62 @@ impl Store {
     /// # Errors
     /// [`StoreError`]; the write may or may not have happened, and the same event can safely come again.
     pub async fn save(&self, job: &Job) -> Result<Saved, StoreError> {
-        // The SDK repeats a write whose answer was lost. It then meets its own version: this token tells.
         let token = Uuid::new_v4().to_string();
         let item = write(job, &token, time::now())?;
+        Ok(match self.put(item, job.version, &token).await? {
+            Put::Done => Saved::Yes,
+            Put::Conflict(Some(old)) => Saved::Conflict(Box::new(read(job.recording_id, old)?)),
+            // The item was deleted by hand since we loaded it.
+            Put::Conflict(None) => Saved::Conflict(Box::new(Job::new(job.recording_id))),
+        })
+    }
+
+    /// A consistent read.
+    async fn get(&self, key: &str) -> Result<Option<Item>, StoreError> {
+        let get = self.client.get_item().table_name(&self.table).consistent_read(true);
+        let output = get.key("recording_id", AttributeValue::S(key.to_owned())).send().await.map_err(unavailable)?;
+        Ok(output.item)
+    }
+
+    /// Writes an item of this version if the table still has the version before it. The SDK repeats a write whose
+    /// answer was lost; it then meets its own version, and the token in the item tells.
+    async fn put(&self, item: Item, version: u64, token: &str) -> Result<Put, StoreError> {
         let put = self
             .client
             .put_item()
             .table_name(&self.table)
             .set_item(Some(item))
             .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
-        let put = match job.version {
+        let put = match version {
             1 => put.condition_expression("attribute_not_exists(recording_id)"),
             version => put
                 .condition_expression("#version = :before")
                 .expression_attribute_names("#version", "version")
                 .expression_attribute_values(":before", AttributeValue::N((version - 1).to_string())),
         };
-        match put.send().await {
-            Ok(_) => Ok(Saved::Yes),
-            Err(error) => conflict(job.recording_id, &token, error),
+        match put.send().await.map_err(SdkError::into_service_error) {
+            Ok(_) => Ok(Put::Done),
+            Err(PutItemError::ConditionalCheckFailedException(failed)) => match failed.item {
+                Some(old) if old.get("write_token").and_then(|old| old.as_s().ok()).is_some_and(|old| old == token) => {
+                    Ok(Put::Done)
+                }
+                old => Ok(Put::Conflict(old)),
+            },
+            Err(error) => Err(StoreError::Unavailable(Box::new(error))),
         }
-    }
-}
-
-fn conflict(recording_id: RecordingId, token: &str, error: SdkError<PutItemError>) -> Result<Saved, StoreError> {
-    let error = error.into_service_error();
-    let PutItemError::ConditionalCheckFailedException(failed) = error else {
-        return Err(StoreError::Unavailable(Box::new(error)));
-    };
-    match failed.item {
-        Some(old) if old.get("write_token").and_then(|token| token.as_s().ok()).is_some_and(|old| old == token) => {
-            Ok(Saved::Yes)
-        }
-        Some(old) => read(recording_id, old).map(Box::new).map(Saved::Conflict),
-        // The item was deleted by hand since we loaded it.
-        None => Ok(Saved::Conflict(Box::new(Job::new(recording_id)))),
     }
 }
 
 fn read(recording_id: RecordingId, item: Item) -> Result<Job, StoreError> {
-    serde_dynamo::from_item(item).map_err(|source| StoreError::Unreadable { recording_id, source })
+    parse(recording_id, item)
+}
+
+fn parse<T: DeserializeOwned>(key: impl Display, item: Item) -> Result<T, StoreError> {
+    serde_dynamo::from_item(item).map_err(|source| StoreError::Unreadable { key: key.to_string(), source })
 }
 
 fn write(job: &Job, token: &str, now: Timestamp) -> Result<Item, StoreError> {
-    let unwritable = |source| StoreError::Unreadable { recording_id: job.recording_id, source };
+    let unwritable = |source| StoreError::Unreadable { key: job.recording_id.to_string(), source };
     let mut item: Item = serde_dynamo::to_item(job).map_err(unwritable)?;
     item.insert("status".to_owned(), AttributeValue::S(job.status().as_str().to_owned()));
     item.insert("transcript_count".to_owned(), AttributeValue::N(job.transcript_count().to_string()));

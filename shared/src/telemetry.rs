@@ -42,6 +42,7 @@ pub fn init(env: &Env) {
 pub enum Unit {
     Count,
     Milliseconds,
+    Seconds,
     Bytes,
 }
 
@@ -50,6 +51,7 @@ impl Unit {
         match self {
             Self::Count => "Count",
             Self::Milliseconds => "Milliseconds",
+            Self::Seconds => "Seconds",
             Self::Bytes => "Bytes",
         }
     }

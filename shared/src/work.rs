@@ -2,13 +2,20 @@
 
 use std::time::Duration;
 
-use aws_sdk_sqs::Client;
+use aws_sdk_sqs::{
+    Client,
+    types::{BatchResultErrorEntry, QueueAttributeName, SendMessageBatchRequestEntry},
+};
 use serde::{Deserialize, Serialize};
 
 use crate::{ids::RecordingId, job::Event};
 
 /// The longest delay that SQS knows.
 pub const MAX_DELAY: Duration = Duration::from_secs(15 * 60);
+/// Messages in one call: SQS takes no more.
+pub const MAX_BATCH: usize = 10;
+/// So often a message of a batch is sent that SQS does not take although it took others.
+const MAX_SENDS: u32 = 3;
 
 /// A wait is stretched by up to this part of itself.
 const JITTER: f64 = 0.2;
@@ -71,6 +78,42 @@ impl WorkQueue {
         let seconds = i32::try_from(delay.min(MAX_DELAY).as_millis().div_ceil(1000)).unwrap_or_default();
         let message = self.client.send_message().queue_url(&self.url).message_body(body).delay_seconds(seconds);
         message.send().await.map(drop).map_err(|error| QueueError(Box::new(error)))
+    }
+
+    /// Sends up to [`MAX_BATCH`] messages in one call. Those that SQS does not take are sent again a few times.
+    ///
+    /// # Errors
+    /// [`QueueError`]; some messages may be on the queue.
+    pub async fn send_batch(&self, messages: &[Message]) -> Result<(), QueueError> {
+        let entry = |(index, message): (usize, &Message)| {
+            let body = serde_json::to_string(message).map_err(|error| QueueError(Box::new(error)))?;
+            let entry = SendMessageBatchRequestEntry::builder().id(index.to_string()).message_body(body).build();
+            entry.map_err(|error| QueueError(Box::new(error)))
+        };
+        let mut entries: Vec<_> = messages.iter().enumerate().map(entry).collect::<Result<_, _>>()?;
+        let mut code = String::new();
+        for _ in 0..MAX_SENDS {
+            let batch = self.client.send_message_batch().queue_url(&self.url).set_entries(Some(entries.clone()));
+            let output = batch.send().await.map_err(|error| QueueError(Box::new(error)))?;
+            entries.retain(|entry| !output.successful().iter().any(|taken| taken.id() == entry.id()));
+            if entries.is_empty() {
+                return Ok(());
+            }
+            code = output.failed().first().map(BatchResultErrorEntry::code).unwrap_or("no reason").to_owned();
+        }
+        Err(QueueError(format!("{} messages were refused: {code}", entries.len()).into()))
+    }
+
+    /// About how many messages wait for somebody to take them.
+    ///
+    /// # Errors
+    /// [`QueueError`]
+    pub async fn waiting(&self) -> Result<usize, QueueError> {
+        let name = QueueAttributeName::ApproximateNumberOfMessages;
+        let output = self.client.get_queue_attributes().queue_url(&self.url).attribute_names(name.clone()).send().await;
+        let output = output.map_err(|error| QueueError(Box::new(error)))?;
+        let count = output.attributes().and_then(|attributes| attributes.get(&name)?.parse().ok());
+        count.ok_or_else(|| QueueError("the answer has no number of messages".into()))
     }
 
     /// Hides a message that was received until it should come again.

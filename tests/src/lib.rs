@@ -11,11 +11,12 @@ use anyhow::{Context as _, Result, bail, ensure};
 use bytes::Bytes;
 use local::{
     build::Binaries,
-    recall::{Simulator, SimulatorConfig, random_webhook_secret},
+    recall::{Meeting, Simulator, SimulatorConfig, random_webhook_secret},
     stack::{BUCKET, DEAD_LETTER_QUEUE, JOBS_TABLE, RecallTarget, Stack, StackConfig, WORK_QUEUE},
 };
 use serde_json::Value;
 use tempfile::TempDir;
+use time::OffsetDateTime;
 use tokio::{sync::OnceCell, time::Instant};
 use uuid::Uuid;
 
@@ -104,6 +105,16 @@ impl Pipeline {
     pub async fn deliver(&self, body: &[u8]) -> Result<Reply> {
         let headers = self.simulator().sign(body, now());
         post(self.stack.function_url.url(), &headers, body).await
+    }
+
+    /// How far the sweep has come in Recall's lists; it is no job, but it is in the same table.
+    pub fn place(&self) -> Result<Value> {
+        self.stack.dynamodb.item(JOBS_TABLE, "sweep")?.context("no sweep has listed anything yet")
+    }
+
+    /// Has the sweep run once; its report.
+    pub async fn sweep(&self) -> Result<Value> {
+        serde_json::from_slice(&self.stack.schedule.fire().await?).context("the sweep's answer is not JSON")
     }
 
     /// Waits until the job has this status.
@@ -247,6 +258,16 @@ fn spoken(file: &Bytes) -> Vec<String> {
 pub fn sha256(bytes: &[u8]) -> String {
     let digest = ring::digest::digest(&ring::digest::SHA256, bytes);
     digest.as_ref().iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// The meeting, two hours ago: whatever its webhook was to tell, it would have.
+pub fn past(meeting: Meeting) -> Meeting {
+    meeting.started_at(in_hours(-2))
+}
+
+/// The moment so many hours from now, in whole seconds.
+pub fn in_hours(hours: i64) -> OffsetDateTime {
+    OffsetDateTime::from_unix_timestamp(now() + 60 * 60 * hours).unwrap_or(OffsetDateTime::UNIX_EPOCH)
 }
 
 /// Seconds since the epoch.

@@ -98,6 +98,7 @@ struct Rules {
     downloads: Vec<(Target, DownloadFault)>,
     webhooks: Vec<(String, usize, WebhookFault)>,
     list_lag: Duration,
+    links_elsewhere: usize,
 }
 
 impl Faults {
@@ -146,6 +147,11 @@ impl Faults {
         lock(&self.0.rules).list_lag = lag;
     }
 
+    /// The next `times` links to a next page point to another host name (where they would work).
+    pub fn next_links_elsewhere(&self, times: usize) {
+        lock(&self.0.rules).links_elsewhere = times;
+    }
+
     /// Disturbs the next `times` events with `event` in their name; `""` is in every name.
     pub fn webhook(&self, event: &str, times: usize, fault: WebhookFault) {
         lock(&self.0.rules).webhooks.push((event.to_owned(), times, fault));
@@ -187,6 +193,13 @@ impl Faults {
             rules.webhooks.iter_mut().find(|(part, left, _)| *left > 0 && event.contains(part.as_str()))?;
         *left -= 1;
         Some(*fault)
+    }
+
+    pub(super) fn strike_link(&self) -> bool {
+        let left = &mut lock(&self.0.rules).links_elsewhere;
+        let strikes = *left > 0;
+        *left -= usize::from(strikes);
+        strikes
     }
 
     pub(super) fn lag(&self) -> Duration {

@@ -161,7 +161,11 @@ impl Query {
         let next = page.last().filter(|_| end < found.len()).map(|last| Cursor::After(place(last)));
         let previous = page.first().filter(|_| start > 0).map(|first| Cursor::Before(place(first)));
         let results: Vec<Value> = page.iter().map(show).collect();
-        answers::json(StatusCode::OK, &json!({"next": link(next), "previous": link(previous), "results": results}))
+        let next = link(next).map(|next| match model.faults.strike_link() {
+            true => model.elsewhere(&next),
+            false => next,
+        });
+        answers::json(StatusCode::OK, &json!({"next": next, "previous": link(previous), "results": results}))
     }
 
     /// The same list with all its filters, at another place.

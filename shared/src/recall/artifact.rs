@@ -1,7 +1,7 @@
 //! Recall's JSON, read tolerantly: fields we do not need are not looked at, codes are open lists.
 
-use serde::Deserialize;
-use serde_json::{Map, Value};
+use serde::{Deserialize, Deserializer};
+use serde_json::{Map, Value, value::RawValue};
 
 use crate::{
     ids::{BotId, RecordingId, TranscriptId},
@@ -99,33 +99,70 @@ impl TranscriptArtifact {
 pub struct RecordingArtifact {
     pub id: RecordingId,
     #[serde(default)]
+    status: Option<Status>,
+    #[serde(default)]
     started_at: Option<String>,
     #[serde(default)]
+    completed_at: Option<String>,
+    #[serde(default)]
+    expires_at: Option<String>,
+    #[serde(default)]
     bot: Option<Bot>,
+    #[serde(default, rename = "media_shortcuts", deserialize_with = "shown")]
+    transcript: Option<TranscriptArtifact>,
     #[serde(default)]
     pub metadata: Value,
+}
+
+/// The transcript that the recording shows; whatever cannot be read is none.
+fn shown<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<TranscriptArtifact>, D::Error> {
+    #[derive(Deserialize)]
+    struct Shortcuts {
+        transcript: TranscriptArtifact,
+    }
+    let raw = Box::<RawValue>::deserialize(deserializer)?;
+    Ok(serde_json::from_str::<Shortcuts>(raw.get()).ok().map(|shortcuts| shortcuts.transcript))
 }
 
 #[derive(Debug, Deserialize)]
 struct Bot {
     id: BotId,
+    #[serde(default)]
+    metadata: Value,
 }
 
 impl RecordingArtifact {
+    /// `processing`, `paused`, `done`, `failed`, `deleted`, or something newer.
+    pub fn status(&self) -> Option<&str> {
+        self.status.as_ref().map(|status| status.code.as_str())
+    }
+
     pub fn started_at(&self) -> Option<Timestamp> {
         self.started_at.as_deref().and_then(Timestamp::parse_rfc3339)
+    }
+
+    pub fn completed_at(&self) -> Option<Timestamp> {
+        self.completed_at.as_deref().and_then(Timestamp::parse_rfc3339)
+    }
+
+    /// When Recall deletes it; `None` where it is kept for ever.
+    pub fn expires_at(&self) -> Option<Timestamp> {
+        self.expires_at.as_deref().and_then(Timestamp::parse_rfc3339)
     }
 
     pub fn bot_id(&self) -> Option<BotId> {
         self.bot.as_ref().map(|bot| bot.id)
     }
-}
 
-/// One page of a list of transcripts.
-#[derive(Debug, Deserialize)]
-pub(super) struct Page {
-    pub(super) next: Option<String>,
-    pub(super) results: Vec<TranscriptArtifact>,
+    /// One of its transcripts. Which one Recall shows, if there are several, is not documented.
+    pub fn transcript(&self) -> Option<&TranscriptArtifact> {
+        self.transcript.as_ref()
+    }
+
+    /// Null where there is no bot.
+    pub fn bot_metadata(&self) -> &Value {
+        self.bot.as_ref().map_or(&Value::Null, |bot| &bot.metadata)
+    }
 }
 
 /// All we need of create's answer.
@@ -200,6 +237,22 @@ mod tests {
         let artifact: TranscriptArtifact = serde_json::from_value(with_url).expect("readable");
         assert_eq!(artifact.provider(), Some("recallai_async"));
         assert!(!format!("{artifact:?}").contains("Signature"));
+    }
+
+    #[test]
+    fn a_recording_shows_a_transcript_if_it_can_be_read() {
+        let id = "3c90c3cc-0d44-4b50-8888-8dd25736052a";
+        let with = |shortcuts: Value| {
+            let recording = json!({"id": id, "media_shortcuts": shortcuts, "expires_at": "2026-11-23T09:30:00Z"});
+            serde_json::from_str::<RecordingArtifact>(&recording.to_string()).expect("readable")
+        };
+        let shown = with(json!({"transcript": {"id": id, "status": {"code": "done"}}, "video_mixed": {"x": [1]}}));
+        assert_eq!(shown.transcript().map(TranscriptArtifact::status), Some("done"));
+        assert_eq!(shown.expires_at().map(Timestamp::rfc3339).as_deref(), Some("2026-11-23T09:30:00.000Z"));
+        assert_eq!(shown.bot_metadata(), &Value::Null);
+        for odd in [json!(null), json!({}), json!({"transcript": null}), json!({"transcript": 5}), json!([1])] {
+            assert!(with(odd).transcript().is_none());
+        }
     }
 
     #[test]

@@ -63,7 +63,7 @@ async fn main() -> ExitCode {
 async fn run() -> Result<bool> {
     println!("building the functions as they ship …");
     let binaries = Binaries::build_release().await?;
-    let functions = [("webhook", &binaries.webhook), ("transcript", &binaries.transcript)];
+    let functions = [("webhook", &binaries.webhook), ("transcript", &binaries.transcript), ("sweep", &binaries.sweep)];
     println!("\n{:<44}{:>14}{:>14}", "figure", "median", "limit");
     let mut good = true;
     for (name, binary) in functions {

@@ -132,6 +132,7 @@ async fn a_function_with_bad_settings_stops_and_names_them_all() -> Result<()> {
     for (binary, needs) in [
         (&binaries.webhook, ["RECALL_REGION", "JOBS_TABLE", "WORK_QUEUE_URL", "DEAD_LETTER_QUEUE_URL"]),
         (&binaries.transcript, ["RECALL_REGION", "JOBS_TABLE", "WORK_QUEUE_URL", "TRANSCRIPTS_BUCKET"]),
+        (&binaries.sweep, ["RECALL_REGION", "JOBS_TABLE", "WORK_QUEUE_URL", "AWS_REGION"]),
     ] {
         let output = tokio::process::Command::new(binary)
             .env_clear()

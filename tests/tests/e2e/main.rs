@@ -7,3 +7,4 @@ mod hostile;
 mod kills;
 mod policy;
 mod repeats;
+mod sweep;

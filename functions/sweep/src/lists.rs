@@ -1,0 +1,333 @@
+//! Reads Recall's lists page by page, from where the last run stopped, and has jobs told what they do not know.
+//!
+//! The place is kept in the jobs table, under a lease: one sweep lists at a time. A page counts once all that it told
+//! is on the queue, so whatever goes wrong, it is read again.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
+
+use shared::{
+    deadline::Deadline,
+    ids::RecordingId,
+    recall::{Problem, Start},
+    store::{Place, Position, StoreError},
+    telemetry::{self, Chain},
+    time::{self, Timestamp},
+    work::{MAX_BATCH, Message, QueueError},
+};
+use tokio::time::timeout;
+
+use crate::{
+    SHORTEST_STEP, Sweep, left,
+    missed::{Listed, Missed},
+};
+
+/// Pages of each list in one run. A run a minute spends a third of the 60 calls that Recall lets a workspace make.
+const PAGES_PER_RUN: u32 = 20;
+/// Pages of one list from its beginning to its end: a million entries. Longer ones are begun anew.
+const MAX_PAGES: u32 = 10_000;
+/// A page that could not be had so often in a row is given up, and its list begun anew: its cursor may be bad.
+const MAX_FAILURES: u32 = 3;
+/// Links are some 200 bytes long; a longer one is not kept.
+const MAX_LINK_BYTES: usize = 4 << 10;
+/// Recall may ask us to wait, but not for longer than this.
+const MAX_WAIT: Duration = Duration::from_secs(60 * 60);
+
+/// What the lists held, by list, and what jobs had to be told, by kind.
+#[derive(Debug, Default)]
+pub(crate) struct Seen {
+    pub(crate) listed: BTreeMap<&'static str, usize>,
+    pub(crate) found: BTreeMap<&'static str, usize>,
+}
+
+impl Seen {
+    pub(crate) fn listed(&self) -> usize {
+        self.listed.values().sum()
+    }
+
+    pub(crate) fn found(&self) -> usize {
+        self.found.values().sum()
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum List {
+    Transcripts,
+    Recordings,
+}
+
+impl List {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Transcripts => "transcripts",
+            Self::Recordings => "recordings",
+        }
+    }
+
+    fn position(self, place: &mut Place) -> &mut Position {
+        match self {
+            Self::Transcripts => &mut place.transcripts,
+            Self::Recordings => &mut place.recordings,
+        }
+    }
+}
+
+/// Why a page was not dealt with.
+#[derive(Debug, thiserror::Error)]
+enum PageError {
+    #[error(transparent)]
+    Recall(#[from] Problem),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error(transparent)]
+    Queue(#[from] QueueError),
+    #[error("the invocation's time is up")]
+    OutOfTime,
+}
+
+/// What to do after it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum After {
+    /// The other list may do better.
+    EndList,
+    /// Neither list would do better now, or before `until`.
+    EndRun { until: Timestamp },
+}
+
+impl Sweep {
+    /// Reads on in both lists.
+    pub(crate) async fn reconcile(&self, window: Duration, deadline: Deadline) -> Seen {
+        let mut seen = Seen::default();
+        let Some(mut place) = self.claim(deadline).await else { return seen };
+        place.until = self.read(&mut place, window, deadline, &mut seen).await;
+        match self.store.save_place(&mut place).await {
+            Ok(true) => {}
+            Ok(false) => tracing::warn!("sweep.overtaken"),
+            Err(error) => tracing::error!(error = %Chain(&error), "sweep.place_not_saved"),
+        }
+        seen
+    }
+
+    /// The place, for this invocation alone; `None` if it cannot be had now.
+    async fn claim(&self, deadline: Deadline) -> Option<Place> {
+        let claim = async {
+            let mut place = self.store.load_place().await?;
+            if time::now() < place.until {
+                return Ok(None);
+            }
+            place.until = deadline.lease_until();
+            Ok::<_, StoreError>(self.store.save_place(&mut place).await?.then_some(place))
+        };
+        match timeout(left(deadline), claim).await {
+            Ok(Ok(Some(place))) => Some(place),
+            Ok(Ok(None)) => {
+                tracing::info!("sweep.place_taken");
+                None
+            }
+            Ok(Err(error)) => {
+                tracing::error!(error = %Chain(&error), "sweep.place_not_claimed");
+                None
+            }
+            Err(_) => None,
+        }
+    }
+
+    /// Reads both lists side by side, so that none has to wait for the other's end. Transcripts go first: a row that was
+    /// lost then learns of a transcript that was paid for before its recording asks for one. Until when nobody should
+    /// go on.
+    async fn read(&self, place: &mut Place, window: Duration, deadline: Deadline, seen: &mut Seen) -> Timestamp {
+        let mut open = vec![List::Transcripts, List::Recordings];
+        for _ in 0..PAGES_PER_RUN {
+            for list in std::mem::take(&mut open) {
+                let position = list.position(place);
+                let time = left(deadline);
+                if time < SHORTEST_STEP {
+                    return Timestamp::default();
+                }
+                let page = timeout(time, self.page(list, position, window, seen)).await;
+                match page.unwrap_or(Err(PageError::OutOfTime)) {
+                    Ok(next) => {
+                        if turn(position, next) {
+                            open.push(list);
+                        }
+                    }
+                    Err(error) => {
+                        let (reason, after) = give_up(&error, position, time::now());
+                        tracing::warn!(list = list.name(), reason, error = %Chain(&error), "sweep.list_stopped");
+                        telemetry::count("SweepsStopped", &[("reason", reason)]);
+                        if let After::EndRun { until } = after {
+                            return until;
+                        }
+                    }
+                }
+            }
+        }
+        Timestamp::default()
+    }
+
+    /// Deals with one page; the link to the next.
+    async fn page(
+        &self,
+        list: List,
+        position: &Position,
+        window: Duration,
+        seen: &mut Seen,
+    ) -> Result<Option<String>, PageError> {
+        let now = time::now();
+        let start = position.next.as_deref().map_or(Start::Since(now.minus(window)), Start::Next);
+        let (entries, unreadable, next): (Vec<Listed>, _, _) = match list {
+            List::Transcripts => {
+                let page = self.recall.list_transcripts_page(start).await?;
+                (page.found.into_iter().map(Listed::Transcript).collect(), page.unreadable, page.next)
+            }
+            List::Recordings => {
+                let page = self.recall.list_recordings_page(start).await?;
+                let found = page.found.into_iter().map(|recording| Listed::Recording(Box::new(recording)));
+                (found.collect(), page.unreadable, page.next)
+            }
+        };
+        if unreadable > 0 {
+            tracing::error!(list = list.name(), unreadable, "sweep.entries_unreadable");
+        }
+        *seen.listed.entry(list.name()).or_default() += entries.len();
+        let ids: BTreeSet<RecordingId> = entries.iter().filter_map(Listed::recording_id).collect();
+        let jobs = self.store.load_many(&ids).await?;
+        let missed = entries.iter().filter_map(|entry| {
+            let job = jobs.get(&entry.recording_id()?)?;
+            entry.missed(job, self.context(now))
+        });
+        for batch in missed.collect::<Vec<_>>().chunks(MAX_BATCH) {
+            self.tell(batch, seen).await?;
+        }
+        Ok(next)
+    }
+
+    async fn tell(&self, batch: &[Missed], seen: &mut Seen) -> Result<(), QueueError> {
+        let messages: Vec<Message> = batch.iter().map(|missed| missed.message.clone()).collect();
+        self.work.send_batch(&messages).await?;
+        for Missed { kind, message } in batch {
+            tracing::info!(recording.id = %message.recording_id, event = message.event.name(), kind, "sweep.found");
+            *seen.found.entry(kind).or_default() += 1;
+        }
+        Ok(())
+    }
+}
+
+/// Goes on to the next page; `false` at the end of the list, which is then begun anew.
+fn turn(position: &mut Position, next: Option<String>) -> bool {
+    let (pages, was_last) = (position.pages + 1, next.is_none());
+    let usable =
+        |link: &String| link.len() <= MAX_LINK_BYTES && position.next.as_ref() != Some(link) && pages < MAX_PAGES;
+    let next = next.filter(usable);
+    if next.is_none() && !was_last {
+        tracing::error!(pages, "sweep.link_unusable");
+    }
+    *position = next.map_or_else(Position::default, |next| Position { next: Some(next), pages, ..Position::default() });
+    position.next.is_some()
+}
+
+/// Where the next run goes on after a page that was not dealt with, and whether this one goes on at all. With the word
+/// for metrics.
+fn give_up(error: &PageError, position: &mut Position, now: Timestamp) -> (&'static str, After) {
+    let stop = After::EndRun { until: now };
+    match error {
+        PageError::Recall(Problem::Later { status: Some(429), after, .. }) => {
+            ("throttled", After::EndRun { until: now.plus((*after).min(MAX_WAIT)) })
+        }
+        PageError::Recall(Problem::Later { .. }) => {
+            failed(position);
+            ("unanswered", After::EndList)
+        }
+        // The cursor is refused, or leads elsewhere, or the page cannot be read. Without a cursor it is the list itself.
+        PageError::Recall(Problem::NotFound | Problem::Unexpected { .. }) => {
+            *position = Position::default();
+            ("refused", After::EndList)
+        }
+        PageError::Recall(Problem::Operator { status }) => {
+            if *status == 404 {
+                *position = Position::default();
+            }
+            ("operator", stop)
+        }
+        PageError::Recall(Problem::Secret(_)) => ("secret", stop),
+        PageError::Store(_) | PageError::Queue(_) => ("unavailable", stop),
+        PageError::OutOfTime => {
+            failed(position);
+            ("out_of_time", stop)
+        }
+    }
+}
+
+fn failed(position: &mut Position) {
+    position.failures += 1;
+    if position.failures >= MAX_FAILURES {
+        *position = Position::default();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: Timestamp = Timestamp::from_secs(1_800_000_000);
+
+    fn at(link: &str, pages: u32) -> Position {
+        Position { next: Some(link.to_owned()), pages, failures: 0 }
+    }
+
+    #[test]
+    fn a_list_is_read_to_its_end_and_begun_anew() {
+        let mut position = Position::default();
+        assert!(turn(&mut position, Some("a".to_owned())));
+        assert_eq!(position, at("a", 1));
+        position.failures = 2;
+        assert!(turn(&mut position, Some("b".to_owned())));
+        assert_eq!(position, at("b", 2));
+        assert!(!turn(&mut position, None));
+        assert_eq!(position, Position::default());
+        // A link that leads nowhere, and lists without an end.
+        for (mut position, link) in [(at("a", 1), "a"), (at("a", 1), &*"x".repeat(5000)), (at("a", 9_999), "b")] {
+            assert!(!turn(&mut position, Some(link.to_owned())));
+            assert_eq!(position, Position::default());
+        }
+    }
+
+    #[test]
+    fn whatever_goes_wrong_says_where_to_go_on() {
+        let later = |status| Problem::Later { after: Duration::from_secs(90), status, source: None };
+        let end = After::EndRun { until: NOW };
+        let wait = After::EndRun { until: NOW.plus(Duration::from_secs(90)) };
+        let (stays, anew) = (at("a", 7), Position::default());
+        let failed = Position { failures: 1, ..stays.clone() };
+        let unexpected = |status| Problem::Unexpected { status, detail: String::new() };
+        for (error, after, position) in [
+            (later(Some(429)).into(), wait, &stays),
+            (later(Some(503)).into(), After::EndList, &failed),
+            (later(None).into(), After::EndList, &failed),
+            (Problem::NotFound.into(), After::EndList, &anew),
+            (unexpected(400).into(), After::EndList, &anew),
+            (unexpected(200).into(), After::EndList, &anew),
+            (Problem::Operator { status: 401 }.into(), end, &stays),
+            (Problem::Operator { status: 404 }.into(), end, &anew),
+            (StoreError::Unavailable("x".into()).into(), end, &stays),
+            (PageError::OutOfTime, end, &failed),
+        ] {
+            let mut left = at("a", 7);
+            assert_eq!(give_up(&error, &mut left, NOW).1, after, "{error:?}");
+            assert_eq!(&left, position, "{error:?}");
+        }
+    }
+
+    #[test]
+    fn a_page_that_cannot_be_had_does_not_hold_up_the_list_for_ever() {
+        let mut position = at("a", 7);
+        for failures in 1..MAX_FAILURES {
+            give_up(&PageError::OutOfTime, &mut position, NOW);
+            assert_eq!(position, Position { failures, ..at("a", 7) });
+        }
+        give_up(&PageError::OutOfTime, &mut position, NOW);
+        assert_eq!(position, Position::default());
+    }
+}

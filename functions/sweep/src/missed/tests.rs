@@ -1,0 +1,294 @@
+//! Every entry meets every row.
+
+use serde_json::{Value, json};
+use shared::{
+    ids::TranscriptId,
+    job::{Claim, Copying, Counts, Creating, DeleteAfterStore, Hold, OnLimit, Policy, Receipt, Transcript, Wishes},
+    time::Timestamp,
+};
+
+use super::*;
+
+const RECORDING: RecordingId = RecordingId::from_u128(1);
+const TRANSCRIPT: TranscriptId = TranscriptId::from_u128(2);
+const NOW: Timestamp = Timestamp::from_secs(1_800_000_000);
+
+fn policy() -> Policy {
+    Policy {
+        providers: vec!["recallai_async".to_owned()],
+        tries_per_provider: 2,
+        max_transcripts: 10,
+        on_limit: OnLimit::Stop,
+        copy_unrequested: true,
+        delete_after_store: DeleteAfterStore::Nothing,
+        announces: true,
+        expiry_alarm: Duration::from_secs(24 * 60 * 60),
+    }
+}
+
+fn hours(hours: u64) -> Duration {
+    Duration::from_secs(hours * 60 * 60)
+}
+
+fn recording(change: Value) -> Listed {
+    let mut artifact = json!({
+        "id": RECORDING, "status": {"code": "done"}, "completed_at": NOW.minus(hours(1)).rfc3339(),
+        "expires_at": null, "bot": {"id": RECORDING, "metadata": {}}, "metadata": {},
+    });
+    artifact.as_object_mut().expect("an object").extend(change.as_object().expect("an object").clone());
+    Listed::Recording(Box::new(serde_json::from_value(artifact).expect("a recording")))
+}
+
+fn transcript(status: &str, attempt: Option<u32>) -> Listed {
+    Listed::Transcript(serde_json::from_value(artifact(status, attempt)).expect("a transcript"))
+}
+
+fn artifact(status: &str, attempt: Option<u32>) -> Value {
+    let metadata = attempt.map(|attempt| json!({"job": RECORDING, "attempt": attempt.to_string()}));
+    json!({
+        "id": TRANSCRIPT, "recording": {"id": RECORDING}, "metadata": metadata,
+        "status": {"code": status, "sub_code": "x".repeat(300)},
+    })
+}
+
+/// A job whose recording is done, with one attempt of ours in this state.
+fn job(state: State) -> Job {
+    let transcript = Transcript {
+        attempt: Some(1),
+        provider: Some("recallai_async".to_owned()),
+        state,
+        deleted: false,
+        kept: false,
+    };
+    Job { recording: Recording::Done, attempts: 1, transcripts: vec![transcript], version: 3, ..Job::new(RECORDING) }
+}
+
+fn creating(until: Timestamp) -> State {
+    let at = NOW.minus(hours(1));
+    State::Creating(Creating {
+        first_call_at: at,
+        last_call_at: at,
+        calls: 1,
+        errors: 0,
+        until,
+        claim: Claim(1),
+        refused: None,
+    })
+}
+
+fn transcribing() -> State {
+    State::Transcribing { transcript_id: TRANSCRIPT, check_at: NOW.plus(hours(1)), checks: 0 }
+}
+
+fn copying(until: Timestamp, claim: Option<Claim>) -> State {
+    State::Copying(Copying { transcript_id: TRANSCRIPT, until, claim, tries: 1, missing: 0 })
+}
+
+fn stored() -> State {
+    let receipt = Receipt {
+        stored_at: NOW,
+        manifest_key: String::new(),
+        key: String::new(),
+        bytes: 2,
+        sha256: String::new(),
+        crc64nvme: String::new(),
+        empty: true,
+        provider: None,
+        counts: Counts::default(),
+    };
+    State::Stored { transcript_id: TRANSCRIPT, receipt }
+}
+
+fn failed() -> State {
+    State::Failed { transcript_id: TRANSCRIPT, sub_code: None }
+}
+
+fn told(listed: &Listed, job: &Job, policy: &Policy) -> Option<Missed> {
+    listed.missed(job, Context { now: NOW, lease_until: NOW, worker: true, policy })
+}
+
+fn kind(listed: &Listed, job: &Job) -> Option<&'static str> {
+    told(listed, job, &policy()).map(|missed| missed.kind)
+}
+
+#[test]
+fn a_recording_is_told_until_its_row_knows() {
+    let found = Some("recording.done");
+    let unknown = Job { recording: Recording::Unknown, ..job(stored()) };
+    let failed = Job { recording: Recording::Failed { sub_code: None }, version: 1, ..Job::new(RECORDING) };
+    let deleted = Job { recording: Recording::Deleted, ..job(stored()) };
+    let skipped = Job {
+        recording: Recording::Done,
+        wishes: Wishes { skip: true, ..Wishes::default() },
+        hold: Some(Hold::Skipped),
+        version: 1,
+        ..Job::new(RECORDING)
+    };
+    for (job, expected) in [
+        (Job::new(RECORDING), found),
+        (unknown, found),
+        (failed, found),
+        (deleted, None),
+        (skipped, None),
+        (job(creating(NOW.plus(hours(1)))), None),
+        (job(creating(NOW.minus(hours(1)))), None),
+        (job(transcribing()), None),
+        (job(copying(NOW, None)), None),
+        (job(stored()), None),
+        (job(self::failed()), None),
+    ] {
+        assert_eq!(kind(&recording(json!({})), &job), expected, "{job:?}");
+    }
+}
+
+#[test]
+fn a_recording_that_is_not_done_or_just_done_is_left_alone() {
+    let new = Job::new(RECORDING);
+    for (change, expected) in [
+        (json!({"completed_at": NOW.minus(Duration::from_secs(119)).rfc3339()}), None),
+        (json!({"completed_at": NOW.minus(Duration::from_secs(120)).rfc3339()}), Some("recording.done")),
+        (json!({"completed_at": null}), Some("recording.done")),
+        (json!({"status": {"code": "processing"}}), None),
+        (json!({"status": {"code": "deleted"}}), None),
+        (json!({"status": null}), Some("recording.done")),
+    ] {
+        assert_eq!(kind(&recording(change.clone()), &new), expected, "{change}");
+    }
+}
+
+#[test]
+fn its_expiry_is_told_once_and_while_something_is_at_stake() {
+    let expiring = recording(json!({"expires_at": NOW.plus(hours(100)).rfc3339()}));
+    let wait = |status| Some(Hold::Wait { until: NOW.plus(hours(1)), status, times: 1 });
+    let waiting = Job { transcripts: Vec::new(), ..job(stored()) };
+    for (job, expected) in [
+        (job(transcribing()), Some("expires_at")),
+        (job(copying(NOW.plus(hours(1)), Some(Claim(1)))), Some("expires_at")),
+        (job(failed()), Some("expires_at")),
+        (Job { hold: wait(None), ..waiting.clone() }, Some("expires_at")),
+        // The message would be kept waiting, one of every run.
+        (Job { hold: wait(Some(402)), ..waiting }, None),
+        (job(creating(NOW.plus(hours(1)))), None),
+        (job(stored()), None),
+        (job(State::Lost { transcript_id: TRANSCRIPT }), None),
+        (Job { expires_at: Some(NOW), ..job(transcribing()) }, None),
+    ] {
+        assert_eq!(kind(&expiring, &job), expected, "{job:?}");
+    }
+}
+
+#[test]
+fn all_that_the_list_says_of_a_recording_is_told() {
+    let listed = recording(json!({
+        "expires_at": "2027-01-20T00:00:00Z", "metadata": {"transcript_language": "ja"},
+        "bot": {"id": RECORDING, "metadata": {"transcript": "skip"}},
+    }));
+    let wishes = Wishes { skip: true, provider: None, language: Some("ja".to_owned()) };
+    let expires_at = Timestamp::parse_rfc3339("2027-01-20T00:00:00Z");
+    let bot_id = RECORDING.to_string().parse().ok();
+    let message = told(&listed, &Job::new(RECORDING), &policy()).expect("it was missed").message;
+    assert_eq!(message.event, Event::RecordingDone(Finished { bot_id, wishes: Some(wishes), expires_at }));
+    assert_eq!(message.trace.as_deref(), Some("sweep"));
+}
+
+/// A table that was restored must not make us pay again.
+#[test]
+fn a_lost_row_learns_of_our_transcript_before_its_recording() {
+    let lost = Job::new(RECORDING);
+    let shows =
+        |status: &str, attempt| recording(json!({"media_shortcuts": {"transcript": artifact(status, attempt)}}));
+    for (listed, expected) in [
+        (shows("processing", Some(1)), "transcript.processing"),
+        (shows("done", Some(1)), "transcript.done"),
+        (shows("failed", Some(1)), "transcript.failed"),
+        (shows("done", None), "recording.done"),
+        (shows("deleted", Some(1)), "recording.done"),
+    ] {
+        assert_eq!(kind(&listed, &lost), Some(expected), "{listed:?}");
+        assert_eq!(kind(&listed, &Job { recording: Recording::Unknown, ..job(stored()) }), Some("recording.done"));
+    }
+}
+
+#[test]
+fn a_transcript_is_told_until_its_row_has_moved_on() {
+    let [done, failed, busy] = ["transcript.done", "transcript.failed", "transcript.processing"].map(Some);
+    let deleted = |state| {
+        let mut job = job(state);
+        job.transcripts[0].deleted = true;
+        job
+    };
+    let lost = State::Lost { transcript_id: TRANSCRIPT };
+    for (job, of_done, of_failed, of_processing) in [
+        (Job::new(RECORDING), done, failed, busy),
+        (job(creating(NOW.plus(hours(1)))), done, failed, busy),
+        (job(transcribing()), done, failed, None),
+        (job(copying(NOW.plus(hours(1)), Some(Claim(1)))), None, None, None),
+        (job(copying(NOW.plus(hours(1)), None)), None, failed, None),
+        (job(copying(NOW.minus(hours(1)), Some(Claim(1)))), done, failed, None),
+        (job(stored()), None, None, None),
+        (job(self::failed()), done, None, None),
+        (job(lost.clone()), done, None, None),
+        (deleted(lost), None, None, None),
+        (job(State::Left { transcript_id: TRANSCRIPT }), None, None, None),
+        (Job { recording: Recording::Deleted, ..job(transcribing()) }, None, None, None),
+    ] {
+        assert_eq!(kind(&transcript("done", Some(1)), &job), of_done, "{job:?}");
+        assert_eq!(kind(&transcript("failed", Some(1)), &job), of_failed, "{job:?}");
+        assert_eq!(kind(&transcript("processing", Some(1)), &job), of_processing, "{job:?}");
+        assert_eq!(kind(&transcript("deleted", Some(1)), &job), None, "{job:?}");
+    }
+    assert_eq!(kind(&transcript("processing", None), &Job::new(RECORDING)), None);
+    let message = told(&transcript("failed", Some(1)), &Job::new(RECORDING), &policy()).expect("missed").message;
+    let Event::TranscriptFailed { heard, sub_code } = message.event else { panic!("{message:?}") };
+    assert_eq!(heard, Heard { transcript_id: TRANSCRIPT, attempt: Some(1) });
+    assert_eq!(sub_code.expect("a code").len(), 200);
+}
+
+/// Not even when the list has it in every run.
+#[test]
+fn what_the_operator_does_not_want_is_told_once() {
+    let policy = Policy { copy_unrequested: false, ..policy() };
+    for status in ["done", "failed"] {
+        let mut job = Job::new(RECORDING);
+        let listed = transcript(status, None);
+        let message = told(&listed, &job, &policy).expect("it is new").message;
+        let context = Context { now: NOW, lease_until: NOW, worker: true, policy: &policy };
+        if let Decision::Apply { job: next, .. } = job.clone().on_event(&message.event, context) {
+            job = *next;
+        }
+        assert_eq!(told(&listed, &job, &policy), None, "{job:?}");
+    }
+}
+
+/// Whatever is told is news to the job, and no news afterwards, unless somebody is at it.
+#[test]
+fn nothing_is_told_twice() {
+    let policy = policy();
+    let context = Context { now: NOW, lease_until: NOW.plus(hours(1)), worker: true, policy: &policy };
+    let entries = [
+        recording(json!({})),
+        recording(json!({"expires_at": NOW.plus(hours(100)).rfc3339()})),
+        transcript("processing", Some(1)),
+        transcript("done", Some(1)),
+        transcript("done", None),
+        transcript("failed", Some(1)),
+        transcript("failed", None),
+    ];
+    let rows = [
+        Job::new(RECORDING),
+        job(creating(NOW.minus(hours(1)))),
+        job(transcribing()),
+        job(copying(NOW.minus(hours(1)), None)),
+        job(failed()),
+        job(State::Lost { transcript_id: TRANSCRIPT }),
+    ];
+    for listed in &entries {
+        for row in &rows {
+            let Some(missed) = listed.missed(row, context) else { continue };
+            let Decision::Apply { job, .. } = row.clone().on_event(&missed.message.event, context) else {
+                panic!("{row:?} does not want {missed:?}")
+            };
+            assert_eq!(listed.missed(&job, context), None, "after {missed:?}");
+        }
+    }
+}

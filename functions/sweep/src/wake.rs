@@ -1,0 +1,194 @@
+//! Wakes the jobs that are due: one message each, those that expire first before the others.
+
+use std::time::Duration;
+
+use shared::{
+    deadline::Deadline,
+    ids::RecordingId,
+    job::{Context, Decision, Event, Job},
+    store::Store,
+    telemetry::Chain,
+    time::{self, Timestamp},
+    work::{MAX_BATCH, Message},
+};
+use tokio::time::timeout;
+
+use crate::{SHORTEST_STEP, Sweep, TRACE, left};
+
+/// Pages of each of the index's partitions that one run looks at, of 100 jobs each.
+const MAX_PAGES: u32 = 4;
+/// Wake-ups in one run. With all at work the workers take up about 300 a minute; what is left is due in the next run.
+const MAX_WAKES: usize = 1_000;
+
+/// How the waking went.
+#[derive(Debug)]
+pub(crate) struct Wakes {
+    pub(crate) due: usize,
+    pub(crate) woken: usize,
+    /// How long the longest due job has been due.
+    pub(crate) oldest: Duration,
+    /// Nothing went wrong.
+    pub(crate) complete: bool,
+}
+
+/// A job that is due.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Due {
+    recording_id: RecordingId,
+    due_at: Timestamp,
+    expires_at: Option<Timestamp>,
+}
+
+impl Sweep {
+    /// Looks at what is due and, unless the queue is full, puts wake-ups for it on the queue.
+    pub(crate) async fn wake(&self, full: bool, deadline: Deadline) -> Wakes {
+        let now = time::now();
+        let (mut due, mut complete) = self.find_due(now, deadline).await;
+        due.sort_by_key(order);
+        let oldest = due.iter().map(|due| now.since(due.due_at)).max().unwrap_or_default();
+        let mut woken = 0;
+        if !full {
+            for batch in due[..due.len().min(MAX_WAKES)].chunks(MAX_BATCH) {
+                if !self.send_wakes(batch, deadline).await {
+                    complete = false;
+                    break;
+                }
+                woken += batch.len();
+            }
+        }
+        Wakes { due: due.len(), woken, oldest, complete }
+    }
+
+    /// What is due, as far as one run looks, and whether nothing went wrong. One partition that cannot be read does not
+    /// stop the others.
+    async fn find_due(&self, now: Timestamp, deadline: Deadline) -> (Vec<Due>, bool) {
+        let (mut due, mut complete) = (Vec::new(), true);
+        for shard in Store::due_shards() {
+            let mut after = None;
+            for _ in 0..MAX_PAGES {
+                let time = left(deadline);
+                if time < SHORTEST_STEP {
+                    tracing::error!(shard, "due.out_of_time");
+                    return (due, false);
+                }
+                match timeout(time, self.store.due(shard, now, after.take())).await {
+                    Ok(Ok(page)) => {
+                        due.extend(page.jobs.into_iter().filter_map(|job| to_wake(job, self.context(now))));
+                        after = page.next;
+                    }
+                    Ok(Err(error)) => {
+                        tracing::error!(shard, error = %Chain(&error), "due.not_read");
+                        complete = false;
+                    }
+                    Err(_) => complete = false,
+                }
+                if after.is_none() {
+                    break;
+                }
+            }
+        }
+        (due, complete)
+    }
+
+    async fn send_wakes(&self, batch: &[Due], deadline: Deadline) -> bool {
+        let wake =
+            |due: &Due| Message { recording_id: due.recording_id, event: Event::Wake, trace: Some(TRACE.to_owned()) };
+        let messages: Vec<Message> = batch.iter().map(wake).collect();
+        match timeout(left(deadline), self.work.send_batch(&messages)).await {
+            Ok(Ok(())) => true,
+            Ok(Err(error)) => {
+                tracing::error!(error = %Chain(&error), "wake.not_sent");
+                false
+            }
+            Err(_) => {
+                tracing::error!("wake.out_of_time");
+                false
+            }
+        }
+    }
+}
+
+/// What expires first comes first, and what is not known to expire comes last.
+fn order(due: &Due) -> (bool, Option<Timestamp>, Timestamp) {
+    (due.expires_at.is_none(), due.expires_at, due.due_at)
+}
+
+/// Whether a wake-up would do something. The core is asked, so that what is due but nobody can bring forward (a wait
+/// that another worker prolongs, an alarm that the operator has put off) neither keeps the workers busy nor takes the
+/// place of others.
+fn to_wake(job: Job, context: Context<'_>) -> Option<Due> {
+    let due = Due { recording_id: job.recording_id, due_at: job.due_at()?, expires_at: job.expires_at };
+    match job.on_event(&Event::Wake, context) {
+        Decision::Apply { .. } => Some(due),
+        Decision::Ignore(_) | Decision::Busy { .. } => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use shared::{
+        ids::TranscriptId,
+        job::{DeleteAfterStore, Notice, OnLimit, Outbox, Policy, Recording, State, Transcript},
+    };
+
+    use super::*;
+
+    const NOW: Timestamp = Timestamp::from_secs(1_800_000_000);
+
+    fn policy() -> Policy {
+        Policy {
+            providers: vec!["recallai_async".to_owned()],
+            tries_per_provider: 2,
+            max_transcripts: 10,
+            on_limit: OnLimit::Stop,
+            copy_unrequested: true,
+            delete_after_store: DeleteAfterStore::Nothing,
+            announces: true,
+            expiry_alarm: Duration::from_secs(60 * 60),
+        }
+    }
+
+    /// A job with one transcript that is to be looked at then.
+    fn transcribing(check_at: Timestamp) -> Job {
+        let state = State::Transcribing { transcript_id: TranscriptId::from_u128(2), check_at, checks: 0 };
+        let transcript = Transcript { attempt: Some(1), provider: None, state, deleted: false, kept: false };
+        Job {
+            recording: Recording::Done,
+            attempts: 1,
+            transcripts: vec![transcript],
+            version: 2,
+            ..Job::new(RecordingId::from_u128(1))
+        }
+    }
+
+    fn woken(job: Job) -> bool {
+        to_wake(job, Context { now: NOW, lease_until: NOW, worker: true, policy: &policy() }).is_some()
+    }
+
+    #[test]
+    fn only_what_can_be_brought_forward_is_woken() {
+        let (past, future) = (NOW.minus(Duration::from_secs(1)), NOW.plus(Duration::from_secs(1)));
+        assert!(woken(transcribing(past)));
+        assert!(!woken(transcribing(future)), "the index is behind the table");
+        let notices = vec![Notice::Expiring];
+        let outbox = |until| Outbox { notices: notices.clone(), until, ..Outbox::default() };
+        assert!(woken(Job { outbox: outbox(past), ..transcribing(future) }));
+        assert!(!woken(Job { outbox: outbox(future), ..transcribing(future) }));
+        // The operator has put the alarm off since.
+        let expires_at = Some(NOW.plus(Duration::from_secs(2 * 60 * 60)));
+        let outbox = Outbox { expiry_at: Some(past), ..Outbox::default() };
+        assert!(!woken(Job { expires_at, outbox, ..transcribing(future) }));
+    }
+
+    #[test]
+    fn what_expires_first_is_woken_first() {
+        let due = |id, expires_at: Option<i64>, due_at| Due {
+            recording_id: RecordingId::from_u128(id),
+            due_at: Timestamp::from_secs(due_at),
+            expires_at: expires_at.map(Timestamp::from_secs),
+        };
+        let mut all = [due(1, None, 1), due(2, Some(9), 5), due(3, None, 0), due(4, Some(8), 7), due(5, Some(9), 4)];
+        all.sort_by_key(order);
+        assert_eq!(all.map(|due| due.recording_id), [4, 5, 2, 3, 1].map(RecordingId::from_u128));
+    }
+}

@@ -1,0 +1,129 @@
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use axum::{Json, routing::post};
+use shared::{
+    aws::Aws,
+    env::{Env, Reader},
+    ids::RecordingId,
+    job::Event,
+    work::{Message as Work, WorkQueue},
+};
+
+use super::*;
+use crate::{
+    ACCESS_KEY, SECRET_KEY,
+    wire::{Fault, When},
+};
+
+/// The functions' client of a queue at this endpoint.
+fn work_queue(endpoint: &str, url: String) -> Result<WorkQueue> {
+    let env = Env::from_pairs([
+        ("AWS_REGION", REGION),
+        ("AWS_ACCESS_KEY_ID", ACCESS_KEY),
+        ("AWS_SECRET_ACCESS_KEY", SECRET_KEY),
+        ("AWS_ENDPOINT_URL_SQS", endpoint),
+    ]);
+    let mut reader = Reader::new(&env);
+    let client = Aws::read(&env, &mut reader).sqs();
+    Ok(reader.finish(WorkQueue::new(client, url))?)
+}
+
+fn wakes(count: u128) -> Vec<Work> {
+    let wake = |id| Work { recording_id: RecordingId::from_u128(id), event: Event::Wake, trace: None };
+    (1..=count).map(wake).collect()
+}
+
+#[tokio::test]
+async fn a_message_that_nobody_deletes_goes_to_the_dead_letter_queue() -> Result<()> {
+    let queues = Queues::start(&Wire::default()).await?;
+    queues.create("dead", 30, None).await?;
+    queues.create("work", 30, Some(("dead", 2))).await?;
+    let id = queues.send("work", "hello", &[("kind", "webhook")]).await?;
+    assert_eq!(queues.depth("work").await?, 1);
+
+    for _ in 0..2 {
+        let received = queues.receive("work", 10).await?;
+        assert_eq!(received.len(), 1);
+        assert_eq!(queues.depth("work").await?, 1, "in flight counts");
+        queues.change_visibility("work", &received[0].receipt_handle, 0).await?;
+    }
+    assert_eq!(queues.receive("work", 10).await?, []);
+
+    for _ in 0..3 {
+        let dead = queues.messages("dead").await?;
+        assert_eq!(dead.len(), 1, "looking takes nothing away");
+        assert_eq!((dead[0].message_id.as_str(), dead[0].body.as_str()), (id.as_str(), "hello"));
+        assert_eq!(dead[0].attributes["kind"].value, "webhook");
+    }
+    assert_eq!(queues.depth("work").await?, 0);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_deleted_message_is_gone() -> Result<()> {
+    let queues = Queues::start(&Wire::default()).await?;
+    queues.create("work", 30, None).await?;
+    queues.send("work", "hello", &[]).await?;
+    let received = queues.receive("work", 1).await?;
+    queues.delete("work", &received[0].receipt_handle).await?;
+    assert_eq!(queues.depth("work").await?, 0);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_batch_is_sent_in_one_call() -> Result<()> {
+    let wire = Wire::default();
+    let queues = Queues::start(&wire).await?;
+    queues.create("work", 30, None).await?;
+    let work = work_queue(queues.endpoint(), queues.url("work"))?;
+    assert_eq!(work.waiting().await?, 0);
+    work.send_batch(&wakes(10)).await?;
+    assert_eq!((work.waiting().await?, wire.count(Service::Sqs, "SendMessageBatch")), (10, 1));
+    // What somebody has taken no longer waits.
+    let received = queues.receive("work", 10).await?;
+    assert_eq!(work.waiting().await?, 10 - received.len());
+    let first: Work = serde_json::from_str(&received[0].body)?;
+    assert_eq!(first, wakes(1)[0]);
+    wire.inject(Service::Sqs, "SendMessageBatch", When::Before, Fault::Answer { status: 500, retry_after: None }, 3);
+    assert!(work.send_batch(&wakes(1)).await.is_err());
+    Ok(())
+}
+
+/// A queue that refuses the second message of a batch so many times.
+async fn choosy(refusals: usize) -> Result<(Server, WorkQueue, Wire)> {
+    let refused = Arc::new(AtomicUsize::new(0));
+    let answer = move |body: Bytes| async move {
+        let body: Value = serde_json::from_slice(&body).unwrap_or_default();
+        let mut answer = json!({"Successful": [], "Failed": []});
+        for entry in body["Entries"].as_array().into_iter().flatten() {
+            let id = &entry["Id"];
+            let refuse = id == "1" && refused.fetch_add(1, Ordering::SeqCst) < refusals;
+            let (which, result) = if refuse {
+                ("Failed", json!({"Id": id, "Code": "InternalError", "SenderFault": false}))
+            } else {
+                ("Successful", json!({"Id": id, "MessageId": id, "MD5OfMessageBody": ""}))
+            };
+            answer[which].as_array_mut().into_iter().for_each(|list| list.push(result.clone()));
+        }
+        Json(answer)
+    };
+    let (listener, port) = listen(0).await?;
+    let wire = Wire::default();
+    let server = serve(&wire, Service::Sqs, listener, Router::new().route("/", post(answer)));
+    let endpoint = format!("http://127.0.0.1:{port}");
+    Ok((server, work_queue(&endpoint, format!("{endpoint}/{ACCOUNT_ID}/work"))?, wire))
+}
+
+#[tokio::test]
+async fn a_message_that_was_refused_among_others_is_sent_again() -> Result<()> {
+    let (_server, work, wire) = choosy(2).await?;
+    work.send_batch(&wakes(3)).await?;
+    assert_eq!(wire.count(Service::Sqs, "SendMessageBatch"), 3);
+
+    let (_server, work, wire) = choosy(usize::MAX).await?;
+    let error = work.send_batch(&wakes(3)).await.expect_err("one was never taken");
+    let source = std::error::Error::source(&error).map(ToString::to_string);
+    assert_eq!(source.as_deref(), Some("1 messages were refused: InternalError"));
+    assert_eq!(wire.count(Service::Sqs, "SendMessageBatch"), 3);
+    Ok(())
+}
