@@ -139,7 +139,8 @@ async fn play_and_follow(stack: &Stack) -> Result<()> {
         hops.show();
         let job = stack.dynamodb.item(JOBS_TABLE, &recording_id)?.unwrap_or_default();
         match job["status"].as_str() {
-            Some("stored") => break Ok(()),
+            // The news of it is told, too.
+            Some("stored") if job.get("due_at").is_none() => break Ok(()),
             Some(status @ ("failed" | "lost" | "limit_reached")) => {
                 break Err(anyhow!(
                     "the job of recording {recording_id} ended as {status}; the warnings above or the logs say why"

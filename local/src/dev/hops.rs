@@ -119,6 +119,7 @@ fn describe(call: &Call, event: Option<&str>) -> Option<String> {
         (Service::DynamoDb, "PutItem") => "function ► table       the job, one version on".to_owned(),
         (Service::Download, "GET") => "transcript ► Recall    download".to_owned(),
         (Service::S3, "PUT") => format!("transcript ► bucket    {file}"),
+        (Service::EventBridge, "PutEvents") => "transcript ► bus       the news".to_owned(),
         (_, _) => return None,
     };
     Some(what)

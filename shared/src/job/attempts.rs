@@ -27,9 +27,14 @@ impl Job {
             Recording::Unknown | Recording::Done => {}
         }
         if self.transcripts.iter().any(Transcript::stands) {
+            let held = self.hold.is_some();
+            self.settled();
             // Somebody should have looked at it by now; perhaps the wake-up was lost.
             if self.due_at().is_some_and(|due_at| due_at <= context.now) {
                 return self.advanced(Next::Act(Command::Wake), context);
+            }
+            if held {
+                return self.advanced(Next::Nothing, context);
             }
             return Decision::Ignore(Reason::AlreadyRequested);
         }

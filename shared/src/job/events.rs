@@ -312,7 +312,9 @@ impl Job {
             }
             Some(Hold::Wait { .. } | Hold::LimitReached | Hold::Skipped) | None => {}
         }
-        let expires = self.tell_expiry(context);
+        // An alarm that the operator has put off since is due as well: it is noted for its new time.
+        let expires =
+            self.tell_expiry(context) || self.outbox.expiry_at.is_some_and(|expiry_at| expiry_at <= context.now);
         let due = self.deletion.is_some_and(|deletion| deletion.until <= context.now)
             || (!self.outbox.notices.is_empty() && self.outbox.until <= context.now);
         if expires || due { self.advanced(Next::Nothing, context) } else { Decision::Ignore(Reason::NotDue) }

@@ -294,3 +294,16 @@ fn a_400_at_the_limit_is_told_by_the_list() {
     assert!(matches!(other.transcripts[0].state, State::Refused { status: 400, .. }), "{other:?}");
     assert!(matches!(other.hold, Some(Hold::Wait { status: None, .. })), "the next provider comes");
 }
+
+/// A look-up can find that an older attempt of ours exists after all: the wait for the next one is over then.
+#[test]
+fn a_wait_for_the_next_attempt_ends_when_one_of_ours_stands() {
+    let policy = policy();
+    let check_at = NOW.plus(Duration::from_secs(60));
+    let mut standing = job([State::Transcribing { transcript_id: OTHER, check_at, checks: 0 }]);
+    standing.hold = Some(Hold::Wait { until: NOW, status: None, times: 0 });
+    let Decision::Apply { job, next } = standing.on_event(&Event::Wake, context(&policy, NOW)) else {
+        panic!("due, and nothing done")
+    };
+    assert_eq!((next, &job.hold, job.due_at()), (Next::Nothing, &None, Some(check_at)));
+}

@@ -109,3 +109,18 @@ fn a_recording_that_goes_soon_and_is_not_stored_is_announced_once() {
     let Decision::Apply { job, .. } = job.on_answer(&sent, context(&policy, due_at)) else { panic!("not recorded") };
     assert!(matches!(job.on_event(&Event::Wake, context(&policy, due_at)), Decision::Ignore(_)));
 }
+
+/// The operator has put the alarm off: what is due by the old time is noted for the new one, and not due for ever.
+#[test]
+fn an_alarm_that_was_put_off_comes_later() {
+    let policy = policy();
+    let until = NOW.plus(Duration::from_secs(60 * 60));
+    let mut working =
+        job([State::Transcribing { transcript_id: OURS, check_at: until.plus(Duration::MAX), checks: 0 }]);
+    working.expires_at = Some(until.plus(policy.expiry_alarm));
+    working.outbox.expiry_at = Some(NOW);
+    let Decision::Apply { job, next } = working.on_event(&Event::Wake, context(&policy, NOW)) else {
+        panic!("due, and nothing done")
+    };
+    assert_eq!((next, job.due_at(), job.outbox.expiring), (Next::Nothing, Some(until), false));
+}
