@@ -134,9 +134,9 @@ impl Sweep {
         }
     }
 
-    /// Reads both lists side by side, so that none has to wait for the other's end. Transcripts go first: a row that was
-    /// lost then learns of a transcript that was paid for before its recording asks for one. Until when nobody should
-    /// go on.
+    /// Reads both lists side by side, so that none has to wait for the other's end. Transcripts go first: a row that
+    /// was lost then learns of a transcript that was paid for before its recording asks for one. Until when nobody
+    /// should go on.
     async fn read(&self, place: &mut Place, window: Duration, deadline: Deadline, seen: &mut Seen) -> Timestamp {
         let mut open = vec![List::Transcripts, List::Recordings];
         for _ in 0..PAGES_PER_RUN {
@@ -240,7 +240,7 @@ fn give_up(error: &PageError, position: &mut Position, now: Timestamp) -> (&'sta
             failed(position);
             ("unanswered", After::EndList)
         }
-        // The cursor is refused, or leads elsewhere, or the page cannot be read. Without a cursor it is the list itself.
+        // The cursor is refused, or leads elsewhere, or the page cannot be read; without a cursor, the list itself.
         PageError::Recall(Problem::NotFound | Problem::Unexpected { .. }) => {
             *position = Position::default();
             ("refused", After::EndList)

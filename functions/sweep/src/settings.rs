@@ -35,8 +35,8 @@ fn window_hours(text: &str) -> Result<u64, String> {
     let good = |hours: &u64| *hours == 0 || (MIN_WINDOW_HOURS..=MAX_WINDOW_HOURS).contains(hours);
     text.parse().ok().filter(good).ok_or_else(|| {
         format!(
-            "`{text}` is not a whole number from {MIN_WINDOW_HOURS} to {MAX_WINDOW_HOURS}, nor 0, which leaves Recall's \
-             lists alone"
+            "`{text}` is not a whole number from {MIN_WINDOW_HOURS} to {MAX_WINDOW_HOURS}, nor 0, which leaves \
+             Recall's lists alone"
         )
     })
 }
