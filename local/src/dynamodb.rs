@@ -100,6 +100,25 @@ impl DynamoDb {
         found.item.map(plain_item).transpose()
     }
 
+    /// Writes an item, given as [`DynamoDb::item`] reads it, unless the table has another `version` of it by now.
+    /// Whether it was written.
+    pub fn replace(&self, table: &str, item: &Value) -> Result<bool> {
+        let Value::Object(item) = item else { bail!("an item is an object") };
+        let version = item.get("version").cloned().unwrap_or_default();
+        let tagged: Map<_, _> = item.iter().map(|(name, value)| (name.clone(), tag(value))).collect();
+        let request = json!({
+            "TableName": table, "Item": tagged,
+            "ConditionExpression": "#version = :version",
+            "ExpressionAttributeNames": {"#version": "version"},
+            "ExpressionAttributeValues": {":version": tag(&version)},
+        });
+        match self.database.put_item(serde_json::from_value(request)?) {
+            Ok(_) => Ok(true),
+            Err(DynoxideError::ConditionalCheckFailedException(..)) => Ok(false),
+            Err(error) => Err(error).context("the item cannot be written"),
+        }
+    }
+
     /// Every item of the table as plain JSON, in no order.
     pub fn items(&self, table: &str) -> Result<Vec<Value>> {
         let mut items = Vec::new();
@@ -185,6 +204,21 @@ fn untag(tagged: Value) -> Result<Value> {
         // Strings, booleans, sets of strings, and bytes in base64.
         (_, value) => value,
     })
+}
+
+/// The way back; there are no sets and no bytes in plain JSON.
+fn tag(value: &Value) -> Value {
+    match value {
+        Value::Null => json!({"NULL": true}),
+        Value::Bool(flag) => json!({"BOOL": flag}),
+        Value::Number(number) => json!({"N": number.to_string()}),
+        Value::String(text) => json!({"S": text}),
+        Value::Array(values) => json!({"L": values.iter().map(tag).collect::<Vec<_>>()}),
+        Value::Object(members) => {
+            let members: Map<_, _> = members.iter().map(|(name, value)| (name.clone(), tag(value))).collect();
+            json!({"M": members})
+        }
+    }
 }
 
 /// DynamoDB's numbers are text; those that fit stay exact.

@@ -140,6 +140,11 @@ impl Function {
         self.0.pids.borrow().iter().copied().collect()
     }
 
+    /// Invocations that have no answer yet.
+    pub fn under_way(&self) -> usize {
+        self.0.unanswered.load(Ordering::SeqCst)
+    }
+
     /// How many processes were started so far: the number of cold starts.
     pub fn processes_started(&self) -> usize {
         self.0.started.load(Ordering::SeqCst)

@@ -3,12 +3,14 @@
 //! What a function sends arrives over HTTP and is seen by the wire; the event source of [`crate::lambda`] and the
 //! tests use the queues directly.
 
+mod waits;
+
 use std::{collections::HashMap, sync::Arc};
 
 use anyhow::{Context as _, Result};
 use axum::{
     Router,
-    body::{Body, Bytes},
+    body::{Body, Bytes, to_bytes},
     extract::State,
     http::HeaderMap,
     response::Response,
@@ -18,10 +20,14 @@ use rustack_sqs_http::{dispatch::dispatch_operation, response::error_to_response
 use serde_json::{Map, Value, json};
 use tokio::sync::{Mutex, Notify, futures::Notified};
 
+use self::waits::Waits;
 use crate::{
     ACCOUNT_ID, REGION,
     wire::{Server, Service, Wire, listen, serve},
 };
+
+/// Ten messages of the largest size.
+const LARGEST_ANSWER_BYTES: usize = 4 * 1024 * 1024;
 
 /// SQS on loopback, in memory: messages are gone when the process ends. It stops when the last clone is dropped.
 #[derive(Clone, Debug)]
@@ -32,6 +38,7 @@ struct Inner {
     queues: Arc<RustackSqs>,
     /// Told after every change that may have made a message visible.
     changed: Arc<Notify>,
+    waits: Arc<Waits>,
     peek: Mutex<()>,
     _server: Server,
 }
@@ -70,13 +77,15 @@ impl Queues {
             port,
         };
         let queues = Arc::new(RustackSqs::new(config));
-        let changed = Arc::new(Notify::new());
-        let front = Front { handler: Arc::new(RustackSqsHandler::new(queues.clone())), changed: changed.clone() };
+        let (changed, waits) = (Arc::new(Notify::new()), Arc::new(Waits::default()));
+        let handler = Arc::new(RustackSqsHandler::new(queues.clone()));
+        let front = Front { handler, changed: changed.clone(), waits: waits.clone() };
         let router = Router::new().fallback(answer).with_state(front);
         Ok(Queues(Arc::new(Inner {
             endpoint: format!("http://127.0.0.1:{port}"),
             queues,
             changed,
+            waits,
             peek: Mutex::new(()),
             _server: serve(wire, Service::Sqs, listener, router),
         })))
@@ -133,6 +142,7 @@ impl Queues {
     pub async fn delete(&self, name: &str, receipt_handle: &str) -> Result<()> {
         let request = json!({"QueueUrl": self.url(name), "ReceiptHandle": receipt_handle});
         self.0.queues.delete_message(serde_json::from_value(request)?).await.map_err(anyhow::Error::msg)?;
+        self.0.waits.deleted(receipt_handle);
         Ok(())
     }
 
@@ -147,12 +157,36 @@ impl Queues {
         Ok(())
     }
 
+    /// Ends every delay and every visibility time-out: all messages are visible now. A message that somebody is just
+    /// working on is then received twice.
+    pub async fn hurry(&self, name: &str) -> Result<()> {
+        for receipt_handle in self.0.waits.hidden(name) {
+            // It may be visible again already, and then the handle is worth nothing.
+            let _ = self.change_visibility(name, &receipt_handle, 0).await;
+        }
+        for request in self.0.waits.hurry(&self.url(name)) {
+            self.0.queues.send_message(serde_json::from_value(request)?).await.map_err(anyhow::Error::msg)?;
+        }
+        self.0.changed.notify_waiters();
+        Ok(())
+    }
+
     /// How many messages the queue holds: visible, in flight and delayed.
     pub async fn depth(&self, name: &str) -> Result<usize> {
+        let all = self.count(name, &["", "NotVisible", "Delayed"]).await?;
+        Ok(all.saturating_sub(self.0.waits.overtaken(&self.url(name))))
+    }
+
+    /// How many messages can be received now.
+    pub async fn visible(&self, name: &str) -> Result<usize> {
+        self.count(name, &[""]).await
+    }
+
+    async fn count(&self, name: &str, which: &[&str]) -> Result<usize> {
         let request = json!({"QueueUrl": self.url(name), "AttributeNames": ["All"]});
         let found = self.0.queues.get_queue_attributes(serde_json::from_value(request)?).await;
         let attributes = found.map_err(anyhow::Error::msg)?.attributes;
-        ["", "NotVisible", "Delayed"]
+        which
             .iter()
             .map(|which| {
                 let count = attributes.get(&format!("ApproximateNumberOfMessages{which}"));
@@ -195,7 +229,7 @@ impl Queues {
         }
         let received = self.0.queues.receive_message(serde_json::from_value(request)?).await;
         let received = received.map_err(anyhow::Error::msg)?.messages.into_iter();
-        Ok(received
+        let received: Vec<Message> = received
             .map(|message| Message {
                 message_id: message.message_id.unwrap_or_default(),
                 receipt_handle: message.receipt_handle.unwrap_or_default(),
@@ -210,7 +244,16 @@ impl Queues {
                     })
                     .collect(),
             })
-            .collect())
+            .collect();
+        let mut messages = Vec::with_capacity(received.len());
+        for message in received {
+            if self.0.waits.received(name, &self.url(name), &message) {
+                messages.push(message);
+            } else {
+                self.delete(name, &message.receipt_handle).await?;
+            }
+        }
+        Ok(messages)
     }
 }
 
@@ -224,15 +267,20 @@ impl std::fmt::Debug for Inner {
 struct Front {
     handler: Arc<RustackSqsHandler>,
     changed: Arc<Notify>,
+    waits: Arc<Waits>,
 }
 
 async fn answer(State(front): State<Front>, headers: HeaderMap, body: Bytes) -> Response {
     let done = match resolve_operation(&headers) {
-        Ok(operation) => dispatch_operation(front.handler.as_ref(), operation, body).await,
+        Ok(operation) => dispatch_operation(front.handler.as_ref(), operation, body.clone()).await,
         Err(error) => Err(error),
     };
     front.changed.notify_waiters();
-    done.unwrap_or_else(|error| error_to_response(&error, "local")).map(Body::new)
+    let response = done.unwrap_or_else(|error| error_to_response(&error, "local")).map(Body::new);
+    let (head, answer) = response.into_parts();
+    let answer = to_bytes(answer, LARGEST_ANSWER_BYTES).await.unwrap_or_default();
+    front.waits.sent(&body, &answer);
+    Response::from_parts(head, Body::from(answer))
 }
 
 #[cfg(test)]

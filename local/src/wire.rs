@@ -4,6 +4,8 @@
 //! of calls that were made, and it can make any call fail, vanish or hang, before or after it took effect. So a
 //! test can kill a function at an exact point without a hook in the function.
 
+mod faults;
+
 use std::{
     convert::Infallible,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -20,8 +22,11 @@ use axum::{
 };
 use hyper_util::{rt::TokioIo, service::TowerToHyperService};
 use serde_json::Value;
-use tokio::{net::TcpListener, sync::watch, task::JoinHandle, time::Instant};
+use tokio::{net::TcpListener, task::JoinHandle, time::Instant};
 use tower::ServiceExt as _;
+
+use self::faults::Faults;
+pub use self::faults::{Fault, Hits, When};
 
 /// The service a call went to.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -56,39 +61,6 @@ pub struct Call {
     pub took: Option<Duration>,
 }
 
-/// What happens to a call.
-#[derive(Clone, Copy, Debug)]
-pub enum Fault {
-    /// This status, with `Retry-After` in seconds where given, and an empty JSON object.
-    Answer { status: u16, retry_after: Option<u32> },
-    /// This status and a page of HTML, as from a firewall or from another server.
-    Html { status: u16 },
-    /// The connection closes without an answer.
-    Drop,
-    /// The call hangs until the caller goes away.
-    Hold,
-    /// The call goes on after this time.
-    Delay(Duration),
-}
-
-/// On which side of its effect a call is disturbed.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum When {
-    /// The service does not see the call.
-    Before,
-    /// The service has done what was asked; only the answer is touched.
-    After,
-}
-
-struct Rule {
-    service: Service,
-    operation: String,
-    when: When,
-    fault: Fault,
-    left: usize,
-    hits: watch::Sender<usize>,
-}
-
 /// The shared log of calls, and the faults to inject into them.
 #[derive(Clone, Default)]
 pub struct Wire(Arc<Inner>);
@@ -96,19 +68,7 @@ pub struct Wire(Arc<Inner>);
 #[derive(Default)]
 struct Inner {
     calls: Mutex<Vec<Call>>,
-    rules: Mutex<Vec<Rule>>,
-}
-
-/// Tells when an injected fault struck.
-#[derive(Debug)]
-pub struct Hits(watch::Receiver<usize>);
-
-impl Hits {
-    /// Waits until the fault has struck `n` times.
-    pub async fn reach(&mut self, n: usize) -> Result<()> {
-        self.0.wait_for(|hits| *hits >= n).await.context("the fault was removed")?;
-        Ok(())
-    }
+    faults: Faults,
 }
 
 impl std::fmt::Debug for Wire {
@@ -120,15 +80,22 @@ impl std::fmt::Debug for Wire {
 impl Wire {
     /// Disturbs the next `times` calls to `service` whose operation contains `operation`.
     pub fn inject(&self, service: Service, operation: &str, when: When, fault: Fault, times: usize) -> Hits {
-        let (hits, receiver) = watch::channel(0);
-        let operation = operation.to_owned();
-        lock(&self.0.rules).push(Rule { service, operation, when, fault, left: times, hits });
-        Hits(receiver)
+        self.0.faults.add(service, operation, when, fault, times)
+    }
+
+    /// Disturbs every call that no injected fault strikes as `dice` says.
+    pub fn disturb_by(&self, dice: impl FnMut(Service, &str, When) -> Option<Fault> + Send + 'static) {
+        self.0.faults.throw(Box::new(dice));
+    }
+
+    /// Serves calls again that come after [`Fault::Last`]; those that hang go on hanging.
+    pub fn go_on(&self) {
+        self.0.faults.go_on();
     }
 
     /// Ends all faults that have not struck yet.
     pub fn calm(&self) {
-        lock(&self.0.rules).clear();
+        self.0.faults.calm();
     }
 
     /// Every call so far, oldest first.
@@ -153,19 +120,9 @@ impl Wire {
         call.took = Some(call.began.elapsed());
     }
 
-    fn strike(&self, service: Service, operation: &str, when: When) -> Option<Fault> {
-        let mut rules = lock(&self.0.rules);
-        let rule = rules.iter_mut().find(|rule| {
-            rule.left > 0 && rule.service == service && rule.when == when && operation.contains(&rule.operation)
-        })?;
-        rule.left -= 1;
-        rule.hits.send_modify(|hits| *hits += 1);
-        Some(rule.fault)
-    }
-
     async fn disturb(&self, service: Service, operation: &str, when: When) -> Disturbed {
-        match self.strike(service, operation, when) {
-            None => Disturbed::Not,
+        match self.0.faults.strike(service, operation, when) {
+            None | Some(Fault::Last) => Disturbed::Not,
             Some(Fault::Drop) => Disturbed::Dropped,
             Some(Fault::Hold) => std::future::pending().await,
             Some(Fault::Delay(time)) => {

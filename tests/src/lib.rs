@@ -4,8 +4,9 @@
 #![allow(clippy::disallowed_methods, reason = "tests wait on the real clock")]
 
 mod http_client;
+mod waits;
 
-use std::{path::Path, time::Duration};
+use std::{collections::BTreeSet, path::Path, time::Duration};
 
 use anyhow::{Context as _, Result, bail, ensure};
 use bytes::Bytes;
@@ -230,12 +231,14 @@ impl Pipeline {
     }
 
     /// Some runs of three spoken words of every transcript.
-    fn phrases(&self) -> Vec<String> {
+    fn phrases(&self) -> BTreeSet<String> {
         let jobs = self.stack.dynamodb.items(JOBS_TABLE).unwrap_or_default();
         let recordings = jobs.iter().filter_map(|job| job["recording_id"].as_str()?.parse().ok());
         let transcripts = recordings.flat_map(|recording| self.simulator().transcripts(recording));
-        let files = transcripts.filter_map(|transcript| self.simulator().transcript_bytes(transcript.id));
-        files.flat_map(|file| spoken(&file)).collect()
+        // Many recordings may be of one meeting.
+        let files: BTreeSet<Bytes> =
+            transcripts.filter_map(|transcript| self.simulator().transcript_bytes(transcript.id)).collect();
+        files.iter().flat_map(spoken).collect()
     }
 
     /// The folder of the bucket.

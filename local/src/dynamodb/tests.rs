@@ -162,3 +162,18 @@ async fn the_sweeps_place_has_one_owner() -> Result<()> {
     assert!(!lab.store.save_place(&mut theirs).await?);
     Ok(())
 }
+
+#[tokio::test]
+async fn an_item_is_replaced_under_its_version() -> Result<()> {
+    let dynamodb = DynamoDb::start(&Wire::default(), None).await?;
+    dynamodb.create_jobs_table("jobs")?;
+    let item = json!({"TableName": "jobs", "Item": {"recording_id": {"S": "r1"}, "version": {"N": "3"}}});
+    dynamodb.database.put_item(serde_json::from_value(item)?)?;
+
+    let job = json!({"recording_id": "r1", "version": 3, "list": [{"a": null, "b": true}, -1, "x"]});
+    assert!(dynamodb.replace("jobs", &job)?);
+    assert_eq!(dynamodb.item("jobs", "r1")?, Some(job));
+    assert!(!dynamodb.replace("jobs", &json!({"recording_id": "r1", "version": 4}))?);
+    assert!(!dynamodb.replace("jobs", &json!({"recording_id": "r2", "version": 1}))?);
+    Ok(())
+}

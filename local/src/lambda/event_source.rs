@@ -1,6 +1,13 @@
 //! The event source mapping: feeds a function from a queue, in batches, and deletes what it has dealt with.
 
-use std::{collections::HashSet, sync::Arc, time::Duration};
+use std::{
+    collections::HashSet,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
 
 use anyhow::{Context as _, Result, ensure};
 use serde_json::{Map, Value, json};
@@ -33,6 +40,7 @@ pub struct EventSourceConfig {
 #[derive(Debug)]
 pub struct EventSource {
     flow: watch::Sender<bool>,
+    under_way: Arc<AtomicUsize>,
     poller: JoinHandle<()>,
 }
 
@@ -41,9 +49,16 @@ impl EventSource {
     pub fn start(queues: &Queues, queue: &str, function: Function, config: EventSourceConfig) -> Result<EventSource> {
         ensure!((1..=10).contains(&config.batch_size), "a batch has 1 to 10 messages");
         ensure!(config.maximum_concurrency > 0, "an event source needs a concurrency of at least 1");
-        let source = Source { queues: queues.clone(), queue: queue.to_owned(), function };
+        let under_way = Arc::<AtomicUsize>::default();
+        let source =
+            Source { queues: queues.clone(), queue: queue.to_owned(), function, under_way: Arc::clone(&under_way) };
         let (flow, flows) = watch::channel(true);
-        Ok(EventSource { flow, poller: tokio::spawn(poll(Arc::new(source), config, flows)) })
+        Ok(EventSource { flow, under_way, poller: tokio::spawn(poll(Arc::new(source), config, flows)) })
+    }
+
+    /// Batches that were taken and not dealt with yet; one that is just being taken counts.
+    pub fn under_way(&self) -> usize {
+        self.under_way.load(Ordering::SeqCst)
     }
 
     /// Takes no more messages. Invocations under way go on to their end.
@@ -54,6 +69,11 @@ impl EventSource {
     /// Goes on after a pause.
     pub fn resume(&self) {
         self.flow.send_replace(true);
+    }
+
+    /// Whether it takes no messages now.
+    pub fn is_paused(&self) -> bool {
+        !*self.flow.borrow()
     }
 
     /// Ends it, as dropping it does.
@@ -70,6 +90,23 @@ struct Source {
     queues: Queues,
     queue: String,
     function: Function,
+    under_way: Arc<AtomicUsize>,
+}
+
+/// Counts a batch until it is dropped.
+struct Batch(Arc<AtomicUsize>);
+
+impl Batch {
+    fn begin(under_way: &Arc<AtomicUsize>) -> Batch {
+        under_way.fetch_add(1, Ordering::SeqCst);
+        Batch(Arc::clone(under_way))
+    }
+}
+
+impl Drop for Batch {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::SeqCst);
+    }
 }
 
 async fn poll(source: Arc<Source>, config: EventSourceConfig, mut flows: watch::Receiver<bool>) {
@@ -78,17 +115,19 @@ async fn poll(source: Arc<Source>, config: EventSourceConfig, mut flows: watch::
     let mut batches = JoinSet::new();
     loop {
         let Ok(slot) = slots.clone().acquire_owned().await else { return };
-        let messages = loop {
+        let (messages, batch) = loop {
             if flows.wait_for(|flows| *flows).await.is_err() {
                 return;
             }
             // Taken before looking, so that no message comes in between.
             let changed = source.queues.changed();
+            let batch = Batch::begin(&source.under_way);
             match source.queues.receive(&source.queue, config.batch_size).await {
-                Ok(messages) if !messages.is_empty() => break messages,
+                Ok(messages) if !messages.is_empty() => break (messages, batch),
                 Ok(_) => {}
                 Err(error) => tracing::error!(error = format!("{error:#}"), "the queue cannot be polled"),
             }
+            drop(batch);
             let _ = timeout(POLL_EVERY, changed).await;
         };
         while batches.try_join_next().is_some() {}
@@ -97,7 +136,7 @@ async fn poll(source: Arc<Source>, config: EventSourceConfig, mut flows: watch::
             if let Err(error) = source.run(messages).await {
                 tracing::error!(error = format!("{error:#}"), "messages cannot be deleted");
             }
-            drop(slot);
+            drop((batch, slot));
         });
     }
 }

@@ -122,6 +122,11 @@ impl Simulator {
         messages.map(|message| self.model().dispatch(message, Duration::ZERO)).count()
     }
 
+    /// Every delivery that waits to be tried again is tried now.
+    pub fn retry_now(&self) {
+        self.model().outbox.hurries.send_modify(|count| *count += 1);
+    }
+
     /// Delivers the events that were held, each after the one before was answered or failed once.
     pub async fn release_webhooks(&self, order: Order) {
         let mut held = std::mem::take(&mut *lock(&self.model().outbox.held));

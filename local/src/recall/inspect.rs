@@ -1,5 +1,7 @@
 //! Looking at what happened, and waiting for it.
 
+use std::collections::HashSet;
+
 use bytes::Bytes;
 use time::OffsetDateTime;
 use uuid::Uuid;
@@ -91,6 +93,18 @@ impl Simulator {
     /// Every event so far, delivered or not, oldest first.
     pub fn messages(&self) -> Vec<Message> {
         lock(&self.model().outbox.messages).clone()
+    }
+
+    /// The ids of the events that no delivery brought, and none will: those that were lost. Held ones are not.
+    pub fn undelivered(&self) -> Vec<String> {
+        let outbox = &self.model().outbox;
+        let mut ids: Vec<String> = lock(&outbox.messages).iter().map(|message| message.id.clone()).collect();
+        let held: HashSet<String> = lock(&outbox.held).iter().map(|message| message.id.clone()).collect();
+        let under_way: HashSet<String> = lock(&outbox.under_way).keys().cloned().collect();
+        let delivered: HashSet<String> =
+            lock(&outbox.log).iter().filter(|one| one.succeeded()).map(|one| one.message_id.clone()).collect();
+        ids.retain(|id| !held.contains(id) && !under_way.contains(id) && !delivered.contains(id));
+        ids
     }
 
     /// Every attempt to deliver that has ended, oldest first.

@@ -16,7 +16,7 @@ use hyper_util::{
 use ring::hmac;
 use serde_json::{Value, json};
 use time::OffsetDateTime;
-use tokio::time::Instant;
+use tokio::{sync::watch, time::Instant};
 use uuid::Uuid;
 
 use super::{
@@ -82,6 +82,8 @@ pub(super) struct Outbox {
     pub(super) held: Mutex<Vec<Message>>,
     /// How many deliveries of each message will be tried, or tried again.
     pub(super) under_way: Mutex<HashMap<String, usize>>,
+    /// Counts the calls to make all retries now.
+    pub(super) hurries: watch::Sender<u64>,
     client: Client<HttpConnector, Full<Bytes>>,
 }
 
@@ -103,6 +105,7 @@ impl Outbox {
             log: Mutex::default(),
             held: Mutex::default(),
             under_way: Mutex::default(),
+            hurries: watch::Sender::default(),
             client,
         }
     }
@@ -196,8 +199,13 @@ impl Model {
     }
 
     async fn deliver(&self, message: &Message) {
+        let mut hurries = self.outbox.hurries.subscribe();
         for (before, wait) in SCHEDULE.into_iter().enumerate() {
-            self.clock.sleep(wait).await;
+            tokio::select! {
+                () = self.clock.sleep(wait) => {}
+                _ = hurries.changed() => {}
+            }
+            hurries.mark_unchanged();
             // An endpoint that is switched off loses its pending attempts.
             let Some(request) = self.request(message) else { return };
             let (at, started) = (now(), Instant::now());

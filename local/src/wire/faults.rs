@@ -1,0 +1,119 @@
+//! What goes wrong with calls: one fault after the other as a test asks for them, or by the fall of dice.
+
+use std::{sync::Mutex, time::Duration};
+
+use anyhow::{Context as _, Result};
+use tokio::sync::watch;
+
+use super::{Service, lock};
+
+/// What happens to a call.
+#[derive(Clone, Copy, Debug)]
+pub enum Fault {
+    /// This status, with `Retry-After` in seconds where given, and an empty JSON object.
+    Answer { status: u16, retry_after: Option<u32> },
+    /// This status and a page of HTML, as from a firewall or from another server.
+    Html { status: u16 },
+    /// The connection closes without an answer.
+    Drop,
+    /// The call hangs until the caller goes away.
+    Hold,
+    /// The call goes on after this time.
+    Delay(Duration),
+    /// The call goes on, and it is the last one: whatever any function asks for next hangs, until [`Wire::go_on`].
+    /// That next call counts as a second hit, so whoever sees it knows that the last answer has arrived.
+    ///
+    /// [`Wire::go_on`]: super::Wire::go_on
+    Last,
+}
+
+/// On which side of its effect a call is disturbed.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum When {
+    /// The service does not see the call.
+    Before,
+    /// The service has done what was asked; only the answer is touched.
+    After,
+}
+
+/// Tells when an injected fault struck.
+#[derive(Debug)]
+pub struct Hits(watch::Receiver<usize>);
+
+impl Hits {
+    /// Waits until the fault has struck `n` times.
+    pub async fn reach(&mut self, n: usize) -> Result<()> {
+        self.0.wait_for(|hits| *hits >= n).await.context("the fault was removed")?;
+        Ok(())
+    }
+
+    /// How often the fault has struck so far.
+    pub fn count(&self) -> usize {
+        *self.0.borrow()
+    }
+}
+
+pub(super) type Dice = Box<dyn FnMut(Service, &str, When) -> Option<Fault> + Send>;
+
+/// The faults that wait for their calls.
+#[derive(Default)]
+pub(super) struct Faults(Mutex<Waiting>);
+
+#[derive(Default)]
+struct Waiting {
+    rules: Vec<Rule>,
+    /// The last call was answered; counts what hangs since.
+    stopped: Option<watch::Sender<usize>>,
+    dice: Option<Dice>,
+}
+
+struct Rule {
+    service: Service,
+    operation: String,
+    when: When,
+    fault: Fault,
+    left: usize,
+    hits: watch::Sender<usize>,
+}
+
+impl Faults {
+    pub(super) fn add(&self, service: Service, operation: &str, when: When, fault: Fault, times: usize) -> Hits {
+        let (hits, receiver) = watch::channel(0);
+        let operation = operation.to_owned();
+        lock(&self.0).rules.push(Rule { service, operation, when, fault, left: times, hits });
+        Hits(receiver)
+    }
+
+    pub(super) fn throw(&self, dice: Dice) {
+        lock(&self.0).dice = Some(dice);
+    }
+
+    pub(super) fn go_on(&self) {
+        lock(&self.0).stopped = None;
+    }
+
+    pub(super) fn calm(&self) {
+        *lock(&self.0) = Waiting::default();
+    }
+
+    /// What happens to this call, if anything does. The oldest rule that fits comes first.
+    pub(super) fn strike(&self, service: Service, operation: &str, when: When) -> Option<Fault> {
+        let mut waiting = lock(&self.0);
+        let Waiting { rules, stopped, dice } = &mut *waiting;
+        // What comes in at the functions' URL is asked of a function, not by one.
+        if let Some(hits) = stopped.as_ref().filter(|_| when == When::Before && service != Service::Webhook) {
+            hits.send_modify(|hits| *hits += 1);
+            return Some(Fault::Hold);
+        }
+        let rule = rules.iter_mut().find(|rule| {
+            rule.left > 0 && rule.service == service && rule.when == when && operation.contains(&rule.operation)
+        });
+        let Some(rule) = rule else { return dice.as_mut().and_then(|dice| dice(service, operation, when)) };
+        rule.left -= 1;
+        rule.hits.send_modify(|hits| *hits += 1);
+        if matches!(rule.fault, Fault::Last) {
+            *stopped = Some(rule.hits.clone());
+        }
+        Some(rule.fault)
+    }
+}

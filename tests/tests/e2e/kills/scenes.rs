@@ -1,0 +1,233 @@
+//! What is played, and how it must end.
+
+use std::{
+    collections::{BTreeSet, HashMap},
+    sync::LazyLock,
+    time::Duration,
+};
+
+use anyhow::{Context as _, Result, ensure};
+use local::{
+    queue::Attribute,
+    recall::{DownloadFault, Meeting, Status, Target, WebhookFault},
+    stack::WORK_QUEUE,
+    wire::{Fault, Service, When},
+};
+use serde_json::json;
+use tests::Pipeline;
+use uuid::Uuid;
+
+/// Two parts.
+const LARGE_BYTES: usize = 5_500_000;
+/// Two messages of the dead-letter queue.
+const LONG_BODY_CHARS: usize = 300_000;
+
+/// One way through the pipeline. Each has effects that no other has.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Scene {
+    /// A short meeting.
+    Small,
+    /// A file that goes up in parts.
+    Large,
+    /// The same, but the download breaks off.
+    CutOff,
+    /// Recall throttles the first create.
+    Throttled,
+    /// Recall refuses every create.
+    Refused,
+    /// The create takes effect, but its answers and its webhooks are lost: only a look-up finds it.
+    LookedUp,
+    /// The transcription fails, and the next one needs its place.
+    Failed,
+    /// The transcript is deleted at Recall once it is stored.
+    DeleteTranscript,
+    /// So is the whole recording.
+    DeleteRecording,
+    /// A signed body that nobody can read.
+    UnreadableBody,
+    /// A message on the queue that nobody can read.
+    UnreadableMessage,
+}
+
+/// Something that was begun.
+pub(super) enum Begun {
+    Recording(Uuid),
+    /// It goes to the dead-letter queue, this text in it.
+    Unreadable(String),
+}
+
+impl Begun {
+    pub(super) fn recording(&self) -> Option<Uuid> {
+        match self {
+            Self::Recording(recording) => Some(*recording),
+            Self::Unreadable(_) => None,
+        }
+    }
+}
+
+impl Scene {
+    pub(super) const ALL: [Self; 11] = [
+        Self::Small,
+        Self::Large,
+        Self::CutOff,
+        Self::Throttled,
+        Self::Refused,
+        Self::LookedUp,
+        Self::Failed,
+        Self::DeleteTranscript,
+        Self::DeleteRecording,
+        Self::UnreadableBody,
+        Self::UnreadableMessage,
+    ];
+
+    /// A pipeline for the scene: it waits for nobody, and does nothing by itself.
+    pub(super) async fn pipeline(self) -> Result<Pipeline> {
+        let pipeline = Pipeline::start_with(|config, simulator| {
+            config.env = self.env().iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+            // Nothing is transcribed for long, and nothing is sent again by itself while a scene lasts.
+            simulator.speed = 0.05;
+            simulator.limits.transcription = Duration::ZERO;
+            simulator.limits.calls_per_minute = usize::MAX;
+            simulator.limits.lists_per_minute = usize::MAX;
+        })
+        .await?;
+        pipeline.stack.event_source.pause();
+        Ok(pipeline)
+    }
+
+    fn env(self) -> &'static [(&'static str, &'static str)] {
+        match self {
+            Self::Failed => &[
+                ("TRANSCRIPT_PROVIDERS", r#"[{"recallai_async": {}}, {"rev_async": {}}]"#),
+                ("TRIES_PER_PROVIDER", "1"),
+                ("MAX_TRANSCRIPTS_PER_RECORDING", "1"),
+                ("ON_LIMIT", "delete_failed"),
+            ],
+            Self::DeleteTranscript => &[("DELETE_AFTER_STORE", "transcript")],
+            Self::DeleteRecording => &[("DELETE_AFTER_STORE", "recording")],
+            Self::Small
+            | Self::Large
+            | Self::CutOff
+            | Self::Throttled
+            | Self::Refused
+            | Self::LookedUp
+            | Self::UnreadableBody
+            | Self::UnreadableMessage => &[],
+        }
+    }
+
+    /// Begins it: every webhook is held, and nothing happens before somebody lets it.
+    pub(super) async fn begin(self, pipeline: &Pipeline) -> Result<Begun> {
+        let (simulator, wire) = (pipeline.simulator(), &pipeline.stack.wire);
+        let (create, answer) = ("/create_transcript/", |status| Fault::Answer { status, retry_after: None });
+        simulator.faults().calm();
+        wire.calm();
+        match self {
+            Self::CutOff => {
+                simulator.faults().download(Target::next(1), DownloadFault::Truncated { after: LARGE_BYTES - 100_000 });
+            }
+            Self::Throttled => drop(wire.inject(Service::Recall, create, When::Before, answer(429), 1)),
+            Self::Refused => drop(wire.inject(Service::Recall, create, When::Before, answer(400), usize::MAX)),
+            Self::LookedUp => {
+                drop(wire.inject(Service::Recall, create, When::After, answer(500), 3));
+                simulator.faults().webhook("transcript.", usize::MAX, WebhookFault::Dropped);
+            }
+            Self::Failed => {
+                simulator.faults().fail_transcription(Target::next(1), Some("provider_connection_failed"));
+            }
+            Self::Small
+            | Self::Large
+            | Self::DeleteTranscript
+            | Self::DeleteRecording
+            | Self::UnreadableBody
+            | Self::UnreadableMessage => {}
+        }
+        simulator.faults().webhook("", usize::MAX, WebhookFault::Held);
+        let text = Uuid::new_v4().to_string();
+        Ok(match self {
+            Self::UnreadableBody => {
+                let more = "x".repeat(LONG_BODY_CHARS);
+                simulator.send_event(json!({"event": "recording.done", "data": text, "more": more}));
+                Begun::Unreadable(text)
+            }
+            Self::UnreadableMessage => {
+                pipeline.stack.queues.send(WORK_QUEUE, &text, &[]).await?;
+                Begun::Unreadable(text)
+            }
+            Self::Large | Self::CutOff => Begun::Recording(simulator.play(large())),
+            Self::Small
+            | Self::Throttled
+            | Self::Refused
+            | Self::LookedUp
+            | Self::Failed
+            | Self::DeleteTranscript
+            | Self::DeleteRecording => Begun::Recording(simulator.play(Meeting::short(1))),
+        })
+    }
+
+    /// What must hold at the end, whatever has died on the way.
+    pub(super) async fn check(self, pipeline: &Pipeline, begun: &Begun) -> Result<()> {
+        let open = pipeline.stack.s3.open_uploads()?;
+        ensure!(open.is_empty(), "open uploads: {open:?}");
+        let parked = pipeline.dead_letters().await?;
+        let recording = match begun {
+            Begun::Recording(recording) => *recording,
+            Begun::Unreadable(text) => {
+                let first = parked.iter().find(|message| message.body.contains(text)).context("it is not parked")?;
+                let (of, position) = (&first.attributes["delivery_id"].value, &first.attributes["part"].value);
+                let (_, count) = position.split_once('/').context("no part")?;
+                let is_ours = |attributes: &HashMap<String, Attribute>| attributes["delivery_id"].value == *of;
+                let ours = parked.iter().filter(|message| is_ours(&message.attributes));
+                let parts: BTreeSet<_> = ours.map(|message| &message.attributes["part"].value).collect();
+                ensure!(parts.len() == count.parse::<usize>()?, "only the parts {parts:?} are parked");
+                return Ok(());
+            }
+        };
+        ensure!(parked.is_empty(), "dead letters: {parked:?}");
+        let (status, creates, count) = match self {
+            Self::Refused => ("failed", 0, 0),
+            Self::Failed => ("stored", 2, 1),
+            Self::DeleteTranscript | Self::DeleteRecording => ("stored", 1, 0),
+            Self::Small
+            | Self::Large
+            | Self::CutOff
+            | Self::Throttled
+            | Self::LookedUp
+            | Self::UnreadableBody
+            | Self::UnreadableMessage => ("stored", 1, 1),
+        };
+        let row = pipeline.job(recording)?.context("there is no row")?;
+        ensure!(row["status"] == status && row["transcript_count"] == count, "it is not {status}");
+        let made = pipeline.simulator().creates(recording);
+        ensure!(made == creates, "{made} creates instead of {creates}");
+        check_announced(
+            pipeline,
+            recording,
+            if status == "stored" { "Transcript Stored" } else { "Transcript Failed" },
+        )?;
+        let manifests = pipeline.manifests(recording)?;
+        ensure!(manifests.len() == usize::from(status == "stored"), "{} manifests", manifests.len());
+        let Some(manifest) = manifests.first() else { return Ok(()) };
+        let id: Uuid = manifest["transcript_id"].as_str().context("no transcript")?.parse()?;
+        let stored = pipeline.stack.s3.object(&format!("recordings/{recording}/{id}/transcript.json"))?;
+        ensure!(stored == pipeline.simulator().transcript_bytes(id), "it is stored otherwise than Recall has it");
+        let at_recall = pipeline.simulator().transcript(id).map(|transcript| transcript.status);
+        let kept = if count == 1 { Status::Done } else { Status::Deleted };
+        ensure!(at_recall == Some(kept), "it is {at_recall:?} at Recall");
+        Ok(())
+    }
+}
+
+fn large() -> Meeting {
+    static LARGE: LazyLock<Meeting> = LazyLock::new(|| Meeting::large(LARGE_BYTES));
+    LARGE.clone()
+}
+
+/// It was announced, perhaps more than once, and always as the same event.
+fn check_announced(pipeline: &Pipeline, recording: Uuid, detail_type: &str) -> Result<()> {
+    let events = pipeline.stack.bus.events();
+    let ours = events.iter().filter(|event| event.detail["recording_id"] == recording.to_string());
+    let told: BTreeSet<_> = ours.map(|event| (event.detail_type.as_str(), event.detail["id"].to_string())).collect();
+    ensure!(told.len() == 1 && told.iter().all(|(of, _)| *of == detail_type), "announced: {told:?}");
+    Ok(())
+}
