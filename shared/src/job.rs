@@ -206,13 +206,13 @@ impl Job {
             Status::Stored
         } else if self.hold == Some(Hold::LimitReached) {
             Status::LimitReached
+        } else if self.hold == Some(Hold::Skipped) {
+            Status::Skipped
         } else if any(|state| matches!(state, State::Failed { .. } | State::Refused { .. }))
             || matches!(self.recording, Recording::Failed { .. })
         {
             Status::Failed
-        } else if self.hold == Some(Hold::Skipped)
-            || (left_alone && !self.transcripts.is_empty() && self.recording != Recording::Deleted)
-        {
+        } else if left_alone && !self.transcripts.is_empty() && self.recording != Recording::Deleted {
             Status::Skipped
         } else {
             Status::Lost

@@ -88,9 +88,14 @@ pub fn parse(text: &str) -> Result<Vec<Provider>, String> {
     if bodies.is_empty() {
         return Err(format!("no provider in the array; {example}"));
     }
-    bodies.into_iter().map(parse_provider).collect::<Option<_>>().ok_or_else(|| {
+    let providers = bodies.into_iter().map(parse_provider).collect::<Option<Vec<_>>>().ok_or_else(|| {
         format!("every entry must be an object of one key, ending in `_async`, with its options; {example}")
-    })
+    })?;
+    let names: BTreeSet<&str> = providers.iter().map(|provider| provider.name.as_str()).collect();
+    if names.len() < providers.len() {
+        return Err("a provider is named twice; TRIES_PER_PROVIDER says how often each is tried".to_owned());
+    }
+    Ok(providers)
 }
 
 fn parse_provider(body: Box<RawValue>) -> Option<Provider> {

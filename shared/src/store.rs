@@ -205,6 +205,7 @@ mod tests {
             sha256: "00".to_owned(),
             crc64nvme: "AA==".to_owned(),
             empty: true,
+            unreadable: true,
             provider: None,
             counts: Counts { turns: 1, words: 2, speakers: 3, duration_ms: 4 },
         };

@@ -252,7 +252,11 @@ fn give_up(error: &PageError, position: &mut Position, now: Timestamp) -> (&'sta
             ("operator", stop)
         }
         PageError::Recall(Problem::Secret(_)) => ("secret", stop),
-        PageError::Store(_) | PageError::Queue(_) => ("unavailable", stop),
+        // It may be this very page that the queue or the table refuses.
+        PageError::Store(_) | PageError::Queue(_) => {
+            failed(position);
+            ("unavailable", stop)
+        }
         PageError::OutOfTime => {
             failed(position);
             ("out_of_time", stop)

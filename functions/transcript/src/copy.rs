@@ -115,7 +115,9 @@ impl Copier {
         let Ids { recording_id, transcript_id, attempt, .. } = ids;
         let watch = Stopwatch::start();
         let time = deadline.left(time::now()).saturating_sub(RESERVE);
-        match self.try_copy(ids, time).await {
+        // Whatever takes too long, the message is handed back in time; parts that were sent go with the next try.
+        let copied = tokio::time::timeout(time, self.try_copy(ids, time)).await;
+        match copied.unwrap_or(Err(CopyError::OutOfTime)) {
             Ok(receipt) => {
                 tracing::info!(recording.id = %recording_id, transcript.id = %transcript_id, attempt,
                     bytes = receipt.bytes, duration_ms = watch.millis(), "transcript.stored");
@@ -254,6 +256,7 @@ impl Copier {
             sha256: sha256.clone(),
             crc64nvme,
             empty: summary.empty,
+            unreadable: summary.error.is_some(),
             provider: about.provider.clone(),
             counts: summary.counts.rounded(),
         };

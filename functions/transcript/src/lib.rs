@@ -40,9 +40,10 @@ use self::{
 /// Fetching the secret during init may take this long; it is fetched again later if need be.
 const WARM_UP: Duration = Duration::from_millis(500);
 /// A message is not begun with less time than this; it goes back to the queue.
-const SHORTEST_TURN: Duration = Duration::from_secs(2);
-/// How long a message waits when something of ours is out of order.
+const SHORTEST_TURN: Duration = Duration::from_secs(5);
+/// How long a message waits when something of ours is out of order; it doubles with every time it was received.
 const UNAVAILABLE: Duration = Duration::from_secs(5);
+const UNAVAILABLE_MAX: Duration = Duration::from_secs(15 * 60);
 
 #[derive(Debug)]
 pub struct Transcripts {
@@ -140,7 +141,7 @@ impl Transcripts {
             }
             Err(error @ StoreError::Unavailable(_)) => {
                 tracing::error!(recording.id = %recording_id, error = %Chain(error), "job.not_saved");
-                (Turn::Again(UNAVAILABLE), "not_saved")
+                (Turn::Again(unavailable(record)), "not_saved")
             }
         };
         tracing::info!(recording.id = %recording_id, delivery.id = trace, event = event.name(), outcome,
@@ -172,7 +173,7 @@ impl Transcripts {
             }
             Err(error) => {
                 tracing::error!(message.id = id, error = %Chain(&error), "message.not_parked");
-                Turn::Again(UNAVAILABLE)
+                Turn::Again(unavailable(record))
             }
         }
     }
@@ -187,4 +188,11 @@ impl Transcripts {
         failure.item_identifier = record.message_id.unwrap_or_default();
         response.batch_item_failures.push(failure);
     }
+}
+
+/// SQS counts how often it has handed a message out.
+fn unavailable(record: &SqsMessage) -> Duration {
+    let received = record.attributes.get("ApproximateReceiveCount").and_then(|count| count.parse().ok());
+    let doubled = 2_u32.saturating_pow(received.unwrap_or(1_u32).saturating_sub(1).min(16));
+    UNAVAILABLE.saturating_mul(doubled).min(UNAVAILABLE_MAX)
 }

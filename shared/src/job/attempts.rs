@@ -10,6 +10,9 @@ use super::{
 /// The wait before the next try after a failed one; it doubles with every try.
 const RETRY_WAIT: Duration = Duration::from_secs(60);
 const RETRY_WAIT_MAX: Duration = Duration::from_secs(60 * 60);
+/// So often Recall must say that it does not know the recording (404) before that is believed: an hour in all. Nothing
+/// is paid for these.
+const UNKNOWN_TRIES: usize = 7;
 
 impl Job {
     /// Brings our own attempt forward: starts one, repeats the call of one whose outcome is unknown, or finds that
@@ -105,6 +108,11 @@ impl Job {
         Next::Again { at: until }
     }
 
+    /// The last attempt has failed, and the next one is to come.
+    pub(super) fn awaits_next_try(&self) -> bool {
+        matches!(self.hold, Some(Hold::Wait { status: None, .. }))
+    }
+
     /// The chain, with the wished provider first.
     fn chain<'a>(&'a self, context: Context<'a>) -> impl Iterator<Item = &'a str> {
         let chain = context.policy.providers.iter().map(String::as_str);
@@ -113,21 +121,25 @@ impl Job {
     }
 
     /// The first provider of the chain that has tries left. What a provider's options were refused for (400) stays
-    /// refused; a recording that Recall did not know (404) may be known by the next time.
+    /// refused; a recording that Recall did not know (404) may be known by the next time, and costs no try.
     fn next_provider(&self, context: Context<'_>) -> Option<String> {
+        let unknown = |transcript: &&Transcript| matches!(transcript.state, State::Refused { status: 404, .. });
+        if self.transcripts.iter().filter(unknown).count() >= UNKNOWN_TRIES {
+            return None;
+        }
         let first = self.chain(context).next();
         let tries = |name: &str| {
             let of = |transcript: &&Transcript| {
                 transcript.attempt.is_some() && transcript.provider.as_deref().or(first) == Some(name)
             };
             self.transcripts.iter().filter(of).fold(0_u32, |tries, transcript| match transcript.state {
-                State::Refused { status, .. } if status != 404 => u32::MAX,
+                State::Refused { status: 404, .. } => tries,
+                State::Refused { .. } => u32::MAX,
                 State::Creating(_)
                 | State::Transcribing { .. }
                 | State::Copying(_)
                 | State::Stored { .. }
                 | State::Failed { .. }
-                | State::Refused { .. }
                 | State::Lost { .. }
                 | State::Left { .. } => tries.saturating_add(1),
             })

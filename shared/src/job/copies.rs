@@ -11,6 +11,9 @@ use crate::{ids::TranscriptId, time::Timestamp};
 /// The first wait after a copy that did not come about; it doubles with every try.
 const COPY_WAIT: Duration = Duration::from_secs(5);
 const COPY_WAIT_MAX: Duration = Duration::from_secs(15 * 60);
+/// A wait from here on means that somebody has to mend something first; it doubles up to the longest.
+const MENDING: Duration = Duration::from_secs(5 * 60);
+const MENDING_MAX: Duration = Duration::from_secs(6 * 60 * 60);
 /// The first wait for a transcript that Recall does not know; it doubles with every try.
 const MISSING_WAIT: Duration = Duration::from_secs(15);
 /// So often Recall must say that it does not know a transcript before it counts as lost: an hour in all.
@@ -59,6 +62,7 @@ impl Job {
             }
             // Whoever says so: the manifest stands.
             transcript.state = State::Stored { transcript_id, receipt: receipt.clone() };
+            transcript.kept |= receipt.unreadable;
             self.settled();
             self.tell_stored(transcript_id, context);
             return self.advanced(Next::Nothing, context);
@@ -89,6 +93,10 @@ impl Job {
             CopyAnswer::Missing if held.missing + 1 >= MISSING_TRIES => (State::Lost { transcript_id }, Next::Nothing),
             CopyAnswer::Missing => {
                 again(now.plus(doubled(MISSING_WAIT, held.missing, COPY_WAIT_MAX)), held.missing + 1)
+            }
+            // What somebody has to mend first is asked for less and less often.
+            CopyAnswer::Later { after } if *after >= MENDING => {
+                again(now.plus(doubled(bounded(*after), held.tries, MENDING_MAX)), 0)
             }
             CopyAnswer::Later { after } => {
                 again(now.plus(bounded(*after).max(doubled(COPY_WAIT, held.tries, COPY_WAIT_MAX))), 0)

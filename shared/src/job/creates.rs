@@ -17,6 +17,11 @@ const BACKOFF_MAX: Duration = Duration::from_secs(5 * 60);
 /// The first wait for an operator; it doubles every time.
 const OPERATOR_WAIT: Duration = Duration::from_secs(5 * 60);
 const OPERATOR_WAIT_MAX: Duration = Duration::from_secs(60 * 60);
+/// The first wait before another attempt when nothing was wrong with the last one; it doubles every time.
+const PAUSE: Duration = Duration::from_secs(60);
+const PAUSE_MAX: Duration = Duration::from_secs(60 * 60);
+/// A wait that repeats grows to this part of the time since the first call.
+const PATIENCE: u32 = 4;
 /// Transcripts of one recording that the row remembers. Recall lets a recording have ten, and a hundred attempts.
 const MAX_REMEMBERED: usize = 200;
 
@@ -45,7 +50,10 @@ impl Job {
             CreateAnswer::Operator { .. } if repeated => (looked_up, OPERATOR_WAIT),
             CreateAnswer::Refused { .. } if repeated => (looked_up, LIST_SETTLE),
             CreateAnswer::Created { .. } => return Decision::Ignore(Reason::AlreadyKnown),
-            CreateAnswer::InProgress => (creating, IN_PROGRESS_WAIT),
+            CreateAnswer::InProgress => {
+                let wait = patience(&creating, now).max(IN_PROGRESS_WAIT);
+                (creating, wait)
+            }
             CreateAnswer::Lost => (creating, backoff),
             CreateAnswer::ServerError => (Creating { errors: creating.errors + 1, ..creating }, backoff),
             CreateAnswer::Throttled { after } => return self.hold_off(index, 429, bounded(*after), context),
@@ -78,7 +86,8 @@ impl Job {
                 let Some((index, creating)) = self.claimed(attempt, claim) else {
                     return Decision::Ignore(Reason::Overtaken);
                 };
-                return self.wait(index, Creating { until: context.now.plus(bounded(*after)), ..creating }, context);
+                let wait = patience(&creating, context.now).max(bounded(*after));
+                return self.wait(index, Creating { until: context.now.plus(wait), ..creating }, context);
             }
         };
         let ours = listed.iter().find(|one| one.attempt == Some(attempt));
@@ -106,10 +115,17 @@ impl Job {
                 Decision::Ignore(Reason::Overtaken)
             };
         };
+        // Nobody can create anything at the moment, for a reason that the row does not know.
+        let full = creating.refused.is_some() && self.transcript_count() <= context.policy.max_transcripts;
+        let errors = creating.errors >= ERRORS_BEFORE_LOOK_UP;
         match creating.refused {
             Some(Refused { code }) if listed.len() < RECALL_MAX_TRANSCRIPTS as usize => {
                 self.refused(index, 400, code, context)
             }
+            // Recall's list is full, and still the row has room: what it counts, we do not know.
+            Some(_) if full => self.pause(index, 400, context),
+            // The same error again and again: the next attempt would most likely meet it, too.
+            None if errors => self.pause(index, 500, context),
             // At the limit, or made by nobody: either way the attempt had no effect, and the next one is decided on
             // anew, with all that is known now.
             Some(_) | None => {
@@ -222,6 +238,12 @@ impl Job {
         self.advanced(Next::Again { at: until }, context)
     }
 
+    /// The same for a reason that will not pass soon.
+    fn pause(self, index: usize, status: u16, context: Context<'_>) -> Decision {
+        let wait = doubled(PAUSE, self.times_held(), PAUSE_MAX);
+        self.hold_off(index, status, wait, context)
+    }
+
     /// How often in a row Recall has held us off.
     fn times_held(&self) -> u32 {
         match self.hold {
@@ -229,4 +251,9 @@ impl Job {
             Some(Hold::Wait { .. } | Hold::LimitReached | Hold::Skipped) | None => 0,
         }
     }
+}
+
+/// The longer it has taken, the longer the next wait.
+fn patience(creating: &Creating, now: Timestamp) -> Duration {
+    (now.since(creating.first_call_at) / PATIENCE).min(BACKOFF_MAX)
 }

@@ -8,8 +8,8 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Claim, Command, Context, Decision, DeleteAfterStore, Job, Next, OnLimit, Reason, Receipt, Recording, State, Status,
-    Transcript, bounded, doubled,
+    Claim, Command, Context, Decision, DeleteAfterStore, Hold, Job, Next, OnLimit, Reason, Receipt, Recording, State,
+    Status, Transcript, bounded, doubled,
 };
 use crate::{ids::TranscriptId, time::Timestamp};
 
@@ -63,16 +63,20 @@ pub enum DeleteAnswer {
 impl Job {
     /// Takes up the deletion that is wanted, if there is one and nobody is at it.
     pub(super) fn delete(&mut self, context: Context<'_>) -> Option<Next> {
-        // What has been learned since the deletion was noted may be a reason to keep the recording.
-        let still = |deletion: &Deletion| deletion.target != Target::Recording || self.status() == Status::Stored;
-        let deletion = self.deletion.filter(still).or_else(|| {
+        // What has been learned since the deletion was noted may be a reason to keep it.
+        let noted = self.deletion.filter(|deletion| !self.is_wanted(deletion, context));
+        if noted.is_some() {
+            self.deletion = None;
+        }
+        if noted.is_some_and(|deletion| deletion.why == Why::Room) && !self.transcripts.iter().any(Transcript::stands) {
+            // The next attempt waited for this: it is decided on anew.
+            self.hold = Some(Hold::Wait { until: context.now, status: None, times: 0 });
+            return Some(Next::Act(Command::Wake));
+        }
+        let deletion = self.deletion.or_else(|| {
             let (target, why) = self.to_delete(context)?;
             Some(Deletion { target, why, until: context.now, claim: None, tries: 0 })
-        });
-        let Some(deletion) = deletion else {
-            self.deletion = None;
-            return None;
-        };
+        })?;
         if context.now < deletion.until {
             return None;
         }
@@ -86,18 +90,45 @@ impl Job {
         Some(Next::Act(Command::Delete { target, verify: self.receipts(target), claim }))
     }
 
+    /// Whether a deletion that was noted is still to be made.
+    fn is_wanted(&self, deletion: &Deletion, context: Context<'_>) -> bool {
+        match (deletion.why, deletion.target) {
+            (Why::Room, Target::Transcript(id)) => {
+                let full = self.transcript_count() >= context.policy.max_transcripts;
+                full && !self.transcripts.iter().any(Transcript::stands) && self.may_make_room(id, context)
+            }
+            (Why::Stored, Target::Transcript(_)) => context.policy.delete_after_store == DeleteAfterStore::Transcript,
+            (Why::PaidTwice, Target::Transcript(_)) => true,
+            (Why::Stored, Target::Recording) => self.is_finished(context),
+            (Why::Room | Why::PaidTwice, Target::Recording) => false,
+        }
+    }
+
+    /// Nothing of the recording is needed at Recall any more: it is done, what was asked for is stored, or nothing is
+    /// to be asked for, and nothing is on its way.
+    fn is_finished(&self, context: Context<'_>) -> bool {
+        let ours = self.transcripts.iter().any(|one| one.attempt.is_some() && one.state.receipt().is_some());
+        context.policy.delete_after_store == DeleteAfterStore::Recording
+            && self.recording == Recording::Done
+            && self.status() == Status::Stored
+            && (ours || self.wishes.skip)
+            && !self.transcripts.iter().any(|transcript| transcript.kept)
+    }
+
+    fn may_make_room(&self, id: TranscriptId, context: Context<'_>) -> bool {
+        let of = self.transcripts.iter().find(|one| one.state.transcript_id() == Some(id) && !one.deleted);
+        of.is_some_and(|one| match context.policy.on_limit {
+            OnLimit::Stop => false,
+            OnLimit::DeleteFailed => matches!(one.state, State::Failed { .. }),
+            OnLimit::DeleteStored => !one.kept && one.state.receipt().is_some(),
+        })
+    }
+
     /// What makes room for another transcript, as far as the operator allows.
     pub(super) fn to_make_room(&self, context: Context<'_>) -> Option<TranscriptId> {
-        let oldest = |goes: fn(&Transcript) -> bool| {
-            self.transcripts.iter().find(|transcript| goes(transcript)).and_then(|found| found.state.transcript_id())
-        };
-        match context.policy.on_limit {
-            OnLimit::Stop => None,
-            OnLimit::DeleteFailed => oldest(|one| !one.deleted && matches!(one.state, State::Failed { .. })),
-            OnLimit::DeleteStored => {
-                oldest(|one| !one.deleted && !one.kept && matches!(one.state, State::Stored { .. }))
-            }
-        }
+        // In the order in which we learned of them: no webhook says when a transcript was made.
+        let mut ids = self.transcripts.iter().filter_map(|transcript| transcript.state.transcript_id());
+        ids.find(|id| self.may_make_room(*id, context))
     }
 
     pub(super) fn on_delete_answer(
@@ -174,11 +205,7 @@ impl Job {
         match context.policy.delete_after_store {
             DeleteAfterStore::Nothing => None,
             DeleteAfterStore::Transcript => Some((stored.find_map(id)?, Why::Stored)),
-            DeleteAfterStore::Recording => {
-                let whole = self.status() == Status::Stored && self.recording != Recording::Deleted;
-                let kept = self.transcripts.iter().any(|transcript| transcript.kept);
-                (whole && !kept && stored.next().is_some()).then_some((Target::Recording, Why::Stored))
-            }
+            DeleteAfterStore::Recording => self.is_finished(context).then_some((Target::Recording, Why::Stored)),
         }
     }
 

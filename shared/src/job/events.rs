@@ -114,13 +114,9 @@ impl Job {
         match self.clone().pursue(context) {
             Decision::Ignore(_) if news => self.advanced(Next::Nothing, context),
             // What comes next is in the row; its time comes without another delivery.
-            Decision::Busy { .. } if matches!(self.hold, Some(Hold::Wait { status: None, .. })) => {
-                if news {
-                    self.advanced(Next::Nothing, context)
-                } else {
-                    Decision::Ignore(Reason::AlreadyRequested)
-                }
-            }
+            Decision::Busy { .. } if self.awaits_next_try() && news => self.advanced(Next::Nothing, context),
+            Decision::Busy { .. } if self.awaits_next_try() => Decision::Ignore(Reason::AlreadyRequested),
+            Decision::Busy { until } if news => self.advanced(Next::Again { at: until }, context),
             decision @ (Decision::Apply { .. } | Decision::Ignore(_) | Decision::Busy { .. }) => decision,
         }
     }
@@ -230,7 +226,9 @@ impl Job {
                 State::Copying(Copying { until, claim: Some(_), .. }) if context.now < until => {
                     return Decision::Busy { until };
                 }
-                State::Creating(_) | State::Transcribing { .. } | State::Copying(_) | State::Left { .. } => {
+                // It was said to be done: the next try asks Recall which is true.
+                State::Copying(_) | State::Left { .. } => return Decision::Ignore(Reason::AlreadyKnown),
+                State::Creating(_) | State::Transcribing { .. } => {
                     self.transcripts[index].state = state;
                     index
                 }

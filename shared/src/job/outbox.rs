@@ -169,7 +169,8 @@ impl Job {
         let at = context.now.plus(doubled(ANNOUNCE_WAIT, self.outbox.tries, ANNOUNCE_WAIT_MAX));
         self.outbox.tries += 1;
         self.outbox.until = at;
-        self.advanced(Next::Again { at }, context)
+        let next = self.delete(context).unwrap_or(Next::Again { at });
+        self.advanced(next, context)
     }
 
     fn announcement(&self, notice: Notice) -> Announcement {

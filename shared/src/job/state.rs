@@ -101,6 +101,9 @@ pub struct Receipt {
     pub crc64nvme: String,
     /// Nobody spoke.
     pub empty: bool,
+    /// The file is not a transcript; its original stays at Recall.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub unreadable: bool,
     /// As Recall states it on the transcript.
     pub provider: Option<String>,
     pub counts: Counts,

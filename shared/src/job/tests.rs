@@ -46,6 +46,7 @@ fn receipt() -> Receipt {
         sha256: "s".to_owned(),
         crc64nvme: "c".to_owned(),
         empty: true,
+        unreadable: false,
         provider: None,
         counts: Counts::default(),
     }

@@ -180,9 +180,10 @@ pub fn attempt_of(metadata: &Value, recording_id: RecordingId) -> Option<u32> {
     (job == recording_id).then_some(attempt)
 }
 
-/// A code that ends up in the job's row, cut to a bearable length.
+/// A code that ends up in the job's row and on the queue, cut to a bearable length and to what SQS takes.
 pub fn cut(sub_code: &str) -> String {
-    sub_code.chars().take(MAX_SUB_CODE_CHARS).collect()
+    let plain = |character: &char| !character.is_control() && !matches!(character, '\u{FFFE}' | '\u{FFFF}');
+    sub_code.chars().filter(plain).take(MAX_SUB_CODE_CHARS).collect()
 }
 
 /// What Recall says about an error, as far as it can be read.

@@ -85,7 +85,8 @@ async fn create_answer(response: Response) -> CreateAnswer {
         409 => CreateAnswer::InProgress,
         425 | 429 => CreateAnswer::Throttled { after },
         400..500 => match ErrorBody::of(response).await {
-            body if status == 404 && !body.is_json => CreateAnswer::Operator { status },
+            // A firewall's page, or another server's: the API answers in JSON.
+            body if !body.is_json => CreateAnswer::Operator { status },
             body => CreateAnswer::Refused { status, code: body.known_code() },
         },
         500.. => CreateAnswer::ServerError,

@@ -76,7 +76,7 @@ impl Recall {
             let page: Page<TranscriptArtifact> = self.get(&path).await?;
             all.extend(page.results);
             let Some(next) = page.next else { return Ok(all) };
-            path = self.followed(&next)?;
+            path = followed("api/v1/transcript/", &next)?;
         }
         Err(Problem::Unexpected { status: 200, detail: format!("a list of more than {MAX_PAGES} pages") })
     }
@@ -86,7 +86,7 @@ impl Recall {
     /// # Errors
     /// [`Problem`]
     pub async fn list_recordings_page(&self, start: Start<'_>) -> Result<Listing<RecordingArtifact>, Problem> {
-        self.listing("api/v1/recording/?status_code=done", start).await
+        self.listing("api/v1/recording/", "status_code=done&", start).await
     }
 
     /// One page of all transcripts, whatever became of them.
@@ -94,24 +94,32 @@ impl Recall {
     /// # Errors
     /// [`Problem`]
     pub async fn list_transcripts_page(&self, start: Start<'_>) -> Result<Listing<TranscriptArtifact>, Problem> {
-        self.listing("api/v1/transcript/?", start).await
+        self.listing("api/v1/transcript/", "", start).await
     }
 
-    async fn listing<T: DeserializeOwned>(&self, list: &str, start: Start<'_>) -> Result<Listing<T>, Problem> {
+    async fn listing<T: DeserializeOwned>(
+        &self,
+        list: &str,
+        filter: &str,
+        start: Start<'_>,
+    ) -> Result<Listing<T>, Problem> {
         let path = match start {
-            Start::Since(time) => format!("{list}&created_at_after={}", time.rfc3339()),
-            Start::Next(link) => self.followed(link)?,
+            Start::Since(time) => format!("{list}?{filter}created_at_after={}", time.rfc3339()),
+            Start::Next(link) => followed(list, link)?,
         };
         let page: Page<Box<RawValue>> = self.get(&path).await?;
         let entries = page.results.len();
         let found: Vec<T> = page.results.iter().filter_map(|entry| serde_json::from_str(entry.get()).ok()).collect();
         Ok(Listing { unreadable: entries - found.len(), found, next: page.next })
     }
+}
 
-    /// A `next` link may only lead to Recall itself: it is followed with our key.
-    fn followed(&self, next: &str) -> Result<String, Problem> {
-        let foreign = || Problem::Unexpected { status: 200, detail: "a page link to another place".to_owned() };
-        let url: Url = next.parse().map_err(|_| foreign())?;
-        if url.origin() == self.base_url.origin() { Ok(url.into()) } else { Err(foreign()) }
-    }
+/// Where a list goes on. Of Recall's link only the query is taken, its cursor and our filters: the key goes nowhere but
+/// to our own base URL, whatever host the link names (behind a proxy it is another one).
+fn followed(list: &str, next: &str) -> Result<String, Problem> {
+    let url: Option<Url> = next.parse().ok();
+    let query = url.as_ref().and_then(Url::query);
+    query
+        .map(|query| format!("{list}?{query}"))
+        .ok_or_else(|| Problem::Unexpected { status: 200, detail: "a page link without a cursor".to_owned() })
 }

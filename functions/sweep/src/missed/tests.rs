@@ -93,6 +93,7 @@ fn stored() -> State {
         sha256: String::new(),
         crc64nvme: String::new(),
         empty: true,
+        unreadable: false,
         provider: None,
         counts: Counts::default(),
     };

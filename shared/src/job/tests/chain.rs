@@ -6,8 +6,8 @@ use super::{NOW, OTHER, context, job, policy};
 use crate::{
     ids::{RecordingId, TranscriptId},
     job::{
-        Answer, Command, CreateAnswer, Decision, DeleteAnswer, Event, Finished, Heard, Hold, Job, Listed, LookUpAnswer,
-        Next, OnLimit, Policy, Recording, State, Status, Wishes,
+        Answer, Command, Copying, CreateAnswer, Decision, DeleteAnswer, Event, Finished, Heard, Hold, Job, Listed,
+        LookUpAnswer, Next, OnLimit, Policy, Recording, State, Status, Wishes,
     },
     time::Timestamp,
 };
@@ -82,7 +82,7 @@ fn what_a_provider_was_refused_for_is_not_asked_again() {
 fn a_recording_that_recall_does_not_know_yet_is_asked_for_again() {
     let unknown = |_| CreateAnswer::Refused { status: 404, code: None };
     let (asked, job) = providers_asked(&chain(2, 10), Wishes::default(), unknown);
-    assert_eq!(asked.len(), 4);
+    assert_eq!(asked.len(), 7, "an hour in all, and no provider is used up");
     assert_eq!(job.status(), Status::Failed);
 }
 
@@ -306,4 +306,24 @@ fn a_wait_for_the_next_attempt_ends_when_one_of_ours_stands() {
         panic!("due, and nothing done")
     };
     assert_eq!((next, &job.hold, job.due_at()), (Next::Nothing, &None, Some(check_at)));
+}
+
+#[test]
+fn an_old_failure_that_comes_after_done_starts_no_other_attempt() {
+    let policy = policy();
+    let until = NOW.plus(Duration::from_secs(60));
+    let copying = Copying { transcript_id: OTHER, until, claim: None, tries: 1, missing: 0 };
+    let heard = Heard { transcript_id: OTHER, attempt: Some(1) };
+    let failed = Event::TranscriptFailed { heard, sub_code: None };
+    let decision = job([State::Copying(copying)]).on_event(&failed, context(&policy, NOW));
+    assert!(matches!(decision, Decision::Ignore(_)), "{decision:?}");
+}
+
+#[test]
+fn somebody_elses_failure_makes_no_failure_of_what_is_skipped() {
+    let mut skipped = job([failed(9)]);
+    skipped.transcripts[0].attempt = None;
+    skipped.hold = Some(Hold::Skipped);
+    skipped.wishes.skip = true;
+    assert_eq!(skipped.status(), Status::Skipped);
 }

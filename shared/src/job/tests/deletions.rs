@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use super::{CLAIM, NOW, OTHER, OURS, context, job, policy, receipt};
 use crate::job::{
-    Answer, Command, CopyAnswer, Copying, Decision, DeleteAfterStore, DeleteAnswer, Event, Heard, Job, Next, Policy,
-    Recording, State, Status, Target,
+    Answer, Command, CopyAnswer, Copying, Decision, DeleteAfterStore, DeleteAnswer, Event, Finished, Heard, Hold, Job,
+    Next, OnLimit, Policy, Recording, State, Status, Target,
 };
 
 fn copying() -> Job {
@@ -118,4 +118,86 @@ fn what_was_made_twice_is_deleted_once_the_other_is_stored() {
     };
     let Next::Act(Command::Delete { target, verify, .. }) = next else { panic!("{next:?}") };
     assert_eq!((target, verify), (Target::Transcript(OTHER), vec![]));
+}
+
+/// Recall was not deleting at the moment, and meanwhile the failed transcript turned out to be done.
+#[test]
+fn what_was_to_make_room_and_is_needed_after_all_stays() {
+    let policy = Policy { on_limit: OnLimit::DeleteFailed, max_transcripts: 1, ..quiet(DeleteAfterStore::Nothing) };
+    let failed = Job { hold: None, ..job([State::Failed { transcript_id: OURS, sub_code: None }]) };
+    let Decision::Apply { job, next: Next::Act(Command::Delete { target, claim, .. }) } =
+        failed.on_event(&Event::RecordingDone(Finished::default()), context(&policy, NOW))
+    else {
+        panic!("no room is made")
+    };
+    let later = Answer::Delete { target, claim, answer: DeleteAnswer::Later { after: Duration::ZERO } };
+    let Decision::Apply { job, next: Next::Again { at } } = job.on_answer(&later, context(&policy, NOW)) else {
+        panic!("no wait")
+    };
+    let done = Event::TranscriptDone(Heard { transcript_id: OURS, attempt: Some(1) });
+    let Decision::Apply { job, next: Next::Act(Command::Copy { claim, .. }) } =
+        job.on_event(&done, context(&policy, NOW))
+    else {
+        panic!("not copied")
+    };
+    // The deletion's time comes while the copy is at work: it is not wanted any more.
+    if let Decision::Apply { next, .. } = job.clone().on_event(&Event::Wake, context(&policy, at)) {
+        assert!(!matches!(next, Next::Act(Command::Delete { .. })), "{next:?}");
+    }
+    let stored = Answer::Copy { transcript_id: OURS, claim, answer: CopyAnswer::Stored(receipt()) };
+    let Decision::Apply { job, next } = job.on_answer(&stored, context(&policy, at)) else { panic!("not stored") };
+    assert_eq!((next, job.deletion, job.status()), (Next::Nothing, None, Status::Stored));
+}
+
+/// Somebody else made room first: nothing more is deleted, and the next attempt starts.
+#[test]
+fn room_that_somebody_else_made_is_enough() {
+    let policy = Policy { on_limit: OnLimit::DeleteFailed, max_transcripts: 2, ..quiet(DeleteAfterStore::Nothing) };
+    let mut crowded = job([OURS, OTHER].map(|transcript_id| State::Failed { transcript_id, sub_code: None }));
+    crowded.transcripts.iter_mut().for_each(|transcript| transcript.attempt = None);
+    let Decision::Apply { job, next: Next::Act(Command::Delete { target, claim, .. }) } =
+        crowded.on_event(&Event::RecordingDone(Finished::default()), context(&policy, NOW))
+    else {
+        panic!("no room is made")
+    };
+    let later = Answer::Delete { target, claim, answer: DeleteAnswer::Later { after: Duration::ZERO } };
+    let Decision::Apply { job, .. } = job.on_answer(&later, context(&policy, NOW)) else { panic!("no wait") };
+    let gone = Event::TranscriptDeleted(Heard { transcript_id: OTHER, attempt: None });
+    let Decision::Apply { job, next } = job.on_event(&gone, context(&policy, NOW)) else { panic!("ignored") };
+    assert_eq!((next, job.deletion), (Next::Act(Command::Wake), None));
+    let woken = job.on_event(&Event::Wake, context(&policy, NOW));
+    assert!(matches!(woken, Decision::Apply { next: Next::Act(Command::Create { .. }), .. }), "{woken:?}");
+}
+
+#[test]
+fn a_recording_stays_until_what_was_asked_for_is_stored() {
+    let policy = quiet(DeleteAfterStore::Recording);
+    let theirs = |recording| {
+        let mut job = copying();
+        job.transcripts[0].attempt = None;
+        Job { recording, attempts: 0, ..job }
+    };
+    // Nobody has said yet that the recording is done; and then our own transcript is still to come.
+    for recording in [Recording::Unknown, Recording::Done] {
+        let Decision::Apply { next, .. } = theirs(recording).on_answer(&stored_answer(), context(&policy, NOW)) else {
+            panic!("not stored")
+        };
+        assert_eq!(next, Next::Nothing);
+    }
+    let parked = Job { hold: Some(Hold::LimitReached), ..theirs(Recording::Done) };
+    let Decision::Apply { next, .. } = parked.on_answer(&stored_answer(), context(&policy, NOW)) else {
+        panic!("not stored")
+    };
+    assert!(!matches!(next, Next::Act(Command::Delete { .. })), "{next:?}");
+}
+
+#[test]
+fn a_file_that_is_no_transcript_keeps_its_original() {
+    let policy = quiet(DeleteAfterStore::Transcript);
+    let unreadable = crate::job::Receipt { unreadable: true, ..receipt() };
+    let answer = Answer::Copy { transcript_id: OURS, claim: CLAIM, answer: CopyAnswer::Stored(unreadable) };
+    let Decision::Apply { next, .. } = copying().on_answer(&answer, context(&policy, NOW)) else {
+        panic!("not stored")
+    };
+    assert_eq!(next, Next::Nothing);
 }
