@@ -2,6 +2,7 @@
 
 mod chain;
 mod deletions;
+mod model;
 mod outbox;
 mod simulation;
 mod table;
