@@ -154,7 +154,7 @@ impl Job {
         let attempt = self.attempts;
         let creating = Creating {
             first_call_at: context.now,
-            last_call_at: context.now,
+            last_call_at: context.lease_until,
             calls: 1,
             errors: 0,
             until: context.lease_until,
@@ -194,7 +194,7 @@ impl Job {
         if unknown || creating.refused.is_some() {
             return self.advanced(Next::Act(Command::LookUp { attempt, claim }), context);
         }
-        creating.last_call_at = context.now;
+        creating.last_call_at = context.lease_until;
         creating.calls += 1;
         let provider = transcript.provider.clone();
         let provider = provider.or_else(|| self.chain(context).next().map(str::to_owned)).unwrap_or_default();

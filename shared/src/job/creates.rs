@@ -70,7 +70,7 @@ impl Job {
             }
             CreateAnswer::Refused { status, code } => return self.refused(index, *status, code.clone(), context),
         };
-        self.wait(index, Creating { until: now.plus(wait), ..creating }, context)
+        self.wait(index, Creating { until: now.plus(wait), last_call_at: now, ..creating }, context)
     }
 
     pub(super) fn on_look_up_answer(

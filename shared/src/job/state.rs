@@ -49,6 +49,7 @@ pub enum State {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Creating {
     pub first_call_at: Timestamp,
+    /// No call under this key left later: the end of the lease under which one may leave, or when it was answered.
     pub last_call_at: Timestamp,
     /// Calls made under this key so far.
     pub calls: u32,

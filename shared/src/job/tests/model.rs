@@ -22,8 +22,6 @@
 //!   within another.
 //! - Of workers: they act before their deadline, or never; that is 14 seconds for `recording.done`, and 15 minutes for
 //!   everything else, the longest that Lambda allows. Who finds somebody else at it, or nothing to do, comes again.
-//! - Where calls and lists are slow, workers do not stand still between their save and their call: `LIST_SETTLE` counts
-//!   from the save. [`ways`] shows what happens otherwise.
 //! - A write whose answer is lost is repeated by the SDK and meets its own token, so it is a write, or a death.
 //! - What changes nothing is left out: an event that is ignored, a death before the first save.
 //! - One provider with three tries, a limit of two, nothing deleted, nobody else's transcripts, no skewed clocks beyond
@@ -102,13 +100,8 @@ const MANY_FAULTS: Bounds =
     Bounds { budget: Budget { crashes: 1, faults: 3, repeats: 0, dones: 0, failures: 0 }, ..SLOW_RECALL };
 const NEWS: Bounds =
     Bounds { budget: Budget { crashes: 1, faults: 1, repeats: 2, dones: 1, failures: 2 }, ..SLOW_RECALL };
-const SLOW_WORKERS: Bounds = Bounds {
-    budget: Budget { crashes: 1, faults: 1, repeats: 1, dones: 0, failures: 0 },
-    stalls: true,
-    flight: Duration::ZERO,
-    lag: Duration::ZERO,
-    ..SLOW_RECALL
-};
+const SLOW_WORKERS: Bounds =
+    Bounds { budget: Budget { crashes: 1, faults: 1, repeats: 1, dones: 0, failures: 0 }, stalls: true, ..SLOW_RECALL };
 /// With at least so many states, so that none of them becomes empty by accident.
 const WORLDS: [(&str, Bounds, usize); 4] = [
     ("slow Recall", SLOW_RECALL, 500_000),

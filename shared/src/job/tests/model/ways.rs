@@ -1,4 +1,4 @@
-//! The shortest ways to a broken promise: of the four mutants, and past the bounds.
+//! The shortest ways to a broken promise: of the four mutants, and beyond the bounds.
 
 use std::{fmt::Write as _, time::Duration};
 
@@ -99,33 +99,6 @@ fn look_ups_alone_pay_twice() {
         0:00:16  A acts: Create(Fine)               creating     paid 1 and 1
     "#]],
     );
-}
-
-/// Slow workers at a slow Recall: `LIST_SETTLE` counts from the save of the claim, so it does not cover a call that
-/// leaves later. What the protocol does not hold against.
-#[test]
-fn a_call_that_leaves_late_is_not_waited_for() {
-    let bounds = Bounds { flight: SLOW_RECALL.flight, lag: SLOW_RECALL.lag, ..SLOW_WORKERS };
-    expect![[r#"
-        0:00:00  recording.done comes               no row
-        0:00:00  A saves                            creating
-        0:00:00  A dies                             creating
-        0:00:16  time passes                        creating
-        0:39:59  time passes                        creating
-        0:39:59  a wake-up comes                    creating
-        0:39:59  A saves                            creating
-        0:40:00  time passes                        creating
-        0:54:58  time passes                        creating
-        0:54:58  A acts: Create(AnswerLost)         creating     paid 1
-        0:54:58  A saves                            creating     paid 1
-        0:55:08  time passes                        creating     paid 1
-        0:55:08  a wake-up comes                    creating     paid 1
-        0:55:08  A saves                            creating     paid 1
-        0:55:08  A acts: OldList                    creating     paid 1
-        0:55:08  A saves                            creating     paid 1
-        0:55:08  A acts: Create(Fine)               creating     paid 1 and 2
-    "#]]
-    .assert_eq(&shortest(bounds, None, ALONE));
 }
 
 /// The worlds go as far as the constants do: with lists that are one second slower, or keys that are forgotten before
