@@ -29,6 +29,8 @@ const READ_TIMEOUT: Duration = Duration::from_secs(30);
 const MAX_URLS: u32 = 3;
 /// What work leaves of the invocation, to clean up and to record how it went.
 pub(crate) const RESERVE: Duration = Duration::from_secs(1);
+/// What the bytes' way leaves of a copy's time, to end an upload that is not complete.
+const CLEAN_UP: Duration = Duration::from_secs(1);
 /// Waits before the next try.
 const SOON: Duration = Duration::from_secs(5);
 const NOT_READY: Duration = Duration::from_secs(15);
@@ -115,8 +117,8 @@ impl Copier {
         let Ids { recording_id, transcript_id, attempt, .. } = ids;
         let watch = Stopwatch::start();
         let time = deadline.left(time::now()).saturating_sub(RESERVE);
-        // Whatever takes too long, the message is handed back in time; parts that were sent go with the next try.
-        let copied = tokio::time::timeout(time, self.try_copy(ids, time)).await;
+        // Whatever takes too long, the message is handed back in time.
+        let copied = tokio::time::timeout(time, self.try_copy(ids, time.saturating_sub(CLEAN_UP))).await;
         match copied.unwrap_or(Err(CopyError::OutOfTime)) {
             Ok(receipt) => {
                 tracing::info!(recording.id = %recording_id, transcript.id = %transcript_id, attempt,
