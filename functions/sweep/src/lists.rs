@@ -315,7 +315,7 @@ mod tests {
             (unexpected(200).into(), After::EndList, &anew),
             (Problem::Operator { status: 401 }.into(), end, &stays),
             (Problem::Operator { status: 404 }.into(), end, &anew),
-            (StoreError::Unavailable("x".into()).into(), end, &stays),
+            (StoreError::Unavailable("x".into()).into(), end, &failed),
             (PageError::OutOfTime, end, &failed),
         ] {
             let mut left = at("a", 7);

@@ -174,10 +174,10 @@ mod tests {
         let outbox = |until| Outbox { notices: notices.clone(), until, ..Outbox::default() };
         assert!(woken(Job { outbox: outbox(past), ..transcribing(future) }));
         assert!(!woken(Job { outbox: outbox(future), ..transcribing(future) }));
-        // The operator has put the alarm off since.
+        // The operator has put the alarm off since: it is noted for its new time.
         let expires_at = Some(NOW.plus(Duration::from_secs(2 * 60 * 60)));
         let outbox = Outbox { expiry_at: Some(past), ..Outbox::default() };
-        assert!(!woken(Job { expires_at, outbox, ..transcribing(future) }));
+        assert!(woken(Job { expires_at, outbox, ..transcribing(future) }));
     }
 
     #[test]
