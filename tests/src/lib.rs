@@ -3,6 +3,7 @@
 //! The functions are the real binaries, as processes; everything they talk to is in this process.
 #![allow(clippy::disallowed_methods, reason = "tests wait on the real clock")]
 
+pub mod chaos;
 mod http_client;
 mod waits;
 

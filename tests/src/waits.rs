@@ -1,6 +1,8 @@
 //! Time, for tests that do not wait: what a job waits for is over at once.
 
-use anyhow::Result;
+use std::time::Duration;
+
+use anyhow::{Context as _, Result};
 use local::stack::{JOBS_TABLE, WORK_QUEUE};
 use serde_json::{Value, json};
 
@@ -24,7 +26,8 @@ impl Pipeline {
     }
 
     /// Lets time pass until the next thing that each job waits for: its row is moved into the past by so much, unless
-    /// somebody works on it. Messages that are delayed or hidden become visible.
+    /// somebody works on it, and what Recall remembers of it grows older by the same. Messages that are delayed or
+    /// hidden become visible.
     ///
     /// Only rows without a living worker may be moved: a lease of one that lives would end too early.
     pub async fn let_time_pass(&self) -> Result<()> {
@@ -35,10 +38,12 @@ impl Pipeline {
             let mut moved = row;
             let now = now_ms();
             let next = ends(&moved).filter(|end| *end > now).min();
-            shift(&mut moved, next.map_or(LIST_SETTLE_MS, |next| next - now));
+            let by_ms = next.map_or(LIST_SETTLE_MS, |next| next - now);
+            shift(&mut moved, by_ms);
             // Looked at after the row was read: whoever begins later writes another version.
-            if self.is_idle() {
-                self.stack.dynamodb.replace(JOBS_TABLE, &moved)?;
+            if self.is_idle() && self.stack.dynamodb.replace(JOBS_TABLE, &moved)? {
+                let recording = moved["recording_id"].as_str().context("a row without its key")?.parse()?;
+                self.simulator().age(recording, Duration::from_millis(by_ms.unsigned_abs()));
             }
         }
         if self.is_idle() {

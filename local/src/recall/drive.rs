@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 use time::OffsetDateTime;
+use tokio::time::Instant;
 use uuid::Uuid;
 
 use super::{
@@ -90,6 +91,18 @@ impl Simulator {
     /// Ends a transcription now: done, or failed with this sub_code or with none. `false` if it has ended.
     pub fn finish_transcription(&self, transcript: Uuid, outcome: Result<(), Option<&str>>) -> bool {
         self.model().finish(transcript, outcome.map_err(|sub_code| sub_code.map(str::to_owned))).is_some()
+    }
+
+    /// So much real time has passed for a recording: keys are forgotten sooner, and lists lag less.
+    pub fn age(&self, recording: Uuid, by: Duration) {
+        let earlier = |at: Instant| at.checked_sub(by).unwrap_or(at);
+        self.model().answers.age(&recording.to_string(), by);
+        for transcript in lock(&self.model().state).transcripts.values_mut() {
+            if transcript.recording == recording {
+                transcript.created = earlier(transcript.created);
+                transcript.progress.updated = earlier(transcript.progress.updated);
+            }
+        }
     }
 
     /// Ends every download URL handed out so far.

@@ -1,0 +1,239 @@
+//! Chaos: many recordings at once while everything fails that can, and then calm, in which all must come right.
+//!
+//! Whatever is random comes from the seed: the operator's settings, what kind of recording each is, when which process
+//! is killed, which call meets which fault. The processes run in real time, so the same seed gives the same plan, not
+//! the same run.
+
+mod faults;
+mod stories;
+mod verdict;
+
+use std::{collections::BTreeMap, fmt, sync::Arc, time::Duration};
+
+use anyhow::{Context as _, Result, bail};
+use fastrand::Rng;
+use local::{
+    recall::Order,
+    stack::{JOBS_TABLE, WORK_QUEUE},
+    wire::Service,
+};
+use tokio::time::{Instant, sleep, timeout};
+use uuid::Uuid;
+
+use self::{
+    faults::{Tricks, Troubles},
+    stories::{Story, World},
+};
+use crate::Pipeline;
+
+/// Recordings end this far apart on average.
+const PACE: Duration = Duration::from_millis(90);
+/// The trouble goes on for so long after the last of them.
+const AFTERMATH: Duration = Duration::from_secs(3);
+/// What a run may take beyond the time in which recordings end: for every one of them, and at least.
+const CALM_FOR_EACH: Duration = Duration::from_millis(500);
+const CALM_AT_LEAST: Duration = Duration::from_secs(90);
+/// Nobody is at work when this long nobody was seen at work.
+const QUIET: Duration = Duration::from_millis(60);
+const LOOK_EVERY: Duration = Duration::from_millis(10);
+/// Processes of each function: enough to meet each other, few enough for a small machine.
+const CONCURRENCY: usize = 8;
+
+/// What is asked for.
+#[derive(Clone, Copy, Debug)]
+pub struct Config {
+    pub seed: u64,
+    pub recordings: usize,
+}
+
+/// What has happened.
+#[derive(Debug)]
+pub struct Summary {
+    settings: String,
+    recordings: usize,
+    statuses: BTreeMap<String, usize>,
+    kills: usize,
+    killed_at_work: usize,
+    faults: usize,
+    tricks: usize,
+    calls: usize,
+    creates: usize,
+    rounds: usize,
+    trouble: Duration,
+    calm: Duration,
+}
+
+impl fmt::Display for Summary {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let statuses: Vec<_> = self.statuses.iter().map(|(status, count)| format!("{count} {status}")).collect();
+        writeln!(f, "settings    {}", self.settings)?;
+        writeln!(f, "recordings  {}: {}", self.recordings, statuses.join(", "))?;
+        writeln!(f, "kills       {}, {} of them with work under way", self.kills, self.killed_at_work)?;
+        writeln!(f, "faults      {} in {} calls, and {} at Recall", self.faults, self.calls, self.tricks)?;
+        writeln!(f, "creates     {} paid for, each of them meant", self.creates)?;
+        write!(f, "time        {:.0?} of trouble, {:.0?} and {} rounds of calm", self.trouble, self.calm, self.rounds)
+    }
+}
+
+/// Runs it.
+///
+/// # Errors
+/// A promise is broken, or not everything came to an end in time. The error shows the seed, and of some recordings the
+/// row, what Recall has, and their lines in the logs.
+pub async fn run(config: Config) -> Result<Summary> {
+    let Config { seed, recordings } = config;
+    let result = Run::start(config).await;
+    let result = match result {
+        Ok(run) => run.finish().await,
+        Err(error) => Err(error),
+    };
+    result.with_context(|| format!("chaos with --seed {seed} --recordings {recordings}"))
+}
+
+struct Run {
+    pipeline: Arc<Pipeline>,
+    world: World,
+    random: Rng,
+    recordings: usize,
+    /// What ended so far, and how it was meant.
+    played: Vec<(Uuid, Story)>,
+}
+
+impl Run {
+    async fn start(Config { seed, recordings }: Config) -> Result<Self> {
+        let mut random = Rng::with_seed(seed);
+        let world = World::any(&mut random);
+        let pipeline = Pipeline::start_with(|config, simulator| {
+            config.webhook_timeout = Duration::from_secs(3);
+            config.transcript_timeout = Duration::from_secs(8);
+            config.visibility_s = 9;
+            config.concurrency = CONCURRENCY;
+            config.env = world.env();
+            simulator.seed = random.u64(..);
+            // Rows are moved in real time, so this one must not be scaled.
+            simulator.limits.idempotency = Duration::from_secs(60 * 60).mul_f64(simulator.speed);
+        })
+        .await?;
+        Ok(Self { pipeline: Arc::new(pipeline), world, random, recordings, played: Vec::new() })
+    }
+
+    async fn finish(mut self) -> Result<Summary> {
+        let begun = Instant::now();
+        let tricks = self.trouble().await?;
+        let trouble = begun.elapsed();
+        let limit = CALM_AT_LEAST + CALM_FOR_EACH * u32::try_from(self.recordings).unwrap_or(u32::MAX);
+        let rounds = match timeout(limit, self.calm()).await {
+            Ok(rounds) => rounds?,
+            Err(_) => bail!("it comes to no end\n{}", self.unfinished()?),
+        };
+        let calm = begun.elapsed() - trouble;
+        self.judge().await?;
+
+        let wire = &self.pipeline.stack.wire;
+        let rows = self.pipeline.stack.dynamodb.items(JOBS_TABLE)?;
+        let mut statuses = BTreeMap::new();
+        for row in &rows {
+            *statuses.entry(row["status"].as_str().unwrap_or("without a status").to_owned()).or_default() += 1;
+        }
+        let of_functions = wire.calls().iter().filter(|call| call.service != Service::Webhook).count();
+        Ok(Summary {
+            settings: self.world.to_string(),
+            recordings: self.played.len(),
+            statuses,
+            kills: tricks.kills,
+            killed_at_work: tricks.killed_at_work,
+            faults: tricks.faults,
+            tricks: tricks.at_recall,
+            calls: of_functions,
+            creates: self.pipeline.simulator().all_creates(),
+            rounds,
+            trouble,
+            calm,
+        })
+    }
+
+    /// Recordings end one after the other, while things go wrong.
+    async fn trouble(&mut self) -> Result<Tricks> {
+        let troubles = Troubles::begin(&self.pipeline, self.random.u64(..));
+        for _ in 0..self.recordings {
+            let story = Story::any(&mut self.random);
+            let recording = story.play(self.pipeline.simulator(), &mut self.random);
+            self.played.push((recording, story));
+            sleep(PACE.mul_f64(self.random.f64() * 2.0)).await;
+        }
+        sleep(AFTERMATH).await;
+        troubles.end().await
+    }
+
+    /// Nothing goes wrong any more, and time passes until nothing is left to do. How many rounds that took.
+    async fn calm(&self) -> Result<usize> {
+        let (simulator, stack) = (self.pipeline.simulator(), &self.pipeline.stack);
+        for round in 1.. {
+            simulator.release_webhooks(Order::Sent).await;
+            simulator.faults().release_downloads();
+            self.finish_transcriptions();
+            simulator.retry_now();
+            self.quiet().await?;
+            let due = stack.dynamodb.items(JOBS_TABLE)?.iter().any(|row| row.get("due_at").is_some());
+            let waiting = simulator.under_way() + simulator.held() + stack.queues.depth(WORK_QUEUE).await?;
+            if !due && waiting == 0 && simulator.undelivered().is_empty() {
+                return Ok(round);
+            }
+            self.pipeline.let_time_pass().await?;
+            self.pipeline.make_up().await?;
+        }
+        bail!("there are no more numbers")
+    }
+
+    /// What Recall would work on for ever.
+    fn finish_transcriptions(&self) {
+        let simulator = self.pipeline.simulator();
+        for (recording, _) in self.played.iter().filter(|(_, story)| *story == Story::Slow) {
+            for transcript in simulator.transcripts(*recording) {
+                simulator.finish_transcription(transcript.id, Ok(()));
+            }
+        }
+    }
+
+    /// Waits until nobody is at work, and nothing that could be is left lying.
+    async fn quiet(&self) -> Result<()> {
+        let mut since = Instant::now();
+        while since.elapsed() < QUIET {
+            if !self.pipeline.is_idle() || self.pipeline.stack.queues.visible(WORK_QUEUE).await? > 0 {
+                since = Instant::now();
+            }
+            sleep(LOOK_EVERY).await;
+        }
+        Ok(())
+    }
+
+    /// Everything that must hold at the end.
+    async fn judge(&self) -> Result<()> {
+        verdict::of_all(&self.pipeline).await?;
+        let judged = self.played.iter().filter_map(|(recording, story)| {
+            let judged = verdict::of_one(&self.pipeline, &self.world, *recording, *story);
+            Some((*recording, story, judged.err()?))
+        });
+        let wrong: Vec<_> = judged.collect();
+        if wrong.is_empty() {
+            return Ok(());
+        }
+        let reports = wrong.iter().take(verdict::SHOWN).map(|(recording, story, error)| {
+            let about = verdict::report(&self.pipeline, *recording);
+            format!("recording {recording} ({story}): {error:#}\n{about}")
+        });
+        bail!("{} recordings are not as they should be\n{}", wrong.len(), reports.collect::<Vec<_>>().join("\n"))
+    }
+
+    fn unfinished(&self) -> Result<String> {
+        let mut reports = Vec::new();
+        for (recording, story) in &self.played {
+            let row = self.pipeline.job(*recording)?;
+            if row.is_none_or(|row| row.get("due_at").is_some()) && reports.len() < verdict::SHOWN {
+                reports
+                    .push(format!("recording {recording} ({story})\n{}", verdict::report(&self.pipeline, *recording)));
+            }
+        }
+        Ok(reports.join("\n"))
+    }
+}

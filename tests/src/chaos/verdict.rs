@@ -1,0 +1,131 @@
+//! What must hold at the end of a chaos run.
+
+use std::collections::BTreeSet;
+
+use anyhow::{Context as _, Result, ensure};
+use local::recall::Status;
+use serde_json::Value;
+use uuid::Uuid;
+
+use super::stories::{Deserved, Story, World};
+use crate::Pipeline;
+
+/// Of so many recordings a failure shows everything, and so many of their last lines in the logs.
+pub(super) const SHOWN: usize = 3;
+const LINES_SHOWN: usize = 100;
+/// Lines that a function never writes, whatever happens around it.
+const NEVER_LOGGED: [&str; 4] = ["attempt.paid_twice", "copy.not_as_stored", "message.parked", "panicked at"];
+
+/// What holds of the whole.
+pub(super) async fn of_all(pipeline: &Pipeline) -> Result<()> {
+    pipeline.check_promises()?;
+    let dead = pipeline.dead_letters().await?;
+    ensure!(dead.is_empty(), "{} messages are on the dead-letter queue: {dead:?}", dead.len());
+    for line in pipeline.stack.logs() {
+        ensure!(!NEVER_LOGGED.iter().any(|never| line.contains(never)), "in the log: {line}");
+    }
+    Ok(())
+}
+
+/// What holds of one recording.
+pub(super) fn of_one(pipeline: &Pipeline, world: &World, recording: Uuid, story: Story) -> Result<()> {
+    let row = pipeline.job(recording)?.context("it has no row")?;
+    let Deserved { statuses, creates } = story.deserves(world);
+    let status = row["status"].as_str().unwrap_or_default();
+    ensure!(statuses.contains(&status), "it is {status} and should be {}", statuses.join(" or "));
+    let made = pipeline.simulator().creates(recording);
+    ensure!(creates.contains(&made), "{made} creates took effect, and {creates:?} were meant");
+    paid_once(pipeline, recording, &row, story)?;
+    let stored = stored(pipeline, world, recording, &row, story)?;
+    ensure!((status == "stored") != stored.is_empty(), "it is {status} with {} transcripts in S3", stored.len());
+    announced(pipeline, recording, &row, &stored)
+}
+
+/// No attempt took effect twice, none was begun while another stood, and the row knows all that were paid for.
+fn paid_once(pipeline: &Pipeline, recording: Uuid, row: &Value, story: Story) -> Result<()> {
+    let known = row["transcripts"].as_array().context("the row has no transcripts")?;
+    let at_recall = pipeline.simulator().transcripts(recording);
+    let paid: Vec<_> = at_recall.iter().filter(|transcript| transcript.idempotency_key.is_some()).collect();
+    let keys: BTreeSet<_> = paid.iter().filter_map(|transcript| transcript.idempotency_key.as_deref()).collect();
+    ensure!(keys.len() == paid.len(), "a key was paid for twice: {keys:?}");
+    let attempts = row["attempts"].as_u64().context("the row has no attempts")?;
+    for (index, transcript) in paid.iter().enumerate() {
+        let attempt: u64 = transcript.metadata["attempt"].as_str().context("no attempt")?.parse()?;
+        let key = format!("{recording}:{attempt}");
+        ensure!(transcript.idempotency_key.as_ref() == Some(&key), "attempt {attempt} has another key");
+        ensure!((1..=attempts).contains(&attempt), "the row counts {attempts} attempts, and {attempt} was paid for");
+        let entry = known.iter().find(|entry| entry["transcript_id"] == transcript.id.to_string());
+        // What is gone with its recording before it was heard of is not in the row.
+        if story == Story::Deleted && entry.is_none() {
+            continue;
+        }
+        let entry = entry.with_context(|| format!("the row does not know {}", transcript.id))?;
+        ensure!(entry["attempt"] == attempt, "the row has {} under another attempt", transcript.id);
+        let last = index + 1 == paid.len();
+        ensure!(last || entry["state"] == "failed", "attempt {attempt} had not failed before the next");
+    }
+    let ours: Vec<_> = known.iter().filter(|entry| entry["transcript_id"].is_string()).collect();
+    for entry in ours {
+        let id: Uuid = entry["transcript_id"].as_str().unwrap_or_default().parse()?;
+        ensure!(at_recall.iter().any(|transcript| transcript.id == id), "Recall never had {id}");
+    }
+    Ok(())
+}
+
+/// What is done at Recall is in S3 byte for byte, and gone at Recall where the operator wants that.
+fn stored(pipeline: &Pipeline, world: &World, recording: Uuid, row: &Value, story: Story) -> Result<Vec<Uuid>> {
+    let mut stored = Vec::new();
+    let known = row["transcripts"].as_array().context("the row has no transcripts")?;
+    for transcript in pipeline.simulator().transcripts(recording) {
+        let id = transcript.id;
+        let entry = known.iter().find(|entry| entry["transcript_id"] == id.to_string());
+        let is_stored = entry.is_some_and(|entry| entry["state"] == "stored");
+        ensure!(is_stored || transcript.status != Status::Done, "{id} is done at Recall and not stored");
+        let Some(entry) = entry.filter(|_| is_stored) else { continue };
+        stored.push(id);
+        let object = pipeline.stack.s3.object(&format!("recordings/{recording}/{id}/transcript.json"))?;
+        ensure!(object == pipeline.simulator().transcript_bytes(id), "{id} is not stored as Recall has it");
+        let manifest = entry["receipt"]["manifest_key"].as_str().context("no manifest")?;
+        ensure!(pipeline.stack.s3.object(manifest)?.is_some(), "{id} is stored without a manifest");
+        let to_go = world.delete != "none";
+        ensure!(!to_go || transcript.status == Status::Deleted, "{id} is stored and still at Recall");
+        let may_go = to_go || world.makes_room() || story == Story::Deleted;
+        ensure!(may_go || transcript.status == Status::Done, "{id} is {} at Recall", transcript.status);
+    }
+    let manifests = pipeline.manifests(recording)?.len();
+    ensure!(manifests >= stored.len(), "{manifests} manifests of {} stored transcripts", stored.len());
+    Ok(stored)
+}
+
+/// Every end was announced, each under one id, and nothing else was.
+fn announced(pipeline: &Pipeline, recording: Uuid, row: &Value, stored: &[Uuid]) -> Result<()> {
+    let events = pipeline.stack.bus.events();
+    let ours = events.iter().filter(|event| event.detail["recording_id"] == recording.to_string());
+    let told: BTreeSet<String> = ours.filter_map(|event| event.detail["id"].as_str().map(str::to_owned)).collect();
+    let ends = row["outbox"]["ends"].as_u64().context("the row has no ends")?;
+    let failed = (1..=ends).map(|end| format!("{recording}:failed:{end}"));
+    let meant: BTreeSet<String> = stored.iter().map(|id| format!("{id}:stored")).chain(failed).collect();
+    ensure!(told == meant, "announced were {told:?} instead of {meant:?}");
+    let bad = matches!(row["status"].as_str(), Some("failed" | "lost" | "limit_reached"));
+    ensure!(!bad || ends > 0, "it ended without a transcript, and nobody was told");
+    Ok(())
+}
+
+/// All that is known of a recording.
+pub(super) fn report(pipeline: &Pipeline, recording: Uuid) -> String {
+    let id = recording.to_string();
+    let row = pipeline.job(recording).ok().flatten().unwrap_or_default();
+    let at_recall = pipeline.simulator().transcripts(recording);
+    let at_recall = at_recall.iter().map(|one| format!("  {} {} {:?}\n", one.id, one.status, one.idempotency_key));
+    let mut lines: Vec<String> = pipeline.stack.logs().into_iter().filter(|line| line.contains(&id)).collect();
+    lines.sort_by_key(|line| {
+        let line: Value = serde_json::from_str(line).unwrap_or_default();
+        line["timestamp"].as_str().unwrap_or_default().to_owned()
+    });
+    let skipped = lines.len().saturating_sub(LINES_SHOWN);
+    format!(
+        "its row: {row}\nat Recall:\n{}its lines:\n  {}\n",
+        at_recall.collect::<String>(),
+        lines[skipped..].join("\n  ")
+    )
+}
