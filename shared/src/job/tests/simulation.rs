@@ -5,7 +5,7 @@
 //! the event bus (`world.rs`). A worker can die before or after each of its steps, and certainly dies at its
 //! deadline. For a while there are faults; after that everything works, and the job must come to an end.
 //!
-//! 50,000 schedules run with the tests. `SCHEDULES=1000000 cargo test --release -p shared no_schedule` runs more, and
+//! 100,000 schedules run with the tests. `SCHEDULES=1000000 cargo test --release -p shared no_schedule` runs more, and
 //! `SEED=… cargo test -p shared no_schedule` replays one.
 //!
 //! Assumptions about Recall: a call that nobody waits for ends within a minute, a new transcript is listed within
@@ -22,7 +22,8 @@ use self::world::World;
 use crate::{env::Env, job::Status};
 
 /// With the tests.
-const SCHEDULES: u64 = 50_000;
+const SCHEDULES: u64 = 100_000;
+const THREADS: u64 = 2;
 
 #[test]
 fn no_schedule_pays_twice_or_gets_stuck() {
@@ -31,18 +32,28 @@ fn no_schedule_pays_twice_or_gets_stuck() {
     let only = number("SEED");
     let seeds = only.map_or(0..number("SCHEDULES").unwrap_or(SCHEDULES), |seed| seed..seed + 1);
     let mut endings: HashMap<Status, u32> = HashMap::new();
-    for seed in seeds {
-        // A panic inside says nothing of the seed by itself.
-        let ended = std::panic::catch_unwind(|| World::new(seed).run());
-        match ended {
-            Ok(status) => *endings.entry(status).or_default() += 1,
-            Err(_) => panic!("seed {seed} fails: SEED={seed} cargo test -p shared no_schedule"),
+    std::thread::scope(|scope| {
+        let share = |first: u64| {
+            let seeds = seeds.clone().skip(usize::try_from(first).expect("few")).step_by(THREADS as usize);
+            scope.spawn(move || seeds.map(end_of).collect::<Vec<Status>>())
+        };
+        let shares: Vec<_> = (0..THREADS).map(share).collect();
+        for share in shares {
+            for status in share.join().expect("a seed fails; it is named above") {
+                *endings.entry(status).or_default() += 1;
+            }
         }
-    }
+    });
     if only.is_none() {
         for status in [Status::Stored, Status::Failed, Status::Lost, Status::LimitReached, Status::Skipped] {
             let count = endings.get(&status).copied().unwrap_or_default();
             assert!(count > 100, "{status:?} is hardly reached: {endings:?}");
         }
     }
+}
+
+/// How this schedule ends. A panic inside says nothing of the seed by itself.
+fn end_of(seed: u64) -> Status {
+    let ended = std::panic::catch_unwind(|| World::new(seed).run());
+    ended.unwrap_or_else(|_| panic!("seed {seed} fails: SEED={seed} cargo test -p shared no_schedule"))
 }
