@@ -48,6 +48,22 @@ async fn a_throttled_create_waits_as_long_as_it_is_told() -> Result<()> {
     pipeline.check_promises()
 }
 
+/// Recall gives up on an endpoint that fails for days. What is in the row goes on without its sender.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_sender_is_not_told_to_come_again_in_an_hour() -> Result<()> {
+    let pipeline = Pipeline::start().await?;
+    let throttled = Fault::Answer { status: 429, retry_after: Some(3600) };
+    pipeline.stack.wire.inject(Service::Recall, "/create_transcript/", When::Before, throttled, 1);
+    let recording = pipeline.simulator().add_recording(Meeting::short(1));
+    let reply = pipeline.deliver(&done(recording)).await?;
+    assert_eq!((reply.status, reply.body["outcome"].as_str()), (200, Some("applied")), "{reply:?}");
+    let reply = pipeline.deliver(&done(recording)).await?;
+    assert_eq!((reply.status, reply.body["outcome"].as_str()), (200, Some("ignored")), "{reply:?}");
+    let job = pipeline.job(recording)?.context("no job")?;
+    assert!(job["status"] == "waiting" && job["due_at"].is_number(), "{job}");
+    pipeline.check_promises()
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_refused_key_pauses_the_job_and_ends_nothing() -> Result<()> {
     let pipeline = Pipeline::start().await?;
