@@ -64,8 +64,7 @@ impl Bucket {
     async fn holds(&self, receipt: &Receipt) -> Result<bool, UploadError> {
         let verbatim = self.head(&receipt.key).await?;
         let Some((bytes, checksum)) = verbatim else { return Ok(false) };
-        let same = bytes == receipt.bytes && checksum.as_deref() == Some(&receipt.crc64nvme);
-        Ok(same && self.head(&receipt.manifest_key).await?.is_some())
+        Ok(is_same(receipt, bytes, checksum.as_deref()) && self.head(&receipt.manifest_key).await?.is_some())
     }
 
     /// Size and checksum of an object, if it is there.
@@ -78,6 +77,38 @@ impl Bucket {
             }
             Err(error) if error.as_service_error().is_some_and(|error| error.is_not_found()) => Ok(None),
             Err(error) => Err(failed("a question about an object")(error)),
+        }
+    }
+}
+
+/// An object whose checksum S3 does not tell is not known to be the same.
+fn is_same(receipt: &Receipt, bytes: u64, checksum: Option<&str>) -> bool {
+    bytes == receipt.bytes && checksum == Some(&receipt.crc64nvme)
+}
+
+#[cfg(test)]
+mod tests {
+    use shared::{job::Counts, time::Timestamp};
+
+    use super::*;
+
+    #[test]
+    fn a_copy_is_verified_by_its_size_and_its_checksum() {
+        let receipt = Receipt {
+            stored_at: Timestamp::from_millis(0),
+            manifest_key: "m".to_owned(),
+            key: "k".to_owned(),
+            bytes: 7,
+            sha256: "s".to_owned(),
+            crc64nvme: "AAAA".to_owned(),
+            empty: false,
+            unreadable: false,
+            provider: None,
+            counts: Counts::default(),
+        };
+        assert!(is_same(&receipt, 7, Some("AAAA")));
+        for (bytes, checksum) in [(8, Some("AAAA")), (7, Some("AAAB")), (7, None)] {
+            assert!(!is_same(&receipt, bytes, checksum), "{bytes} {checksum:?}");
         }
     }
 }
