@@ -45,6 +45,7 @@ const LATER: Duration = Duration::from_secs(10);
 pub struct Recall {
     http: Client,
     base_url: Url,
+    deployment: Option<Arc<str>>,
     secrets: Arc<Secrets>,
 }
 
@@ -107,7 +108,13 @@ pub fn http_client(tls: ClientConfig) -> reqwest::Result<reqwest::ClientBuilder>
 
 impl Recall {
     pub fn new(http: Client, settings: &RecallSettings, secrets: Arc<Secrets>) -> Self {
-        Self { http, base_url: settings.base_url.clone(), secrets }
+        let RecallSettings { base_url, deployment, .. } = settings.clone();
+        Self { http, base_url, deployment, secrets }
+    }
+
+    /// The name by which this deployment knows its own transcripts; most have none.
+    pub fn deployment(&self) -> Option<&str> {
+        self.deployment.as_deref()
     }
 
     /// A fresh view of a transcript, with a fresh `download_url` if it is done.

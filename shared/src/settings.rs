@@ -18,6 +18,8 @@ use crate::{
 const REGIONS: [&str; 4] = ["us-east-1", "us-west-2", "eu-central-1", "ap-northeast-1"];
 /// Paid tries with one provider: no more than Recall takes on one recording.
 const MAX_TRIES: u32 = RECALL_MAX_TRANSCRIPTS;
+/// The longest name of a deployment.
+const MAX_DEPLOYMENT_BYTES: usize = 64;
 /// The alarm about an expiry comes at most this long before it: a month.
 const MAX_EXPIRY_ALARM_HOURS: u64 = 31 * 24;
 
@@ -30,6 +32,8 @@ pub struct RecallSettings {
     pub download_hosts: Arc<BTreeSet<String>>,
     /// The host of RECALL_BASE_URL, which alone may be an IP address or speak plain HTTP.
     pub own_host: Option<String>,
+    /// The name by which one of several deployments on a workspace knows its own transcripts.
+    pub deployment: Option<Arc<str>>,
 }
 
 /// How transcripts are asked for.
@@ -70,7 +74,8 @@ impl RecallSettings {
         let fallback = format!("https://{}.recall.ai/", region.as_deref().unwrap_or(REGIONS[0]));
         let base_url = base.or_else(|| fallback.parse().ok());
         let base_url = base_url.unwrap_or_else(|| unreachable!("a region makes a URL"));
-        Self { base_url, download_hosts: Arc::new(hosts), own_host }
+        let deployment = reader.parsed("DEPLOYMENT", None, |text| deployment(text).map(Some));
+        Self { base_url, download_hosts: Arc::new(hosts), own_host, deployment }
     }
 }
 
@@ -154,6 +159,16 @@ impl Common {
             jobs_table: reader.required("JOBS_TABLE", "the name of the jobs table"),
             work_queue_url: reader.required("WORK_QUEUE_URL", "the URL of the work queue"),
         }
+    }
+}
+
+/// It goes into metadata and into idempotency keys.
+fn deployment(text: &str) -> Result<Arc<str>, String> {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
+    if text.len() <= MAX_DEPLOYMENT_BYTES && text.bytes().all(plain) {
+        Ok(text.into())
+    } else {
+        Err(format!("`{text}` is not a name of at most {MAX_DEPLOYMENT_BYTES} letters, digits, - and _"))
     }
 }
 
@@ -242,6 +257,7 @@ mod tests {
             ("EXPIRY_ALARM_HOURS", "soon"),
             ("SEPARATE_STREAMS", "yes"),
             ("DOWNLOAD_HOSTS", "good.example,https://bad.example/"),
+            ("DEPLOYMENT", "two words"),
         ]);
         let mut reader = Reader::new(&env);
         RecallSettings::read(&mut reader);
@@ -259,6 +275,7 @@ mod tests {
             "EXPIRY_ALARM_HOURS",
             "SEPARATE_STREAMS",
             "DOWNLOAD_HOSTS",
+            "DEPLOYMENT",
             "RECALL_API_KEY",
             "RECALL_WEBHOOK_SECRETS",
         ] {

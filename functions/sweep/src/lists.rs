@@ -196,7 +196,7 @@ impl Sweep {
         let jobs = self.store.load_many(&ids).await?;
         let missed = entries.iter().filter_map(|entry| {
             let job = jobs.get(&entry.recording_id()?)?;
-            entry.missed(job, self.context(now))
+            entry.missed(job, self.recall.deployment(), self.context(now))
         });
         for batch in missed.collect::<Vec<_>>().chunks(MAX_BATCH) {
             self.tell(batch, seen).await?;

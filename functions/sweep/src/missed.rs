@@ -41,14 +41,19 @@ impl Listed {
 
     /// What this entry tells that the job does not know, if it is time to say so. The core is asked what it would do:
     /// what it would ignore, or has somebody at already, is not sent. So nothing is sent twice once it was taken up.
-    pub(crate) fn missed(&self, job: &Job, context: Context<'_>) -> Option<Missed> {
+    pub(crate) fn missed(&self, job: &Job, deployment: Option<&str>, context: Context<'_>) -> Option<Missed> {
         let (first, second) = match self {
             Self::Recording(recording) => {
                 let done = of_recording(recording, job, context)?;
                 // A row that was lost first learns of the transcript that was paid for, and asks for no other.
-                (recording.transcript().filter(|one| is_ours(one, job)).and_then(|one| of_transcript(one, job)), done)
+                let shown = recording.transcript().map(|one| (one, one.attempt(job.recording_id, deployment)));
+                let ours = shown.filter(|(_, attempt)| attempt.is_some());
+                (ours.and_then(|(one, attempt)| of_transcript(one, attempt, job)), done)
             }
-            Self::Transcript(transcript) => (None, of_transcript(transcript, job)?),
+            Self::Transcript(transcript) => {
+                let attempt = transcript.attempt(job.recording_id, deployment);
+                (None, of_transcript(transcript, attempt, job)?)
+            }
         };
         let matters = |(_, event): &Told| match job.clone().on_event(event, context) {
             Decision::Apply { .. } => true,
@@ -82,24 +87,20 @@ fn of_recording(listed: &RecordingArtifact, job: &Job, context: Context<'_>) -> 
     Some((kind, Event::RecordingDone(finished)))
 }
 
-fn of_transcript(listed: &TranscriptArtifact, job: &Job) -> Option<Told> {
+/// `attempt`: ours that made it, as its metadata says.
+fn of_transcript(listed: &TranscriptArtifact, attempt: Option<u32>, job: &Job) -> Option<Told> {
     let left = |state: &State| matches!(state, State::Left { transcript_id } if *transcript_id == listed.id);
     if job.transcripts.iter().any(|transcript| left(&transcript.state)) {
         return None;
     }
-    let heard = Heard { transcript_id: listed.id, attempt: listed.attempt(job.recording_id) };
+    let heard = Heard { transcript_id: listed.id, attempt };
     match listed.status() {
         "done" => Some(("transcript.done", Event::TranscriptDone(heard))),
         // The answer to our create was lost, and so was its webhook.
-        "processing" if is_ours(listed, job) => Some(("transcript.processing", Event::TranscriptProcessing(heard))),
+        "processing" if attempt.is_some() => Some(("transcript.processing", Event::TranscriptProcessing(heard))),
         "failed" => Some(("transcript.failed", Event::TranscriptFailed { heard, sub_code: listed.sub_code() })),
         _ => None,
     }
-}
-
-/// It carries our metadata, made for this recording.
-fn is_ours(listed: &TranscriptArtifact, job: &Job) -> bool {
-    listed.attempt(job.recording_id).is_some()
 }
 
 /// Nothing of it is in S3 yet, and it could be.

@@ -73,9 +73,9 @@ struct OfTranscript<'a> {
     transcript: Named<'a, TranscriptId>,
 }
 
-/// Reads a delivery; `chain` names the providers that its metadata may wish for. It never fails: what cannot be read is
-/// [`Delivery::Unreadable`], to be kept for a person.
-pub fn parse(verified: Verified<'_>, chain: &[String]) -> Delivery {
+/// Reads a delivery; `chain` names the providers that its metadata may wish for, `deployment` us. It never fails: what
+/// cannot be read is [`Delivery::Unreadable`], to be kept for a person.
+pub fn parse(verified: Verified<'_>, chain: &[String], deployment: Option<&str>) -> Delivery {
     // serde's messages name fields and positions, but for wrong types they can quote the value.
     let unreadable = |error: serde_json::Error| Delivery::Unreadable {
         why: format!("{:?} error at line {} column {}", error.classify(), error.line(), error.column()),
@@ -84,16 +84,17 @@ pub fn parse(verified: Verified<'_>, chain: &[String]) -> Delivery {
         Ok(envelope) => envelope,
         Err(error) => return unreadable(error),
     };
+    let transcript = |event: fn(Heard, Data<'_>) -> Event| transcript(&envelope, deployment, event);
     let known = match envelope.event.as_str() {
         "recording.done" => recording(&envelope, |data| Event::RecordingDone(finished(&data, chain))),
         "recording.failed" => recording(&envelope, |data| Event::RecordingFailed { sub_code: sub_code(data.data) }),
         "recording.deleted" => recording(&envelope, |_| Event::RecordingDeleted),
-        "transcript.processing" => transcript(&envelope, |heard, _| Event::TranscriptProcessing(heard)),
-        "transcript.done" => transcript(&envelope, |heard, _| Event::TranscriptDone(heard)),
+        "transcript.processing" => transcript(|heard, _| Event::TranscriptProcessing(heard)),
+        "transcript.done" => transcript(|heard, _| Event::TranscriptDone(heard)),
         "transcript.failed" => {
-            transcript(&envelope, |heard, data| Event::TranscriptFailed { heard, sub_code: sub_code(data.data) })
+            transcript(|heard, data| Event::TranscriptFailed { heard, sub_code: sub_code(data.data) })
         }
-        "transcript.deleted" => transcript(&envelope, |heard, _| Event::TranscriptDeleted(heard)),
+        "transcript.deleted" => transcript(|heard, _| Event::TranscriptDeleted(heard)),
         _ => return Delivery::Unhandled { name: envelope.event },
     };
     match known {
@@ -120,10 +121,10 @@ fn metadata(raw: Option<&RawValue>) -> Value {
     raw.and_then(|raw| serde_json::from_str(raw.get()).ok()).unwrap_or_default()
 }
 
-fn transcript<'a>(envelope: &Envelope<'a>, event: impl FnOnce(Heard, Data<'a>) -> Event) -> Known {
-    let data: Data<'a> = serde_json::from_str(text(envelope))?;
+fn transcript(envelope: &Envelope<'_>, deployment: Option<&str>, event: fn(Heard, Data<'_>) -> Event) -> Known {
+    let data: Data<'_> = serde_json::from_str(text(envelope))?;
     let OfTranscript { transcript } = serde_json::from_str(text(envelope))?;
-    let attempt = attempt_of(&metadata(transcript.metadata), data.recording.id);
+    let attempt = attempt_of(&metadata(transcript.metadata), data.recording.id, deployment);
     Ok((data.recording.id, event(Heard { transcript_id: transcript.id, attempt }, data)))
 }
 
@@ -146,7 +147,7 @@ mod tests {
     const TRANSCRIPT: &str = "22222222-2222-4222-8222-222222222222";
 
     fn read(body: &Value) -> Delivery {
-        parse(Verified { delivery_id: "msg", body: body.to_string().as_bytes() }, &[])
+        parse(Verified { delivery_id: "msg", body: body.to_string().as_bytes() }, &[], None)
     }
 
     fn event(name: &str, bot: Value, metadata: Value) -> Value {
@@ -195,7 +196,7 @@ mod tests {
     fn metadata_may_be_nested_deeper_than_anybody_can_parse() {
         let deep = format!("{}{}", "[".repeat(100_000), "]".repeat(100_000));
         let body = event("transcript.done", Value::Null, json!("DEEP")).to_string().replace("\"DEEP\"", &deep);
-        let delivery = parse(Verified { delivery_id: "msg", body: body.as_bytes() }, &[]);
+        let delivery = parse(Verified { delivery_id: "msg", body: body.as_bytes() }, &[], None);
         assert!(matches!(delivery, Delivery::Known { .. }));
     }
 
@@ -219,7 +220,7 @@ mod tests {
         }
         for body in [&b""[..], b"{", b"\xff\xfe", br#"{"event":"recording.done","event":"recording.done"}"#] {
             assert!(
-                matches!(parse(Verified { delivery_id: "msg", body }, &[]), Delivery::Unreadable { .. }),
+                matches!(parse(Verified { delivery_id: "msg", body }, &[], None), Delivery::Unreadable { .. }),
                 "{body:?}"
             );
         }
@@ -230,7 +231,7 @@ mod tests {
         let bot = json!({"id": RECORDING, "metadata": {"transcript": "skip", "transcript_provider": "b_async"}});
         let body = event("recording.done", bot, json!({"transcript_provider": "a_async"}));
         let chain = ["a_async", "b_async"].map(str::to_owned);
-        let delivery = parse(Verified { delivery_id: "msg", body: body.to_string().as_bytes() }, &chain);
+        let delivery = parse(Verified { delivery_id: "msg", body: body.to_string().as_bytes() }, &chain, None);
         let Delivery::Known { event: Event::RecordingDone(finished), .. } = delivery else { panic!("not read") };
         let wishes = Wishes { skip: true, provider: Some("a_async".to_owned()), language: None };
         assert_eq!(finished.wishes, Some(wishes));

@@ -108,7 +108,7 @@ impl Webhook {
             Err(None) => return Reply::Again(UNAVAILABLE),
         };
         let trace: String = verified.delivery_id.chars().take(MAX_TRACE_CHARS).collect();
-        match event::parse(verified, &self.create.policy.providers) {
+        match event::parse(verified, &self.create.policy.providers, self.recall.deployment()) {
             Delivery::Known { recording_id, event } => self.apply(recording_id, event, &trace, deadline, watch).await,
             Delivery::Unhandled { name } => {
                 let event: String = name.chars().take(MAX_TRACE_CHARS).collect();

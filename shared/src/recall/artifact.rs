@@ -76,9 +76,9 @@ impl TranscriptArtifact {
         self.data.as_ref().and_then(|data| data.download_url.clone()).map(Secret::new)
     }
 
-    /// The attempt of ours that made it.
-    pub fn attempt(&self, recording_id: RecordingId) -> Option<u32> {
-        attempt_of(&self.metadata, recording_id)
+    /// The attempt of this deployment's that made it.
+    pub fn attempt(&self, recording_id: RecordingId, deployment: Option<&str>) -> Option<u32> {
+        attempt_of(&self.metadata, recording_id, deployment)
     }
 
     /// The provider's key: the one that holds an object.
@@ -171,10 +171,15 @@ pub(super) struct Created {
     pub(super) id: TranscriptId,
 }
 
-/// Our attempt number, if this metadata is ours and made for this very recording. Anybody can write metadata, so
-/// it is checked against the job as well before it counts.
-pub fn attempt_of(metadata: &Value, recording_id: RecordingId) -> Option<u32> {
+/// Our attempt number, if this metadata is this deployment's and made for this very recording. Anybody can write
+/// metadata, so it is checked against the job as well before it counts.
+pub fn attempt_of(metadata: &Value, recording_id: RecordingId, deployment: Option<&str>) -> Option<u32> {
     let metadata: &Map<String, Value> = metadata.as_object()?;
+    // Null is how Recall may write a key that has no value.
+    let made_by = metadata.get("deployment").filter(|made_by| !made_by.is_null());
+    if made_by.map(Value::as_str) != deployment.map(Some) {
+        return None;
+    }
     let job: RecordingId = metadata.get("job")?.as_str()?.parse().ok()?;
     let attempt = metadata.get("attempt")?.as_str()?.parse().ok()?;
     (job == recording_id).then_some(attempt)
@@ -260,10 +265,27 @@ mod tests {
     fn only_our_metadata_names_an_attempt() {
         let recording_id = RecordingId::from_u128(5);
         let ours = json!({"job": recording_id, "attempt": "2", "trace": "msg"});
-        assert_eq!(attempt_of(&ours, recording_id), Some(2));
-        assert_eq!(attempt_of(&ours, RecordingId::from_u128(6)), None);
+        assert_eq!(attempt_of(&ours, recording_id, None), Some(2));
+        assert_eq!(attempt_of(&ours, RecordingId::from_u128(6), None), None);
         for others in [json!(null), json!("x"), json!([1]), json!({"attempt": "2"}), json!({"job": 5, "attempt": 2})] {
-            assert_eq!(attempt_of(&others, recording_id), None, "{others}");
+            assert_eq!(attempt_of(&others, recording_id, None), None, "{others}");
+        }
+    }
+
+    #[test]
+    fn another_deployments_attempts_are_somebody_elses() {
+        let recording_id = RecordingId::from_u128(5);
+        let made_by = |deployment: Value| json!({"job": recording_id, "attempt": "2", "deployment": deployment});
+        for (deployment, ours, others) in [
+            (None, vec![json!(null)], vec![json!("staging"), json!(""), json!(5)]),
+            (Some("staging"), vec![json!("staging")], vec![json!(null), json!("production"), json!(["staging"])]),
+        ] {
+            for ours in ours {
+                assert_eq!(attempt_of(&made_by(ours), recording_id, deployment), Some(2), "{deployment:?}");
+            }
+            for others in others {
+                assert_eq!(attempt_of(&made_by(others), recording_id, deployment), None, "{deployment:?}");
+            }
         }
     }
 }

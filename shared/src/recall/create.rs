@@ -37,13 +37,27 @@ pub struct Create<'a> {
 }
 
 impl Create<'_> {
-    fn body(&self) -> serde_json::Result<String> {
+    fn body(&self, deployment: Option<&str>) -> serde_json::Result<String> {
         let use_separate_streams_when_available = true;
         serde_json::to_string(&CreateBody {
             provider: &self.provider,
             diarization: self.separate_streams.then_some(Diarization { use_separate_streams_when_available }),
-            metadata: Metadata { job: self.recording_id, attempt: self.attempt.to_string(), trace: self.trace },
+            metadata: Metadata {
+                job: self.recording_id,
+                attempt: self.attempt.to_string(),
+                trace: self.trace,
+                deployment,
+            },
         })
+    }
+
+    /// Recall knows a key by its text, the path and the user whose API key it is, which two deployments may share.
+    fn idempotency_key(&self, deployment: Option<&str>) -> String {
+        let Self { recording_id, attempt, .. } = self;
+        match deployment {
+            Some(deployment) => format!("{recording_id}:{attempt}:{deployment}"),
+            None => format!("{recording_id}:{attempt}"),
+        }
     }
 }
 
@@ -67,29 +81,31 @@ struct Metadata<'a> {
     job: RecordingId,
     attempt: String,
     trace: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    deployment: Option<&'a str>,
 }
 
 async fn create_answer(response: Response) -> CreateAnswer {
     let status = response.status().as_u16();
-    let after = retry_after(response.headers(), time::now()).unwrap_or(DEFAULT_RETRY_AFTER);
+    let stated = retry_after(response.headers(), time::now());
     match status {
         200..300 => match read(response).await.ok().and_then(|body| serde_json::from_slice::<Created>(&body).ok()) {
             Some(created) => CreateAnswer::Created { transcript_id: created.id },
             // It was made, but which one it is only a look-up will tell.
             None => {
                 tracing::error!(status, "create_transcript.answer_unreadable");
-                CreateAnswer::ServerError
+                CreateAnswer::ServerError { after: Duration::ZERO }
             }
         },
         408 => CreateAnswer::Lost,
         409 => CreateAnswer::InProgress,
-        425 | 429 => CreateAnswer::Throttled { after },
+        425 | 429 => CreateAnswer::Throttled { after: stated.unwrap_or(DEFAULT_RETRY_AFTER) },
         400..500 => match ErrorBody::of(response).await {
             // A firewall's page, or another server's: the API answers in JSON.
             body if !body.is_json => CreateAnswer::Operator { status },
             body => CreateAnswer::Refused { status, code: body.known_code() },
         },
-        500.. => CreateAnswer::ServerError,
+        500.. => CreateAnswer::ServerError { after: stated.unwrap_or_default() },
         // A redirect of a POST: the base URL is not Recall's API.
         status => CreateAnswer::Operator { status },
     }
@@ -109,10 +125,10 @@ impl Recall {
 
     async fn create(&self, create: &Create<'_>) -> CreateAnswer {
         let path = format!("api/v1/recording/{}/create_transcript/", create.recording_id);
-        let Ok(body) = create.body() else { return CreateAnswer::Lost };
+        let Ok(body) = create.body(self.deployment()) else { return CreateAnswer::Lost };
         let request = |http: &Client, url: Url| {
             http.post(url)
-                .header("idempotency-key", format!("{}:{}", create.recording_id, create.attempt))
+                .header("idempotency-key", create.idempotency_key(self.deployment()))
                 .header(header::CONTENT_TYPE, "application/json")
                 .body(body.clone())
         };

@@ -53,7 +53,7 @@ impl Recall {
                 all.sort_by_key(TranscriptArtifact::created_at);
                 let listed = all.iter().map(|transcript| Listed {
                     transcript_id: transcript.id,
-                    attempt: transcript.attempt(recording_id),
+                    attempt: transcript.attempt(recording_id, self.deployment()),
                     ended: !transcript.is_processing(),
                 });
                 LookUpAnswer::Listed(listed.collect())
@@ -74,7 +74,9 @@ impl Recall {
         let mut all = Vec::new();
         for _ in 0..MAX_PAGES {
             let page: Page<TranscriptArtifact> = self.get(&path).await?;
-            all.extend(page.results);
+            // Whatever the filter did: what belongs to another recording is not this one's.
+            let of = |transcript: &TranscriptArtifact| transcript.recording_id().is_none_or(|of| of == recording_id);
+            all.extend(page.results.into_iter().filter(of));
             let Some(next) = page.next else { return Ok(all) };
             path = followed("api/v1/transcript/", &next)?;
         }

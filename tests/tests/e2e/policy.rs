@@ -234,3 +234,42 @@ async fn a_message_that_is_none_of_ours_is_parked_with_the_reason() -> Result<()
 fn logged(pipeline: &Pipeline, text: &str) -> bool {
     pipeline.stack.logs().iter().any(|line| line.contains(text))
 }
+
+/// The bot made a transcript of its own, which ends later than ours and whose webhooks never come: the recording is not
+/// deleted over it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_recording_is_not_deleted_before_all_of_its_transcripts_are_stored() -> Result<()> {
+    let pipeline = start(&[("DELETE_AFTER_STORE", "recording")]).await?;
+    let simulator = pipeline.simulator();
+    let recording = simulator.add_recording(Meeting::short(1));
+    simulator.faults().webhook("transcript.", 3, WebhookFault::Dropped);
+    simulator.add_transcript(recording, "recallai_streaming", Metadata::new()).context("no transcript")?;
+    assert_eq!(pipeline.deliver(&done(recording)).await?.status, 200);
+    let gone = || Ok(simulator.recording(recording).is_none_or(|recording| recording.status == Status::Deleted));
+    pipeline.wait_until("the recording is deleted at Recall", gone).await?;
+    let copies = pipeline.manifests(recording)?;
+    let mut providers: Vec<&str> = copies.iter().filter_map(|copy| copy["provider"].as_str()).collect();
+    providers.sort_unstable();
+    assert_eq!(providers, ["recallai_async", "recallai_streaming"]);
+    pipeline.check_promises()
+}
+
+/// What carries another deployment's name is somebody else's, although it names the very attempt.
+#[tokio::test(flavor = "multi_thread")]
+async fn each_of_two_deployments_has_transcripts_of_its_own() -> Result<()> {
+    let pipeline = start(&[("DEPLOYMENT", "staging"), ("COPY_UNREQUESTED", "false")]).await?;
+    let simulator = pipeline.simulator();
+    let recording = simulator.add_recording(Meeting::short(1));
+    let of_production = json!({"job": recording, "attempt": "1"}).as_object().cloned().context("an object")?;
+    simulator.add_transcript(recording, "recallai_async", of_production).context("no transcript")?;
+    assert_eq!(pipeline.deliver(&done(recording)).await?.status, 200);
+    pipeline.reaches(recording, "stored").await?;
+    pipeline.settles().await?;
+    assert_eq!(simulator.creates(recording), 1, "it asks for one of its own");
+    let manifests = pipeline.manifests(recording)?;
+    let [manifest] = manifests.as_slice() else { panic!("{manifests:?}") };
+    let ours = simulator.transcripts(recording).into_iter().find(|one| manifest["transcript_id"] == json!(one.id));
+    let metadata = ours.context("not at Recall")?.metadata;
+    assert_eq!(metadata["deployment"], "staging");
+    pipeline.check_promises()
+}

@@ -81,7 +81,7 @@ fn transcribing() -> State {
 }
 
 fn copying(until: Timestamp, claim: Option<Claim>) -> State {
-    State::Copying(Copying { transcript_id: TRANSCRIPT, until, claim, tries: 1, missing: 0 })
+    State::Copying(Copying { transcript_id: TRANSCRIPT, until, claim, since: NOW, tries: 1, deaths: 0, missing: 0 })
 }
 
 fn stored() -> State {
@@ -105,7 +105,7 @@ fn failed() -> State {
 }
 
 fn told(listed: &Listed, job: &Job, policy: &Policy) -> Option<Missed> {
-    listed.missed(job, Context { now: NOW, lease_until: NOW, worker: true, policy })
+    listed.missed(job, None, Context { now: NOW, lease_until: NOW, worker: true, policy })
 }
 
 fn kind(listed: &Listed, job: &Job) -> Option<&'static str> {
@@ -286,11 +286,11 @@ fn nothing_is_told_twice() {
     ];
     for listed in &entries {
         for row in &rows {
-            let Some(missed) = listed.missed(row, context) else { continue };
+            let Some(missed) = listed.missed(row, None, context) else { continue };
             let Decision::Apply { job, .. } = row.clone().on_event(&missed.message.event, context) else {
                 panic!("{row:?} does not want {missed:?}")
             };
-            assert_eq!(listed.missed(&job, context), None, "after {missed:?}");
+            assert_eq!(listed.missed(&job, None, context), None, "after {missed:?}");
         }
     }
 }
