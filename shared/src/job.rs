@@ -164,7 +164,8 @@ impl Status {
     }
 
     /// Something is still to be tried.
-    pub fn is_under_way(self) -> bool {
+    #[cfg(test)]
+    pub(crate) fn is_under_way(self) -> bool {
         match self {
             Self::Creating | Self::Transcribing | Self::Copying | Self::Waiting => true,
             Self::Stored | Self::LimitReached | Self::Skipped | Self::Failed | Self::Lost => false,
@@ -252,10 +253,11 @@ impl Job {
     /// The job as it will be saved, with its next version. Whoever has nothing else to do next takes up what is left
     /// to announce and to delete.
     fn advanced(mut self, next: Next, context: Context<'_>) -> Decision {
+        let kept = self.keep_what_is_needed(context);
         self.tell_end(context);
         let next = match next {
             Next::Nothing => {
-                let next = self.go_on_in_new_room(context);
+                let next = kept.or_else(|| self.go_on_in_new_room(context));
                 next.or_else(|| self.announce(context)).or_else(|| self.delete(context)).unwrap_or(Next::Nothing)
             }
             next @ (Next::Act(_) | Next::Again { .. }) => next,

@@ -196,7 +196,7 @@ mod tests {
             claim: Claim(3),
             refused: Some(Refused { code: None }),
         };
-        let copying = Copying { transcript_id, until: at, claim: None, tries: 5, missing: 6 };
+        let copying = Copying { transcript_id, until: at, claim: None, since: at, tries: 5, deaths: 0, missing: 6 };
         let receipt = Receipt {
             stored_at: at,
             manifest_key: "recordings/x/manifest.json".to_owned(),

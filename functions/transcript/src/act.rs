@@ -44,13 +44,13 @@ impl Act for Received<'_> {
                 let answer = transcripts.recall.look_up(recording_id, limit).await;
                 Answer::LookUp { attempt, claim, answer }
             }
-            Command::Copy { transcript_id, attempt, bot_id, claim } => {
+            Command::Copy { transcript_id, attempt, bot_id, claim, .. } => {
                 let ids = Ids { recording_id, transcript_id, bot_id, attempt };
                 let answer = transcripts.copier.copy(ids, deadline).await;
                 Answer::Copy { transcript_id, claim, answer }
             }
-            Command::Delete { target, verify, claim } => {
-                let deletion = transcripts.deleter.delete(recording_id, target, &verify);
+            Command::Delete { target, verify, known, claim } => {
+                let deletion = transcripts.deleter.delete(recording_id, target, &verify, &known);
                 let answer = timeout(time_for_it(deadline), deletion).await;
                 let late = |_| DeleteAnswer::Later { after: Duration::ZERO };
                 Answer::Delete { target, claim, answer: answer.unwrap_or_else(late) }

@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use aws_sdk_s3::types::ChecksumMode;
 use shared::{
-    ids::RecordingId,
-    job::{DeleteAnswer, Receipt, Target},
-    recall::Recall,
+    ids::{RecordingId, TranscriptId},
+    job::{DeleteAnswer, LookUpAnswer, Receipt, Target},
+    recall::{CALL_TIMEOUT, Recall},
     telemetry::{self, Chain},
 };
 
@@ -24,8 +24,15 @@ impl Deleter {
         Self { recall, bucket }
     }
 
-    /// Deletes the target if every copy is what its receipt says.
-    pub(crate) async fn delete(&self, recording_id: RecordingId, target: Target, copies: &[Receipt]) -> DeleteAnswer {
+    /// Deletes the target if every copy is what its receipt says, and a recording has no transcript that is not
+    /// `known`.
+    pub(crate) async fn delete(
+        &self,
+        recording_id: RecordingId,
+        target: Target,
+        copies: &[Receipt],
+        known: &[TranscriptId],
+    ) -> DeleteAnswer {
         for receipt in copies {
             match self.bucket.holds(receipt).await {
                 Ok(true) => {}
@@ -37,6 +44,18 @@ impl Deleter {
                 Err(error) => {
                     tracing::warn!(recording.id = %recording_id, error = %Chain(&error), "copy.not_verified");
                     return DeleteAnswer::Later { after: Duration::ZERO };
+                }
+            }
+        }
+        if target == Target::Recording {
+            match self.recall.look_up(recording_id, CALL_TIMEOUT).await {
+                LookUpAnswer::Later { after } => return DeleteAnswer::Later { after },
+                LookUpAnswer::Listed(mut listed) => {
+                    listed.retain(|one| !known.contains(&one.transcript_id));
+                    if !listed.is_empty() {
+                        tracing::info!(recording.id = %recording_id, others = listed.len(), "recording.kept");
+                        return DeleteAnswer::Others(listed);
+                    }
                 }
             }
         }

@@ -58,8 +58,11 @@ pub enum CreateAnswer {
     InProgress,
     /// No answer: whether it took effect is unknown.
     Lost,
-    /// 5xx: whether it took effect is unknown, and Recall may replay the error under this key.
-    ServerError,
+    /// 5xx: whether it took effect is unknown, and Recall may replay the error under this key. `after`: Retry-After,
+    /// or nothing.
+    ServerError {
+        after: Duration,
+    },
     /// 429: nothing happened.
     Throttled {
         after: Duration,
@@ -82,7 +85,7 @@ impl CreateAnswer {
             Self::Created { .. } => "created",
             Self::InProgress => "in_progress",
             Self::Lost => "lost",
-            Self::ServerError => "server_error",
+            Self::ServerError { .. } => "server_error",
             Self::Throttled { .. } => "throttled",
             Self::Operator { .. } => "operator",
             Self::Refused { .. } => "refused",
@@ -140,7 +143,7 @@ impl Job {
             Answer::Copy { transcript_id, claim, answer } => {
                 self.on_copy_answer(*transcript_id, *claim, answer, context)
             }
-            Answer::Delete { target, claim, answer } => self.on_delete_answer(*target, *claim, *answer, context),
+            Answer::Delete { target, claim, answer } => self.on_delete_answer(*target, *claim, answer, context),
             Answer::Announce { sent } => self.on_announced(sent, context),
             Answer::Wake { sent: true } => Decision::Ignore(Reason::AlreadyKnown),
             // The row says all that is to be said, but nobody will look at it soon: the event has to come again.

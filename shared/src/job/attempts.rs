@@ -68,6 +68,8 @@ impl Job {
         {
             return Decision::Busy { until: deletion.until };
         }
+        // The attempt that would be decided on anew is this one.
+        let _ = self.keep_what_is_needed(context);
         if self.deletion.is_none() {
             let Some(id) = self.to_make_room(context) else {
                 if self.hold == Some(Hold::LimitReached) {

@@ -14,6 +14,10 @@ const COPY_WAIT_MAX: Duration = Duration::from_secs(15 * 60);
 /// A wait from here on means that somebody has to mend something first; it doubles up to the longest.
 const MENDING: Duration = Duration::from_secs(5 * 60);
 const MENDING_MAX: Duration = Duration::from_secs(6 * 60 * 60);
+/// A copy that has not come about in this time is given up, and somebody is told.
+const COPY_PATIENCE: Duration = Duration::from_secs(30 * 24 * 60 * 60);
+/// So often Recall is asked about a transcript that is not done: hourly, in the end, for a month.
+const MOST_CHECKS: u32 = 30 * 24;
 /// The first wait for a transcript that Recall does not know; it doubles with every try.
 const MISSING_WAIT: Duration = Duration::from_secs(15);
 /// So often Recall must say that it does not know a transcript before it counts as lost: an hour in all.
@@ -27,20 +31,25 @@ impl Job {
         let (claim, bot_id) = (self.next_claim(), self.bot_id);
         let transcript = &mut self.transcripts[index];
         let attempt = transcript.attempt;
-        let (tries, missing) = match transcript.state {
-            State::Copying(Copying { tries, missing, .. }) => (tries, missing),
+        let (until, since) = (context.lease_until, context.now);
+        let first = Copying { transcript_id, until, claim: Some(claim), since, tries: 0, deaths: 0, missing: 0 };
+        let copying = match transcript.state {
+            State::Copying(before) => {
+                let deaths = before.deaths.saturating_add(u32::from(before.claim.is_some()));
+                Copying { until, claim: Some(claim), deaths, ..before }
+            }
             // What Recall is asked about again counts as one try after the other.
-            State::Transcribing { checks, .. } => (checks, 0),
+            State::Transcribing { checks, .. } => Copying { tries: checks, ..first },
             State::Creating(_)
             | State::Stored { .. }
             | State::Failed { .. }
             | State::Refused { .. }
             | State::Lost { .. }
-            | State::Left { .. } => (0, 0),
+            | State::Left { .. } => first,
         };
-        let until = context.lease_until;
-        transcript.state = State::Copying(Copying { transcript_id, until, claim: Some(claim), tries, missing });
-        self.advanced(Next::Act(Command::Copy { transcript_id, attempt, bot_id, claim }), context)
+        transcript.state = State::Copying(copying);
+        let deaths = copying.deaths;
+        self.advanced(Next::Act(Command::Copy { transcript_id, attempt, bot_id, deaths, claim }), context)
     }
 
     pub(super) fn on_copy_answer(
@@ -76,6 +85,11 @@ impl Job {
         };
         let (state, next) = match answer {
             CopyAnswer::Stored(_) => return Decision::Ignore(Reason::AlreadyStored),
+            // Nobody has mended it in all that time.
+            CopyAnswer::Later { .. } if now.since(held.since) >= COPY_PATIENCE => {
+                (State::Lost { transcript_id }, Next::Nothing)
+            }
+            CopyAnswer::NotReady { .. } if tries >= MOST_CHECKS => (State::Lost { transcript_id }, Next::Nothing),
             CopyAnswer::NotReady { after } => {
                 let check_at = now.plus(bounded(*after).max(doubled(CHECK_WAIT, held.tries, TRANSCRIBING_CHECK)));
                 (State::Transcribing { transcript_id, check_at, checks: tries }, Next::Again { at: check_at })

@@ -55,7 +55,9 @@ impl Job {
                 (creating, wait)
             }
             CreateAnswer::Lost => (creating, backoff),
-            CreateAnswer::ServerError => (Creating { errors: creating.errors + 1, ..creating }, backoff),
+            CreateAnswer::ServerError { after } => {
+                (Creating { errors: creating.errors + 1, ..creating }, backoff.max(bounded(*after)))
+            }
             CreateAnswer::Throttled { after } => return self.hold_off(index, 429, bounded(*after), context),
             CreateAnswer::Operator { status } => {
                 let wait = doubled(OPERATOR_WAIT, self.times_held(), OPERATOR_WAIT_MAX);
@@ -92,28 +94,20 @@ impl Job {
         };
         let ours = listed.iter().find(|one| one.attempt == Some(attempt));
         let news = self.take_in(listed, ours, context);
-        // A webhook about it may never come, so what has ended is taken up from the queue right away.
-        let wake = |job: &Self| {
-            let due = job.due_at().is_some_and(|at| at <= context.now);
-            if due { Next::Act(Command::Wake) } else { Next::Nothing }
-        };
         if let Some(Listed { transcript_id, ended, .. }) = ours {
             let check_at = if *ended { context.now } else { context.now.plus(TRANSCRIBING_CHECK) };
-            let next = if *ended { Next::Act(Command::Wake) } else { wake(&self) };
+            let next = if *ended { Next::Act(Command::Wake) } else { self.wake_if_due(context) };
             return match self.clone().created(attempt, *transcript_id, check_at, next, context) {
                 Decision::Ignore(_) if news => {
-                    let next = wake(&self);
+                    let next = self.wake_if_due(context);
                     self.advanced(next, context)
                 }
                 decision @ (Decision::Apply { .. } | Decision::Ignore(_) | Decision::Busy { .. }) => decision,
             };
         }
         let Some((index, creating)) = self.claimed(attempt, claim) else {
-            return if news {
-                self.clone().advanced(wake(&self), context)
-            } else {
-                Decision::Ignore(Reason::Overtaken)
-            };
+            let next = self.wake_if_due(context);
+            return if news { self.advanced(next, context) } else { Decision::Ignore(Reason::Overtaken) };
         };
         // Nobody can create anything at the moment, for a reason that the row does not know.
         let full = creating.refused.is_some() && self.transcript_count() <= context.policy.max_transcripts;
@@ -135,8 +129,14 @@ impl Job {
         }
     }
 
+    /// A webhook about what a list brought may never come, so what has ended is taken up from the queue right away.
+    pub(super) fn wake_if_due(&self, context: Context<'_>) -> Next {
+        let due = self.due_at().is_some_and(|at| at <= context.now);
+        if due { Next::Act(Command::Wake) } else { Next::Nothing }
+    }
+
     /// Adds what the list has and the row does not know, so that it counts and is copied. Whether there was anything.
-    fn take_in(&mut self, listed: &[Listed], ours: Option<&Listed>, context: Context<'_>) -> bool {
+    pub(super) fn take_in(&mut self, listed: &[Listed], ours: Option<&Listed>, context: Context<'_>) -> bool {
         let mut news = false;
         for one in listed.iter().filter(|one| Some(*one) != ours) {
             let transcript_id = one.transcript_id;

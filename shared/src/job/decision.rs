@@ -35,10 +35,11 @@ pub enum Command {
     Create { attempt: u32, provider: String, language: Option<String>, claim: Claim },
     /// List the recording's transcripts: one of them may carry this attempt.
     LookUp { attempt: u32, claim: Claim },
-    /// Retrieve the transcript and copy it to S3.
-    Copy { transcript_id: TranscriptId, attempt: Option<u32>, bot_id: Option<BotId>, claim: Claim },
-    /// Read the copies back, and delete this at Recall if each is what the row says.
-    Delete { target: Target, verify: Vec<Receipt>, claim: Claim },
+    /// Retrieve the transcript and copy it to S3. `deaths`: workers that died over it before.
+    Copy { transcript_id: TranscriptId, attempt: Option<u32>, bot_id: Option<BotId>, deaths: u32, claim: Claim },
+    /// Read the copies back, and delete this at Recall if each is what the row says. A recording goes only if it has no
+    /// transcripts but those that are `known`.
+    Delete { target: Target, verify: Vec<Receipt>, known: Vec<TranscriptId>, claim: Claim },
     /// Tell the event bus.
     Announce { announcements: Vec<Announcement> },
     /// Put a wake-up for this recording on the work queue.

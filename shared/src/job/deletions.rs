@@ -8,8 +8,8 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Claim, Command, Context, Decision, DeleteAfterStore, Hold, Job, Next, OnLimit, Reason, Receipt, Recording, State,
-    Status, Transcript, bounded, doubled,
+    Claim, Command, Context, Decision, DeleteAfterStore, Hold, Job, Listed, Next, OnLimit, Reason, Receipt, Recording,
+    State, Status, Transcript, bounded, doubled,
 };
 use crate::{ids::TranscriptId, time::Timestamp};
 
@@ -49,30 +49,35 @@ pub enum Why {
 }
 
 /// How a deletion went.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum DeleteAnswer {
     /// It is gone, or was already.
     Deleted,
     /// The copy in S3 is not what the row says: nothing was deleted.
     Unverified,
+    /// The recording has transcripts that the row does not know, such as one whose webhook was lost: nothing was
+    /// deleted.
+    Others(Vec<Listed>),
     Later {
         after: Duration,
     },
 }
 
 impl Job {
+    /// What has been learned since a deletion was noted may be a reason to keep its target.
+    pub(super) fn keep_what_is_needed(&mut self, context: Context<'_>) -> Option<Next> {
+        let unwanted = self.deletion.filter(|deletion| !self.is_wanted(deletion, context))?;
+        self.deletion = None;
+        if unwanted.why != Why::Room || self.transcripts.iter().any(Transcript::stands) {
+            return None;
+        }
+        // The next attempt waited for this: it is decided on anew.
+        self.hold = Some(Hold::Wait { until: context.now, status: None, times: 0 });
+        Some(Next::Act(Command::Wake))
+    }
+
     /// Takes up the deletion that is wanted, if there is one and nobody is at it.
     pub(super) fn delete(&mut self, context: Context<'_>) -> Option<Next> {
-        // What has been learned since the deletion was noted may be a reason to keep it.
-        let noted = self.deletion.filter(|deletion| !self.is_wanted(deletion, context));
-        if noted.is_some() {
-            self.deletion = None;
-        }
-        if noted.is_some_and(|deletion| deletion.why == Why::Room) && !self.transcripts.iter().any(Transcript::stands) {
-            // The next attempt waited for this: it is decided on anew.
-            self.hold = Some(Hold::Wait { until: context.now, status: None, times: 0 });
-            return Some(Next::Act(Command::Wake));
-        }
         let deletion = self.deletion.or_else(|| {
             let (target, why) = self.to_delete(context)?;
             Some(Deletion { target, why, until: context.now, claim: None, tries: 0 })
@@ -87,7 +92,11 @@ impl Job {
         let claim = self.next_claim();
         self.deletion = Some(Deletion { until: context.lease_until, claim: Some(claim), ..deletion });
         let target = deletion.target;
-        Some(Next::Act(Command::Delete { target, verify: self.receipts(target), claim }))
+        let known = match target {
+            Target::Transcript(_) => Vec::new(),
+            Target::Recording => self.transcripts.iter().filter_map(|one| one.state.transcript_id()).collect(),
+        };
+        Some(Next::Act(Command::Delete { target, verify: self.receipts(target), known, claim }))
     }
 
     /// Whether a deletion that was noted is still to be made.
@@ -135,7 +144,7 @@ impl Job {
         mut self,
         target: Target,
         claim: Claim,
-        answer: DeleteAnswer,
+        answer: &DeleteAnswer,
         context: Context<'_>,
     ) -> Decision {
         let held = self.deletion.filter(|deletion| deletion.claim == Some(claim));
@@ -153,7 +162,18 @@ impl Job {
                 }
                 self.go_on(context)
             }
-            (DeleteAnswer::Unverified | DeleteAnswer::Later { .. }, None) => Decision::Ignore(Reason::Overtaken),
+            (DeleteAnswer::Unverified | DeleteAnswer::Others(_) | DeleteAnswer::Later { .. }, None) => {
+                Decision::Ignore(Reason::Overtaken)
+            }
+            (DeleteAnswer::Others(listed), Some(deletion)) => {
+                if !self.take_in(listed, None, context) {
+                    return self.delete_later(deletion, DELETE_WAIT, context);
+                }
+                // It is decided on anew once these are stored, or left alone.
+                self.deletion = None;
+                let next = self.wake_if_due(context);
+                self.advanced(next, context)
+            }
             (DeleteAnswer::Unverified, Some(deletion)) => {
                 self.deletion = None;
                 match target {
@@ -165,13 +185,15 @@ impl Job {
                 }
                 self.advanced(Next::Nothing, context)
             }
-            (DeleteAnswer::Later { after }, Some(deletion)) => {
-                let wait = bounded(after).max(doubled(DELETE_WAIT, deletion.tries, DELETE_WAIT_MAX));
-                let until = context.now.plus(wait);
-                self.deletion = Some(Deletion { until, claim: None, tries: deletion.tries + 1, ..deletion });
-                self.advanced(Next::Again { at: until }, context)
-            }
+            (DeleteAnswer::Later { after }, Some(deletion)) => self.delete_later(deletion, *after, context),
         }
+    }
+
+    fn delete_later(mut self, deletion: Deletion, after: Duration, context: Context<'_>) -> Decision {
+        let wait = bounded(after).max(doubled(DELETE_WAIT, deletion.tries, DELETE_WAIT_MAX));
+        let until = context.now.plus(wait);
+        self.deletion = Some(Deletion { until, claim: None, tries: deletion.tries + 1, ..deletion });
+        self.advanced(Next::Again { at: until }, context)
     }
 
     /// Goes on with our own attempt, and saves what has changed in any case.

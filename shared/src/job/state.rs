@@ -38,7 +38,7 @@ pub enum State {
     Failed { transcript_id: TranscriptId, sub_code: Option<String> },
     /// Recall would not make it. Should it exist after all, that counts.
     Refused { status: u16, code: Option<String> },
-    /// Deleted or expired before it was copied. If Recall merely did not know it any more, a later `transcript.done`
+    /// Deleted or expired before it was copied, or not to be had for a month. If Recall merely did not know it any more, a later `transcript.done`
     /// takes it up again.
     Lost { transcript_id: TranscriptId },
     /// Somebody else's, and the operator wants it left alone. It counts towards the limit.
@@ -75,8 +75,12 @@ pub struct Copying {
     pub until: Timestamp,
     /// The worker that is at it; `None` while it waits.
     pub claim: Option<Claim>,
+    /// When it was first tried.
+    pub since: Timestamp,
     /// Copies that did not come about so far.
     pub tries: u32,
+    /// Workers that never said how it went: they died over it.
+    pub deaths: u32,
     /// How many of the last of them found that Recall does not know the transcript.
     pub missing: u32,
 }

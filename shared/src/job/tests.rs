@@ -1,6 +1,7 @@
 //! The core, shown from all sides.
 
 mod chain;
+mod copies;
 mod deletions;
 mod model;
 mod outbox;

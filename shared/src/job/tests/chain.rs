@@ -182,7 +182,7 @@ fn room_is_made_as_the_operator_allows_and_then_the_attempt_starts() {
         [(OnLimit::DeleteFailed, [stored(8), failed(9)], 9, 0), (OnLimit::DeleteStored, [failed(8), stored(9)], 9, 1)]
     {
         let (policy, crowded) = at_the_limit(on_limit, states);
-        let Decision::Apply { job, next: Next::Act(Command::Delete { target, verify, claim }) } =
+        let Decision::Apply { job, next: Next::Act(Command::Delete { target, verify, claim, .. }) } =
             crowded.on_event(&done, context(&policy, NOW))
         else {
             panic!("nothing deleted")
@@ -312,7 +312,7 @@ fn a_wait_for_the_next_attempt_ends_when_one_of_ours_stands() {
 fn an_old_failure_that_comes_after_done_starts_no_other_attempt() {
     let policy = policy();
     let until = NOW.plus(Duration::from_secs(60));
-    let copying = Copying { transcript_id: OTHER, until, claim: None, tries: 1, missing: 0 };
+    let copying = Copying { transcript_id: OTHER, until, claim: None, since: NOW, tries: 1, deaths: 0, missing: 0 };
     let heard = Heard { transcript_id: OTHER, attempt: Some(1) };
     let failed = Event::TranscriptFailed { heard, sub_code: None };
     let decision = job([State::Copying(copying)]).on_event(&failed, context(&policy, NOW));
@@ -326,4 +326,22 @@ fn somebody_elses_failure_makes_no_failure_of_what_is_skipped() {
     skipped.hold = Some(Hold::Skipped);
     skipped.wishes.skip = true;
     assert_eq!(skipped.status(), Status::Skipped);
+}
+
+/// Recall says with a 503, too, when to come back; nothing is paid for by coming sooner, but nothing is gained either.
+#[test]
+fn a_server_error_that_names_a_time_is_waited_for() {
+    let policy = policy();
+    for (after, waits) in [(0, 5), (90, 90), (1_000_000, 60 * 60)] {
+        let finished = Event::RecordingDone(Finished::default());
+        let Decision::Apply { job, next: Next::Act(Command::Create { attempt, claim, .. }) } =
+            Job::new(RecordingId::from_u128(7)).on_event(&finished, context(&policy, NOW))
+        else {
+            panic!("nothing asked for")
+        };
+        let answer = CreateAnswer::ServerError { after: Duration::from_secs(after) };
+        let decision = job.on_answer(&Answer::Create { attempt, claim, answer }, context(&policy, NOW));
+        let Decision::Apply { next: Next::Again { at }, .. } = decision else { panic!("{decision:?}") };
+        assert_eq!(at.since(NOW).as_secs(), waits);
+    }
 }

@@ -5,12 +5,13 @@ use std::time::Duration;
 use super::{CLAIM, NOW, OTHER, OURS, context, job, policy, receipt};
 use crate::job::{
     Answer, Command, CopyAnswer, Copying, Decision, DeleteAfterStore, DeleteAnswer, Event, Finished, Heard, Hold, Job,
-    Next, OnLimit, Policy, Recording, State, Status, Target,
+    Listed, Next, OnLimit, Policy, Recording, State, Status, Target,
 };
 
 fn copying() -> Job {
     let until = NOW.plus(Duration::from_secs(9));
-    let copying = Copying { transcript_id: OURS, until, claim: Some(CLAIM), tries: 0, missing: 0 };
+    let copying =
+        Copying { transcript_id: OURS, until, claim: Some(CLAIM), since: NOW, tries: 0, deaths: 0, missing: 0 };
     job([State::Copying(copying)])
 }
 
@@ -28,7 +29,7 @@ fn what_is_stored_is_read_back_and_deleted_where_the_operator_wants_that() {
         [(DeleteAfterStore::Transcript, Target::Transcript(OURS)), (DeleteAfterStore::Recording, Target::Recording)]
     {
         let policy = quiet(wanted);
-        let Decision::Apply { job, next: Next::Act(Command::Delete { target: goes, verify, claim }) } =
+        let Decision::Apply { job, next: Next::Act(Command::Delete { target: goes, verify, claim, .. }) } =
             copying().on_answer(&stored_answer(), context(&policy, NOW))
         else {
             panic!("nothing deleted")
@@ -68,6 +69,40 @@ fn a_recording_is_not_deleted_while_one_of_its_transcripts_is_in_the_making() {
     let failed = Event::TranscriptFailed { heard, sub_code: None };
     let Decision::Apply { next, .. } = job.on_event(&failed, context(&policy, NOW)) else { panic!("ignored") };
     assert!(matches!(next, Next::Act(Command::Delete { target: Target::Recording, .. })), "{next:?}");
+}
+
+/// The webhook of somebody else's transcript was lost, or is still to come.
+#[test]
+fn a_recording_stays_while_it_has_a_transcript_that_nobody_told_us_of() {
+    for (copy_unrequested, status) in [(true, Status::Copying), (false, Status::Stored)] {
+        let policy = Policy { copy_unrequested, ..quiet(DeleteAfterStore::Recording) };
+        let Decision::Apply { job, next: Next::Act(Command::Delete { target, known, claim, .. }) } =
+            copying().on_answer(&stored_answer(), context(&policy, NOW))
+        else {
+            panic!("nothing to delete")
+        };
+        assert_eq!((target, known), (Target::Recording, vec![OURS]));
+        let others = vec![Listed { transcript_id: OTHER, attempt: None, ended: true }];
+        let others = Answer::Delete { target, claim, answer: DeleteAnswer::Others(others) };
+        let Decision::Apply { job, next } = job.on_answer(&others, context(&policy, NOW)) else { panic!("stuck") };
+        let decision = if next == Next::Act(Command::Wake) {
+            job.on_event(&Event::Wake, context(&policy, NOW))
+        } else {
+            Decision::Apply { job, next }
+        };
+        let Decision::Apply { job, next: Next::Act(command) } = decision else { panic!("{decision:?}") };
+        assert_eq!(job.status(), status);
+        let Command::Copy { transcript_id: OTHER, claim, .. } = command else {
+            // Left alone, as the operator wants: now the recording goes.
+            let Command::Delete { target: Target::Recording, known, .. } = command else { panic!("{command:?}") };
+            assert_eq!((known, copy_unrequested), (vec![OURS, OTHER], false));
+            continue;
+        };
+        let stored = Answer::Copy { transcript_id: OTHER, claim, answer: CopyAnswer::Stored(receipt()) };
+        let Decision::Apply { next, .. } = job.on_answer(&stored, context(&policy, NOW)) else { panic!("not stored") };
+        let Next::Act(Command::Delete { target: Target::Recording, verify, .. }) = next else { panic!("{next:?}") };
+        assert_eq!(verify.len(), 2);
+    }
 }
 
 #[test]

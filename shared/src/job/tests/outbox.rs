@@ -9,7 +9,8 @@ use crate::job::{
 
 fn copying() -> Job {
     let until = NOW.plus(Duration::from_secs(9));
-    let copying = Copying { transcript_id: OURS, until, claim: Some(CLAIM), tries: 0, missing: 0 };
+    let copying =
+        Copying { transcript_id: OURS, until, claim: Some(CLAIM), since: NOW, tries: 0, deaths: 0, missing: 0 };
     job([State::Copying(copying)])
 }
 

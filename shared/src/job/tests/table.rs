@@ -45,8 +45,9 @@ fn situations() -> Vec<(&'static str, Job)> {
         job.outbox.told = Some(job.status());
         job
     };
-    let copying =
-        |until, claim, missing| job([State::Copying(Copying { transcript_id: OURS, until, claim, tries: 2, missing })]);
+    let copying = |until, claim, missing| {
+        job([State::Copying(Copying { transcript_id: OURS, until, claim, since: NOW, tries: 2, deaths: 0, missing })])
+    };
     let transcribing = |check_at| job([State::Transcribing { transcript_id: OURS, check_at, checks: 0 }]);
     let deleted = |mut job: Job| {
         job.transcripts[0].deleted = true;
@@ -142,7 +143,7 @@ fn answers() -> Vec<Answer> {
         create(CreateAnswer::Created { transcript_id: OTHER }),
         create(CreateAnswer::InProgress),
         create(CreateAnswer::Lost),
-        create(CreateAnswer::ServerError),
+        create(CreateAnswer::ServerError { after }),
         create(CreateAnswer::Throttled { after }),
         create(CreateAnswer::Operator { status: 402 }),
         create(CreateAnswer::Refused { status: 400, code: None }),
@@ -163,6 +164,7 @@ fn answers() -> Vec<Answer> {
         Answer::Copy { transcript_id: OURS, claim: Claim(2), answer: CopyAnswer::Deleted },
         delete(DeleteAnswer::Deleted),
         delete(DeleteAnswer::Unverified),
+        delete(DeleteAnswer::Others(vec![listed(OTHER, None, true)])),
         delete(DeleteAnswer::Later { after }),
         Answer::Announce { sent: vec![Notice::Stored { transcript_id: OURS }] },
         Answer::Announce { sent: Vec::new() },

@@ -114,7 +114,7 @@ impl Recall {
         let latest = now.plus(self.bounds.flight);
         match call {
             Call::RequestLost => return CreateAnswer::Lost,
-            Call::Unavailable => return CreateAnswer::ServerError,
+            Call::Unavailable => return CreateAnswer::ServerError { after: Duration::ZERO },
             Call::Throttled => return CreateAnswer::Throttled { after: Duration::from_secs(30) },
             Call::Unpaid => return CreateAnswer::Operator { status: 402 },
             Call::Invalid => return CreateAnswer::Refused { status: 400, code: None },
@@ -136,7 +136,7 @@ impl Recall {
         let made = (call != Call::Error).then(|| self.make(now, attempt));
         let answer = match made {
             Some(transcript_id) if call != Call::ErrorAfterEffect => CreateAnswer::Created { transcript_id },
-            Some(_) | None => CreateAnswer::ServerError,
+            Some(_) | None => CreateAnswer::ServerError { after: Duration::ZERO },
         };
         self.remember(attempt, Some((now, answer.clone())));
         if call == Call::AnswerLost { CreateAnswer::Lost } else { answer }

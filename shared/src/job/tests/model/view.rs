@@ -135,8 +135,9 @@ impl View<'_> {
                 self.id(*transcript_id);
                 self.until(*check_at);
             }
-            State::Copying(Copying { transcript_id, until, claim, tries, missing }) => {
-                self.see([2, *tries, *missing, u32::from(claim.is_some())]);
+            // The model ends before a copy is given up, so it does not matter since when it is tried.
+            State::Copying(Copying { transcript_id, until, claim, since: _, tries, deaths, missing }) => {
+                self.see([2, *tries, *deaths, *missing, u32::from(claim.is_some())]);
                 self.id(*transcript_id);
                 self.until(*until);
                 claim.iter().for_each(|claim| self.claim(*claim));
@@ -257,7 +258,7 @@ impl View<'_> {
                 self.see([1, *attempt]);
                 self.claim(*claim);
             }
-            Command::Copy { transcript_id, attempt: _, bot_id: _, claim } => {
+            Command::Copy { transcript_id, attempt: _, bot_id: _, deaths: _, claim } => {
                 self.see([2]);
                 self.id(*transcript_id);
                 self.claim(*claim);
@@ -308,7 +309,7 @@ impl View<'_> {
             }
             CreateAnswer::InProgress => self.see([1]),
             CreateAnswer::Lost => self.see([2]),
-            CreateAnswer::ServerError => self.see([3]),
+            CreateAnswer::ServerError { .. } => self.see([3]),
             CreateAnswer::Throttled { after: _ } => self.see([4]),
             CreateAnswer::Operator { status } => self.see([5, u32::from(*status)]),
             CreateAnswer::Refused { status, code: _ } => self.see([6, u32::from(*status)]),

@@ -58,15 +58,27 @@ impl World {
         let (seed, policy) = (self.seed, &self.policy);
         let Target::Transcript(id) = target else {
             assert_eq!(policy.delete_after_store, DeleteAfterStore::Recording, "seed {seed}");
-            assert!(!self.stored.is_empty(), "seed {seed}: deleted before anything is stored");
+            let ours = |made: &Made| made.attempt.is_some() && self.stored.contains(&made.id);
+            let enough = self.wishes.skip || self.recall.made.iter().any(ours);
+            assert!(enough, "seed {seed}: deleted before what we asked for is stored: {:#?}", self.row);
+            // What the list shows could be had, or will be. What Recall said had failed is not waited for.
+            for made in self.recall.made.iter().filter(|made| made.is_listed(self.now) && made.is_good()) {
+                let wanted = made.attempt.is_some() || policy.copy_unrequested;
+                let safe = !wanted || self.stored.contains(&made.id);
+                assert!(safe, "seed {seed}: {:?} goes with its recording: {:#?}", made.id, self.row);
+            }
             return;
         };
         let stored = self.stored.contains(&id);
-        let failed = self.recall.made.iter().any(|made| made.id == id && made.fails);
+        // Once Recall has said so, it may go, whatever becomes of it.
+        let failed = self.recall.made.iter().any(|made| made.id == id && !made.is_good());
         let once_stored =
             policy.delete_after_store == DeleteAfterStore::Transcript || policy.on_limit == OnLimit::DeleteStored;
-        let allowed =
-            (once_stored && stored) || (policy.on_limit == OnLimit::DeleteFailed && failed) || self.row.paid_twice();
+        let attempt = self.recall.made.iter().find(|made| made.id == id).and_then(|made| made.attempt);
+        let twin =
+            |made: &Made| made.id != id && made.attempt == attempt && self.stored.contains(&made.id) && !made.deleted;
+        let spare = attempt.is_some() && self.recall.made.iter().any(twin);
+        let allowed = (once_stored && stored) || (policy.on_limit == OnLimit::DeleteFailed && failed) || spare;
         assert!(allowed, "seed {seed}: {id} may not be deleted: {:#?}", self.row);
     }
 
@@ -83,16 +95,19 @@ impl World {
         let unseen = |made: &&Made| made.attempt.is_some() && made.deleted && !made.deleted_by_us;
         let most = most + self.recall.made.iter().filter(unseen).count();
         assert!(self.recall.paid.len() <= most, "seed {seed}: paid {:?} of {most}: {job:#?}", self.recall.paid);
-        let ours = |made: &&Made| made.attempt.is_some() && !made.fails && (!made.deleted || made.deleted_by_us);
+        let ours = |made: &&Made| made.attempt.is_some() && made.is_good() && (!made.deleted || made.deleted_by_us);
         let good = self.recall.made.iter().filter(ours).count();
         assert!(good <= 1, "seed {seed}: {good} good transcripts were paid for: {job:#?}");
         let status = job.status();
         assert!(!status.is_under_way(), "seed {seed}: it ends as {status:?}: {job:#?}");
-        for made in self.recall.made.iter().filter(|made| !made.fails && (!made.deleted || made.deleted_by_us)) {
+        for made in
+            self.recall.made.iter().filter(|made| !made.fails(self.now) && (!made.deleted || made.deleted_by_us))
+        {
             let wanted = made.attempt.is_some() || self.policy.copy_unrequested;
             let entry = job.transcripts.iter().find(|entry| entry.state.transcript_id() == Some(made.id));
             let stored = entry.is_some_and(|entry| matches!(entry.state, State::Stored { .. }));
-            let excused = self.recall.gone || !wanted;
+            let made_room = made.deleted_by_us && !made.is_good();
+            let excused = self.recall.gone || !wanted || made_room;
             assert!(stored || excused, "seed {seed}: {:?} could be had and is not stored: {job:#?}", made.id);
             if stored && self.policy.announces {
                 let id = format!("{}:stored", made.id);

@@ -21,10 +21,33 @@ pub(super) struct Made {
     pub(super) exists_at: Timestamp,
     listed_at: Timestamp,
     pub(super) done_at: Timestamp,
-    pub(super) fails: bool,
+    fails: bool,
+    /// A failed one that is done after all, from then on.
+    pub(super) mended_at: Option<Timestamp>,
     pub(super) deleted: bool,
     /// By us, and not by somebody else.
     pub(super) deleted_by_us: bool,
+}
+
+impl Made {
+    /// It comes to nothing, or has not come to anything yet.
+    pub(super) fn fails(&self, now: Timestamp) -> bool {
+        self.fails && self.mended_at.is_none_or(|at| now < at)
+    }
+
+    /// Recall never said that it failed.
+    pub(super) fn is_good(&self) -> bool {
+        !self.fails
+    }
+
+    pub(super) fn is_listed(&self, now: Timestamp) -> bool {
+        self.listed_at <= now && !self.deleted
+    }
+
+    pub(super) fn delete(&mut self, now: Timestamp, by_us: bool) {
+        (self.deleted, self.deleted_by_us) = (true, by_us);
+        self.mended_at = self.mended_at.filter(|at| *at <= now);
+    }
 }
 
 /// What Recall remembers of an idempotency key.
@@ -53,13 +76,17 @@ impl Recall {
     pub(super) fn make(&mut self, rng: &mut Rng, now: Timestamp, attempt: Option<u32>, delay: Duration) -> Made {
         self.next_id += 1;
         let exists_at = now.plus(delay);
+        let done_at = exists_at.plus(SECOND * rng.u32(1..600));
+        let fails = self.provider_down || rng.u8(0..5) == 0;
+        let mended = fails && rng.u8(0..6) == 0;
         let made = Made {
             id: TranscriptId::from_u128(self.next_id),
             attempt,
             exists_at,
             listed_at: exists_at.plus(SECOND * rng.u32(0..60)),
-            done_at: exists_at.plus(SECOND * rng.u32(1..600)),
-            fails: self.provider_down || rng.u8(0..5) == 0,
+            done_at,
+            fails,
+            mended_at: mended.then(|| done_at.plus(SECOND * rng.u32(1..7200))),
             deleted: false,
             deleted_by_us: false,
         };
@@ -76,8 +103,9 @@ impl Recall {
         attempt: u32,
     ) -> (CreateAnswer, Option<Made>) {
         let fault = if calm { 99 } else { rng.u8(0..24) };
+        let server_error = CreateAnswer::ServerError { after: SECOND * rng.u32(0..120) };
         if now < self.down_until {
-            return (if rng.bool() { CreateAnswer::ServerError } else { CreateAnswer::Lost }, None);
+            return (if rng.bool() { server_error } else { CreateAnswer::Lost }, None);
         }
         // The request may never arrive; throttling, credit and odd refusals may strike before the key is looked at.
         match fault {
@@ -96,7 +124,7 @@ impl Recall {
         let slow = if fault == 1 { SECOND * rng.u32(1..60) } else { Duration::ZERO };
         let mut made = None;
         let answer = match fault {
-            2..=4 => CreateAnswer::ServerError,
+            2..=4 => server_error,
             _ if self.gone => CreateAnswer::Refused { status: 404, code: None },
             _ if self.existing() >= RECALL_MAX_TRANSCRIPTS as usize => {
                 CreateAnswer::Refused { status: 400, code: None }
@@ -110,7 +138,8 @@ impl Recall {
             }
         };
         // A server error after the effect: the transcript is there, and the key replays the error.
-        let answer = if made.is_some() && fault == 8 { CreateAnswer::ServerError } else { answer };
+        let answer =
+            if made.is_some() && fault == 8 { CreateAnswer::ServerError { after: Duration::ZERO } } else { answer };
         self.keys.insert(attempt, Key { ended_at: now.plus(slow), answer: answer.clone() });
         (if matches!(fault, 1 | 9) { CreateAnswer::Lost } else { answer }, made)
     }
@@ -123,7 +152,7 @@ impl Recall {
     }
 
     pub(super) fn listed(&self, now: Timestamp) -> Vec<Listed> {
-        let there = self.made.iter().filter(|made| made.listed_at <= now && !made.deleted);
+        let there = self.made.iter().filter(|made| made.is_listed(now));
         there.map(|made| Listed { transcript_id: made.id, attempt: made.attempt, ended: made.done_at <= now }).collect()
     }
 
@@ -143,7 +172,7 @@ impl Recall {
         if now < made.done_at {
             return Some(CopyAnswer::NotReady { after });
         }
-        made.fails.then_some(CopyAnswer::Failed { sub_code: None })
+        made.fails(now).then_some(CopyAnswer::Failed { sub_code: None })
     }
 
     /// Deletes one transcript, or all; the ids of what went.
@@ -162,7 +191,7 @@ impl Recall {
         let goes = |made: &&mut Made| !made.deleted && id.is_none_or(|id| made.id == id);
         let mut gone = Vec::new();
         for made in self.made.iter_mut().filter(goes) {
-            (made.deleted, made.deleted_by_us) = (true, true);
+            made.delete(now, true);
             gone.push(made.id);
         }
         // The answer may be lost after the effect.

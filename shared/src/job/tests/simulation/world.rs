@@ -9,7 +9,7 @@ use crate::{
     ids::{RecordingId, TranscriptId},
     job::{
         Answer, Command, Context, CopyAnswer, Decision, DeleteAfterStore, DeleteAnswer, Event, Finished, Heard, Job,
-        Next, OnLimit, Policy, Receipt, Recording, State, Status, Target, Wishes, tests::receipt,
+        LookUpAnswer, Next, OnLimit, Policy, Receipt, Recording, State, Status, Target, Wishes, tests::receipt,
     },
     time::Timestamp,
 };
@@ -196,7 +196,7 @@ impl World {
     }
 
     fn recall_settled_at(&self) -> Timestamp {
-        let last = self.recall.made.iter().map(|made| made.done_at).max();
+        let last = self.recall.made.iter().map(|made| made.mended_at.unwrap_or(made.done_at)).max();
         last.unwrap_or_default().plus(2 * MINUTE).max(self.recall.down_until)
     }
 
@@ -263,14 +263,15 @@ impl World {
         for listed in self.recall.listed(self.now).into_iter().filter(|listed| listed.ended) {
             let state =
                 self.row.transcripts.iter().find(|known| known.state.transcript_id() == Some(listed.transcript_id));
+            let fails = self.recall.made.iter().any(|made| made.id == listed.transcript_id && made.fails(self.now));
             let known = state.is_some_and(|known| match known.state {
-                State::Stored { .. } | State::Failed { .. } | State::Left { .. } | State::Refused { .. } => true,
+                State::Stored { .. } | State::Left { .. } | State::Refused { .. } => true,
+                State::Failed { .. } => fails || known.deleted,
                 State::Lost { .. } => known.deleted,
                 State::Copying(_) | State::Creating(_) => true,
                 State::Transcribing { .. } => false,
             });
             let heard = Heard { transcript_id: listed.transcript_id, attempt: listed.attempt };
-            let fails = self.recall.made.iter().any(|made| made.id == listed.transcript_id && made.fails);
             if !known && self.row.recording != Recording::Deleted {
                 finds.push(if fails {
                     Event::TranscriptFailed { heard, sub_code: None }
@@ -318,14 +319,14 @@ impl World {
             0 => drop(self.make(None, Duration::ZERO)),
             1 => {
                 self.recall.gone = true;
-                self.recall.made.iter_mut().for_each(|made| made.deleted = true);
+                self.recall.made.iter_mut().for_each(|made| made.delete(self.now, false));
                 self.webhook(Event::RecordingDeleted, self.now);
             }
             2 if !self.recall.made.is_empty() => {
                 let index = self.rng.usize(0..self.recall.made.len());
                 let made = &mut self.recall.made[index];
                 if made.exists_at <= self.now && !made.deleted {
-                    made.deleted = true;
+                    made.delete(self.now, false);
                     let heard = Heard { transcript_id: made.id, attempt: made.attempt };
                     self.webhook(Event::TranscriptDeleted(heard), self.now);
                 }
@@ -365,11 +366,13 @@ impl World {
 
     fn tell_of(&mut self, made: &Made) {
         let heard = Heard { transcript_id: made.id, attempt: made.attempt };
-        let end = match made.fails {
-            true => Event::TranscriptFailed { heard, sub_code: None },
-            false => Event::TranscriptDone(heard),
+        let end = match made.is_good() {
+            true => Event::TranscriptDone(heard),
+            false => Event::TranscriptFailed { heard, sub_code: None },
         };
-        for (event, at) in [(Event::TranscriptProcessing(heard), made.exists_at), (end, made.done_at)] {
+        let mended = made.mended_at.map(|at| (Event::TranscriptDone(heard), at));
+        let told = [(Event::TranscriptProcessing(heard), made.exists_at), (end, made.done_at)];
+        for (event, at) in told.into_iter().chain(mended) {
             if self.rng.u8(0..4) > 0 {
                 self.webhook(event, at);
             }
@@ -449,8 +452,8 @@ impl World {
                 let answer = self.copy(*transcript_id);
                 Answer::Copy { transcript_id: *transcript_id, claim: *claim, answer }
             }
-            Command::Delete { target, verify, claim } => {
-                let answer = self.delete(*target, verify);
+            Command::Delete { target, verify, known, claim } => {
+                let answer = self.delete(*target, verify, known);
                 Answer::Delete { target: *target, claim: *claim, answer }
             }
             Command::Announce { announcements } => {
@@ -497,10 +500,19 @@ impl World {
         }
     }
 
-    fn delete(&mut self, target: Target, verify: &[Receipt]) -> DeleteAnswer {
+    fn delete(&mut self, target: Target, verify: &[Receipt], known: &[TranscriptId]) -> DeleteAnswer {
         let there = |receipt: &Receipt| self.stored.iter().any(|id| id.to_string() == receipt.key);
         if !verify.iter().all(there) {
             return DeleteAnswer::Unverified;
+        }
+        if target == Target::Recording {
+            let LookUpAnswer::Listed(mut listed) = self.recall.list(&mut self.rng, self.now, self.calm) else {
+                return DeleteAnswer::Later { after: SECOND };
+            };
+            listed.retain(|one| !known.contains(&one.transcript_id));
+            if !listed.is_empty() {
+                return DeleteAnswer::Others(listed);
+            }
         }
         self.check_the_deletion(target);
         let id = match target {
