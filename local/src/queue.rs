@@ -3,24 +3,25 @@
 //! What a function sends arrives over HTTP and is seen by the wire; the event source of [`crate::lambda`] and the
 //! tests use the queues directly.
 
+mod contents;
 mod waits;
 
 use std::{collections::HashMap, sync::Arc};
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, ensure};
 use axum::{
     Router,
     body::{Body, Bytes, to_bytes},
     extract::State,
-    http::HeaderMap,
-    response::Response,
+    http::{HeaderMap, StatusCode},
+    response::{IntoResponse as _, Response},
 };
 use rustack_sqs_core::{config::SqsConfig, handler::RustackSqsHandler, provider::RustackSqs};
 use rustack_sqs_http::{dispatch::dispatch_operation, response::error_to_response, router::resolve_operation};
 use serde_json::{Map, Value, json};
 use tokio::sync::{Mutex, Notify, futures::Notified};
 
-use self::waits::Waits;
+use self::{contents::Looked, waits::Waits};
 use crate::{
     ACCOUNT_ID, REGION,
     wire::{Server, Service, Wire, listen, serve},
@@ -123,6 +124,7 @@ impl Queues {
 
     /// Sends a message with string attributes; answers its id.
     pub async fn send(&self, name: &str, body: &str, attributes: &[(&str, &str)]) -> Result<String> {
+        ensure!(contents::allowed(body), "SQS would refuse a character of the message");
         let attributes: Map<String, Value> = attributes
             .iter()
             .map(|(name, value)| ((*name).to_owned(), json!({"DataType": "String", "StringValue": value})))
@@ -270,17 +272,39 @@ struct Front {
     waits: Arc<Waits>,
 }
 
+/// A call goes on to its end when its sender dies meanwhile, as in AWS; so what was sent is known to [`Waits`], too.
 async fn answer(State(front): State<Front>, headers: HeaderMap, body: Bytes) -> Response {
-    let done = match resolve_operation(&headers) {
-        Ok(operation) => dispatch_operation(front.handler.as_ref(), operation, body.clone()).await,
-        Err(error) => Err(error),
-    };
-    front.changed.notify_waiters();
-    let response = done.unwrap_or_else(|error| error_to_response(&error, "local")).map(Body::new);
-    let (head, answer) = response.into_parts();
-    let answer = to_bytes(answer, LARGEST_ANSWER_BYTES).await.unwrap_or_default();
-    front.waits.sent(&body, &answer);
-    Response::from_parts(head, Body::from(answer))
+    let done = tokio::spawn(front.answer(headers, body));
+    done.await.unwrap_or_else(|_| StatusCode::INTERNAL_SERVER_ERROR.into_response())
+}
+
+impl Front {
+    async fn answer(self, headers: HeaderMap, body: Bytes) -> Response {
+        match contents::look(&body) {
+            Looked::Good => self.dispatch(headers, body).await,
+            Looked::Refused => contents::refusal(),
+            Looked::Parts { rest: None, failed } => contents::with_failures(&[], failed).into_response(),
+            Looked::Parts { rest: Some(rest), failed } => {
+                let (head, answer) = self.dispatch(headers, rest).await.into_parts();
+                let answer = to_bytes(answer, LARGEST_ANSWER_BYTES).await.unwrap_or_default();
+                Response::from_parts(head, contents::with_failures(&answer, failed))
+            }
+        }
+    }
+
+    async fn dispatch(&self, headers: HeaderMap, body: Bytes) -> Response {
+        let done = match resolve_operation(&headers) {
+            Ok(operation) => dispatch_operation(self.handler.as_ref(), operation, body.clone()).await,
+            Err(error) => Err(error),
+        };
+        let response = done.unwrap_or_else(|error| error_to_response(&error, "local")).map(Body::new);
+        let (head, answer) = response.into_parts();
+        let answer = to_bytes(answer, LARGEST_ANSWER_BYTES).await.unwrap_or_default();
+        // Noted before anybody is told, so that whoever sees the message can hurry it.
+        self.waits.sent(&body, &answer);
+        self.changed.notify_waiters();
+        Response::from_parts(head, Body::from(answer))
+    }
 }
 
 #[cfg(test)]

@@ -80,11 +80,17 @@ fn allowed(character: char) -> bool {
     matches!(character, '\t' | '\n' | '\r' | ' '..='\u{FFFD}' | '\u{10000}'..)
 }
 
-/// SQS takes no empty attribute.
 fn attribute(value: &str) -> MessageAttributeValue {
-    let value = if value.is_empty() || !value.chars().all(allowed) { "-" } else { value };
-    let attribute = MessageAttributeValue::builder().data_type("String").string_value(value).build();
+    let attribute = MessageAttributeValue::builder().data_type("String").string_value(readable(value)).build();
     attribute.unwrap_or_else(|_| unreachable!("the data type is set"))
+}
+
+/// SQS takes no empty attribute, and refuses some characters in it, too. What stands around them stays readable.
+fn readable(value: &str) -> String {
+    if value.is_empty() {
+        return "-".to_owned();
+    }
+    value.chars().map(|character| if allowed(character) { character } else { char::REPLACEMENT_CHARACTER }).collect()
 }
 
 #[cfg(test)]
@@ -107,5 +113,12 @@ mod tests {
             assert_eq!(STANDARD.decode(&parts[0].text).expect("base64"), body);
         }
         assert_eq!(split(b"").len(), 1);
+    }
+
+    #[test]
+    fn a_reason_stays_readable() {
+        assert_eq!(readable("Syntax error at line 1"), "Syntax error at line 1");
+        assert_eq!(readable("\0 at \u{FFFF}, é"), "\u{FFFD} at \u{FFFD}, é");
+        assert_eq!(readable(""), "-");
     }
 }

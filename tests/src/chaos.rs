@@ -24,7 +24,7 @@ use self::{
     faults::{Tricks, Troubles},
     stories::{Story, World},
 };
-use crate::Pipeline;
+use crate::{Pipeline, SWEEP};
 
 /// Recordings end this far apart on average.
 const PACE: Duration = Duration::from_millis(90);
@@ -36,6 +36,8 @@ const CALM_AT_LEAST: Duration = Duration::from_secs(90);
 /// Nobody is at work when this long nobody was seen at work.
 const QUIET: Duration = Duration::from_millis(60);
 const LOOK_EVERY: Duration = Duration::from_millis(10);
+/// The schedule, while there is trouble.
+const SWEEP_EVERY: Duration = Duration::from_millis(400);
 /// Processes of each function: enough to meet each other, few enough for a small machine.
 const CONCURRENCY: usize = 8;
 
@@ -58,6 +60,8 @@ pub struct Summary {
     tricks: usize,
     calls: usize,
     creates: usize,
+    sweeps: usize,
+    found: usize,
     rounds: usize,
     trouble: Duration,
     calm: Duration,
@@ -70,6 +74,7 @@ impl fmt::Display for Summary {
         writeln!(f, "recordings  {}: {}", self.recordings, statuses.join(", "))?;
         writeln!(f, "kills       {}, {} of them with work under way", self.kills, self.killed_at_work)?;
         writeln!(f, "faults      {} in {} calls, and {} at Recall", self.faults, self.calls, self.tricks)?;
+        writeln!(f, "sweeps      {} to the end, with {} finds", self.sweeps, self.found)?;
         writeln!(f, "creates     {} paid for, each of them meant", self.creates)?;
         write!(f, "time        {:.0?} of trouble, {:.0?} and {} rounds of calm", self.trouble, self.calm, self.rounds)
     }
@@ -106,6 +111,8 @@ impl Run {
         let pipeline = Pipeline::start_with(|config, simulator| {
             config.webhook_timeout = Duration::from_secs(3);
             config.transcript_timeout = Duration::from_secs(8);
+            config.sweep_timeout = Duration::from_secs(12);
+            config.sweep_every = Some(SWEEP_EVERY);
             config.visibility_s = 9;
             config.concurrency = CONCURRENCY;
             config.env = world.env();
@@ -132,7 +139,7 @@ impl Run {
         let wire = &self.pipeline.stack.wire;
         let rows = self.pipeline.stack.dynamodb.items(JOBS_TABLE)?;
         let mut statuses = BTreeMap::new();
-        for row in &rows {
+        for row in rows.iter().filter(|row| row["recording_id"] != SWEEP) {
             *statuses.entry(row["status"].as_str().unwrap_or("without a status").to_owned()).or_default() += 1;
         }
         let of_functions = wire.calls().iter().filter(|call| call.service != Service::Webhook).count();
@@ -146,6 +153,8 @@ impl Run {
             tricks: tricks.at_recall,
             calls: of_functions,
             creates: self.pipeline.simulator().all_creates(),
+            sweeps: self.swept("sweep.done"),
+            found: self.swept("sweep.found"),
             rounds,
             trouble,
             calm,
@@ -165,24 +174,53 @@ impl Run {
         troubles.end().await
     }
 
+    /// How many lines of the sweep say this.
+    fn swept(&self, line: &str) -> usize {
+        self.pipeline.stack.sweep.logs().iter().filter(|logged| logged.contains(line)).count()
+    }
+
     /// Nothing goes wrong any more, and time passes until nothing is left to do. How many rounds that took.
     async fn calm(&self) -> Result<usize> {
         let (simulator, stack) = (self.pipeline.simulator(), &self.pipeline.stack);
+        stack.schedule.pause();
         for round in 1.. {
             simulator.release_webhooks(Order::Sent).await;
             simulator.faults().release_downloads();
             self.finish_transcriptions();
             simulator.retry_now();
             self.quiet().await?;
+            self.let_time_pass().await?;
+            let all_told = self.sweep().await?;
             let due = stack.dynamodb.items(JOBS_TABLE)?.iter().any(|row| row.get("due_at").is_some());
             let waiting = simulator.under_way() + simulator.held() + stack.queues.depth(WORK_QUEUE).await?;
-            if !due && waiting == 0 && simulator.undelivered().is_empty() {
+            if all_told && !due && waiting == 0 {
                 return Ok(round);
             }
-            self.pipeline.let_time_pass().await?;
-            self.pipeline.make_up().await?;
         }
         bail!("there are no more numbers")
+    }
+
+    /// For the jobs, and for what ended at Recall without becoming one.
+    async fn let_time_pass(&self) -> Result<()> {
+        for (recording, _) in &self.played {
+            if self.pipeline.job(*recording)?.is_none() {
+                self.pipeline.simulator().age(*recording, stories::HEAD_START);
+            }
+        }
+        self.pipeline.let_time_pass().await
+    }
+
+    /// The only one that makes up for lost webhooks and wake-ups. Whether it has read both lists from one end to the
+    /// other and found nothing that a job does not know.
+    async fn sweep(&self) -> Result<bool> {
+        let at_the_beginning = || {
+            let place = self.pipeline.place().unwrap_or_default();
+            ["recordings", "transcripts"].iter().all(|list| place[list]["next"].is_null())
+        };
+        let whole = at_the_beginning();
+        let report = self.pipeline.sweep().await?;
+        let listed = report["listed"].as_u64().is_some_and(|listed| listed > 0);
+        Ok(whole && at_the_beginning() && listed && report["found"] == 0)
     }
 
     /// What Recall would work on for ever.

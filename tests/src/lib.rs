@@ -30,6 +30,9 @@ const LOOK_EVERY: Duration = Duration::from_millis(10);
 /// The simulator's clock: its five minutes between two deliveries are 7.5 s, its six hours 9 minutes.
 pub const SPEED: f64 = 40.0;
 
+/// The key of the sweep's place: no job, but in the same table.
+pub const SWEEP: &str = "sweep";
+
 /// The functions' binaries, built once for all tests.
 pub async fn binaries() -> Result<&'static Binaries> {
     static BINARIES: OnceCell<Binaries> = OnceCell::const_new();
@@ -111,7 +114,7 @@ impl Pipeline {
 
     /// How far the sweep has come in Recall's lists; it is no job, but it is in the same table.
     pub fn place(&self) -> Result<Value> {
-        self.stack.dynamodb.item(JOBS_TABLE, "sweep")?.context("no sweep has listed anything yet")
+        self.stack.dynamodb.item(JOBS_TABLE, SWEEP)?.context("no sweep has listed anything yet")
     }
 
     /// Has the sweep run once; its report.

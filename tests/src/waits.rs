@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 use local::stack::{JOBS_TABLE, WORK_QUEUE};
-use serde_json::{Value, json};
+use serde_json::Value;
 
-use crate::Pipeline;
+use crate::{Pipeline, SWEEP};
 
 /// The moments of a row that time moves: ends of leases and of waits, and what they are counted from. When Recall
 /// deletes a recording is not among them.
@@ -46,27 +46,21 @@ impl Pipeline {
                 self.simulator().age(recording, Duration::from_millis(by_ms.unsigned_abs()));
             }
         }
+        self.let_the_sweep_go_on()?;
         if self.is_idle() {
             self.stack.queues.hurry(WORK_QUEUE).await?;
         }
         Ok(())
     }
 
-    /// What the schedule does: wakes every job that is due, and makes up for events that no delivery brought. How much
-    /// there was to do.
-    pub async fn make_up(&self) -> Result<usize> {
-        let now = now_ms();
-        let rows = self.stack.dynamodb.items(JOBS_TABLE)?;
-        let due: Vec<&Value> = rows.iter().filter(|row| row["due_at"].as_i64().is_some_and(|at| at <= now)).collect();
-        for row in &due {
-            let wake = json!({"recording_id": row["recording_id"], "event": "wake"});
-            self.stack.queues.send(WORK_QUEUE, &wake.to_string(), &[]).await?;
+    /// The sweep's place waits, too: for the end of a lease, or as long as Recall has asked for.
+    fn let_the_sweep_go_on(&self) -> Result<()> {
+        let Some(mut place) = self.stack.dynamodb.item(JOBS_TABLE, SWEEP)? else { return Ok(()) };
+        if place["until"].as_i64().is_some_and(|until| until > now_ms()) && self.is_idle() {
+            place["until"] = now_ms().into();
+            self.stack.dynamodb.replace(JOBS_TABLE, &place)?;
         }
-        let lost = self.simulator().undelivered();
-        for message in &lost {
-            self.simulator().redeliver(message);
-        }
-        Ok(due.len() + lost.len())
+        Ok(())
     }
 }
 

@@ -1,6 +1,10 @@
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::{
+    sync::atomic::{AtomicUsize, Ordering},
+    time::Duration,
+};
 
 use axum::{Json, routing::post};
+use hyper_util::{client::legacy, rt::TokioExecutor};
 use shared::{
     aws::Aws,
     env::{Env, Reader},
@@ -8,6 +12,7 @@ use shared::{
     job::Event,
     work::{Message as Work, WorkQueue},
 };
+use tokio::{io::AsyncWriteExt as _, net::TcpStream, time::sleep};
 
 use super::*;
 use crate::{
@@ -125,5 +130,76 @@ async fn a_message_that_was_refused_among_others_is_sent_again() -> Result<()> {
     let source = std::error::Error::source(&error).map(ToString::to_string);
     assert_eq!(source.as_deref(), Some("1 messages were refused: InternalError"));
     assert_eq!(wire.count(Service::Sqs, "SendMessageBatch"), 3);
+    Ok(())
+}
+
+/// Calls an operation of the queue as its clients do.
+async fn call(queues: &Queues, operation: &str, request: &Value) -> Result<(u16, Value)> {
+    let client: legacy::Client<_, String> = legacy::Client::builder(TokioExecutor::new()).build_http();
+    let request = http::Request::post(queues.endpoint())
+        .header("content-type", "application/x-amz-json-1.0")
+        .header("x-amz-target", format!("AmazonSQS.{operation}"))
+        .body(request.to_string())?;
+    let response = client.request(request).await?;
+    let status = response.status().as_u16();
+    Ok((status, serde_json::from_slice(&to_bytes(Body::new(response.into_body()), LARGEST_ANSWER_BYTES).await?)?))
+}
+
+#[tokio::test]
+async fn characters_that_sqs_refuses_are_refused() -> Result<()> {
+    let queues = Queues::start(&Wire::default()).await?;
+    queues.create("work", 30, None).await?;
+    let url = queues.url("work");
+    for bad in ["nul \0", "\u{B}", "\u{FFFE}", "at the end \u{FFFF}"] {
+        let attributes = json!({"reason": {"DataType": "String", "StringValue": bad}});
+        for request in [
+            json!({"QueueUrl": url, "MessageBody": bad}),
+            json!({"QueueUrl": url, "MessageBody": "good", "MessageAttributes": attributes}),
+        ] {
+            let (status, answer) = call(&queues, "SendMessage", &request).await?;
+            assert_eq!((status, &answer["__type"]), (400, &json!("com.amazonaws.sqs#InvalidMessageContents")));
+        }
+        assert!(queues.send("work", bad, &[]).await.is_err());
+        let alone = json!({"QueueUrl": url, "Entries": [{"Id": "a", "MessageBody": bad}]});
+        let (status, answer) = call(&queues, "SendMessageBatch", &alone).await?;
+        assert_eq!((status, &answer["Failed"][0]["Code"]), (200, &json!("InvalidMessageContents")), "{answer}");
+    }
+    assert_eq!(queues.depth("work").await?, 0);
+
+    let entries = json!([{"Id": "a", "MessageBody": "\u{FFFF}"}, {"Id": "b", "MessageBody": "\t\u{FFFD}\u{1FFFF}"}]);
+    let (_, answer) = call(&queues, "SendMessageBatch", &json!({"QueueUrl": url, "Entries": entries})).await?;
+    assert_eq!((&answer["Successful"][0]["Id"], &answer["Failed"][0]["Id"]), (&json!("b"), &json!("a")), "{answer}");
+    assert_eq!(
+        queues.receive("work", 10).await?.iter().map(|one| &*one.body).collect::<Vec<_>>(),
+        ["\t\u{FFFD}\u{1FFFF}"]
+    );
+    Ok(())
+}
+
+/// A function may be killed while it sends: what it has sent all the same can be hurried.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_delayed_message_is_known_though_its_sender_is_gone() -> Result<()> {
+    const SENDERS: u32 = 200;
+    const LONGEST: Duration = Duration::from_millis(2);
+    let queues = Queues::start(&Wire::default()).await?;
+    queues.create("work", 30, None).await?;
+    let body = json!({"QueueUrl": queues.url("work"), "MessageBody": "delayed", "DelaySeconds": 900}).to_string();
+    let request = format!(
+        "POST / HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/x-amz-json-1.0\r\n\
+         x-amz-target: AmazonSQS.SendMessage\r\ncontent-length: {}\r\n\r\n{body}",
+        body.len()
+    );
+    for sender in 0..SENDERS {
+        let mut stream = TcpStream::connect(queues.endpoint().trim_start_matches("http://")).await?;
+        stream.write_all(request.as_bytes()).await?;
+        // Each goes a little later than the one before: some before they were heard, some after the answer.
+        std::thread::sleep(LONGEST * sender / SENDERS);
+    }
+    // The last ones may still be on their way.
+    sleep(Duration::from_millis(100)).await;
+    let sent = queues.depth("work").await?;
+    assert!(sent > 0, "none was heard");
+    queues.hurry("work").await?;
+    assert_eq!(queues.visible("work").await?, sent);
     Ok(())
 }

@@ -93,11 +93,15 @@ impl Simulator {
         self.model().finish(transcript, outcome.map_err(|sub_code| sub_code.map(str::to_owned))).is_some()
     }
 
-    /// So much real time has passed for a recording: keys are forgotten sooner, and lists lag less.
+    /// So much real time has passed for a recording since it ended: keys are forgotten sooner, and lists lag less.
     pub fn age(&self, recording: Uuid, by: Duration) {
         let earlier = |at: Instant| at.checked_sub(by).unwrap_or(at);
         self.model().answers.age(&recording.to_string(), by);
-        for transcript in lock(&self.model().state).transcripts.values_mut() {
+        let mut state = lock(&self.model().state);
+        if let Some(recording) = state.recordings.get_mut(&recording) {
+            recording.completed_at = recording.completed_at.map(|at| at - by);
+        }
+        for transcript in state.transcripts.values_mut() {
             if transcript.recording == recording {
                 transcript.created = earlier(transcript.created);
                 transcript.progress.updated = earlier(transcript.progress.updated);

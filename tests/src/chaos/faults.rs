@@ -159,10 +159,10 @@ async fn play_tricks(pipeline: Arc<Pipeline>, mut random: Rng, over: watch::Rece
         let (trick, once) = (random.u32(..100), Target::next(1));
         tricks.at_recall += usize::from(trick >= 33);
         match trick {
-            0..12 => tricks.kill(&stack.webhook).await,
-            12..24 => tricks.kill(&stack.transcript).await,
-            24..29 => let_time_pass(&pipeline).await?,
-            29..33 => drop(pipeline.make_up().await?),
+            0..10 => tricks.kill(&stack.webhook).await,
+            10..20 => tricks.kill(&stack.transcript).await,
+            20..27 => tricks.kill(&stack.sweep).await,
+            27..33 => let_time_pass(&pipeline).await?,
             33..38 => faults.webhook("", 1, WebhookFault::Dropped),
             // Nothing is heard of transcripts for a while.
             38..43 => faults.webhook("transcript.", random.usize(2..30), WebhookFault::Dropped),
@@ -186,7 +186,9 @@ async fn play_tricks(pipeline: Arc<Pipeline>, mut random: Rng, over: watch::Rece
 
 /// Waits of jobs end that nobody works on. New work waits for a moment, so that there are some.
 async fn let_time_pass(pipeline: &Pipeline) -> Result<()> {
-    pipeline.stack.event_source.pause();
+    let stack = &pipeline.stack;
+    stack.event_source.pause();
+    stack.schedule.pause();
     for _ in 0..MOMENTS {
         if pipeline.is_idle() {
             break;
@@ -194,7 +196,8 @@ async fn let_time_pass(pipeline: &Pipeline) -> Result<()> {
         sleep(MOMENT).await;
     }
     pipeline.let_time_pass().await?;
-    pipeline.stack.event_source.resume();
+    stack.event_source.resume();
+    stack.schedule.resume();
     Ok(())
 }
 

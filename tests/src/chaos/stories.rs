@@ -9,6 +9,8 @@ use uuid::Uuid;
 const PROVIDERS: [&str; 3] = ["recallai_async", "assembly_ai_async", "rev_async"];
 /// A file of two parts.
 const LARGE_BYTES: usize = 5_500_000;
+/// So long after its end the sweep takes a recording up, as the pipeline has it.
+pub(super) const HEAD_START: Duration = Duration::from_secs(2 * 60);
 /// More failures than there are tries.
 const ALWAYS: usize = 100;
 
@@ -145,6 +147,10 @@ impl Story {
             Self::Large | Self::NotCaptured | Self::NoMedia | Self::Skipped | Self::Shared | Self::Deleted => {}
         }
         simulator.finish_recording(recording);
+        // The sweep leaves what has just ended to its webhooks; the others it may find before they come.
+        if random.bool() {
+            simulator.age(recording, HEAD_START);
+        }
         match self {
             Self::Shared => drop(simulator.add_transcript(recording, "deepgram_async", Metadata::new())),
             Self::Deleted => {
@@ -171,6 +177,14 @@ impl Story {
             Self::NoMedia => meeting.clone().without_media(),
             Self::Skipped => meeting.clone().metadata("transcript", "skip"),
             Self::Meeting { .. } | Self::Slow | Self::NotCaptured | Self::Shared | Self::Deleted => meeting.clone(),
+        }
+    }
+
+    /// Whether it may end without a row: no list tells of it, so if its webhooks are lost, so is it.
+    pub(super) fn may_stay_unknown(self) -> bool {
+        match self {
+            Self::NotCaptured | Self::Deleted => true,
+            Self::Meeting { .. } | Self::Large | Self::Slow | Self::NoMedia | Self::Skipped | Self::Shared => false,
         }
     }
 

@@ -99,6 +99,53 @@ async fn a_lost_answer_and_then_a_throttle_are_not_paid_again() -> Result<()> {
     pipeline.check_promises()
 }
 
+/// A refusal says nothing of the call before it under the same key. Only a look-up ends that attempt: it finds what was
+/// paid for, or that nothing was.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lost_answer_and_then_a_refusal_end_in_a_look_up() -> Result<()> {
+    const CREATE: &str = "/create_transcript/";
+    for (status, lost, key) in
+        [401, 402, 403, 429].into_iter().flat_map(|status| [(status, When::After, 1), (status, When::Before, 2)])
+    {
+        let pipeline = Pipeline::start().await?;
+        let (simulator, stack) = (pipeline.simulator(), &pipeline.stack);
+        let why = format!("{status}, {lost:?}");
+        simulator.faults().webhook("transcript.", usize::MAX, WebhookFault::Dropped);
+        stack.event_source.pause();
+        stack.wire.inject(Service::Recall, CREATE, lost, Fault::Drop, 1);
+        let recording = simulator.add_recording(Meeting::short(1));
+        assert_eq!(pipeline.deliver(&done(recording)).await?.status, 503, "{why}");
+        let mut refusal = stack.wire.inject(Service::Recall, CREATE, When::Before, answer(status), 1);
+        pipeline.let_time_pass().await?;
+        assert_eq!(pipeline.deliver(&done(recording)).await?.status, 503, "{why}");
+        refusal.reach(1).await?;
+        let job = pipeline.job(recording)?.context("no job")?;
+        assert_eq!((&job["status"], &job["attempts"]), (&"creating".into(), &1.into()), "{why}: {job}");
+        assert_eq!(stack.wire.count(Service::Recall, CREATE), 2, "{why}");
+
+        for _ in 0..20 {
+            stack.event_source.pause();
+            pipeline.wait_until("everybody to be idle", || Ok(pipeline.is_idle())).await?;
+            pipeline.let_time_pass().await?;
+            pipeline.sweep().await?;
+            stack.event_source.resume();
+            while !pipeline.is_idle() || stack.queues.visible(WORK_QUEUE).await? > 0 {
+                tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+            }
+            if pipeline.status(recording)?.as_deref() == Some("stored") {
+                break;
+            }
+        }
+        // What was delayed meanwhile finds nothing to do.
+        stack.queues.hurry(WORK_QUEUE).await?;
+        pipeline.ends_stored(recording).await.with_context(|| why.clone())?;
+        let transcript = &simulator.transcripts(recording)[0];
+        assert_eq!(transcript.idempotency_key, Some(format!("{recording}:{key}")), "{why}");
+        pipeline.check_promises()?;
+    }
+    Ok(())
+}
+
 /// It was made and paid for, but the answer makes no sense: nobody pays again.
 #[tokio::test(flavor = "multi_thread")]
 async fn an_answer_that_nobody_can_read_is_not_paid_for_again() -> Result<()> {
@@ -279,9 +326,12 @@ async fn s3_refuses_and_recovers() -> Result<()> {
 /// Each answer that S3 loses makes the SDK ask again: nothing is left open of what was begun twice.
 #[tokio::test(flavor = "multi_thread")]
 async fn lost_answers_of_s3_leave_no_upload_behind() -> Result<()> {
-    for (operation, lost) in
-        [("?uploads", 1), ("?uploads", 3), ("partNumber=1", 1), ("POST /transcripts/recordings", 2)]
-    {
+    for (operation, lost) in [
+        ("transcript.json?uploads", 1),
+        ("transcript.json?uploads", 3),
+        ("partNumber=1", 1),
+        ("POST /transcripts/recordings", 2),
+    ] {
         let pipeline = Pipeline::start().await?;
         pipeline.stack.wire.inject(Service::S3, operation, When::After, Fault::Drop, lost);
         let recording = pipeline.simulator().play(Meeting::large(12_000_000));
@@ -289,6 +339,43 @@ async fn lost_answers_of_s3_leave_no_upload_behind() -> Result<()> {
         pipeline.check_promises()?;
     }
     Ok(())
+}
+
+/// The SDK asks three times for an upload and hears nothing: of all that was begun, nothing is left when it gives up.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_copy_that_gives_up_leaves_no_upload_behind() -> Result<()> {
+    let pipeline = Pipeline::start().await?;
+    // Not the question which uploads are open, which is asked of the bucket.
+    let begin = "/transcript.json?uploads";
+    pipeline.stack.wire.inject(Service::S3, begin, When::After, Fault::Drop, 3);
+    let recording = pipeline.simulator().play(Meeting::large(6_000_000));
+    pipeline.wait_until("a failed copy", || Ok(logged(&pipeline, "transcript.not_stored"))).await?;
+    pipeline.stack.event_source.pause();
+    assert_eq!(pipeline.stack.wire.count(Service::S3, begin), 3, "it has not tried again yet");
+    assert_eq!(pipeline.stack.s3.open_uploads()?.len(), 0);
+    pipeline.stack.event_source.resume();
+    pipeline.ends_stored(recording).await?;
+    pipeline.check_promises()
+}
+
+/// Parts cost money as long as they lie there: the next try removes them before it adds its own.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_next_try_begins_with_what_a_dead_worker_left() -> Result<()> {
+    let pipeline = Pipeline::start_hasty().await?;
+    let (simulator, stack) = (pipeline.simulator(), &pipeline.stack);
+    simulator.faults().download(Target::next(2), DownloadFault::Stalled { after: 6_000_000 });
+    let recording = simulator.play(Meeting::large(7_000_000));
+    for tried in 1..=2 {
+        pipeline.wait_until("a part in S3", || Ok(stack.wire.count(Service::S3, "partNumber=1") == tried)).await?;
+        assert_eq!(stack.s3.open_uploads()?.len(), 1, "in try {tried}");
+        stack.event_source.pause();
+        stack.transcript.kill().await;
+        pipeline.wait_until("everybody to be idle", || Ok(pipeline.is_idle())).await?;
+        pipeline.let_time_pass().await?;
+        stack.event_source.resume();
+    }
+    pipeline.ends_stored(recording).await?;
+    pipeline.check_promises()
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,6 +1,7 @@
 //! Nothing untrusted gets in, and what cannot be read is not lost.
 
 use anyhow::{Context as _, Result};
+use base64::{Engine as _, engine::general_purpose::STANDARD};
 use local::{
     recall::{HeaderFamily, Meeting, random_webhook_secret},
     stack::{JOBS_TABLE, SECRET},
@@ -88,6 +89,9 @@ async fn signed_bodies_that_cannot_be_read_are_parked_whole() -> Result<()> {
         b"{\"event\":".to_vec(),
         b"[]".to_vec(),
         b"\xff\xfe\x00 bytes".to_vec(),
+        // SQS takes neither of these as they are.
+        "no character: \u{FFFF}".as_bytes().to_vec(),
+        b"[\"\x0b\x1f\"]".to_vec(),
         json!({"event": 5}).to_string().into_bytes(),
         json!({"event": "recording.done"}).to_string().into_bytes(),
         json!({"event": "recording.done", "data": {"recording": {"id": "../../etc/passwd"}}}).to_string().into_bytes(),
@@ -100,13 +104,13 @@ async fn signed_bodies_that_cannot_be_read_are_parked_whole() -> Result<()> {
     let parked = pipeline.dead_letters().await?;
     assert_eq!(parked.len(), bodies.len());
     for body in bodies {
-        let found = parked.iter().any(|message| match std::str::from_utf8(&body) {
-            Ok(text) if !text.contains('\0') => message.body == text,
-            Ok(_) | Err(_) => message.attributes["encoding"].value == "base64",
+        let found = parked.iter().any(|message| match message.attributes["encoding"].value.as_str() {
+            "text" => message.body.as_bytes() == body,
+            _ => STANDARD.decode(&message.body).is_ok_and(|decoded| decoded == body),
         });
         assert!(found, "{} is not on the dead-letter queue", body.escape_ascii());
     }
-    assert!(parked.iter().all(|message| !message.attributes["reason"].value.is_empty()));
+    assert!(parked.iter().all(|message| message.attributes["reason"].value.contains("error at line")));
     assert_eq!(pipeline.stack.dynamodb.items(JOBS_TABLE)?, Vec::<Value>::new());
     pipeline.check_promises()
 }

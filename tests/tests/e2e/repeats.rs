@@ -1,5 +1,7 @@
 //! What comes twice, late or in another order changes nothing.
 
+use std::time::Duration;
+
 use anyhow::{Context as _, Result};
 use local::{
     recall::{Meeting, Target, WebhookFault},
@@ -78,6 +80,28 @@ async fn lost_answers_of_the_table_leave_the_count_right() -> Result<()> {
         assert_eq!((&job["transcript_count"], &job["attempts"]), (&1.into(), &1.into()), "{job}");
         pipeline.stack.wire.calm();
     }
+    pipeline.check_promises()
+}
+
+/// The worker may die yet: whoever says the same meanwhile has to come again.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_delivery_is_not_acknowledged_while_another_is_at_work() -> Result<()> {
+    let pipeline = std::sync::Arc::new(Pipeline::start().await?);
+    let recording = pipeline.simulator().add_recording(Meeting::short(1));
+    let body = serde_json::json!({"event": "recording.done", "data": {"recording": {"id": recording}}}).to_string();
+    let slow = Fault::Delay(Duration::from_secs(2));
+    let mut create = pipeline.stack.wire.inject(Service::Recall, "/create_transcript/", When::Before, slow, 1);
+    let first = tokio::spawn({
+        let (pipeline, body) = (pipeline.clone(), body.clone());
+        async move { pipeline.deliver(body.as_bytes()).await }
+    });
+    create.reach(1).await?;
+    let second = pipeline.deliver(body.as_bytes()).await?;
+    assert!(second.status == 503 && second.retry_after.is_some_and(|after| after > 0), "{second:?}");
+    assert!(!first.is_finished(), "the first was too fast");
+    assert_eq!(first.await??.status, 200);
+    assert_eq!(pipeline.deliver(body.as_bytes()).await?.status, 200);
+    pipeline.ends_stored(recording).await?;
     pipeline.check_promises()
 }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 use anyhow::{Context as _, Result};
 use local::{
     recall::{Meeting, Metadata, Status, Target},
-    stack::WORK_QUEUE,
+    stack::{JOBS_TABLE, WORK_QUEUE},
     wire::{Fault, Service, When},
 };
 use serde_json::{Value, json};
@@ -145,6 +145,31 @@ async fn a_lost_wake_up_is_repeated() -> Result<()> {
     pipeline.stack.event_source.resume();
     pipeline.ends_stored(recording).await?;
     assert_eq!(pipeline.sweep().await?["due"], 0);
+    pipeline.check_promises()
+}
+
+/// What has the least time left must not wait behind a thousand others.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_expires_first_is_woken_first() -> Result<()> {
+    let pipeline = Pipeline::start().await?;
+    pipeline.stack.event_source.pause();
+    let mut jobs = Vec::new();
+    for _ in 0..6 {
+        jobs.push(without_its_wake_up(&pipeline).await?);
+    }
+    // In an order that is none of their ids.
+    let soonest: Vec<Uuid> = [3, 0, 5, 1, 4, 2].map(|index| jobs[index]).into();
+    for (days, recording) in (1..).zip(&soonest) {
+        let mut row = pipeline.job(*recording)?.context("no job")?;
+        row["expires_at"] = (in_hours(24 * days).unix_timestamp() * 1000).into();
+        assert!(pipeline.stack.dynamodb.replace(JOBS_TABLE, &row)?);
+    }
+    assert_eq!(pipeline.sweep().await?["woken"], 6);
+    let messages = pipeline.stack.queues.receive(WORK_QUEUE, 10).await?;
+    let woken: Vec<Value> =
+        messages.iter().map(|message| serde_json::from_str(&message.body)).collect::<Result<_, _>>()?;
+    let woken: Vec<Uuid> = woken.iter().filter_map(|wake| wake["recording_id"].as_str()?.parse().ok()).collect();
+    assert_eq!(woken, soonest);
     pipeline.check_promises()
 }
 

@@ -75,7 +75,7 @@ impl<'a> Play<'a> {
         self.trap = Some(Trap { of, hits: wire.inject(service, operation, when, fault, 1), moment });
     }
 
-    /// Lets both functions work in turn until nothing is left to do.
+    /// Lets the functions work in turn until nothing is left to do.
     pub(super) async fn finish(&mut self) -> Result<()> {
         let (simulator, queues) = (self.pipeline.simulator(), &self.pipeline.stack.queues);
         for round in 0..ROUNDS {
@@ -83,13 +83,14 @@ impl<'a> Play<'a> {
                 self.pipeline.let_time_pass().await?;
                 // What neither the sender nor the queue brings again, the schedule does.
                 if simulator.under_way() == 0 && queues.depth(WORK_QUEUE).await? == 0 {
-                    self.pipeline.sweep().await?;
+                    self.sweep().await.context("the sweep's turn")?;
                 }
             }
             self.work().await.context("the transcript function's turn")?;
             self.deliver().await.context("the webhook function's turn")?;
             let due = self.pipeline.stack.dynamodb.items(JOBS_TABLE)?.iter().any(|row| row.get("due_at").is_some());
-            if !due && simulator.under_way() == 0 && queues.depth(WORK_QUEUE).await? == 0 {
+            let known = self.recording.is_none_or(|id| self.pipeline.job(id).is_ok_and(|job| job.is_some()));
+            if known && !due && simulator.under_way() == 0 && queues.depth(WORK_QUEUE).await? == 0 {
                 ensure!(self.trap.is_none(), "nobody ever came there");
                 return Ok(());
             }
@@ -111,6 +112,15 @@ impl<'a> Play<'a> {
         source.pause();
         self.note(Of::Transcript);
         Ok(())
+    }
+
+    /// The sweep runs once.
+    async fn sweep(&mut self) -> Result<()> {
+        let (pipeline, armed) = (self.pipeline, self.trap.is_some());
+        let ended = self.or_kill(async { pipeline.sweep().await.map(drop) }).await;
+        self.note(Of::Sweep);
+        let killed = armed && self.trap.is_none();
+        if killed { Ok(()) } else { ended }
     }
 
     /// The webhook function is told what it has not taken yet, and what happens at Recall meanwhile.
@@ -151,6 +161,7 @@ impl<'a> Play<'a> {
             match trap.of {
                 Of::Webhook => stack.webhook.kill().await,
                 Of::Transcript => stack.transcript.kill().await,
+                Of::Sweep => stack.sweep.kill().await,
             }
             stack.wire.go_on();
             self.trap = None;

@@ -14,7 +14,7 @@ use local::{
     wire::{Fault, Service, When},
 };
 use serde_json::json;
-use tests::Pipeline;
+use tests::{Pipeline, past};
 use uuid::Uuid;
 
 /// Two parts.
@@ -43,6 +43,8 @@ pub(super) enum Scene {
     DeleteTranscript,
     /// So is the whole recording.
     DeleteRecording,
+    /// Every webhook is lost: the sweep finds the recording, and then its transcript.
+    Swept,
     /// A signed body that nobody can read.
     UnreadableBody,
     /// A message on the queue that nobody can read.
@@ -66,7 +68,7 @@ impl Begun {
 }
 
 impl Scene {
-    pub(super) const ALL: [Self; 11] = [
+    pub(super) const ALL: [Self; 12] = [
         Self::Small,
         Self::Large,
         Self::CutOff,
@@ -76,6 +78,7 @@ impl Scene {
         Self::Failed,
         Self::DeleteTranscript,
         Self::DeleteRecording,
+        Self::Swept,
         Self::UnreadableBody,
         Self::UnreadableMessage,
     ];
@@ -111,6 +114,7 @@ impl Scene {
             | Self::Throttled
             | Self::Refused
             | Self::LookedUp
+            | Self::Swept
             | Self::UnreadableBody
             | Self::UnreadableMessage => &[],
         }
@@ -135,6 +139,7 @@ impl Scene {
             Self::Failed => {
                 simulator.faults().fail_transcription(Target::next(1), Some("provider_connection_failed"));
             }
+            Self::Swept => simulator.faults().webhook("", usize::MAX, WebhookFault::Dropped),
             Self::Small
             | Self::Large
             | Self::DeleteTranscript
@@ -154,6 +159,7 @@ impl Scene {
                 pipeline.stack.queues.send(WORK_QUEUE, &text, &[]).await?;
                 Begun::Unreadable(text)
             }
+            Self::Swept => Begun::Recording(simulator.play(past(Meeting::short(1)))),
             Self::Large | Self::CutOff => Begun::Recording(simulator.play(large())),
             Self::Small
             | Self::Throttled
@@ -193,6 +199,7 @@ impl Scene {
             | Self::CutOff
             | Self::Throttled
             | Self::LookedUp
+            | Self::Swept
             | Self::UnreadableBody
             | Self::UnreadableMessage => ("stored", 1, 1),
         };

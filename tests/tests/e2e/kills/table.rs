@@ -25,14 +25,21 @@ const EFFECTS: [(&str, Service, &str); 12] = [
     ("s3", Service::S3, "/transcript.json?uploadId="),
     ("s3", Service::S3, "?x-id=AbortMultipartUpload"),
 ];
+/// What the sweep looks at before its effects: it is killed there, too.
+const SWEEP_LOOKS: [(&str, Service, &str); 3] = [
+    ("dynamodb", Service::DynamoDb, "GetItem"),
+    ("recall", Service::Recall, "GET /api/v1/recording/"),
+    ("recall", Service::Recall, "GET /api/v1/transcript/"),
+];
 /// The operations that only look.
-const LOOKS: [&str; 4] = ["GetItem", "GetSecretValue", "GET ", "HEAD "];
+const LOOKS: [&str; 7] = ["GetItem", "BatchGetItem", "Query", "GetQueueAttributes", "GetSecretValue", "GET ", "HEAD "];
 
 /// A function of the pipeline.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Of {
     Webhook,
     Transcript,
+    Sweep,
 }
 
 /// The n-th call of an operation in a scene, and the function that makes it.
@@ -56,12 +63,14 @@ fn boundary(line: &str) -> Result<Boundary> {
         let of = match words.next()? {
             "webhook" => Of::Webhook,
             "transcript" => Of::Transcript,
+            "sweep" => Of::Sweep,
             _ => return None,
         };
         let service = words.next()?;
         let nth = words.next()?.parse().ok()?;
         let operation = words.collect::<Vec<_>>().join(" ");
-        let (_, service, operation) = EFFECTS.into_iter().find(|(of, _, name)| *of == service && *name == operation)?;
+        let (_, service, operation) =
+            EFFECTS.into_iter().chain(SWEEP_LOOKS).find(|(of, _, name)| *of == service && *name == operation)?;
         Some(Boundary { of, service, operation, nth })
     };
     parse().with_context(|| format!("`{line}` is no boundary"))
@@ -73,16 +82,24 @@ pub(super) fn lines(scene: Scene, calls: &[(Of, Call)]) -> Result<String> {
     for (of, call) in calls {
         let Call { service, operation, status, .. } = call;
         let effect = EFFECTS.into_iter().find(|(_, of, name)| of == service && operation.contains(name));
+        let look = SWEEP_LOOKS.into_iter().find(|(_, of, name)| of == service && operation.contains(name));
         let looks = *service == Service::Webhook || LOOKS.iter().any(|look| operation.starts_with(look));
         let (service, operation) = match effect {
             // What was refused has changed nothing.
             Some(_) if status.is_none_or(|status| status >= 300) => continue,
             Some((service, _, operation)) => (service, operation),
-            None if looks => continue,
-            None => bail!("{service:?} {operation} is neither an effect nor a look: add it to one of the lists"),
+            None => match look {
+                Some((service, _, operation)) => (service, operation),
+                None if looks => continue,
+                None => bail!("{service:?} {operation} is neither an effect nor a look: add it to one of the lists"),
+            },
         };
         let nth = counts.entry(operation).or_default();
         *nth += 1;
+        // Who else looks is only counted.
+        if effect.is_none() && *of != Of::Sweep {
+            continue;
+        }
         let (scene, of) = (format!("{scene:?}"), format!("{of:?}").to_lowercase());
         writeln!(lines, "{scene:<18}{of:<12}{service:<13}{nth:<3}{operation}")?;
     }

@@ -1,0 +1,16 @@
+//! A small `cargo chaos`, with every run of the tests. See `tests/src/chaos.rs`.
+#![allow(clippy::print_stdout, reason = "a failing seed is printed")]
+
+use anyhow::Result;
+use tests::chaos::{self, Config};
+
+const SEED: u64 = 3;
+const RECORDINGS: usize = 30;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn everything_comes_right() -> Result<()> {
+    println!("cargo chaos --seed {SEED} --recordings {RECORDINGS}");
+    let summary = chaos::run(Config { seed: SEED, recordings: RECORDINGS }).await?;
+    println!("{summary}");
+    Ok(())
+}
