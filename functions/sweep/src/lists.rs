@@ -1,7 +1,8 @@
 //! Reads Recall's lists page by page, from where the last run stopped, and has jobs told what they do not know.
 //!
 //! The place is kept in the jobs table, under a lease: one sweep lists at a time. A page counts once all that it told
-//! is on the queue, so whatever goes wrong, it is read again.
+//! is on the queue, so whatever goes wrong, it is read again. Nor is anything left out when no pass comes to its end for
+//! days: the next one begins where the last complete one counted from.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -32,6 +33,8 @@ const MAX_PAGES: u32 = 10_000;
 const MAX_FAILURES: u32 = 3;
 /// Links are some 200 bytes long; a longer one is not kept.
 const MAX_LINK_BYTES: usize = 4 << 10;
+/// Nothing older is listed: Recall itself keeps what it recorded for a week, unless it is asked to keep it longer.
+const MAX_SPAN: Duration = Duration::from_secs(31 * 24 * 60 * 60);
 /// Recall may ask us to wait, but not for longer than this.
 const MAX_WAIT: Duration = Duration::from_secs(60 * 60);
 
@@ -146,7 +149,11 @@ impl Sweep {
                 if time < SHORTEST_STEP {
                     return Timestamp::default();
                 }
-                let page = timeout(time, self.page(list, position, window, seen)).await;
+                let now = time::now();
+                if position.next.is_none() {
+                    position.began_at = Some(now);
+                }
+                let page = timeout(time, self.page(list, position, since(position, window, now), seen)).await;
                 match page.unwrap_or(Err(PageError::OutOfTime)) {
                     Ok(next) => {
                         if turn(position, next) {
@@ -172,11 +179,11 @@ impl Sweep {
         &self,
         list: List,
         position: &Position,
-        window: Duration,
+        since: Timestamp,
         seen: &mut Seen,
     ) -> Result<Option<String>, PageError> {
         let now = time::now();
-        let start = position.next.as_deref().map_or(Start::Since(now.minus(window)), Start::Next);
+        let start = position.next.as_deref().map_or(Start::Since(since), Start::Next);
         let (entries, unreadable, next): (Vec<Listed>, _, _) = match list {
             List::Transcripts => {
                 let page = self.recall.list_transcripts_page(start).await?;
@@ -215,17 +222,27 @@ impl Sweep {
     }
 }
 
+/// From when on a new pass lists. The window reaches back from the last complete pass, as if no time had passed since:
+/// what was not done then, in however long a meeting, is not left out by an outage that outlasts the window.
+fn since(position: &Position, window: Duration, now: Timestamp) -> Timestamp {
+    let from = position.complete_at.map_or(now, |complete_at| complete_at.min(now));
+    from.minus(window).max(now.minus(MAX_SPAN))
+}
+
 /// Goes on to the next page; `false` at the end of the list, which is then begun anew.
 fn turn(position: &mut Position, next: Option<String>) -> bool {
-    let (pages, was_last) = (position.pages + 1, next.is_none());
-    let usable =
-        |link: &String| link.len() <= MAX_LINK_BYTES && position.next.as_ref() != Some(link) && pages < MAX_PAGES;
-    let next = next.filter(usable);
-    if next.is_none() && !was_last {
+    let pages = position.pages + 1;
+    let Some(next) = next else {
+        position.complete();
+        return false;
+    };
+    if next.len() > MAX_LINK_BYTES || position.next.as_ref() == Some(&next) || pages >= MAX_PAGES {
         tracing::error!(pages, "sweep.link_unusable");
+        position.begin_anew();
+        return false;
     }
-    *position = next.map_or_else(Position::default, |next| Position { next: Some(next), pages, ..Position::default() });
-    position.next.is_some()
+    *position = Position { next: Some(next), pages, failures: 0, ..*position };
+    true
 }
 
 /// Where the next run goes on after a page that was not dealt with, and whether this one goes on at all. With the word
@@ -242,12 +259,12 @@ fn give_up(error: &PageError, position: &mut Position, now: Timestamp) -> (&'sta
         }
         // The cursor is refused, or leads elsewhere, or the page cannot be read; without a cursor, the list itself.
         PageError::Recall(Problem::NotFound | Problem::Unexpected { .. }) => {
-            *position = Position::default();
+            position.begin_anew();
             ("refused", After::EndList)
         }
         PageError::Recall(Problem::Operator { status }) => {
             if *status == 404 {
-                *position = Position::default();
+                position.begin_anew();
             }
             ("operator", stop)
         }
@@ -267,71 +284,9 @@ fn give_up(error: &PageError, position: &mut Position, now: Timestamp) -> (&'sta
 fn failed(position: &mut Position) {
     position.failures += 1;
     if position.failures >= MAX_FAILURES {
-        *position = Position::default();
+        position.begin_anew();
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const NOW: Timestamp = Timestamp::from_secs(1_800_000_000);
-
-    fn at(link: &str, pages: u32) -> Position {
-        Position { next: Some(link.to_owned()), pages, failures: 0 }
-    }
-
-    #[test]
-    fn a_list_is_read_to_its_end_and_begun_anew() {
-        let mut position = Position::default();
-        assert!(turn(&mut position, Some("a".to_owned())));
-        assert_eq!(position, at("a", 1));
-        position.failures = 2;
-        assert!(turn(&mut position, Some("b".to_owned())));
-        assert_eq!(position, at("b", 2));
-        assert!(!turn(&mut position, None));
-        assert_eq!(position, Position::default());
-        // A link that leads nowhere, and lists without an end.
-        for (mut position, link) in [(at("a", 1), "a"), (at("a", 1), &*"x".repeat(5000)), (at("a", 9_999), "b")] {
-            assert!(!turn(&mut position, Some(link.to_owned())));
-            assert_eq!(position, Position::default());
-        }
-    }
-
-    #[test]
-    fn whatever_goes_wrong_says_where_to_go_on() {
-        let later = |status| Problem::Later { after: Duration::from_secs(90), status, source: None };
-        let end = After::EndRun { until: NOW };
-        let wait = After::EndRun { until: NOW.plus(Duration::from_secs(90)) };
-        let (stays, anew) = (at("a", 7), Position::default());
-        let failed = Position { failures: 1, ..stays.clone() };
-        let unexpected = |status| Problem::Unexpected { status, detail: String::new() };
-        for (error, after, position) in [
-            (later(Some(429)).into(), wait, &stays),
-            (later(Some(503)).into(), After::EndList, &failed),
-            (later(None).into(), After::EndList, &failed),
-            (Problem::NotFound.into(), After::EndList, &anew),
-            (unexpected(400).into(), After::EndList, &anew),
-            (unexpected(200).into(), After::EndList, &anew),
-            (Problem::Operator { status: 401 }.into(), end, &stays),
-            (Problem::Operator { status: 404 }.into(), end, &anew),
-            (StoreError::Unavailable("x".into()).into(), end, &failed),
-            (PageError::OutOfTime, end, &failed),
-        ] {
-            let mut left = at("a", 7);
-            assert_eq!(give_up(&error, &mut left, NOW).1, after, "{error:?}");
-            assert_eq!(&left, position, "{error:?}");
-        }
-    }
-
-    #[test]
-    fn a_page_that_cannot_be_had_does_not_hold_up_the_list_for_ever() {
-        let mut position = at("a", 7);
-        for failures in 1..MAX_FAILURES {
-            give_up(&PageError::OutOfTime, &mut position, NOW);
-            assert_eq!(position, Position { failures, ..at("a", 7) });
-        }
-        give_up(&PageError::OutOfTime, &mut position, NOW);
-        assert_eq!(position, Position::default());
-    }
-}
+mod tests;

@@ -36,6 +36,24 @@ pub struct Position {
     /// How often in a row this page could not be had.
     #[serde(default)]
     pub failures: u32,
+    /// When this pass over the list began.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub began_at: Option<Timestamp>,
+    /// When the last pass began that was read to the list's end. Whatever was listed then has been told.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub complete_at: Option<Timestamp>,
+}
+
+impl Position {
+    /// Back to the beginning: what this pass has read counts for nothing.
+    pub fn begin_anew(&mut self) {
+        *self = Self { complete_at: self.complete_at, ..Self::default() };
+    }
+
+    /// Back to the beginning, because this pass has come to the list's end.
+    pub fn complete(&mut self) {
+        *self = Self { complete_at: self.began_at.or(self.complete_at), ..Self::default() };
+    }
 }
 
 impl Store {
@@ -74,12 +92,52 @@ mod tests {
 
     #[test]
     fn a_place_survives_the_table_and_is_no_job() {
-        let recordings = Position { next: Some("https://x/?cursor=c".to_owned()), pages: 3, failures: 1 };
-        let until = Timestamp::from_millis(1_700_000_000_000);
+        let at = Timestamp::from_millis;
+        let recordings = Position {
+            next: Some("https://x/?cursor=c".to_owned()),
+            pages: 3,
+            failures: 1,
+            began_at: Some(at(1_700_000_000_001)),
+            complete_at: Some(at(1_700_000_000_002)),
+        };
+        let until = at(1_700_000_000_000);
         let place = Place { until, recordings, transcripts: Position::default(), version: 7 };
-        let item = write(&place, "token", Timestamp::from_millis(0)).expect("it can be written");
+        let item = write(&place, "token", at(0)).expect("it can be written");
         assert_eq!(item["recording_id"], AttributeValue::S("sweep".to_owned()));
         assert!(!item.contains_key("status") && !item.contains_key("due_shard"), "{item:?}");
         assert_eq!(parse::<Place>(KEY, item).expect("it can be read"), place);
+    }
+
+    #[test]
+    fn an_item_that_does_not_know_when_passes_began_can_be_read() {
+        let of = |members: [(&str, AttributeValue); 2]| {
+            AttributeValue::M(members.map(|(name, value)| (name.to_owned(), value)).into())
+        };
+        let number = |value: &str| AttributeValue::N(value.to_owned());
+        let item = Item::from([
+            ("recording_id".to_owned(), AttributeValue::S(KEY.to_owned())),
+            ("recordings".to_owned(), of([("pages", number("3")), ("next", AttributeValue::S("c".to_owned()))])),
+            ("transcripts".to_owned(), of([("pages", number("0")), ("failures", number("1"))])),
+            ("version".to_owned(), number("7")),
+        ]);
+        let place: Place = parse(KEY, item).expect("it can be read");
+        let recordings = Position { next: Some("c".to_owned()), pages: 3, ..Position::default() };
+        assert_eq!((place.recordings, place.version), (recordings, 7));
+        assert_eq!(place.transcripts, Position { failures: 1, ..Position::default() });
+    }
+
+    #[test]
+    fn only_a_pass_that_came_to_the_end_is_remembered() {
+        let at = |secs| Some(Timestamp::from_secs(secs));
+        let reading =
+            Position { next: Some("c".to_owned()), pages: 3, failures: 1, began_at: at(9), complete_at: at(5) };
+        let (mut anew, mut complete) = (reading.clone(), reading);
+        anew.begin_anew();
+        assert_eq!(anew, Position { complete_at: at(5), ..Position::default() });
+        complete.complete();
+        assert_eq!(complete, Position { complete_at: at(9), ..Position::default() });
+        // A pass that an older version began.
+        complete.complete();
+        assert_eq!(complete, Position { complete_at: at(9), ..Position::default() });
     }
 }
