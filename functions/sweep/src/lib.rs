@@ -1,7 +1,8 @@
-//! The function on a timer: wake what is due · compare Recall's lists with our table.
+//! The function on a timer: wake what is due · warn of what goes soon · compare Recall's lists with our table.
 //!
 //! It decides nothing about a job: it only sends messages, and sends none that the core would ignore.
 
+mod expiring;
 mod lists;
 mod missed;
 mod settings;

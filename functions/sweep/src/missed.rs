@@ -104,7 +104,7 @@ fn of_transcript(listed: &TranscriptArtifact, attempt: Option<u32>, job: &Job) -
 }
 
 /// Nothing of it is in S3 yet, and it could be.
-fn is_at_stake(status: Status) -> bool {
+pub(crate) fn is_at_stake(status: Status) -> bool {
     match status {
         Status::Stored | Status::Lost | Status::Skipped => false,
         Status::Creating

@@ -13,7 +13,11 @@ use shared::{
 };
 use tokio::time::timeout;
 
-use crate::{SHORTEST_STEP, Sweep, TRACE, left};
+use crate::{
+    SHORTEST_STEP, Sweep, TRACE,
+    expiring::{self, Expiring},
+    left,
+};
 
 /// Pages of each of the index's partitions that one run looks at, of 100 jobs each.
 const MAX_PAGES: u32 = 4;
@@ -39,16 +43,26 @@ struct Due {
     expires_at: Option<Timestamp>,
 }
 
+/// What is due, as far as one run looks.
+#[derive(Debug)]
+struct Found {
+    due: Vec<Due>,
+    expiring: Vec<Expiring>,
+    /// Nothing went wrong.
+    complete: bool,
+}
+
 impl Sweep {
-    /// Looks at what is due and, unless the queue is full, puts wake-ups for it on the queue.
+    /// Looks at what is due, warns of what is about to be lost and, unless the queue is full, puts wake-ups for what is
+    /// due on the queue.
     pub(crate) async fn wake(&self, full: bool, deadline: Deadline) -> Wakes {
         let now = time::now();
-        let (mut due, mut complete) = self.find_due(now, deadline).await;
-        due.sort_by_key(order);
+        let Found { due, expiring, mut complete } = self.find_due(now, deadline).await;
+        expiring::raise(expiring);
         let oldest = due.iter().map(|due| now.since(due.due_at)).max().unwrap_or_default();
-        let mut woken = 0;
+        let (count, mut woken) = (due.len(), 0);
         if !full {
-            for batch in due[..due.len().min(MAX_WAKES)].chunks(MAX_BATCH) {
+            for batch in for_this_run(due).chunks(MAX_BATCH) {
                 if !self.send_wakes(batch, deadline).await {
                     complete = false;
                     break;
@@ -56,23 +70,23 @@ impl Sweep {
                 woken += batch.len();
             }
         }
-        Wakes { due: due.len(), woken, oldest, complete }
+        Wakes { due: count, woken, oldest, complete }
     }
 
-    /// What is due, as far as one run looks, and whether nothing went wrong. One partition that cannot be read does not
-    /// stop the others.
-    async fn find_due(&self, now: Timestamp, deadline: Deadline) -> (Vec<Due>, bool) {
-        let (mut due, mut complete) = (Vec::new(), true);
+    /// One partition that cannot be read does not stop the others.
+    async fn find_due(&self, now: Timestamp, deadline: Deadline) -> Found {
+        let (mut due, mut expiring, mut complete) = (Vec::new(), Vec::new(), true);
         for shard in Store::due_shards() {
             let mut after = None;
             for _ in 0..MAX_PAGES {
                 let time = left(deadline);
                 if time < SHORTEST_STEP {
                     tracing::error!(shard, "due.out_of_time");
-                    return (due, false);
+                    return Found { due, expiring, complete: false };
                 }
                 match timeout(time, self.store.due(shard, now, after.take())).await {
                     Ok(Ok(page)) => {
+                        expiring.extend(page.jobs.iter().filter_map(|job| Expiring::of(job, self.context(now))));
                         due.extend(page.jobs.into_iter().filter_map(|job| to_wake(job, self.context(now))));
                         after = page.next;
                     }
@@ -87,7 +101,7 @@ impl Sweep {
                 }
             }
         }
-        (due, complete)
+        Found { due, expiring, complete }
     }
 
     async fn send_wakes(&self, batch: &[Due], deadline: Deadline) -> bool {
@@ -108,6 +122,13 @@ impl Sweep {
     }
 }
 
+/// What one run wakes; the rest is due in the next one.
+fn for_this_run(mut due: Vec<Due>) -> Vec<Due> {
+    due.sort_by_key(order);
+    due.truncate(MAX_WAKES);
+    due
+}
+
 /// What expires first comes first, and what is not known to expire comes last.
 fn order(due: &Due) -> (bool, Option<Timestamp>, Timestamp) {
     (due.expires_at.is_none(), due.expires_at, due.due_at)
@@ -125,7 +146,7 @@ fn to_wake(job: Job, context: Context<'_>) -> Option<Due> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use shared::{
         ids::TranscriptId,
         job::{DeleteAfterStore, Notice, OnLimit, Outbox, Policy, Recording, State, Transcript},
@@ -133,9 +154,9 @@ mod tests {
 
     use super::*;
 
-    const NOW: Timestamp = Timestamp::from_secs(1_800_000_000);
+    pub(crate) const NOW: Timestamp = Timestamp::from_secs(1_800_000_000);
 
-    fn policy() -> Policy {
+    pub(crate) fn policy() -> Policy {
         Policy {
             providers: vec!["recallai_async".to_owned()],
             tries_per_provider: 2,
@@ -149,7 +170,7 @@ mod tests {
     }
 
     /// A job with one transcript that is to be looked at then.
-    fn transcribing(check_at: Timestamp) -> Job {
+    pub(crate) fn transcribing(check_at: Timestamp) -> Job {
         let state = State::Transcribing { transcript_id: TranscriptId::from_u128(2), check_at, checks: 0 };
         let transcript = Transcript { attempt: Some(1), provider: None, state, deleted: false, kept: false };
         Job {
@@ -187,8 +208,12 @@ mod tests {
             due_at: Timestamp::from_secs(due_at),
             expires_at: expires_at.map(Timestamp::from_secs),
         };
-        let mut all = [due(1, None, 1), due(2, Some(9), 5), due(3, None, 0), due(4, Some(8), 7), due(5, Some(9), 4)];
-        all.sort_by_key(order);
-        assert_eq!(all.map(|due| due.recording_id), [4, 5, 2, 3, 1].map(RecordingId::from_u128));
+        let all = [due(1, None, 1), due(2, Some(9), 5), due(3, None, 0), due(4, Some(8), 7), due(5, Some(9), 4)];
+        let ids = |due: &[Due]| due.iter().map(|due| due.recording_id).collect::<Vec<_>>();
+        assert_eq!(ids(&for_this_run(all.to_vec())), [4, 5, 2, 3, 1].map(RecordingId::from_u128));
+        // However much is due, the queue is not flooded with it, and what expires is not what is left out.
+        let others = (100..100 + MAX_WAKES as u128).map(|id| due(id, None, 0));
+        let chosen = for_this_run(others.chain(all).collect());
+        assert_eq!((chosen.len(), ids(&chosen[..3])), (MAX_WAKES, [4, 5, 2].map(RecordingId::from_u128).to_vec()));
     }
 }

@@ -1,0 +1,91 @@
+//! The alarm about what Recall deletes soon and is not stored.
+//!
+//! A job raises it once, when somebody works on it. Here it is raised in every run, because nobody may be at work: the
+//! transcript function may be broken, or the queue full.
+
+use shared::{
+    ids::RecordingId,
+    job::{Context, Job, Status},
+    telemetry::{self, Unit},
+    time::Timestamp,
+};
+
+use crate::missed::is_at_stake;
+
+/// Recordings that one run names, those that expire first; all of them are counted.
+const MAX_NAMED: usize = 20;
+
+/// A recording that expires soon, and of which nothing is stored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Expiring {
+    recording_id: RecordingId,
+    status: Status,
+    expires_at: Timestamp,
+}
+
+impl Expiring {
+    pub(crate) fn of(job: &Job, context: Context<'_>) -> Option<Self> {
+        let soon = context.now.plus(context.policy.expiry_alarm);
+        let expires_at = job.expires_at.filter(|expires_at| *expires_at <= soon)?;
+        let status = job.status();
+        is_at_stake(status).then_some(Self { recording_id: job.recording_id, status, expires_at })
+    }
+}
+
+/// Logs and counts them.
+pub(crate) fn raise(mut all: Vec<Expiring>) {
+    if all.is_empty() {
+        return;
+    }
+    all.sort_by_key(|one| one.expires_at);
+    for Expiring { recording_id, status, expires_at } in all.iter().take(MAX_NAMED) {
+        let (status, expires_at) = (status.as_str(), expires_at.rfc3339());
+        tracing::error!(recording.id = %recording_id, job.status = status, expires_at, "recording.expiring");
+    }
+    telemetry::metric("RecordingsExpiring", u64::try_from(all.len()).unwrap_or(u64::MAX), Unit::Count, &[]);
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use shared::job::{Hold, Policy, Recording, State, Transcript};
+
+    use super::*;
+    use crate::wake::tests::{NOW, policy, transcribing};
+
+    const HOUR: Duration = Duration::from_secs(60 * 60);
+
+    fn expiring(job: &Job) -> bool {
+        // Its alarm is put at an hour.
+        let policy: Policy = policy();
+        Expiring::of(job, Context { now: NOW, lease_until: NOW, worker: true, policy: &policy }).is_some()
+    }
+
+    #[test]
+    fn what_goes_soon_and_is_at_stake_is_worth_an_alarm() {
+        let ends = |expires_at| Job { expires_at, ..transcribing(NOW) };
+        let second = Duration::from_secs(1);
+        assert!(expiring(&ends(Some(NOW.plus(HOUR)))));
+        assert!(expiring(&ends(Some(NOW.minus(HOUR)))), "it may be there yet");
+        assert!(!expiring(&ends(Some(NOW.plus(HOUR).plus(second)))));
+        assert!(!expiring(&ends(None)));
+        // It is raised again and again, whatever the job has announced.
+        let mut told = ends(Some(NOW));
+        told.outbox.expiring = true;
+        assert!(expiring(&told));
+        // Nothing is at stake any more.
+        let skipped = Job { transcripts: Vec::new(), hold: Some(Hold::Skipped), ..ends(Some(NOW)) };
+        assert!(!expiring(&skipped));
+        let lost = |transcript: Transcript| Transcript {
+            state: State::Lost { transcript_id: transcript.state.transcript_id().expect("it has one") },
+            ..transcript
+        };
+        let lost = Job {
+            transcripts: ends(None).transcripts.into_iter().map(lost).collect(),
+            recording: Recording::Deleted,
+            ..ends(Some(NOW))
+        };
+        assert!(!expiring(&lost), "{lost:?}");
+    }
+}

@@ -1,0 +1,181 @@
+//! Transcripts that cannot be had, downloads that break off, and a bucket that refuses.
+
+use anyhow::{Context as _, Result};
+use local::{
+    recall::{DownloadFault, Meeting, Target},
+    stack::WORK_QUEUE,
+    wire::{Fault, Service, When},
+};
+use tests::Pipeline;
+
+use super::{answer, logged};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_transcript_that_recall_does_not_know_at_once_is_asked_for_again() -> Result<()> {
+    let pipeline = Pipeline::start().await?;
+    pipeline.stack.wire.inject(Service::Recall, "GET /api/v1/transcript/", When::Before, answer(404), 1);
+    let recording = pipeline.simulator().play(Meeting::short(1));
+    pipeline.ends_stored(recording).await?;
+    pipeline.check_promises()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_expired_url_is_asked_for_again() -> Result<()> {
+    let pipeline = Pipeline::start().await?;
+    pipeline.stack.wire.inject(Service::Download, "GET", When::Before, answer(403), 2);
+    let recording = pipeline.simulator().play(Meeting::short(1));
+    pipeline.ends_stored(recording).await?;
+    assert_eq!(pipeline.stack.wire.count(Service::Recall, "GET /api/v1/transcript/"), 3);
+    pipeline.check_promises()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_done_transcript_without_a_url_is_asked_for_again() -> Result<()> {
+    let pipeline = Pipeline::start().await?;
+    pipeline.simulator().faults().null_download_url(Target::next(1));
+    let recording = pipeline.simulator().play(Meeting::short(1));
+    pipeline.ends_stored(recording).await?;
+    pipeline.check_promises()
+}
+
+/// Small and large files, cut off in every way that HTTP knows: nothing of them is ever seen in the bucket.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_download_that_is_cut_off_leaves_nothing_behind() -> Result<()> {
+    for (fault, meeting) in [
+        (DownloadFault::Truncated { after: 10_000 }, Meeting::short(1)),
+        (DownloadFault::CutChunked { after: 10_000 }, Meeting::short(2)),
+        (DownloadFault::Truncated { after: 11_000_000 }, Meeting::large(12_000_000)),
+        (DownloadFault::CutChunked { after: 6_000_000 }, Meeting::large(12_000_000)),
+    ] {
+        let pipeline = Pipeline::start().await?;
+        pipeline.simulator().faults().download(Target::next(1), fault);
+        let recording = pipeline.simulator().play(meeting);
+        pipeline
+            .wait_until("a failed copy", || {
+                Ok(pipeline.stack.logs().iter().any(|line| line.contains("transcript.not_stored")))
+            })
+            .await?;
+        assert_eq!(pipeline.stack.s3.keys()?, Vec::<String>::new(), "{fault:?}");
+        pipeline.ends_stored(recording).await?;
+        pipeline.check_promises()?;
+    }
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_compressed_download_is_stored_as_the_file_it_is() -> Result<()> {
+    let pipeline = Pipeline::start().await?;
+    pipeline.simulator().faults().download(Target::next(1), DownloadFault::Gzip);
+    let recording = pipeline.simulator().play(Meeting::hour(3));
+    pipeline.ends_stored(recording).await?;
+    pipeline.check_promises()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_is_fetched_from_another_host() -> Result<()> {
+    for redirect in [false, true] {
+        let pipeline = Pipeline::start().await?;
+        let faults = pipeline.simulator().faults();
+        if redirect {
+            faults.download(Target::next(9), DownloadFault::Redirected);
+        } else {
+            faults.download_url_elsewhere(Target::next(9));
+        }
+        let recording = pipeline.simulator().play(Meeting::short(1));
+        pipeline
+            .wait_until("a refusal", || {
+                Ok(pipeline
+                    .stack
+                    .logs()
+                    .iter()
+                    .any(|line| line.contains("DOWNLOAD_HOSTS") || line.contains("not https")))
+            })
+            .await?;
+        // The redirect itself came from the allowed host; nobody went where it leads.
+        assert_eq!(pipeline.stack.wire.count(Service::Download, "GET"), usize::from(redirect));
+        assert_eq!(pipeline.stack.s3.keys()?, Vec::<String>::new());
+        // Nothing is lost: the job waits for an operator, and the message comes back.
+        pipeline
+            .wait_until("the wait in the row", || {
+                let job = pipeline.job(recording)?.context("no job")?;
+                Ok(job["status"] == "copying" && job["transcripts"][0]["claim"].is_null())
+            })
+            .await?;
+        assert!(pipeline.stack.queues.depth(WORK_QUEUE).await? >= 1, "nobody would come back");
+        pipeline.check_promises()?;
+    }
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn s3_refuses_and_recovers() -> Result<()> {
+    for (operation, meeting) in [
+        ("/manifest.json", Meeting::short(1)),
+        ("/transcript.json", Meeting::short(2)),
+        ("partNumber=2", Meeting::large(12_000_000)),
+        ("POST /transcripts/recordings", Meeting::large(12_000_000)),
+    ] {
+        let pipeline = Pipeline::start().await?;
+        // More often than the SDK repeats it.
+        pipeline.stack.wire.inject(Service::S3, operation, When::Before, answer(503), 4);
+        let recording = pipeline.simulator().play(meeting);
+        pipeline.ends_stored(recording).await?;
+        pipeline.check_promises()?;
+    }
+    Ok(())
+}
+
+/// Each answer that S3 loses makes the SDK ask again: nothing is left open of what was begun twice.
+#[tokio::test(flavor = "multi_thread")]
+async fn lost_answers_of_s3_leave_no_upload_behind() -> Result<()> {
+    for (operation, lost) in [
+        ("transcript.json?uploads", 1),
+        ("transcript.json?uploads", 3),
+        ("partNumber=1", 1),
+        ("POST /transcripts/recordings", 2),
+    ] {
+        let pipeline = Pipeline::start().await?;
+        pipeline.stack.wire.inject(Service::S3, operation, When::After, Fault::Drop, lost);
+        let recording = pipeline.simulator().play(Meeting::large(12_000_000));
+        pipeline.ends_stored(recording).await?;
+        pipeline.check_promises()?;
+    }
+    Ok(())
+}
+
+/// The SDK asks three times for an upload and hears nothing: of all that was begun, nothing is left when it gives up.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_copy_that_gives_up_leaves_no_upload_behind() -> Result<()> {
+    let pipeline = Pipeline::start().await?;
+    // Not the question which uploads are open, which is asked of the bucket.
+    let begin = "/transcript.json?uploads";
+    pipeline.stack.wire.inject(Service::S3, begin, When::After, Fault::Drop, 3);
+    let recording = pipeline.simulator().play(Meeting::large(6_000_000));
+    pipeline.wait_until("a failed copy", || Ok(logged(&pipeline, "transcript.not_stored"))).await?;
+    pipeline.stack.event_source.pause();
+    assert_eq!(pipeline.stack.wire.count(Service::S3, begin), 3, "it has not tried again yet");
+    assert_eq!(pipeline.stack.s3.open_uploads()?.len(), 0);
+    pipeline.stack.event_source.resume();
+    pipeline.ends_stored(recording).await?;
+    pipeline.check_promises()
+}
+
+/// Parts cost money as long as they lie there: the next try removes them before it adds its own.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_next_try_begins_with_what_a_dead_worker_left() -> Result<()> {
+    let pipeline = Pipeline::start_hasty().await?;
+    let (simulator, stack) = (pipeline.simulator(), &pipeline.stack);
+    simulator.faults().download(Target::next(2), DownloadFault::Stalled { after: 6_000_000 });
+    let recording = simulator.play(Meeting::large(7_000_000));
+    for tried in 1..=2 {
+        pipeline.wait_until("a part in S3", || Ok(stack.wire.count(Service::S3, "partNumber=1") == tried)).await?;
+        assert_eq!(stack.s3.open_uploads()?.len(), 1, "in try {tried}");
+        stack.event_source.pause();
+        stack.transcript.kill().await;
+        pipeline.wait_until("everybody to be idle", || Ok(pipeline.is_idle())).await?;
+        pipeline.let_time_pass().await?;
+        stack.event_source.resume();
+    }
+    pipeline.ends_stored(recording).await?;
+    pipeline.check_promises()
+}

@@ -1,0 +1,194 @@
+//! Calls that ask for a transcript, and are refused, throttled or not answered.
+
+use anyhow::{Context as _, Result};
+use local::{
+    recall::{Meeting, Order, WebhookFault},
+    stack::WORK_QUEUE,
+    wire::{Fault, Service, When},
+};
+use tests::Pipeline;
+
+use super::{answer, done, logged};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_throttled_create_waits_as_long_as_it_is_told() -> Result<()> {
+    let pipeline = Pipeline::start().await?;
+    let throttled = Fault::Answer { status: 429, retry_after: Some(3) };
+    pipeline.stack.wire.inject(Service::Recall, "/create_transcript/", When::Before, throttled, 1);
+    let recording = pipeline.simulator().add_recording(Meeting::short(1));
+    let body = done(recording);
+    let reply = pipeline.deliver(&body).await?;
+    assert_eq!((reply.status, reply.retry_after), (503, Some(3)), "{reply:?}");
+    assert_eq!(pipeline.status(recording)?.as_deref(), Some("waiting"));
+    assert_eq!(pipeline.deliver(&body).await?.status, 503);
+    assert_eq!(pipeline.stack.wire.count(Service::Recall, "/create_transcript/"), 1);
+    // Nobody delivers it again: the job goes on from the queue.
+    pipeline.reaches(recording, "stored").await?;
+    pipeline.settles().await?;
+    assert_eq!(pipeline.deliver(&body).await?.body["outcome"], "ignored");
+    let transcript = &pipeline.simulator().transcripts(recording)[0];
+    // Recall may replay an error under a used key.
+    assert_eq!(transcript.idempotency_key.as_deref(), Some(format!("{recording}:2").as_str()));
+    pipeline.check_stored(recording)?;
+    pipeline.check_promises()
+}
+
+/// Recall gives up on an endpoint that fails for days. What is in the row goes on without its sender.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_sender_is_not_told_to_come_again_in_an_hour() -> Result<()> {
+    let pipeline = Pipeline::start().await?;
+    let throttled = Fault::Answer { status: 429, retry_after: Some(3600) };
+    pipeline.stack.wire.inject(Service::Recall, "/create_transcript/", When::Before, throttled, 1);
+    let recording = pipeline.simulator().add_recording(Meeting::short(1));
+    let reply = pipeline.deliver(&done(recording)).await?;
+    assert_eq!((reply.status, reply.body["outcome"].as_str()), (200, Some("applied")), "{reply:?}");
+    let reply = pipeline.deliver(&done(recording)).await?;
+    assert_eq!((reply.status, reply.body["outcome"].as_str()), (200, Some("ignored")), "{reply:?}");
+    let job = pipeline.job(recording)?.context("no job")?;
+    assert!(job["status"] == "waiting" && job["due_at"].is_number(), "{job}");
+    pipeline.check_promises()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refused_key_pauses_the_job_and_ends_nothing() -> Result<()> {
+    let pipeline = Pipeline::start().await?;
+    pipeline.stack.wire.inject(Service::Recall, "/create_transcript/", When::Before, answer(402), 1);
+    let recording = pipeline.simulator().add_recording(Meeting::short(1));
+    let reply = pipeline.deliver(&done(recording)).await?;
+    assert_eq!((reply.status, reply.retry_after), (503, Some(300)), "{reply:?}");
+    assert_eq!(pipeline.status(recording)?.as_deref(), Some("waiting"));
+    pipeline.check_promises()
+}
+
+/// The 429 says nothing of the call before it, which was paid for.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lost_answer_and_then_a_throttle_are_not_paid_again() -> Result<()> {
+    let pipeline = Pipeline::start().await?;
+    let (simulator, wire) = (pipeline.simulator(), &pipeline.stack.wire);
+    simulator.faults().webhook("transcript.", 2, WebhookFault::Held);
+    wire.inject(Service::Recall, "/create_transcript/", When::After, Fault::Drop, 1);
+    let recording = simulator.play(Meeting::short(1));
+    pipeline.wait_until("the first call", || Ok(wire.count(Service::Recall, "/create_transcript/") == 1)).await?;
+    let throttled = Fault::Answer { status: 429, retry_after: Some(1) };
+    wire.inject(Service::Recall, "/create_transcript/", When::Before, throttled, 1).reach(1).await?;
+    simulator.wait_for_held(2).await;
+    pipeline
+        .wait_until("the refusal in the row", || {
+            Ok(pipeline.job(recording)?.is_some_and(|job| job["transcripts"][0]["errors"] == 3))
+        })
+        .await?;
+    let job = pipeline.job(recording)?.context("no job")?;
+    assert_eq!((&job["status"], &job["attempts"]), (&"creating".into(), &1.into()), "{job}");
+    simulator.release_webhooks(Order::Sent).await;
+    pipeline.ends_stored(recording).await?;
+    pipeline.check_promises()
+}
+
+/// A refusal says nothing of the call before it under the same key. Only a look-up ends that attempt: it finds what was
+/// paid for, or that nothing was.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lost_answer_and_then_a_refusal_end_in_a_look_up() -> Result<()> {
+    const CREATE: &str = "/create_transcript/";
+    for (status, lost, key) in
+        [401, 402, 403, 429].into_iter().flat_map(|status| [(status, When::After, 1), (status, When::Before, 2)])
+    {
+        let pipeline = Pipeline::start().await?;
+        let (simulator, stack) = (pipeline.simulator(), &pipeline.stack);
+        let why = format!("{status}, {lost:?}");
+        simulator.faults().webhook("transcript.", usize::MAX, WebhookFault::Dropped);
+        stack.event_source.pause();
+        stack.wire.inject(Service::Recall, CREATE, lost, Fault::Drop, 1);
+        let recording = simulator.add_recording(Meeting::short(1));
+        assert_eq!(pipeline.deliver(&done(recording)).await?.status, 503, "{why}");
+        let mut refusal = stack.wire.inject(Service::Recall, CREATE, When::Before, answer(status), 1);
+        pipeline.let_time_pass().await?;
+        assert_eq!(pipeline.deliver(&done(recording)).await?.status, 503, "{why}");
+        refusal.reach(1).await?;
+        let job = pipeline.job(recording)?.context("no job")?;
+        assert_eq!((&job["status"], &job["attempts"]), (&"creating".into(), &1.into()), "{why}: {job}");
+        assert_eq!(stack.wire.count(Service::Recall, CREATE), 2, "{why}");
+
+        for _ in 0..20 {
+            stack.event_source.pause();
+            pipeline.wait_until("everybody to be idle", || Ok(pipeline.is_idle())).await?;
+            pipeline.let_time_pass().await?;
+            pipeline.sweep().await?;
+            stack.event_source.resume();
+            while !pipeline.is_idle() || stack.queues.visible(WORK_QUEUE).await? > 0 {
+                tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+            }
+            if pipeline.status(recording)?.as_deref() == Some("stored") {
+                break;
+            }
+        }
+        // What was delayed meanwhile finds nothing to do.
+        stack.queues.hurry(WORK_QUEUE).await?;
+        pipeline.ends_stored(recording).await.with_context(|| why.clone())?;
+        let transcript = &simulator.transcripts(recording)[0];
+        assert_eq!(transcript.idempotency_key, Some(format!("{recording}:{key}")), "{why}");
+        pipeline.check_promises()?;
+    }
+    Ok(())
+}
+
+/// It was made and paid for, but the answer makes no sense: nobody pays again.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_answer_that_nobody_can_read_is_not_paid_for_again() -> Result<()> {
+    for fault in [Fault::Html { status: 200 }, Fault::Html { status: 502 }, answer(201)] {
+        let pipeline = Pipeline::start().await?;
+        pipeline.stack.wire.inject(Service::Recall, "/create_transcript/", When::After, fault, 1);
+        let recording = pipeline.simulator().play(Meeting::short(1));
+        pipeline.ends_stored(recording).await?;
+        pipeline.check_promises()?;
+    }
+    Ok(())
+}
+
+/// A firewall's page, or an empty account: somebody has to do something, and then it goes on by itself.
+#[tokio::test(flavor = "multi_thread")]
+async fn every_refusal_that_an_operator_can_lift_pauses_the_job() -> Result<()> {
+    for fault in [answer(401), answer(402), Fault::Html { status: 403 }] {
+        let pipeline = Pipeline::start().await?;
+        pipeline.stack.wire.inject(Service::Recall, "/create_transcript/", When::Before, fault, 1);
+        let recording = pipeline.simulator().add_recording(Meeting::short(1));
+        assert_eq!(pipeline.deliver(&done(recording)).await?.status, 503);
+        let job = pipeline.job(recording)?.context("no job")?;
+        assert_eq!((&job["status"], &job["hold"]["times"]), (&"waiting".into(), &1.into()), "{job}");
+        assert!(job["due_at"].is_number() && logged(&pipeline, "recall.refuses_us"), "{job}");
+        assert_eq!(pipeline.simulator().creates(recording), 0);
+        pipeline.check_promises()?;
+    }
+    Ok(())
+}
+
+/// A 404 that is not the API's says that we asked somebody else: it ends nothing.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_page_that_is_not_there_is_an_operators_matter() -> Result<()> {
+    let pipeline = Pipeline::start().await?;
+    let html = Fault::Html { status: 404 };
+    pipeline.stack.wire.inject(Service::Recall, "/create_transcript/", When::Before, html, 1);
+    let recording = pipeline.simulator().add_recording(Meeting::short(1));
+    let reply = pipeline.deliver(&done(recording)).await?;
+    assert_eq!((reply.status, reply.retry_after), (503, Some(300)), "{reply:?}");
+    assert_eq!(pipeline.status(recording)?.as_deref(), Some("waiting"));
+
+    pipeline.stack.wire.inject(Service::Recall, "GET /api/v1/transcript/", When::Before, html, 1);
+    let recording = pipeline.simulator().play(Meeting::short(2));
+    pipeline.reaches(recording, "copying").await?;
+    pipeline.wait_until("a failed copy", || Ok(logged(&pipeline, "recall.not_its_api"))).await?;
+    assert_eq!(pipeline.status(recording)?.as_deref(), Some("copying"));
+    pipeline.check_promises()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refused_create_ends_in_a_named_state() -> Result<()> {
+    let pipeline = Pipeline::start().await?;
+    pipeline.stack.wire.inject(Service::Recall, "/create_transcript/", When::Before, answer(400), 1);
+    let recording = pipeline.simulator().play(Meeting::short(1));
+    pipeline.reaches(recording, "failed").await?;
+    pipeline.settles().await?;
+    let job = pipeline.job(recording)?.context("no job")?;
+    assert_eq!(job["transcripts"][0]["status"], 400, "{job}");
+    assert_eq!(job["transcript_count"], 0);
+    pipeline.check_promises()
+}

@@ -1,0 +1,209 @@
+//! Recall's lists, page by page, with whatever becomes of a page.
+
+use std::time::Duration;
+
+use anyhow::{Context as _, Result};
+use local::{
+    recall::{Meeting, Status, Target},
+    stack::JOBS_TABLE,
+    wire::{Fault, Service, When},
+};
+use serde_json::json;
+use tests::{Pipeline, in_hours, now};
+use uuid::Uuid;
+
+use super::{add, answer, deaf, transcribed};
+
+const RECORDINGS: &str = "GET /api/v1/recording/";
+const TRANSCRIPTS: &str = "GET /api/v1/transcript/";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_long_list_is_read_over_several_runs() -> Result<()> {
+    let pipeline = deaf(1).await?;
+    let recordings = add(&pipeline, 45);
+    let mut listed = [0, 0];
+    for run in 1.. {
+        pipeline.sweep().await?;
+        for (list, before) in [TRANSCRIPTS, RECORDINGS].into_iter().zip(&mut listed) {
+            // Exactly that path: the lists, not what is retrieved.
+            let calls = pipeline.stack.wire.calls().iter().filter(|call| call.operation == list).count();
+            assert!(calls - *before <= 20, "{} calls of {list} in one run", calls - *before);
+            *before = calls;
+        }
+        if run == 1 {
+            let place = pipeline.place()?;
+            assert_eq!((&place["recordings"]["pages"], &place["transcripts"]["pages"]), (&json!(20), &json!(0)));
+            assert!(place["recordings"]["next"].as_str().is_some_and(|next| next.contains("cursor=")), "{place}");
+            assert_eq!((place.get("status"), place.get("due_shard")), (None, None));
+        }
+        pipeline.settles().await?;
+        let stored =
+            |recording: &Uuid| pipeline.status(*recording).is_ok_and(|status| status.as_deref() == Some("stored"));
+        if recordings.iter().all(stored) {
+            break;
+        }
+        assert!(run < 10, "not through after {run} runs: {}", pipeline.place()?);
+    }
+    for recording in &recordings {
+        pipeline.check_stored(*recording)?;
+    }
+    pipeline.check_promises()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_throttled_list_waits_as_long_as_it_is_told() -> Result<()> {
+    let pipeline = deaf(1).await?;
+    let recordings = add(&pipeline, 3);
+    let throttled = Fault::Answer { status: 429, retry_after: Some(2) };
+    pipeline.stack.wire.inject(Service::Recall, RECORDINGS, When::Before, throttled, 1);
+    for _ in 0..2 {
+        assert_eq!(pipeline.sweep().await?["listed"], 0);
+        assert_eq!(pipeline.stack.wire.count(Service::Recall, RECORDINGS), 1);
+    }
+    let until = pipeline.place()?["until"].as_i64().context("no wait")?;
+    pipeline.wait_until("the wait to end", || Ok(now() * 1000 > until)).await?;
+    assert_eq!(pipeline.sweep().await?["found"], 3);
+    for recording in recordings {
+        pipeline.reaches(recording, "transcribing").await?;
+    }
+    pipeline.check_promises()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refused_cursor_begins_the_list_anew() -> Result<()> {
+    for status in [404, 400] {
+        let pipeline = deaf(1).await?;
+        pipeline.simulator().faults().never_transcribe(Target::next(25));
+        let recordings = add(&pipeline, 25);
+        assert_eq!(pipeline.sweep().await?["found"], 20);
+        pipeline.settles().await?;
+        pipeline.stack.wire.inject(Service::Recall, RECORDINGS, When::Before, answer(status), 1);
+        assert_eq!(pipeline.sweep().await?["found"], 0);
+        let place = pipeline.place()?;
+        assert_eq!((place["recordings"].get("next"), &place["recordings"]["pages"]), (None, &json!(0)), "{place}");
+        assert_eq!(pipeline.sweep().await?["found"], 0);
+        assert_eq!(pipeline.sweep().await?["found"], 5);
+        for recording in recordings {
+            pipeline.reaches(recording, "transcribing").await?;
+        }
+        pipeline.check_promises()?;
+    }
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_link_that_names_another_host_is_followed_on_our_own() -> Result<()> {
+    let pipeline = deaf(1).await?;
+    pipeline.simulator().faults().never_transcribe(Target::next(2));
+    pipeline.simulator().faults().next_links_elsewhere(9);
+    add(&pipeline, 2);
+    assert_eq!(pipeline.sweep().await?["found"], 2);
+    assert_eq!(pipeline.stack.wire.count(Service::Recall, RECORDINGS), 2, "both pages came from Recall itself");
+    pipeline.settles().await?;
+    pipeline.check_promises()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_two_sweeps_at_once_one_lists() -> Result<()> {
+    let pipeline = deaf(100).await?;
+    let recordings = add(&pipeline, 3);
+    let slow = Fault::Delay(Duration::from_secs(4));
+    let mut lists = pipeline.stack.wire.inject(Service::Recall, TRANSCRIPTS, When::Before, slow, 1);
+    let second = async {
+        lists.reach(1).await?;
+        pipeline.sweep().await
+    };
+    let (first, second) = tokio::join!(pipeline.sweep(), second);
+    assert_eq!((&first?["found"], &second?["listed"]), (&json!(3), &json!(0)));
+    assert_eq!(pipeline.stack.wire.count(Service::Recall, RECORDINGS), 1);
+    transcribed(&pipeline, &recordings, Status::Done).await;
+    pipeline.settles().await?;
+    pipeline.sweep().await?;
+    for recording in recordings {
+        pipeline.ends_stored(recording).await?;
+    }
+    pipeline.check_promises()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_sweep_that_died_is_made_up_for() -> Result<()> {
+    let pipeline = Pipeline::start_with(|config, _| config.sweep_timeout = Duration::from_secs(8)).await?;
+    pipeline.simulator().set_webhook_url(None);
+    let recording = add(&pipeline, 1)[0];
+    let mut hangs = pipeline.stack.wire.inject(Service::Sqs, "SendMessageBatch", When::Before, Fault::Hold, 1);
+    let kill = async {
+        hangs.reach(1).await?;
+        pipeline.stack.sweep.kill().await;
+        anyhow::Ok(())
+    };
+    let (died, killed) = tokio::join!(pipeline.sweep(), kill);
+    killed?;
+    assert!(died.is_err(), "it was killed");
+    // Its lease outlives it.
+    assert_eq!(pipeline.sweep().await?["listed"], 0);
+    let until = pipeline.place()?["until"].as_i64().context("no lease")?;
+    pipeline.wait_until("the lease to end", || Ok(now() * 1000 > until)).await?;
+    assert_eq!(pipeline.sweep().await?["found"], 1);
+    pipeline.reaches(recording, "transcribing").await?;
+    pipeline.check_promises()
+}
+
+/// From Friday evening to Monday morning no webhook comes and no list can be had.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_outage_that_outlasts_the_window_leaves_nothing_out() -> Result<()> {
+    const LISTS: [&str; 2] = ["transcripts", "recordings"];
+    for fault in [answer(401), answer(503), Fault::Drop] {
+        let pipeline = deaf(1).await?;
+        let (simulator, stack) = (pipeline.simulator(), &pipeline.stack);
+        simulator.faults().never_transcribe(Target::next(9));
+        assert_eq!(pipeline.sweep().await?["listed"], 0);
+        let mut place = pipeline.place()?;
+        let friday = in_hours(-63).unix_timestamp() * 1000;
+        for list in LISTS {
+            assert!(place[list]["complete_at"].as_i64().is_some_and(|at| at / 1000 >= now() - 60), "{place}");
+            place[list]["complete_at"] = friday.into();
+        }
+        assert!(stack.dynamodb.replace(JOBS_TABLE, &place)?);
+        let begun = |hours| simulator.add_recording(Meeting::short(1).started_at(in_hours(hours)));
+        // The first began while lists could still be had, and was not done.
+        let recordings = [-70, -62, -50, -47, -2].map(begun);
+        let before = begun(-63 - 49);
+
+        stack.wire.inject(Service::Recall, "GET /api/v1/", When::Before, fault, usize::MAX);
+        for _ in 0..4 {
+            assert_eq!(pipeline.sweep().await?["listed"], 0, "{fault:?}");
+        }
+        let place = pipeline.place()?;
+        assert!(LISTS.iter().all(|list| place[list]["complete_at"] == friday), "{fault:?}: {place}");
+        stack.wire.calm();
+        assert_eq!(pipeline.sweep().await?["found"], recordings.len(), "{fault:?}");
+        for recording in recordings {
+            pipeline.reaches(recording, "transcribing").await?;
+        }
+        assert_eq!(pipeline.job(before)?, None, "it was listed before");
+        pipeline.settles().await?;
+        assert_eq!(pipeline.sweep().await?["found"], 0);
+        pipeline.check_promises()?;
+    }
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_queue_does_not_take_is_listed_again() -> Result<()> {
+    let pipeline = deaf(1).await?;
+    pipeline.simulator().faults().never_transcribe(Target::next(2));
+    let recordings = add(&pipeline, 2);
+    // Longer than the SDK is patient.
+    pipeline.stack.wire.inject(Service::Sqs, "SendMessageBatch", When::Before, answer(500), usize::MAX);
+    assert_eq!(pipeline.sweep().await?["found"], 0);
+    let place = &pipeline.place()?["recordings"];
+    assert_eq!((&place["pages"], &place["failures"]), (&json!(0), &json!(1)), "the page does not count: {place}");
+    assert_eq!((place.get("next"), place.get("complete_at")), (None, None), "{place}");
+    assert_eq!(pipeline.stack.wire.count(Service::Recall, RECORDINGS), 1);
+    pipeline.stack.wire.calm();
+    assert_eq!(pipeline.sweep().await?["found"], 2);
+    for recording in recordings {
+        pipeline.reaches(recording, "transcribing").await?;
+    }
+    pipeline.check_promises()
+}
