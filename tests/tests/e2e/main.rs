@@ -1,5 +1,6 @@
 //! The function binaries, as processes, against the whole local stack.
 
+mod deadlines;
 mod edge;
 mod failures;
 mod happy;

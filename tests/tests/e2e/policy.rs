@@ -176,6 +176,35 @@ async fn what_is_stored_is_deleted_at_recall_where_the_operator_wants_that() -> 
     Ok(())
 }
 
+/// S3 cannot be asked, so nobody knows that the copy stands.
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_is_deleted_that_cannot_be_read_back() -> Result<()> {
+    for wanted in ["transcript", "recording"] {
+        let pipeline = start(&[("DELETE_AFTER_STORE", wanted)]).await?;
+        let (simulator, wire) = (pipeline.simulator(), &pipeline.stack.wire);
+        let refused = Fault::Answer { status: 503, retry_after: None };
+        wire.inject(Service::S3, "HEAD", When::Before, refused, usize::MAX);
+        let recording = simulator.play(Meeting::short(1));
+        pipeline.reaches(recording, "stored").await?;
+        for tries in 1..=2 {
+            let tried = || pipeline.stack.logs().iter().filter(|line| line.contains("copy.not_verified")).count();
+            pipeline.wait_until("a question that S3 refuses", || Ok(tried() >= tries)).await?;
+            pipeline.wait_until("everybody to be idle", || Ok(pipeline.is_idle())).await?;
+            assert_eq!(wire.count(Service::Recall, "DELETE "), 0);
+            if tries == 2 {
+                wire.calm();
+            }
+            pipeline.let_time_pass().await?;
+        }
+        let transcript = simulator.transcripts(recording)[0].id;
+        let gone = || Ok(simulator.transcript(transcript).is_some_and(|one| one.status == Status::Deleted));
+        pipeline.wait_until("the transcript to be gone", gone).await?;
+        pipeline.settles().await?;
+        pipeline.check_promises()?;
+    }
+    Ok(())
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn metadata_may_skip_a_recording() -> Result<()> {
     let pipeline = Pipeline::start().await?;
