@@ -152,7 +152,7 @@ async fn the_sweeps_place_has_one_owner() -> Result<()> {
     let mut mine = lab.store.load_place().await?;
     assert_eq!(mine, Place::default());
     let mut theirs = mine.clone();
-    mine.recordings = Position { next: Some("https://x/?cursor=c".to_owned()), pages: 1, failures: 0 };
+    mine.recordings = Position { next: Some("https://x/?cursor=c".to_owned()), pages: 1, ..Position::default() };
     // The SDK writes again when the answer is lost, and meets its own item.
     lab.wire.inject(Service::DynamoDb, "PutItem", When::After, Fault::Drop, 1);
     assert!(lab.store.save_place(&mut mine).await?);
