@@ -3,6 +3,7 @@
 mod chain;
 mod copies;
 mod deletions;
+mod eyes;
 mod model;
 mod outbox;
 mod simulation;
