@@ -110,6 +110,8 @@ pub struct Listed {
     pub attempt: Option<u32>,
     /// Recall is not working on it any more.
     pub ended: bool,
+    /// Recall could not make it.
+    pub failed: bool,
 }
 
 /// How a copy ended.

@@ -28,6 +28,9 @@ const CHECK_WAIT: Duration = Duration::from_secs(15);
 impl Job {
     /// Claims the copy of a transcript to S3.
     pub(super) fn copy(mut self, index: usize, transcript_id: TranscriptId, context: Context<'_>) -> Decision {
+        if let Some(until) = self.being_deleted(transcript_id, context.now) {
+            return Decision::Busy { until };
+        }
         let (claim, bot_id) = (self.next_claim(), self.bot_id);
         let transcript = &mut self.transcripts[index];
         let attempt = transcript.attempt;

@@ -3,7 +3,6 @@
 mod chain;
 mod copies;
 mod deletions;
-mod eyes;
 mod model;
 mod outbox;
 mod simulation;

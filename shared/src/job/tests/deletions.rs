@@ -3,9 +3,12 @@
 use std::time::Duration;
 
 use super::{CLAIM, NOW, OTHER, OURS, context, job, policy, receipt};
-use crate::job::{
-    Answer, Command, CopyAnswer, Copying, Decision, DeleteAfterStore, DeleteAnswer, Event, Finished, Heard, Hold, Job,
-    Listed, Next, OnLimit, Policy, Recording, State, Status, Target,
+use crate::{
+    ids::TranscriptId,
+    job::{
+        Answer, Claim, Command, CopyAnswer, Copying, Decision, DeleteAfterStore, DeleteAnswer, Event, Finished, Heard,
+        Hold, Job, Listed, Next, OnLimit, Policy, Recording, State, Status, Target,
+    },
 };
 
 fn copying() -> Job {
@@ -82,7 +85,7 @@ fn a_recording_stays_while_it_has_a_transcript_that_nobody_told_us_of() {
             panic!("nothing to delete")
         };
         assert_eq!((target, known), (Target::Recording, vec![OURS]));
-        let others = vec![Listed { transcript_id: OTHER, attempt: None, ended: true }];
+        let others = vec![Listed { transcript_id: OTHER, attempt: None, ended: true, failed: false }];
         let others = Answer::Delete { target, claim, answer: DeleteAnswer::Others(others) };
         let Decision::Apply { job, next } = job.on_answer(&others, context(&policy, NOW)) else { panic!("stuck") };
         let decision = if next == Next::Act(Command::Wake) {
@@ -235,4 +238,97 @@ fn a_file_that_is_no_transcript_keeps_its_original() {
         panic!("not stored")
     };
     assert_eq!(next, Next::Nothing);
+}
+
+/// A failed transcript of ours is about to make room for the next attempt.
+fn making_room() -> (Policy, Job, Target, Claim, Vec<TranscriptId>) {
+    let policy = Policy {
+        providers: vec!["recallai_async".to_owned()],
+        tries_per_provider: 5,
+        on_limit: OnLimit::DeleteFailed,
+        max_transcripts: 1,
+        ..quiet(DeleteAfterStore::Nothing)
+    };
+    let failed = job([State::Failed { transcript_id: OURS, sub_code: None }]);
+    let decision = failed.on_event(&Event::RecordingDone(Finished::default()), context(&policy, NOW));
+    let Decision::Apply { job, next: Next::Act(Command::Delete { target, claim, failed, .. }) } = decision else {
+        panic!("{decision:?}")
+    };
+    (policy, *job, target, claim, failed)
+}
+
+#[test]
+fn what_is_being_deleted_is_not_copied_meanwhile() {
+    let (policy, held, ..) = making_room();
+    let until = held.deletion.expect("it is noted").until;
+    let done = Event::TranscriptDone(Heard { transcript_id: OURS, attempt: Some(1) });
+    assert_eq!(held.clone().on_event(&done, context(&policy, NOW)), Decision::Busy { until });
+    // The worker has died over it: now it is copied, and nobody deletes it any more.
+    let decision = held.on_event(&done, context(&policy, until));
+    let Decision::Apply { job, next: Next::Act(Command::Copy { .. }) } = decision else { panic!("{decision:?}") };
+    assert_eq!(job.deletion, None);
+}
+
+/// Its `transcript.done` was lost, or is still to come.
+#[test]
+fn what_has_not_failed_after_all_makes_no_room_and_is_copied() {
+    let (policy, held, target, claim, failed) = making_room();
+    assert_eq!(failed, [OURS], "Recall is asked about it first");
+    let done = Listed { transcript_id: OURS, attempt: Some(1), ended: true, failed: false };
+    let answer = Answer::Delete { target, claim, answer: DeleteAnswer::Others(vec![done]) };
+    let decision = held.on_answer(&answer, context(&policy, NOW));
+    let Decision::Apply { job, next: Next::Act(Command::Wake) } = decision else { panic!("{decision:?}") };
+    assert_eq!((job.status(), job.deletion, &job.hold), (Status::Transcribing, None, &None));
+    let woken = job.on_event(&Event::Wake, context(&policy, NOW));
+    assert!(matches!(woken, Decision::Apply { next: Next::Act(Command::Copy { .. }), .. }), "{woken:?}");
+}
+
+/// Somebody else's, that the operator wants left alone: it makes no room, and the job is decided on anew.
+#[test]
+fn somebody_elses_that_has_not_failed_after_all_is_left_alone() {
+    let (policy, mut held, target, claim, _) = making_room();
+    held.transcripts[0].attempt = None;
+    let policy = Policy { copy_unrequested: false, ..policy };
+    let done = Listed { transcript_id: OURS, attempt: None, ended: true, failed: false };
+    let answer = Answer::Delete { target, claim, answer: DeleteAnswer::Others(vec![done]) };
+    let Decision::Apply { job, .. } = held.on_answer(&answer, context(&policy, NOW)) else { panic!("stuck") };
+    assert_eq!(job.transcripts[0].state, State::Left { transcript_id: OURS });
+    let Decision::Apply { job, .. } = job.on_event(&Event::Wake, context(&policy, NOW)) else { panic!("stuck") };
+    assert_eq!(job.status(), Status::LimitReached);
+}
+
+/// The worker that deletes it lives longer than its lease, which should not be: what we deleted ourselves is not lost.
+#[test]
+fn what_we_deleted_ourselves_does_not_end_the_chain() {
+    let (policy, held, target, claim, _) = making_room();
+    let done = Event::TranscriptDone(Heard { transcript_id: OURS, attempt: Some(1) });
+    let until = held.deletion.expect("it is noted").until;
+    let Decision::Apply { job, .. } = held.on_event(&done, context(&policy, until)) else { panic!("not copied") };
+    let deleted = Answer::Delete { target, claim, answer: DeleteAnswer::Deleted };
+    let decision = job.on_answer(&deleted, context(&policy, until));
+    let Decision::Apply { job, next: Next::Act(Command::Create { .. }) } = decision else { panic!("{decision:?}") };
+    assert!(matches!(job.transcripts[0].state, State::Failed { .. }) && job.transcripts[0].deleted);
+}
+
+/// A failed transcript of somebody else's was done after all, and its webhook was lost: it would go with its recording.
+#[test]
+fn a_recording_stays_while_what_had_failed_is_done_after_all() {
+    let policy = quiet(DeleteAfterStore::Recording);
+    let mut two = copying();
+    two.transcripts.extend(job([State::Failed { transcript_id: OTHER, sub_code: None }]).transcripts);
+    two.transcripts[1].attempt = None;
+    let Decision::Apply { job, next: Next::Act(Command::Delete { target, failed, claim, .. }) } =
+        two.on_answer(&stored_answer(), context(&policy, NOW))
+    else {
+        panic!("nothing to delete")
+    };
+    assert_eq!((target, failed), (Target::Recording, vec![OTHER]));
+    let listed = |failed| vec![Listed { transcript_id: OTHER, attempt: None, ended: true, failed }];
+    let answer = |failed| Answer::Delete { target, claim, answer: DeleteAnswer::Others(listed(failed)) };
+    let Decision::Apply { next, .. } = job.clone().on_answer(&answer(true), context(&policy, NOW)) else {
+        panic!("stuck")
+    };
+    assert!(matches!(next, Next::Again { .. }), "what Recall, too, says has failed is not taken up: {next:?}");
+    let Decision::Apply { job, next } = job.on_answer(&answer(false), context(&policy, NOW)) else { panic!("stuck") };
+    assert_eq!((next, job.status(), job.deletion), (Next::Act(Command::Wake), Status::Transcribing, None));
 }
