@@ -109,13 +109,16 @@ impl Job {
             let next = self.wake_if_due(context);
             return if news { self.advanced(next, context) } else { Decision::Ignore(Reason::Overtaken) };
         };
+        let room = listed.len() < RECALL_MAX_TRANSCRIPTS as usize;
+        if creating.refused.is_some() && room && self.drop_language() {
+            self.transcripts.remove(index);
+            return self.go_on(context);
+        }
         // Nobody can create anything at the moment, for a reason that the row does not know.
         let full = creating.refused.is_some() && self.transcript_count() <= context.policy.max_transcripts;
         let errors = creating.errors >= ERRORS_BEFORE_LOOK_UP;
         match creating.refused {
-            Some(Refused { code }) if listed.len() < RECALL_MAX_TRANSCRIPTS as usize => {
-                self.refused(index, 400, code, context)
-            }
+            Some(Refused { code }) if room => self.refused(index, 400, code, context),
             // Recall's list is full, and still the row has room: what it counts, we do not know.
             Some(_) if full => self.pause(index, 400, context),
             // The same error again and again: the next attempt would most likely meet it, too.

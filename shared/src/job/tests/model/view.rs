@@ -96,6 +96,8 @@ impl View<'_> {
             recording,
             expires_at: _,
             wishes: _,
+            asked_language: _,
+            refused_languages: _,
             attempts,
             transcripts,
             hold,
