@@ -41,7 +41,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use self::answers::{bounded, doubled};
+use self::answers::{bounded, doubled, in_time};
 pub use self::{
     answers::{Answer, CopyAnswer, CreateAnswer, Listed, LookUpAnswer},
     decision::{Command, Decision, Next, Reason},

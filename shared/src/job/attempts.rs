@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::{
     Claim, Command, Context, Creating, Decision, Deletion, ERRORS_BEFORE_LOOK_UP, Hold, Job, KEY_REUSE, LIST_SETTLE,
-    Next, Reason, Recording, State, Target, Transcript, Why, doubled,
+    Next, Reason, Recording, State, Target, Transcript, Why, doubled, in_time,
 };
 
 /// The wait before the next try after a failed one; it doubles with every try.
@@ -107,7 +107,8 @@ impl Job {
         }
         let failures = self.transcripts.iter().filter(|transcript| transcript.attempt.is_some()).count();
         let times = u32::try_from(failures.saturating_sub(1)).unwrap_or(u32::MAX);
-        let until = context.now.plus(doubled(RETRY_WAIT, times, RETRY_WAIT_MAX));
+        let wait = doubled(RETRY_WAIT, times, RETRY_WAIT_MAX);
+        let until = context.now.plus(in_time(wait, self.expires_at, context.now));
         self.hold = Some(Hold::Wait { until, status: None, times });
         Next::Again { at: until }
     }

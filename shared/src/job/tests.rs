@@ -2,6 +2,7 @@
 
 mod chain;
 mod copies;
+mod creates;
 mod deletions;
 mod model;
 mod outbox;
