@@ -332,3 +332,27 @@ fn a_recording_stays_while_what_had_failed_is_done_after_all() {
     let Decision::Apply { job, next } = job.on_answer(&answer(false), context(&policy, NOW)) else { panic!("stuck") };
     assert_eq!((next, job.status(), job.deletion), (Next::Act(Command::Wake), Status::Transcribing, None));
 }
+
+#[test]
+fn a_recording_stays_with_a_copy_that_could_not_be_verified() {
+    let policy = quiet(DeleteAfterStore::Recording);
+    let mut two = copying();
+    two.transcripts.extend(job([State::Stored { transcript_id: OTHER, receipt: receipt() }]).transcripts);
+    (two.transcripts[1].attempt, two.transcripts[1].kept) = (None, true);
+    let Decision::Apply { next, .. } = two.on_answer(&stored_answer(), context(&policy, NOW)) else {
+        panic!("not stored")
+    };
+    assert_eq!(next, Next::Nothing);
+}
+
+#[test]
+fn what_was_made_twice_is_not_deleted_under_the_worker_that_copies_it() {
+    let policy = quiet(DeleteAfterStore::Nothing);
+    let mut twins = copying();
+    let copying = twins.transcripts[0].state.copying().expect("it is");
+    twins.transcripts.extend(job([State::Copying(Copying { transcript_id: OTHER, ..copying })]).transcripts);
+    let Decision::Apply { next, .. } = twins.on_answer(&stored_answer(), context(&policy, NOW)) else {
+        panic!("not stored")
+    };
+    assert_eq!(next, Next::Nothing);
+}
