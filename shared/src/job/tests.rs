@@ -6,6 +6,7 @@ mod creates;
 mod deletions;
 mod model;
 mod outbox;
+mod room;
 mod simulation;
 mod table;
 

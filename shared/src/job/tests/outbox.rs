@@ -89,10 +89,7 @@ fn a_recording_that_goes_soon_and_is_not_stored_is_announced_once() {
     let mut working = job([State::Transcribing { transcript_id: OURS, check_at: NOW.plus(Duration::MAX), checks: 0 }]);
     working.expires_at = Some(NOW.plus(Duration::from_secs(25 * 60 * 60)));
     let Decision::Apply { job, .. } = working.on_event(
-        &Event::RecordingDone(Finished {
-            bot_id: Some(crate::ids::BotId::from_u128(1)),
-            ..Default::default()
-        }),
+        &Event::RecordingDone(Finished { bot_id: Some(crate::ids::BotId::from_u128(1)), ..Default::default() }),
         context(&policy, NOW),
     ) else {
         panic!("not applied")
