@@ -110,11 +110,18 @@ struct Alarms {
     expiring: bool,
     /// How many bad ends the job came to.
     ends: u32,
+    /// How many wished languages were refused.
+    refused_languages: usize,
 }
 
 impl Alarms {
     fn of(job: &Job) -> Self {
-        Self { paid_twice: job.paid_twice(), expiring: job.outbox.expiring, ends: job.outbox.ends }
+        Self {
+            paid_twice: job.paid_twice(),
+            expiring: job.outbox.expiring,
+            ends: job.outbox.ends,
+            refused_languages: job.refused_languages.len(),
+        }
     }
 
     fn raise(self, before: Self, job: &Job) {
@@ -127,6 +134,9 @@ impl Alarms {
             let expires_at = job.expires_at.map(Timestamp::rfc3339).unwrap_or_default();
             tracing::error!(recording.id = %recording_id, job.status = status, expires_at, "recording.expiring");
             telemetry::count("RecordingsExpiring", &[]);
+        }
+        if self.refused_languages > before.refused_languages {
+            tracing::warn!(recording.id = %recording_id, key = "transcript_language", "wish.ignored");
         }
         if self.ends > before.ends {
             tracing::error!(recording.id = %recording_id, job.status = status, "job.ended_without_transcript");

@@ -41,7 +41,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use self::answers::{bounded, doubled};
+use self::answers::{bounded, doubled, in_time};
 pub use self::{
     answers::{Answer, CopyAnswer, CreateAnswer, Listed, LookUpAnswer},
     decision::{Command, Decision, Next, Reason},
@@ -85,6 +85,12 @@ pub struct Job {
     pub expires_at: Option<Timestamp>,
     #[serde(default)]
     pub wishes: Wishes,
+    /// The language that the newest call of create_transcript asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub asked_language: Option<String>,
+    /// Wished languages that were refused. They are not asked for again, however often the metadata comes.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub refused_languages: Vec<String>,
     /// The number of the newest attempt that was ever started; 0 before the first.
     pub attempts: u32,
     /// In the order in which we learned of them.
@@ -182,6 +188,8 @@ impl Job {
             recording: Recording::Unknown,
             expires_at: None,
             wishes: Wishes::default(),
+            asked_language: None,
+            refused_languages: Vec::new(),
             attempts: 0,
             transcripts: Vec::new(),
             hold: None,

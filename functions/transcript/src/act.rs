@@ -19,6 +19,7 @@ use tokio::time::timeout;
 use crate::{
     Transcripts,
     copy::{Ids, RESERVE},
+    delete::Known,
 };
 
 /// One message that is being worked on.
@@ -49,8 +50,9 @@ impl Act for Received<'_> {
                 let answer = transcripts.copier.copy(ids, deadline).await;
                 Answer::Copy { transcript_id, claim, answer }
             }
-            Command::Delete { target, verify, known, claim } => {
-                let deletion = transcripts.deleter.delete(recording_id, target, &verify, &known);
+            Command::Delete { target, verify, known, failed, claim } => {
+                let known = Known { known: &known, failed: &failed };
+                let deletion = transcripts.deleter.delete(recording_id, target, &verify, known);
                 let answer = timeout(time_for_it(deadline), deletion).await;
                 let late = |_| DeleteAnswer::Later { after: Duration::ZERO };
                 Answer::Delete { target, claim, answer: answer.unwrap_or_else(late) }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use aws_sdk_s3::types::ChecksumMode;
 use shared::{
     ids::{RecordingId, TranscriptId},
-    job::{DeleteAnswer, LookUpAnswer, Receipt, Target},
+    job::{DeleteAnswer, Listed, LookUpAnswer, Receipt, Target},
     recall::{CALL_TIMEOUT, Recall},
     telemetry::{self, Chain},
 };
@@ -19,19 +19,34 @@ pub(crate) struct Deleter {
     bucket: Bucket,
 }
 
+/// What the row says of the transcripts.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Known<'a> {
+    pub(crate) known: &'a [TranscriptId],
+    pub(crate) failed: &'a [TranscriptId],
+}
+
+impl Known<'_> {
+    /// Whether Recall says the same.
+    fn agrees(self, one: &Listed) -> bool {
+        let says = |ids: &[TranscriptId]| ids.contains(&one.transcript_id);
+        if says(self.failed) { one.failed } else { says(self.known) }
+    }
+}
+
 impl Deleter {
     pub(crate) fn new(recall: Recall, bucket: Bucket) -> Self {
         Self { recall, bucket }
     }
 
-    /// Deletes the target if every copy is what its receipt says, and a recording has no transcript that is not
-    /// `known`.
+    /// Deletes the target if every copy is what its receipt says, a recording has no transcript that is not `known`,
+    /// and what is said to have failed has.
     pub(crate) async fn delete(
         &self,
         recording_id: RecordingId,
         target: Target,
         copies: &[Receipt],
-        known: &[TranscriptId],
+        known: Known<'_>,
     ) -> DeleteAnswer {
         for receipt in copies {
             match self.bucket.holds(receipt).await {
@@ -47,16 +62,12 @@ impl Deleter {
                 }
             }
         }
-        if target == Target::Recording {
-            match self.recall.look_up(recording_id, CALL_TIMEOUT).await {
-                LookUpAnswer::Later { after } => return DeleteAnswer::Later { after },
-                LookUpAnswer::Listed(mut listed) => {
-                    listed.retain(|one| !known.contains(&one.transcript_id));
-                    if !listed.is_empty() {
-                        tracing::info!(recording.id = %recording_id, others = listed.len(), "recording.kept");
-                        return DeleteAnswer::Others(listed);
-                    }
-                }
+        match self.others(recording_id, target, known).await {
+            LookUpAnswer::Later { after } => return DeleteAnswer::Later { after },
+            LookUpAnswer::Listed(others) if others.is_empty() => {}
+            LookUpAnswer::Listed(others) => {
+                tracing::info!(recording.id = %recording_id, ?target, others = others.len(), "recall.kept");
+                return DeleteAnswer::Others(others);
             }
         }
         let (what, deleted) = match target {
@@ -73,6 +84,22 @@ impl Deleter {
                 tracing::warn!(recording.id = %recording_id, what, error = %Chain(&problem), "recall.not_deleted");
                 DeleteAnswer::Later { after: problem.after() }
             }
+        }
+    }
+
+    /// What would go and is not what the row says.
+    async fn others(&self, recording_id: RecordingId, target: Target, known: Known<'_>) -> LookUpAnswer {
+        let answer = match target {
+            Target::Recording => self.recall.look_up(recording_id, CALL_TIMEOUT).await,
+            Target::Transcript(id) if known.failed.contains(&id) => self.recall.look_up_one(recording_id, id).await,
+            Target::Transcript(_) => LookUpAnswer::Listed(Vec::new()),
+        };
+        match answer {
+            LookUpAnswer::Listed(mut listed) => {
+                listed.retain(|one| !known.agrees(one));
+                LookUpAnswer::Listed(listed)
+            }
+            later @ LookUpAnswer::Later { .. } => later,
         }
     }
 }
@@ -110,6 +137,16 @@ mod tests {
     use shared::{job::Counts, time::Timestamp};
 
     use super::*;
+
+    #[test]
+    fn what_has_failed_goes_only_if_recall_says_so_too() {
+        let [failed, stored, unknown] = [1, 2, 3].map(TranscriptId::from_u128);
+        let known = Known { known: &[failed, stored], failed: &[failed] };
+        let listed = |transcript_id, failed| Listed { transcript_id, attempt: None, ended: true, failed };
+        assert!(known.agrees(&listed(failed, true)) && known.agrees(&listed(stored, false)));
+        assert!(!known.agrees(&listed(failed, false)), "it is done after all");
+        assert!(!known.agrees(&listed(unknown, true)));
+    }
 
     #[test]
     fn a_copy_is_verified_by_its_size_and_its_checksum() {

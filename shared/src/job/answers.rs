@@ -7,13 +7,18 @@
 use std::time::Duration;
 
 use super::{Claim, Context, Decision, DeleteAnswer, Job, Notice, Reason, Receipt, Target};
-use crate::ids::TranscriptId;
+use crate::{ids::TranscriptId, time::Timestamp};
 
 /// Recall's Retry-After is kept within these bounds.
 const THROTTLE_MIN: Duration = Duration::from_secs(1);
 const THROTTLE_MAX: Duration = Duration::from_secs(60 * 60);
 /// When the wake-up could not be sent, the event has to come again after this.
 const WAKE_WAIT: Duration = Duration::from_secs(5);
+
+/// No wait of ours is longer than this part of the time until Recall deletes the recording.
+const PART_OF_WHAT_IS_LEFT: u32 = 4;
+/// In the end it is tried this often.
+const SHORTEST_LAST_WAIT: Duration = Duration::from_secs(5);
 
 /// How a command went.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -110,6 +115,8 @@ pub struct Listed {
     pub attempt: Option<u32>,
     /// Recall is not working on it any more.
     pub ended: bool,
+    /// Recall could not make it.
+    pub failed: bool,
 }
 
 /// How a copy ended.
@@ -155,6 +162,13 @@ impl Job {
 /// A wait that Recall asks for, whatever it says.
 pub(super) fn bounded(after: Duration) -> Duration {
     after.clamp(THROTTLE_MIN, THROTTLE_MAX)
+}
+
+/// A wait that does not outlast what it waits for: while Recall is to delete the recording, no longer than a part of
+/// what is left until then.
+pub(super) fn in_time(wait: Duration, expires_at: Option<Timestamp>, now: Timestamp) -> Duration {
+    let left = expires_at.filter(|at| now < *at).map(|at| at.since(now));
+    left.map_or(wait, |left| wait.min((left / PART_OF_WHAT_IS_LEFT).max(SHORTEST_LAST_WAIT)))
 }
 
 /// A wait that doubles each time, up to a limit.

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use super::{
-    Command, Context, Creating, Decision, Deletion, ERRORS_BEFORE_LOOK_UP, Hold, Job, KEY_REUSE, LIST_SETTLE, Next,
-    Reason, Recording, State, Target, Transcript, Why, doubled,
+    Claim, Command, Context, Creating, Decision, Deletion, ERRORS_BEFORE_LOOK_UP, Hold, Job, KEY_REUSE, LIST_SETTLE,
+    Next, Reason, Recording, State, Target, Transcript, Why, doubled, in_time,
 };
 
 /// The wait before the next try after a failed one; it doubles with every try.
@@ -13,6 +13,8 @@ const RETRY_WAIT_MAX: Duration = Duration::from_secs(60 * 60);
 /// So often Recall must say that it does not know the recording (404) before that is believed: an hour in all. Nothing
 /// is paid for these.
 const UNKNOWN_TRIES: usize = 7;
+/// So many wished languages are dropped. Whatever the metadata names after that may use up its provider.
+const MAX_REFUSED_LANGUAGES: usize = 10;
 
 impl Job {
     /// Brings our own attempt forward: starts one, repeats the call of one whose outcome is unknown, or finds that
@@ -105,7 +107,8 @@ impl Job {
         }
         let failures = self.transcripts.iter().filter(|transcript| transcript.attempt.is_some()).count();
         let times = u32::try_from(failures.saturating_sub(1)).unwrap_or(u32::MAX);
-        let until = context.now.plus(doubled(RETRY_WAIT, times, RETRY_WAIT_MAX));
+        let wait = doubled(RETRY_WAIT, times, RETRY_WAIT_MAX);
+        let until = context.now.plus(in_time(wait, self.expires_at, context.now));
         self.hold = Some(Hold::Wait { until, status: None, times });
         Next::Again { at: until }
     }
@@ -170,8 +173,7 @@ impl Job {
             deleted: false,
             kept: false,
         });
-        let language = self.language(&provider, context);
-        self.advanced(Next::Act(Command::Create { attempt, provider, language, claim }), context)
+        self.call(attempt, provider, claim, context)
     }
 
     /// The same attempt and key again while Recall remembers the key; after that, or when the same error keeps
@@ -200,13 +202,27 @@ impl Job {
         creating.calls += 1;
         let provider = transcript.provider.clone();
         let provider = provider.or_else(|| self.chain(context).next().map(str::to_owned)).unwrap_or_default();
+        self.call(attempt, provider, claim, context)
+    }
+
+    fn call(mut self, attempt: u32, provider: String, claim: Claim, context: Context<'_>) -> Decision {
         let language = self.language(&provider, context);
+        self.asked_language.clone_from(&language);
         self.advanced(Next::Act(Command::Create { attempt, provider, language, claim }), context)
     }
 
     /// The wished language is a word of one provider's, so it goes to the first of the chain only.
     fn language(&self, provider: &str, context: Context<'_>) -> Option<String> {
         let first = self.chain(context).next() == Some(provider);
-        self.wishes.language.clone().filter(|_| first)
+        self.wishes.language.clone().filter(|language| first && !self.refused_languages.contains(language))
+    }
+
+    /// The attempt that carried a wished language was refused: it is tried without, for nonsense in metadata must not
+    /// cost the transcript. Whether there was one, and for the first time.
+    pub(super) fn drop_language(&mut self) -> bool {
+        let room = self.refused_languages.len() < MAX_REFUSED_LANGUAGES;
+        let asked = self.asked_language.take().filter(|language| room && !self.refused_languages.contains(language));
+        self.refused_languages.extend(asked.clone());
+        asked.is_some()
     }
 }

@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use super::{
     Claim, Command, Context, CopyAnswer, Copying, Creating, Decision, Job, Next, Reason, State, TRANSCRIBING_CHECK,
-    bounded, doubled,
+    bounded, doubled, in_time,
 };
-use crate::{ids::TranscriptId, time::Timestamp};
+use crate::ids::TranscriptId;
 
 /// The first wait after a copy that did not come about; it doubles with every try.
 const COPY_WAIT: Duration = Duration::from_secs(5);
@@ -28,6 +28,9 @@ const CHECK_WAIT: Duration = Duration::from_secs(15);
 impl Job {
     /// Claims the copy of a transcript to S3.
     pub(super) fn copy(mut self, index: usize, transcript_id: TranscriptId, context: Context<'_>) -> Decision {
+        if let Some(until) = self.being_deleted(transcript_id, context.now) {
+            return Decision::Busy { until };
+        }
         let (claim, bot_id) = (self.next_claim(), self.bot_id);
         let transcript = &mut self.transcripts[index];
         let attempt = transcript.attempt;
@@ -59,7 +62,7 @@ impl Job {
         answer: &CopyAnswer,
         context: Context<'_>,
     ) -> Decision {
-        let now = context.now;
+        let (now, expires_at) = (context.now, self.expires_at);
         let Some(transcript) =
             self.transcripts.iter_mut().find(|transcript| transcript.state.transcript_id() == Some(transcript_id))
         else {
@@ -80,7 +83,8 @@ impl Job {
             return Decision::Ignore(Reason::Overtaken);
         };
         let tries = held.tries.saturating_add(1);
-        let again = |until: Timestamp, missing| {
+        let again = |wait: Duration, missing| {
+            let until = now.plus(in_time(wait, expires_at, now));
             (State::Copying(Copying { until, claim: None, tries, missing, ..held }), Next::Again { at: until })
         };
         let (state, next) = match answer {
@@ -91,12 +95,14 @@ impl Job {
             }
             CopyAnswer::NotReady { .. } if tries >= MOST_CHECKS => (State::Lost { transcript_id }, Next::Nothing),
             CopyAnswer::NotReady { after } => {
-                let check_at = now.plus(bounded(*after).max(doubled(CHECK_WAIT, held.tries, TRANSCRIBING_CHECK)));
+                let wait = bounded(*after).max(doubled(CHECK_WAIT, held.tries, TRANSCRIBING_CHECK));
+                let check_at = now.plus(in_time(wait, expires_at, now));
                 (State::Transcribing { transcript_id, check_at, checks: tries }, Next::Again { at: check_at })
             }
             CopyAnswer::Failed { sub_code } => {
                 transcript.state = State::Failed { transcript_id, sub_code: sub_code.clone() };
-                let next = self.after_failure(context);
+                let ours = transcript.attempt.is_some();
+                let next = if ours { self.after_failure(context) } else { Next::Nothing };
                 return self.advanced(next, context);
             }
             CopyAnswer::Deleted => {
@@ -105,16 +111,12 @@ impl Job {
             }
             // A wrong base URL or workspace says the same for a while, so once is not enough.
             CopyAnswer::Missing if held.missing + 1 >= MISSING_TRIES => (State::Lost { transcript_id }, Next::Nothing),
-            CopyAnswer::Missing => {
-                again(now.plus(doubled(MISSING_WAIT, held.missing, COPY_WAIT_MAX)), held.missing + 1)
-            }
+            CopyAnswer::Missing => again(doubled(MISSING_WAIT, held.missing, COPY_WAIT_MAX), held.missing + 1),
             // What somebody has to mend first is asked for less and less often.
             CopyAnswer::Later { after } if *after >= MENDING => {
-                again(now.plus(doubled(bounded(*after), held.tries, MENDING_MAX)), 0)
+                again(doubled(bounded(*after), held.tries, MENDING_MAX), 0)
             }
-            CopyAnswer::Later { after } => {
-                again(now.plus(bounded(*after).max(doubled(COPY_WAIT, held.tries, COPY_WAIT_MAX))), 0)
-            }
+            CopyAnswer::Later { after } => again(bounded(*after).max(doubled(COPY_WAIT, held.tries, COPY_WAIT_MAX)), 0),
         };
         transcript.state = state;
         self.advanced(next, context)

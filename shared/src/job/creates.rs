@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::{
     Claim, Command, Context, Copying, CreateAnswer, Creating, Decision, ERRORS_BEFORE_LOOK_UP, Heard, Hold, Job,
     LIST_SETTLE, Listed, LookUpAnswer, Next, RECALL_MAX_TRANSCRIPTS, Reason, Recording, Refused, State,
-    TRANSCRIBING_CHECK, bounded, doubled,
+    TRANSCRIBING_CHECK, bounded, doubled, in_time,
 };
 use crate::{ids::TranscriptId, time::Timestamp};
 
@@ -47,11 +47,14 @@ impl Job {
         let backoff = doubled(BACKOFF, creating.calls.saturating_sub(1), BACKOFF_MAX);
         let (creating, wait) = match answer {
             CreateAnswer::Throttled { after } if repeated => (looked_up, bounded(*after)),
-            CreateAnswer::Operator { .. } if repeated => (looked_up, OPERATOR_WAIT),
+            CreateAnswer::Operator { .. } if repeated => {
+                let wait = patience(&creating, now, OPERATOR_WAIT_MAX).max(OPERATOR_WAIT);
+                (looked_up, in_time(wait, self.expires_at, now))
+            }
             CreateAnswer::Refused { .. } if repeated => (looked_up, LIST_SETTLE),
             CreateAnswer::Created { .. } => return Decision::Ignore(Reason::AlreadyKnown),
             CreateAnswer::InProgress => {
-                let wait = patience(&creating, now).max(IN_PROGRESS_WAIT);
+                let wait = patience(&creating, now, BACKOFF_MAX).max(IN_PROGRESS_WAIT);
                 (creating, wait)
             }
             CreateAnswer::Lost => (creating, backoff),
@@ -61,6 +64,7 @@ impl Job {
             CreateAnswer::Throttled { after } => return self.hold_off(index, 429, bounded(*after), context),
             CreateAnswer::Operator { status } => {
                 let wait = doubled(OPERATOR_WAIT, self.times_held(), OPERATOR_WAIT_MAX);
+                let wait = in_time(wait, self.expires_at, now);
                 return self.hold_off(index, *status, wait, context);
             }
             // The limit, or something else? Never by the text: the list tells.
@@ -88,7 +92,10 @@ impl Job {
                 let Some((index, creating)) = self.claimed(attempt, claim) else {
                     return Decision::Ignore(Reason::Overtaken);
                 };
-                let wait = patience(&creating, context.now).max(bounded(*after));
+                // Whoever asks for that much time most likely needs an operator.
+                let most = if *after < OPERATOR_WAIT { BACKOFF_MAX } else { OPERATOR_WAIT_MAX };
+                let wait = patience(&creating, context.now, most).max(bounded(*after));
+                let wait = in_time(wait, self.expires_at, context.now);
                 return self.wait(index, Creating { until: context.now.plus(wait), ..creating }, context);
             }
         };
@@ -109,13 +116,16 @@ impl Job {
             let next = self.wake_if_due(context);
             return if news { self.advanced(next, context) } else { Decision::Ignore(Reason::Overtaken) };
         };
+        let room = listed.len() < RECALL_MAX_TRANSCRIPTS as usize;
+        if creating.refused.is_some() && room && self.drop_language() {
+            self.transcripts.remove(index);
+            return self.go_on(context);
+        }
         // Nobody can create anything at the moment, for a reason that the row does not know.
         let full = creating.refused.is_some() && self.transcript_count() <= context.policy.max_transcripts;
         let errors = creating.errors >= ERRORS_BEFORE_LOOK_UP;
         match creating.refused {
-            Some(Refused { code }) if listed.len() < RECALL_MAX_TRANSCRIPTS as usize => {
-                self.refused(index, 400, code, context)
-            }
+            Some(Refused { code }) if room => self.refused(index, 400, code, context),
             // Recall's list is full, and still the row has room: what it counts, we do not know.
             Some(_) if full => self.pause(index, 400, context),
             // The same error again and again: the next attempt would most likely meet it, too.
@@ -241,6 +251,7 @@ impl Job {
     /// The same for a reason that will not pass soon.
     fn pause(self, index: usize, status: u16, context: Context<'_>) -> Decision {
         let wait = doubled(PAUSE, self.times_held(), PAUSE_MAX);
+        let wait = in_time(wait, self.expires_at, context.now);
         self.hold_off(index, status, wait, context)
     }
 
@@ -254,6 +265,6 @@ impl Job {
 }
 
 /// The longer it has taken, the longer the next wait.
-fn patience(creating: &Creating, now: Timestamp) -> Duration {
-    (now.since(creating.first_call_at) / PATIENCE).min(BACKOFF_MAX)
+fn patience(creating: &Creating, now: Timestamp, most: Duration) -> Duration {
+    (now.since(creating.first_call_at) / PATIENCE).min(most)
 }

@@ -38,8 +38,9 @@ pub enum Command {
     /// Retrieve the transcript and copy it to S3. `deaths`: workers that died over it before.
     Copy { transcript_id: TranscriptId, attempt: Option<u32>, bot_id: Option<BotId>, deaths: u32, claim: Claim },
     /// Read the copies back, and delete this at Recall if each is what the row says. A recording goes only if it has no
-    /// transcripts but those that are `known`.
-    Delete { target: Target, verify: Vec<Receipt>, known: Vec<TranscriptId>, claim: Claim },
+    /// transcripts but those that are `known`; and nothing goes unless Recall, too, says of those that have `failed`
+    /// that they did.
+    Delete { target: Target, verify: Vec<Receipt>, known: Vec<TranscriptId>, failed: Vec<TranscriptId>, claim: Claim },
     /// Tell the event bus.
     Announce { announcements: Vec<Announcement> },
     /// Put a wake-up for this recording on the work queue.

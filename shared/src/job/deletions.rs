@@ -55,8 +55,8 @@ pub enum DeleteAnswer {
     Deleted,
     /// The copy in S3 is not what the row says: nothing was deleted.
     Unverified,
-    /// The recording has transcripts that the row does not know, such as one whose webhook was lost: nothing was
-    /// deleted.
+    /// There are transcripts that the row does not know, such as one whose webhook was lost, or that it calls failed
+    /// and Recall does not: nothing was deleted.
     Others(Vec<Listed>),
     Later {
         after: Duration,
@@ -96,7 +96,8 @@ impl Job {
             Target::Transcript(_) => Vec::new(),
             Target::Recording => self.transcripts.iter().filter_map(|one| one.state.transcript_id()).collect(),
         };
-        Some(Next::Act(Command::Delete { target, verify: self.receipts(target), known, claim }))
+        let (verify, failed) = (self.receipts(target), self.said_to_have_failed(deletion));
+        Some(Next::Act(Command::Delete { target, verify, known, failed, claim }))
     }
 
     /// Whether a deletion that was noted is still to be made.
@@ -154,7 +155,7 @@ impl Job {
                 let waits = self.deletion.filter(|deletion| deletion.target != target);
                 self.deletion = waits;
                 match target {
-                    Target::Transcript(id) => self.of_mut(id).for_each(Transcript::delete),
+                    Target::Transcript(id) => self.of_mut(id).for_each(Transcript::give_up),
                     Target::Recording => {
                         self.recording = Recording::Deleted;
                         self.transcripts.iter_mut().for_each(Transcript::delete);
@@ -166,11 +167,16 @@ impl Job {
                 Decision::Ignore(Reason::Overtaken)
             }
             (DeleteAnswer::Others(listed), Some(deletion)) => {
-                if !self.take_in(listed, None, context) {
+                let (new, mended) = (self.take_in(listed, None, context), self.take_up_again(listed, context));
+                if !new && !mended {
                     return self.delete_later(deletion, DELETE_WAIT, context);
                 }
                 // It is decided on anew once these are stored, or left alone.
                 self.deletion = None;
+                if deletion.why == Why::Room && !self.transcripts.iter().any(Transcript::stands) {
+                    self.hold = Some(Hold::Wait { until: context.now, status: None, times: 0 });
+                    return self.advanced(Next::Act(Command::Wake), context);
+                }
                 let next = self.wake_if_due(context);
                 self.advanced(next, context)
             }
@@ -187,6 +193,34 @@ impl Job {
             }
             (DeleteAnswer::Later { after }, Some(deletion)) => self.delete_later(deletion, *after, context),
         }
+    }
+
+    /// What the row calls failed and Recall does not was done after all, and nobody told us. Whether there was any.
+    fn take_up_again(&mut self, listed: &[Listed], context: Context<'_>) -> bool {
+        let (check_at, copies_others) = (context.now, context.policy.copy_unrequested);
+        let mut news = false;
+        for one in listed.iter().filter(|one| !one.failed) {
+            let transcript_id = one.transcript_id;
+            for transcript in self.of_mut(transcript_id) {
+                if !matches!(transcript.state, State::Failed { .. }) || transcript.deleted {
+                    continue;
+                }
+                news = true;
+                transcript.state = if transcript.attempt.is_some() || copies_others {
+                    State::Transcribing { transcript_id, check_at, checks: 0 }
+                } else {
+                    State::Left { transcript_id }
+                };
+            }
+        }
+        self.settled();
+        news
+    }
+
+    /// Until when a worker is deleting this very transcript: what it comes to is not known before.
+    pub(super) fn being_deleted(&self, id: TranscriptId, now: Timestamp) -> Option<Timestamp> {
+        let held = self.deletion.filter(|one| one.claim.is_some() && one.target == Target::Transcript(id));
+        held.map(|deletion| deletion.until).filter(|until| now < *until)
     }
 
     fn delete_later(mut self, deletion: Deletion, after: Duration, context: Context<'_>) -> Decision {
@@ -245,6 +279,16 @@ impl Job {
             Target::Recording => true,
         };
         self.transcripts.iter().filter(goes).filter_map(|transcript| transcript.state.receipt().cloned()).collect()
+    }
+
+    /// What goes because it has failed, or although it has no copy: that may have changed without a word to us.
+    fn said_to_have_failed(&self, Deletion { target, why, .. }: Deletion) -> Vec<TranscriptId> {
+        let goes = |id: &TranscriptId| match target {
+            Target::Transcript(target) => why == Why::Room && target == *id,
+            Target::Recording => true,
+        };
+        let failed = self.transcripts.iter().filter(|one| matches!(one.state, State::Failed { .. }) && !one.deleted);
+        failed.filter_map(|one| one.state.transcript_id()).filter(goes).collect()
     }
 
     fn of_mut(&mut self, id: TranscriptId) -> impl Iterator<Item = &mut Transcript> {

@@ -58,7 +58,7 @@ pub struct Heard {
 }
 
 /// No recording has that many attempts: a number above it is not one of ours, whoever wrote it.
-const MAX_ATTEMPT: u32 = 1_000;
+const MAX_ATTEMPT: u32 = 1_000_000;
 
 impl Heard {
     fn ours(self) -> Option<u32> {

@@ -107,7 +107,16 @@ impl Job {
             self.outbox.ends += 1;
             self.note(Notice::Failed { status, end: self.outbox.ends }, context);
         }
-        self.outbox.told = bad;
+        if bad.is_some() || self.may_end_otherwise() {
+            self.outbox.told = bad;
+        }
+    }
+
+    /// Our own chain has gone on, or there is a result. Somebody else's transcript on its way is neither: should it
+    /// fail, that is no other end.
+    fn may_end_otherwise(&self) -> bool {
+        let ours = self.transcripts.iter().any(|one| one.attempt.is_some() && one.state.due_at().is_some());
+        ours || self.waits_for_next() || matches!(self.status(), Status::Stored | Status::Skipped)
     }
 
     /// Notes, once, that the recording goes soon and is not stored. Whether there is anything to note.

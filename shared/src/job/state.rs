@@ -139,6 +139,14 @@ impl Transcript {
         }
     }
 
+    /// We have deleted it. If it was not stored, that is no loss that stands: another one is to be had.
+    pub(super) fn give_up(&mut self) {
+        if let State::Transcribing { transcript_id, .. } | State::Copying(Copying { transcript_id, .. }) = self.state {
+            self.state = State::Failed { transcript_id, sub_code: None };
+        }
+        self.delete();
+    }
+
     /// Whether Recall has it, or may have it.
     pub(super) fn exists(&self) -> bool {
         !self.deleted && self.state.exists()

@@ -2,9 +2,11 @@
 
 mod chain;
 mod copies;
+mod creates;
 mod deletions;
 mod model;
 mod outbox;
+mod room;
 mod simulation;
 mod table;
 

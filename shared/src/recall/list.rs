@@ -8,7 +8,7 @@ use url::Url;
 
 use super::{LATER, Problem, Recall, RecordingArtifact, TranscriptArtifact};
 use crate::{
-    ids::RecordingId,
+    ids::{RecordingId, TranscriptId},
     job::{Listed, LookUpAnswer},
     telemetry::Chain,
     time::Timestamp,
@@ -48,21 +48,31 @@ impl Recall {
     pub async fn look_up(&self, recording_id: RecordingId, timeout: Duration) -> LookUpAnswer {
         let out_of_time = |_| Err(Problem::Later { after: LATER, status: None, source: None });
         match tokio::time::timeout(timeout, self.list_transcripts(recording_id)).await.unwrap_or_else(out_of_time) {
-            Ok(mut all) => {
-                all.retain(|transcript| transcript.status() != "deleted");
-                all.sort_by_key(TranscriptArtifact::created_at);
-                let listed = all.iter().map(|transcript| Listed {
-                    transcript_id: transcript.id,
-                    attempt: transcript.attempt(recording_id, self.deployment()),
-                    ended: !transcript.is_processing(),
-                });
-                LookUpAnswer::Listed(listed.collect())
-            }
-            Err(problem) => {
-                tracing::warn!(recording.id = %recording_id, error = %Chain(&problem), "look_up.unanswered");
-                LookUpAnswer::Later { after: problem.after() }
-            }
+            Ok(all) => self.listed(recording_id, all),
+            Err(problem) => unanswered(recording_id, &problem),
         }
+    }
+
+    /// Retrieves one of its transcripts for the core, as a list of one, or of none if it is gone. Unlike the list of
+    /// all it does not lag.
+    pub async fn look_up_one(&self, recording_id: RecordingId, id: TranscriptId) -> LookUpAnswer {
+        match self.retrieve_transcript(id).await {
+            Ok(transcript) => self.listed(recording_id, vec![transcript]),
+            Err(Problem::NotFound) => LookUpAnswer::Listed(Vec::new()),
+            Err(problem) => unanswered(recording_id, &problem),
+        }
+    }
+
+    fn listed(&self, recording_id: RecordingId, mut all: Vec<TranscriptArtifact>) -> LookUpAnswer {
+        all.retain(|transcript| transcript.status() != "deleted");
+        all.sort_by_key(TranscriptArtifact::created_at);
+        let listed = all.iter().map(|transcript| Listed {
+            transcript_id: transcript.id,
+            attempt: transcript.attempt(recording_id, self.deployment()),
+            ended: !transcript.is_processing(),
+            failed: transcript.status() == "failed",
+        });
+        LookUpAnswer::Listed(listed.collect())
     }
 
     /// All transcripts of one recording.
@@ -114,6 +124,11 @@ impl Recall {
         let found: Vec<T> = page.results.iter().filter_map(|entry| serde_json::from_str(entry.get()).ok()).collect();
         Ok(Listing { unreadable: entries - found.len(), found, next: page.next })
     }
+}
+
+fn unanswered(recording_id: RecordingId, problem: &Problem) -> LookUpAnswer {
+    tracing::warn!(recording.id = %recording_id, error = %Chain(problem), "look_up.unanswered");
+    LookUpAnswer::Later { after: problem.after() }
 }
 
 /// Where a list goes on. Of Recall's link only the query is taken, its cursor and our filters: the key goes nowhere but

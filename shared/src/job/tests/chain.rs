@@ -281,7 +281,12 @@ fn a_400_at_the_limit_is_told_by_the_list() {
         panic!("not looked up")
     };
     let list = |count: u128| {
-        let listed = |number| Listed { transcript_id: TranscriptId::from_u128(number), attempt: None, ended: false };
+        let listed = |number| Listed {
+            transcript_id: TranscriptId::from_u128(number),
+            attempt: None,
+            ended: false,
+            failed: false,
+        };
         Answer::LookUp { attempt, claim, answer: LookUpAnswer::Listed((11..11 + count).map(listed).collect()) }
     };
     let Decision::Apply { job: full, .. } = job.clone().on_answer(&list(10), context(&policy, NOW)) else {

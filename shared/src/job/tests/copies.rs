@@ -2,9 +2,11 @@
 
 use std::time::Duration;
 
-use super::{CLAIM, NOW, OURS, context, job, policy};
+use super::{CLAIM, NOW, OTHER, OURS, context, job, policy};
 use crate::{
-    job::{Answer, Command, CopyAnswer, Copying, Decision, Event, Job, Next, Policy, State, Status},
+    job::{
+        Answer, Command, CopyAnswer, Copying, Decision, Event, Heard, Hold, Job, Next, Policy, Reason, State, Status,
+    },
     time::Timestamp,
 };
 
@@ -12,6 +14,12 @@ const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
 fn quiet() -> Policy {
     Policy { announces: false, ..policy() }
+}
+
+/// A worker is at it.
+fn held() -> Copying {
+    let until = NOW.plus(Duration::from_secs(17));
+    Copying { transcript_id: OURS, until, claim: Some(CLAIM), since: NOW, tries: 0, deaths: 0, missing: 0 }
 }
 
 /// Answers every try like this, and waits for every wait, until nothing is to come: when that was, and what became of
@@ -54,9 +62,7 @@ fn what_cannot_be_copied_for_a_month_ends() {
 #[test]
 fn a_worker_that_dies_over_a_copy_is_counted() {
     let policy = quiet();
-    let until = NOW.plus(Duration::from_secs(17));
-    let held = Copying { transcript_id: OURS, until, claim: Some(CLAIM), since: NOW, tries: 0, deaths: 0, missing: 0 };
-    let mut died = job([State::Copying(held)]);
+    let mut died = job([State::Copying(held())]);
     for expected in 1..=3 {
         let now = died.due_at().expect("a lease ends");
         let Decision::Apply { job, next: Next::Act(Command::Copy { deaths, .. }) } =
@@ -78,4 +84,61 @@ fn a_worker_that_dies_over_a_copy_is_counted() {
         panic!("not taken up")
     };
     assert_eq!(deaths, 3);
+}
+
+/// It is tried a few more times before Recall deletes the recording, whatever the waits would be otherwise.
+#[test]
+fn no_wait_of_a_copy_outlasts_the_recording() {
+    let policy = quiet();
+    for answer in [
+        CopyAnswer::Later { after: Duration::from_secs(5 * 60) },
+        CopyAnswer::Later { after: Duration::from_secs(60 * 60) },
+        CopyAnswer::NotReady { after: Duration::from_secs(60 * 60) },
+        CopyAnswer::Missing,
+    ] {
+        for (left, most) in [(2 * 60 * 60, 30 * 60), (60, 15), (8, 5), (1, 5)] {
+            let copying = Copying { tries: 8, missing: 8, ..held() };
+            let expires_at = Some(NOW.plus(Duration::from_secs(left)));
+            let job = Job { expires_at, ..job([State::Copying(copying)]) };
+            let answer = Answer::Copy { transcript_id: OURS, claim: CLAIM, answer: answer.clone() };
+            let Decision::Apply { next: Next::Again { at }, .. } = job.on_answer(&answer, context(&policy, NOW)) else {
+                panic!("no wait")
+            };
+            assert!(at.since(NOW).as_secs() <= most, "{answer:?} with {left} s left waits for {:?}", at.since(NOW));
+        }
+        // What should be gone already is tried as ever.
+        let job = Job { expires_at: Some(NOW), ..job([State::Copying(Copying { tries: 8, missing: 8, ..held() })]) };
+        let answer = Answer::Copy { transcript_id: OURS, claim: CLAIM, answer };
+        let Decision::Apply { next: Next::Again { at }, .. } = job.on_answer(&answer, context(&policy, NOW)) else {
+            panic!("no wait")
+        };
+        assert!(at.since(NOW) >= Duration::from_secs(15 * 60));
+    }
+}
+
+/// Somebody else's failure is no reason to shorten a wait that Recall or an operator asked for, or to end it.
+#[test]
+fn somebody_elses_failure_leaves_our_wait_alone() {
+    let policy = Policy { tries_per_provider: 3, ..policy() };
+    let until = NOW.plus(Duration::from_secs(60 * 60));
+    for hold in [Hold::Wait { until, status: Some(429), times: 6 }, Hold::LimitReached] {
+        let mut job = job([State::Failed { transcript_id: OTHER, sub_code: None }, State::Copying(held())]);
+        job.transcripts[1].attempt = None;
+        job.hold = Some(hold.clone());
+        let failed = Answer::Copy { transcript_id: OURS, claim: CLAIM, answer: CopyAnswer::Failed { sub_code: None } };
+        let Decision::Apply { job, .. } = job.on_answer(&failed, context(&policy, NOW)) else { panic!("ignored") };
+        assert_eq!(job.hold, Some(hold));
+    }
+}
+
+/// What Recall says it has deleted is not taken up again by an old webhook.
+#[test]
+fn what_is_found_deleted_stays_so() {
+    let policy = quiet();
+    let deleted = Answer::Copy { transcript_id: OURS, claim: CLAIM, answer: CopyAnswer::Deleted };
+    let decision = job([State::Copying(held())]).on_answer(&deleted, context(&policy, NOW));
+    let Decision::Apply { job, .. } = decision else { panic!("{decision:?}") };
+    assert_eq!((job.status(), job.transcript_count()), (Status::Lost, 0));
+    let done = Event::TranscriptDone(Heard { transcript_id: OURS, attempt: Some(1) });
+    assert_eq!(job.on_event(&done, context(&policy, NOW)), Decision::Ignore(Reason::AlreadyEnded));
 }

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use super::{CLAIM, NOW, OTHER, OURS, context, job, policy, receipt};
 use crate::job::{
-    Answer, Command, CopyAnswer, Copying, Decision, DeleteAfterStore, DeleteAnswer, Event, Finished, Heard, Hold, Job,
-    Listed, Next, OnLimit, Policy, Recording, State, Status, Target,
+    Answer, Command, CopyAnswer, Copying, Decision, DeleteAfterStore, DeleteAnswer, Event, Heard, Hold, Job, Listed,
+    Next, Policy, Recording, State, Status, Target,
 };
 
 fn copying() -> Job {
@@ -82,7 +82,7 @@ fn a_recording_stays_while_it_has_a_transcript_that_nobody_told_us_of() {
             panic!("nothing to delete")
         };
         assert_eq!((target, known), (Target::Recording, vec![OURS]));
-        let others = vec![Listed { transcript_id: OTHER, attempt: None, ended: true }];
+        let others = vec![Listed { transcript_id: OTHER, attempt: None, ended: true, failed: false }];
         let others = Answer::Delete { target, claim, answer: DeleteAnswer::Others(others) };
         let Decision::Apply { job, next } = job.on_answer(&others, context(&policy, NOW)) else { panic!("stuck") };
         let decision = if next == Next::Act(Command::Wake) {
@@ -155,55 +155,6 @@ fn what_was_made_twice_is_deleted_once_the_other_is_stored() {
     assert_eq!((target, verify), (Target::Transcript(OTHER), vec![]));
 }
 
-/// Recall was not deleting at the moment, and meanwhile the failed transcript turned out to be done.
-#[test]
-fn what_was_to_make_room_and_is_needed_after_all_stays() {
-    let policy = Policy { on_limit: OnLimit::DeleteFailed, max_transcripts: 1, ..quiet(DeleteAfterStore::Nothing) };
-    let failed = Job { hold: None, ..job([State::Failed { transcript_id: OURS, sub_code: None }]) };
-    let Decision::Apply { job, next: Next::Act(Command::Delete { target, claim, .. }) } =
-        failed.on_event(&Event::RecordingDone(Finished::default()), context(&policy, NOW))
-    else {
-        panic!("no room is made")
-    };
-    let later = Answer::Delete { target, claim, answer: DeleteAnswer::Later { after: Duration::ZERO } };
-    let Decision::Apply { job, next: Next::Again { at } } = job.on_answer(&later, context(&policy, NOW)) else {
-        panic!("no wait")
-    };
-    let done = Event::TranscriptDone(Heard { transcript_id: OURS, attempt: Some(1) });
-    let Decision::Apply { job, next: Next::Act(Command::Copy { claim, .. }) } =
-        job.on_event(&done, context(&policy, NOW))
-    else {
-        panic!("not copied")
-    };
-    // The deletion's time comes while the copy is at work: it is not wanted any more.
-    if let Decision::Apply { next, .. } = job.clone().on_event(&Event::Wake, context(&policy, at)) {
-        assert!(!matches!(next, Next::Act(Command::Delete { .. })), "{next:?}");
-    }
-    let stored = Answer::Copy { transcript_id: OURS, claim, answer: CopyAnswer::Stored(receipt()) };
-    let Decision::Apply { job, next } = job.on_answer(&stored, context(&policy, at)) else { panic!("not stored") };
-    assert_eq!((next, job.deletion, job.status()), (Next::Nothing, None, Status::Stored));
-}
-
-/// Somebody else made room first: nothing more is deleted, and the next attempt starts.
-#[test]
-fn room_that_somebody_else_made_is_enough() {
-    let policy = Policy { on_limit: OnLimit::DeleteFailed, max_transcripts: 2, ..quiet(DeleteAfterStore::Nothing) };
-    let mut crowded = job([OURS, OTHER].map(|transcript_id| State::Failed { transcript_id, sub_code: None }));
-    crowded.transcripts.iter_mut().for_each(|transcript| transcript.attempt = None);
-    let Decision::Apply { job, next: Next::Act(Command::Delete { target, claim, .. }) } =
-        crowded.on_event(&Event::RecordingDone(Finished::default()), context(&policy, NOW))
-    else {
-        panic!("no room is made")
-    };
-    let later = Answer::Delete { target, claim, answer: DeleteAnswer::Later { after: Duration::ZERO } };
-    let Decision::Apply { job, .. } = job.on_answer(&later, context(&policy, NOW)) else { panic!("no wait") };
-    let gone = Event::TranscriptDeleted(Heard { transcript_id: OTHER, attempt: None });
-    let Decision::Apply { job, next } = job.on_event(&gone, context(&policy, NOW)) else { panic!("ignored") };
-    assert_eq!((next, job.deletion), (Next::Act(Command::Wake), None));
-    let woken = job.on_event(&Event::Wake, context(&policy, NOW));
-    assert!(matches!(woken, Decision::Apply { next: Next::Act(Command::Create { .. }), .. }), "{woken:?}");
-}
-
 #[test]
 fn a_recording_stays_until_what_was_asked_for_is_stored() {
     let policy = quiet(DeleteAfterStore::Recording);
@@ -232,6 +183,53 @@ fn a_file_that_is_no_transcript_keeps_its_original() {
     let unreadable = crate::job::Receipt { unreadable: true, ..receipt() };
     let answer = Answer::Copy { transcript_id: OURS, claim: CLAIM, answer: CopyAnswer::Stored(unreadable) };
     let Decision::Apply { next, .. } = copying().on_answer(&answer, context(&policy, NOW)) else {
+        panic!("not stored")
+    };
+    assert_eq!(next, Next::Nothing);
+}
+
+/// A failed transcript of somebody else's was done after all, and its webhook was lost: it would go with its recording.
+#[test]
+fn a_recording_stays_while_what_had_failed_is_done_after_all() {
+    let policy = quiet(DeleteAfterStore::Recording);
+    let mut two = copying();
+    two.transcripts.extend(job([State::Failed { transcript_id: OTHER, sub_code: None }]).transcripts);
+    two.transcripts[1].attempt = None;
+    let Decision::Apply { job, next: Next::Act(Command::Delete { target, failed, claim, .. }) } =
+        two.on_answer(&stored_answer(), context(&policy, NOW))
+    else {
+        panic!("nothing to delete")
+    };
+    assert_eq!((target, failed), (Target::Recording, vec![OTHER]));
+    let listed = |failed| vec![Listed { transcript_id: OTHER, attempt: None, ended: true, failed }];
+    let answer = |failed| Answer::Delete { target, claim, answer: DeleteAnswer::Others(listed(failed)) };
+    let Decision::Apply { next, .. } = job.clone().on_answer(&answer(true), context(&policy, NOW)) else {
+        panic!("stuck")
+    };
+    assert!(matches!(next, Next::Again { .. }), "what Recall, too, says has failed is not taken up: {next:?}");
+    let Decision::Apply { job, next } = job.on_answer(&answer(false), context(&policy, NOW)) else { panic!("stuck") };
+    assert_eq!((next, job.status(), job.deletion), (Next::Act(Command::Wake), Status::Transcribing, None));
+}
+
+#[test]
+fn a_recording_stays_with_a_copy_that_could_not_be_verified() {
+    let policy = quiet(DeleteAfterStore::Recording);
+    let mut two = copying();
+    two.transcripts.extend(job([State::Stored { transcript_id: OTHER, receipt: receipt() }]).transcripts);
+    (two.transcripts[1].attempt, two.transcripts[1].kept) = (None, true);
+    let Decision::Apply { next, .. } = two.on_answer(&stored_answer(), context(&policy, NOW)) else {
+        panic!("not stored")
+    };
+    assert_eq!(next, Next::Nothing);
+}
+
+#[test]
+fn what_was_made_twice_is_not_deleted_under_the_worker_that_copies_it() {
+    let policy = quiet(DeleteAfterStore::Nothing);
+    let mut twins = copying();
+    let copying = twins.transcripts[0].state.copying().expect("it is");
+    twins.transcripts.extend(job([State::Copying(Copying { transcript_id: OTHER, ..copying })]).transcripts);
+    let Decision::Apply { next, .. } = twins.on_answer(&stored_answer(), context(&policy, NOW)) else {
         panic!("not stored")
     };
     assert_eq!(next, Next::Nothing);

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use super::{CLAIM, NOW, OURS, context, job, policy, receipt};
+use super::{CLAIM, NOW, OTHER, OURS, context, job, policy, receipt};
 use crate::job::{
-    Answer, Command, CopyAnswer, Copying, Decision, Event, Heard, Job, Next, Notice, Policy, State, Status,
+    Answer, Command, CopyAnswer, Copying, Decision, Event, Finished, Heard, Job, Next, Notice, Policy, State, Status,
 };
 
 fn copying() -> Job {
@@ -89,10 +89,7 @@ fn a_recording_that_goes_soon_and_is_not_stored_is_announced_once() {
     let mut working = job([State::Transcribing { transcript_id: OURS, check_at: NOW.plus(Duration::MAX), checks: 0 }]);
     working.expires_at = Some(NOW.plus(Duration::from_secs(25 * 60 * 60)));
     let Decision::Apply { job, .. } = working.on_event(
-        &Event::RecordingDone(crate::job::Finished {
-            bot_id: Some(crate::ids::BotId::from_u128(1)),
-            ..Default::default()
-        }),
+        &Event::RecordingDone(Finished { bot_id: Some(crate::ids::BotId::from_u128(1)), ..Default::default() }),
         context(&policy, NOW),
     ) else {
         panic!("not applied")
@@ -124,4 +121,93 @@ fn an_alarm_that_was_put_off_comes_later() {
         panic!("due, and nothing done")
     };
     assert_eq!((next, job.due_at(), job.outbox.expiring), (Next::Nothing, Some(until), false));
+}
+
+#[test]
+fn the_same_bad_end_is_announced_again_if_the_job_went_on_in_between() {
+    let policy = Policy { tries_per_provider: 1, providers: vec!["recallai_async".to_owned()], ..policy() };
+    let mut told = job([State::Failed { transcript_id: OURS, sub_code: None }]);
+    (told.outbox.told, told.outbox.ends) = (Some(Status::Failed), 1);
+    let done = Event::TranscriptDone(Heard { transcript_id: OURS, attempt: Some(1) });
+    let Decision::Apply { job, next: Next::Act(Command::Copy { claim, .. }) } =
+        told.on_event(&done, context(&policy, NOW))
+    else {
+        panic!("not taken up")
+    };
+    let failed = Answer::Copy { transcript_id: OURS, claim, answer: CopyAnswer::Failed { sub_code: None } };
+    let Decision::Apply { job, next: Next::Act(Command::Announce { announcements }) } =
+        job.on_answer(&failed, context(&policy, NOW))
+    else {
+        panic!("not announced")
+    };
+    assert_eq!((job.outbox.ends, announcements[0].notice), (2, Notice::Failed { status: Status::Failed, end: 2 }));
+}
+
+#[test]
+fn somebody_elses_failure_announces_no_end_again() {
+    let policy = Policy { tries_per_provider: 1, providers: vec!["recallai_async".to_owned()], ..policy() };
+    let mut told = job([State::Failed { transcript_id: OURS, sub_code: None }]);
+    (told.outbox.told, told.outbox.ends) = (Some(Status::Failed), 1);
+    let heard = Heard { transcript_id: OTHER, attempt: None };
+    let processing = Event::TranscriptProcessing(heard);
+    let Decision::Apply { job, .. } = told.on_event(&processing, context(&policy, NOW)) else { panic!("ignored") };
+    assert_eq!(job.status(), Status::Transcribing);
+    let failed = Event::TranscriptFailed { heard, sub_code: None };
+    let Decision::Apply { job, next } = job.on_event(&failed, context(&policy, NOW)) else { panic!("ignored") };
+    assert_eq!((next, job.status(), job.outbox.ends), (Next::Nothing, Status::Failed, 1));
+}
+
+#[test]
+fn what_cannot_be_announced_waits_longer_each_time() {
+    let policy = policy();
+    let (mut job, mut next) = stored(&policy);
+    let (mut now, mut waits) = (NOW, Vec::new());
+    for _ in 0..4 {
+        assert!(matches!(next, Next::Act(Command::Announce { .. })), "{next:?}");
+        let none = Answer::Announce { sent: Vec::new() };
+        let Decision::Apply { job: waiting, next: Next::Again { at } } = job.on_answer(&none, context(&policy, now))
+        else {
+            panic!("no wait")
+        };
+        waits.push(at.since(now).as_secs());
+        now = at;
+        let Decision::Apply { job: woken, next: again } = waiting.on_event(&Event::Wake, context(&policy, now)) else {
+            panic!("not due")
+        };
+        (job, next) = (*woken, again);
+    }
+    assert_eq!(waits, [10, 20, 40, 80]);
+}
+
+#[test]
+fn what_is_new_is_announced_at_once_with_what_waits() {
+    let policy = policy();
+    let mut waiting = copying();
+    waiting.outbox.notices.push(Notice::Expiring);
+    (waiting.outbox.until, waiting.outbox.tries) = (NOW.plus(Duration::from_secs(900)), 9);
+    let answer = Answer::Copy { transcript_id: OURS, claim: CLAIM, answer: CopyAnswer::Stored(receipt()) };
+    let decision = waiting.on_answer(&answer, context(&policy, NOW));
+    let Decision::Apply { next: Next::Act(Command::Announce { announcements }), .. } = decision else {
+        panic!("{decision:?}")
+    };
+    assert_eq!(announcements.len(), 2);
+}
+
+/// Somebody can have Recall keep a recording for longer, or not so long.
+#[test]
+fn the_newest_expiry_counts() {
+    let policy = policy();
+    let done = |hours: u64| {
+        let expires_at = Some(NOW.plus(Duration::from_secs(60 * 60 * hours)));
+        Event::RecordingDone(Finished { expires_at, ..Finished::default() })
+    };
+    let mut working = copying();
+    for hours in [100, 200, 50] {
+        let Decision::Apply { job, .. } = working.on_event(&done(hours), context(&policy, NOW)) else {
+            panic!("ignored")
+        };
+        working = *job;
+        let left = working.expires_at.map(|at| at.since(NOW).as_secs() / 60 / 60);
+        assert_eq!(left, Some(hours));
+    }
 }

@@ -74,6 +74,7 @@ fn situations() -> Vec<(&'static str, Job)> {
         job.transcripts.iter_mut().for_each(|transcript| transcript.attempt = None);
         job
     };
+    let full = || Job { transcripts: [failed().transcripts, crowded().transcripts].concat(), ..failed() };
     vec![
         ("nothing known", new()),
         ("recording failed", Job { recording: Recording::Failed { sub_code: None }, version: 1, ..new() }),
@@ -105,6 +106,7 @@ fn situations() -> Vec<(&'static str, Job)> {
         ("skipped", Job { hold: Some(Hold::Skipped), wishes: Wishes { skip: true, ..Wishes::default() }, ..job([]) }),
         ("others' transcripts fill the limit", crowded()),
         ("making room", Job { deletion: deletion(Why::Room, soon), ..crowded() }),
+        ("making room, of our own", Job { deletion: deletion(Why::Room, soon), ..full() }),
         ("limit reached", told(Job { hold: Some(Hold::LimitReached), ..crowded() })),
     ]
 }
@@ -134,7 +136,7 @@ fn answers() -> Vec<Answer> {
     let after = Duration::from_secs(30);
     let create = |answer| Answer::Create { attempt: 1, claim: CLAIM, answer };
     let look_up = |answer| Answer::LookUp { attempt: 1, claim: CLAIM, answer };
-    let listed = |transcript_id, attempt, ended| Listed { transcript_id, attempt, ended };
+    let listed = |transcript_id, attempt, ended| Listed { transcript_id, attempt, ended, failed: false };
     let list = |listed: &[Listed]| look_up(LookUpAnswer::Listed(listed.to_vec()));
     let delete = |answer| Answer::Delete { target: Target::Transcript(OURS), claim: CLAIM, answer };
     let copy = |answer| Answer::Copy { transcript_id: OURS, claim: CLAIM, answer };
@@ -165,6 +167,7 @@ fn answers() -> Vec<Answer> {
         delete(DeleteAnswer::Deleted),
         delete(DeleteAnswer::Unverified),
         delete(DeleteAnswer::Others(vec![listed(OTHER, None, true)])),
+        delete(DeleteAnswer::Others(vec![listed(OURS, Some(1), true)])),
         delete(DeleteAnswer::Later { after }),
         Answer::Announce { sent: vec![Notice::Stored { transcript_id: OURS }] },
         Answer::Announce { sent: Vec::new() },
@@ -193,6 +196,7 @@ fn input(debug: String) -> String {
         ("attempt: 1, ", ""),
         (" })", ")"),
         ("Listed { ", "{ "),
+        (", failed: false }", " }"),
         ("RecordingDone(Finished { bot_id: None, wishes: None, expires_at: None)", "RecordingDone"),
     ];
     short.into_iter().fold(debug, |text, (long, short)| text.replace(long, short))

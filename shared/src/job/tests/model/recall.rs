@@ -154,8 +154,12 @@ impl Recall {
     /// A list that is up to date, or one that is as old as lists can be.
     pub(super) fn listed(&self, now: Timestamp, lags: bool) -> Vec<Listed> {
         let there = self.made.iter().filter(|made| !lags || made.at.plus(self.bounds.lag) <= now);
-        let listed =
-            |made: &Made| Listed { transcript_id: made.id, attempt: Some(made.attempt), ended: made.end != End::Open };
+        let listed = |made: &Made| Listed {
+            transcript_id: made.id,
+            attempt: Some(made.attempt),
+            ended: made.end != End::Open,
+            failed: made.end == End::Failed,
+        };
         there.map(listed).collect()
     }
 

@@ -96,6 +96,8 @@ impl View<'_> {
             recording,
             expires_at: _,
             wishes: _,
+            asked_language: _,
+            refused_languages: _,
             attempts,
             transcripts,
             hold,
@@ -281,7 +283,7 @@ impl View<'_> {
                 self.see([1, *attempt]);
                 self.claim(*claim);
                 self.count(listed.len());
-                for Listed { transcript_id, attempt: _, ended } in listed {
+                for Listed { transcript_id, attempt: _, ended, failed: _ } in listed {
                     self.id(*transcript_id);
                     self.see([u32::from(*ended)]);
                 }

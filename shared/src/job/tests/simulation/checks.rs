@@ -61,8 +61,8 @@ impl World {
             let ours = |made: &Made| made.attempt.is_some() && self.stored.contains(&made.id);
             let enough = self.wishes.skip || self.recall.made.iter().any(ours);
             assert!(enough, "seed {seed}: deleted before what we asked for is stored: {:#?}", self.row);
-            // What the list shows could be had, or will be. What Recall said had failed is not waited for.
-            for made in self.recall.made.iter().filter(|made| made.is_listed(self.now) && made.is_good()) {
+            // What the list shows could be had, or will be.
+            for made in self.recall.made.iter().filter(|made| made.is_listed(self.now) && !made.fails(self.now)) {
                 let wanted = made.attempt.is_some() || policy.copy_unrequested;
                 let safe = !wanted || self.stored.contains(&made.id);
                 assert!(safe, "seed {seed}: {:?} goes with its recording: {:#?}", made.id, self.row);
@@ -70,8 +70,7 @@ impl World {
             return;
         };
         let stored = self.stored.contains(&id);
-        // Once Recall has said so, it may go, whatever becomes of it.
-        let failed = self.recall.made.iter().any(|made| made.id == id && !made.is_good());
+        let failed = self.recall.made.iter().any(|made| made.id == id && (made.fails(self.now) || made.deleted));
         let once_stored =
             policy.delete_after_store == DeleteAfterStore::Transcript || policy.on_limit == OnLimit::DeleteStored;
         let attempt = self.recall.made.iter().find(|made| made.id == id).and_then(|made| made.attempt);
@@ -106,8 +105,7 @@ impl World {
             let wanted = made.attempt.is_some() || self.policy.copy_unrequested;
             let entry = job.transcripts.iter().find(|entry| entry.state.transcript_id() == Some(made.id));
             let stored = entry.is_some_and(|entry| matches!(entry.state, State::Stored { .. }));
-            let made_room = made.deleted_by_us && !made.is_good();
-            let excused = self.recall.gone || !wanted || made_room;
+            let excused = self.recall.gone || !wanted;
             assert!(stored || excused, "seed {seed}: {:?} could be had and is not stored: {job:#?}", made.id);
             if stored && self.policy.announces {
                 let id = format!("{}:stored", made.id);
@@ -145,7 +143,7 @@ impl World {
                 assert!(over, "seed {seed}: no limit is reached: {job:#?}");
             }
             Status::Lost => {
-                let gone = self.recall.gone || self.recall.made.iter().any(|made| made.deleted);
+                let gone = self.recall.gone || self.recall.made.iter().any(|made| made.deleted && !made.deleted_by_us);
                 assert!(gone, "seed {seed}: nothing was deleted: {job:#?}");
             }
             Status::Skipped => {

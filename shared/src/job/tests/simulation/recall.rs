@@ -35,13 +35,18 @@ impl Made {
         self.fails && self.mended_at.is_none_or(|at| now < at)
     }
 
-    /// Recall never said that it failed.
+    /// Recall never says that it failed.
     pub(super) fn is_good(&self) -> bool {
         !self.fails
     }
 
     pub(super) fn is_listed(&self, now: Timestamp) -> bool {
         self.listed_at <= now && !self.deleted
+    }
+
+    pub(super) fn listed(&self, now: Timestamp) -> Listed {
+        let ended = self.done_at <= now;
+        Listed { transcript_id: self.id, attempt: self.attempt, ended, failed: ended && self.fails(now) }
     }
 
     pub(super) fn delete(&mut self, now: Timestamp, by_us: bool) {
@@ -151,9 +156,18 @@ impl Recall {
         LookUpAnswer::Listed(self.listed(now))
     }
 
+    /// What retrieving one says; nothing if it is gone.
+    pub(super) fn look_up_one(&self, rng: &mut Rng, now: Timestamp, id: TranscriptId) -> LookUpAnswer {
+        if now < self.down_until {
+            return LookUpAnswer::Later { after: SECOND * rng.u32(0..60) };
+        }
+        let there = self.made.iter().filter(|made| made.id == id && !made.deleted);
+        LookUpAnswer::Listed(there.map(|made| made.listed(now)).collect())
+    }
+
     pub(super) fn listed(&self, now: Timestamp) -> Vec<Listed> {
         let there = self.made.iter().filter(|made| made.is_listed(now));
-        there.map(|made| Listed { transcript_id: made.id, attempt: made.attempt, ended: made.done_at <= now }).collect()
+        there.map(|made| made.listed(now)).collect()
     }
 
     /// What retrieving it comes to. `None`: it is done, and can be copied.

@@ -452,8 +452,8 @@ impl World {
                 let answer = self.copy(*transcript_id);
                 Answer::Copy { transcript_id: *transcript_id, claim: *claim, answer }
             }
-            Command::Delete { target, verify, known, claim } => {
-                let answer = self.delete(*target, verify, known);
+            Command::Delete { target, verify, known, failed, claim } => {
+                let answer = self.delete(*target, verify, known, failed);
                 Answer::Delete { target: *target, claim: *claim, answer }
             }
             Command::Announce { announcements } => {
@@ -500,19 +500,29 @@ impl World {
         }
     }
 
-    fn delete(&mut self, target: Target, verify: &[Receipt], known: &[TranscriptId]) -> DeleteAnswer {
+    fn delete(
+        &mut self,
+        target: Target,
+        verify: &[Receipt],
+        known: &[TranscriptId],
+        failed: &[TranscriptId],
+    ) -> DeleteAnswer {
         let there = |receipt: &Receipt| self.stored.iter().any(|id| id.to_string() == receipt.key);
         if !verify.iter().all(there) {
             return DeleteAnswer::Unverified;
         }
-        if target == Target::Recording {
-            let LookUpAnswer::Listed(mut listed) = self.recall.list(&mut self.rng, self.now, self.calm) else {
-                return DeleteAnswer::Later { after: SECOND };
-            };
-            listed.retain(|one| !known.contains(&one.transcript_id));
-            if !listed.is_empty() {
-                return DeleteAnswer::Others(listed);
-            }
+        let answer = match target {
+            Target::Recording => self.recall.list(&mut self.rng, self.now, self.calm),
+            Target::Transcript(id) if failed.contains(&id) => self.recall.look_up_one(&mut self.rng, self.now, id),
+            Target::Transcript(_) => LookUpAnswer::Listed(Vec::new()),
+        };
+        let LookUpAnswer::Listed(mut others) = answer else { return DeleteAnswer::Later { after: SECOND } };
+        others.retain(|one| match failed.contains(&one.transcript_id) {
+            true => !one.failed,
+            false => !known.contains(&one.transcript_id),
+        });
+        if !others.is_empty() {
+            return DeleteAnswer::Others(others);
         }
         self.check_the_deletion(target);
         let id = match target {
@@ -521,6 +531,11 @@ impl World {
         };
         let (answer, gone) = self.recall.delete(&mut self.rng, self.now, self.calm, id);
         for id in gone {
+            // What is gone is not done any more, and no webhook says so.
+            let now = self.now;
+            self.mail.retain(|mail| {
+                mail.at <= now || !matches!(mail.event, Event::TranscriptDone(heard) if heard.transcript_id == id)
+            });
             let attempt = self.recall.made.iter().find(|made| made.id == id).and_then(|made| made.attempt);
             self.webhook(Event::TranscriptDeleted(Heard { transcript_id: id, attempt }), self.now);
         }

@@ -1,0 +1,222 @@
+//! What the answers to create_transcript and to look-ups come to.
+
+use std::time::Duration;
+
+use super::{NOW, OTHER, OURS, context, job, policy};
+use crate::{
+    ids::{RecordingId, TranscriptId},
+    job::{
+        Answer, Claim, Command, CreateAnswer, Decision, Event, Finished, Heard, Hold, Job, Listed, LookUpAnswer, Next,
+        Policy, State, Status, Wishes,
+    },
+};
+
+const HOUR: Duration = Duration::from_secs(60 * 60);
+
+fn quiet() -> Policy {
+    Policy { max_transcripts: 10, announces: false, ..policy() }
+}
+
+/// What the core decides, if it decides anything.
+fn applied(decision: Decision) -> (Job, Next) {
+    let Decision::Apply { job, next } = decision else { panic!("{decision:?}") };
+    (*job, next)
+}
+
+/// A job whose create is under way.
+fn asked(before: Job, policy: &Policy) -> (Job, u32, Claim) {
+    let done = Event::RecordingDone(Finished::default());
+    let (job, next) = applied(before.on_event(&done, context(policy, NOW)));
+    let Next::Act(Command::Create { attempt, claim, .. }) = next else { panic!("{next:?}") };
+    (job, attempt, claim)
+}
+
+fn new() -> Job {
+    Job::new(RecordingId::from_u128(7))
+}
+
+/// The create is refused with a 400, and this is what the list says.
+fn refused_at(before: Job, policy: &Policy, listed: u128) -> (Job, Next) {
+    let (job, attempt, claim) = asked(before, policy);
+    let answer = CreateAnswer::Refused { status: 400, code: None };
+    let (job, next) = applied(job.on_answer(&Answer::Create { attempt, claim, answer }, context(policy, NOW)));
+    let Next::Act(Command::LookUp { claim, .. }) = next else { panic!("{next:?}") };
+    let one =
+        |number| Listed { transcript_id: TranscriptId::from_u128(number), attempt: None, ended: false, failed: false };
+    let answer = LookUpAnswer::Listed((100..100 + listed).map(one).collect());
+    applied(job.on_answer(&Answer::LookUp { attempt, claim, answer }, context(policy, NOW)))
+}
+
+/// Recall still lists, and counts, what it told us it had deleted.
+#[test]
+fn a_limit_that_the_row_cannot_explain_is_waited_for() {
+    let gone = |number| State::Failed { transcript_id: TranscriptId::from_u128(number), sub_code: None };
+    let mut before = job((100..110).map(gone));
+    for transcript in &mut before.transcripts {
+        (transcript.attempt, transcript.deleted) = (None, true);
+    }
+    let (job, next) = refused_at(before, &quiet(), 10);
+    let Some(Hold::Wait { until, status: Some(400), .. }) = job.hold else { panic!("{:?}", job.hold) };
+    assert_eq!((next, job.transcript_count()), (Next::Again { at: until }, 0));
+}
+
+#[test]
+fn of_an_endless_list_the_row_remembers_only_so_much() {
+    let (job, _) = refused_at(new(), &quiet(), 300);
+    assert!((100..=200).contains(&job.transcripts.len()), "{}", job.transcripts.len());
+}
+
+/// Its webhook came first and did not name our attempt, so that it was left alone as somebody else's.
+#[test]
+fn what_was_left_alone_and_is_ours_is_waited_for() {
+    let policy = Policy { copy_unrequested: false, ..quiet() };
+    let (job, attempt, claim) = asked(new(), &policy);
+    let processing = Event::TranscriptProcessing(Heard { transcript_id: OTHER, attempt: None });
+    let (job, _) = applied(job.on_event(&processing, context(&policy, NOW)));
+    let answer = CreateAnswer::Created { transcript_id: OTHER };
+    let (job, _) = applied(job.on_answer(&Answer::Create { attempt, claim, answer }, context(&policy, NOW)));
+    assert_eq!((job.status(), job.transcripts.len()), (Status::Transcribing, 1));
+    assert_eq!(job.transcripts[0].attempt, Some(attempt));
+}
+
+/// The answer of the first call was lost, and then the key does not work any more.
+#[test]
+fn an_operator_is_waited_for_longer_each_time_also_after_a_lost_answer() {
+    let policy = quiet();
+    let (job, attempt, claim) = asked(new(), &policy);
+    let lost = Answer::Create { attempt, claim, answer: CreateAnswer::Lost };
+    let (mut job, mut next) = applied(job.on_answer(&lost, context(&policy, NOW)));
+    let (mut now, mut waits) = (NOW, Vec::new());
+    while waits.len() < 40 {
+        let answer = match next {
+            Next::Again { at } => {
+                waits.push(at.since(now));
+                now = at;
+                (job, next) = match job.clone().on_event(&Event::Wake, context(&policy, now)) {
+                    Decision::Busy { until } => (job, Next::Again { at: until }),
+                    decision @ (Decision::Apply { .. } | Decision::Ignore(_)) => applied(decision),
+                };
+                continue;
+            }
+            Next::Act(Command::Create { attempt, claim, .. }) => {
+                Answer::Create { attempt, claim, answer: CreateAnswer::Operator { status: 401 } }
+            }
+            Next::Act(Command::LookUp { attempt, claim }) => {
+                let answer = LookUpAnswer::Later { after: Duration::from_secs(5 * 60) };
+                Answer::LookUp { attempt, claim, answer }
+            }
+            Next::Nothing | Next::Act(_) => panic!("{next:?}"),
+        };
+        (job, next) = applied(job.on_answer(&answer, context(&policy, now)));
+    }
+    assert!(waits.is_sorted(), "{waits:?}");
+    assert_eq!(waits.last(), Some(&HOUR));
+}
+
+#[test]
+fn no_wait_for_the_next_attempt_outlasts_the_recording() {
+    let policy = Policy { tries_per_provider: 10, ..quiet() };
+    let expires_at = Some(NOW.plus(Duration::from_secs(400)));
+    let wait = |next: Next| {
+        let Next::Again { at } = next else { panic!("{next:?}") };
+        at.since(NOW).as_secs()
+    };
+    let (asking, attempt, claim) = asked(new(), &policy);
+    let operator = Answer::Create { attempt, claim, answer: CreateAnswer::Operator { status: 402 } };
+    let (_, next) = applied(Job { expires_at, ..asking }.on_answer(&operator, context(&policy, NOW)));
+    assert_eq!(wait(next), 100);
+    let failed = |transcript_id| State::Failed { transcript_id, sub_code: None };
+    let working = State::Transcribing { transcript_id: OURS, check_at: NOW, checks: 0 };
+    let mut third = job([failed(OTHER), failed(TranscriptId::from_u128(3)), working]);
+    third.expires_at = expires_at;
+    let heard = Heard { transcript_id: OURS, attempt: Some(1) };
+    let event = Event::TranscriptFailed { heard, sub_code: None };
+    let (_, next) = applied(third.on_event(&event, context(&policy, NOW)));
+    assert_eq!(wait(next), 100);
+}
+
+/// Each throttled create takes a number, and there may be very many of them.
+#[test]
+fn our_numbers_stay_ours_however_often_we_are_throttled() {
+    let policy = Policy { copy_unrequested: false, ..quiet() };
+    let throttled = Job { attempts: 5_000, ..new() };
+    let done = Event::TranscriptDone(Heard { transcript_id: OURS, attempt: Some(5_000) });
+    let (job, next) = applied(throttled.on_event(&done, context(&policy, NOW)));
+    assert!(matches!(next, Next::Act(Command::Copy { .. })), "{next:?}");
+    assert_eq!(job.transcripts[0].attempt, Some(5_000));
+}
+
+fn quiet_with(tries_per_provider: u32) -> Policy {
+    Policy { tries_per_provider, ..quiet() }
+}
+
+/// Asks for its language and is refused with a 400 that the limit does not explain: what comes next.
+fn refused_for(language: &str, job: Job, policy: &Policy) -> (Job, Next) {
+    let wishes = Wishes { language: Some(language.to_owned()), ..Wishes::default() };
+    let done = Event::RecordingDone(Finished { wishes: Some(wishes), ..Finished::default() });
+    let Decision::Apply { job, next: Next::Act(Command::Create { attempt, claim, language: asked, .. }) } =
+        job.on_event(&done, context(policy, NOW))
+    else {
+        panic!("not asked")
+    };
+    assert_eq!(asked.as_deref(), Some(language));
+    let refused = CreateAnswer::Refused { status: 400, code: None };
+    let Decision::Apply { job, next: Next::Act(Command::LookUp { claim, .. }) } =
+        job.on_answer(&Answer::Create { attempt, claim, answer: refused }, context(policy, NOW))
+    else {
+        panic!("not looked up")
+    };
+    let none = Answer::LookUp { attempt, claim, answer: LookUpAnswer::Listed(Vec::new()) };
+    let Decision::Apply { job, next } = job.on_answer(&none, context(policy, NOW)) else { panic!("stuck") };
+    (*job, next)
+}
+
+/// Nonsense in somebody's metadata must not cost the transcript.
+#[test]
+fn a_language_that_is_refused_is_dropped_and_the_same_provider_asked_without() {
+    let policy = Policy { providers: vec!["recallai_async".to_owned()], ..quiet_with(1) };
+    let (job, next) = refused_for("english", Job::new(RecordingId::from_u128(7)), &policy);
+    let Next::Act(Command::Create { attempt, provider, language, claim }) = next else { panic!("{next:?}") };
+    assert_eq!((attempt, provider.as_str(), language), (2, "recallai_async", None));
+    // It is refused again: now it was not the language.
+    let refused = CreateAnswer::Refused { status: 400, code: None };
+    let Decision::Apply { job, next: Next::Act(Command::LookUp { claim, .. }) } =
+        job.on_answer(&Answer::Create { attempt, claim, answer: refused }, context(&policy, NOW))
+    else {
+        panic!("not looked up")
+    };
+    let none = Answer::LookUp { attempt, claim, answer: LookUpAnswer::Listed(Vec::new()) };
+    let Decision::Apply { job, .. } = job.on_answer(&none, context(&policy, NOW)) else { panic!("stuck") };
+    assert_eq!(job.status(), Status::Failed);
+}
+
+#[test]
+fn a_language_that_was_refused_does_not_come_back_with_the_same_metadata() {
+    let policy = quiet_with(2);
+    let (mut job, _) = refused_for("english", Job::new(RecordingId::from_u128(7)), &policy);
+    job.transcripts.clear();
+    let wished = |language: &str| {
+        let wishes = Wishes { language: Some(language.to_owned()), ..Wishes::default() };
+        Event::RecordingDone(Finished { wishes: Some(wishes), ..Finished::default() })
+    };
+    for (language, asked) in [("english", None), ("en", Some("en"))] {
+        let decision = job.clone().on_event(&wished(language), context(&policy, NOW));
+        let Decision::Apply { next: Next::Act(Command::Create { language, .. }), .. } = decision else {
+            panic!("{decision:?}")
+        };
+        assert_eq!(language.as_deref(), asked);
+    }
+}
+
+#[test]
+fn only_so_many_languages_are_dropped() {
+    let policy = quiet_with(1);
+    let mut job = Job::new(RecordingId::from_u128(7));
+    for number in 0..10 {
+        (job, _) = refused_for(&format!("x{number}"), job, &policy);
+        job.transcripts.clear();
+    }
+    let (job, next) = refused_for("y", job, &policy);
+    assert!(matches!(next, Next::Again { .. }), "the next provider comes: {next:?}");
+    assert!(matches!(job.transcripts[0].state, State::Refused { status: 400, .. }), "{job:?}");
+}
