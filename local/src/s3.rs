@@ -31,8 +31,8 @@ use crate::{
     ACCESS_KEY, SECRET_KEY,
     wire::{Server, Service, Wire, listen, serve},
 };
-use store::Store;
 pub use store::{Attributes, OpenUpload};
+use store::{Stated, Store};
 
 /// S3 on loopback with one bucket, addressed by path; it stops when this is dropped.
 pub struct S3 {
@@ -80,9 +80,30 @@ impl S3 {
         Ok(self.store.attributes(key)?)
     }
 
+    /// Stores an object as if somebody else did.
+    pub fn put(&self, key: &str, content_type: &str, bytes: &[u8]) -> Result<()> {
+        let attributes = Attributes {
+            key: key.to_owned(),
+            content_type: Some(content_type.to_owned()),
+            content_encoding: None,
+            cache_control: None,
+            metadata: Default::default(),
+            bytes: 0,
+            e_tag: String::new(),
+            checksums: Default::default(),
+        };
+        self.store.put(attributes, bytes, &Stated::default())?;
+        Ok(())
+    }
+
     /// The keys of all objects, sorted.
     pub fn keys(&self) -> Result<Vec<String>> {
         Ok(self.store.keys()?)
+    }
+
+    /// Removes an object, as anybody may who has access to the bucket.
+    pub fn remove(&self, key: &str) -> Result<()> {
+        Ok(self.store.delete(key)?)
     }
 
     /// The multipart uploads that were neither completed nor aborted, by key.

@@ -45,8 +45,8 @@ impl Act for Received<'_> {
                 let answer = transcripts.recall.look_up(recording_id, limit).await;
                 Answer::LookUp { attempt, claim, answer }
             }
-            Command::Copy { transcript_id, attempt, bot_id, claim, .. } => {
-                let ids = Ids { recording_id, transcript_id, bot_id, attempt };
+            Command::Copy { transcript_id, attempt, bot_id, deaths, claim } => {
+                let ids = Ids { recording_id, transcript_id, bot_id, attempt, deaths };
                 let answer = transcripts.copier.copy(ids, deadline).await;
                 Answer::Copy { transcript_id, claim, answer }
             }
@@ -74,7 +74,7 @@ impl Act for Received<'_> {
 }
 
 /// What is left of the invocation, less what it takes to record how it went.
-fn time_for_it(deadline: Deadline) -> Duration {
+pub(crate) fn time_for_it(deadline: Deadline) -> Duration {
     deadline.left(time::now()).saturating_sub(RESERVE)
 }
 

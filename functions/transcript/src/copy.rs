@@ -1,4 +1,6 @@
-//! One transcript from Recall to S3: retrieve · check the URL · stream · manifest last.
+//! One transcript from Recall to S3: retrieve · check the URL · stream · render · manifest last.
+
+mod error;
 
 use std::time::Duration;
 
@@ -16,10 +18,14 @@ use shared::{
 
 use crate::{
     guard::{Forbidden, Guard},
-    manifest::{About, File},
+    manifest::{About, File, MANIFEST, VERBATIM},
+    render::Meeting,
+    renditions::{RenditionError, Renditions},
     tally::{Summary, Tally},
-    upload::{Bucket, Upload, UploadError, Uploaded},
+    upload::{Bucket, Upload, Uploaded},
 };
+
+use self::error::CopyError;
 
 /// A whole day of meeting takes about 40 MB; more than this is not a transcript.
 const MAX_TRANSCRIPT_BYTES: u64 = 256 << 20;
@@ -31,20 +37,13 @@ const MAX_URLS: u32 = 3;
 pub(crate) const RESERVE: Duration = Duration::from_secs(1);
 /// What the bytes' way leaves of a copy's time, to end an upload that is not complete.
 const CLEAN_UP: Duration = Duration::from_secs(1);
-/// Waits before the next try.
-const SOON: Duration = Duration::from_secs(5);
-const NOT_READY: Duration = Duration::from_secs(15);
-/// Somebody has to do something first.
-const OPERATOR: Duration = Duration::from_secs(5 * 60);
-
-/// The name of the verbatim file.
-const VERBATIM: &str = "transcript.json";
+/// A transcript that so many workers died over is copied unread: there are no renditions of it, and no counts.
+const MAX_DEATHS: u32 = 3;
 
 /// The verbatim file in S3.
 struct Verbatim {
-    key: String,
-    content_type: &'static str,
-    uploaded: Uploaded,
+    file: File,
+    crc64nvme: String,
 }
 
 /// Copies transcripts.
@@ -55,6 +54,7 @@ pub(crate) struct Copier {
     guard: Guard,
     bucket: Bucket,
     key_prefix: String,
+    renditions: Renditions,
 }
 
 /// Which transcript, and what the row knows of it.
@@ -64,39 +64,8 @@ pub(crate) struct Ids {
     pub(crate) transcript_id: TranscriptId,
     pub(crate) bot_id: Option<BotId>,
     pub(crate) attempt: Option<u32>,
-}
-
-/// Why a copy did not come about, by what to do next.
-#[derive(Debug, thiserror::Error)]
-enum CopyError {
-    #[error("Recall is still at work on it, or has no URL yet")]
-    NotReady,
-    #[error("Recall says that it failed")]
-    Failed { sub_code: Option<String> },
-    #[error("Recall says that it was deleted")]
-    Deleted,
-    #[error("Recall does not know it")]
-    Missing,
-    #[error("the transcript belongs to another recording")]
-    OtherRecording,
-    #[error(transparent)]
-    Forbidden(#[from] Forbidden),
-    #[error("the URL is refused (status {0})")]
-    Refused(StatusCode),
-    #[error("the download did not arrive whole")]
-    Download(#[source] reqwest::Error),
-    #[error("the download states no length and ends in the middle of the file")]
-    Unframed,
-    #[error("the download has {got} bytes instead of {stated}")]
-    Length { stated: u64, got: u64 },
-    #[error("the download is over {MAX_TRANSCRIPT_BYTES} bytes")]
-    TooLarge,
-    #[error(transparent)]
-    Recall(#[from] Problem),
-    #[error(transparent)]
-    Upload(#[from] UploadError),
-    #[error("the invocation's time is up")]
-    OutOfTime,
+    /// Workers that died over it before.
+    pub(crate) deaths: u32,
 }
 
 impl Copier {
@@ -105,11 +74,12 @@ impl Copier {
         settings: &RecallSettings,
         bucket: Bucket,
         key_prefix: String,
+        renditions: Renditions,
     ) -> Result<Self, lambda_runtime::Error> {
         let guard = Guard::new(settings);
         let downloads =
             http_client(tls()?)?.redirect(guard.redirects()).referer(false).read_timeout(READ_TIMEOUT).build()?;
-        Ok(Self { recall, downloads, guard, bucket, key_prefix })
+        Ok(Self { recall, downloads, guard, bucket, key_prefix, renditions })
     }
 
     /// Copies one transcript. It never fails: what went wrong is an answer, too.
@@ -138,7 +108,7 @@ impl Copier {
     }
 
     async fn try_copy(&self, ids: Ids, time: Duration) -> Result<Receipt, CopyError> {
-        let Ids { recording_id, transcript_id, bot_id, attempt } = ids;
+        let Ids { recording_id, transcript_id, bot_id, attempt, deaths } = ids;
         let watch = Stopwatch::start();
         let artifact = self.retrieve(recording_id, transcript_id).await?;
         let recording = self.recording(recording_id).await?;
@@ -149,17 +119,43 @@ impl Copier {
             attempt,
             provider: artifact.provider().map(str::to_owned),
             started_at: recording.as_ref().and_then(RecordingArtifact::started_at),
+            made_at: artifact.made_at(),
             metadata: recording.map(|recording| recording.metadata).unwrap_or_default(),
         };
         let response = self.download(artifact).await?;
-        let left = time.saturating_sub(watch.elapsed());
-        let (verbatim, summary) = self.verbatim(&about, response, left).await?;
-        if let Some(error) = &summary.error {
+        let left = |most: Duration| most.saturating_sub(watch.elapsed());
+        let tally = (deaths < MAX_DEATHS).then(Tally::new);
+        let (verbatim, tally) = self.verbatim(&about, response, tally, left(time)).await?;
+        let (summary, meeting) = match tally {
+            Some(tally) => tally.finish(about.head()),
+            None => Summary::unread(format!("{deaths} workers died over it, so it was not read")),
+        };
+        let rendered = self.render(&about, meeting, left(time)).await?;
+        if let Err(error) = &rendered {
             tracing::error!(recording.id = %recording_id, transcript.id = %transcript_id, error,
-                "transcript.unreadable");
+                "transcript.not_rendered");
             telemetry::count("RenderingErrors", &[]);
         }
-        self.manifest(about, verbatim, summary).await
+        self.manifest(about, verbatim, summary, rendered).await
+    }
+
+    /// Every rendition, or why there are none. The verbatim file stands already: nothing here can undo it.
+    async fn render(
+        &self,
+        about: &About,
+        meeting: Result<Meeting, String>,
+        time: Duration,
+    ) -> Result<Result<Vec<File>, String>, CopyError> {
+        let meeting = match meeting {
+            Ok(meeting) => meeting,
+            Err(error) => return Ok(Err(error)),
+        };
+        let turns_key = about.turns_key(&self.key_prefix, time::now());
+        match self.renditions.write(&meeting, turns_key, time).await {
+            Ok(files) => Ok(Ok(files)),
+            Err(error @ RenditionError::OutOfTime) => Ok(Err(error.to_string())),
+            Err(RenditionError::Upload(error)) => Err(error.into()),
+        }
     }
 
     async fn retrieve(&self, recording: RecordingId, id: TranscriptId) -> Result<TranscriptArtifact, CopyError> {
@@ -228,19 +224,23 @@ impl Copier {
         })
     }
 
-    /// Streams the bytes into S3, counting and hashing on the way.
+    /// Streams the bytes into S3, reading and hashing on the way.
     async fn verbatim(
         &self,
         about: &About,
         response: Response,
+        mut tally: Option<Tally>,
         time: Duration,
-    ) -> Result<(Verbatim, Summary), CopyError> {
+    ) -> Result<(Verbatim, Option<Tally>), CopyError> {
         let key = about.key(&self.key_prefix, VERBATIM);
         let content_type = "application/json";
         let mut upload = self.bucket.upload(key.clone(), content_type);
-        let streamed = tokio::time::timeout(time, stream(response, &mut upload)).await;
+        let streamed = tokio::time::timeout(time, stream(response, &mut upload, tally.as_mut())).await;
         match streamed.unwrap_or(Err(CopyError::OutOfTime)) {
-            Ok((uploaded, summary)) => Ok((Verbatim { key, content_type, uploaded }, summary)),
+            Ok(uploaded) => {
+                let crc64nvme = uploaded.crc64nvme.clone();
+                Ok((Verbatim { file: File::new(VERBATIM, key, content_type, uploaded), crc64nvme }, tally))
+            }
             Err(error) => {
                 upload.abort().await;
                 Err(error)
@@ -248,86 +248,62 @@ impl Copier {
         }
     }
 
-    async fn manifest(&self, about: About, verbatim: Verbatim, summary: Summary) -> Result<Receipt, CopyError> {
-        let Verbatim { key, content_type, uploaded: Uploaded { bytes, sha256, crc64nvme } } = verbatim;
+    async fn manifest(
+        &self,
+        about: About,
+        verbatim: Verbatim,
+        summary: Summary,
+        rendered: Result<Vec<File>, String>,
+    ) -> Result<Receipt, CopyError> {
+        let Verbatim { file, crc64nvme } = verbatim;
         let receipt = Receipt {
             stored_at: time::now(),
-            manifest_key: about.key(&self.key_prefix, "manifest.json"),
-            key: key.clone(),
-            bytes,
-            sha256: sha256.clone(),
+            manifest_key: about.key(&self.key_prefix, MANIFEST),
+            key: file.key.clone(),
+            bytes: file.bytes,
+            sha256: file.sha256.clone(),
             crc64nvme,
             empty: summary.empty,
             unreadable: summary.error.is_some(),
             provider: about.provider.clone(),
             counts: summary.counts.rounded(),
         };
-        let file = File { name: VERBATIM.to_owned(), key, bytes, sha256, content_type };
-        let manifest = about.manifest(summary, vec![file], receipt.stored_at);
-        let text = serde_json::to_vec_pretty(&manifest).unwrap_or_else(|_| unreachable!("text keys and plain values"));
-        self.bucket.put(receipt.manifest_key.clone(), "application/json", &text).await?;
+        let (renditions, rendering_error) = match rendered {
+            Ok(files) => (files, None),
+            Err(error) => (Vec::new(), Some(error)),
+        };
+        let files = std::iter::once(file).chain(renditions).collect();
+        let manifest = about.manifest(summary, files, rendering_error, receipt.stored_at);
+        self.bucket.put(receipt.manifest_key.clone(), "application/json", &manifest.to_json()).await?;
         Ok(receipt)
     }
 }
 
 /// Every byte goes to S3 and past the tally. The object becomes visible only if the body is known to be whole.
-async fn stream(mut response: Response, upload: &mut Upload<'_>) -> Result<(Uploaded, Summary), CopyError> {
+async fn stream(
+    mut response: Response,
+    upload: &mut Upload<'_>,
+    mut tally: Option<&mut Tally>,
+) -> Result<Uploaded, CopyError> {
     let stated = response.content_length();
     let chunked = response.headers().contains_key(header::TRANSFER_ENCODING);
-    let mut tally = Tally::new();
     while let Some(chunk) = response.chunk().await.map_err(|error| CopyError::Download(error.without_url()))? {
         if upload.bytes() + chunk.len() as u64 > MAX_TRANSCRIPT_BYTES {
             return Err(CopyError::TooLarge);
         }
-        tally.push(&chunk);
+        if let Some(tally) = &mut tally {
+            tally.push(&chunk);
+        }
         upload.push(&chunk).await?;
     }
-    let summary = tally.finish();
     match stated {
         Some(stated) if stated != upload.bytes() => {
             return Err(CopyError::Length { stated, got: upload.bytes() });
         }
         // A body that simply ends with its connection may have been cut off anywhere: only a complete file shows
         // that it was not.
-        None if !chunked && summary.error.is_some() => return Err(CopyError::Unframed),
+        None if !chunked && !tally.is_some_and(|tally| tally.is_whole()) => return Err(CopyError::Unframed),
         Some(_) | None => {}
     }
-    Ok((upload.finish().await?, summary))
-}
-
-impl CopyError {
-    fn answer(self) -> CopyAnswer {
-        match self {
-            Self::NotReady => CopyAnswer::NotReady { after: NOT_READY },
-            Self::Failed { sub_code } => CopyAnswer::Failed { sub_code },
-            Self::Deleted => CopyAnswer::Deleted,
-            Self::Missing => CopyAnswer::Missing,
-            Self::OtherRecording | Self::Forbidden(_) | Self::TooLarge => CopyAnswer::Later { after: OPERATOR },
-            Self::Recall(problem) => CopyAnswer::Later { after: problem.after() },
-            Self::Refused(_)
-            | Self::Download(_)
-            | Self::Unframed
-            | Self::Length { .. }
-            | Self::Upload(_)
-            | Self::OutOfTime => CopyAnswer::Later { after: SOON },
-        }
-    }
-
-    /// The word for metrics.
-    fn reason(&self) -> &'static str {
-        match self {
-            Self::NotReady => "not_ready",
-            Self::Failed { .. } => "failed_at_recall",
-            Self::Deleted => "deleted",
-            Self::Missing => "missing",
-            Self::OtherRecording => "other_recording",
-            Self::Forbidden(_) => "forbidden_host",
-            Self::Refused(_) => "url_refused",
-            Self::Download(_) | Self::Unframed | Self::Length { .. } => "download",
-            Self::TooLarge => "too_large",
-            Self::Recall(_) => "recall",
-            Self::Upload(_) => "upload",
-            Self::OutOfTime => "out_of_time",
-        }
-    }
+    Ok(upload.finish().await?)
 }

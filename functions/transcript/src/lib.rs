@@ -3,10 +3,13 @@
 //! A message is deleted only once what it asked for is done and recorded; otherwise it comes back.
 
 mod act;
+mod again;
 mod copy;
 mod delete;
 mod guard;
 mod manifest;
+mod render;
+mod renditions;
 mod settings;
 mod tally;
 mod upload;
@@ -32,8 +35,10 @@ use shared::{
 pub use self::settings::Settings;
 use self::{
     act::{Announcer, Received},
+    again::{Again, AgainError, RenderAgain},
     copy::Copier,
     delete::Deleter,
+    renditions::Renditions,
     upload::Bucket,
 };
 
@@ -54,6 +59,7 @@ pub struct Transcripts {
     work: WorkQueue,
     parking: Parking,
     copier: Copier,
+    again: Again,
     deleter: Deleter,
     announcer: Announcer,
 }
@@ -69,16 +75,18 @@ impl Transcripts {
     /// # Errors
     /// The HTTP stack could not be set up.
     pub fn new(settings: Settings) -> Result<Self, lambda_runtime::Error> {
-        let Settings { common, bucket, key_prefix, dead_letter_queue_url, event_bus } = settings;
+        let Settings { common, bucket, key_prefix, dead_letter_queue_url, event_bus, renditions } = settings;
         let secrets = Arc::new(Secrets::new(common.secrets, common.aws.secrets_manager()));
         let recall = Recall::new(http_client(tls()?)?.build()?, &common.recall, Arc::clone(&secrets));
         let bus = event_bus.map(|name| Bus::new(common.aws.event_bridge(), name));
         let sqs = common.aws.sqs();
         let bucket = Bucket::new(&common.aws, bucket);
+        let renditions = Renditions::new(bucket.clone(), key_prefix.clone(), renditions);
         Ok(Self {
             announcer: Announcer::new(bus, bucket.name.clone()),
             deleter: Deleter::new(recall.clone(), bucket.clone()),
-            copier: Copier::new(recall.clone(), &common.recall, bucket, key_prefix)?,
+            again: Again::new(bucket.clone(), key_prefix.clone(), renditions.clone()),
+            copier: Copier::new(recall.clone(), &common.recall, bucket, key_prefix, renditions)?,
             recall,
             secrets,
             store: Store::new(common.aws.dynamodb(), common.jobs_table),
@@ -114,6 +122,9 @@ impl Transcripts {
     async fn turn(&self, record: &SqsMessage, deadline: Deadline) -> Turn {
         let watch = Stopwatch::start();
         let body = record.body.as_deref().unwrap_or_default();
+        if let Ok(render) = serde_json::from_str::<RenderAgain>(body) {
+            return self.render_again(record, &render, deadline, watch).await;
+        }
         let Message { recording_id, event, trace } = match serde_json::from_str(body) {
             Ok(message) => message,
             Err(error) => {
@@ -146,6 +157,38 @@ impl Transcripts {
         };
         tracing::info!(recording.id = %recording_id, delivery.id = trace, event = event.name(), outcome,
             duration_ms = watch.millis(), "message.handled");
+        turn
+    }
+
+    /// Renders what is stored, without Recall. It changes no row, so it needs no lease: whoever else renders the same
+    /// file writes the same bytes.
+    async fn render_again(
+        &self,
+        record: &SqsMessage,
+        render: &RenderAgain,
+        deadline: Deadline,
+        watch: Stopwatch,
+    ) -> Turn {
+        let recording_id = render.recording_id;
+        let result = match self.store.load(recording_id).await {
+            Ok(job) => self.again.render(render, &job, deadline).await,
+            Err(error) => Err(error.into()),
+        };
+        let (turn, outcome) = match &result {
+            Ok(0) => (Turn::Done, "nothing_stored"),
+            Ok(_) => (Turn::Done, "rendered"),
+            Err(AgainError::Store(StoreError::Unreadable { .. }) | AgainError::NotAsStored(_)) => {
+                (self.park(record, "what is stored cannot be rendered; the log says why").await, "parked")
+            }
+            Err(AgainError::Store(StoreError::Unavailable(_)) | AgainError::S3(_) | AgainError::OutOfTime) => {
+                (Turn::Again(unavailable(record)), "not_rendered")
+            }
+        };
+        if let Err(error) = &result {
+            tracing::error!(recording.id = %recording_id, error = %Chain(error), "transcript.not_rendered_again");
+        }
+        tracing::info!(recording.id = %recording_id, event = "render", outcome, duration_ms = watch.millis(),
+            "message.handled");
         turn
     }
 

@@ -1,9 +1,13 @@
 //! The transcript function's settings.
 
+use std::collections::BTreeSet;
+
 use shared::{
     env::{BadSettings, Env, Reader},
     settings::Common,
 };
+
+use crate::render::Format;
 
 #[derive(Debug)]
 pub struct Settings {
@@ -14,6 +18,7 @@ pub struct Settings {
     pub dead_letter_queue_url: String,
     /// Nobody is told without one.
     pub event_bus: Option<String>,
+    pub(crate) renditions: Vec<Format>,
 }
 
 impl Settings {
@@ -27,9 +32,21 @@ impl Settings {
             key_prefix: reader.parsed("KEY_PREFIX", String::new(), key_prefix),
             dead_letter_queue_url: reader.required("DEAD_LETTER_QUEUE_URL", "the URL of the dead-letter queue"),
             event_bus: reader.text("EVENT_BUS").map(str::to_owned),
+            renditions: reader.parsed("RENDITIONS", Format::ALL.to_vec(), renditions),
         };
         reader.finish(settings)
     }
+}
+
+/// In the order in which they are written, each once.
+fn renditions(text: &str) -> Result<Vec<Format>, String> {
+    let named = text.split(',').map(str::trim).filter(|name| !name.is_empty()).map(|name| {
+        Format::parse(name).ok_or_else(|| {
+            let names = Format::ALL.map(Format::name).join(", ");
+            format!("`{name}` is no rendition; use any of {names}, separated by commas")
+        })
+    });
+    Ok(named.collect::<Result<BTreeSet<_>, _>>()?.into_iter().collect())
 }
 
 fn key_prefix(text: &str) -> Result<String, String> {
@@ -56,6 +73,16 @@ mod tests {
         }
         for bad in ["a", "/", "//", "/a/", "a//b/", "../", "a/./", "a b/", "ä/"] {
             assert!(key_prefix(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn renditions_are_named_in_any_order() {
+        assert_eq!(renditions("txt, jsonl,,txt"), Ok(vec![Format::Jsonl, Format::Txt]));
+        assert_eq!(renditions("jsonl,txt,md,vtt,srt,html"), Ok(Format::ALL.to_vec()));
+        for bad in ["pdf", "txt;md", "TXT"] {
+            let said = renditions(bad).expect_err("wrong");
+            assert!(said.contains("jsonl, txt, md, vtt, srt, html"), "{said}");
         }
     }
 

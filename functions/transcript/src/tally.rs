@@ -1,21 +1,24 @@
-//! Counts what is in a transcript while its bytes go by, in flat memory.
+//! Reads a transcript while its bytes go by: counts what is in it, and keeps what was said in compact form.
 //!
 //! The verbatim copy never depends on this: what cannot be parsed becomes a note in the manifest.
+
+mod reader;
 
 use std::{collections::BTreeSet, time::Duration};
 
 use json_event_parser::{JsonEvent, LowLevelJsonParser};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
+
+use self::reader::Reader;
+use crate::render::{Head, Meeting};
 
 /// The longest single token, such as one word's text.
 const MAX_TOKEN_BYTES: usize = 1 << 20;
 /// Recall's format is six levels deep; `extra_data` can be anything.
 const MAX_DEPTH: usize = 128;
-/// Distinct speakers and languages that are remembered.
-const MAX_DISTINCT: usize = 10_000;
 
 /// What a transcript holds.
-#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize)]
 pub(crate) struct Counts {
     pub(crate) turns: u64,
     /// Entries of `words[]`, over all turns.
@@ -51,6 +54,14 @@ pub(crate) struct Summary {
     pub(crate) error: Option<String>,
 }
 
+impl Summary {
+    /// Of a file that was not looked into, and why there are no renditions.
+    pub(crate) fn unread(why: String) -> (Self, Result<Meeting, String>) {
+        let error = Some(why.clone());
+        (Self { counts: Counts::default(), language_codes: BTreeSet::new(), empty: false, error }, Err(why))
+    }
+}
+
 /// Reads a transcript piece by piece.
 pub(crate) struct Tally {
     parser: LowLevelJsonParser,
@@ -59,45 +70,9 @@ pub(crate) struct Tally {
     /// The parser begins an incomplete token again; waiting until there is twice as much of it keeps that linear.
     worth_parsing: usize,
     reader: Reader,
+    /// All of it is parsed.
+    ended: bool,
     error: Option<String>,
-}
-
-/// Where in the file the parser is. `Other` is everything that is not looked into.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Place {
-    Turns,
-    Turn,
-    Participant,
-    Words,
-    Word,
-    Stamp,
-    Other,
-}
-
-/// The keys that matter.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Key {
-    Participant,
-    LanguageCode,
-    Words,
-    Id,
-    Name,
-    Text,
-    Stamp,
-    Relative,
-    Other,
-}
-
-#[derive(Default)]
-struct Reader {
-    places: Vec<Place>,
-    key: Option<Key>,
-    counts: Counts,
-    spoken: bool,
-    speakers: BTreeSet<String>,
-    languages: BTreeSet<String>,
-    id: Option<String>,
-    name: Option<String>,
 }
 
 impl Tally {
@@ -107,6 +82,7 @@ impl Tally {
             rest: Vec::new(),
             worth_parsing: 0,
             reader: Reader::default(),
+            ended: false,
             error: None,
         }
     }
@@ -122,14 +98,27 @@ impl Tally {
         }
     }
 
-    /// The file has ended.
-    pub(crate) fn finish(mut self) -> Summary {
-        if self.error.is_none() {
+    /// Whether what was taken so far is a complete file.
+    pub(crate) fn is_whole(&mut self) -> bool {
+        if self.error.is_none() && !self.ended {
             self.parse(true);
+            self.ended = true;
         }
-        let Reader { mut counts, spoken, speakers, languages, .. } = self.reader;
-        counts.speakers = speakers.len();
-        Summary { counts, language_codes: languages, empty: !spoken && self.error.is_none(), error: self.error }
+        self.error.is_none()
+    }
+
+    /// The file has ended. There is a meeting only if all of it could be read and it is not too large, or else the
+    /// reason why there is none.
+    pub(crate) fn finish(mut self, head: Head) -> (Summary, Result<Meeting, String>) {
+        self.is_whole();
+        let Reader { mut counts, spoken, meeting, .. } = self.reader;
+        counts.speakers = meeting.speakers();
+        let language_codes = meeting.languages().iter().map(|code| code.to_string()).collect();
+        let meeting = match &self.error {
+            Some(error) => Err(error.clone()),
+            None => meeting.finish(head),
+        };
+        (Summary { counts, language_codes, empty: !spoken && self.error.is_none(), error: self.error }, meeting)
     }
 
     fn parse(&mut self, ending: bool) {
@@ -163,111 +152,20 @@ impl Tally {
     }
 }
 
-impl Reader {
-    fn read(&mut self, event: &JsonEvent<'_>) -> Result<(), &'static str> {
-        match event {
-            JsonEvent::StartArray | JsonEvent::StartObject => self.enter(*event == JsonEvent::StartArray)?,
-            JsonEvent::EndArray | JsonEvent::EndObject => {
-                if self.places.pop() == Some(Place::Turn) {
-                    self.turn_ends();
-                }
-            }
-            JsonEvent::ObjectKey(key) => self.key = Some(self.key(key)),
-            JsonEvent::String(text) => self.value(text, true)?,
-            JsonEvent::Number(text) => self.value(text, false)?,
-            JsonEvent::Null | JsonEvent::Boolean(_) => self.bare()?,
-            JsonEvent::Eof => {}
-        }
-        Ok(())
-    }
-
-    fn enter(&mut self, array: bool) -> Result<(), &'static str> {
-        let place = match (self.places.last(), self.key, array) {
-            (None, _, true) => Place::Turns,
-            (None, _, false) => return Err("the file is not an array of turns"),
-            (Some(Place::Turns), _, false) => {
-                self.counts.turns += 1;
-                Place::Turn
-            }
-            (Some(Place::Turns), _, true) => return Err("a turn is not an object"),
-            (Some(Place::Turn), Some(Key::Participant), false) => Place::Participant,
-            (Some(Place::Turn), Some(Key::Words), true) => Place::Words,
-            (Some(Place::Words), _, false) => {
-                self.counts.words += 1;
-                Place::Word
-            }
-            (Some(Place::Words), _, true) => return Err("a word is not an object"),
-            (Some(Place::Word), Some(Key::Stamp), false) => Place::Stamp,
-            (Some(_), _, _) => Place::Other,
-        };
-        self.places.push(place);
-        self.key = None;
-        Ok(())
-    }
-
-    fn key(&self, key: &str) -> Key {
-        match (self.places.last(), key) {
-            (Some(Place::Turn), "participant") => Key::Participant,
-            (Some(Place::Turn), "language_code") => Key::LanguageCode,
-            (Some(Place::Turn), "words") => Key::Words,
-            (Some(Place::Participant), "id") => Key::Id,
-            (Some(Place::Participant), "name") => Key::Name,
-            (Some(Place::Word), "text") => Key::Text,
-            (Some(Place::Word), "start_timestamp" | "end_timestamp") => Key::Stamp,
-            (Some(Place::Stamp), "relative") => Key::Relative,
-            (_, _) => Key::Other,
-        }
-    }
-
-    fn value(&mut self, text: &str, quoted: bool) -> Result<(), &'static str> {
-        match (self.key, quoted) {
-            (Some(Key::Id), _) => self.id = Some(text.to_owned()),
-            (Some(Key::Name), true) => self.name = Some(text.to_owned()),
-            (Some(Key::LanguageCode), true) => remember(&mut self.languages, text.to_owned()),
-            (Some(Key::Text), true) => self.spoken |= !text.trim().is_empty(),
-            (Some(Key::Relative), false) => {
-                let seconds = text.parse().unwrap_or(0.0);
-                self.counts.duration_s = self.counts.duration_s.max(seconds);
-            }
-            (Some(_) | None, _) => self.bare()?,
-        }
-        Ok(())
-    }
-
-    /// A value that is not looked at is fine anywhere but where a turn or a word must be.
-    fn bare(&self) -> Result<(), &'static str> {
-        match self.places.last() {
-            None => Err("the file is not an array of turns"),
-            Some(Place::Turns) => Err("a turn is not an object"),
-            Some(Place::Words) => Err("a word is not an object"),
-            Some(Place::Turn | Place::Participant | Place::Word | Place::Stamp | Place::Other) => Ok(()),
-        }
-    }
-
-    fn turn_ends(&mut self) {
-        let speaker = match (self.id.take(), self.name.take()) {
-            (Some(id), _) => format!("id {id}"),
-            (None, Some(name)) => format!("name {name}"),
-            (None, None) => String::new(),
-        };
-        remember(&mut self.speakers, speaker);
-    }
-}
-
-fn remember(known: &mut BTreeSet<String>, value: String) {
-    if known.len() < MAX_DISTINCT {
-        known.insert(value);
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use shared::ids::{RecordingId, TranscriptId};
+
     use super::*;
+
+    fn head() -> Head {
+        Head::new(RecordingId::from_u128(1), TranscriptId::from_u128(2), None, &serde_json::Value::Null)
+    }
 
     fn tally(file: &[u8], step: usize) -> Summary {
         let mut tally = Tally::new();
         file.chunks(step).for_each(|chunk| tally.push(chunk));
-        tally.finish()
+        tally.finish(head()).0
     }
 
     const MEETING: &str = r#"[

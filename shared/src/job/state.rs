@@ -194,7 +194,8 @@ impl State {
         }
     }
 
-    pub(super) fn receipt(&self) -> Option<&Receipt> {
+    /// What stands in S3, if it is stored.
+    pub fn receipt(&self) -> Option<&Receipt> {
         match self {
             Self::Stored { receipt, .. } => Some(receipt),
             Self::Creating(_)

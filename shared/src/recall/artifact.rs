@@ -87,10 +87,8 @@ impl TranscriptArtifact {
         providers.iter().find(|(_, options)| !options.is_null()).map(|(name, _)| name.as_str())
     }
 
-    /// Transcripts without a readable date sort last.
-    pub(super) fn created_at(&self) -> Timestamp {
-        let at = self.created_at.as_deref().and_then(Timestamp::parse_rfc3339);
-        at.unwrap_or(Timestamp::from_millis(i64::MAX))
+    pub fn made_at(&self) -> Option<Timestamp> {
+        self.created_at.as_deref().and_then(Timestamp::parse_rfc3339)
     }
 }
 

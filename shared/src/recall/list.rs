@@ -65,7 +65,8 @@ impl Recall {
 
     fn listed(&self, recording_id: RecordingId, mut all: Vec<TranscriptArtifact>) -> LookUpAnswer {
         all.retain(|transcript| transcript.status() != "deleted");
-        all.sort_by_key(TranscriptArtifact::created_at);
+        // Those without a readable date sort last.
+        all.sort_by_key(|one| one.made_at().unwrap_or(Timestamp::from_millis(i64::MAX)));
         let listed = all.iter().map(|transcript| Listed {
             transcript_id: transcript.id,
             attempt: transcript.attempt(recording_id, self.deployment()),

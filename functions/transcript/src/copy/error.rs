@@ -1,0 +1,85 @@
+//! Why a copy did not come about.
+
+use std::time::Duration;
+
+use reqwest::StatusCode;
+use shared::{job::CopyAnswer, recall::Problem};
+
+use super::MAX_TRANSCRIPT_BYTES;
+use crate::{guard::Forbidden, upload::UploadError};
+
+/// Waits before the next try.
+const SOON: Duration = Duration::from_secs(5);
+const NOT_READY: Duration = Duration::from_secs(15);
+/// Somebody has to do something first.
+const OPERATOR: Duration = Duration::from_secs(5 * 60);
+
+/// Why a copy did not come about, by what to do next.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum CopyError {
+    #[error("Recall is still at work on it, or has no URL yet")]
+    NotReady,
+    #[error("Recall says that it failed")]
+    Failed { sub_code: Option<String> },
+    #[error("Recall says that it was deleted")]
+    Deleted,
+    #[error("Recall does not know it")]
+    Missing,
+    #[error("the transcript belongs to another recording")]
+    OtherRecording,
+    #[error(transparent)]
+    Forbidden(#[from] Forbidden),
+    #[error("the URL is refused (status {0})")]
+    Refused(StatusCode),
+    #[error("the download did not arrive whole")]
+    Download(#[source] reqwest::Error),
+    #[error("the download states no length and ends in the middle of the file")]
+    Unframed,
+    #[error("the download has {got} bytes instead of {stated}")]
+    Length { stated: u64, got: u64 },
+    #[error("the download is over {MAX_TRANSCRIPT_BYTES} bytes")]
+    TooLarge,
+    #[error(transparent)]
+    Recall(#[from] Problem),
+    #[error(transparent)]
+    Upload(#[from] UploadError),
+    #[error("the invocation's time is up")]
+    OutOfTime,
+}
+
+impl CopyError {
+    pub(super) fn answer(self) -> CopyAnswer {
+        match self {
+            Self::NotReady => CopyAnswer::NotReady { after: NOT_READY },
+            Self::Failed { sub_code } => CopyAnswer::Failed { sub_code },
+            Self::Deleted => CopyAnswer::Deleted,
+            Self::Missing => CopyAnswer::Missing,
+            Self::OtherRecording | Self::Forbidden(_) | Self::TooLarge => CopyAnswer::Later { after: OPERATOR },
+            Self::Recall(problem) => CopyAnswer::Later { after: problem.after() },
+            Self::Refused(_)
+            | Self::Download(_)
+            | Self::Unframed
+            | Self::Length { .. }
+            | Self::Upload(_)
+            | Self::OutOfTime => CopyAnswer::Later { after: SOON },
+        }
+    }
+
+    /// The word for metrics.
+    pub(super) fn reason(&self) -> &'static str {
+        match self {
+            Self::NotReady => "not_ready",
+            Self::Failed { .. } => "failed_at_recall",
+            Self::Deleted => "deleted",
+            Self::Missing => "missing",
+            Self::OtherRecording => "other_recording",
+            Self::Forbidden(_) => "forbidden_host",
+            Self::Refused(_) => "url_refused",
+            Self::Download(_) | Self::Unframed | Self::Length { .. } => "download",
+            Self::TooLarge => "too_large",
+            Self::Recall(_) => "recall",
+            Self::Upload(_) => "upload",
+            Self::OutOfTime => "out_of_time",
+        }
+    }
+}

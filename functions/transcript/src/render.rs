@@ -1,0 +1,135 @@
+//! Readable files made from a transcript. Nothing in here does I/O or knows the time.
+//!
+//! The parser (`tally`) feeds a [`Builder`]; what comes out is a [`Meeting`], whose turns go through one or more
+//! [`Renderer`]s. The rules:
+//!
+//! **Memory.** The file is never held. A meeting is kept as text and time differences, about ten bytes a word, up to
+//! [`MAX_MEETING_BYTES`]; beyond that there are no renditions, only the verbatim file and its counts.
+//!
+//! **Turns.** An entry of the file is one turn, unless it has a pause of three seconds (or a jump as far backwards):
+//! then it is several. A turn that grows long ends with its sentence, a very long one with any word. Turns are in the
+//! order in which they start, those that start together in the order of the file, so overlapping speech stays, and a
+//! file with one entry per participant becomes a conversation. An entry without text is no turn.
+//!
+//! **Times.** Relative seconds from 0 to 31 days are times; anything else is unknown.
+//! - Unknown ones are spread evenly between the known ones of their entry, at most 1 s a word; before the first and
+//!   after the last known one a word takes 0.4 s.
+//! - An end before its start is moved to the start; a word ends when the next one of its entry starts; a start that
+//!   lies less than 3 s before that of the word before is moved to it.
+//! - An entry without any known time follows the entry before it in the file at 0.4 s a word. It is marked as not
+//!   timed, and its times are shown nowhere but in cues, which need some.
+//!
+//! **People.** One id is one speaker, whatever the names: the first name given for it counts for all of its turns.
+//! Without an id the name tells people apart; all without either are one unknown speaker.
+//!
+//! **Words.** They are joined as their script is written (see [`words`]). White space within a word is one space,
+//! control characters are dropped. Every word is in every rendition exactly once.
+
+mod build;
+mod compact;
+mod cues;
+mod html;
+mod jsonl;
+mod marks;
+mod md;
+mod meeting;
+mod people;
+mod pieces;
+mod srt;
+#[cfg(test)]
+mod tests;
+mod times;
+mod txt;
+mod vtt;
+mod words;
+
+use std::fmt;
+
+pub(crate) use self::{
+    build::Builder,
+    meeting::{Head, Meeting, Span, Turn},
+    people::Speaker,
+    times::millis,
+};
+
+/// One rendition. What it has to say goes to `out`; the caller empties `out` whenever it likes.
+pub(crate) trait Renderer: Send {
+    fn begin(&mut self, _meeting: &Meeting, _out: &mut String) {}
+    fn turn(&mut self, meeting: &Meeting, turn: &Turn, out: &mut String);
+    fn end(&mut self, _meeting: &Meeting, _out: &mut String) {}
+}
+
+/// The kinds of renditions, as `RENDITIONS` names them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) enum Format {
+    Jsonl,
+    Txt,
+    Md,
+    Vtt,
+    Srt,
+    Html,
+}
+
+impl Format {
+    pub(crate) const ALL: [Self; 6] = [Self::Jsonl, Self::Txt, Self::Md, Self::Vtt, Self::Srt, Self::Html];
+
+    /// What the setting calls it.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Jsonl => "jsonl",
+            Self::Txt => "txt",
+            Self::Md => "md",
+            Self::Vtt => "vtt",
+            Self::Srt => "srt",
+            Self::Html => "html",
+        }
+    }
+
+    /// The name of its file, as the manifest has it.
+    pub(crate) fn file_name(self) -> &'static str {
+        match self {
+            Self::Jsonl => "turns.jsonl",
+            Self::Txt => "transcript.txt",
+            Self::Md => "transcript.md",
+            Self::Vtt => "transcript.vtt",
+            Self::Srt => "transcript.srt",
+            Self::Html => "transcript.html",
+        }
+    }
+
+    pub(crate) fn parse(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|format| format.name() == name)
+    }
+
+    pub(crate) fn content_type(self) -> &'static str {
+        match self {
+            Self::Jsonl => "application/x-ndjson",
+            Self::Txt => "text/plain; charset=utf-8",
+            Self::Md => "text/markdown; charset=utf-8",
+            Self::Vtt => "text/vtt",
+            Self::Srt => "application/x-subrip",
+            Self::Html => "text/html; charset=utf-8",
+        }
+    }
+
+    pub(crate) fn renderer(self) -> Box<dyn Renderer> {
+        match self {
+            Self::Jsonl => Box::new(jsonl::Jsonl),
+            Self::Txt => Box::new(txt::Txt),
+            Self::Md => Box::new(md::Md),
+            Self::Vtt => Box::new(vtt::Vtt::default()),
+            Self::Srt => Box::new(srt::Srt::default()),
+            Self::Html => Box::new(html::Html::default()),
+        }
+    }
+}
+
+/// `01:02:03`, as people read times; hours go on beyond 99.
+struct Clock(u32);
+
+impl fmt::Display for Clock {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let seconds = self.0 / 1000;
+        write!(f, "{:02}:{:02}:{:02}", seconds / 3600, seconds / 60 % 60, seconds % 60)
+    }
+}

@@ -1,0 +1,169 @@
+//! Words and times as bytes in chunks: about ten bytes a word, and nothing is ever copied to grow.
+
+use super::meeting::Span;
+
+/// The compact form may take this much. A day of talking takes less than half of it; beyond, there are no renditions.
+pub(crate) const MAX_MEETING_BYTES: usize = 12 << 20;
+
+/// Small enough that the last, unfilled one does not matter; large enough that few are needed.
+const CHUNK_BYTES: usize = 256 << 10;
+/// Two varints of at most five bytes.
+const MAX_SPAN_BYTES: usize = 10;
+
+/// A chunk that is made for one very long word is longer than the others, but not as long as this.
+const OFFSET_BITS: u32 = 21;
+
+/// Where something is: the number of the chunk, then the offset in it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Place(u32);
+
+impl Place {
+    fn end_of<T>(chunks: &[T], offset: usize) -> Self {
+        Self((chunks.len().saturating_sub(1) << OFFSET_BITS | offset) as u32)
+    }
+
+    fn get<'a, T: AsRef<[u8]>>(&mut self, chunks: &'a [T]) -> Option<(&'a T, usize)> {
+        let chunk = chunks.get((self.0 >> OFFSET_BITS) as usize)?;
+        let offset = (self.0 & ((1 << OFFSET_BITS) - 1)) as usize;
+        if offset < chunk.as_ref().len() {
+            return Some((chunk, offset));
+        }
+        *self = Self(((self.0 >> OFFSET_BITS) + 1) << OFFSET_BITS);
+        Some((chunks.get((self.0 >> OFFSET_BITS) as usize)?, 0))
+    }
+}
+
+/// All words of a file in its order, and their spans in the same order. A span may be written later than its word,
+/// when it is certain.
+#[derive(Debug, Default)]
+pub(crate) struct Compact {
+    /// Words, each followed by a line feed: they are cleaned, so they contain none.
+    text: Vec<String>,
+    /// Spans: the difference to the start before, zigzag; then the length.
+    spans: Vec<Vec<u8>>,
+    last_start: u32,
+    bytes: usize,
+}
+
+impl Compact {
+    /// What is reserved, in bytes. Nothing is taken in any more once it is more than [`MAX_MEETING_BYTES`].
+    pub(crate) fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    pub(crate) fn push_word(&mut self, word: &str) {
+        let needed = word.len() + 1;
+        if self.bytes > MAX_MEETING_BYTES {
+            return;
+        }
+        let full = self.text.last().is_none_or(|chunk| chunk.capacity() - chunk.len() < needed);
+        if full {
+            let chunk = String::with_capacity(CHUNK_BYTES.max(needed));
+            self.bytes += chunk.capacity();
+            self.text.push(chunk);
+        }
+        if let Some(chunk) = self.text.last_mut() {
+            chunk.push_str(word);
+            chunk.push('\n');
+        }
+    }
+
+    pub(crate) fn push_span(&mut self, span: Span) {
+        if self.bytes > MAX_MEETING_BYTES {
+            return;
+        }
+        let full = self.spans.last().is_none_or(|chunk| chunk.capacity() - chunk.len() < MAX_SPAN_BYTES);
+        if full {
+            let chunk = Vec::with_capacity(CHUNK_BYTES);
+            self.bytes += chunk.capacity();
+            self.spans.push(chunk);
+        }
+        if let Some(chunk) = self.spans.last_mut() {
+            let step = i64::from(span.start_ms) - i64::from(self.last_start);
+            push_varint(chunk, ((step << 1) ^ (step >> 63)) as u64);
+            push_varint(chunk, u64::from(span.end_ms.saturating_sub(span.start_ms)));
+        }
+        self.last_start = span.start_ms;
+    }
+
+    /// The place behind everything, with which an entry begins. Its first span is told from zero.
+    pub(crate) fn begin_entry(&mut self) -> Reading {
+        self.last_start = 0;
+        Reading {
+            text: Place::end_of(&self.text, self.text.last().map_or(0, String::len)),
+            spans: Place::end_of(&self.spans, self.spans.last().map_or(0, Vec::len)),
+            last_start: 0,
+        }
+    }
+
+    /// The next word and its span; none behind the last one.
+    pub(crate) fn read<'a>(&'a self, at: &mut Reading) -> Option<(&'a str, Span)> {
+        let (chunk, offset) = at.text.get(&self.text)?;
+        let rest = chunk.get(offset..)?;
+        // Words are short: looking at each byte is quicker than a search that is made for long texts.
+        let word = rest.get(..rest.bytes().position(|byte| byte == b'\n')?)?;
+        at.text.0 += word.len() as u32 + 1;
+        let (chunk, offset) = at.spans.get(&self.spans)?;
+        let mut rest = chunk.get(offset..)?.iter();
+        let step = read_varint(&mut rest)?;
+        let length_ms = read_varint(&mut rest)? as u32;
+        at.spans.0 += (chunk.len() - offset - rest.len()) as u32;
+        let step = (step >> 1) as i64 ^ -((step & 1) as i64);
+        let start_ms = u32::try_from(i64::from(at.last_start) + step).unwrap_or(at.last_start);
+        at.last_start = start_ms;
+        Some((word, Span { start_ms, end_ms: start_ms.saturating_add(length_ms) }))
+    }
+}
+
+/// A place in both streams.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Reading {
+    pub(crate) text: Place,
+    pub(crate) spans: Place,
+    pub(crate) last_start: u32,
+}
+
+fn push_varint(out: &mut Vec<u8>, mut value: u64) {
+    while value >= 0x80 {
+        out.push(value as u8 | 0x80);
+        value >>= 7;
+    }
+    out.push(value as u8);
+}
+
+fn read_varint(bytes: &mut std::slice::Iter<'_, u8>) -> Option<u64> {
+    let mut value = 0;
+    let mut shift = 0;
+    loop {
+        let byte = *bytes.next()?;
+        value |= u64::from(byte & 0x7F).checked_shl(shift)?;
+        if byte < 0x80 {
+            return Some(value);
+        }
+        shift += 7;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_goes_in_comes_out_across_chunks() {
+        let mut compact = Compact::default();
+        let long = "x".repeat(CHUNK_BYTES + 5);
+        let words: Vec<String> =
+            (0..100_000).map(|n| if n == 50_000 { long.clone() } else { format!("{n:x}") }).collect();
+        let span = |n: u32| Span { start_ms: n.wrapping_mul(2_654_435_761) % 2_678_400_001, end_ms: u32::MAX };
+        let mut at = compact.begin_entry();
+        for (n, word) in (0..).zip(&words) {
+            compact.push_word(word);
+            compact.push_span(span(n));
+        }
+        for (n, word) in (0..).zip(&words) {
+            assert_eq!(compact.read(&mut at), Some((word.as_str(), span(n))), "{n}");
+        }
+        assert_eq!(compact.read(&mut at), None);
+        assert!(compact.bytes() < 3 << 20, "{}", compact.bytes());
+    }
+}

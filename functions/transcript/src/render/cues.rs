@@ -1,0 +1,258 @@
+//! Cuts the conversation into cues, as editors of subtitles do it.
+//!
+//! - At most two lines of 42 columns; a full-width character takes two columns, so a Japanese line has 21 characters.
+//! - A cue lasts at most 7 s, and at least 0.8 s where the next one allows. It ends a little before the next one.
+//! - It ends with a sentence, or else with a clause, where that does not make it much shorter, and at every pause.
+//! - Cues start in order. Where people talk at once their cues take turns, in the order in which the words begin.
+
+use std::{cmp::Reverse, collections::BinaryHeap};
+
+use super::{
+    marks::Ending,
+    meeting::Turn,
+    pieces::{LINE_COLUMNS, Piece, columns, pieces},
+};
+
+/// Longer than this nobody looks at one cue, in milliseconds.
+const MAX_CUE_MS: u32 = 7000;
+/// Nobody can read a shorter one.
+pub(super) const MIN_CUE_MS: u32 = 800;
+/// What is left of a cue at least, however close the next one is.
+pub(super) const SHORTEST_CUE_MS: u32 = 300;
+/// Between one cue and the next, so that the eye sees the change: about a frame.
+pub(super) const GAP_MS: u32 = 40;
+/// Within a turn, a pause this long ends the cue, so that no words are shown long before they are said.
+const PAUSE_MS: u32 = 1000;
+/// By how many columns the lines may differ more for a break at the end of a sentence or a clause.
+const SENTENCE: usize = 20;
+const CLAUSE: usize = 14;
+/// And by how many a break that parts a word from its ending is worse.
+const PARTED: usize = 20;
+/// Not less than this is left over for the next cue if there is a choice.
+const SHORT_COLUMNS: usize = 20;
+/// Turns that wait for their time at once. With more, what is due first is shown, and what comes in before it is late.
+const MAX_WAITING: usize = 100;
+
+/// What is shown at once.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Cue {
+    pub(super) start_ms: u32,
+    pub(super) end_ms: u32,
+    pub(super) speaker: usize,
+    /// One line or two, with a line feed between them.
+    pub(super) text: String,
+    pub(super) columns: usize,
+}
+
+/// A turn of which something is still to be shown.
+#[derive(Debug)]
+struct Waiting {
+    turn: u64,
+    speaker: usize,
+    text: String,
+    pieces: Vec<Piece>,
+    next: usize,
+}
+
+/// All that is to be shown, in order.
+#[derive(Debug, Default)]
+pub(super) struct Cues {
+    /// By the time at which each goes on.
+    waiting: BinaryHeap<Reverse<(u32, u64, Waiting)>>,
+    last_speaker: Option<usize>,
+    last_ms: u32,
+}
+
+impl Cues {
+    /// Takes the next turn, and shows what begins before it. `prefix` is what a speaker's words begin with when it is
+    /// another one than before.
+    pub(super) fn turn<'a>(&mut self, turn: &Turn, prefix: impl Fn(usize) -> &'a str, show: impl FnMut(Cue)) {
+        self.show_until(turn.span.start_ms, prefix, show);
+        let (text, pieces) = (turn.text.clone(), pieces(turn));
+        self.wait(Waiting { turn: turn.index, speaker: turn.speaker, text, pieces, next: 0 });
+    }
+
+    /// Shows the rest.
+    pub(super) fn end<'a>(&mut self, prefix: impl Fn(usize) -> &'a str, show: impl FnMut(Cue)) {
+        self.show_until(u32::MAX, prefix, show);
+    }
+
+    fn show_until<'a>(&mut self, until_ms: u32, prefix: impl Fn(usize) -> &'a str, mut show: impl FnMut(Cue)) {
+        while self
+            .waiting
+            .peek()
+            .is_some_and(|Reverse((start_ms, ..))| *start_ms <= until_ms || self.waiting.len() > MAX_WAITING)
+        {
+            let Some(Reverse((_, _, mut waiting))) = self.waiting.pop() else { break };
+            let changes = self.last_speaker != Some(waiting.speaker);
+            let said = if changes { prefix(waiting.speaker) } else { "" };
+            self.last_speaker = Some(waiting.speaker);
+            if let Some(mut cue) = waiting.cut(said) {
+                cue.start_ms = cue.start_ms.max(self.last_ms);
+                cue.end_ms = cue.end_ms.max(cue.start_ms);
+                self.last_ms = cue.start_ms;
+                show(cue);
+            }
+            self.wait(waiting);
+        }
+    }
+
+    fn wait(&mut self, waiting: Waiting) {
+        if let Some(piece) = waiting.pieces.get(waiting.next) {
+            self.waiting.push(Reverse((piece.start_ms, waiting.turn, waiting)));
+        }
+    }
+}
+
+impl Waiting {
+    /// Takes the next cue off.
+    fn cut(&mut self, prefix: &str) -> Option<Cue> {
+        let prefix_columns = columns(prefix);
+        let pieces = self.pieces.get(self.next..)?;
+        let first = pieces.first()?;
+        let fits = fitting(pieces, prefix_columns);
+        let count = if fits < pieces.len() { good_end(pieces, fits) } else { fits };
+        let pieces = pieces.get(..count)?;
+        let end_ms = pieces.iter().map(|piece| piece.end_ms).max().unwrap_or(first.end_ms);
+        let (text, columns) = self.lines(pieces, prefix, prefix_columns);
+        let cue = Cue {
+            start_ms: first.start_ms,
+            end_ms: end_ms.clamp(first.start_ms, first.start_ms.saturating_add(MAX_CUE_MS)),
+            speaker: self.speaker,
+            text,
+            columns,
+        };
+        self.next += count;
+        Some(cue)
+    }
+
+    /// The text of a cue, on two lines of about the same length if one is too short for it.
+    fn lines(&self, pieces: &[Piece], prefix: &str, prefix_columns: usize) -> (String, usize) {
+        let whole = width(pieces, prefix_columns);
+        let line_break = if whole > LINE_COLUMNS { line_break(pieces, prefix_columns, whole) } else { usize::MAX };
+        let mut text = String::with_capacity(prefix.len() + 2 * pieces.len() + whole);
+        text.push_str(prefix);
+        for (at, piece) in pieces.iter().enumerate() {
+            if at == line_break {
+                text.push('\n');
+            } else if !text.is_empty() && (at == 0 || piece.spaced) {
+                text.push(' ');
+            }
+            text.push_str(self.text.get(piece.from..piece.to).unwrap_or_default());
+        }
+        (text, whole)
+    }
+}
+
+/// The columns of pieces on one line.
+fn width(pieces: &[Piece], prefix_columns: usize) -> usize {
+    pieces.iter().enumerate().fold(prefix_columns, |used, (at, piece)| used + added(used, at, piece))
+}
+
+/// What a piece adds to a line on which so much is used. Before the first one there is nothing but the prefix.
+fn added(used: usize, at: usize, piece: &Piece) -> usize {
+    piece.columns + usize::from(if at == 0 { used > 0 } else { piece.spaced })
+}
+
+/// How many pieces fit into one cue: at least one.
+fn fitting(pieces: &[Piece], prefix_columns: usize) -> usize {
+    let start_ms = pieces.first().map_or(0, |piece| piece.start_ms);
+    let (mut line, mut used, mut before_ms) = (1, prefix_columns, start_ms);
+    for (at, piece) in pieces.iter().enumerate() {
+        let late = piece.end_ms.saturating_sub(start_ms) > MAX_CUE_MS;
+        let pause = piece.start_ms.saturating_sub(before_ms) >= PAUSE_MS;
+        if at > 0 && (late || pause) {
+            return at;
+        }
+        let more = added(used, at, piece);
+        if used + more <= LINE_COLUMNS {
+            used += more;
+        } else if line == 1 {
+            line = 2;
+            used = piece.columns;
+        } else {
+            return at;
+        }
+        before_ms = piece.end_ms;
+    }
+    pieces.len()
+}
+
+/// Where to end a cue into which not everything fits.
+fn good_end(pieces: &[Piece], fits: usize) -> usize {
+    let Some(fitting) = pieces.get(..fits) else { return fits };
+    let whole = width(fitting, 0);
+    let (mut used, mut best) = (0, None);
+    for (at, piece) in fitting.iter().enumerate() {
+        used += added(used, at, piece);
+        let far_enough = match piece.ending {
+            Ending::Sentence => used * 3 >= whole,
+            Ending::Clause => used * 5 >= whole * 2,
+            Ending::Open => false,
+        };
+        if far_enough && best.is_none_or(|(ending, _)| piece.ending >= ending) {
+            best = Some((piece.ending, at + 1));
+        }
+    }
+    if let Some((_, count)) = best {
+        return count;
+    }
+    // No single word is left over, unless a pause is what ends the cue.
+    let (mut count, mut rest) = (fits, pieces.get(fits..).unwrap_or_default());
+    let pauses = match (fitting.last(), rest.first()) {
+        (Some(last), Some(next)) => next.start_ms.saturating_sub(last.end_ms) >= PAUSE_MS,
+        _ => true,
+    };
+    while !pauses && count > 1 && width(rest.get(..SHORT_COLUMNS).unwrap_or(rest), 0) < SHORT_COLUMNS {
+        count -= 1;
+        rest = pieces.get(count..).unwrap_or_default();
+    }
+    // Nor is a word parted from its ending, unless that would cost half of the cue.
+    let whole_word = (1..=count).rev().find(|count| !pieces.get(*count).is_some_and(|next| next.clings));
+    whole_word.filter(|whole_word| whole_word * 2 > count).unwrap_or(count)
+}
+
+/// The piece with which the second line begins: the lines should be of one length, and break where the sense does.
+fn line_break(pieces: &[Piece], prefix_columns: usize, whole: usize) -> usize {
+    let mut used = prefix_columns;
+    let mut best = None;
+    for (at, piece) in pieces.iter().enumerate() {
+        let ending = at.checked_sub(1).and_then(|before| pieces.get(before)).map_or(Ending::Open, |piece| piece.ending);
+        let rest = whole.saturating_sub(used).saturating_sub(added(used, at, piece) - piece.columns);
+        if (at > 0 || used > 0) && used <= LINE_COLUMNS && rest <= LINE_COLUMNS {
+            let bonus = match ending {
+                Ending::Sentence => SENTENCE,
+                Ending::Clause => CLAUSE,
+                Ending::Open => 0,
+            };
+            let parted = if piece.clings { PARTED } else { 0 };
+            let penalty = (used.abs_diff(rest) + SENTENCE + parted).saturating_sub(bonus);
+            if best.is_none_or(|(least, _)| penalty < least) {
+                best = Some((penalty, at));
+            }
+        }
+        used += added(used, at, piece);
+    }
+    best.map_or(usize::MAX, |(_, at)| at)
+}
+
+/// The order among those that go on at the same time is that of the turns; what they say does not matter.
+impl PartialEq for Waiting {
+    fn eq(&self, other: &Self) -> bool {
+        self.turn == other.turn
+    }
+}
+
+impl Eq for Waiting {}
+
+impl PartialOrd for Waiting {
+    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Waiting {
+    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
+        self.turn.cmp(&other.turn)
+    }
+}

@@ -1,0 +1,244 @@
+//! Who spoke how long, and when: one row a speaker, as plain paths. No colour or size needs an inline style.
+
+use super::{
+    super::{Meeting, Speaker},
+    COLOURS, put,
+    text::{Escaped, clock},
+};
+
+/// A lane is drawn in this many steps, so that a path is short however long the meeting. More than there are pixels: the
+/// browser shades what is finer, and a busy day does not look like one solid bar.
+const STEPS: u32 = 4000;
+/// With more speakers than that, those who spoke least fold away.
+const ROWS: usize = 12;
+/// Labels of the time axis; on a phone more would touch.
+const TICKS: u32 = 6;
+
+#[derive(Debug, Default)]
+pub(super) struct Chart {
+    /// Whether any time is known. If none is, words are counted instead, and nothing is drawn over time.
+    pub(super) timed: bool,
+    /// Whether times are written with hours.
+    pub(super) hours: bool,
+    /// Those who said something, by how much, then in order of appearance.
+    order: Vec<usize>,
+    /// By speaker: the place in that order.
+    ranks: Vec<usize>,
+    /// By speaker.
+    lanes: Vec<Lane>,
+}
+
+impl Chart {
+    /// Makes one pass over the turns.
+    pub(super) fn of(meeting: &Meeting) -> Self {
+        let speakers = meeting.speakers();
+        let mut lanes = vec![Lane::default(); speakers.len()];
+        let mut timed = false;
+        for turn in meeting.turns() {
+            timed |= turn.timed;
+            if let Some(lane) = lanes.get_mut(turn.speaker) {
+                lane.add(turn.timed.then_some(turn.span), meeting.duration_ms());
+            }
+        }
+        let mut order: Vec<usize> = (0..speakers.len()).filter(|&at| speakers[at].words > 0).collect();
+        order.sort_by_key(|&at| std::cmp::Reverse(amount(&speakers[at], timed)));
+        let mut ranks = vec![0; speakers.len()];
+        for (rank, &at) in order.iter().enumerate() {
+            ranks[at] = rank;
+        }
+        Self { timed, hours: meeting.duration_ms() >= 3_600_000, order, ranks, lanes }
+    }
+
+    /// How many said something.
+    pub(super) fn speakers(&self) -> usize {
+        self.order.len()
+    }
+
+    pub(super) fn colour(&self, speaker: usize) -> usize {
+        self.ranks.get(speaker).copied().unwrap_or(0) % COLOURS
+    }
+
+    pub(super) fn write(&self, meeting: &Meeting, out: &mut String) {
+        put(
+            out,
+            format_args!(
+                "<section class=\"who{}\" aria-labelledby=\"who\" data-ms=\"{}\">\n<h2 id=\"who\">{}</h2>\n<ol>\n",
+                if self.timed { "" } else { " untimed" },
+                meeting.duration_ms().max(1),
+                if self.timed { "Who spoke, and when" } else { "Who spoke" }
+            ),
+        );
+        let folds = self.order.len() > ROWS;
+        for (row, &speaker) in self.order.iter().enumerate() {
+            if folds && row == ROWS - 1 {
+                out.push_str("</ol>\n");
+                self.write_axis(meeting.duration_ms(), out);
+                let others = self.order.len() - row;
+                put(out, format_args!("<details><summary>{others} more speakers</summary>\n<ol>\n"));
+            }
+            self.write_row(meeting.speakers(), speaker, out);
+        }
+        out.push_str("</ol>\n");
+        if folds {
+            out.push_str("</details>\n");
+        } else {
+            self.write_axis(meeting.duration_ms(), out);
+        }
+        out.push_str("</section>\n");
+    }
+
+    fn write_row(&self, speakers: &[Speaker], at: usize, out: &mut String) {
+        let all = || self.order.iter().map(|&at| amount(&speakers[at], self.timed));
+        let (most, total): (u64, u64) = (all().max().unwrap_or(0), all().sum());
+        let Speaker { label, is_host, .. } = &speakers[at];
+        let lane = &self.lanes[at];
+        let own = amount(&speakers[at], self.timed);
+        let written = match self.timed {
+            // Begun seconds: nobody spoke for none.
+            true => clock(u32::try_from(own.next_multiple_of(1000)).unwrap_or(u32::MAX), self.hours),
+            false => own.to_string(),
+        };
+        put(
+            out,
+            format_args!(
+                "<li class=\"c{}\"><button type=\"button\" class=\"name\" data-s=\"{at}\" aria-pressed=\"false\" \
+                 title=\"{label}\"><bdi>{label}</bdi>{}</button>\
+                 <svg class=\"share\" viewBox=\"0 0 100 1\" preserveAspectRatio=\"none\" aria-hidden=\"true\">\
+                 <path d=\"M0 .5h{}\"/></svg>\
+                 <span class=\"time\">{}{written}{}</span> <span class=\"part\">{}%</span>",
+                self.colour(at),
+                if *is_host { " <small>host</small>" } else { "" },
+                percent(own, most),
+                // In part an estimate.
+                if self.timed && lane.untimed { "~" } else { "" },
+                if self.timed { "" } else { " words" },
+                percent(own, total),
+                label = Escaped(label),
+            ),
+        );
+        if self.timed {
+            put(
+                out,
+                format_args!(
+                    "<svg class=\"lane\" viewBox=\"0 0 {STEPS} 1\" preserveAspectRatio=\"none\" aria-hidden=\"true\">\
+                     <path id=\"l{at}\" d=\"{}\"/></svg>",
+                    lane.path()
+                ),
+            );
+        }
+        out.push_str("</li>\n");
+    }
+
+    /// The whole meeting in one lane. It uses the paths of the chart.
+    pub(super) fn write_strip(&self, out: &mut String) {
+        if !self.timed {
+            return;
+        }
+        put(
+            out,
+            format_args!(
+                "<svg class=\"strip\" viewBox=\"0 0 {STEPS} 1\" preserveAspectRatio=\"none\" aria-hidden=\"true\">"
+            ),
+        );
+        for &speaker in &self.order {
+            put(out, format_args!("<use href=\"#l{speaker}\" class=\"c{}\"/>", self.colour(speaker)));
+        }
+        out.push_str("<rect width=\"12\" height=\"1\"/></svg>\n");
+    }
+
+    fn write_axis(&self, duration_ms: u32, out: &mut String) {
+        const SECONDS: [u32; 13] = [5, 10, 20, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14_400];
+        if !self.timed {
+            return;
+        }
+        let seconds = SECONDS.into_iter().find(|seconds| duration_ms / (seconds * 1000) <= TICKS);
+        // More than a day: in equal parts of whole hours.
+        let step_ms = seconds.map_or(duration_ms / TICKS / 3_600_000 * 3_600_000, |seconds| seconds * 1000);
+        out.push_str("<div class=\"axis\"><svg role=\"group\" aria-label=\"Time\">");
+        for tick in 0..=TICKS {
+            let at_ms = tick.saturating_mul(step_ms);
+            let permille = u64::from(at_ms) * 1000 / u64::from(duration_ms.max(1));
+            // A label at the very end would stand outside.
+            if permille > 930 {
+                break;
+            }
+            let (x, tenth) = (permille / 10, permille % 10);
+            put(
+                out,
+                format_args!(
+                    "<line x1=\"{x}.{tenth}%\" x2=\"{x}.{tenth}%\" y1=\"0\" y2=\"5\"/>\
+                     <a href=\"#t={}\"><text x=\"{x}.{tenth}%\" y=\"18\">{}</text></a>",
+                    at_ms / 1000,
+                    clock(at_ms, self.hours)
+                ),
+            );
+        }
+        out.push_str("</svg></div>\n");
+    }
+}
+
+/// How much somebody said: in milliseconds, or in words where no time is known.
+fn amount(speaker: &Speaker, timed: bool) -> u64 {
+    if timed { speaker.talk_ms } else { speaker.words }
+}
+
+fn percent(part: u64, whole: u64) -> u64 {
+    (part * 100 + whole / 2).checked_div(whole).unwrap_or(0)
+}
+
+/// The steps in which one speaker speaks, a bit each.
+#[derive(Clone, Debug)]
+struct Lane {
+    steps: [u64; (STEPS as usize).div_ceil(64)],
+    /// Whether the speaker has words without a known time, which are not drawn.
+    untimed: bool,
+}
+
+impl Default for Lane {
+    fn default() -> Self {
+        Self { steps: [0; _], untimed: false }
+    }
+}
+
+impl Lane {
+    fn add(&mut self, span: Option<super::super::Span>, duration_ms: u32) {
+        let Some(span) = span else {
+            self.untimed = true;
+            return;
+        };
+        let last_step = u64::from(STEPS - 1);
+        let step = |ms: u32| u64::from(ms) * u64::from(STEPS) / u64::from(duration_ms.max(1));
+        // Even a word is seen: one step at least.
+        let first = step(span.start_ms).min(last_step);
+        let last = step(span.end_ms.saturating_sub(1)).clamp(first, last_step);
+        for at in first..=last {
+            self.steps[(at / 64) as usize] |= 1 << (at % 64);
+        }
+    }
+
+    /// `M12 .5h5m30 0h2`: draw 5 steps from 12, leave 30 out, draw 2.
+    fn path(&self) -> String {
+        let mut path = String::new();
+        let mut drawn_to = None;
+        let mut at = 0;
+        while at < STEPS {
+            let from = at;
+            while at < STEPS && self.has(at) {
+                at += 1;
+            }
+            if at > from {
+                match drawn_to {
+                    None => put(&mut path, format_args!("M{from} .5h{}", at - from)),
+                    Some(end) => put(&mut path, format_args!("m{} 0h{}", from - end, at - from)),
+                }
+                drawn_to = Some(at);
+            }
+            at += 1;
+        }
+        path
+    }
+
+    fn has(&self, at: u32) -> bool {
+        self.steps[(at / 64) as usize] >> (at % 64) & 1 == 1
+    }
+}

@@ -1,0 +1,161 @@
+//! Punctuation: what it belongs to, and what it ends.
+
+/// Marks that follow what they belong to.
+pub(crate) fn closes(c: char) -> bool {
+    matches!(
+        c,
+        ',' | '.'
+            | ';'
+            | ':'
+            | '!'
+            | '?'
+            | '%'
+            | ')'
+            | ']'
+            | '}'
+            | '…'
+            | '‥'
+            | '‰'
+            | '°'
+            | '’'
+            | '”'
+            | '›'
+            | '»'
+            | '،'
+            | '؛'
+            | '؟'
+            | '۔'
+            | '٪'
+            | '।'
+            | '॥'
+            | '։'
+            | '።'
+            | '፣'
+            | '၊'
+            | '။'
+            | '។'
+            | '៕'
+            | '៖'
+            | '‼'
+            | '⁇'
+            | '⁈'
+            | '⁉'
+            | '、'
+            | '。'
+            | '〉'
+            | '》'
+            | '」'
+            | '』'
+            | '】'
+            | '〕'
+            | '〗'
+            | '〙'
+            | '〞'
+            | '〟'
+            | '！'
+            | '％'
+            | '）'
+            | '，'
+            | '．'
+            | '：'
+            | '；'
+            | '？'
+            | '］'
+            | '｝'
+            | '｠'
+            | '｡'
+            | '｣'
+            | '､'
+    )
+}
+
+/// Marks that stand before what they belong to.
+pub(crate) fn opens(c: char) -> bool {
+    matches!(
+        c,
+        '(' | '['
+            | '{'
+            | '¿'
+            | '¡'
+            | '“'
+            | '‘'
+            | '„'
+            | '‚'
+            | '‹'
+            | '«'
+            | '〈'
+            | '《'
+            | '「'
+            | '『'
+            | '【'
+            | '〔'
+            | '〖'
+            | '〘'
+            | '〝'
+            | '（'
+            | '［'
+            | '｛'
+            | '｟'
+            | '｢'
+    )
+}
+
+/// What a piece of text ends with, for whoever looks for a good place to cut.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Ending {
+    Open,
+    Clause,
+    Sentence,
+}
+
+/// Judges the end of a word with its marks.
+pub(crate) fn ending(word: &str) -> Ending {
+    // The usual case costs one look.
+    if word.bytes().next_back().is_some_and(|last| last.is_ascii_alphanumeric()) {
+        return Ending::Open;
+    }
+    let inner = word.trim_end_matches(|c| {
+        matches!(c, '"' | '\'' | ')' | ']' | '’' | '”' | '»' | '›' | '」' | '』' | '】' | '）' | '］' | '》' | '〉')
+    });
+    match inner.chars().next_back() {
+        Some('.') if abbreviates(inner) => Ending::Open,
+        Some(
+            '.' | '!' | '?' | '…' | '؟' | '۔' | '।' | '॥' | '։' | '።' | '။' | '។' | '៕' | '‼' | '⁇' | '⁈' | '⁉' | '。'
+            | '！' | '？' | '．' | '｡',
+        ) => Ending::Sentence,
+        Some(',' | ';' | ':' | '–' | '—' | '،' | '؛' | '፣' | '၊' | '、' | '，' | '；' | '：' | '､') => {
+            Ending::Clause
+        }
+        _ => Ending::Open,
+    }
+}
+
+/// A full stop after a title or an initial ends no sentence.
+fn abbreviates(word: &str) -> bool {
+    let stem = word.trim_end_matches('.').trim_start_matches(|c: char| !c.is_alphanumeric());
+    let single = stem.len() == 1 && stem != "I" && stem.bytes().all(|byte| byte.is_ascii_uppercase());
+    single || ["Mr", "Mrs", "Ms", "Dr", "Prof", "St", "vs", "e.g", "i.e", "z.B", "Hr", "Fr"].contains(&stem)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn endings_are_told_apart() {
+        for (word, expected) in [
+            ("done.", Ending::Sentence),
+            ("done.”", Ending::Sentence),
+            ("です。」", Ending::Sentence),
+            ("؟", Ending::Sentence),
+            ("well,", Ending::Clause),
+            ("Mr.", Ending::Open),
+            ("J.", Ending::Open),
+            ("I.", Ending::Sentence),
+            ("word", Ending::Open),
+            ("", Ending::Open),
+        ] {
+            assert_eq!(ending(word), expected, "{word}");
+        }
+    }
+}

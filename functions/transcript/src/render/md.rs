@@ -1,0 +1,122 @@
+//! A document to read: what, when and who, then the conversation.
+//!
+//! Whatever was said or whatever somebody is called, it is text: what Markdown or HTML would take for markup is
+//! escaped, bare URLs included.
+
+use std::fmt::Write;
+
+use super::{Clock, Meeting, Renderer, Speaker, Turn};
+
+#[derive(Debug)]
+pub(super) struct Md;
+
+impl Renderer for Md {
+    fn begin(&mut self, meeting: &Meeting, out: &mut String) {
+        out.push_str("# ");
+        escape(meeting.head().title.as_deref().unwrap_or("Transcript"), out);
+        out.push_str("\n\n");
+        if let Some(started_at) = meeting.head().started_at {
+            // 2026-11-23T09:30:00.000Z
+            let text = started_at.rfc3339();
+            let (date, time) = text.split_once('T').unwrap_or((&text, ""));
+            let _ = writeln!(out, "- Date: {date}, {} UTC", time.get(..5).unwrap_or(time));
+        }
+        let _ = writeln!(out, "- Duration: {}", Clock(meeting.duration_ms()));
+        let mut before = "- Languages: ";
+        for code in meeting.language_codes() {
+            out.push_str(before);
+            escape(code, out);
+            before = ", ";
+        }
+        out.push_str(if before == ", " { "\n\n" } else { "\n" });
+        if meeting.is_empty() {
+            out.push_str("Nobody said a word.\n");
+            return;
+        }
+        out.push_str("| Participant | Talk time | Words |\n|---|--:|--:|\n");
+        for speaker in meeting.speakers().iter().filter(|speaker| speaker.words > 0) {
+            row(speaker, out);
+        }
+    }
+
+    fn turn(&mut self, meeting: &Meeting, turn: &Turn, out: &mut String) {
+        out.push_str("\n**");
+        escape(meeting.label(turn), out);
+        let _ = match turn.timed {
+            true => write!(out, "** ({}): ", Clock(turn.span.start_ms)),
+            false => write!(out, "**: "),
+        };
+        escape(&turn.text, out);
+        out.push('\n');
+    }
+}
+
+fn row(speaker: &Speaker, out: &mut String) {
+    out.push_str("| ");
+    escape(&speaker.label, out);
+    if speaker.is_host {
+        out.push_str(" (host)");
+    }
+    let talk_ms = u32::try_from(speaker.talk_ms).unwrap_or(u32::MAX);
+    let _ = writeln!(out, " | {} | {} |", Clock(talk_ms), speaker.words);
+}
+
+/// Appends plain text so that it stays plain text.
+fn escape(text: &str, out: &mut String) {
+    let special = |byte: &u8| !byte.is_ascii_alphanumeric() && *byte != b' ' && b"\\`*_[]<>#|~$&:.".contains(byte);
+    let mut from = 0;
+    for (at, byte) in text.bytes().enumerate().filter(|(_, byte)| special(byte)) {
+        let (before, rest) = (text.get(from..at).unwrap_or_default(), text.get(at..).unwrap_or_default());
+        let escaped = match byte {
+            b'<' => "&lt;",
+            b'>' => "&gt;",
+            b'&' if is_entity(rest) => "&amp;",
+            b'&' => continue,
+            // A link, to some readers.
+            b':' if rest.starts_with("://") => "\\:",
+            b'.' if ends_in_www(before) => "\\.",
+            b':' | b'.' => continue,
+            _ => {
+                out.push_str(before);
+                out.push('\\');
+                from = at;
+                continue;
+            }
+        };
+        out.push_str(before);
+        out.push_str(escaped);
+        from = at + 1;
+    }
+    out.push_str(text.get(from..).unwrap_or_default());
+}
+
+fn is_entity(rest: &str) -> bool {
+    let end = rest.bytes().skip(1).position(|byte| !byte.is_ascii_alphanumeric() && byte != b'#');
+    end.is_some_and(|end| end > 0 && rest.as_bytes().get(end + 1) == Some(&b';'))
+}
+
+fn ends_in_www(text: &str) -> bool {
+    text.len().checked_sub(3).and_then(|at| text.get(at..)).is_some_and(|end| end.eq_ignore_ascii_case("www"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn text_stays_text() {
+        for (text, expected) in [
+            ("plain, with 1.5 and 10:30 - ok (yes) + R&D!", "plain, with 1.5 and 10:30 - ok (yes) + R&D!"),
+            ("*a* _b_ `c` #d |e| ~~f~~ $g$ \\", "\\*a\\* \\_b\\_ \\`c\\` \\#d \\|e\\| \\~\\~f\\~\\~ \\$g\\$ \\\\"),
+            ("<script>", "&lt;script&gt;"),
+            ("a &amp; b &#x41; &", "a &amp;amp; b &amp;\\#x41; &"),
+            ("[x](http://y.example)", "\\[x\\](http\\://y.example)"),
+            ("WWW.example.com 。www.", "WWW\\.example.com 。www\\."),
+            ("日本 *語*", "日本 \\*語\\*"),
+        ] {
+            let mut out = String::new();
+            escape(text, &mut out);
+            assert_eq!(out, expected);
+        }
+    }
+}

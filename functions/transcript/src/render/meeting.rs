@@ -1,0 +1,164 @@
+//! A meeting as renditions see it: turns in time order, made one by one from the compact form.
+
+use std::{ops::Range, sync::Arc};
+
+use serde_json::Value;
+use shared::{
+    ids::{RecordingId, TranscriptId},
+    time::Timestamp,
+};
+
+use super::{
+    compact::{Compact, Reading},
+    people::{Speaker, short},
+    words::Joiner,
+};
+
+/// What is known of the meeting besides what was said.
+#[derive(Clone, Debug)]
+pub(crate) struct Head {
+    pub(crate) recording_id: RecordingId,
+    pub(crate) transcript_id: TranscriptId,
+    /// From the recording's metadata, key `title`; one line. None if there is none.
+    pub(crate) title: Option<String>,
+    /// When the recording began; absolute times are known only then.
+    pub(crate) started_at: Option<Timestamp>,
+}
+
+impl Head {
+    pub(crate) fn new(
+        recording_id: RecordingId,
+        transcript_id: TranscriptId,
+        started_at: Option<Timestamp>,
+        metadata: &Value,
+    ) -> Self {
+        let title = metadata.get("title").and_then(Value::as_str).map(short).filter(|title| !title.is_empty());
+        Self { recording_id, transcript_id, title, started_at }
+    }
+}
+
+/// A span on the recording's time line, in milliseconds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Span {
+    pub(crate) start_ms: u32,
+    pub(crate) end_ms: u32,
+}
+
+/// One entry of `words[]`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Word {
+    /// Where its text is in `Turn::text`; an entry without text has an empty range.
+    pub(crate) range: Range<usize>,
+    /// Stated, or interpolated, or, if nothing is known, estimated. Starts never run backwards within a turn.
+    pub(crate) span: Span,
+}
+
+/// What one speaker says without a long pause.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Turn {
+    /// From 0, in time order.
+    pub(crate) index: u64,
+    /// Index into `Meeting::speakers()`.
+    pub(crate) speaker: usize,
+    pub(crate) language_code: Option<Arc<str>>,
+    /// The words, joined by the rules of their script. Plain text, one line, never empty.
+    pub(crate) text: String,
+    pub(crate) words: Vec<Word>,
+    /// Whether Recall stated any time in the entry that this is from; else `span` is an estimate.
+    pub(crate) timed: bool,
+    pub(crate) span: Span,
+}
+
+/// One turn in the compact form.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Record {
+    /// Where its first word is.
+    pub(crate) at: Reading,
+    pub(crate) start_ms: u32,
+    /// Entries of `words[]`.
+    pub(crate) words: u16,
+    pub(crate) speaker: u16,
+    /// Index into the languages.
+    pub(crate) language: Option<u16>,
+    pub(crate) timed: bool,
+}
+
+/// A whole meeting in compact form: text and times as bytes, not words as structs.
+#[derive(Debug)]
+pub(crate) struct Meeting {
+    pub(super) head: Head,
+    pub(super) speakers: Vec<Speaker>,
+    pub(super) languages: Vec<Arc<str>>,
+    pub(super) duration_ms: u32,
+    pub(super) compact: Compact,
+    /// In time order; file order among those that start together.
+    pub(super) records: Vec<Record>,
+}
+
+impl Meeting {
+    pub(crate) fn head(&self) -> &Head {
+        &self.head
+    }
+
+    /// In order of appearance.
+    pub(crate) fn speakers(&self) -> &[Speaker] {
+        &self.speakers
+    }
+
+    /// In order of appearance.
+    pub(crate) fn language_codes(&self) -> impl Iterator<Item = &str> {
+        self.languages.iter().map(|code| &**code)
+    }
+
+    /// The end of the last word, in milliseconds; 0 for an empty meeting.
+    pub(crate) fn duration_ms(&self) -> u32 {
+        self.duration_ms
+    }
+
+    /// Nobody said a word.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.records.is_empty()
+    }
+
+    /// What the compact form takes, in bytes.
+    #[cfg(test)]
+    pub(crate) fn bytes(&self) -> usize {
+        self.compact.bytes() + self.records.capacity() * size_of::<Record>()
+    }
+
+    /// In time order. Each call makes one pass over the compact form.
+    pub(crate) fn turns(&self) -> impl Iterator<Item = Turn> + '_ {
+        (0..).zip(&self.records).map(|(index, record)| self.turn(index, record))
+    }
+
+    /// The label of a turn's speaker.
+    pub(crate) fn label(&self, turn: &Turn) -> &str {
+        self.speakers.get(turn.speaker).map_or("", |speaker| &speaker.label)
+    }
+
+    fn turn(&self, index: u64, record: &Record) -> Turn {
+        let mut at = record.at;
+        let mut joiner = Joiner::default();
+        let mut text = String::new();
+        let mut words = Vec::with_capacity(usize::from(record.words));
+        let mut span = Span { start_ms: record.start_ms, end_ms: record.start_ms };
+        let mut last_ms = record.start_ms;
+        for _ in 0..record.words {
+            let Some((word, said)) = self.compact.read(&mut at) else { break };
+            let start_ms = said.start_ms.max(last_ms);
+            let end_ms = said.end_ms.max(start_ms);
+            last_ms = start_ms;
+            span.end_ms = span.end_ms.max(end_ms);
+            words.push(Word { range: joiner.push(word, &mut text), span: Span { start_ms, end_ms } });
+        }
+        Turn {
+            index,
+            speaker: usize::from(record.speaker),
+            language_code: record.language.and_then(|at| self.languages.get(usize::from(at)).cloned()),
+            text,
+            words,
+            timed: record.timed,
+            span,
+        }
+    }
+}

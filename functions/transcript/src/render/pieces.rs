@@ -1,0 +1,202 @@
+//! The parts of a turn between which a line may break.
+//!
+//! A part is a word, with the marks that belong to it. It is broken itself only at its own spaces, behind the marks of
+//! a script that has no spaces, and, if it is longer than a line, between two characters as people see them.
+
+use unicode_segmentation::UnicodeSegmentation;
+use unicode_width::UnicodeWidthStr;
+
+use super::{
+    marks::{Ending, closes, ending, opens},
+    meeting::{Turn, Word},
+    words::{Spacing, is_boundary, spacing},
+};
+
+/// Columns of a line, as editors of subtitles count: a full-width character takes two.
+pub(super) const LINE_COLUMNS: usize = 42;
+
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Piece {
+    /// Where it is in the turn's text, in bytes.
+    pub(super) from: usize,
+    pub(super) to: usize,
+    pub(super) columns: usize,
+    /// Whether there is a space between it and the piece before.
+    pub(super) spaced: bool,
+    pub(super) start_ms: u32,
+    pub(super) end_ms: u32,
+    pub(super) ending: Ending,
+    /// Whether it most likely belongs to the piece before: Japanese endings and particles are written in hiragana.
+    pub(super) clings: bool,
+}
+
+/// Takes a turn apart.
+pub(super) fn pieces(turn: &Turn) -> Vec<Piece> {
+    let mut pieces = Vec::with_capacity(turn.words.len());
+    let mut maker = Maker { text: &turn.text, words: &turn.words, from: 0, spaced: false, pieces: &mut pieces };
+    if turn.text.is_ascii() {
+        // Nothing but spaces separates.
+        for (at, _) in turn.text.bytes().enumerate().filter(|(_, byte)| *byte == b' ') {
+            maker.piece(at, at + 1);
+        }
+    } else {
+        let mut words = turn.words.iter().filter(|word| !word.range.is_empty()).peekable();
+        let mut before = ' ';
+        for (at, c) in turn.text.char_indices() {
+            while words.next_if(|word| word.range.start < at).is_some() {}
+            if c == ' ' {
+                maker.piece(at, at + 1);
+            } else if at > 0 && before != ' ' && !c.is_ascii() | !before.is_ascii() {
+                let word_begins = words.peek().is_some_and(|word| word.range.start == at);
+                if (word_begins || closes(before)) && breaks(before, c) && is_boundary(&turn.text, at) {
+                    maker.piece(at, at);
+                }
+            }
+            before = c;
+        }
+    }
+    maker.piece(turn.text.len(), turn.text.len());
+    pieces
+}
+
+/// Whether a line may break between these two characters, where no space is.
+fn breaks(before: char, after: char) -> bool {
+    let unspaced = |c| matches!(spacing(c), Spacing::Ideographic | Spacing::SouthEastAsian);
+    (unspaced(before) || unspaced(after)) && !opens(before) && !begins_no_line(after)
+}
+
+/// What must not stand at the beginning of a line.
+fn begins_no_line(c: char) -> bool {
+    closes(c)
+        || matches!(
+            c,
+            'ぁ' | 'ぃ'
+                | 'ぅ'
+                | 'ぇ'
+                | 'ぉ'
+                | 'っ'
+                | 'ゃ'
+                | 'ゅ'
+                | 'ょ'
+                | 'ゎ'
+                | 'ァ'
+                | 'ィ'
+                | 'ゥ'
+                | 'ェ'
+                | 'ォ'
+                | 'ッ'
+                | 'ャ'
+                | 'ュ'
+                | 'ョ'
+                | 'ヮ'
+                | 'ヵ'
+                | 'ヶ'
+                | 'ー'
+                | '々'
+                | 'ゝ'
+                | 'ゞ'
+                | 'ヽ'
+                | 'ヾ'
+                | '・'
+                | '～'
+                | '〜'
+                | 'ๆ'
+                | 'ฯ'
+                | 'ໆ'
+        )
+}
+
+fn is_hiragana(c: char) -> bool {
+    matches!(c, '\u{3041}'..='\u{309F}')
+}
+
+pub(super) fn columns(text: &str) -> usize {
+    if text.is_ascii() { text.len() } else { text.width() }
+}
+
+struct Maker<'a> {
+    text: &'a str,
+    /// Those that have not ended before `from`.
+    words: &'a [Word],
+    from: usize,
+    spaced: bool,
+    pieces: &'a mut Vec<Piece>,
+}
+
+impl Maker<'_> {
+    /// Ends the piece at `to`; the next one begins at `next`.
+    fn piece(&mut self, to: usize, next: usize) {
+        let text = self.text.get(self.from..to).unwrap_or_default();
+        let columns = columns(text);
+        if columns > LINE_COLUMNS {
+            self.broken(text);
+        } else if !text.is_empty() {
+            self.push(to, columns);
+        }
+        self.from = next;
+        self.spaced = next > to;
+    }
+
+    /// Breaks what is longer than a line. Where there is a choice, no line begins with a mark.
+    fn broken(&mut self, text: &str) {
+        let begin = self.from;
+        let (mut used, mut good, mut better) = (0, None, None);
+        let mut before = ' ';
+        for (at, grapheme) in text.grapheme_indices(true) {
+            let (at, wide) = (begin + at, columns(grapheme));
+            let first = grapheme.chars().next().unwrap_or(' ');
+            if at > self.from && breaks(before, first) {
+                good = Some((at, used));
+                if !is_hiragana(first) {
+                    better = good;
+                }
+            }
+            if used + wide > LINE_COLUMNS && at > self.from {
+                let far_enough = |cut: &(usize, usize)| cut.1 > LINE_COLUMNS / 2;
+                let (cut, columns) = better.filter(far_enough).or(good.filter(far_enough)).unwrap_or((at, used));
+                self.push(cut, columns);
+                self.from = cut;
+                self.spaced = false;
+                (good, better) = (None, None);
+                used -= columns;
+            }
+            used += wide;
+            before = grapheme.chars().next_back().unwrap_or(' ');
+        }
+        self.push(begin + text.len(), used);
+    }
+
+    fn push(&mut self, to: usize, columns: usize) {
+        let text = self.text.get(self.from..to).unwrap_or_default();
+        let (start_ms, end_ms) = (self.moment(self.from, true), self.moment(to, false));
+        let goes_on = !self.spaced && self.pieces.last().is_some_and(|piece| piece.ending == Ending::Open);
+        self.pieces.push(Piece {
+            from: self.from,
+            to,
+            columns,
+            spaced: self.spaced,
+            start_ms,
+            end_ms: end_ms.max(start_ms),
+            ending: ending(text),
+            clings: goes_on && text.chars().next().is_some_and(is_hiragana),
+        });
+    }
+
+    /// When this place in the text is reached; a word is said evenly.
+    fn moment(&mut self, at: usize, starts: bool) -> u32 {
+        while let [word, rest @ ..] = self.words
+            && !rest.is_empty()
+            && (word.range.is_empty() || word.range.end < at || starts && word.range.end == at)
+        {
+            self.words = rest;
+        }
+        let Some(word) = self.words.first() else { return 0 };
+        let (done, whole) = (at.saturating_sub(word.range.start), word.range.len());
+        let lasts_ms = word.span.end_ms.saturating_sub(word.span.start_ms);
+        if done >= whole {
+            return word.span.end_ms;
+        }
+        let part_ms = (u64::from(lasts_ms) * done as u64).checked_div(whole as u64).unwrap_or(0);
+        word.span.start_ms.saturating_add(u32::try_from(part_ms).unwrap_or(lasts_ms))
+    }
+}

@@ -1,0 +1,42 @@
+//! What the renditions of some meetings look like, and what must hold for those of any.
+
+mod goldens;
+mod html;
+mod large;
+mod properties;
+mod subtitles;
+
+use shared::{
+    ids::{RecordingId, TranscriptId},
+    time::Timestamp,
+};
+
+use super::{Format, Head, Meeting};
+use crate::tally::Tally;
+
+fn head() -> Head {
+    Head {
+        recording_id: RecordingId::from_u128(1),
+        transcript_id: TranscriptId::from_u128(2),
+        title: Some("Weekly sync".to_owned()),
+        started_at: Timestamp::parse_rfc3339("2026-11-23T09:30:00Z"),
+    }
+}
+
+/// Reads a file in pieces of this many bytes.
+fn meeting(file: &[u8], step: usize) -> Result<Meeting, String> {
+    let mut tally = Tally::new();
+    file.chunks(step).for_each(|chunk| tally.push(chunk));
+    tally.finish(head()).1
+}
+
+fn render(meeting: &Meeting, format: Format) -> String {
+    let mut renderer = format.renderer();
+    let mut out = String::new();
+    renderer.begin(meeting, &mut out);
+    for turn in meeting.turns() {
+        renderer.turn(meeting, &turn, &mut out);
+    }
+    renderer.end(meeting, &mut out);
+    out
+}

@@ -1,0 +1,94 @@
+//! A whole working day of talking.
+
+use std::fmt::Write;
+
+use serde_json::Value;
+
+use super::{meeting, render, subtitles};
+use crate::render::Format;
+
+/// Nine thousand words an hour.
+const WORDS: usize = 72_000;
+
+/// Eight hours; every word is a number. Five people take turns, and now and then one is interrupted.
+fn eight_hours() -> String {
+    let mut file = String::from("[");
+    let mut random = fastrand::Rng::with_seed(8);
+    let (mut word, mut at_ms) = (0, 0_u32);
+    while word < WORDS {
+        let (speaker, count) = (random.u8(1..=5), random.usize(1..120).min(WORDS - word));
+        let comma = if word > 0 { "," } else { "" };
+        let _ = write!(file, r#"{comma}{{"participant": {{"id": {speaker}, "name": "Person {speaker}"}}, "words": ["#);
+        let mut said_ms = at_ms;
+        for index in 0..count {
+            let (start, end) = (said_ms, said_ms + random.u32(80..420));
+            let comma = if index > 0 { "," } else { "" };
+            let stop = if random.u8(..10) == 0 { "." } else { "" };
+            let stamp = |ms: u32| format!(r#"{{"relative": {}.{:03}, "absolute": null}}"#, ms / 1000, ms % 1000);
+            let (start, stamped_end) = (stamp(start), stamp(end));
+            let _ = write!(
+                file,
+                r#"{comma}{{"text": "{word}{stop}", "start_timestamp": {start}, "end_timestamp": {stamped_end}}}"#
+            );
+            said_ms = end + random.u32(20..200);
+            word += 1;
+        }
+        file.push_str("]}");
+        // The next one begins before or after the end.
+        at_ms = (said_ms + random.u32(..2500)).saturating_sub(500);
+    }
+    file.push(']');
+    file
+}
+
+#[test]
+fn eight_hours_are_rendered_whole_in_little_memory() {
+    let file = eight_hours();
+    let meeting = meeting(file.as_bytes(), 16 << 10).expect("a transcript");
+    assert!(meeting.bytes() < 2 << 20, "{} bytes", meeting.bytes());
+    for format in Format::ALL {
+        let mut renderer = format.renderer();
+        let (mut out, mut most, mut bytes) = (String::new(), 0, 0);
+        renderer.begin(&meeting, &mut out);
+        for turn in meeting.turns() {
+            renderer.turn(&meeting, &turn, &mut out);
+            most = most.max(out.len());
+            bytes += out.len();
+            out.clear();
+        }
+        renderer.end(&meeting, &mut out);
+        // What is held back is a matter of a few turns, not of the meeting's length.
+        assert!(most.max(out.len()) < 32 << 10, "{format:?}: {most} at once");
+        assert!(bytes > 400_000, "{format:?}: {bytes} bytes");
+    }
+    subtitles::check(&subtitles::vtt(&render(&meeting, Format::Vtt)), true);
+    subtitles::check(&subtitles::srt(&render(&meeting, Format::Srt)), false);
+
+    let mut numbers = Vec::new();
+    for line in render(&meeting, Format::Jsonl).lines() {
+        let line: Value = serde_json::from_str(line).expect("JSON");
+        let words = line["text"].as_str().expect("text").split(' ');
+        numbers.extend(words.map(|word| word.trim_end_matches('.').parse::<usize>().expect("a number")));
+    }
+    numbers.sort_unstable();
+    assert!(numbers.into_iter().eq(0..WORDS), "not every word once");
+}
+
+#[test]
+fn a_crowd_that_talks_at_once_is_shown_in_order() {
+    let turn = |n: u32| {
+        let words: Vec<_> = (0..30)
+            .map(|word| format!(r#"{{"text": "p{n}w{word}", "start_timestamp": {{"relative": {word}}}}}"#))
+            .collect();
+        format!(r#"{{"participant": {{"id": {n}}}, "words": [{}]}}"#, words.join(","))
+    };
+    let file = format!("[{}]", (0..500).map(turn).collect::<Vec<_>>().join(","));
+    let meeting = meeting(file.as_bytes(), 1000).expect("a transcript");
+    for (format, may_overlap) in [(Format::Vtt, true), (Format::Srt, false)] {
+        let rendition = render(&meeting, format);
+        let cues = if may_overlap { subtitles::vtt(&rendition) } else { subtitles::srt(&rendition) };
+        subtitles::check(&cues, may_overlap);
+        let words: usize = cues.iter().map(|cue| cue.lines.join(" ").matches('w').count()).sum();
+        assert_eq!(words, 500 * 30, "{format:?}");
+    }
+}

@@ -1,0 +1,163 @@
+//! What holds for the renditions of any transcript.
+
+use proptest::{collection::vec, option, prelude::*, sample::select, test_runner::FileFailurePersistence};
+use serde_json::{Value, json};
+
+use super::{meeting, render, subtitles};
+use crate::{render::Format, tally::Tally};
+
+const PREFIXES: [&str; 12] = ["", "", "", "<i>", "--> ", "今日は", "สวัสดี", "(", "👨‍👩‍👧 ", "مرحبا", "한국어", "a b\n"];
+const REST: [&str; 31] = [
+    "",
+    ".",
+    ",",
+    "。",
+    "、",
+    "…",
+    "?!",
+    "-->",
+    "</script>",
+    "&amp;",
+    "日本語の長い文です。もっと長い文になります。",
+    "ครับผม",
+    "👨‍👩‍👧‍👦",
+    "🏽",
+    "\u{301}",
+    "\u{fe0f}",
+    "\u{200d}",
+    "🇩🇪",
+    "لا",
+    "ー",
+    "ｶﾞｯ",
+    "한국",
+    "\u{0}",
+    " ",
+    "\"",
+    ")",
+    "„",
+    "क्ष",
+    "{\\an8}",
+    "\u{e33}",
+    "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx",
+];
+const NAMES: [&str; 7] =
+    ["Ann", "Ann", "<b>", "山田 太郎", "👩‍🚀", "a --> b\n\nc", "A name that is far too long for any line there is"];
+
+#[derive(Clone, Debug)]
+struct Said {
+    /// Whether it has a mark by which it is found again.
+    marked: bool,
+    prefix: &'static str,
+    rest: Vec<&'static str>,
+    /// Milliseconds after the word before, and how long; and which of it is known.
+    step_ms: i32,
+    length_ms: i32,
+    start: bool,
+    end: bool,
+}
+
+type Entry = (Option<Value>, Option<&'static str>, u32, Vec<Said>);
+
+fn said() -> impl Strategy<Value = Said> {
+    let step_ms = prop_oneof![8 => 0..400, 1 => -4000..4000, 1 => Just(0), 1 => -1_000_000..2_000_000_000];
+    let parts = (any::<bool>(), select(&PREFIXES[..]), vec(select(&REST[..]), 0..4));
+    (parts, step_ms, -500..4000, prop::bool::weighted(0.8), prop::bool::weighted(0.8)).prop_map(
+        |((marked, prefix, rest), step_ms, length_ms, start, end)| Said {
+            marked,
+            prefix,
+            rest,
+            step_ms,
+            length_ms,
+            start,
+            end,
+        },
+    )
+}
+
+fn entry() -> impl Strategy<Value = Entry> {
+    let id = prop_oneof![(0..3).prop_map(|id| json!(id)), Just(json!("B")), Just(Value::Null)];
+    (option::of(id), option::of(select(&NAMES[..])), 0..60_000_u32, vec(said(), 0..40))
+}
+
+/// A file, and the marks that are in its words.
+fn file(entries: &[Entry]) -> (Vec<u8>, Vec<String>) {
+    let mut marks = Vec::new();
+    let turn = |(id, name, from_ms, words): &Entry| {
+        let mut at_ms = i64::from(*from_ms);
+        let word = |said: &Said| {
+            let mark = if said.marked { format!("wd{:04}q", marks.len()) } else { String::new() };
+            let text =
+                if said.marked { format!("{}{mark}{}", said.prefix, said.rest.concat()) } else { said.rest.concat() };
+            marks.extend(said.marked.then_some(mark));
+            at_ms += i64::from(said.step_ms);
+            let stamp = |ms: i64, known| {
+                if known { json!({"relative": ms as f64 / 1000.0, "absolute": null}) } else { Value::Null }
+            };
+            json!({
+                "text": text,
+                "start_timestamp": stamp(at_ms, said.start),
+                "end_timestamp": stamp(at_ms + i64::from(said.length_ms), said.end),
+            })
+        };
+        let words: Vec<_> = words.iter().map(word).collect();
+        json!({"participant": {"id": id, "name": name, "is_host": null}, "language_code": "en", "words": words})
+    };
+    let turns: Vec<_> = entries.iter().map(turn).collect();
+    (json!(turns).to_string().into_bytes(), marks)
+}
+
+fn config(cases: u32) -> ProptestConfig {
+    ProptestConfig {
+        cases,
+        failure_persistence: Some(Box::new(FileFailurePersistence::Off)),
+        ..ProptestConfig::default()
+    }
+}
+
+proptest! {
+    #![proptest_config(config(200))]
+
+    #[test]
+    fn every_word_is_in_every_rendition_once_and_cues_are_in_order(entries in vec(entry(), 0..8), step in 1..200_usize) {
+        let (file, marks) = file(&entries);
+        let whole = meeting(&file, usize::MAX).expect("a transcript");
+        let cut = meeting(&file, step).expect("a transcript");
+        for format in Format::ALL {
+            let rendition = render(&whole, format);
+            prop_assert_eq!(&rendition, &render(&cut, format), "in steps of {}", step);
+            prop_assert_eq!(rendition.matches(|c: char| c.is_control() && c != '\n').count(), 0);
+            for mark in &marks {
+                prop_assert_eq!(rendition.matches(mark.as_str()).count(), 1, "{:?} {}\n{}", format, mark, rendition);
+            }
+        }
+        subtitles::check(&subtitles::vtt(&render(&whole, Format::Vtt)), true);
+        subtitles::check(&subtitles::srt(&render(&whole, Format::Srt)), false);
+        let mut started_s = -1.0;
+        for (index, line) in render(&whole, Format::Jsonl).lines().enumerate() {
+            let line: Value = serde_json::from_str(line).expect("JSON");
+            prop_assert_eq!(&line["turn"], &json!(index));
+            if let Some(start_s) = line["start_s"].as_f64() {
+                prop_assert!(start_s >= started_s && line["end_s"].as_f64() >= Some(start_s));
+                started_s = start_s;
+            }
+        }
+    }
+
+    #[test]
+    fn damaged_files_do_no_harm(entries in vec(entry(), 1..4), damage in vec((any::<prop::sample::Index>(), any::<u8>()), 1..5)) {
+        let (mut file, _) = file(&entries);
+        for (at, byte) in damage {
+            let at = at.index(file.len());
+            file[at] = byte;
+        }
+        let mut tally = Tally::new();
+        file.chunks(50).for_each(|chunk| tally.push(chunk));
+        let (summary, meeting) = tally.finish(super::head());
+        prop_assert_eq!(summary.error, meeting.as_ref().err().cloned());
+        if let Ok(meeting) = meeting {
+            for format in Format::ALL {
+                render(&meeting, format);
+            }
+        }
+    }
+}

@@ -1,0 +1,19 @@
+//! One turn a line, for people and for `grep`. An empty meeting is an empty file.
+
+use std::fmt::Write;
+
+use super::{Clock, Meeting, Renderer, Turn};
+
+#[derive(Debug)]
+pub(super) struct Txt;
+
+impl Renderer for Txt {
+    fn turn(&mut self, meeting: &Meeting, turn: &Turn, out: &mut String) {
+        let label = meeting.label(turn);
+        let _ = if turn.timed {
+            writeln!(out, "[{}] {label}: {}", Clock(turn.span.start_ms), turn.text)
+        } else {
+            writeln!(out, "[--:--:--] {label}: {}", turn.text)
+        };
+    }
+}

@@ -1,0 +1,82 @@
+//! WebVTT with a voice for every cue. An empty meeting is a file with nothing but its header.
+//!
+//! What people say at once is shown at once: cues may overlap, but they start in order.
+
+use std::fmt::{self, Write};
+
+use super::{
+    Meeting, Renderer, Turn,
+    cues::{Cue, Cues, GAP_MS, MIN_CUE_MS, SHORTEST_CUE_MS},
+};
+
+#[derive(Debug, Default)]
+pub(super) struct Vtt {
+    cues: Cues,
+    /// The last cue, whose end depends on the next one.
+    held: Option<Cue>,
+}
+
+impl Renderer for Vtt {
+    fn begin(&mut self, _meeting: &Meeting, out: &mut String) {
+        out.push_str("WEBVTT\n");
+    }
+
+    fn turn(&mut self, meeting: &Meeting, turn: &Turn, out: &mut String) {
+        let held = &mut self.held;
+        self.cues.turn(turn, |_| "", |cue| show(held, Some(cue), meeting, out));
+    }
+
+    fn end(&mut self, meeting: &Meeting, out: &mut String) {
+        let held = &mut self.held;
+        self.cues.end(|_| "", |cue| show(held, Some(cue), meeting, out));
+        show(held, None, meeting, out);
+    }
+}
+
+fn show(held: &mut Option<Cue>, next: Option<Cue>, meeting: &Meeting, out: &mut String) {
+    if let Some(mut cue) = held.take() {
+        let room_ms = next.as_ref().map_or(u32::MAX, |next| next.start_ms.saturating_sub(GAP_MS));
+        let Cue { start_ms, end_ms, .. } = cue;
+        let wanted_ms = end_ms.max(start_ms.saturating_add(MIN_CUE_MS));
+        // Speech that does not overlap is not made to.
+        let overlaps = next.as_ref().is_some_and(|next| next.start_ms < end_ms);
+        cue.end_ms = if overlaps { wanted_ms } else { wanted_ms.min(room_ms) };
+        cue.end_ms = cue.end_ms.max(start_ms.saturating_add(SHORTEST_CUE_MS));
+        write(&cue, meeting, out);
+    }
+    *held = next;
+}
+
+fn write(cue: &Cue, meeting: &Meeting, out: &mut String) {
+    let _ = write!(out, "\n{} --> {}\n<v ", At(cue.start_ms), At(cue.end_ms));
+    escape(meeting.speakers().get(cue.speaker).map_or("", |speaker| &speaker.label), out);
+    out.push('>');
+    escape(&cue.text, out);
+    out.push('\n');
+}
+
+/// `>` is escaped, too, so that no arrow is taken for one that gives times.
+fn escape(text: &str, out: &mut String) {
+    let mut from = 0;
+    for (at, byte) in text.bytes().enumerate() {
+        let escaped = match byte {
+            b'&' => "&amp;",
+            b'<' => "&lt;",
+            b'>' => "&gt;",
+            _ => continue,
+        };
+        out.push_str(text.get(from..at).unwrap_or_default());
+        out.push_str(escaped);
+        from = at + 1;
+    }
+    out.push_str(text.get(from..).unwrap_or_default());
+}
+
+/// `01:02:03.004`
+struct At(u32);
+
+impl fmt::Display for At {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.{:03}", super::Clock(self.0), self.0 % 1000)
+    }
+}

@@ -1,0 +1,87 @@
+//! Renditions into S3, one after the other: only one of them is in memory, and of it only a part.
+
+use std::time::Duration;
+
+use shared::time::Stopwatch;
+
+use crate::{
+    manifest::{File, key},
+    render::{Format, Meeting},
+    upload::{Bucket, Upload, UploadError, Uploaded},
+};
+
+/// Text is handed over in pieces of about this size.
+const PIECE_BYTES: usize = 64 << 10;
+
+/// Writes the renditions that the operator wants.
+#[derive(Clone, Debug)]
+pub(crate) struct Renditions {
+    bucket: Bucket,
+    key_prefix: String,
+    formats: Vec<Format>,
+}
+
+/// Why there are no renditions.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum RenditionError {
+    #[error("the time was up before all renditions were written")]
+    OutOfTime,
+    #[error(transparent)]
+    Upload(#[from] UploadError),
+}
+
+impl Renditions {
+    pub(crate) fn new(bucket: Bucket, key_prefix: String, formats: Vec<Format>) -> Self {
+        Self { bucket, key_prefix, formats }
+    }
+
+    /// Writes them all, within this time. They replace older ones; no manifest names them yet.
+    pub(crate) async fn write(
+        &self,
+        meeting: &Meeting,
+        turns_key: String,
+        time: Duration,
+    ) -> Result<Vec<File>, RenditionError> {
+        let watch = Stopwatch::start();
+        let mut files = Vec::new();
+        for format in &self.formats {
+            let (name, content_type) = (format.file_name(), format.content_type());
+            let head = meeting.head();
+            let key = match format {
+                Format::Jsonl => turns_key.clone(),
+                Format::Txt | Format::Md | Format::Vtt | Format::Srt | Format::Html => {
+                    key(&self.key_prefix, head.recording_id, head.transcript_id, name)
+                }
+            };
+            let mut upload = self.bucket.upload(key.clone(), content_type);
+            let written =
+                tokio::time::timeout(time.saturating_sub(watch.elapsed()), write(meeting, *format, &mut upload));
+            match written.await.unwrap_or(Err(RenditionError::OutOfTime)) {
+                Ok(uploaded) => files.push(File::new(name, key, content_type, uploaded)),
+                Err(error) => {
+                    upload.abort().await;
+                    return Err(error);
+                }
+            }
+        }
+        Ok(files)
+    }
+}
+
+async fn write(meeting: &Meeting, format: Format, upload: &mut Upload<'_>) -> Result<Uploaded, RenditionError> {
+    let mut renderer = format.renderer();
+    let mut piece = String::new();
+    renderer.begin(meeting, &mut piece);
+    for turn in meeting.turns() {
+        renderer.turn(meeting, &turn, &mut piece);
+        if piece.len() >= PIECE_BYTES {
+            upload.push(piece.as_bytes()).await?;
+            piece.clear();
+            // So that the time is looked at.
+            tokio::task::yield_now().await;
+        }
+    }
+    renderer.end(meeting, &mut piece);
+    upload.push(piece.as_bytes()).await?;
+    Ok(upload.finish().await?)
+}
