@@ -98,7 +98,10 @@ async fn what_the_operator_sets_reaches_recall_and_s3() -> Result<()> {
     pipeline.reaches(recording, "stored").await?;
     pipeline.settles().await?;
     let keys = pipeline.stack.s3.keys()?;
-    assert!(keys.len() == 2 && keys.iter().all(|key| key.starts_with("team=a/raw/recordings/")), "{keys:?}");
+    let (of_recording, turns): (Vec<_>, Vec<_>) =
+        keys.iter().partition(|key| key.starts_with("team=a/raw/recordings/"));
+    assert!(of_recording.len() == 7 && turns.len() == 1, "{keys:?}");
+    assert!(turns[0].starts_with("team=a/raw/turns/date="), "{keys:?}");
     let provider = &pipeline.simulator().transcripts(recording)[0].provider;
     assert_eq!(provider["assembly_ai_async"]["language_confidence_threshold"], 0.25);
     pipeline.check_promises()

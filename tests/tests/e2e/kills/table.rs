@@ -11,7 +11,7 @@ use super::scenes::Scene;
 const TABLE: &str = include_str!("table.txt");
 
 /// The operations that change something outside, each by a part of its name that no other has.
-const EFFECTS: [(&str, Service, &str); 12] = [
+const EFFECTS: [(&str, Service, &str); 18] = [
     ("dynamodb", Service::DynamoDb, "PutItem"),
     ("recall", Service::Recall, "/create_transcript/"),
     ("recall", Service::Recall, "DELETE /api/v1/"),
@@ -19,6 +19,12 @@ const EFFECTS: [(&str, Service, &str); 12] = [
     ("sqs", Service::Sqs, "ChangeMessageVisibility"),
     ("eventbridge", Service::EventBridge, "PutEvents"),
     ("s3", Service::S3, "/transcript.json?x-id=PutObject"),
+    ("s3", Service::S3, ".jsonl?x-id=PutObject"),
+    ("s3", Service::S3, "/transcript.txt?x-id=PutObject"),
+    ("s3", Service::S3, "/transcript.md?x-id=PutObject"),
+    ("s3", Service::S3, "/transcript.vtt?x-id=PutObject"),
+    ("s3", Service::S3, "/transcript.srt?x-id=PutObject"),
+    ("s3", Service::S3, "/transcript.html?x-id=PutObject"),
     ("s3", Service::S3, "/manifest.json?x-id=PutObject"),
     ("s3", Service::S3, "/transcript.json?uploads"),
     ("s3", Service::S3, "?x-id=UploadPart"),

@@ -1,0 +1,198 @@
+//! Readable files beside the verbatim one.
+
+use std::time::Duration;
+
+use anyhow::{Context as _, Result};
+use bytes::Bytes;
+use local::{
+    recall::Meeting,
+    stack::{DEAD_LETTER_QUEUE, WORK_QUEUE},
+    wire::{Fault, Service, When},
+};
+use serde_json::{Value, json};
+use tests::Pipeline;
+use uuid::Uuid;
+
+const FILES: [(&str, &str); 7] = [
+    ("transcript.json", "application/json"),
+    ("turns.jsonl", "application/x-ndjson"),
+    ("transcript.txt", "text/plain; charset=utf-8"),
+    ("transcript.md", "text/markdown; charset=utf-8"),
+    ("transcript.vtt", "text/vtt"),
+    ("transcript.srt", "application/x-subrip"),
+    ("transcript.html", "text/html; charset=utf-8"),
+];
+
+async fn start(renditions: &str) -> Result<Pipeline> {
+    let env = vec![("RENDITIONS".to_owned(), renditions.to_owned())];
+    Pipeline::start_with(|config, _| config.env = env).await
+}
+
+fn names(manifest: &Value) -> Vec<&str> {
+    manifest["files"].as_array().into_iter().flatten().filter_map(|file| file["name"].as_str()).collect()
+}
+
+/// The text of one file that the manifest names.
+fn text(pipeline: &Pipeline, manifest: &Value, name: &str) -> Result<String> {
+    let files = manifest["files"].as_array().context("no files")?;
+    let file = files.iter().find(|file| file["name"] == name).with_context(|| format!("no {name}"))?;
+    let object = pipeline.stack.s3.object(file["key"].as_str().context("no key")?)?.context("no object")?;
+    Ok(String::from_utf8(object.to_vec())?)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_rendition_stands_beside_the_verbatim_file() -> Result<()> {
+    let pipeline = Pipeline::start().await?;
+    let recording = pipeline.simulator().play(Meeting::hour(3).metadata("title", "Quarterly review"));
+    let manifest = pipeline.ends_stored(recording).await?;
+    let transcript = manifest["transcript_id"].as_str().context("no id")?;
+    let started_at = manifest["recording"]["started_at"].as_str().context("no start")?;
+    for ((name, content_type), file) in FILES.iter().zip(manifest["files"].as_array().context("no files")?) {
+        assert_eq!((&file["name"], &file["content_type"]), (&json!(name), &json!(content_type)));
+        let key = match *name {
+            "turns.jsonl" => format!("turns/date={}/{transcript}.jsonl", &started_at[..10]),
+            name => format!("recordings/{recording}/{transcript}/{name}"),
+        };
+        assert_eq!(file["key"], key);
+        let attributes = pipeline.stack.s3.attributes(&key)?.context("no object")?;
+        assert_eq!(attributes.content_type.as_deref(), Some(*content_type));
+    }
+    assert_eq!(names(&manifest).len(), FILES.len());
+    let lines = text(&pipeline, &manifest, "turns.jsonl")?;
+    let turns: Vec<Value> = lines.lines().map(serde_json::from_str).collect::<Result<_, _>>()?;
+    let words: u64 = turns.iter().filter_map(|turn| turn["words"].as_u64()).sum();
+    assert_eq!(json!(words), manifest["counts"]["words"]);
+    for (index, turn) in turns.iter().enumerate() {
+        assert_eq!((&turn["turn"], &turn["recording_id"]), (&json!(index), &json!(recording)));
+    }
+    assert!(text(&pipeline, &manifest, "transcript.md")?.starts_with("# Quarterly review\n"));
+    assert!(text(&pipeline, &manifest, "transcript.vtt")?.starts_with("WEBVTT\n"));
+    assert!(text(&pipeline, &manifest, "transcript.html")?.contains("<title>Quarterly review"));
+    // Whatever a turn says stands in the text, in one line.
+    let plain = text(&pipeline, &manifest, "transcript.txt")?;
+    assert_eq!(plain.lines().count(), turns.len());
+    for (line, turn) in plain.lines().zip(&turns) {
+        assert!(line.ends_with(turn["text"].as_str().context("no text")?), "{line}");
+    }
+    pipeline.check_promises()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_operator_chooses_and_an_empty_meeting_has_them_all() -> Result<()> {
+    let pipeline = start("vtt,jsonl").await?;
+    let recording = pipeline.simulator().play(Meeting::short(1));
+    assert_eq!(names(&pipeline.ends_stored(recording).await?), ["transcript.json", "turns.jsonl", "transcript.vtt"]);
+    pipeline.check_promises()?;
+
+    let pipeline = Pipeline::start().await?;
+    let recording = pipeline.simulator().play(Meeting::silent());
+    let manifest = pipeline.ends_stored(recording).await?;
+    assert_eq!((&manifest["empty"], &manifest["rendering_error"]), (&json!(true), &Value::Null));
+    assert_eq!(names(&manifest), FILES.map(|(name, _)| name));
+    pipeline.check_promises()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_no_transcript_is_stored_and_not_rendered() -> Result<()> {
+    let pipeline = Pipeline::start().await?;
+    let recording = pipeline.simulator().play(Meeting::with_content(Bytes::from_static(b"[{\"words\": [ oops")));
+    let manifest = pipeline.ends_stored(recording).await?;
+    assert_eq!(names(&manifest), ["transcript.json"]);
+    let error = manifest["rendering_error"].as_str().context("no error")?;
+    assert!(error.contains("not valid JSON"), "{error}");
+    assert!(!pipeline.stack.s3.keys()?.iter().any(|key| key.starts_with("turns/")));
+    pipeline.check_promises()
+}
+
+/// S3 does not take a rendition: the copy comes again, and the set is complete in the end.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_rendition_that_s3_does_not_take_is_written_later() -> Result<()> {
+    let pipeline = Pipeline::start().await?;
+    let s3 = |fault, times| pipeline.stack.wire.inject(Service::S3, "PutObject", When::Before, fault, times);
+    drop(s3(Fault::Delay(Duration::ZERO), 3));
+    drop(s3(Fault::Answer { status: 503, retry_after: None }, 4));
+    let recording = pipeline.simulator().play(Meeting::short(1));
+    let manifest = pipeline.ends_stored(recording).await?;
+    assert_eq!(names(&manifest), FILES.map(|(name, _)| name));
+    pipeline.check_promises()
+}
+
+/// Whatever it is that kills a worker over a transcript: it is stored all the same, unread.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_transcript_that_kills_its_workers_is_stored_unread() -> Result<()> {
+    let pipeline = Pipeline::start_hasty().await?;
+    let recording = pipeline.simulator().add_recording(Meeting::short(1));
+    let mut hits = pipeline.stack.wire.inject(Service::S3, "PutObject", When::Before, Fault::Hold, 3);
+    let done = json!({"event": "recording.done", "data": {"recording": {"id": recording}}});
+    assert_eq!(pipeline.deliver(done.to_string().as_bytes()).await?.status, 200);
+    for death in 1..=3 {
+        hits.reach(death).await?;
+        pipeline.stack.transcript.kill().await;
+        pipeline.wait_until("nobody works", || Ok(pipeline.is_idle())).await?;
+        pipeline.let_time_pass().await?;
+    }
+    pipeline.reaches(recording, "stored").await?;
+    let manifests = pipeline.manifests(recording)?;
+    let [manifest] = manifests.as_slice() else { panic!("{manifests:?}") };
+    assert_eq!(names(manifest), ["transcript.json"]);
+    assert!(manifest["rendering_error"].as_str().is_some_and(|error| error.contains("workers died")), "{manifest}");
+    assert_eq!(pipeline.simulator().creates(recording), 1);
+    pipeline.check_promises()
+}
+
+async fn ask_to_render(pipeline: &Pipeline, recording: Uuid, transcript: Option<&Value>) -> Result<()> {
+    let mut message = json!({"event": "render", "recording_id": recording});
+    if let Some(transcript) = transcript {
+        message["transcript_id"] = transcript.clone();
+    }
+    pipeline.stack.queues.send(WORK_QUEUE, &message.to_string(), &[]).await?;
+    pipeline.settles().await
+}
+
+/// An old transcript gains the formats of today, from S3 alone.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_stored_is_rendered_again_without_recall() -> Result<()> {
+    let pipeline = Pipeline::start().await?;
+    let recording = pipeline.simulator().play(Meeting::short(1));
+    let first = pipeline.ends_stored(recording).await?;
+    let transcript = first["transcript_id"].clone();
+    // As it would stand if it had been stored before there were renditions.
+    let mut old = first.clone();
+    old["files"].as_array_mut().context("no files")?.truncate(1);
+    old["rendering_error"] = json!("there were none yet");
+    for file in first["files"].as_array().context("no files")?.iter().skip(1) {
+        pipeline.stack.s3.remove(file["key"].as_str().context("no key")?)?;
+    }
+    let manifest_key = format!("recordings/{recording}/{}/manifest.json", transcript.as_str().context("no id")?);
+    pipeline.stack.s3.put(&manifest_key, "application/json", old.to_string().as_bytes())?;
+    pipeline.simulator().delete_recording(recording);
+    pipeline.settles().await?;
+    let calls = pipeline.stack.wire.calls().iter().filter(|call| call.service == Service::Recall).count();
+
+    ask_to_render(&pipeline, recording, Some(&transcript)).await?;
+    let manifests = pipeline.manifests(recording)?;
+    assert_eq!(manifests, [first]);
+    pipeline.check_promises()?;
+    // Again, and all of the recording: nothing changes. And nothing at all of one that is not stored.
+    ask_to_render(&pipeline, recording, None).await?;
+    ask_to_render(&pipeline, Uuid::from_u128(7), None).await?;
+    assert_eq!(pipeline.manifests(recording)?, manifests);
+    let after = pipeline.stack.wire.calls().iter().filter(|call| call.service == Service::Recall).count();
+    assert_eq!(after, calls, "Recall is not asked");
+    assert_eq!(pipeline.dead_letters().await?.len(), 0);
+    pipeline.check_promises()
+}
+
+/// What was changed in S3 behind our back is not rendered as if it were the transcript.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_not_as_stored_is_not_rendered() -> Result<()> {
+    let pipeline = Pipeline::start().await?;
+    let recording = pipeline.simulator().play(Meeting::short(1));
+    let manifest = pipeline.ends_stored(recording).await?;
+    let key = manifest["files"][0]["key"].as_str().context("no key")?;
+    pipeline.stack.s3.put(key, "application/json", b"[]")?;
+    ask_to_render(&pipeline, recording, None).await?;
+    assert_eq!(pipeline.stack.queues.depth(DEAD_LETTER_QUEUE).await?, 1);
+    assert_eq!(pipeline.manifests(recording)?, [manifest]);
+    Ok(())
+}
