@@ -27,6 +27,7 @@ use self::hops::Hops;
 pub use self::{credentials::Credentials, folder::DataFolder};
 use crate::{
     lambda::LogSink,
+    page::Page,
     recall::Meeting,
     stack::{BUCKET, JOBS_TABLE, Stack, WORK_QUEUE},
     wire::lock,
@@ -108,8 +109,12 @@ pub fn log_file(path: &Path) -> Result<LogSink> {
 }
 
 /// Says where everything is.
-pub fn introduce(stack: &Stack, data: &DataFolder, credentials: &Credentials) {
-    say(format_args!("\n  webhook   {}", stack.function_url.url()));
+pub fn introduce(stack: &Stack, data: &DataFolder, credentials: &Credentials, page: Option<&Page>) {
+    say("");
+    if let Some(page) = page {
+        say(format_args!("  page      {}", page.url()));
+    }
+    say(format_args!("  webhook   {}", stack.function_url.url()));
     match &stack.simulator {
         Some(simulator) => say(format_args!("  Recall    {} (simulator)", simulator.base_url())),
         None => say("  Recall    the real one; its dashboard needs a public URL that leads to the webhook"),
@@ -132,8 +137,9 @@ pub async fn play_one(stack: &Stack) -> Result<()> {
 async fn play_and_follow(stack: &Stack) -> Result<()> {
     let simulator = stack.simulator.as_ref().context("a meeting can only be played to the simulator")?;
     say("\na meeting of an hour has just ended\n");
+    let meeting = Meeting::hour(fastrand::u64(..)).metadata("title", "Weekly product meeting");
     let mut hops = Hops::new(stack);
-    let recording_id = simulator.play(Meeting::hour(fastrand::u64(..))).to_string();
+    let recording_id = simulator.play(meeting).to_string();
     let deadline = Instant::now() + PLAY_TIMEOUT;
     let end = loop {
         hops.show();
@@ -163,16 +169,18 @@ async fn play_and_follow(stack: &Stack) -> Result<()> {
 
 fn show_result(stack: &Stack, recording_id: &str) -> Result<()> {
     let prefix = format!("recordings/{recording_id}/");
-    let mut keys = stack.s3.keys()?;
-    keys.retain(|key| key.starts_with(&prefix));
+    let keys = stack.s3.keys()?;
+    let is_manifest = |key: &&String| key.starts_with(&prefix) && key.ends_with("/manifest.json");
+    let key = keys.iter().find(is_manifest).context("there is no manifest")?;
+    let text = stack.s3.object(key)?.context("the manifest is gone")?;
+    let manifest: Value = serde_json::from_slice(&text)?;
     let folder = stack.s3.root().join(BUCKET);
+    let tell = |bytes: u64, key: &str| say(format_args!("  {bytes:>9} bytes  {}", folder.join(key).display()));
     say("\nstored\n");
-    for key in &keys {
-        let bytes = stack.s3.object(key)?.map_or(0, |object| object.len());
-        say(format_args!("  {:>9} bytes  {}", bytes, folder.join(key).display()));
+    for file in manifest["files"].as_array().into_iter().flatten() {
+        tell(file["bytes"].as_u64().unwrap_or_default(), file["key"].as_str().unwrap_or_default());
     }
-    let manifest = keys.iter().find(|key| key.ends_with("/manifest.json")).context("there is no manifest")?;
-    let manifest: Value = serde_json::from_slice(&stack.s3.object(manifest)?.context("the manifest is gone")?)?;
+    tell(text.len() as u64, key);
     let counts = &manifest["counts"];
     say(format_args!(
         "\n  {} words in {} turns by {} speakers, {:.0} minutes, transcribed by {}",

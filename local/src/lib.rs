@@ -7,6 +7,7 @@ pub mod bus;
 pub mod dev;
 pub mod dynamodb;
 pub mod lambda;
+pub mod page;
 pub mod queue;
 pub mod recall;
 pub mod s3;

@@ -1,12 +1,13 @@
 //! `cargo dev`: the whole pipeline on this machine, with one meeting played through it.
 
-use std::{path::PathBuf, process::ExitCode, time::Duration};
+use std::{path::PathBuf, process::ExitCode, sync::Arc, time::Duration};
 
 use anyhow::{Result, bail, ensure};
 use clap::Parser;
 use local::{
     build::Binaries,
     dev::{self, Credentials, DataFolder, complain, say},
+    page::{self, Page},
     stack::{Stack, StackConfig},
 };
 
@@ -33,6 +34,9 @@ struct Args {
     /// The port of the webhook URL on 127.0.0.1; 0 is any free one.
     #[arg(long, value_name = "N", default_value_t = 0)]
     port: u16,
+    /// The port of the page on 127.0.0.1; 8765, or the next one that is free, where it is not given.
+    #[arg(long, value_name = "N")]
+    page_port: Option<u16>,
     /// Work with the real Recall in this region instead of the simulator, and serve until Ctrl-C.
     #[arg(long, value_name = "REGION", value_parser = ["us-east-1", "us-west-2", "eu-central-1", "ap-northeast-1"])]
     recall: Option<String>,
@@ -54,7 +58,7 @@ async fn main() -> ExitCode {
 async fn run(args: Args) -> Result<()> {
     ensure!(!args.once || args.recall.is_none(), "--once plays a simulated meeting; leave it out with --recall");
     // The folder is ours until the end.
-    let (_data, stack) = tokio::select! {
+    let (_data, stack, page) = tokio::select! {
         ready = prepare(&args) => ready?,
         asked = dev::asked_to_stop() => {
             asked?;
@@ -63,6 +67,9 @@ async fn run(args: Args) -> Result<()> {
     };
     if args.once {
         return Ok(());
+    }
+    if let Some(page) = &page {
+        say(format_args!("\nOpen {} to watch it, and to play other meetings", page.url()));
     }
     say("\nserving until Ctrl-C");
     tokio::select! {
@@ -74,7 +81,7 @@ async fn run(args: Args) -> Result<()> {
 }
 
 /// Starts everything. With the simulator, the meeting is stored then.
-async fn prepare(args: &Args) -> Result<(DataFolder, Stack)> {
+async fn prepare(args: &Args) -> Result<(DataFolder, Arc<Stack>, Option<Page>)> {
     // What can be wrong with the arguments is said before the build, which can take minutes.
     let credentials = Credentials::from_env(args.recall.is_some())?;
     let data = DataFolder::open(&args.data)?;
@@ -82,6 +89,10 @@ async fn prepare(args: &Args) -> Result<(DataFolder, Stack)> {
     let transcript_log = dev::log_file(&data.logs().join("transcript.log"))?;
     let sweep_log = dev::log_file(&data.logs().join("sweep.log"))?;
     let port = dev::reserve_port(args.port)?;
+    let page_port = match args.once {
+        true => None,
+        false => Some(page::listen(args.page_port).await?),
+    };
     if let Some(region) = &args.recall {
         dev::check_key(&format!("https://{region}.recall.ai"), credentials.api_key()).await?;
     }
@@ -101,10 +112,11 @@ async fn prepare(args: &Args) -> Result<(DataFolder, Stack)> {
     };
     // The stack takes it over.
     drop(port);
-    let stack = Stack::start(data.path(), &binaries, config).await?;
-    dev::introduce(&stack, &data, &credentials);
+    let stack = Arc::new(Stack::start(data.path(), &binaries, config).await?);
+    let page = page_port.map(|listener| Page::start(stack.clone(), listener)).transpose()?;
+    dev::introduce(&stack, &data, &credentials, page.as_ref());
     if stack.simulator.is_some() {
         dev::play_one(&stack).await?;
     }
-    Ok((data, stack))
+    Ok((data, stack, page))
 }

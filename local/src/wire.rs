@@ -44,6 +44,8 @@ pub enum Service {
     Lambda,
     /// The functions' public URL.
     Webhook,
+    /// The page that `cargo dev` shows a person; no part of the pipeline.
+    Page,
 }
 
 /// One call that a stand-in received.
@@ -103,6 +105,11 @@ impl Wire {
         lock(&self.0.calls).clone()
     }
 
+    /// Shows every call so far, oldest first, without a copy of them.
+    pub fn each_call(&self, show: impl FnMut(&Call)) {
+        lock(&self.0.calls).iter().for_each(show);
+    }
+
     /// How many calls went to `service` with `operation` in their name.
     pub fn count(&self, service: Service, operation: &str) -> usize {
         lock(&self.0.calls).iter().filter(|call| call.service == service && call.operation.contains(operation)).count()
@@ -136,8 +143,8 @@ impl Wire {
 
     async fn answer(self, service: Service, router: Router, request: Request) -> Result<Response, Dropped> {
         let operation = operation(service, &request);
-        // The head of a Lambda invocation is a long poll: it is not an event worth keeping.
-        let index = (service != Service::Lambda).then(|| {
+        // The head of a Lambda invocation is a long poll, and the page asks every second: neither is worth keeping.
+        let index = (!matches!(service, Service::Lambda | Service::Page)).then(|| {
             let (operation, delivery_id) = (operation.clone(), delivery_id(&request));
             self.begin(Call { service, operation, delivery_id, status: None, began: Instant::now(), took: None })
         });

@@ -11,7 +11,10 @@ use serde_json::Value;
 pub struct Reply {
     pub status: u16,
     pub retry_after: Option<u64>,
+    pub headers: http::HeaderMap,
+    /// Null where it is no JSON.
     pub body: Value,
+    pub bytes: Bytes,
 }
 
 /// Posts a JSON body.
@@ -32,6 +35,7 @@ pub async fn request(method: &str, url: &str, headers: &[(&str, String)], body: 
     let response = client.request(request).await.context("no answer")?;
     let status = response.status().as_u16();
     let retry_after = response.headers().get("retry-after").and_then(|value| value.to_str().ok()?.parse().ok());
-    let body = response.into_body().collect().await.context("the answer broke off")?.to_bytes();
-    Ok(Reply { status, retry_after, body: serde_json::from_slice(&body).unwrap_or_default() })
+    let headers = response.headers().clone();
+    let bytes = response.into_body().collect().await.context("the answer broke off")?.to_bytes();
+    Ok(Reply { status, retry_after, headers, body: serde_json::from_slice(&bytes).unwrap_or_default(), bytes })
 }

@@ -7,7 +7,7 @@ pub mod chaos;
 mod http_client;
 mod waits;
 
-use std::{collections::BTreeSet, path::Path, time::Duration};
+use std::{collections::BTreeSet, path::Path, sync::Arc, time::Duration};
 
 use anyhow::{Context as _, Result, bail, ensure};
 use bytes::Bytes;
@@ -50,7 +50,7 @@ pub fn simulator_config() -> SimulatorConfig {
 /// The pipeline under test.
 #[derive(Debug)]
 pub struct Pipeline {
-    pub stack: Stack,
+    pub stack: Arc<Stack>,
     api_key: String,
     webhook_secrets: Vec<String>,
     data: TempDir,
@@ -75,7 +75,7 @@ impl Pipeline {
         change(&mut config, &mut simulator);
         let (api_key, webhook_secrets) = (simulator.api_key.clone(), simulator.webhook_secrets.clone());
         config.recall = RecallTarget::Simulator(simulator);
-        let stack = Stack::start(data.path(), binaries().await?, config).await?;
+        let stack = Arc::new(Stack::start(data.path(), binaries().await?, config).await?);
         Ok(Self { stack, api_key, webhook_secrets, data })
     }
 

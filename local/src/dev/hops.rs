@@ -118,6 +118,7 @@ fn describe(call: &Call, event: Option<&str>) -> Option<String> {
         (Service::Sqs, "SendMessage") => "webhook ► queue        the event".to_owned(),
         (Service::DynamoDb, "PutItem") => "function ► table       the job, one version on".to_owned(),
         (Service::Download, "GET") => "transcript ► Recall    download".to_owned(),
+        (Service::S3, "PUT") if file.ends_with(".jsonl") => "transcript ► bucket    turns, one a line".to_owned(),
         (Service::S3, "PUT") => format!("transcript ► bucket    {file}"),
         (Service::EventBridge, "PutEvents") => "transcript ► bus       the news".to_owned(),
         (_, _) => return None,
@@ -148,7 +149,7 @@ mod tests {
     #[test]
     fn a_row_keeps_its_columns() {
         let begun = Instant::now();
-        let long = format!("PUT /transcripts/turns/{}.jsonl", "long-".repeat(30));
+        let long = format!("PUT /transcripts/turns/{}.json", "long-".repeat(30));
         let event = format!("transcript.{}", "ü".repeat(100));
         let rows = [
             (call(begun, 5, "PUT /transcripts/manifest.json", Some(200)), None),

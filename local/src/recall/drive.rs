@@ -31,9 +31,14 @@ impl Simulator {
         id
     }
 
-    /// A recording is done, but its webhook is never sent.
+    /// A recording is done, but its webhook is not sent, unless [`Simulator::announce`] does so.
     pub fn add_recording(&self, meeting: Meeting) -> Uuid {
         self.add(meeting, Status::Done, None)
+    }
+
+    /// Sends the webhook of the state that the recording is in.
+    pub fn announce(&self, recording: Uuid) {
+        self.model().announce_recording(recording);
     }
 
     /// A recording begins, and `recording.processing` is sent.

@@ -11,6 +11,7 @@ use std::{
 use tokio::sync::watch;
 use uuid::Uuid;
 
+use super::Message;
 use crate::wire::lock;
 
 /// What a fault strikes, and how often.
@@ -96,7 +97,7 @@ struct Rules {
     null_urls: Vec<(Target, ())>,
     elsewhere: Vec<(Target, ())>,
     downloads: Vec<(Target, DownloadFault)>,
-    webhooks: Vec<(String, usize, WebhookFault)>,
+    webhooks: Vec<(Target, String, WebhookFault)>,
     list_lag: Duration,
     links_elsewhere: usize,
 }
@@ -154,7 +155,12 @@ impl Faults {
 
     /// Disturbs the next `times` events with `event` in their name; `""` is in every name.
     pub fn webhook(&self, event: &str, times: usize, fault: WebhookFault) {
-        lock(&self.0.rules).webhooks.push((event.to_owned(), times, fault));
+        self.webhook_of(Target::next(times), event, fault);
+    }
+
+    /// The same for events about one recording or transcript only.
+    pub fn webhook_of(&self, target: Target, event: &str, fault: WebhookFault) {
+        lock(&self.0.rules).webhooks.push((target, event.to_owned(), fault));
     }
 
     /// Switches everything off. What is held or stalled stays so until it is released.
@@ -187,11 +193,14 @@ impl Faults {
         strike(&mut lock(&self.0.rules).downloads, recording, transcript)
     }
 
-    pub(super) fn strike_webhook(&self, event: &str) -> Option<WebhookFault> {
+    pub(super) fn strike_webhook(&self, message: &Message) -> Option<WebhookFault> {
+        let (recording, transcript) = (message.recording_id, message.transcript_id);
         let mut rules = lock(&self.0.rules);
-        let (_, left, fault) =
-            rules.webhooks.iter_mut().find(|(part, left, _)| *left > 0 && event.contains(part.as_str()))?;
-        *left -= 1;
+        let (target, _, fault) = rules.webhooks.iter_mut().find(|(target, part, _)| {
+            target.hits(recording.unwrap_or_default(), transcript.unwrap_or_default())
+                && message.event.contains(part.as_str())
+        })?;
+        target.left -= 1;
         Some(*fault)
     }
 

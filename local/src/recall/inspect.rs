@@ -78,6 +78,11 @@ impl Simulator {
         lock(&self.model().state).recordings.get(&recording).map_or(0, |recording| recording.creates)
     }
 
+    /// Every recording, with its [`Simulator::creates`].
+    pub fn all_recordings(&self) -> Vec<(Uuid, usize)> {
+        lock(&self.model().state).recordings.values().map(|recording| (recording.id, recording.creates)).collect()
+    }
+
     /// All paid creates, over all recordings.
     pub fn all_creates(&self) -> usize {
         lock(&self.model().state).recordings.values().map(|recording| recording.creates).sum()

@@ -162,7 +162,7 @@ impl Model {
     pub(super) fn send(self: &Arc<Self>, message: Message) -> String {
         let id = message.id.clone();
         lock(&self.outbox.messages).push(message.clone());
-        match self.faults.strike_webhook(&message.event) {
+        match self.faults.strike_webhook(&message) {
             None => self.dispatch(message, Duration::ZERO),
             Some(WebhookFault::Dropped) => {}
             Some(WebhookFault::Copies(copies)) => {

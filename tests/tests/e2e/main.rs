@@ -6,6 +6,8 @@ mod failures;
 mod happy;
 mod hostile;
 mod kills;
+mod page;
 mod policy;
+mod renditions;
 mod repeats;
 mod sweep;

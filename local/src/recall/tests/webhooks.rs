@@ -170,6 +170,22 @@ async fn events_are_lost_doubled_and_reordered() -> Result<()> {
 }
 
 #[tokio::test]
+async fn a_fault_strikes_the_recording_it_is_for() -> Result<()> {
+    let lab = Lab::quick().await?;
+    let (_inbox, _server) = receiver(&lab.wire, &lab.recall).await?;
+    let [lost, other] = [0; 2].map(|_| lab.recall.add_recording(Meeting::silent()));
+    lab.recall.faults().webhook_of(Target::recording(lost).times(1), "recording.done", WebhookFault::Dropped);
+    for recording in [other, lost, lost] {
+        lab.recall.announce(recording);
+    }
+    soon(lab.recall.wait_until_delivered()).await?;
+    let mut came: Vec<_> = lab.recall.deliveries().iter().filter_map(|one| one.recording_id).collect();
+    came.sort_by_key(|id| *id == lost);
+    assert_eq!(came, [other, lost]);
+    Ok(())
+}
+
+#[tokio::test]
 async fn done_overtakes_the_answer() -> Result<()> {
     let lab = Lab::quick().await?;
     let (_inbox, _server) = receiver(&lab.wire, &lab.recall).await?;

@@ -1,0 +1,147 @@
+//! The page of `cargo dev`: the jobs as they change, what stands in the bucket, and buttons that play meetings.
+//!
+//! It is for the person at this machine. It listens on loopback, and [`guard`] refuses what other web sites could make
+//! that person's browser send. What it shows comes from the table, the bucket and the simulator; it decides nothing.
+
+mod guard;
+mod jobs;
+mod manifests;
+mod objects;
+mod plays;
+mod steps;
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex},
+};
+
+use anyhow::{Context as _, Result};
+use axum::{
+    Router,
+    extract::{Path, State},
+    http::{StatusCode, header},
+    middleware,
+    response::{IntoResponse as _, Response},
+    routing::{get, post},
+};
+use serde_json::json;
+use tokio::net::TcpListener;
+use uuid::Uuid;
+
+pub use self::plays::Kind;
+use self::{manifests::Manifests, plays::Plays};
+use crate::{
+    stack::Stack,
+    wire::{Server, Service, serve},
+};
+
+/// Where the page is by default. The same place each time, so that a tab outlives a restart.
+pub const PORT: u16 = 8765;
+/// So many ports from [`PORT`] on are tried before any free one is taken.
+const PORTS: u16 = 10;
+
+/// A running page; it stops when this is dropped.
+#[derive(Debug)]
+pub struct Page {
+    url: String,
+    _server: Server,
+}
+
+/// What the handlers share.
+struct Shared {
+    stack: Arc<Stack>,
+    plays: Plays,
+    manifests: Manifests,
+    /// When each recording was first seen, in milliseconds since the epoch: its place in the list, once and for all.
+    seen: Mutex<HashMap<String, i64>>,
+}
+
+/// Takes the page's port: this one, where it is given; else the usual one or one that is free.
+pub async fn listen(port: Option<u16>) -> Result<TcpListener> {
+    if let Some(port) = port {
+        let listener = TcpListener::bind(("127.0.0.1", port)).await;
+        return listener.with_context(|| {
+            format!("port {port} on 127.0.0.1 cannot be used for the page; choose another with --page-port")
+        });
+    }
+    for port in PORT..PORT + PORTS {
+        if let Ok(listener) = TcpListener::bind(("127.0.0.1", port)).await {
+            return Ok(listener);
+        }
+    }
+    TcpListener::bind(("127.0.0.1", 0)).await.context("there is no free port for the page on 127.0.0.1")
+}
+
+impl Page {
+    /// Serves the page of this stack.
+    pub fn start(stack: Arc<Stack>, listener: TcpListener) -> Result<Page> {
+        let port = listener.local_addr().context("the listener has no address")?.port();
+        let wire = stack.wire.clone();
+        let shared = Shared { stack, plays: Plays::default(), manifests: Manifests::default(), seen: Mutex::default() };
+        let router = Router::new()
+            .route("/", get(|| asset("text/html; charset=utf-8", include_str!("page/page.html"))))
+            .route("/page.css", get(|| asset("text/css; charset=utf-8", include_str!("page/page.css"))))
+            .route("/page.js", get(|| asset("text/javascript; charset=utf-8", include_str!("page/page.js"))))
+            .route("/icon.svg", get(|| asset("image/svg+xml", include_str!("page/icon.svg"))))
+            .route("/api/jobs", get(list))
+            .route("/api/jobs/{recording_id}/steps", get(steps))
+            .route("/api/play/{kind}", post(play))
+            .route("/objects/{*key}", get(objects::object))
+            .layer(middleware::from_fn(guard::guard))
+            .with_state(Arc::new(shared));
+        Ok(Page { url: format!("http://127.0.0.1:{port}/"), _server: serve(&wire, Service::Page, listener, router) })
+    }
+
+    /// `http://127.0.0.1:PORT/`
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+}
+
+async fn asset(content_type: &'static str, text: &'static str) -> Response {
+    ([(header::CONTENT_TYPE, content_type)], text).into_response()
+}
+
+async fn list(State(shared): State<Arc<Shared>>) -> Response {
+    answer(move || jobs::list(&shared)).await
+}
+
+async fn steps(State(shared): State<Arc<Shared>>, Path(recording_id): Path<Uuid>) -> Response {
+    answer(move || Ok(json!({"steps": steps::of(&shared.stack, recording_id)}))).await
+}
+
+async fn play(State(shared): State<Arc<Shared>>, Path(kind): Path<String>) -> Response {
+    let kind = Kind::ALL.into_iter().find(|known| known.name() == kind);
+    let (Some(kind), Some(simulator)) = (kind, shared.stack.simulator.clone()) else {
+        return (StatusCode::NOT_FOUND, axum::Json(json!({"error": "no such meeting can be played"}))).into_response();
+    };
+    // Making up an hour of talk takes a while.
+    let made = tokio::task::spawn_blocking(move || {
+        let now_ms = shared::time::now().as_millis();
+        shared.plays.play(kind, &simulator, &shared.stack.wire, now_ms)
+    });
+    match made.await {
+        Ok(Some(recording_id)) => {
+            (StatusCode::CREATED, axum::Json(json!({"recording_id": recording_id}))).into_response()
+        }
+        Ok(None) => {
+            let error = format!("{} meetings are enough for one run; start cargo dev again", plays::MAX_PLAYS);
+            (StatusCode::TOO_MANY_REQUESTS, axum::Json(json!({"error": error}))).into_response()
+        }
+        Err(error) => broken(&error.into()),
+    }
+}
+
+/// JSON that is read from the table and from files, so away from where calls are answered.
+async fn answer<T: serde::Serialize + Send + 'static>(read: impl FnOnce() -> Result<T> + Send + 'static) -> Response {
+    match tokio::task::spawn_blocking(read).await.map_err(anyhow::Error::from).flatten() {
+        Ok(found) => axum::Json(found).into_response(),
+        Err(error) => broken(&error),
+    }
+}
+
+fn broken(error: &anyhow::Error) -> Response {
+    tracing::warn!(error = format!("{error:#}"), "the page cannot be answered");
+    let error = json!({"error": format!("{error:#}")});
+    (StatusCode::INTERNAL_SERVER_ERROR, axum::Json(error)).into_response()
+}

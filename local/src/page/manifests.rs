@@ -1,0 +1,70 @@
+//! What the manifests in the bucket say, read once each.
+
+use std::{collections::HashMap, sync::Mutex};
+
+use serde::Serialize;
+use serde_json::Value;
+use shared::time::Timestamp;
+
+use crate::{s3::S3, wire::lock};
+
+/// A longer manifest is not read.
+const MAX_BYTES: u64 = 1024 * 1024;
+
+/// What the page wants of a manifest.
+#[derive(Clone, Debug)]
+pub(super) struct Manifest {
+    pub(super) title: Option<String>,
+    /// What it names, and itself.
+    pub(super) files: Vec<File>,
+}
+
+/// One object that belongs to a transcript.
+#[derive(Clone, Debug, Serialize)]
+pub(super) struct File {
+    name: String,
+    key: String,
+    bytes: u64,
+    content_type: String,
+}
+
+/// Those that were read, by key, each with the time of its copy: a copy that is made anew has another one.
+#[derive(Debug, Default)]
+pub(super) struct Manifests(Mutex<HashMap<String, (Timestamp, Manifest)>>);
+
+impl Manifests {
+    /// `None` where it is gone or cannot be read.
+    pub(super) fn read(&self, s3: &S3, key: &str, stored_at: Timestamp) -> Option<Manifest> {
+        if let Some((_, known)) = lock(&self.0).get(key).filter(|(at, _)| *at == stored_at) {
+            return Some(known.clone());
+        }
+        let manifest = read(s3, key)?;
+        lock(&self.0).insert(key.to_owned(), (stored_at, manifest.clone()));
+        Some(manifest)
+    }
+}
+
+fn read(s3: &S3, key: &str) -> Option<Manifest> {
+    let attributes = s3.attributes(key).ok()??;
+    if attributes.bytes > MAX_BYTES {
+        return None;
+    }
+    let manifest: Value = serde_json::from_slice(&s3.object(key).ok()??).ok()?;
+    let text = |value: &Value| value.as_str().map(str::to_owned);
+    let file = |file: &Value| {
+        Some(File {
+            name: text(&file["name"])?,
+            key: text(&file["key"])?,
+            bytes: file["bytes"].as_u64()?,
+            content_type: text(&file["content_type"])?,
+        })
+    };
+    let mut files: Vec<File> = manifest["files"].as_array()?.iter().filter_map(file).collect();
+    files.push(File {
+        name: "manifest.json".to_owned(),
+        key: key.to_owned(),
+        bytes: attributes.bytes,
+        content_type: attributes.content_type.unwrap_or_default(),
+    });
+    Some(Manifest { title: text(&manifest["recording"]["metadata"]["title"]), files })
+}

@@ -1,0 +1,158 @@
+//! The meetings that the page's buttons play, and what is made to go wrong with them.
+
+use std::{collections::HashMap, sync::Mutex, time::Duration};
+
+use serde::Serialize;
+use uuid::Uuid;
+
+use crate::{
+    recall::{DownloadFault, Meeting, Simulator, Target, WebhookFault},
+    wire::{Fault, Service, When, Wire, lock},
+};
+
+/// The simulator keeps the files of all meetings in memory, 1.5 MB for an hour.
+pub(super) const MAX_PLAYS: usize = 200;
+
+/// On the simulator's clock, which is 30 times as fast as a person's.
+const LATE: Duration = Duration::from_secs(5 * 60);
+
+/// A meeting that can be played.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Kind {
+    Hour,
+    Faults,
+    Japanese,
+    Silent,
+    Unannounced,
+}
+
+/// A button of the page.
+#[derive(Debug, Serialize)]
+pub(super) struct Button {
+    kind: &'static str,
+    label: &'static str,
+    about: &'static str,
+}
+
+impl Kind {
+    pub const ALL: [Self; 5] = [Self::Hour, Self::Faults, Self::Japanese, Self::Silent, Self::Unannounced];
+
+    /// Its name in URLs.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Hour => "hour",
+            Self::Faults => "faults",
+            Self::Japanese => "japanese",
+            Self::Silent => "silent",
+            Self::Unannounced => "unannounced",
+        }
+    }
+
+    pub(super) fn button(self) -> Button {
+        let (label, about) = match self {
+            Self::Hour => ("An hour in English", "Everything goes well. About three seconds."),
+            Self::Faults => ("One with faults", "Doubled, lost and late webhooks, a lost answer. About 20 seconds."),
+            Self::Japanese => ("One in Japanese", "Two minutes of talk, without spaces between words."),
+            Self::Silent => ("One without speech", "Nobody says a word. That is a result, not an error."),
+            Self::Unannounced => {
+                ("One whose webhook is lost", "The sweep finds it in Recall's list, after two minutes.")
+            }
+        };
+        Button { kind: self.name(), label, about }
+    }
+
+    fn meeting(self, seed: u64) -> Meeting {
+        let (meeting, title) = match self {
+            Self::Hour => (Meeting::hour(seed), "Weekly product meeting"),
+            Self::Faults => (Meeting::hour(seed), "Product meeting on a bad day"),
+            Self::Japanese => (Meeting::japanese(seed), "定例会議"),
+            Self::Silent => (Meeting::silent(), "Nobody came"),
+            Self::Unannounced => (Meeting::short(seed), "Meeting that nobody announced"),
+        };
+        meeting.metadata("title", title)
+    }
+
+    /// What goes wrong with it, in words. [`Kind::disturb`] sees to it.
+    fn faults(self) -> &'static [&'static str] {
+        match self {
+            Self::Hour | Self::Japanese | Self::Silent => &[],
+            Self::Faults => &[
+                "recording.done is delivered twice at once",
+                "create_transcript takes effect, but its answer is lost",
+                "transcript.processing is never delivered",
+                "transcript.done is delivered five minutes late, by the simulator's clock",
+                "the first download breaks off",
+                "the bucket answers the first upload with 503",
+            ],
+            Self::Unannounced => &["recording.done is never delivered"],
+        }
+    }
+
+    fn disturb(self, recording: Uuid, simulator: &Simulator, wire: &Wire) {
+        let faults = simulator.faults();
+        let once = Target::recording(recording).times(1);
+        match self {
+            Self::Hour | Self::Japanese | Self::Silent => {}
+            Self::Faults => {
+                faults.webhook_of(once, "recording.done", WebhookFault::Copies(2));
+                let create = format!("/{recording}/create_transcript/");
+                wire.inject(Service::Recall, &create, When::After, Fault::Drop, 1);
+                faults.webhook_of(once, "transcript.processing", WebhookFault::Dropped);
+                faults.webhook_of(once, "transcript.done", WebhookFault::Delayed(LATE));
+                faults.download(once, DownloadFault::Truncated { after: 100_000 });
+                let put = format!("PUT /{}/recordings/{recording}/", crate::stack::BUCKET);
+                let away = Fault::Answer { status: 503, retry_after: None };
+                wire.inject(Service::S3, &put, When::Before, away, 1);
+            }
+            Self::Unannounced => faults.webhook_of(once, "recording.done", WebhookFault::Dropped),
+        }
+    }
+}
+
+/// What was played in this run.
+#[derive(Debug, Default)]
+pub(super) struct Plays(Mutex<HashMap<Uuid, Play>>);
+
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Play {
+    pub(super) at_ms: i64,
+    pub(super) faults: &'static [&'static str],
+}
+
+impl Plays {
+    /// Plays a meeting; its recording's id, or `None` if there have been too many.
+    pub(super) fn play(&self, kind: Kind, simulator: &Simulator, wire: &Wire, at_ms: i64) -> Option<Uuid> {
+        if lock(&self.0).len() >= MAX_PLAYS {
+            return None;
+        }
+        let recording = simulator.add_recording(kind.meeting(fastrand::u64(..)));
+        // Before anything can happen to it.
+        kind.disturb(recording, simulator, wire);
+        lock(&self.0).insert(recording, Play { at_ms, faults: kind.faults() });
+        simulator.announce(recording);
+        Some(recording)
+    }
+
+    pub(super) fn all(&self) -> HashMap<Uuid, Play> {
+        lock(&self.0).clone()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::recall::SimulatorConfig;
+
+    #[tokio::test]
+    async fn one_run_plays_so_many_and_no_more() -> anyhow::Result<()> {
+        let wire = Wire::default();
+        let simulator = Simulator::start(&wire, SimulatorConfig::default()).await?;
+        let plays = Plays::default();
+        for at_ms in 0..MAX_PLAYS as i64 {
+            assert!(plays.play(Kind::Silent, &simulator, &wire, at_ms).is_some(), "{at_ms}");
+        }
+        assert_eq!(plays.play(Kind::Silent, &simulator, &wire, 0), None);
+        assert_eq!(simulator.all_recordings().len(), MAX_PLAYS);
+        Ok(())
+    }
+}

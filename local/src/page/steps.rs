@@ -1,0 +1,130 @@
+//! What happened to one recording, step by step, as the stand-ins saw it.
+
+use std::{
+    collections::{BTreeMap, HashMap, HashSet},
+    time::Duration,
+};
+
+use serde::Serialize;
+use uuid::Uuid;
+
+use crate::{
+    stack::Stack,
+    wire::{Call, Service},
+};
+
+/// So many of the newest are shown.
+const MAX_STEPS: usize = 200;
+
+/// What the simulator has seen of a recording.
+#[derive(Clone, Copy, Debug, Default, Serialize)]
+pub(super) struct AtRecall {
+    /// Transcripts that were made for us, and so paid.
+    pub(super) paid: usize,
+    /// How many of them were made under a key that had made one before: paid twice.
+    pub(super) twice: usize,
+    /// Calls of create_transcript, repeats and lost ones included.
+    calls: usize,
+    /// Attempts to deliver a webhook that have ended, and how many of them were answered with 2xx.
+    deliveries: usize,
+    accepted: usize,
+}
+
+/// One call.
+#[derive(Debug, Serialize)]
+pub(super) struct Step {
+    /// Since the first one.
+    at_ms: u64,
+    from: &'static str,
+    to: &'static str,
+    what: String,
+    /// `None` if no answer came, or none yet.
+    status: Option<u16>,
+    took_ms: Option<f64>,
+}
+
+/// Of every recording that the simulator knows.
+pub(super) fn at_recall(stack: &Stack) -> HashMap<Uuid, AtRecall> {
+    let Some(simulator) = &stack.simulator else { return HashMap::new() };
+    let mut seen: HashMap<Uuid, AtRecall> = simulator
+        .all_recordings()
+        .into_iter()
+        .map(|(recording, paid)| {
+            let mut keys = HashSet::new();
+            let made = simulator.transcripts(recording).into_iter().filter_map(|made| made.idempotency_key);
+            let twice = made.filter(|key| !keys.insert(key.clone())).count();
+            (recording, AtRecall { paid, twice, ..AtRecall::default() })
+        })
+        .collect();
+    for delivery in simulator.deliveries() {
+        if let Some(seen) = delivery.recording_id.and_then(|recording| seen.get_mut(&recording)) {
+            seen.deliveries += 1;
+            seen.accepted += usize::from(delivery.succeeded());
+        }
+    }
+    stack.wire.each_call(|call| {
+        let created = (call.service == Service::Recall).then(|| created_on(&call.operation)).flatten();
+        if let Some(seen) = created.and_then(|recording| seen.get_mut(&recording)) {
+            seen.calls += 1;
+        }
+    });
+    seen
+}
+
+/// `POST /api/v1/recording/{id}/create_transcript/`
+fn created_on(operation: &str) -> Option<Uuid> {
+    let (rest, _) = operation.split_once("/create_transcript/")?;
+    rest.rsplit('/').next()?.parse().ok()
+}
+
+/// The calls that are about this recording, in the order in which they began.
+pub(super) fn of(stack: &Stack, recording: Uuid) -> Vec<Step> {
+    let Some(simulator) = &stack.simulator else { return Vec::new() };
+    let messages = simulator.messages().into_iter().filter(|message| message.recording_id == Some(recording));
+    let events: BTreeMap<String, String> = messages.map(|message| (message.id, message.event)).collect();
+    let transcripts = simulator.transcripts(recording).into_iter().map(|transcript| transcript.id.to_string());
+    let ids: Vec<String> = transcripts.chain([recording.to_string()]).collect();
+    let mut found: Vec<(Call, Told)> = Vec::new();
+    stack.wire.each_call(|call| {
+        let event = call.delivery_id.as_ref().and_then(|id| events.get(id));
+        if event.is_some() || ids.iter().any(|id| call.operation.contains(id.as_str())) {
+            found.extend(tell(call, event.map(String::as_str)).map(|told| (call.clone(), told)));
+        }
+    });
+    let Some(first) = found.first().map(|(call, _)| call.began) else { return Vec::new() };
+    let skipped = found.len().saturating_sub(MAX_STEPS);
+    let steps = found.into_iter().skip(skipped).map(|(call, (from, to, what))| Step {
+        at_ms: call.began.saturating_duration_since(first).as_millis().try_into().unwrap_or(u64::MAX),
+        from,
+        to,
+        what,
+        status: call.status,
+        took_ms: call.took.map(|took: Duration| took.as_secs_f64() * 1000.0),
+    });
+    steps.collect()
+}
+
+/// From, to, what.
+type Told = (&'static str, &'static str, String);
+
+/// The call in words; `None` for those that are of no interest here.
+fn tell(call: &Call, event: Option<&str>) -> Option<Told> {
+    let (method, path) = call.operation.split_once(' ').unwrap_or((&call.operation, ""));
+    let file = path.split('?').next().and_then(|path| path.rsplit('/').next()).unwrap_or_default();
+    let part = if path.contains("partNumber=") { ", a part" } else { "" };
+    Some(match (call.service, method) {
+        (Service::Webhook, _) => ("Recall", "webhook", event?.to_owned()),
+        (Service::Recall, "POST") if path.ends_with("/create_transcript/") => {
+            ("pipeline", "Recall", "create_transcript".to_owned())
+        }
+        (Service::Recall, "GET") if path.contains("/transcript/") => {
+            ("pipeline", "Recall", "retrieve the transcript, for a fresh URL".to_owned())
+        }
+        (Service::Recall, "GET") => ("pipeline", "Recall", "retrieve the recording".to_owned()),
+        (Service::Recall, "DELETE") => ("pipeline", "Recall", "delete".to_owned()),
+        (Service::Download, "GET") => ("pipeline", "Recall", "download".to_owned()),
+        (Service::S3, "PUT") => ("pipeline", "bucket", format!("{file}{part}")),
+        (Service::S3, "POST") => ("pipeline", "bucket", format!("{file}, in parts")),
+        (_, _) => return None,
+    })
+}
