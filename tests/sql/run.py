@@ -1,0 +1,265 @@
+"""Runs the SQL of docs/querying.md over meetings in files, and compares its answers with a count of Recall's words.
+
+Usage: run.py DATA EXPANDED. DATA is the folder that `cargo dev --once --data DATA` has filled; its meeting is copied,
+and others are laid out beside it. EXPANDED is the template as `.ci/expand.py` prints it. Needs duckdb==2.0.1 and
+sqlglot==30.30.0 from PyPI. The statements for Athena run translated, on a table with the columns of Athena's.
+"""
+
+import datetime
+import json
+import pathlib
+import re
+import shutil
+import sys
+import tempfile
+from collections import defaultdict
+
+import duckdb
+
+from documented import Table, for_duckdb, of_template, statements
+from meetings import add_fixtures, load, tokens
+
+# The first day of the queries on the page.
+SINCE = "2026-11-01"
+# Where the page has the local bucket.
+LOCAL = "data/s3/transcripts"
+# Said in one meeting or in several, with and without accents, in three alphabets, in capitals; and never.
+WORDS = ["budget", "BUDGET", "café", "qué", "vamos", "nein", "for", "plan", "בוא", "الخير", "2027", "unsaid", "caf"]
+PHRASES = ["料金", "ログ", "120万円", "aws", "สวัสดี", "Por qué", "Thank You", "言わない"]
+
+
+def main(data, expanded):
+    page = {engine: statements(engine) for engine in ("athena", "duckdb")}
+    table = Table(page["athena"]["table"])
+    documented = {name: getattr(table, name) for name in of_template(expanded)}
+    assert documented == of_template(expanded), f"page and template differ:\n{documented}\n{of_template(expanded)}"
+    with tempfile.TemporaryDirectory() as temporary:
+        bucket = pathlib.Path(temporary) / LOCAL
+        shutil.copytree(data / "s3/transcripts", bucket)
+        played = load(bucket)
+        assert sum(len(meeting.lines) for meeting in played) > 100, "cargo dev has stored no meeting"
+        add_fixtures(bucket)
+        meetings = load(bucket)
+        check_lines(meetings)
+        for engine in page:
+            ask = Questions(engine, page[engine], table, bucket)
+            check_table(ask, table, meetings)
+            check_answers(ask, meetings)
+            print(f"{engine}: {ask.asked} answers over {len(meetings)} transcripts are right")
+
+
+class Questions:
+    """A database with the table and the views of the page."""
+
+    def __init__(self, engine, sql, table, bucket):
+        self.engine, self.sql, self.bucket, self.asked = engine, sql, bucket, 0
+        self.database = duckdb.connect()
+        self.database.sql("SET TimeZone = 'UTC'")
+        if engine == "athena":
+            # Not translated by sqlglot.
+            self.database.execute("CREATE MACRO normalize(it) AS nfc_normalize(it)")
+            # What Athena makes of files and keys. DuckDB has no hidden columns, so theirs are not hidden.
+            self.database.execute(f"""
+                CREATE TABLE {table.name} AS
+                SELECT lines.* EXCLUDE (filename), filename AS "$path", last_modified AS "$file_modified_time"
+                FROM read_json('{bucket}/turns/date=*/*.jsonl', format = 'newline_delimited', filename = true,
+                               hive_partitioning = true, hive_types = {{'date': VARCHAR}},
+                               columns = {json.dumps(table.duckdb_columns())}) AS lines
+                JOIN read_blob('{bucket}/turns/date=*/*.jsonl') USING (filename)""")
+        else:
+            self.database.execute(self._local(sql["table"]))
+        self.ask("latest")
+
+    def ask(self, name, **put):
+        """The rows that this statement returns, with other words put into it."""
+        sql = self.sql[name]
+        for old, new in put.items():
+            assert old in sql, f"{name} does not say {old}"
+            sql = sql.replace(old, new)
+        self.asked += 1
+        sql = for_duckdb(sql) if self.engine == "athena" else self._local(sql)
+        cursor = self.database.execute(sql)
+        return [] if name == "latest" else cursor.fetchall()
+
+    def _local(self, sql):
+        assert LOCAL in sql or "read_" not in sql
+        return sql.replace(LOCAL, str(self.bucket))
+
+
+def check_lines(meetings):
+    """The files say what Recall says, whatever SQL then makes of them."""
+    assert len({meeting.recording_id for meeting in meetings}) == len(meetings) - 1, "one recording has two"
+    assert any(not meeting.lines for meeting in meetings), "one is empty"
+    for meeting in meetings:
+        lines = [
+            (line["speaker_id"], line["speaker"], line["is_host"], line["start_s"], line["end_s"], line["words"])
+            for line in meeting.lines
+        ]
+        turns = [(*t.who, t.is_host, seconds(t.start), seconds(t.end), t.words) for t in meeting.turns]
+        same(f"lines of {meeting.path.name}", lines, turns)
+
+
+def check_table(ask, table, meetings):
+    types = {name: kind for name, kind, *_ in ask.database.sql("DESCRIBE turns").fetchall() if name[0] != "$"}
+    same("columns", types, {**table.duckdb_columns(), "date": "VARCHAR"})
+    for line in (line for meeting in meetings for line in meeting.lines):
+        same("fields", list(line), [name for name, _ in table.columns])
+    columns = ", ".join(f'"{name}"' for name in types)
+    rows = ask.database.execute(f'SELECT {columns} FROM turns ORDER BY "date", transcript_id, turn').fetchall()
+    lines = [
+        tuple(meeting.date if name == "date" else line[name] for name in types)
+        for meeting in sorted(meetings, key=lambda meeting: (meeting.date, meeting.transcript_id))
+        for line in meeting.lines
+    ]
+    same("rows", rows, lines)
+    for name in ("speaker_id", "start_s", "started_at", "language_code"):
+        assert any(row[list(types).index(name)] is None for row in rows), f"{name} is never null here"
+
+
+def check_answers(ask, meetings):
+    recent = [meeting for meeting in meetings if meeting.date >= SINCE]
+    assert len(recent) < len(meetings), "one is older"
+    check_talk_time(ask, recent)
+    for word in WORDS:
+        found = mentions(recent, lambda turn: word.lower() in tokens(turn))
+        same(word, [row[:5] for row in ask.ask("word", budget=word)], found)
+        assert bool(found) == (word not in ("unsaid", "caf")), f"{word}: {len(found)}"
+    for row in ask.ask("word"):
+        (meeting,) = [meeting for meeting in recent if meeting.key == row[:3]]
+        started = datetime.datetime.fromisoformat(meeting.lines[0]["started_at"])
+        first = started + datetime.timedelta(seconds=row[4] - meeting.lines[0]["start_s"])
+        same("absolute time", row[5].replace(tzinfo=datetime.UTC), first)
+    for phrase in PHRASES:
+        found = mentions(recent, lambda turn: phrase.lower().replace(" ", "") in "".join(turn.texts).lower())
+        same(phrase, ask.ask("phrase", 料金=phrase), found)
+        assert bool(found) == (phrase != "言わない"), f"{phrase}: {len(found)}"
+    check_monologues(ask, recent)
+    check_context(ask, [meeting for meeting in recent if meeting.date <= "2026-11-30"])
+    check_months(ask, meetings)
+    check_late(ask, meetings)
+    if ask.engine == "duckdb":
+        check_days(ask, meetings)
+
+
+def check_talk_time(ask, meetings):
+    expected = {}
+    for meeting in meetings:
+        total = sum(turn.talk or 0 for turn in meeting.turns)
+        for who in {turn.who for turn in meeting.turns}:
+            turns = [turn for turn in meeting.turns if turn.who == who]
+            talks = [turn.talk for turn in turns if turn.talk is not None]
+            talk = sum(talks) if talks else None
+            expected[(*meeting.key, *who)] = (seconds(talk), talks and 100 * talk / total, len(turns))
+    rows = ask.ask("talk-time")
+    same("speakers", sorted(map(repr, expected)), sorted(repr(row[:5]) for row in rows))
+    for row in rows:
+        talk, percent, turns = expected[row[:5]]
+        assert row[5] == talk and close(row[6], percent or None, 0.051) and row[7] == turns, row
+    same("order", rows, sorted(rows, key=lambda row: (row[:3], -(row[5] or 0))))
+
+
+def mentions(meetings, is_said):
+    """Date, ids, count of turns and the first second, for each meeting with such a turn."""
+    rows = []
+    for meeting in meetings:
+        turns = [turn for turn in meeting.turns if is_said(turn)]
+        if turns:
+            starts = [seconds(turn.start) for turn in turns if turn.start is not None]
+            rows.append((*meeting.key, len(turns), min(starts, default=None)))
+    return sorted(rows)
+
+
+def check_monologues(ask, meetings):
+    runs = []
+    for meeting in meetings:
+        who = None
+        for number, turn in enumerate(meeting.turns):
+            if turn.who != who:
+                who = turn.who
+                runs.append([*meeting.key, *who, None, 0, number, number, None])
+            run = runs[-1]
+            run[6], run[8] = run[6] + turn.words, number
+            if turn.start is not None:
+                run[5] = (run[5] or 0) + turn.talk
+                run[9] = turn.start if run[9] is None else min(run[9], turn.start)
+    runs.sort(key=lambda run: (-(run[5] or 0), run[2], run[7]))
+    expected = [(*run[:5], seconds(run[5]), *run[6:9], seconds(run[9])) for run in runs[:10]]
+    rows = ask.ask("monologue")
+    assert any(row[8] > row[7] for row in rows), "some monologue has several turns"
+    same("monologues", rows, expected)
+
+
+def check_context(ask, meetings):
+    for word in ("budget", "料金", "question"):
+        expected = []
+        for meeting in sorted(meetings, key=lambda meeting: (meeting.date, meeting.transcript_id)):
+            told = [None, *(f"{line['speaker']}: {line['text']}" for line in meeting.lines), None]
+            for number, turn in enumerate(meeting.turns):
+                if word in meeting.lines[number]["text"].lower():
+                    around = told[number], turn.speaker, meeting.lines[number]["text"], told[number + 2]
+                    expected.append((*meeting.key, number, seconds(turn.start), *around))
+        assert expected
+        same(f"turns around {word}", ask.ask("context", budget=word), expected)
+
+
+def check_months(ask, meetings):
+    newest = {}
+    for meeting in sorted(meetings, key=lambda meeting: meeting.stored_at):
+        newest[meeting.recording_id] = meeting
+    months = defaultdict(list)
+    for meeting in newest.values():
+        if meeting.turns:
+            months[meeting.date[:7]].append(meeting)
+    rows = ask.ask("months")
+    same("months", [row[:2] for row in rows], sorted((month, len(those)) for month, those in months.items()))
+    for row in rows:
+        turns = [turn for meeting in months[row[0]] for turn in meeting.turns]
+        talk = sum(turn.talk or 0 for turn in turns)
+        hosts = sum(turn.talk or 0 for turn in turns if turn.is_host)
+        assert close(row[2], talk / 3_600_000, 0.0051) and close(row[3], 100 * hosts / talk, 0.051), row
+        same("words", row[4], sum(turn.words for turn in turns))
+
+
+def check_late(ask, meetings):
+    """Written within a day: what was played just now, and no fixture."""
+    now = datetime.datetime.now(datetime.UTC)
+    late = [m for m in meetings if now.timestamp() - m.path.stat().st_mtime < 86_400]
+    assert 0 < len(late) < len(meetings)
+    if ask.engine == "athena":
+        since = str((now - datetime.timedelta(days=31)).date())
+        expected = [(*m.key, len(m.lines)) for m in late if m.date >= since and m.lines]
+        same("late", sorted(row[:3] + row[4:] for row in ask.ask("late")), sorted(expected))
+    else:
+        same("late", sorted(row[0] for row in ask.ask("late")), sorted(m.transcript_id for m in late))
+
+
+def check_days(ask, meetings):
+    """A condition on the day keeps DuckDB from reading the files of other days, through the view, too."""
+    day = max(meeting.date for meeting in meetings if meeting.recording_id.startswith("0000"))
+    for table in ("turns", "latest_turns"):
+        sql = f"""EXPLAIN ANALYZE SELECT min(text) FROM {table} WHERE "date" = '{day}'"""
+        ((_, plan),) = ask.database.execute(sql).fetchall()
+        read = re.search(r"READ_JSON.*?Scanning Files:\s+(\d+)/(\d+)", plan, re.DOTALL)
+        same(f"files read of {table}", read and read.groups(), ("1", str(len(meetings))))
+
+
+def seconds(millis):
+    return None if millis is None else millis / 1000
+
+
+def close(answer, expected, by):
+    return answer is None if expected is None else answer is not None and abs(answer - expected) <= by
+
+
+def same(what, answer, expected):
+    if answer != expected:
+        first = ([answer], [expected])
+        if isinstance(answer, list) and len(answer) == len(expected):
+            first = next(([a], [e]) for a, e in zip(answer, expected) if a != e)
+        raise SystemExit(f"{what}: wrong\nanswer   {first[0][0]}\nexpected {first[1][0]}")
+
+
+if __name__ == "__main__":
+    if len(sys.argv) != 3:
+        raise SystemExit(__doc__)
+    main(pathlib.Path(sys.argv[1]), json.loads(pathlib.Path(sys.argv[2]).read_text()))
