@@ -25,18 +25,23 @@ use serde_json::Value;
 use tokio::time::{Instant, sleep};
 
 /// Page cache cold, a megabyte costs about a millisecond of a cold start.
-const MAX_BINARY_BYTES: u64 = 8_000_000;
+const MAX_BINARY_BYTES: u64 = 8_500_000;
 /// From the start to the first poll of the Runtime API.
 const MAX_INIT_MS: f64 = 5.0;
 /// However long the transcript is.
-const MAX_PEAK_MIB: f64 = 24.0;
+const MAX_PEAK_MIB: f64 = 32.0;
 
 /// How many runs a median is taken of; starts have one more, whose only use is to bring the binary into memory.
 const RUNS: usize = 9;
 const RUNS_OF_LARGE: usize = 3;
-/// A talkative meeting of an hour, and more than anybody has ever said in a day.
-const HOUR_BYTES: usize = 1_600_000;
-const LARGE_BYTES: usize = 200_000_000;
+/// Copies with all renditions, by the size of the transcript in bytes, and the CPU that they may take, init included: a
+/// talkative meeting of an hour, of ten, and of a day; and more than is rendered, which is copied only.
+const COPIES: [(usize, usize, Option<f64>); 4] = [
+    (1_600_000, RUNS, Some(30.0)),
+    (16_000_000, RUNS, Some(180.0)),
+    (40_000_000, RUNS_OF_LARGE, None),
+    (200_000_000, RUNS_OF_LARGE, None),
+];
 /// One copy, by a stack that is not optimised.
 const PATIENCE: Duration = Duration::from_secs(240);
 /// A function that has connected says what it wants by then.
@@ -74,12 +79,12 @@ async fn run() -> Result<bool> {
         let inits = (0..=RUNS).map(|_| init(binary)).skip(1).collect::<Result<Vec<_>>>()?;
         good &= line(&format!("{name}: CPU to the first poll"), median(inits), Some(MAX_INIT_MS), "ms");
     }
-    for (bytes, runs) in [(HOUR_BYTES, RUNS), (LARGE_BYTES, RUNS_OF_LARGE)] {
+    for (bytes, runs, max_cpu_ms) in COPIES {
         let copies = copies(&binaries, bytes, runs).await?;
         let of = |figure: fn(&Copy) -> f64| median(copies.iter().map(figure).collect());
         let name = format!("transcript: copy of {:.1} MB", bytes as f64 / 1e6);
         good &= line(&format!("{name}, peak memory"), of(|copy| copy.peak_mib), Some(MAX_PEAK_MIB), "MiB");
-        good &= line(&format!("{name}, CPU with init"), of(|copy| copy.cpu_ms), None, "ms");
+        good &= line(&format!("{name}, CPU with init"), of(|copy| copy.cpu_ms), max_cpu_ms, "ms");
         good &= line(&format!("{name}, time"), of(|copy| copy.wall_ms), None, "ms");
     }
     println!("\nTime depends on the local stack, which is not optimised; the other figures are the function's own.");
