@@ -45,8 +45,8 @@ impl Act for Received<'_> {
                 let answer = transcripts.recall.look_up(recording_id, limit).await;
                 Answer::LookUp { attempt, claim, answer }
             }
-            Command::Copy { transcript_id, attempt, bot_id, deaths, claim } => {
-                let ids = Ids { recording_id, transcript_id, bot_id, attempt, deaths };
+            Command::Copy { transcript_id, attempt, bot_id, tries, deaths, claim } => {
+                let ids = Ids { recording_id, transcript_id, bot_id, attempt, tries, deaths };
                 let answer = transcripts.copier.copy(ids, deadline).await;
                 Answer::Copy { transcript_id, claim, answer }
             }

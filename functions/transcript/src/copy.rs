@@ -37,6 +37,8 @@ const MAX_URLS: u32 = 3;
 pub(crate) const RESERVE: Duration = Duration::from_secs(1);
 /// What the bytes' way leaves of a copy's time, to end an upload that is not complete.
 const CLEAN_UP: Duration = Duration::from_secs(1);
+/// A copy whose renditions S3 does not take comes again so often; then it is stored without them.
+const RENDITION_TRIES: u32 = 3;
 /// A transcript that so many workers died over is copied unread: there are no renditions of it, and no counts.
 const MAX_DEATHS: u32 = 3;
 
@@ -64,6 +66,8 @@ pub(crate) struct Ids {
     pub(crate) transcript_id: TranscriptId,
     pub(crate) bot_id: Option<BotId>,
     pub(crate) attempt: Option<u32>,
+    /// Copies of it that did not come about before.
+    pub(crate) tries: u32,
     /// Workers that died over it before.
     pub(crate) deaths: u32,
 }
@@ -108,7 +112,7 @@ impl Copier {
     }
 
     async fn try_copy(&self, ids: Ids, time: Duration) -> Result<Receipt, CopyError> {
-        let Ids { recording_id, transcript_id, bot_id, attempt, deaths } = ids;
+        let Ids { recording_id, transcript_id, bot_id, attempt, tries, deaths } = ids;
         let watch = Stopwatch::start();
         let artifact = self.retrieve(recording_id, transcript_id).await?;
         let recording = self.recording(recording_id).await?;
@@ -130,7 +134,7 @@ impl Copier {
             Some(tally) => tally.finish(about.head()),
             None => Summary::unread(format!("{deaths} workers died over it, so it was not read")),
         };
-        let rendered = self.render(&about, meeting, left(time)).await?;
+        let rendered = self.render(&about, meeting, tries, left(time)).await?;
         if let Err(error) = &rendered {
             tracing::error!(recording.id = %recording_id, transcript.id = %transcript_id, error,
                 "transcript.not_rendered");
@@ -144,6 +148,7 @@ impl Copier {
         &self,
         about: &About,
         meeting: Result<Meeting, String>,
+        tries: u32,
         time: Duration,
     ) -> Result<Result<Vec<File>, String>, CopyError> {
         let meeting = match meeting {
@@ -153,8 +158,9 @@ impl Copier {
         let turns_key = about.turns_key(&self.key_prefix, time::now());
         match self.renditions.write(&meeting, turns_key, time).await {
             Ok(files) => Ok(Ok(files)),
-            Err(error @ RenditionError::OutOfTime) => Ok(Err(error.to_string())),
-            Err(RenditionError::Upload(error)) => Err(error.into()),
+            // S3 may take them the next time, but not for ever: it may be that they are refused, and they alone.
+            Err(RenditionError::Upload(error)) if tries < RENDITION_TRIES => Err(error.into()),
+            Err(error @ (RenditionError::OutOfTime | RenditionError::Upload(_))) => Ok(Err(Chain(&error).to_string())),
         }
     }
 

@@ -51,8 +51,8 @@ impl Job {
             | State::Left { .. } => first,
         };
         transcript.state = State::Copying(copying);
-        let deaths = copying.deaths;
-        self.advanced(Next::Act(Command::Copy { transcript_id, attempt, bot_id, deaths, claim }), context)
+        let Copying { tries, deaths, .. } = copying;
+        self.advanced(Next::Act(Command::Copy { transcript_id, attempt, bot_id, tries, deaths, claim }), context)
     }
 
     pub(super) fn on_copy_answer(

@@ -35,8 +35,16 @@ pub enum Command {
     Create { attempt: u32, provider: String, language: Option<String>, claim: Claim },
     /// List the recording's transcripts: one of them may carry this attempt.
     LookUp { attempt: u32, claim: Claim },
-    /// Retrieve the transcript and copy it to S3. `deaths`: workers that died over it before.
-    Copy { transcript_id: TranscriptId, attempt: Option<u32>, bot_id: Option<BotId>, deaths: u32, claim: Claim },
+    /// Retrieve the transcript and copy it to S3. `tries`: copies that did not come about before; `deaths`: workers that
+    /// died over it.
+    Copy {
+        transcript_id: TranscriptId,
+        attempt: Option<u32>,
+        bot_id: Option<BotId>,
+        tries: u32,
+        deaths: u32,
+        claim: Claim,
+    },
     /// Read the copies back, and delete this at Recall if each is what the row says. A recording goes only if it has no
     /// transcripts but those that are `known`; and nothing goes unless Recall, too, says of those that have `failed`
     /// that they did.

@@ -117,6 +117,27 @@ async fn a_rendition_that_s3_does_not_take_is_written_later() -> Result<()> {
     pipeline.check_promises()
 }
 
+/// S3 refuses the renditions, such as by a policy that nobody thought of, and takes all else.
+#[tokio::test(flavor = "multi_thread")]
+async fn renditions_that_s3_refuses_for_good_do_not_hold_up_the_transcript() -> Result<()> {
+    let pipeline = Pipeline::start_hasty().await?;
+    let refused = Fault::Answer { status: 403, retry_after: None };
+    let s3 = |operation, fault, times| pipeline.stack.wire.inject(Service::S3, operation, When::Before, fault, times);
+    let mut hits = s3(".jsonl?x-id=PutObject", refused, 100);
+    let recording = pipeline.simulator().play(Meeting::short(1));
+    for refusal in 1..=4 {
+        hits.reach(refusal).await?;
+        pipeline.wait_until("nobody works", || Ok(pipeline.is_idle())).await?;
+        pipeline.let_time_pass().await?;
+    }
+    pipeline.reaches(recording, "stored").await?;
+    let manifests = pipeline.manifests(recording)?;
+    let [manifest] = manifests.as_slice() else { panic!("{manifests:?}") };
+    assert_eq!(names(manifest), ["transcript.json"]);
+    assert!(manifest["rendering_error"].as_str().is_some_and(|error| error.contains("S3")), "{manifest}");
+    pipeline.check_promises()
+}
+
 /// Whatever it is that kills a worker over a transcript: it is stored all the same, unread.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_transcript_that_kills_its_workers_is_stored_unread() -> Result<()> {

@@ -260,7 +260,7 @@ impl View<'_> {
                 self.see([1, *attempt]);
                 self.claim(*claim);
             }
-            Command::Copy { transcript_id, attempt: _, bot_id: _, deaths: _, claim } => {
+            Command::Copy { transcript_id, attempt: _, bot_id: _, tries: _, deaths: _, claim } => {
                 self.see([2]);
                 self.id(*transcript_id);
                 self.claim(*claim);
