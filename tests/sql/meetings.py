@@ -2,6 +2,7 @@
 
 import datetime
 import json
+import math
 import os
 import pathlib
 import unicodedata
@@ -166,7 +167,7 @@ def _settled(words):
 
 def _millis(word, edge):
     relative = (word.get(f"{edge}_timestamp") or {}).get("relative")
-    return None if relative is None else round(relative * 1000)
+    return None if relative is None else math.floor(relative * 1000 + 0.5)
 
 
 def _as_written(line):

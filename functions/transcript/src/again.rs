@@ -19,7 +19,7 @@ use crate::{
     manifest::{Manifest, turns_key},
     render::{Format, Head, Meeting},
     renditions::{RenditionError, Renditions},
-    tally::Tally,
+    tally::{Summary, Tally},
     upload::{Bucket, UploadError, failed, hex},
 };
 
@@ -91,7 +91,7 @@ impl Again {
         let mut manifest = self.manifest(&receipt.manifest_key).await?;
         let started_at = manifest.recording.started_at.as_deref().and_then(Timestamp::parse_rfc3339);
         let head = Head::new(manifest.recording_id, id, started_at, &manifest.recording.metadata);
-        let meeting = self.read(receipt, head).await?;
+        let (summary, meeting) = self.read(receipt, head).await?;
         // Under another day, SQL would find every turn twice.
         let filed = manifest.files.iter().find(|file| file.name == Format::Jsonl.file_name());
         let turns_key = filed.map_or_else(
@@ -108,6 +108,10 @@ impl Again {
         })?;
         manifest.files.retain(|old| files.iter().all(|new| new.name != old.name));
         manifest.files.extend(files);
+        // A copy that was made unread knew nothing of these.
+        manifest.counts = summary.counts;
+        manifest.empty = summary.empty;
+        manifest.language_codes = summary.language_codes.into_iter().collect();
         manifest.rendering_error = None;
         self.bucket.put(receipt.manifest_key.clone(), "application/json", &manifest.to_json()).await?;
         tracing::info!(recording.id = %manifest.recording_id, transcript.id = %id, duration_ms = watch.millis(),
@@ -133,7 +137,7 @@ impl Again {
     }
 
     /// Reads the verbatim file, which must be what the row says.
-    async fn read(&self, receipt: &Receipt, head: Head) -> Result<Meeting, AgainError> {
+    async fn read(&self, receipt: &Receipt, head: Head) -> Result<(Summary, Meeting), AgainError> {
         let mut object = self.get(&receipt.key).await?;
         let (mut tally, mut sha256, mut bytes) = (Tally::new(), Context::new(&SHA256), 0);
         while let Some(chunk) = object.body.next().await {
@@ -145,7 +149,8 @@ impl Again {
         if bytes != receipt.bytes || hex(sha256.finish().as_ref()) != receipt.sha256 {
             return Err(AgainError::NotAsStored(format!("{} is not what was stored", receipt.key)));
         }
-        tally.finish(head).1.map_err(AgainError::NotAsStored)
+        let (summary, meeting) = tally.finish(head);
+        Ok((summary, meeting.map_err(AgainError::NotAsStored)?))
     }
 
     async fn get(&self, key: &str) -> Result<GetObjectOutput, AgainError> {

@@ -200,6 +200,14 @@ mod tests {
     }
 
     #[test]
+    fn a_time_that_is_none_is_no_duration() {
+        for (relative, duration_s) in [("1e999", 0.0), ("1e300", 0.0), ("-5", 0.0), ("12.5", 12.5)] {
+            let file = format!(r#"[{{"words": [{{"text": "a", "end_timestamp": {{"relative": {relative}}}}}]}}]"#);
+            assert_eq!(tally(file.as_bytes(), 9).counts.duration_s, duration_s, "{relative}");
+        }
+    }
+
+    #[test]
     fn what_is_not_a_transcript_is_an_error_that_quotes_nothing() {
         let deep = format!(r#"[{{"participant": {}"#, "[".repeat(1000));
         let long = format!(r#"[{{"words": [{{"text": "{}"#, "x".repeat(2 << 20));
@@ -211,6 +219,8 @@ mod tests {
             "5",
             "null",
             r#"[{"words": ["secret"]}]"#,
+            r#"[{"words": [{"text": "a"}, "secret"]}]"#,
+            r#"[{"words": [], "language_code": "en"}, "secret"]"#,
             "[{",
             "[] []",
             "<html>secret",

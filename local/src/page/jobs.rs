@@ -77,7 +77,7 @@ struct Made {
     files: Vec<File>,
     /// Key and time of the copy, where the files are named.
     #[serde(skip)]
-    manifest: Option<(String, Timestamp)>,
+    manifest: Option<String>,
 }
 
 /// All jobs and all recordings that wait to become one.
@@ -162,8 +162,8 @@ fn complete(shared: &Shared, id: Uuid, entry: &mut Entry) {
     let known = shared.stack.simulator.as_ref().and_then(|simulator| simulator.recording(id));
     entry.title = known.and_then(|recording| Some(recording.metadata.get("title")?.as_str()?.to_owned()));
     for made in &mut entry.transcripts {
-        let Some((key, stored_at)) = &made.manifest else { continue };
-        let Some(manifest) = shared.manifests.read(&shared.stack.s3, key, *stored_at) else { continue };
+        let Some(key) = &made.manifest else { continue };
+        let Some(manifest) = shared.manifests.read(&shared.stack.s3, key) else { continue };
         entry.title = entry.title.take().or(manifest.title);
         made.files = manifest.files;
     }
@@ -228,6 +228,6 @@ fn made(transcript: &Transcript) -> Made {
         empty: receipt.is_some_and(|receipt| receipt.empty),
         counts: receipt.map(|receipt| receipt.counts),
         files: Vec::new(),
-        manifest: receipt.map(|receipt| (receipt.manifest_key.clone(), receipt.stored_at)),
+        manifest: receipt.map(|receipt| receipt.manifest_key.clone()),
     }
 }

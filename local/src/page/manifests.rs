@@ -4,9 +4,11 @@ use std::{collections::HashMap, sync::Mutex};
 
 use serde::Serialize;
 use serde_json::Value;
-use shared::time::Timestamp;
 
-use crate::{s3::S3, wire::lock};
+use crate::{
+    s3::{Attributes, S3},
+    wire::lock,
+};
 
 /// A longer manifest is not read.
 const MAX_BYTES: u64 = 1024 * 1024;
@@ -28,24 +30,25 @@ pub(super) struct File {
     content_type: String,
 }
 
-/// Those that were read, by key, each with the time of its copy: a copy that is made anew has another one.
+/// Those that were read, by key, each with its ETag: what is written anew, or rendered again, has another one.
 #[derive(Debug, Default)]
-pub(super) struct Manifests(Mutex<HashMap<String, (Timestamp, Manifest)>>);
+pub(super) struct Manifests(Mutex<HashMap<String, (String, Manifest)>>);
 
 impl Manifests {
     /// `None` where it is gone or cannot be read.
-    pub(super) fn read(&self, s3: &S3, key: &str, stored_at: Timestamp) -> Option<Manifest> {
-        if let Some((_, known)) = lock(&self.0).get(key).filter(|(at, _)| *at == stored_at) {
+    pub(super) fn read(&self, s3: &S3, key: &str) -> Option<Manifest> {
+        let attributes = s3.attributes(key).ok()??;
+        if let Some((_, known)) = lock(&self.0).get(key).filter(|(e_tag, _)| *e_tag == attributes.e_tag) {
             return Some(known.clone());
         }
-        let manifest = read(s3, key)?;
-        lock(&self.0).insert(key.to_owned(), (stored_at, manifest.clone()));
+        let e_tag = attributes.e_tag.clone();
+        let manifest = read(s3, key, attributes)?;
+        lock(&self.0).insert(key.to_owned(), (e_tag, manifest.clone()));
         Some(manifest)
     }
 }
 
-fn read(s3: &S3, key: &str) -> Option<Manifest> {
-    let attributes = s3.attributes(key).ok()??;
+fn read(s3: &S3, key: &str, attributes: Attributes) -> Option<Manifest> {
     if attributes.bytes > MAX_BYTES {
         return None;
     }

@@ -3,7 +3,7 @@
 use super::meeting::Span;
 
 /// The compact form may take this much. A day of talking takes less than half of it; beyond, there are no renditions.
-pub(crate) const MAX_MEETING_BYTES: usize = 12 << 20;
+pub(crate) const MAX_MEETING_BYTES: usize = 11 << 20;
 
 /// Small enough that the last, unfilled one does not matter; large enough that few are needed.
 const CHUNK_BYTES: usize = 256 << 10;

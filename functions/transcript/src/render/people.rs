@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use super::words::clean;
 
 /// Distinct participants that are told apart.
-pub(crate) const MAX_SPEAKERS: usize = 10_000;
+pub(crate) const MAX_SPEAKERS: usize = 1_000;
 /// More of a name or of an id than this is not kept.
 const MAX_NAME_BYTES: usize = 256;
 
@@ -160,6 +160,6 @@ mod tests {
             assert!(people.meet(Some(&id.to_string()), Some("Ann"), false).is_some());
         }
         assert_eq!(people.meet(Some("one more"), None, false), None);
-        assert_eq!(people.finish().last().map(|last| last.label.as_str()), Some("Ann (10000)"));
+        assert_eq!(people.finish().last().map(|last| last.label.as_str()), Some("Ann (1000)"));
     }
 }

@@ -153,7 +153,7 @@ fn joined(last: char, first: char) -> bool {
 }
 
 /// Whether a character cannot stand alone: an accent, a skin tone, a vowel sign.
-fn extends(c: char) -> bool {
+pub(crate) fn extends(c: char) -> bool {
     let mut bytes = [b'a'; 5];
     let length = 1 + c.encode_utf8(&mut bytes[1..]).len();
     let text = bytes.get(..length).and_then(|bytes| std::str::from_utf8(bytes).ok());

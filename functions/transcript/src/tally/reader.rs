@@ -55,11 +55,15 @@ impl Reader {
     pub(super) fn read(&mut self, event: &JsonEvent<'_>) -> Result<(), &'static str> {
         match event {
             JsonEvent::StartArray | JsonEvent::StartObject => self.enter(*event == JsonEvent::StartArray)?,
-            JsonEvent::EndArray | JsonEvent::EndObject => match self.places.pop() {
-                Some(Place::Turn) => self.turn_ends(),
-                Some(Place::Word) => self.meeting.word(self.start.take(), self.end.take()),
-                Some(_) | None => {}
-            },
+            JsonEvent::EndArray | JsonEvent::EndObject => {
+                // What comes next has a key of its own, or must be a turn or a word.
+                self.key = None;
+                match self.places.pop() {
+                    Some(Place::Turn) => self.turn_ends(),
+                    Some(Place::Word) => self.meeting.word(self.start.take(), self.end.take()),
+                    Some(_) | None => {}
+                }
+            }
             JsonEvent::ObjectKey(key) => self.key = Some(self.key(key)),
             JsonEvent::String(text) => self.value(text, true)?,
             JsonEvent::Number(text) => self.value(text, false)?,
@@ -126,10 +130,13 @@ impl Reader {
             }
             (Some(Key::Relative), false) => {
                 let seconds: f64 = text.parse().unwrap_or(0.0);
-                self.counts.duration_s = self.counts.duration_s.max(seconds);
+                let ms = millis(seconds);
+                if ms.is_some() {
+                    self.counts.duration_s = self.counts.duration_s.max(seconds);
+                }
                 match self.places.last() {
-                    Some(Place::Start) => self.start = millis(seconds),
-                    Some(Place::End) => self.end = millis(seconds),
+                    Some(Place::Start) => self.start = ms,
+                    Some(Place::End) => self.end = ms,
                     Some(_) | None => {}
                 }
             }

@@ -108,8 +108,11 @@ const paint = (name, ranges) => {
 };
 
 function search() {
-  const query = field.value.normalize().trim();
-  const pattern = new RegExp(query.replace(/[\\^$.*+?()[\]{}|]/g, '\\$&').replace(/\s+/g, '\\s+'), 'giu');
+  const query = field.value.trim();
+  // An accent may be part of its letter or a character of its own, in the field as in the words.
+  const forms = [...new Set([query.normalize('NFC'), query.normalize('NFD')])];
+  const escaped = forms.map((form) => form.replace(/[\\^$.*+?()[\]{}|]/g, '\\$&').replace(/\s+/g, '\\s+'));
+  const pattern = new RegExp(escaped.join('|'), 'giu');
   found = [];
   current = -1;
   for (const turn of query ? turns : []) {
