@@ -25,22 +25,24 @@ use serde_json::Value;
 use tokio::time::{Instant, sleep};
 
 /// Page cache cold, a megabyte costs about a millisecond of a cold start.
-const MAX_BINARY_BYTES: u64 = 8_500_000;
+const MAX_BINARY_BYTES: u64 = 9_000_000;
 /// From the start to the first poll of the Runtime API.
 const MAX_INIT_MS: f64 = 5.0;
-/// However long the transcript is.
+/// Up to a day of meeting, with all renditions.
 const MAX_PEAK_MIB: f64 = 32.0;
+/// However long the transcript is: what is too long to be rendered is kept until that is known.
+const MAX_PEAK_OF_LARGE_MIB: f64 = 38.0;
 
 /// How many runs a median is taken of; starts have one more, whose only use is to bring the binary into memory.
 const RUNS: usize = 9;
 const RUNS_OF_LARGE: usize = 3;
-/// Copies with all renditions, by the size of the transcript in bytes, and the CPU that they may take, init included: a
-/// talkative meeting of an hour, of ten, and of a day; and more than is rendered, which is copied only.
-const COPIES: [(usize, usize, Option<f64>); 4] = [
-    (1_600_000, RUNS, Some(30.0)),
-    (16_000_000, RUNS, Some(180.0)),
-    (40_000_000, RUNS_OF_LARGE, None),
-    (200_000_000, RUNS_OF_LARGE, None),
+/// Copies with all renditions, by the size of the transcript in bytes, with the memory and the CPU that they may take,
+/// init included: a talkative meeting of an hour, of ten, and of a day; and more than is rendered, which is copied only.
+const COPIES: [(usize, usize, f64, Option<f64>); 4] = [
+    (1_600_000, RUNS, MAX_PEAK_MIB, Some(30.0)),
+    (16_000_000, RUNS, MAX_PEAK_MIB, Some(180.0)),
+    (40_000_000, RUNS_OF_LARGE, MAX_PEAK_MIB, None),
+    (200_000_000, RUNS_OF_LARGE, MAX_PEAK_OF_LARGE_MIB, None),
 ];
 /// One copy, by a stack that is not optimised.
 const PATIENCE: Duration = Duration::from_secs(240);
@@ -79,11 +81,11 @@ async fn run() -> Result<bool> {
         let inits = (0..=RUNS).map(|_| init(binary)).skip(1).collect::<Result<Vec<_>>>()?;
         good &= line(&format!("{name}: CPU to the first poll"), median(inits), Some(MAX_INIT_MS), "ms");
     }
-    for (bytes, runs, max_cpu_ms) in COPIES {
+    for (bytes, runs, max_peak_mib, max_cpu_ms) in COPIES {
         let copies = copies(&binaries, bytes, runs).await?;
         let of = |figure: fn(&Copy) -> f64| median(copies.iter().map(figure).collect());
         let name = format!("transcript: copy of {:.1} MB", bytes as f64 / 1e6);
-        good &= line(&format!("{name}, peak memory"), of(|copy| copy.peak_mib), Some(MAX_PEAK_MIB), "MiB");
+        good &= line(&format!("{name}, peak memory"), of(|copy| copy.peak_mib), Some(max_peak_mib), "MiB");
         good &= line(&format!("{name}, CPU with init"), of(|copy| copy.cpu_ms), max_cpu_ms, "ms");
         good &= line(&format!("{name}, time"), of(|copy| copy.wall_ms), None, "ms");
     }
