@@ -25,7 +25,7 @@ use serde_json::Value;
 use tokio::time::{Instant, sleep};
 
 /// Page cache cold, a megabyte costs about a millisecond of a cold start.
-const MAX_BINARY_BYTES: u64 = 9_000_000;
+const MAX_BINARY_BYTES: u64 = 8_500_000;
 /// From the start to the first poll of the Runtime API.
 const MAX_INIT_MS: f64 = 5.0;
 /// Up to a day of meeting, with all renditions.
