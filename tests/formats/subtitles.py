@@ -43,13 +43,21 @@ def of_vtt(path: Path) -> list[tuple[int, int, str]]:
     return [(milliseconds(cue.start), milliseconds(cue.end), words(cue.text)) for cue in webvtt.read(str(path))]
 
 
+def parsed(path: Path) -> list[srt.Subtitle]:
+    return list(srt.parse(path.read_text("utf-8"), ignore_errors=False))
+
+
+def spans(cues: list[srt.Subtitle]) -> list[tuple[int, int, str]]:
+    ms = lambda time: round(time.total_seconds() * 1000)
+    return [(ms(cue.start), ms(cue.end), words(cue.content)) for cue in cues]
+
+
 def of_srt(path: Path) -> list[tuple[int, int, str]]:
-    cues = list(srt.parse(path.read_text("utf-8"), ignore_errors=False))
+    cues = parsed(path)
     assert [cue.index for cue in cues] == list(range(1, len(cues) + 1)), f"{path}: not numbered from 1"
     for before, after in zip(cues, cues[1:]):
         assert before.end <= after.start, f"{path}: cue {after.index} overlaps the one before"
-    ms = lambda time: round(time.total_seconds() * 1000)
-    return [(ms(cue.start), ms(cue.end), words(cue.content)) for cue in cues]
+    return spans(cues)
 
 
 def of_ffmpeg(path: Path) -> list[tuple[int, int, str]]:
@@ -60,12 +68,8 @@ def of_ffmpeg(path: Path) -> list[tuple[int, int, str]]:
         command = [imageio_ffmpeg.get_ffmpeg_exe(), "-v", "error", "-xerror", "-i", str(path), str(out)]
         done = subprocess.run(command, capture_output=True, text=True, timeout=60)
         assert done.returncode == 0 and not done.stderr.strip(), f"{path}: ffmpeg says {done.stderr}"
-        if other == ".vtt":
-            return of_vtt(out)
-        # ffmpeg writes overlapping cues as they come, so only the library's reading is wanted here.
-        cues = srt.parse(out.read_text("utf-8"), ignore_errors=False)
-        ms = lambda time: round(time.total_seconds() * 1000)
-        return [(ms(cue.start), ms(cue.end), words(cue.content)) for cue in cues]
+        # The cues of VTT may overlap, so what must hold for our SRT need not hold for this one.
+        return of_vtt(out) if other == ".vtt" else spans(parsed(out))
 
 
 def check(path: Path) -> int:

@@ -127,14 +127,14 @@ impl Copier {
             metadata: recording.map(|recording| recording.metadata).unwrap_or_default(),
         };
         let response = self.download(artifact).await?;
-        let left = |most: Duration| most.saturating_sub(watch.elapsed());
+        let left = || time.saturating_sub(watch.elapsed());
         let tally = (deaths < MAX_DEATHS).then(Tally::new);
-        let (verbatim, tally) = self.verbatim(&about, response, tally, left(time)).await?;
+        let (verbatim, tally) = self.verbatim(&about, response, tally, left()).await?;
         let (summary, meeting) = match tally {
             Some(tally) => tally.finish(about.head()),
             None => Summary::unread(format!("{deaths} workers died over it, so it was not read")),
         };
-        let rendered = self.render(&about, meeting, tries, left(time)).await?;
+        let rendered = self.render(&about, meeting, tries, left()).await?;
         if let Err(error) = &rendered {
             tracing::error!(recording.id = %recording_id, transcript.id = %transcript_id, error,
                 "transcript.not_rendered");

@@ -122,12 +122,13 @@ impl Transcripts {
     async fn turn(&self, record: &SqsMessage, deadline: Deadline) -> Turn {
         let watch = Stopwatch::start();
         let body = record.body.as_deref().unwrap_or_default();
-        if let Ok(render) = serde_json::from_str::<RenderAgain>(body) {
-            return self.render_again(record, &render, deadline, watch).await;
-        }
         let Message { recording_id, event, trace } = match serde_json::from_str(body) {
             Ok(message) => message,
             Err(error) => {
+                // The only message that is no event of the core's.
+                if let Ok(render) = serde_json::from_str::<RenderAgain>(body) {
+                    return self.render_again(record, &render, deadline, watch).await;
+                }
                 let position = format!("not a message of ours, line {} column {}", error.line(), error.column());
                 return self.park(record, &position).await;
             }

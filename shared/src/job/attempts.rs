@@ -91,10 +91,13 @@ impl Job {
     /// If the job was parked at the limit and something has gone since, however that came, it goes on.
     pub(super) fn go_on_in_new_room(&mut self, context: Context<'_>) -> Option<Next> {
         let room = self.hold == Some(Hold::LimitReached) && self.transcript_count() < context.policy.max_transcripts;
-        room.then(|| {
-            self.hold = Some(Hold::Wait { until: context.now, status: None, times: 0 });
-            Next::Act(Command::Wake)
-        })
+        room.then(|| self.start_soon(context))
+    }
+
+    /// The next attempt is decided on anew, with all that is known by then.
+    pub(super) fn start_soon(&mut self, context: Context<'_>) -> Next {
+        self.hold = Some(Hold::Wait { until: context.now, status: None, times: 0 });
+        Next::Act(Command::Wake)
     }
 
     /// After one of our attempts has failed: when the next one starts, if there is to be one.

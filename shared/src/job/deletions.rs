@@ -8,8 +8,8 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Claim, Command, Context, Decision, DeleteAfterStore, Hold, Job, Listed, Next, OnLimit, Reason, Receipt, Recording,
-    State, Status, Transcript, bounded, doubled,
+    Claim, Command, Context, Decision, DeleteAfterStore, Job, Listed, Next, OnLimit, Reason, Receipt, Recording, State,
+    Status, Transcript, bounded, doubled,
 };
 use crate::{ids::TranscriptId, time::Timestamp};
 
@@ -68,12 +68,12 @@ impl Job {
     pub(super) fn keep_what_is_needed(&mut self, context: Context<'_>) -> Option<Next> {
         let unwanted = self.deletion.filter(|deletion| !self.is_wanted(deletion, context))?;
         self.deletion = None;
-        if unwanted.why != Why::Room || self.transcripts.iter().any(Transcript::stands) {
-            return None;
-        }
-        // The next attempt waited for this: it is decided on anew.
-        self.hold = Some(Hold::Wait { until: context.now, status: None, times: 0 });
-        Some(Next::Act(Command::Wake))
+        self.awaited(&unwanted).then(|| self.start_soon(context))
+    }
+
+    /// Whether the next attempt waited for this deletion.
+    fn awaited(&self, deletion: &Deletion) -> bool {
+        deletion.why == Why::Room && !self.transcripts.iter().any(Transcript::stands)
     }
 
     /// Takes up the deletion that is wanted, if there is one and nobody is at it.
@@ -173,11 +173,8 @@ impl Job {
                 }
                 // It is decided on anew once these are stored, or left alone.
                 self.deletion = None;
-                if deletion.why == Why::Room && !self.transcripts.iter().any(Transcript::stands) {
-                    self.hold = Some(Hold::Wait { until: context.now, status: None, times: 0 });
-                    return self.advanced(Next::Act(Command::Wake), context);
-                }
-                let next = self.wake_if_due(context);
+                let awaited = self.awaited(&deletion);
+                let next = if awaited { self.start_soon(context) } else { self.wake_if_due(context) };
                 self.advanced(next, context)
             }
             (DeleteAnswer::Unverified, Some(deletion)) => {

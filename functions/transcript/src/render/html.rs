@@ -30,6 +30,8 @@ const OVERLAP_MS: u32 = 500;
 #[derive(Debug, Default)]
 pub(super) struct Html {
     chart: Chart,
+    /// Whether all was said in one language, which then stands on the whole.
+    one_language: bool,
     /// The block that is open.
     block: Option<u32>,
     /// Who spoke last within the block.
@@ -57,6 +59,7 @@ impl Renderer for Html {
         self.chart.write(meeting, out);
         out.push_str("<section class=\"words\" id=\"words\" tabindex=\"-1\" aria-labelledby=\"said\"");
         if let Some(code) = one_language(meeting) {
+            self.one_language = true;
             put(out, format_args!(" lang=\"{code}\""));
         }
         out.push_str(">\n<h2 id=\"said\" lang=\"en\">What was said</h2>\n");
@@ -88,7 +91,7 @@ impl Renderer for Html {
             out.push_str("</b>");
         }
         out.push_str("<p dir=\"auto\"");
-        if one_language(meeting).is_none()
+        if !self.one_language
             && let Some(code) = turn.language_code.as_deref().and_then(language)
         {
             put(out, format_args!(" lang=\"{code}\""));

@@ -38,7 +38,7 @@ fn show(held: &mut Option<Cue>, next: Option<Cue>, meeting: &Meeting, out: &mut 
         let room_ms = next.as_ref().map_or(u32::MAX, |next| next.start_ms.saturating_sub(GAP_MS));
         let Cue { start_ms, end_ms, .. } = cue;
         let wanted_ms = end_ms.max(start_ms.saturating_add(MIN_CUE_MS));
-        // Speech that does not overlap is not made to.
+        // Speech that does not overlap is not made to, unless a cue would be too short to be seen.
         let overlaps = next.as_ref().is_some_and(|next| next.start_ms < end_ms);
         cue.end_ms = if overlaps { wanted_ms } else { wanted_ms.min(room_ms) };
         cue.end_ms = cue.end_ms.max(start_ms.saturating_add(SHORTEST_CUE_MS));

@@ -68,6 +68,8 @@ impl Chart {
                 if self.timed { "Who spoke, and when" } else { "Who spoke" }
             ),
         );
+        let amounts = || self.order.iter().map(|&at| amount(&meeting.speakers()[at], self.timed));
+        let of_all = (amounts().max().unwrap_or(0), amounts().sum());
         let folds = self.order.len() > ROWS;
         for (row, &speaker) in self.order.iter().enumerate() {
             if folds && row == ROWS - 1 {
@@ -76,7 +78,7 @@ impl Chart {
                 let others = self.order.len() - row;
                 put(out, format_args!("<details><summary>{others} more speakers</summary>\n<ol>\n"));
             }
-            self.write_row(meeting.speakers(), speaker, out);
+            self.write_row(meeting.speakers(), speaker, of_all, out);
         }
         out.push_str("</ol>\n");
         if folds {
@@ -87,9 +89,8 @@ impl Chart {
         out.push_str("</section>\n");
     }
 
-    fn write_row(&self, speakers: &[Speaker], at: usize, out: &mut String) {
-        let all = || self.order.iter().map(|&at| amount(&speakers[at], self.timed));
-        let (most, total): (u64, u64) = (all().max().unwrap_or(0), all().sum());
+    /// `most`: of one speaker; `total`: of all.
+    fn write_row(&self, speakers: &[Speaker], at: usize, (most, total): (u64, u64), out: &mut String) {
         let Speaker { label, is_host, .. } = &speakers[at];
         let lane = &self.lanes[at];
         let own = amount(&speakers[at], self.timed);
