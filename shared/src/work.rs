@@ -54,9 +54,8 @@ impl WorkQueue {
         self.send_after(message, Duration::ZERO).await
     }
 
-    /// Has the job looked at again when `wait` is over, or a little later: many jobs that were told to wait equally long
-    /// should not all come back at once. What is too far away for a message is left to the sweep, which finds it in the
-    /// row.
+    /// Has the job looked at again when `wait` is over, or a little later. What is too far away for a message is left to
+    /// the sweep, which finds it in the row.
     ///
     /// # Errors
     /// [`QueueError`]
@@ -64,9 +63,8 @@ impl WorkQueue {
         if wait > MAX_DELAY {
             return Ok(());
         }
-        let jitter = wait.mul_f64(JITTER * fastrand::f64());
         let message = Message { recording_id, event: Event::Wake, trace: Some(trace.to_owned()) };
-        self.send_after(&message, wait + jitter).await
+        self.send_after(&message, jittered(wait)).await
     }
 
     /// Sends a message that nobody sees before `delay` is over: whole seconds, and at most [`MAX_DELAY`].
@@ -116,13 +114,14 @@ impl WorkQueue {
         count.ok_or_else(|| QueueError("the answer has no number of messages".into()))
     }
 
-    /// Hides a message that was received until it should come again.
+    /// Hides a message that was received until it should come again, or a little longer.
     ///
     /// # Errors
     /// [`QueueError`]; the message then comes again after the queue's own visibility time-out.
     pub async fn hide(&self, receipt_handle: &str, time: Duration) -> Result<(), QueueError> {
         // SQS counts whole seconds, and no more than twelve hours from the receipt.
-        let seconds = i32::try_from(time.as_millis().div_ceil(1000)).unwrap_or(i32::MAX).min(11 * 60 * 60);
+        let seconds = jittered(time).as_millis().div_ceil(1000);
+        let seconds = i32::try_from(seconds).unwrap_or(i32::MAX).min(11 * 60 * 60);
         let hidden = self
             .client
             .change_message_visibility()
@@ -135,9 +134,23 @@ impl WorkQueue {
     }
 }
 
+/// Many jobs that were told to wait equally long should not all come back at once.
+fn jittered(wait: Duration) -> Duration {
+    wait + wait.mul_f64(JITTER * fastrand::f64())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn waits_are_stretched_each_by_another_part() {
+        let wait = Duration::from_secs(100);
+        let waits: Vec<Duration> = (0..100).map(|_| jittered(wait)).collect();
+        assert!(waits.iter().all(|stretched| (wait..=wait.mul_f64(1.0 + JITTER)).contains(stretched)), "{waits:?}");
+        assert!(waits.iter().any(|stretched| *stretched != waits[0]), "{waits:?}");
+        assert_eq!(jittered(Duration::ZERO), Duration::ZERO);
+    }
     use crate::{
         ids::TranscriptId,
         job::{Finished, Heard},
