@@ -80,6 +80,8 @@ impl<'a> Play<'a> {
         let (simulator, queues) = (self.pipeline.simulator(), &self.pipeline.stack.queues);
         for round in 0..ROUNDS {
             if round > 0 {
+                // Time passes only for those on whom nobody works, and a host may learn late that an invocation is over.
+                self.pipeline.wait_until("nobody works", || Ok(self.pipeline.is_idle())).await?;
                 self.pipeline.let_time_pass().await?;
                 // What neither the sender nor the queue brings again, the schedule does.
                 if simulator.under_way() == 0 && queues.depth(WORK_QUEUE).await? == 0 {
@@ -103,7 +105,12 @@ impl<'a> Play<'a> {
         let (queues, source) = (&self.pipeline.stack.queues, &self.pipeline.stack.event_source);
         source.resume();
         let work = async {
-            while source.under_way() > 0 || (!source.is_paused() && queues.visible(WORK_QUEUE).await? > 0) {
+            // In this order: whoever takes the last message is under way before it is gone. And twice, because the last
+            // thing that somebody does may be to send another one.
+            let mut quiet = 0;
+            while quiet < 2 {
+                let waiting = !source.is_paused() && queues.visible(WORK_QUEUE).await? > 0;
+                quiet = if waiting || source.under_way() > 0 { 0 } else { quiet + 1 };
                 sleep(LOOK_EVERY).await;
             }
             Ok(())
