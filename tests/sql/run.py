@@ -139,6 +139,7 @@ def check_answers(ask, meetings):
     check_late(ask, meetings)
     if ask.engine == "duckdb":
         check_days(ask, meetings)
+        check_strays(ask, meetings)
 
 
 def check_talk_time(ask, meetings):
@@ -241,6 +242,15 @@ def check_days(ask, meetings):
         ((_, plan),) = ask.database.execute(sql).fetchall()
         read = re.search(r"READ_JSON.*?Scanning Files:\s+(\d+)/(\d+)", plan, re.DOTALL)
         same(f"files read of {table}", read and read.groups(), ("1", str(len(meetings))))
+
+
+def check_strays(ask, meetings):
+    same("strays", ask.ask("strays"), [])
+    stray = ask.bucket / "turns/date=2025-05-05" / meetings[0].path.name
+    stray.parent.mkdir()
+    shutil.copy(meetings[0].path, stray)
+    same("strays", ask.ask("strays"), [(str(stray),)])
+    shutil.rmtree(stray.parent)
 
 
 def seconds(millis):
