@@ -1,8 +1,8 @@
 //! A document to read: what, when and who, then the conversation.
 //!
 //! Whatever was said or whatever somebody is called, it is text: what Markdown or HTML would take for markup is
-//! escaped, bare URLs included. GitHub finds addresses, mentions and references to issues even in escaped text, so these
-//! are code.
+//! escaped, bare URLs included. GitHub finds addresses, mentions and references to issues even in escaped text, so
+//! these are code.
 
 use std::{fmt::Write, ops::Range};
 

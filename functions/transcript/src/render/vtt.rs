@@ -1,7 +1,7 @@
 //! WebVTT with a voice for every cue. An empty meeting is a file with nothing but its header.
 //!
-//! What people say at once is shown at once: cues may overlap, but they start in order. So do cues that follow each other
-//! so closely that the first one could not be read else, by as little as that takes.
+//! What people say at once is shown at once: cues may overlap, but they start in order. So do cues that follow each
+//! other so closely that the first one could not be read else, by as little as that takes.
 
 use std::fmt::{self, Write};
 
