@@ -4,7 +4,8 @@
     python tests/formats/subtitles.py FOLDER…
 
 Every *.vtt and *.srt below the folders is read by a library and by ffmpeg, and both must find the cues that are in it:
-as many, with the same times, in the same words.
+as many, with the same times, in the same words. And every cue can be read: it has at most two lines and lasts from 0.8 s
+to 7 s; those of SRT are at least 40 ms apart.
 """
 
 import html
@@ -12,6 +13,7 @@ import re
 import subprocess
 import sys
 import tempfile
+from datetime import timedelta
 from pathlib import Path
 
 import imageio_ffmpeg
@@ -56,7 +58,8 @@ def of_srt(path: Path) -> list[tuple[int, int, str]]:
     cues = parsed(path)
     assert [cue.index for cue in cues] == list(range(1, len(cues) + 1)), f"{path}: not numbered from 1"
     for before, after in zip(cues, cues[1:]):
-        assert before.end <= after.start, f"{path}: cue {after.index} overlaps the one before"
+        gap = after.start - before.end
+        assert gap >= timedelta(milliseconds=40), f"{path}: cue {after.index} begins {gap} after the one before"
     return spans(cues)
 
 
@@ -83,7 +86,9 @@ def check(path: Path) -> int:
     assert len(cues) == expected, f"{path}: the library finds {len(cues)} of {expected} cues"
     starts = [start for start, _, _ in cues]
     assert starts == sorted(starts), f"{path}: cues run backwards"
-    assert all(end > start for start, end, _ in cues), f"{path}: a cue ends before it begins"
+    for start, end, cue in cues:
+        assert 800 <= end - start <= 7000, f"{path}: {end - start} ms for {cue}"
+    assert not re.search(r"-->.*\n.+\n.+\n.+", text), f"{path}: a cue has three lines"
     assert all(text for _, _, text in cues), f"{path}: an empty cue"
     seen = of_ffmpeg(path)
     assert len(seen) == expected, f"{path}: ffmpeg finds {len(seen)} of {expected} cues"

@@ -8,7 +8,7 @@ use super::{
     meeting::{Head, Meeting, Record, Span},
     people::{MAX_SPEAKERS, People, short},
     times::Times,
-    words::{clean, extends, is_closing},
+    words::{clean, extends, is_closing, is_unfinished},
 };
 
 /// A silence this long ends a turn, in milliseconds. So does a jump this far backwards.
@@ -56,6 +56,8 @@ struct Cut {
     words: u16,
     bytes: usize,
     ending: Ending,
+    /// The last character may go on with the next word.
+    unfinished: bool,
     word_end_ms: u32,
 }
 
@@ -207,7 +209,7 @@ fn settle(compact: &mut Compact, held: &mut Option<Span>, mut span: Span) {
 
 impl Cut {
     fn new(at: Reading, span: Span) -> Self {
-        Self { at, span, words: 0, bytes: 0, ending: Ending::Open, word_end_ms: span.end_ms }
+        Self { at, span, words: 0, bytes: 0, ending: Ending::Open, unfinished: false, word_end_ms: span.end_ms }
     }
 
     fn ends_before(&self, word: &str, span: Span) -> bool {
@@ -216,7 +218,7 @@ impl Cut {
             return self.words > 0;
         }
         // What belongs to the word before stays with it.
-        if is_closing(word) || word.chars().next().is_some_and(extends) {
+        if self.unfinished || is_closing(word) || word.chars().next().is_some_and(extends) {
             return false;
         }
         let pause_ms = span.start_ms.saturating_sub(self.word_end_ms);
@@ -231,6 +233,7 @@ impl Cut {
         self.words += 1;
         if !word.is_empty() {
             self.bytes += word.len() + 1;
+            self.unfinished = is_unfinished(word);
             // A closing quotation mark that is a word of its own leaves the sentence ended.
             self.ending = ending(word).max(if is_closing(word) { self.ending } else { Ending::Open });
         }

@@ -1,9 +1,12 @@
 //! Cuts the conversation into cues, as editors of subtitles do it.
 //!
 //! - At most two lines of 42 columns; a full-width character takes two columns, so a Japanese line has 21 characters.
-//! - A cue lasts at most 7 s, and at least 0.8 s where the next one allows. It ends a little before the next one.
+//! - A cue lasts at most 7 s, and never less than 0.8 s: a shorter one cannot be read. Where there is time, it stays as
+//!   long as a fast reader takes for it, and ends 40 ms before the next one.
 //! - It ends with a sentence, or else with a clause, where that does not make it much shorter, and at every pause.
 //! - Cues start in order. Where people talk at once their cues take turns, in the order in which the words begin.
+//!
+//! What gives way where these do not fit differs: in WebVTT cues overlap, in SubRip they are late.
 
 use std::{cmp::Reverse, collections::BinaryHeap};
 
@@ -14,11 +17,11 @@ use super::{
 };
 
 /// Longer than this nobody looks at one cue, in milliseconds.
-const MAX_CUE_MS: u32 = 7000;
+pub(super) const MAX_CUE_MS: u32 = 7000;
 /// Nobody can read a shorter one.
 pub(super) const MIN_CUE_MS: u32 = 800;
-/// What is left of a cue at least, however close the next one is.
-pub(super) const SHORTEST_CUE_MS: u32 = 300;
+/// A fast reader's columns in a second.
+const COLUMNS_PER_S: usize = 25;
 /// Between one cue and the next, so that the eye sees the change: about a frame.
 pub(super) const GAP_MS: u32 = 40;
 /// Within a turn, a pause this long ends the cue, so that no words are shown long before they are said.
@@ -42,6 +45,18 @@ pub(super) struct Cue {
     /// One line or two, with a line feed between them.
     pub(super) text: String,
     pub(super) columns: usize,
+}
+
+impl Cue {
+    /// What it takes to read it.
+    pub(super) fn reading_ms(&self) -> u32 {
+        u32::try_from(self.columns * 1000 / COLUMNS_PER_S).unwrap_or(MAX_CUE_MS).clamp(MIN_CUE_MS, MAX_CUE_MS)
+    }
+
+    /// When it should end: with its words, and not before it is read.
+    pub(super) fn wanted_ms(&self) -> u32 {
+        self.end_ms.max(self.start_ms.saturating_add(self.reading_ms()))
+    }
 }
 
 /// A turn of which something is still to be shown.

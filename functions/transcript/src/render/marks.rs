@@ -1,71 +1,23 @@
 //! Punctuation: what it belongs to, and what it ends.
 
-/// Marks that follow what they belong to.
+/// Marks that follow what they belong to: what Unicode calls terminal punctuation, closing brackets and final quotation
+/// marks, in the scripts of living languages; and a few signs.
 pub(crate) fn closes(c: char) -> bool {
+    if c.is_ascii() {
+        return matches!(c, ',' | '.' | ';' | ':' | '!' | '?' | '%' | ')' | ']' | '}');
+    }
     matches!(
         c,
-        ',' | '.'
-            | ';'
-            | ':'
-            | '!'
-            | '?'
-            | '%'
-            | ')'
-            | ']'
-            | '}'
-            | '…'
-            | '‥'
-            | '‰'
-            | '°'
-            | '’'
-            | '”'
-            | '›'
-            | '»'
-            | '،'
-            | '؛'
-            | '؟'
-            | '۔'
-            | '٪'
-            | '।'
-            | '॥'
-            | '։'
-            | '።'
-            | '፣'
-            | '၊'
-            | '။'
-            | '។'
-            | '៕'
-            | '៖'
-            | '‼'
-            | '⁇'
-            | '⁈'
-            | '⁉'
-            | '、'
-            | '。'
-            | '〉'
-            | '》'
-            | '」'
-            | '』'
-            | '】'
-            | '〕'
-            | '〗'
-            | '〙'
-            | '〞'
-            | '〟'
-            | '！'
-            | '％'
-            | '）'
-            | '，'
-            | '．'
-            | '：'
-            | '；'
-            | '？'
-            | '］'
-            | '｝'
-            | '｠'
-            | '｡'
-            | '｣'
-            | '､'
+        '°' | '»' | '’' | '”' | '›' | '‥' | '…' | '‰' | '′' | '″' | '‼'..='‽' | '⁇'..='⁉' | '⟩'
+        // Greek, Armenian, Hebrew, Arabic, Syriac, N'Ko.
+        | '\u{37E}' | '\u{387}' | '՛'..='՞' | '։' | '׃' | '׳' | '״' | '،' | '؛' | '؝'..='؟' | '٪' | '۔'
+        | '܀'..='܊' | '܌' | '߸' | '߹'
+        // India, Thailand, Tibet, Burma, Ethiopia, Cambodia, Mongolia, Indonesia.
+        | '।' | '॥' | '๚' | '๛' | '་'..='༒' | '༔' | '༻' | '༽' | '၊' | '။' | '፡'..='፨' | '។'..='៖' | '៚'
+        | '᠂'..='᠅' | '᠈' | '᠉' | '᭚' | '᭛' | '᭝'..='᭟' | '᱾' | '᱿' | '꧇'..='꧉' | '꯫'
+        // China, Japan, Korea.
+        | '、' | '。' | '〉' | '》' | '」' | '』' | '】' | '〕' | '〗' | '〙' | '〛' | '〞' | '〟'
+        | '！' | '％' | '）' | '，' | '．' | '：' | '；' | '？' | '］' | '｝' | '｠' | '｡' | '｣' | '､'
     )
 }
 
@@ -79,10 +31,15 @@ pub(crate) fn opens(c: char) -> bool {
             | '¡'
             | '“'
             | '‘'
+            | '‛'
+            | '‟'
             | '„'
             | '‚'
             | '‹'
             | '«'
+            | '⟨'
+            | '༺'
+            | '༼'
             | '〈'
             | '《'
             | '「'
@@ -91,6 +48,7 @@ pub(crate) fn opens(c: char) -> bool {
             | '〔'
             | '〖'
             | '〘'
+            | '〚'
             | '〝'
             | '（'
             | '［'
@@ -98,6 +56,12 @@ pub(crate) fn opens(c: char) -> bool {
             | '｟'
             | '｢'
     )
+}
+
+/// Hyphens that are nothing else, between the parts of one word: the Armenian one, the Hebrew maqaf, and the plain one.
+/// The one on the keyboard may be a dash.
+pub(crate) fn binds(c: char) -> bool {
+    matches!(c, '\u{58A}' | '\u{5BE}' | '\u{2010}')
 }
 
 /// What a piece of text ends with, for whoever looks for a good place to cut.
@@ -120,12 +84,27 @@ pub(crate) fn ending(word: &str) -> Ending {
     match inner.chars().next_back() {
         Some('.') if abbreviates(inner) => Ending::Open,
         Some(
-            '.' | '!' | '?' | '…' | '؟' | '۔' | '।' | '॥' | '։' | '።' | '။' | '។' | '៕' | '‼' | '⁇' | '⁈' | '⁉' | '。'
-            | '！' | '？' | '．' | '｡',
+            '.' | '!' | '?' | '…' | '\u{37E}' | '։' | '؟' | '۔' | '।' | '॥' | '།' | '༎' | '።' | '፧' | '፨' | '။' | '។'
+            | '៕' | '‼' | '⁇' | '⁈' | '⁉' | '。' | '！' | '？' | '．' | '｡',
         ) => Ending::Sentence,
-        Some(',' | ';' | ':' | '–' | '—' | '،' | '؛' | '፣' | '၊' | '、' | '，' | '；' | '：' | '､') => {
-            Ending::Clause
-        }
+        Some(
+            ','
+            | ';'
+            | ':'
+            | '–'
+            | '—'
+            | '\u{387}'
+            | '՝'
+            | '،'
+            | '؛'
+            | '፣'..='፦'
+            | '၊'
+            | '、'
+            | '，'
+            | '；'
+            | '：'
+            | '､',
+        ) => Ending::Clause,
         _ => Ending::Open,
     }
 }
@@ -148,6 +127,8 @@ mod tests {
             ("done.”", Ending::Sentence),
             ("です。」", Ending::Sentence),
             ("؟", Ending::Sentence),
+            ("ነው።", Ending::Sentence),
+            ("ነው፤", Ending::Clause),
             ("well,", Ending::Clause),
             ("Mr.", Ending::Open),
             ("J.", Ending::Open),

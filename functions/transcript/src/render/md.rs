@@ -1,9 +1,10 @@
 //! A document to read: what, when and who, then the conversation.
 //!
 //! Whatever was said or whatever somebody is called, it is text: what Markdown or HTML would take for markup is
-//! escaped, bare URLs included.
+//! escaped, bare URLs included. GitHub finds addresses, mentions and references to issues even in escaped text, so
+//! these are code.
 
-use std::fmt::Write;
+use std::{fmt::Write, ops::Range};
 
 use super::{Clock, Meeting, Renderer, Speaker, Turn};
 
@@ -61,8 +62,32 @@ fn row(speaker: &Speaker, out: &mut String) {
     let _ = writeln!(out, " | {} | {} |", Clock(talk_ms), speaker.words);
 }
 
-/// Appends plain text so that it stays plain text.
-fn escape(text: &str, out: &mut String) {
+/// Appends text so that it stays what it is.
+fn escape(mut text: &str, out: &mut String) {
+    while let Some(Range { start, end }) = reference(text) {
+        escape_marks(text.get(..start).unwrap_or_default(), out);
+        let _ = write!(out, "`{}`", text.get(start..end).unwrap_or_default());
+        text = text.get(end..).unwrap_or_default();
+    }
+    escape_marks(text, out);
+}
+
+/// The first thing like `ann@example.com`, `@ann` or `owner/repo#12`, as far as it goes without a space or other marks.
+fn reference(text: &str) -> Option<Range<usize>> {
+    let bytes = text.as_bytes();
+    let at = bytes.windows(2).position(|pair| match pair {
+        [b'@', next] => next.is_ascii_alphanumeric() || matches!(next, b'_' | b'-'),
+        [b'#', next] => next.is_ascii_digit(),
+        _ => false,
+    })?;
+    let other = |byte: &u8| !byte.is_ascii_alphanumeric() && !b"._-+/@#".contains(byte);
+    let start = bytes.get(..at)?.iter().rposition(other).map_or(0, |before| before + 1);
+    let end = bytes.iter().skip(at).position(other).map_or(text.len(), |length| at + length);
+    let trailing = |c| matches!(c, '.' | '+' | '/' | '@' | '#');
+    Some(start..start + text.get(start..end)?.trim_end_matches(trailing).len())
+}
+
+fn escape_marks(text: &str, out: &mut String) {
     let special = |byte: &u8| !byte.is_ascii_alphanumeric() && *byte != b' ' && b"\\`*_[]<>#|~$&:.".contains(byte);
     let mut from = 0;
     for (at, byte) in text.bytes().enumerate().filter(|(_, byte)| special(byte)) {
@@ -113,6 +138,11 @@ mod tests {
             ("[x](http://y.example)", "\\[x\\](http\\://y.example)"),
             ("WWW.example.com 。www.", "WWW\\.example.com 。www\\."),
             ("日本 *語*", "日本 \\*語\\*"),
+            ("Mail jane_d.oe@x.example, or é@b.c.", "Mail `jane_d.oe@x.example`, or é`@b.c`."),
+            ("ftp://me@x.example/y?z", "ftp:`//me@x.example/y`?z"),
+            ("@ann and @org/team.", "`@ann` and `@org/team`."),
+            ("we're #1, not o/r#23# or C# @ #home", "we're `#1`, not `o/r#23`\\# or C\\# @ \\#home"),
+            ("`a@b.c``d@e", "\\``a@b.c`\\`\\``d@e`"),
         ] {
             let mut out = String::new();
             escape(text, &mut out);

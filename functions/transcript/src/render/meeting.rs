@@ -138,7 +138,8 @@ impl Meeting {
 
     fn turn(&self, index: u64, record: &Record) -> Turn {
         let mut at = record.at;
-        let mut joiner = Joiner::default();
+        let language_code = record.language.and_then(|at| self.languages.get(usize::from(at)).cloned());
+        let mut joiner = Joiner::new(language_code.as_deref());
         let mut text = String::new();
         let mut words = Vec::with_capacity(usize::from(record.words));
         let mut span = Span { start_ms: record.start_ms, end_ms: record.start_ms };
@@ -151,14 +152,6 @@ impl Meeting {
             span.end_ms = span.end_ms.max(end_ms);
             words.push(Word { range: joiner.push(word, &mut text), span: Span { start_ms, end_ms } });
         }
-        Turn {
-            index,
-            speaker: usize::from(record.speaker),
-            language_code: record.language.and_then(|at| self.languages.get(usize::from(at)).cloned()),
-            text,
-            words,
-            timed: record.timed,
-            span,
-        }
+        Turn { index, speaker: usize::from(record.speaker), language_code, text, words, timed: record.timed, span }
     }
 }

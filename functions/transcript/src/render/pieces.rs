@@ -7,7 +7,7 @@ use unicode_segmentation::UnicodeSegmentation;
 use unicode_width::UnicodeWidthStr;
 
 use super::{
-    marks::{Ending, closes, ending, opens},
+    marks::{Ending, binds, closes, ending, opens},
     meeting::{Turn, Word},
     words::{Spacing, is_boundary, spacing},
 };
@@ -62,7 +62,7 @@ pub(super) fn pieces(turn: &Turn) -> Vec<Piece> {
 /// Whether a line may break between these two characters, where no space is.
 fn breaks(before: char, after: char) -> bool {
     let unspaced = |c| matches!(spacing(c), Spacing::Ideographic | Spacing::SouthEastAsian);
-    (unspaced(before) || unspaced(after)) && !opens(before) && !begins_no_line(after)
+    (unspaced(before) || unspaced(after) || binds(before)) && !opens(before) && !begins_no_line(after)
 }
 
 /// What must not stand at the beginning of a line.
@@ -114,6 +114,19 @@ pub(super) fn columns(text: &str) -> usize {
     if text.is_ascii() { text.len() } else { text.width() }
 }
 
+/// Characters as people see them, and where they are. What is wider than a line comes in code points: no language has
+/// such a character, but there are letters that can be put together without end.
+fn characters(text: &str) -> impl Iterator<Item = (usize, &str)> {
+    text.grapheme_indices(true).flat_map(|(at, grapheme)| {
+        let whole = columns(grapheme) <= LINE_COLUMNS;
+        let starts = grapheme.char_indices().take(if whole { 1 } else { usize::MAX });
+        starts.filter_map(move |(start, c)| {
+            let end = if whole { grapheme.len() } else { start + c.len_utf8() };
+            Some((at + start, grapheme.get(start..end)?))
+        })
+    })
+}
+
 struct Maker<'a> {
     text: &'a str,
     /// Those that have not ended before `from`.
@@ -142,7 +155,7 @@ impl Maker<'_> {
         let begin = self.from;
         let (mut used, mut good, mut better) = (0, None, None);
         let mut before = ' ';
-        for (at, grapheme) in text.grapheme_indices(true) {
+        for (at, grapheme) in characters(text) {
             let (at, wide) = (begin + at, columns(grapheme));
             let first = grapheme.chars().next().unwrap_or(' ');
             if at > self.from && breaks(before, first) {

@@ -2,9 +2,12 @@
 //!
 //! The format has no voices: where the speaker changes, the words begin with the name. It has no escapes: `<` and `>`
 //! become `‹` and `›`, which look alike but are neither tags nor arrows, and the backslash of `{\` becomes `∖`.
-//! It has no overlaps: when people talk at once, a cue is cut short to make room for the next, but not to less than
-//! it takes to read; then the next one comes later, and is the shorter for it. The later it gets, the less time a cue
-//! is given, until that is made up for.
+//!
+//! It has no overlaps either. Where cues of one line follow each other more closely than they can be read, two of them
+//! become one: a line each, with a dash before each if two people speak. What does not fit comes later, and the later
+//! it gets, the less time a cue is given, but never less than the shortest that can be read. So every cue can be read,
+//! however many people talk at once: four who talk all the time are 4 s late. What was late catches up when they talk
+//! less.
 
 use std::fmt::{self, Write};
 
@@ -12,16 +15,14 @@ use unicode_segmentation::UnicodeSegmentation;
 
 use super::{
     Meeting, Renderer, Turn,
-    cues::{Cue, Cues, GAP_MS, MIN_CUE_MS, SHORTEST_CUE_MS},
-    pieces::columns,
+    cues::{Cue, Cues, GAP_MS, MAX_CUE_MS, MIN_CUE_MS},
+    pieces::{LINE_COLUMNS, columns},
 };
 
-/// A fast reader's columns in a second.
-const COLUMNS_PER_S: usize = 25;
-/// Once the words are shown this late, cues take no more than the shortest time that can be read.
-const LATE_MS: u32 = 1500;
-/// Once they are shown this late, cues only flash.
-const VERY_LATE_MS: u32 = 5000;
+/// Words that are this late still seem to be on time.
+const LATE_MS: u32 = 1000;
+/// What stands before each line of a cue in which two people speak.
+const DASH: &str = "- ";
 /// More of a name is not shown.
 const NAME_COLUMNS: usize = 24;
 
@@ -36,8 +37,15 @@ pub(super) struct Srt {
 #[derive(Debug, Default)]
 struct Shown {
     number: u64,
-    /// The last cue, whose end depends on the next one; and when its words were said.
-    held: Option<(Cue, u32)>,
+    held: Option<Held>,
+}
+
+/// The last cue, whose end depends on the next one.
+#[derive(Debug)]
+struct Held {
+    cue: Cue,
+    /// When its words were said.
+    said_ms: u32,
 }
 
 impl Renderer for Srt {
@@ -53,8 +61,8 @@ impl Renderer for Srt {
     fn end(&mut self, _meeting: &Meeting, out: &mut String) {
         let Self { cues, prefixes, shown } = self;
         cues.end(|speaker| prefixes.get(speaker).map_or("", |prefix| prefix), |cue| shown.show(cue, out));
-        if let Some((mut cue, _)) = shown.held.take() {
-            cue.end_ms = cue.end_ms.max(cue.start_ms.saturating_add(MIN_CUE_MS));
+        if let Some(Held { mut cue, .. }) = shown.held.take() {
+            cue.end_ms = cue.wanted_ms();
             shown.write(&cue, out);
         }
     }
@@ -63,24 +71,22 @@ impl Renderer for Srt {
 impl Shown {
     fn show(&mut self, mut next: Cue, out: &mut String) {
         let said_ms = next.start_ms;
-        if let Some((mut cue, cue_said_ms)) = self.held.take() {
-            let Cue { start_ms, end_ms, .. } = cue;
-            let wanted_ms = end_ms.max(start_ms.saturating_add(MIN_CUE_MS));
-            let reading_ms = u32::try_from(cue.columns * 1000 / COLUMNS_PER_S).unwrap_or(u32::MAX).max(MIN_CUE_MS);
-            let least_ms = match start_ms.saturating_sub(cue_said_ms) {
-                // They do not overlap.
-                _ if next.start_ms >= end_ms => SHORTEST_CUE_MS,
-                ..LATE_MS => reading_ms,
-                LATE_MS..VERY_LATE_MS => MIN_CUE_MS,
-                VERY_LATE_MS.. => SHORTEST_CUE_MS,
-            };
-            let least_ms = wanted_ms.min(start_ms.saturating_add(least_ms));
-            cue.end_ms = wanted_ms.min(next.start_ms.saturating_sub(GAP_MS)).max(least_ms);
+        if let Some(mut held) = self.held.take() {
+            if held.takes(&next) {
+                self.held = Some(held);
+                return;
+            }
+            let Held { mut cue, said_ms: cue_said_ms } = held;
+            let late_ms = cue.start_ms.saturating_sub(cue_said_ms).saturating_sub(LATE_MS);
+            let overlaps = next.start_ms < cue.end_ms;
+            let least_ms = if overlaps { cue.reading_ms().saturating_sub(late_ms) } else { 0 };
+            let least_ms = cue.start_ms.saturating_add(least_ms.max(MIN_CUE_MS));
+            cue.end_ms = cue.wanted_ms().min(next.start_ms.saturating_sub(GAP_MS)).max(least_ms);
             next.start_ms = next.start_ms.max(cue.end_ms.saturating_add(GAP_MS));
             next.end_ms = next.end_ms.max(next.start_ms);
             self.write(&cue, out);
         }
-        self.held = Some((next, said_ms));
+        self.held = Some(Held { cue: next, said_ms });
     }
 
     fn write(&mut self, cue: &Cue, out: &mut String) {
@@ -89,6 +95,24 @@ impl Shown {
         let _ = writeln!(out, "{before}{}\n{} --> {}", self.number, At(cue.start_ms), At(cue.end_ms));
         neutral(&cue.text, out);
         out.push('\n');
+    }
+}
+
+impl Held {
+    /// Takes the next cue in as a second line, if there is no time for two cues and it fits.
+    fn takes(&mut self, next: &Cue) -> bool {
+        let Self { cue, .. } = self;
+        let close = next.start_ms < cue.start_ms.saturating_add(MIN_CUE_MS + GAP_MS);
+        let dash = if cue.speaker == next.speaker { "" } else { DASH };
+        let fits = |cue: &Cue| dash.len() + cue.columns <= LINE_COLUMNS && !cue.text.contains('\n');
+        if !close || !fits(cue) || !fits(next) {
+            return false;
+        }
+        cue.text = format!("{dash}{}\n{dash}{}", cue.text, next.text);
+        cue.columns += next.columns;
+        cue.speaker = next.speaker;
+        cue.end_ms = cue.end_ms.max(next.end_ms).min(cue.start_ms.saturating_add(MAX_CUE_MS));
+        true
     }
 }
 

@@ -1,12 +1,13 @@
 //! WebVTT with a voice for every cue. An empty meeting is a file with nothing but its header.
 //!
-//! What people say at once is shown at once: cues may overlap, but they start in order.
+//! What people say at once is shown at once: cues may overlap, but they start in order. So do cues that follow each
+//! other so closely that the first one could not be read else, by as little as that takes.
 
 use std::fmt::{self, Write};
 
 use super::{
     Meeting, Renderer, Turn,
-    cues::{Cue, Cues, GAP_MS, MIN_CUE_MS, SHORTEST_CUE_MS},
+    cues::{Cue, Cues, GAP_MS, MIN_CUE_MS},
 };
 
 #[derive(Debug, Default)]
@@ -35,13 +36,13 @@ impl Renderer for Vtt {
 
 fn show(held: &mut Option<Cue>, next: Option<Cue>, meeting: &Meeting, out: &mut String) {
     if let Some(mut cue) = held.take() {
-        let room_ms = next.as_ref().map_or(u32::MAX, |next| next.start_ms.saturating_sub(GAP_MS));
-        let Cue { start_ms, end_ms, .. } = cue;
-        let wanted_ms = end_ms.max(start_ms.saturating_add(MIN_CUE_MS));
-        // Speech that does not overlap is not made to, unless a cue would be too short to be seen.
-        let overlaps = next.as_ref().is_some_and(|next| next.start_ms < end_ms);
-        cue.end_ms = if overlaps { wanted_ms } else { wanted_ms.min(room_ms) };
-        cue.end_ms = cue.end_ms.max(start_ms.saturating_add(SHORTEST_CUE_MS));
+        cue.end_ms = match &next {
+            Some(next) if next.start_ms >= cue.end_ms => {
+                let room_ms = next.start_ms.saturating_sub(GAP_MS);
+                cue.wanted_ms().min(room_ms).max(cue.start_ms.saturating_add(MIN_CUE_MS))
+            }
+            _ => cue.wanted_ms(),
+        };
         write(&cue, meeting, out);
     }
     *held = next;

@@ -26,6 +26,8 @@ pub(super) struct Chart {
     ranks: Vec<usize>,
     /// By speaker.
     lanes: Vec<Lane>,
+    /// Where the time axis has labels, in milliseconds; and the second of the last turn that has begun by then.
+    ticks: Vec<(u32, Option<u32>)>,
 }
 
 impl Chart {
@@ -34,8 +36,15 @@ impl Chart {
         let speakers = meeting.speakers();
         let mut lanes = vec![Lane::default(); speakers.len()];
         let mut timed = false;
+        let mut ticks = ticks(meeting.duration_ms());
         for turn in meeting.turns() {
             timed |= turn.timed;
+            let start_ms = turn.span.start_ms;
+            for (at_ms, second) in ticks.iter_mut().filter(|_| turn.timed) {
+                if start_ms <= *at_ms || second.is_none() {
+                    *second = Some(start_ms / 1000);
+                }
+            }
             if let Some(lane) = lanes.get_mut(turn.speaker) {
                 lane.add(turn.timed.then_some(turn.span), meeting.duration_ms());
             }
@@ -46,7 +55,7 @@ impl Chart {
         for (rank, &at) in order.iter().enumerate() {
             ranks[at] = rank;
         }
-        Self { timed, hours: meeting.duration_ms() >= 3_600_000, order, ranks, lanes }
+        Self { timed, hours: meeting.duration_ms() >= 3_600_000, order, ranks, lanes, ticks }
     }
 
     /// How many said something.
@@ -148,34 +157,37 @@ impl Chart {
     }
 
     fn write_axis(&self, duration_ms: u32, out: &mut String) {
-        const SECONDS: [u32; 13] = [5, 10, 20, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14_400];
         if !self.timed {
             return;
         }
-        let seconds = SECONDS.into_iter().find(|seconds| duration_ms / (seconds * 1000) <= TICKS);
-        // More than a day: in equal parts of whole hours.
-        let step_ms = seconds.map_or(duration_ms / TICKS / 3_600_000 * 3_600_000, |seconds| seconds * 1000);
         out.push_str("<div class=\"axis\"><svg role=\"group\" aria-label=\"Time\">");
-        for tick in 0..=TICKS {
-            let at_ms = tick.saturating_mul(step_ms);
-            let permille = u64::from(at_ms) * 1000 / u64::from(duration_ms.max(1));
-            // A label at the very end would stand outside.
-            if permille > 930 {
-                break;
-            }
+        for &(at_ms, second) in &self.ticks {
+            let permille = permille(at_ms, duration_ms);
             let (x, tenth) = (permille / 10, permille % 10);
-            put(
-                out,
-                format_args!(
-                    "<line x1=\"{x}.{tenth}%\" x2=\"{x}.{tenth}%\" y1=\"0\" y2=\"5\"/>\
-                     <a href=\"#t={}\"><text x=\"{x}.{tenth}%\" y=\"18\">{}</text></a>",
-                    at_ms / 1000,
-                    clock(at_ms, self.hours)
-                ),
-            );
+            put(out, format_args!("<line x1=\"{x}.{tenth}%\" x2=\"{x}.{tenth}%\" y1=\"0\" y2=\"5\"/>"));
+            let text = format!("<text x=\"{x}.{tenth}%\" y=\"18\">{}</text>", clock(at_ms, self.hours));
+            match second {
+                Some(second) => put(out, format_args!("<a href=\"#t={second}\">{text}</a>")),
+                None => out.push_str(&text),
+            }
         }
         out.push_str("</svg></div>\n");
     }
+}
+
+/// The labels of the time axis, which lead nowhere yet.
+fn ticks(duration_ms: u32) -> Vec<(u32, Option<u32>)> {
+    const SECONDS: [u32; 13] = [5, 10, 20, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14_400];
+    let seconds = SECONDS.into_iter().find(|seconds| duration_ms / (seconds * 1000) <= TICKS);
+    // More than a day: in equal parts of whole hours.
+    let step_ms = seconds.map_or(duration_ms / TICKS / 3_600_000 * 3_600_000, |seconds| seconds * 1000);
+    // A label at the very end would stand outside.
+    let at = (0..=TICKS).map(|tick| tick.saturating_mul(step_ms)).filter(|at_ms| permille(*at_ms, duration_ms) <= 930);
+    at.map(|at_ms| (at_ms, None)).collect()
+}
+
+fn permille(at_ms: u32, duration_ms: u32) -> u64 {
+    u64::from(at_ms) * 1000 / u64::from(duration_ms.max(1))
 }
 
 /// How much somebody said: in milliseconds, or in words where no time is known.

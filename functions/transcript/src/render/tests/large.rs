@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::{meeting, render, subtitles};
 use crate::render::Format;
@@ -91,4 +91,42 @@ fn a_crowd_that_talks_at_once_is_shown_in_order() {
         let words: usize = cues.iter().map(|cue| cue.lines.join(" ").matches('w').count()).sum();
         assert_eq!(words, 500 * 30, "{format:?}");
     }
+}
+
+/// By how much SubRip's cues begin after their words at most, in milliseconds, in ten minutes of this: a turn begins at
+/// every step, has so many words, one every 400 ms, and is the next person's.
+fn late_ms(people: u32, words: u32, step_ms: u32) -> u32 {
+    let turn = |n: u32| {
+        let word = |word: u32| {
+            let at_s = f64::from(n * step_ms + word * 400) / 1000.0;
+            json!({"text": format!("{n}{}.", (b'a' + word as u8) as char), "start_timestamp": {"relative": at_s},
+                "end_timestamp": {"relative": at_s + 0.3}})
+        };
+        let id = n % people;
+        json!({"participant": {"id": id, "name": format!("P{id}")}, "words": (0..words).map(word).collect::<Vec<_>>()})
+    };
+    let file = json!((0..600_000 / step_ms).map(turn).collect::<Vec<_>>()).to_string();
+    let meeting = meeting(file.as_bytes(), 1000).expect("a transcript");
+    let cues = subtitles::srt(&render(&meeting, Format::Srt));
+    subtitles::check(&cues, false);
+    let said_ms = |word: &str| {
+        let turn = word.strip_suffix('.')?;
+        let (turn, word) = turn.split_at(turn.len() - 1);
+        Some(turn.parse::<u32>().ok()? * step_ms + u32::from(word.as_bytes()[0] - b'a') * 400)
+    };
+    let late_ms = |cue: &subtitles::Shown| {
+        let first = cue.lines[0].split(' ').find_map(said_ms).expect("a word");
+        cue.start_ms.checked_sub(first).expect("no cue before its words")
+    };
+    cues.iter().map(late_ms).max().expect("a cue")
+}
+
+#[test]
+fn people_who_talk_at_once_can_be_read_in_time() {
+    // Short words of two people, which share a cue.
+    assert_eq!(late_ms(2, 1, 450), 0);
+    // Two who talk all the time at the usual speed, and four.
+    let (two, four) = (late_ms(2, 20, 4000), late_ms(4, 20, 2000));
+    assert!(two < 4000, "{two} ms late");
+    assert!(four < 4500, "{four} ms late");
 }

@@ -2,12 +2,16 @@
 
 use proptest::{collection::vec, option, prelude::*, sample::select, test_runner::FileFailurePersistence};
 use serde_json::{Value, json};
+use unicode_segmentation::UnicodeSegmentation;
 
 use super::{meeting, render, subtitles};
-use crate::{render::Format, tally::Tally};
+use crate::{
+    render::{Format, words::is_boundary},
+    tally::Tally,
+};
 
 const PREFIXES: [&str; 12] = ["", "", "", "<i>", "--> ", "今日は", "สวัสดี", "(", "👨‍👩‍👧 ", "مرحبا", "한국어", "a b\n"];
-const REST: [&str; 31] = [
+const REST: [&str; 37] = [
     "",
     ".",
     ",",
@@ -37,11 +41,35 @@ const REST: [&str; 31] = [
     "„",
     "क्ष",
     "{\\an8}",
+    "\u{5be}",
+    "🇩",
+    "\u{1100}",
+    "'",
+    "'s",
+    "ཀ་",
     "\u{e33}",
     "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx",
 ];
 const NAMES: [&str; 7] =
     ["Ann", "Ann", "<b>", "山田 太郎", "👩‍🚀", "a --> b\n\nc", "A name that is far too long for any line there is"];
+
+/// Entries of `words[]` some of which make one character together.
+const PARTS: [&str; 14] = [
+    "👨",
+    "\u{200d}",
+    "👩🏽\u{200d}",
+    "🍳",
+    "🇩",
+    "🇪",
+    "👍",
+    "🏽",
+    "❤",
+    "\u{fe0f}",
+    "e",
+    "\u{301}",
+    "का",
+    "\u{200d}👩 ok",
+];
 
 #[derive(Clone, Debug)]
 struct Said {
@@ -139,6 +167,36 @@ proptest! {
             if let Some(start_s) = line["start_s"].as_f64() {
                 prop_assert!(start_s >= started_s && line["end_s"].as_f64() >= Some(start_s));
                 started_s = start_s;
+            }
+        }
+    }
+
+    #[test]
+    fn no_line_parts_a_character(parts in vec(select(&PARTS[..]), 1..300)) {
+        let word = |(index, text): (usize, &&str)| {
+            let at = |tenths: usize| json!({"relative": tenths as f64 / 10.0, "absolute": null});
+            json!({"text": text, "start_timestamp": at(index), "end_timestamp": at(index + 1)})
+        };
+        let words: Vec<_> = parts.iter().enumerate().map(word).collect();
+        let file = json!([{"participant": {"id": 1, "name": "Ann"}, "words": words}]).to_string();
+        let meeting = meeting(file.as_bytes(), usize::MAX).expect("a transcript");
+        let texts: Vec<_> = meeting.turns().map(|turn| turn.text).collect();
+        let characters = |text: &String| {
+            text.graphemes(true).filter(|c| *c != " ").map(str::to_owned).collect::<Vec<_>>()
+        };
+        let whole: Vec<_> = texts.iter().flat_map(characters).collect();
+        for cues in [subtitles::vtt(&render(&meeting, Format::Vtt)), subtitles::srt(&render(&meeting, Format::Srt))] {
+            let lines = cues.iter().flat_map(|cue| &cue.lines);
+            let lines = lines.map(|line| line.trim_start_matches("Ann:").trim().to_owned());
+            prop_assert_eq!(&lines.flat_map(|line| characters(&line)).collect::<Vec<_>>(), &whole);
+        }
+        // They are all there, and no space parts what would be one character.
+        prop_assert_eq!(texts.concat().replace(' ', ""), parts.concat().replace(' ', ""));
+        for text in texts {
+            for (at, _) in text.match_indices(' ') {
+                let mut together = text.clone();
+                together.remove(at);
+                prop_assert!(is_boundary(&together, at), "{text:?} at {at}");
             }
         }
     }
