@@ -132,7 +132,7 @@ impl Builder {
         if let Some(why) = self.given_up {
             return Err(why);
         }
-        self.records.sort_unstable_by_key(|record| (record.start_ms, record.at.text));
+        self.records.sort_unstable_by_key(|record| (record.span.start_ms, record.at.text));
         Ok(Meeting {
             head,
             speakers: self.people.finish(),
@@ -173,7 +173,7 @@ impl Builder {
         let Cut { at, span, words, .. } = *turn;
         self.people.talked(speaker, span.end_ms.saturating_sub(span.start_ms), words);
         self.duration_ms = self.duration_ms.max(span.end_ms);
-        self.records.push(Record { at, start_ms: span.start_ms, words, speaker, language, timed });
+        self.records.push(Record { at, span, words, speaker, language, timed });
         self.limit();
     }
 

@@ -74,7 +74,7 @@ pub(crate) struct Turn {
 pub(crate) struct Record {
     /// Where its first word is.
     pub(crate) at: Reading,
-    pub(crate) start_ms: u32,
+    pub(crate) span: Span,
     /// Entries of `words[]`.
     pub(crate) words: u16,
     pub(crate) speaker: u16,
@@ -131,6 +131,11 @@ impl Meeting {
         (0..).zip(&self.records).map(|(index, record)| self.turn(index, record))
     }
 
+    /// Of every turn the speaker and, where it is known, the time. The words are not looked at.
+    pub(crate) fn spans(&self) -> impl Iterator<Item = (usize, Option<Span>)> + '_ {
+        self.records.iter().map(|record| (usize::from(record.speaker), record.timed.then_some(record.span)))
+    }
+
     /// The label of a turn's speaker.
     pub(crate) fn label(&self, turn: &Turn) -> &str {
         self.speakers.get(turn.speaker).map_or("", |speaker| &speaker.label)
@@ -141,14 +146,12 @@ impl Meeting {
         let mut joiner = Joiner::default();
         let mut text = String::new();
         let mut words = Vec::with_capacity(usize::from(record.words));
-        let mut span = Span { start_ms: record.start_ms, end_ms: record.start_ms };
-        let mut last_ms = record.start_ms;
+        let mut last_ms = record.span.start_ms;
         for _ in 0..record.words {
             let Some((word, said)) = self.compact.read(&mut at) else { break };
             let start_ms = said.start_ms.max(last_ms);
             let end_ms = said.end_ms.max(start_ms);
             last_ms = start_ms;
-            span.end_ms = span.end_ms.max(end_ms);
             words.push(Word { range: joiner.push(word, &mut text), span: Span { start_ms, end_ms } });
         }
         Turn {
@@ -158,7 +161,7 @@ impl Meeting {
             text,
             words,
             timed: record.timed,
-            span,
+            span: record.span,
         }
     }
 }

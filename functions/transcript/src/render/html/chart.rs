@@ -29,15 +29,14 @@ pub(super) struct Chart {
 }
 
 impl Chart {
-    /// Makes one pass over the turns.
     pub(super) fn of(meeting: &Meeting) -> Self {
         let speakers = meeting.speakers();
         let mut lanes = vec![Lane::default(); speakers.len()];
         let mut timed = false;
-        for turn in meeting.turns() {
-            timed |= turn.timed;
-            if let Some(lane) = lanes.get_mut(turn.speaker) {
-                lane.add(turn.timed.then_some(turn.span), meeting.duration_ms());
+        for (speaker, span) in meeting.spans() {
+            timed |= span.is_some();
+            if let Some(lane) = lanes.get_mut(speaker) {
+                lane.add(span, meeting.duration_ms());
             }
         }
         let mut order: Vec<usize> = (0..speakers.len()).filter(|&at| speakers[at].words > 0).collect();
