@@ -19,6 +19,8 @@ const SOFT_TURN_BYTES: usize = 600;
 const HARD_TURN_BYTES: usize = 1200;
 /// So does one of this many words, whatever is in them.
 const MAX_TURN_WORDS: u16 = 4096;
+/// Room is made for so many turns at least.
+const MIN_RECORDS: usize = 512;
 /// Distinct languages that are remembered.
 const MAX_LANGUAGES: usize = 1000;
 
@@ -173,6 +175,10 @@ impl Builder {
         let Cut { at, span, words, .. } = *turn;
         self.people.talked(speaker, span.end_ms.saturating_sub(span.start_ms), words);
         self.duration_ms = self.duration_ms.max(span.end_ms);
+        if self.records.len() == self.records.capacity() {
+            // Doubling would take far more than is used.
+            self.records.reserve_exact(MIN_RECORDS.max(self.records.len() / 8));
+        }
         self.records.push(Record { at, span, words, speaker, language, timed });
         self.limit();
     }
