@@ -191,6 +191,35 @@ mod tests {
     }
 
     #[test]
+    fn what_is_of_another_type_is_as_good_as_absent() {
+        for odd in ["null", "true", "5", "-5", "0.5", r#""x""#, r#"["x"]"#, r#"{"relative": "x", "y": [{}]}"#] {
+            let file = format!(
+                r#"[{{"participant": {odd}, "language_code": {odd}, "words": [
+                    {{"text": "a", "start_timestamp": {odd}, "end_timestamp": {odd}}},
+                    {{"text": {odd}, "start_timestamp": {{"relative": {odd}}}, "end_timestamp": {{"relative": 7}}}}]}},
+                  {{"participant": {{"id": {odd}, "name": {odd}, "is_host": {odd}}}, "words": {odd}}}]"#
+            );
+            // The one that can be taken for a list of words, but has none.
+            let no_words = odd == r#"["x"]"#;
+            for step in [1, usize::MAX] {
+                let summary = tally(file.as_bytes(), step);
+                assert_eq!(summary.error.is_some(), no_words, "{odd}: {:?}", summary.error);
+                assert_eq!((summary.counts.words, summary.counts.duration_s), (2, 7.0), "{odd}");
+            }
+        }
+    }
+
+    #[test]
+    fn keys_and_texts_may_be_escaped() {
+        let file = r#"[{"w\u006frds": [{"te\u0078t": "\"\ud83d\ude00\"", "end_timestamp": {"relat\u0069ve": 2}}]}]"#;
+        for step in 1..20 {
+            let summary = tally(file.as_bytes(), step);
+            assert_eq!((summary.error, summary.counts.words, summary.counts.duration_s), (None, 1, 2.0));
+        }
+        assert!(tally(br#"[{"words": [{"text": "\ud83d"}]}]"#, 9).error.is_some(), "half of a pair is no text");
+    }
+
+    #[test]
     fn what_is_not_a_transcript_is_an_error_that_quotes_nothing() {
         let deep = format!(r#"[{{"participant": {}"#, "[".repeat(1000));
         let long = format!(r#"[{{"words": [{{"text": "{}"#, "x".repeat(2 << 20));

@@ -14,6 +14,9 @@ use super::{
     words::Joiner,
 };
 
+/// A word has about this many bytes with its space, so a turn's text seldom has to grow.
+const WORD_BYTES: usize = 8;
+
 /// What is known of the meeting besides what was said.
 #[derive(Clone, Debug)]
 pub(crate) struct Head {
@@ -144,7 +147,7 @@ impl Meeting {
     fn turn(&self, index: u64, record: &Record) -> Turn {
         let mut at = record.at;
         let mut joiner = Joiner::default();
-        let mut text = String::new();
+        let mut text = String::with_capacity(WORD_BYTES * usize::from(record.words));
         let mut words = Vec::with_capacity(usize::from(record.words));
         let mut last_ms = record.span.start_ms;
         for _ in 0..record.words {

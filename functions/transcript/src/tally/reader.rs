@@ -55,14 +55,24 @@ struct Participant<'a> {
     is_host: Option<&'a RawValue>,
 }
 
+/// Words are most of the file, so their values are looked at only once.
 #[derive(Deserialize)]
 struct Word<'a> {
-    #[serde(borrow)]
-    text: Option<&'a RawValue>,
-    #[serde(borrow, default, deserialize_with = "moment")]
-    start_timestamp: Option<Moment<'a>>,
-    #[serde(borrow, default, deserialize_with = "moment")]
-    end_timestamp: Option<Moment<'a>>,
+    #[serde(borrow, default)]
+    text: Part<'a>,
+    #[serde(borrow, default)]
+    start_timestamp: Part<'a>,
+    #[serde(borrow, default)]
+    end_timestamp: Part<'a>,
+}
+
+/// What a word consists of.
+#[derive(Default)]
+enum Part<'a> {
+    Text(Cow<'a, str>),
+    Moment(Moment<'a>),
+    #[default]
+    Other,
 }
 
 #[derive(Deserialize)]
@@ -181,7 +191,7 @@ impl Reader {
 
     fn word(&mut self, word: Word<'_>) -> Result<Next, Unexpected> {
         self.counts.words += 1;
-        if let Some(text) = string(word.text)? {
+        if let Part::Text(text) = word.text {
             self.spoken |= !text.trim().is_empty();
             self.meeting.text(&text);
         }
@@ -191,8 +201,9 @@ impl Reader {
     }
 
     /// In milliseconds.
-    fn moment(&mut self, moment: Option<Moment<'_>>) -> Option<u32> {
-        let seconds = moment?.relative?.get().parse().ok()?;
+    fn moment(&mut self, part: Part<'_>) -> Option<u32> {
+        let Part::Moment(Moment { relative: Some(seconds) }) = part else { return None };
+        let seconds = seconds.get().parse().ok()?;
         let ms = millis(seconds)?;
         self.counts.duration_s = self.counts.duration_s.max(seconds);
         Some(ms)
@@ -230,50 +241,55 @@ fn string(raw: Option<&RawValue>) -> Result<Option<Cow<'_, str>>, Unexpected> {
     serde_json::from_str(text).map(|Text(text)| Some(text)).map_err(|_| Unexpected)
 }
 
-/// These are most of the file, so they are not read as raw values first.
-fn moment<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<Moment<'de>>, D::Error> {
-    deserializer.deserialize_any(Moments)
+impl<'de: 'a, 'a> Deserialize<'de> for Part<'a> {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(Parts)
+    }
 }
 
-/// Makes nothing of what is no object.
-struct Moments;
+struct Parts;
 
-impl<'de> Visitor<'de> for Moments {
-    type Value = Option<Moment<'de>>;
+impl<'de> Visitor<'de> for Parts {
+    type Value = Part<'de>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("anything")
     }
 
+    fn visit_borrowed_str<E>(self, text: &'de str) -> Result<Self::Value, E> {
+        Ok(Part::Text(Cow::Borrowed(text)))
+    }
+
+    /// Something in it was escaped.
+    fn visit_str<E>(self, text: &str) -> Result<Self::Value, E> {
+        Ok(Part::Text(Cow::Owned(text.to_owned())))
+    }
+
     fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Self::Value, A::Error> {
-        Moment::deserialize(MapAccessDeserializer::new(map)).map(Some)
+        Moment::deserialize(MapAccessDeserializer::new(map)).map(Part::Moment)
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, seq: A) -> Result<Self::Value, A::Error> {
-        IgnoredAny.visit_seq(seq).map(|_| None)
-    }
-
-    fn visit_str<E>(self, _: &str) -> Result<Self::Value, E> {
-        Ok(None)
+        IgnoredAny.visit_seq(seq).map(|_| Part::Other)
     }
 
     fn visit_f64<E>(self, _: f64) -> Result<Self::Value, E> {
-        Ok(None)
+        Ok(Part::Other)
     }
 
     fn visit_u64<E>(self, _: u64) -> Result<Self::Value, E> {
-        Ok(None)
+        Ok(Part::Other)
     }
 
     fn visit_i64<E>(self, _: i64) -> Result<Self::Value, E> {
-        Ok(None)
+        Ok(Part::Other)
     }
 
     fn visit_bool<E>(self, _: bool) -> Result<Self::Value, E> {
-        Ok(None)
+        Ok(Part::Other)
     }
 
     fn visit_unit<E>(self) -> Result<Self::Value, E> {
-        Ok(None)
+        Ok(Part::Other)
     }
 }
