@@ -5,6 +5,7 @@
 
 pub mod chaos;
 mod http_client;
+pub mod shapes;
 mod waits;
 
 use std::{collections::BTreeSet, path::Path, sync::Arc, time::Duration};

@@ -6,16 +6,13 @@ mod reader;
 
 use std::{collections::BTreeSet, time::Duration};
 
-use json_event_parser::{JsonEvent, LowLevelJsonParser};
 use serde::{Deserialize, Serialize};
 
 use self::reader::Reader;
 use crate::render::{Head, Meeting};
 
-/// The longest single token, such as one word's text.
-const MAX_TOKEN_BYTES: usize = 1 << 20;
-/// Recall's format is six levels deep; `extra_data` can be anything.
-const MAX_DEPTH: usize = 128;
+/// The longest single value, such as a word with its times.
+const MAX_VALUE_BYTES: usize = 1 << 20;
 
 /// What a transcript holds.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize)]
@@ -64,27 +61,17 @@ impl Summary {
 
 /// Reads a transcript piece by piece.
 pub(crate) struct Tally {
-    parser: LowLevelJsonParser,
-    /// Bytes of a token that is not complete yet.
+    /// Bytes of a value that is not complete yet.
     rest: Vec<u8>,
-    /// The parser begins an incomplete token again; waiting until there is twice as much of it keeps that linear.
+    /// An incomplete value is begun again; waiting until there is twice as much of it keeps that linear.
     worth_parsing: usize,
     reader: Reader,
-    /// All of it is parsed.
-    ended: bool,
     error: Option<String>,
 }
 
 impl Tally {
     pub(crate) fn new() -> Self {
-        Self {
-            parser: LowLevelJsonParser::new().with_max_stack_size(MAX_DEPTH),
-            rest: Vec::new(),
-            worth_parsing: 0,
-            reader: Reader::default(),
-            ended: false,
-            error: None,
-        }
+        Self { rest: Vec::new(), worth_parsing: 0, reader: Reader::default(), error: None }
     }
 
     /// Takes the next bytes of the file.
@@ -92,7 +79,7 @@ impl Tally {
         if self.error.is_none() {
             self.rest.extend_from_slice(bytes);
             if self.rest.len() >= self.worth_parsing {
-                self.parse(false);
+                self.parse();
                 self.worth_parsing = 2 * self.rest.len();
             }
         }
@@ -100,9 +87,11 @@ impl Tally {
 
     /// Whether what was taken so far is a complete file.
     pub(crate) fn is_whole(&mut self) -> bool {
-        if self.error.is_none() && !self.ended {
-            self.parse(true);
-            self.ended = true;
+        if self.error.is_none() {
+            self.parse();
+        }
+        if self.error.is_none() && !(self.reader.is_whole() && self.rest.is_empty()) {
+            self.error = Some("not valid JSON: it breaks off".to_owned());
         }
         self.error.is_none()
     }
@@ -121,30 +110,24 @@ impl Tally {
         (Summary { counts, language_codes, empty: !spoken && self.error.is_none(), error: self.error }, meeting)
     }
 
-    fn parse(&mut self, ending: bool) {
-        let mut from = 0;
-        loop {
-            let step = self.parser.parse_next(&self.rest[from..], ending);
-            from += step.consumed_bytes;
-            match step.event {
-                None => break,
-                Some(Ok(JsonEvent::Eof)) => break,
-                Some(Ok(event)) => {
-                    if let Err(problem) = self.reader.read(&event) {
-                        self.error = Some(problem.to_owned());
-                        break;
-                    }
-                }
-                Some(Err(error)) => {
-                    let at = error.location().start;
-                    self.error = Some(format!("not valid JSON at line {} column {}", at.line + 1, at.column + 1));
-                    break;
-                }
+    fn parse(&mut self) {
+        let (text, valid) = match str::from_utf8(&self.rest) {
+            Ok(text) => (text, true),
+            Err(error) => {
+                let text = self.rest.get(..error.valid_up_to()).and_then(|text| str::from_utf8(text).ok());
+                // A character at the end may only be incomplete.
+                (text.unwrap_or_default(), error.error_len().is_none())
             }
+        };
+        // serde_json takes a number that breaks off for a wrong one.
+        let text = text.trim_end_matches(|c: char| c.is_ascii_digit() || matches!(c, '+' | '-' | '.' | 'e' | 'E'));
+        match self.reader.read(text) {
+            Ok(_) if !valid => self.error = Some("not valid JSON: it is not UTF-8".to_owned()),
+            Ok(bytes) => drop(self.rest.drain(..bytes)),
+            Err(problem) => self.error = Some(problem),
         }
-        self.rest.drain(..from);
-        if self.rest.len() > MAX_TOKEN_BYTES {
-            self.error = Some(format!("a single value is longer than {MAX_TOKEN_BYTES} bytes"));
+        if self.rest.len() > MAX_VALUE_BYTES {
+            self.error = Some(format!("a single value is longer than {MAX_VALUE_BYTES} bytes"));
         }
         if self.error.is_some() {
             self.rest = Vec::new();
@@ -193,7 +176,9 @@ mod tests {
 
     #[test]
     fn a_silent_meeting_is_empty_and_no_error() {
-        for silent in ["[]", " [ ] ", r#"[{"participant":{"id":1},"words":[]}]"#, r#"[{"words":[{"text":" "}]}]"#] {
+        for silent in
+            ["[]", " [ ] ", "\u{feff}[]", r#"[{"participant":{"id":1},"words":[]}]"#, r#"[{"words":[{"text":" "}]}]"#]
+        {
             let summary = tally(silent.as_bytes(), 3);
             assert!(summary.empty && summary.error.is_none(), "{silent}: {summary:?}");
         }
@@ -205,6 +190,35 @@ mod tests {
             let file = format!(r#"[{{"words": [{{"text": "a", "end_timestamp": {{"relative": {relative}}}}}]}}]"#);
             assert_eq!(tally(file.as_bytes(), 9).counts.duration_s, duration_s, "{relative}");
         }
+    }
+
+    #[test]
+    fn what_is_of_another_type_is_as_good_as_absent() {
+        for odd in ["null", "true", "5", "-5", "0.5", r#""x""#, r#"["x"]"#, r#"{"relative": "x", "y": [{}]}"#] {
+            let file = format!(
+                r#"[{{"participant": {odd}, "language_code": {odd}, "words": [
+                    {{"text": "a", "start_timestamp": {odd}, "end_timestamp": {odd}}},
+                    {{"text": {odd}, "start_timestamp": {{"relative": {odd}}}, "end_timestamp": {{"relative": 7}}}}]}},
+                  {{"participant": {{"id": {odd}, "name": {odd}, "is_host": {odd}}}, "words": {odd}}}]"#
+            );
+            // The one that can be taken for a list of words, but has none.
+            let no_words = odd == r#"["x"]"#;
+            for step in [1, usize::MAX] {
+                let summary = tally(file.as_bytes(), step);
+                assert_eq!(summary.error.is_some(), no_words, "{odd}: {:?}", summary.error);
+                assert_eq!((summary.counts.words, summary.counts.duration_s), (2, 7.0), "{odd}");
+            }
+        }
+    }
+
+    #[test]
+    fn keys_and_texts_may_be_escaped() {
+        let file = r#"[{"w\u006frds": [{"te\u0078t": "\"\ud83d\ude00\"", "end_timestamp": {"relat\u0069ve": 2}}]}]"#;
+        for step in 1..20 {
+            let summary = tally(file.as_bytes(), step);
+            assert_eq!((summary.error, summary.counts.words, summary.counts.duration_s), (None, 1, 2.0));
+        }
+        assert!(tally(br#"[{"words": [{"text": "\ud83d"}]}]"#, 9).error.is_some(), "half of a pair is no text");
     }
 
     #[test]

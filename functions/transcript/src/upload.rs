@@ -119,6 +119,10 @@ impl Upload<'_> {
             if self.part.len() == PART_BYTES {
                 self.send_part().await?;
             }
+            // What grows by doubling leaves holes in the heap, once the first part has gone back to it.
+            if self.large && self.part.is_empty() {
+                self.part.reserve_exact(PART_BYTES);
+            }
             let (now, later) = bytes.split_at(bytes.len().min(PART_BYTES - self.part.len()));
             self.part.extend_from_slice(now);
             bytes = later;

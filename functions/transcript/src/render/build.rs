@@ -19,6 +19,8 @@ const SOFT_TURN_BYTES: usize = 600;
 const HARD_TURN_BYTES: usize = 1200;
 /// So does one of this many words, whatever is in them.
 const MAX_TURN_WORDS: u16 = 4096;
+/// Room is made for so many turns at least.
+const MIN_RECORDS: usize = 512;
 /// Distinct languages that are remembered.
 const MAX_LANGUAGES: usize = 1000;
 
@@ -32,7 +34,6 @@ pub(crate) struct Builder {
     entry: Entry,
     /// One word's text, cleaned.
     word: String,
-    has_text: bool,
     /// The end of the entry before, which the next one follows if it has no times.
     last_ms: u32,
     duration_ms: u32,
@@ -67,12 +68,9 @@ impl Builder {
         self.entry = Entry { at: self.compact.begin_entry(), ..Entry::default() };
     }
 
-    /// The text of the word that is being read. Only the first one counts.
+    /// The text of the word that is being read, if it has one.
     pub(crate) fn text(&mut self, text: &str) {
-        if !self.has_text {
-            self.has_text = true;
-            clean(text, &mut self.word);
-        }
+        clean(text, &mut self.word);
     }
 
     /// A word is complete. Its times are in milliseconds.
@@ -85,7 +83,6 @@ impl Builder {
             self.limit();
         }
         self.word.clear();
-        self.has_text = false;
     }
 
     /// An entry is complete.
@@ -134,7 +131,7 @@ impl Builder {
         if let Some(why) = self.given_up {
             return Err(why);
         }
-        self.records.sort_unstable_by_key(|record| (record.start_ms, record.at.text));
+        self.records.sort_unstable_by_key(|record| (record.span.start_ms, record.at.text));
         Ok(Meeting {
             head,
             speakers: self.people.finish(),
@@ -175,7 +172,11 @@ impl Builder {
         let Cut { at, span, words, .. } = *turn;
         self.people.talked(speaker, span.end_ms.saturating_sub(span.start_ms), words);
         self.duration_ms = self.duration_ms.max(span.end_ms);
-        self.records.push(Record { at, start_ms: span.start_ms, words, speaker, language, timed });
+        if self.records.len() == self.records.capacity() {
+            // Doubling would take far more than is used.
+            self.records.reserve_exact(MIN_RECORDS.max(self.records.len() / 8));
+        }
+        self.records.push(Record { at, span, words, speaker, language, timed });
         self.limit();
     }
 

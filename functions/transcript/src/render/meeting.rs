@@ -14,6 +14,9 @@ use super::{
     words::Joiner,
 };
 
+/// A word has about this many bytes with its space, so a turn's text seldom has to grow.
+const WORD_BYTES: usize = 8;
+
 /// What is known of the meeting besides what was said.
 #[derive(Clone, Debug)]
 pub(crate) struct Head {
@@ -74,7 +77,7 @@ pub(crate) struct Turn {
 pub(crate) struct Record {
     /// Where its first word is.
     pub(crate) at: Reading,
-    pub(crate) start_ms: u32,
+    pub(crate) span: Span,
     /// Entries of `words[]`.
     pub(crate) words: u16,
     pub(crate) speaker: u16,
@@ -131,6 +134,11 @@ impl Meeting {
         (0..).zip(&self.records).map(|(index, record)| self.turn(index, record))
     }
 
+    /// Of every turn the speaker and, where it is known, the time. The words are not looked at.
+    pub(crate) fn spans(&self) -> impl Iterator<Item = (usize, Option<Span>)> + '_ {
+        self.records.iter().map(|record| (usize::from(record.speaker), record.timed.then_some(record.span)))
+    }
+
     /// The label of a turn's speaker.
     pub(crate) fn label(&self, turn: &Turn) -> &str {
         self.speakers.get(turn.speaker).map_or("", |speaker| &speaker.label)
@@ -140,18 +148,24 @@ impl Meeting {
         let mut at = record.at;
         let language_code = record.language.and_then(|at| self.languages.get(usize::from(at)).cloned());
         let mut joiner = Joiner::new(language_code.as_deref());
-        let mut text = String::new();
+        let mut text = String::with_capacity(WORD_BYTES * usize::from(record.words));
         let mut words = Vec::with_capacity(usize::from(record.words));
-        let mut span = Span { start_ms: record.start_ms, end_ms: record.start_ms };
-        let mut last_ms = record.start_ms;
+        let mut last_ms = record.span.start_ms;
         for _ in 0..record.words {
             let Some((word, said)) = self.compact.read(&mut at) else { break };
             let start_ms = said.start_ms.max(last_ms);
             let end_ms = said.end_ms.max(start_ms);
             last_ms = start_ms;
-            span.end_ms = span.end_ms.max(end_ms);
             words.push(Word { range: joiner.push(word, &mut text), span: Span { start_ms, end_ms } });
         }
-        Turn { index, speaker: usize::from(record.speaker), language_code, text, words, timed: record.timed, span }
+        Turn {
+            index,
+            speaker: usize::from(record.speaker),
+            language_code,
+            text,
+            words,
+            timed: record.timed,
+            span: record.span,
+        }
     }
 }

@@ -1,43 +1,99 @@
-//! Follows the parser through Recall's format, and looks only at what matters.
+//! Follows Recall's format piece by piece, and looks only at what matters.
+//!
+//! A meeting has any number of turns, and a turn any number of words. So the file is followed down to these, and each
+//! word, like every other value of a turn, is read by serde_json once all of it is there.
 
-use json_event_parser::JsonEvent;
+use std::{borrow::Cow, fmt};
+
+use serde::{
+    Deserialize,
+    de::{IgnoredAny, MapAccess, SeqAccess, Visitor, value::MapAccessDeserializer},
+};
+use serde_json::{Deserializer, value::RawValue};
 
 use super::Counts;
 use crate::render::{Builder, millis};
 
-/// Where in the file the parser is. `Other` is everything that is not looked into.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Place {
-    Turns,
+/// Some write it before a file in UTF-8.
+const BYTE_ORDER_MARK: char = '\u{feff}';
+
+/// What comes next.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Next {
+    #[default]
+    File,
+    TurnOrEnd,
     Turn,
-    Participant,
-    Words,
+    AfterTurn,
+    KeyOrEnd,
+    Key,
+    Colon(Key),
+    Value(Key),
+    AfterValue,
+    WordOrEnd,
     Word,
-    Start,
-    End,
-    Other,
+    AfterWord,
+    Nothing,
 }
 
-/// The keys that matter.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// The keys of a turn.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(field_identifier, rename_all = "snake_case")]
 enum Key {
     Participant,
     LanguageCode,
     Words,
-    Id,
-    Name,
-    IsHost,
-    Text,
-    Start,
-    End,
-    Relative,
+    #[serde(other)]
     Other,
 }
 
+/// Values are raw as long as they can be of any type: what is not of the right one is as good as absent.
+#[derive(Deserialize)]
+struct Participant<'a> {
+    #[serde(borrow)]
+    id: Option<&'a RawValue>,
+    #[serde(borrow)]
+    name: Option<&'a RawValue>,
+    #[serde(borrow)]
+    is_host: Option<&'a RawValue>,
+}
+
+/// Words are most of the file, so their values are looked at only once.
+#[derive(Deserialize)]
+struct Word<'a> {
+    #[serde(borrow, default)]
+    text: Part<'a>,
+    #[serde(borrow, default)]
+    start_timestamp: Part<'a>,
+    #[serde(borrow, default)]
+    end_timestamp: Part<'a>,
+}
+
+/// What a word consists of.
+#[derive(Default)]
+enum Part<'a> {
+    Text(Cow<'a, str>),
+    Moment(Moment<'a>),
+    #[default]
+    Other,
+}
+
+#[derive(Deserialize)]
+struct Moment<'a> {
+    #[serde(borrow)]
+    relative: Option<&'a RawValue>,
+}
+
+/// Borrowed where nothing is escaped.
+#[derive(Deserialize)]
+#[serde(transparent)]
+struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
+
 #[derive(Default)]
 pub(super) struct Reader {
-    places: Vec<Place>,
-    key: Option<Key>,
+    next: Next,
+    /// How far the file has been read, in bytes.
+    at: usize,
     pub(super) counts: Counts,
     pub(super) spoken: bool,
     pub(super) meeting: Builder,
@@ -46,118 +102,198 @@ pub(super) struct Reader {
     name: Option<String>,
     is_host: bool,
     language: Option<u16>,
-    // Of the word that is being read, in milliseconds.
-    start: Option<u32>,
-    end: Option<u32>,
 }
 
 impl Reader {
-    pub(super) fn read(&mut self, event: &JsonEvent<'_>) -> Result<(), &'static str> {
-        match event {
-            JsonEvent::StartArray | JsonEvent::StartObject => self.enter(*event == JsonEvent::StartArray)?,
-            JsonEvent::EndArray | JsonEvent::EndObject => {
-                // What comes next has a key of its own, or must be a turn or a word.
-                self.key = None;
-                match self.places.pop() {
-                    Some(Place::Turn) => self.turn_ends(),
-                    Some(Place::Word) => self.meeting.word(self.start.take(), self.end.take()),
-                    Some(_) | None => {}
+    /// Takes what has come and was not read yet, and says how much of it is read now. What is not complete comes again.
+    pub(super) fn read(&mut self, text: &str) -> Result<usize, String> {
+        let mut rest = text;
+        loop {
+            rest = rest.trim_start_matches([' ', '\t', '\n', '\r']);
+            let Some(first) = rest.bytes().next() else { break };
+            let expected = self.next;
+            match self.step(first, rest) {
+                Ok(0) => break,
+                Ok(bytes) => rest = rest.get(bytes..).unwrap_or_default(),
+                Err(Unexpected) => {
+                    let at = self.at + text.len() - rest.len();
+                    return Err(format!("not valid JSON of a transcript at byte {at}: {}", expected.name()));
                 }
             }
-            JsonEvent::ObjectKey(key) => self.key = Some(self.key(key)),
-            JsonEvent::String(text) => self.value(text, true)?,
-            JsonEvent::Number(text) => self.value(text, false)?,
-            JsonEvent::Boolean(value) => {
-                self.is_host |= *value && self.key == Some(Key::IsHost);
-                self.bare()?;
-            }
-            JsonEvent::Null => self.bare()?,
-            JsonEvent::Eof => {}
         }
-        Ok(())
+        let bytes = text.len() - rest.len();
+        self.at += bytes;
+        Ok(bytes)
     }
 
-    fn enter(&mut self, array: bool) -> Result<(), &'static str> {
-        let place = match (self.places.last(), self.key, array) {
-            (None, _, true) => Place::Turns,
-            (None, _, false) => return Err("the file is not an array of turns"),
-            (Some(Place::Turns), _, false) => {
+    pub(super) fn is_whole(&self) -> bool {
+        self.next == Next::Nothing
+    }
+
+    /// Reads what begins with this byte: how long it is, or 0 if it is not complete yet.
+    fn step(&mut self, first: u8, rest: &str) -> Result<usize, Unexpected> {
+        self.next = match (self.next, first) {
+            (Next::File, b'[') => Next::TurnOrEnd,
+            (Next::File, _) if rest.starts_with(BYTE_ORDER_MARK) => return Ok(BYTE_ORDER_MARK.len_utf8()),
+            (Next::TurnOrEnd | Next::Turn, b'{') => {
                 self.counts.turns += 1;
                 self.meeting.begin();
-                Place::Turn
+                Next::KeyOrEnd
             }
-            (Some(Place::Turns), _, true) => return Err("a turn is not an object"),
-            (Some(Place::Turn), Some(Key::Participant), false) => Place::Participant,
-            (Some(Place::Turn), Some(Key::Words), true) => Place::Words,
-            (Some(Place::Words), _, false) => {
-                self.counts.words += 1;
-                Place::Word
+            (Next::AfterTurn, b',') => Next::Turn,
+            (Next::TurnOrEnd | Next::AfterTurn, b']') => Next::Nothing,
+            (Next::KeyOrEnd | Next::Key, b'"') => return self.value(rest, |_, key| Ok(Next::Colon(key))),
+            (Next::Colon(key), b':') => Next::Value(key),
+            (Next::Value(Key::Words), b'[') => Next::WordOrEnd,
+            (Next::Value(Key::Participant), b'{') => return self.value(rest, Self::participant),
+            (Next::Value(Key::LanguageCode), b'"') => return self.value(rest, Self::language),
+            (Next::Value(_), _) => return self.value(rest, |_, IgnoredAny| Ok(Next::AfterValue)),
+            (Next::AfterValue, b',') => Next::Key,
+            (Next::KeyOrEnd | Next::AfterValue, b'}') => {
+                self.turn_ends();
+                Next::AfterTurn
             }
-            (Some(Place::Words), _, true) => return Err("a word is not an object"),
-            (Some(Place::Word), Some(Key::Start), false) => Place::Start,
-            (Some(Place::Word), Some(Key::End), false) => Place::End,
-            (Some(_), _, _) => Place::Other,
+            (Next::WordOrEnd | Next::Word, b'{') => return self.value(rest, Self::word),
+            (Next::AfterWord, b',') => Next::Word,
+            (Next::WordOrEnd | Next::AfterWord, b']') => Next::AfterValue,
+            (_, _) => return Err(Unexpected),
         };
-        self.places.push(place);
-        self.key = None;
-        Ok(())
+        Ok(1)
     }
 
-    fn key(&self, key: &str) -> Key {
-        match (self.places.last(), key) {
-            (Some(Place::Turn), "participant") => Key::Participant,
-            (Some(Place::Turn), "language_code") => Key::LanguageCode,
-            (Some(Place::Turn), "words") => Key::Words,
-            (Some(Place::Participant), "id") => Key::Id,
-            (Some(Place::Participant), "name") => Key::Name,
-            (Some(Place::Participant), "is_host") => Key::IsHost,
-            (Some(Place::Word), "text") => Key::Text,
-            (Some(Place::Word), "start_timestamp") => Key::Start,
-            (Some(Place::Word), "end_timestamp") => Key::End,
-            (Some(Place::Start | Place::End), "relative") => Key::Relative,
-            (_, _) => Key::Other,
-        }
-    }
-
-    fn value(&mut self, text: &str, quoted: bool) -> Result<(), &'static str> {
-        match (self.key, quoted) {
-            (Some(Key::Id), _) => self.id = Some(text.to_owned()),
-            (Some(Key::Name), true) => self.name = Some(text.to_owned()),
-            (Some(Key::LanguageCode), true) => self.language = self.meeting.language(text),
-            (Some(Key::Text), true) => {
-                self.spoken |= !text.trim().is_empty();
-                self.meeting.text(text);
+    /// Hands a value over if all of it is there.
+    fn value<'a, T: Deserialize<'a>>(
+        &mut self,
+        rest: &'a str,
+        take: impl FnOnce(&mut Self, T) -> Result<Next, Unexpected>,
+    ) -> Result<usize, Unexpected> {
+        let mut values = Deserializer::from_str(rest).into_iter();
+        match values.next() {
+            Some(Ok(value)) => {
+                self.next = take(self, value)?;
+                Ok(values.byte_offset())
             }
-            (Some(Key::Relative), false) => {
-                let seconds: f64 = text.parse().unwrap_or(0.0);
-                let ms = millis(seconds);
-                if ms.is_some() {
-                    self.counts.duration_s = self.counts.duration_s.max(seconds);
-                }
-                match self.places.last() {
-                    Some(Place::Start) => self.start = ms,
-                    Some(Place::End) => self.end = ms,
-                    Some(_) | None => {}
-                }
-            }
-            (Some(_) | None, _) => self.bare()?,
+            Some(Err(error)) if error.is_eof() => Ok(0),
+            Some(Err(_)) => Err(Unexpected),
+            None => Ok(0),
         }
-        Ok(())
     }
 
-    /// A value that is not looked at is fine anywhere but where a turn or a word must be.
-    fn bare(&self) -> Result<(), &'static str> {
-        match self.places.last() {
-            None => Err("the file is not an array of turns"),
-            Some(Place::Turns) => Err("a turn is not an object"),
-            Some(Place::Words) => Err("a word is not an object"),
-            Some(Place::Turn | Place::Participant | Place::Word | Place::Start | Place::End | Place::Other) => Ok(()),
+    fn participant(&mut self, participant: Participant<'_>) -> Result<Next, Unexpected> {
+        let Participant { id, name, is_host } = participant;
+        let number = id.map(RawValue::get).filter(|id| id.starts_with(|c: char| c == '-' || c.is_ascii_digit()));
+        self.id = number.map(str::to_owned).or(string(id)?.map(Cow::into_owned));
+        self.name = string(name)?.map(Cow::into_owned);
+        self.is_host = is_host.is_some_and(|is_host| is_host.get() == "true");
+        Ok(Next::AfterValue)
+    }
+
+    fn language(&mut self, Text(code): Text<'_>) -> Result<Next, Unexpected> {
+        self.language = self.meeting.language(&code);
+        Ok(Next::AfterValue)
+    }
+
+    fn word(&mut self, word: Word<'_>) -> Result<Next, Unexpected> {
+        self.counts.words += 1;
+        if let Part::Text(text) = word.text {
+            self.spoken |= !text.trim().is_empty();
+            self.meeting.text(&text);
         }
+        let (start, end) = (self.moment(word.start_timestamp), self.moment(word.end_timestamp));
+        self.meeting.word(start, end);
+        Ok(Next::AfterWord)
+    }
+
+    /// In milliseconds.
+    fn moment(&mut self, part: Part<'_>) -> Option<u32> {
+        let Part::Moment(Moment { relative: Some(seconds) }) = part else { return None };
+        let seconds = seconds.get().parse().ok()?;
+        let ms = millis(seconds)?;
+        self.counts.duration_s = self.counts.duration_s.max(seconds);
+        Some(ms)
     }
 
     fn turn_ends(&mut self) {
         let (id, name) = (self.id.take(), self.name.take());
         let (is_host, language) = (std::mem::take(&mut self.is_host), self.language.take());
         self.meeting.end(id.as_deref(), name.as_deref(), is_host, language);
+    }
+}
+
+/// Something else should have come.
+struct Unexpected;
+
+impl Next {
+    fn name(self) -> &'static str {
+        match self {
+            Self::File => "no array of turns",
+            Self::TurnOrEnd | Self::Turn => "no turn",
+            Self::WordOrEnd | Self::Word => "no word",
+            Self::KeyOrEnd | Self::Key => "no key",
+            Self::Colon(_) => "no colon",
+            Self::Value(_) => "no value",
+            Self::AfterTurn | Self::AfterValue | Self::AfterWord => "no comma, and no end",
+            Self::Nothing => "more than one array",
+        }
+    }
+}
+
+/// A text, unescaped.
+fn string(raw: Option<&RawValue>) -> Result<Option<Cow<'_, str>>, Unexpected> {
+    let Some(text) = raw.map(RawValue::get).filter(|text| text.starts_with('"')) else { return Ok(None) };
+    // Half of a surrogate pair is no text.
+    serde_json::from_str(text).map(|Text(text)| Some(text)).map_err(|_| Unexpected)
+}
+
+impl<'de: 'a, 'a> Deserialize<'de> for Part<'a> {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(Parts)
+    }
+}
+
+struct Parts;
+
+impl<'de> Visitor<'de> for Parts {
+    type Value = Part<'de>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("anything")
+    }
+
+    fn visit_borrowed_str<E>(self, text: &'de str) -> Result<Self::Value, E> {
+        Ok(Part::Text(Cow::Borrowed(text)))
+    }
+
+    /// Something in it was escaped.
+    fn visit_str<E>(self, text: &str) -> Result<Self::Value, E> {
+        Ok(Part::Text(Cow::Owned(text.to_owned())))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Self::Value, A::Error> {
+        Moment::deserialize(MapAccessDeserializer::new(map)).map(Part::Moment)
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, seq: A) -> Result<Self::Value, A::Error> {
+        IgnoredAny.visit_seq(seq).map(|_| Part::Other)
+    }
+
+    fn visit_f64<E>(self, _: f64) -> Result<Self::Value, E> {
+        Ok(Part::Other)
+    }
+
+    fn visit_u64<E>(self, _: u64) -> Result<Self::Value, E> {
+        Ok(Part::Other)
+    }
+
+    fn visit_i64<E>(self, _: i64) -> Result<Self::Value, E> {
+        Ok(Part::Other)
+    }
+
+    fn visit_bool<E>(self, _: bool) -> Result<Self::Value, E> {
+        Ok(Part::Other)
+    }
+
+    fn visit_unit<E>(self) -> Result<Self::Value, E> {
+        Ok(Part::Other)
     }
 }

@@ -31,22 +31,22 @@ pub(super) struct Chart {
 }
 
 impl Chart {
-    /// Makes one pass over the turns.
     pub(super) fn of(meeting: &Meeting) -> Self {
         let speakers = meeting.speakers();
         let mut lanes = vec![Lane::default(); speakers.len()];
         let mut timed = false;
         let mut ticks = ticks(meeting.duration_ms());
-        for turn in meeting.turns() {
-            timed |= turn.timed;
-            let start_ms = turn.span.start_ms;
-            for (at_ms, second) in ticks.iter_mut().filter(|_| turn.timed) {
-                if start_ms <= *at_ms || second.is_none() {
-                    *second = Some(start_ms / 1000);
+        for (speaker, span) in meeting.spans() {
+            if let Some(start_ms) = span.map(|span| span.start_ms) {
+                timed = true;
+                for (at_ms, second) in &mut ticks {
+                    if start_ms <= *at_ms || second.is_none() {
+                        *second = Some(start_ms / 1000);
+                    }
                 }
             }
-            if let Some(lane) = lanes.get_mut(turn.speaker) {
-                lane.add(turn.timed.then_some(turn.span), meeting.duration_ms());
+            if let Some(lane) = lanes.get_mut(speaker) {
+                lane.add(span, meeting.duration_ms());
             }
         }
         let mut order: Vec<usize> = (0..speakers.len()).filter(|&at| speakers[at].words > 0).collect();

@@ -1,6 +1,6 @@
 //! Text, times and counts as the page writes them.
 
-use std::fmt::{Display, Formatter, Result, Write as _};
+use std::fmt::{Display, Formatter, Result};
 
 use shared::time::Timestamp;
 
@@ -10,19 +10,23 @@ pub(super) struct Escaped<'a>(pub(super) &'a str);
 
 impl Display for Escaped<'_> {
     fn fmt(&self, f: &mut Formatter<'_>) -> Result {
-        for char in self.0.chars() {
-            match char {
-                '&' => f.write_str("&amp;")?,
-                '<' => f.write_str("&lt;")?,
-                '>' => f.write_str("&gt;")?,
-                '"' => f.write_str("&quot;")?,
-                '\'' => f.write_str("&#39;")?,
-                '\u{fdd0}'..='\u{fdef}' => f.write_char('\u{fffd}')?,
-                _ if char.is_control() || (char as u32) & 0xfffe == 0xfffe => f.write_char('\u{fffd}')?,
-                _ => f.write_char(char)?,
-            }
+        let mut from = 0;
+        for (at, char) in self.0.char_indices() {
+            let safe = match char {
+                '&' => "&amp;",
+                '<' => "&lt;",
+                '>' => "&gt;",
+                '"' => "&quot;",
+                '\'' => "&#39;",
+                '\u{fdd0}'..='\u{fdef}' => "\u{fffd}",
+                _ if char.is_control() || (char as u32) & 0xfffe == 0xfffe => "\u{fffd}",
+                _ => continue,
+            };
+            f.write_str(self.0.get(from..at).unwrap_or_default())?;
+            f.write_str(safe)?;
+            from = at + char.len_utf8();
         }
-        Ok(())
+        f.write_str(self.0.get(from..).unwrap_or_default())
     }
 }
 
