@@ -13,6 +13,7 @@ from awscrt import checksums
 from ministack import app
 from ministack.core import iam_actions, iam_evaluator, lambda_runtime, router
 from ministack.services import s3
+from ministack.services.cloudformation import provisioners
 
 # The longest time-out of a function in the template.
 LONGEST_S = 300
@@ -68,6 +69,20 @@ def leading_keys(body):
 
 
 iam_actions.dynamodb_service_context = leading_keys
+
+# An alarm that adds up metrics is kept as one of its first metric. None is raised here.
+alarm_record = provisioners._cw_metric_alarm_record
+
+
+def first_metric(name, properties):
+    if metrics := properties.get("Metrics"):
+        first = next(one["MetricStat"] for one in metrics if "MetricStat" in one)
+        shown = {"Statistic": first["Stat"], "Period": first["Period"], **first["Metric"]}
+        properties = {**properties, "Metrics": None, **shown}
+    return alarm_record(name, properties)
+
+
+provisioners._cw_metric_alarm_record = first_metric
 
 # Many messages at once are allowed by what allows one.
 action = iam_actions.extract_iam_action

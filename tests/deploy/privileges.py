@@ -78,6 +78,7 @@ class Privileges:
             ("Transcript", "s3:ListBucket", "TranscriptsBucket"): self.render_what_is_gone,
             ("Sweep", "secretsmanager:GetSecretValue", "RecallSecret"): self.find_after_restart,
             ("Sweep", "dynamodb:Query", "JobsTable/index/due"): self.run_of_the_sweep,
+            ("Sweep", "dynamodb:Query", "JobsTable/index/open"): self.run_of_the_sweep,
             ("Sweep", "dynamodb:BatchGetItem", "JobsTable"): self.find,
             ("Sweep", "dynamodb:GetItem", "JobsTable"): self.find,
             ("Sweep", "dynamodb:PutItem", "JobsTable"): self.find,

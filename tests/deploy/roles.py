@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import re
 from typing import NamedTuple
 
 
@@ -46,10 +47,10 @@ class Roles:
 
     def shown(self, arn):
         """An ARN by the name of the resource in the template."""
-        for physical, logical in sorted(self.names.items(), key=lambda pair: -len(pair[0])):
-            before, found, after = arn.partition(physical)
-            if found and (before.endswith((":", "/"))):
-                return logical + after
+        for physical, logical in self.names.items():
+            found = re.search(f"[:/]{re.escape(physical)}(?=$|[:/])", arn)
+            if found:
+                return logical + arn[found.end():]
         return arn
 
     @contextlib.contextmanager

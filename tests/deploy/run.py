@@ -6,9 +6,11 @@ and ends with this.
 """
 
 import contextlib
+import json
 import os
 import pathlib
 import signal
+import subprocess
 import sys
 import tempfile
 import time
@@ -55,7 +57,21 @@ class Test:
         assert {one["status"] for one in self.simulator.deliveries()} == {503}, self.simulator.deliveries()
         self.stack.put_secret({"api_key": self.simulator.api_key, "webhook_secrets": [self.simulator.secret]})
         self.wait_for([early])
+        self.try_as_documented()
         self.say("deployed; what came before the secret had a value was answered 503, and came again")
+
+    def try_as_documented(self):
+        """The README's first test without a meeting: one event that is ignored, and one of a recording."""
+        recording = self.simulator.play("unannounced")[0]
+        with tempfile.NamedTemporaryFile("w", suffix=".json") as file:
+            json.dump({"api_key": self.simulator.api_key, "webhook_secrets": [self.simulator.secret]}, file)
+            file.flush()
+            for event in [["bot.done"], ["recording.done", recording]]:
+                command = [sys.executable, ROOT / "docs/signed.py", file.name, self.stack.webhook, *event]
+                said = subprocess.run(command, capture_output=True, text=True, timeout=30)
+                wanted = {"bot.done": "ignored", "recording.done": "applied"}[event[0]]
+                assert said.stdout.startswith("200") and wanted in said.stdout, f"{event}: {said.stdout}{said.stderr}"
+        self.wait_for([recording])
 
     def meetings(self):
         kinds = ["hour", "faults", "japanese", "silent", "large", "broken"]
