@@ -22,5 +22,8 @@ class NoManagedPolicies:
 
 
 template = json.loads(json.dumps(cfn_yaml.load(sys.argv[1])))
-template["Globals"]["Function"]["CodeUri"] = "s3://placeholder/placeholder.zip"
+for resource in template["Resources"].values():
+    if resource["Type"] == "AWS::Serverless::Function":
+        # `sam deploy` puts the folder there that stands here.
+        resource["Properties"]["CodeUri"] = "s3://placeholder/placeholder.zip"
 json.dump(transform(template, {}, NoManagedPolicies()), sys.stdout, indent=2)

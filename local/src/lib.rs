@@ -4,6 +4,7 @@
 
 pub mod build;
 pub mod bus;
+pub mod control;
 pub mod dev;
 pub mod dynamodb;
 pub mod lambda;

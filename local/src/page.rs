@@ -3,7 +3,7 @@
 //! It is for the person at this machine. It listens on loopback, and [`guard`] refuses what other web sites could make
 //! that person's browser send. What it shows comes from the table, the bucket and the simulator; it decides nothing.
 
-mod guard;
+pub(crate) mod guard;
 mod jobs;
 mod manifests;
 mod objects;
@@ -28,8 +28,9 @@ use serde_json::json;
 use tokio::net::TcpListener;
 use uuid::Uuid;
 
+use self::manifests::Manifests;
 pub use self::plays::Kind;
-use self::{manifests::Manifests, plays::Plays};
+pub(crate) use self::plays::Plays;
 use crate::{
     stack::Stack,
     wire::{Server, Service, serve},
@@ -111,8 +112,7 @@ async fn steps(State(shared): State<Arc<Shared>>, Path(recording_id): Path<Uuid>
 }
 
 async fn play(State(shared): State<Arc<Shared>>, Path(kind): Path<String>) -> Response {
-    let kind = Kind::ALL.into_iter().find(|known| known.name() == kind);
-    let (Some(kind), Some(simulator)) = (kind, shared.stack.simulator.clone()) else {
+    let (Some(kind), Some(simulator)) = (Kind::named(&kind), shared.stack.simulator.clone()) else {
         return (StatusCode::NOT_FOUND, axum::Json(json!({"error": "no such meeting can be played"}))).into_response();
     };
     // Making up an hour of talk takes a while.

@@ -85,25 +85,29 @@ impl Credentials {
 
     /// The real Recall of a region, or a simulator; either knows them.
     pub fn target(&self, region: Option<String>) -> RecallTarget {
-        let (api_key, webhook_secrets) = (self.api_key.value().clone(), self.webhook_secrets.value().clone());
         match region {
             Some(region) => RecallTarget::Real {
                 region,
-                api_key: Secret::new(api_key),
-                webhook_secrets: Secret::new(webhook_secrets),
+                api_key: Secret::new(self.api_key.value().clone()),
+                webhook_secrets: Secret::new(self.webhook_secrets.value().clone()),
             },
-            None => RecallTarget::Simulator(SimulatorConfig {
-                api_key,
-                webhook_secrets,
-                speed: SPEED,
-                seed: fastrand::u64(..),
-                ..SimulatorConfig::default()
-            }),
+            None => RecallTarget::Simulator(self.simulator()),
+        }
+    }
+
+    /// A simulator that knows them, on any free port.
+    pub fn simulator(&self) -> SimulatorConfig {
+        SimulatorConfig {
+            api_key: self.api_key.value().clone(),
+            webhook_secrets: self.webhook_secrets.value().clone(),
+            speed: SPEED,
+            seed: fastrand::u64(..),
+            ..SimulatorConfig::default()
         }
     }
 
     /// For the person who runs this: what was made up, and the name of the variable of what was brought.
-    pub(super) fn shown(&self) -> [(&'static str, String); 2] {
+    pub fn shown(&self) -> [(&'static str, String); 2] {
         let from = |name: &str| format!("from {name}");
         [
             match &self.api_key {

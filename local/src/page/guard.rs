@@ -55,7 +55,7 @@ fn only(headers: &HeaderMap, name: HeaderName) -> Option<&str> {
 }
 
 /// `127.0.0.1` or `localhost`, with any port: the port may be forwarded from elsewhere.
-fn is_here(host: &str) -> bool {
+pub(crate) fn is_here(host: &str) -> bool {
     let (name, port) = host.split_once(':').unwrap_or((host, "80"));
     (name == "127.0.0.1" || name.eq_ignore_ascii_case("localhost")) && port.parse::<u16>().is_ok()
 }

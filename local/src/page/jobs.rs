@@ -99,7 +99,7 @@ pub(super) fn list(shared: &Shared) -> Result<List> {
         jobs: Vec::new(),
     };
     if list.simulator {
-        list.meetings = Kind::ALL.map(Kind::button).into();
+        list.meetings = Kind::BUTTONS.map(Kind::button).into();
     }
     let waiting = plays.keys().filter(|recording| !begun.contains(recording));
     let waiting = waiting.map(|id| Entry { recording_id: id.to_string(), ..Entry::default() });

@@ -1,4 +1,4 @@
-//! The meetings that the page's buttons play, and what is made to go wrong with them.
+//! The meetings that the page's buttons and the simulator's own control play, and what is made to go wrong with them.
 
 use std::{collections::HashMap, sync::Mutex, time::Duration};
 
@@ -13,6 +13,10 @@ use crate::{
 /// The simulator keeps the files of all meetings in memory, 1.5 MB for an hour.
 pub(super) const MAX_PLAYS: usize = 200;
 
+/// More than two parts of an upload; and where the line breaks then, in the second one.
+const LARGE_BYTES: usize = 12_000_000;
+const BROKEN_AFTER: usize = 10_000_000;
+
 /// On the simulator's clock, which is 30 times as fast as a person's.
 const LATE: Duration = Duration::from_secs(5 * 60);
 
@@ -24,6 +28,9 @@ pub enum Kind {
     Japanese,
     Silent,
     Unannounced,
+    Short,
+    Large,
+    Broken,
 }
 
 /// A button of the page.
@@ -35,7 +42,18 @@ pub(super) struct Button {
 }
 
 impl Kind {
-    pub const ALL: [Self; 5] = [Self::Hour, Self::Faults, Self::Japanese, Self::Silent, Self::Unannounced];
+    /// What the page has buttons for.
+    pub const BUTTONS: [Self; 5] = [Self::Hour, Self::Faults, Self::Japanese, Self::Silent, Self::Unannounced];
+    pub const ALL: [Self; 8] = [
+        Self::Hour,
+        Self::Faults,
+        Self::Japanese,
+        Self::Silent,
+        Self::Unannounced,
+        Self::Short,
+        Self::Large,
+        Self::Broken,
+    ];
 
     /// Its name in URLs.
     pub fn name(self) -> &'static str {
@@ -45,11 +63,29 @@ impl Kind {
             Self::Japanese => "japanese",
             Self::Silent => "silent",
             Self::Unannounced => "unannounced",
+            Self::Short => "short",
+            Self::Large => "large",
+            Self::Broken => "broken",
         }
     }
 
+    /// The kind of this name.
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|known| known.name() == name)
+    }
+
     pub(super) fn button(self) -> Button {
-        let (label, about) = match self {
+        let (label, about) = self.texts();
+        Button { kind: self.name(), label, about }
+    }
+
+    /// What it is like, in a sentence.
+    pub(crate) fn about(self) -> &'static str {
+        self.texts().1
+    }
+
+    fn texts(self) -> (&'static str, &'static str) {
+        match self {
             Self::Hour => ("An hour in English", "Everything goes well. About three seconds."),
             Self::Faults => ("One with faults", "Doubled, lost and late webhooks, a lost answer. About 20 seconds."),
             Self::Japanese => ("One in Japanese", "Two minutes of talk, without spaces between words."),
@@ -57,8 +93,10 @@ impl Kind {
             Self::Unannounced => {
                 ("One whose webhook is lost", "The sweep finds it in Recall's list, after two minutes.")
             }
-        };
-        Button { kind: self.name(), label, about }
+            Self::Short => ("A short one in English", "Three and a half minutes of talk."),
+            Self::Large => ("A long one", "Eight hours and a file of 12 MB, which goes to S3 in parts."),
+            Self::Broken => ("One whose download breaks off", "After 10 of 12 MB, once. The second one is whole."),
+        }
     }
 
     fn meeting(self, seed: u64) -> Meeting {
@@ -68,6 +106,10 @@ impl Kind {
             Self::Japanese => (Meeting::japanese(seed), "定例会議"),
             Self::Silent => (Meeting::silent(), "Nobody came"),
             Self::Unannounced => (Meeting::short(seed), "Meeting that nobody announced"),
+            Self::Short => (Meeting::short(seed), "Stand-up"),
+            Self::Large => (Meeting::large(LARGE_BYTES), "Workshop"),
+            // So short that its transcription is not what one waits for.
+            Self::Broken => (Meeting::large(LARGE_BYTES).lasting(Duration::from_secs(600)), "Workshop on a bad line"),
         };
         meeting.metadata("title", title)
     }
@@ -75,7 +117,7 @@ impl Kind {
     /// What goes wrong with it, in words. [`Kind::disturb`] sees to it.
     fn faults(self) -> &'static [&'static str] {
         match self {
-            Self::Hour | Self::Japanese | Self::Silent => &[],
+            Self::Hour | Self::Japanese | Self::Silent | Self::Short | Self::Large => &[],
             Self::Faults => &[
                 "recording.done is delivered twice at once",
                 "create_transcript takes effect, but its answer is lost",
@@ -85,6 +127,7 @@ impl Kind {
                 "the bucket answers the first upload with 503",
             ],
             Self::Unannounced => &["recording.done is never delivered"],
+            Self::Broken => &["the first download breaks off"],
         }
     }
 
@@ -92,7 +135,7 @@ impl Kind {
         let faults = simulator.faults();
         let once = Target::recording(recording).times(1);
         match self {
-            Self::Hour | Self::Japanese | Self::Silent => {}
+            Self::Hour | Self::Japanese | Self::Silent | Self::Short | Self::Large => {}
             Self::Faults => {
                 faults.webhook_of(once, "recording.done", WebhookFault::Copies(2));
                 let create = format!("/{recording}/create_transcript/");
@@ -105,23 +148,24 @@ impl Kind {
                 wire.inject(Service::S3, &put, When::Before, away, 1);
             }
             Self::Unannounced => faults.webhook_of(once, "recording.done", WebhookFault::Dropped),
+            Self::Broken => faults.download(once, DownloadFault::Truncated { after: BROKEN_AFTER }),
         }
     }
 }
 
 /// What was played in this run.
 #[derive(Debug, Default)]
-pub(super) struct Plays(Mutex<HashMap<Uuid, Play>>);
+pub(crate) struct Plays(Mutex<HashMap<Uuid, Play>>);
 
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Play {
+pub(crate) struct Play {
     pub(super) at_ms: i64,
     pub(super) faults: &'static [&'static str],
 }
 
 impl Plays {
     /// Plays a meeting; its recording's id, or `None` if there have been too many.
-    pub(super) fn play(&self, kind: Kind, simulator: &Simulator, wire: &Wire, at_ms: i64) -> Option<Uuid> {
+    pub(crate) fn play(&self, kind: Kind, simulator: &Simulator, wire: &Wire, at_ms: i64) -> Option<Uuid> {
         if lock(&self.0).len() >= MAX_PLAYS {
             return None;
         }

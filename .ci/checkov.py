@@ -1,0 +1,28 @@
+"""Runs checkov on the expanded template, and compares what it finds with the written exceptions.
+
+Usage: checkov.py CHECKOV EXPANDED EXCEPTIONS, where CHECKOV is the program.
+"""
+
+import json
+import subprocess
+import sys
+
+checkov, expanded, exceptions = sys.argv[1:4]
+# The policies that could be downloaded need an account.
+command = [checkov, "--skip-download", "--quiet", "--compact", "--framework", "cloudformation", "--output", "json"]
+done = subprocess.run([*command, "--file", expanded], stdout=subprocess.PIPE, text=True, timeout=300)
+report = json.loads(done.stdout)
+assert report["summary"]["parsing_errors"] == 0 and report["summary"]["passed"] > 0, report["summary"]
+failed = report["results"]["failed_checks"]
+found = {(one["check_id"], one["resource"].rsplit(".", 1)[-1]): one["check_name"] for one in failed}
+with open(exceptions) as file:
+    lines = [line.split(maxsplit=2) for line in file if line.strip() and not line.startswith("#")]
+assert all(len(line) == 3 for line in lines), "an exception has no reason"
+written = {(check, resource) for check, resource, _ in lines}
+for check, resource in sorted(set(found) - written):
+    print(f"{resource}: {found[check, resource]} ({check})")
+for check, resource in sorted(written - set(found)):
+    print(f"{resource}: {check} is an exception that nothing needs any more; is there still such a resource?")
+if set(found) != written:
+    sys.exit(1)
+print(f"{report['summary']['passed']} checks passed, {len(found)} exceptions, each with its reason")

@@ -1,0 +1,259 @@
+//! What plays meetings to a simulator that runs by itself, and tells what became of them: JSON over HTTP on loopback,
+//! for a person with curl and for programs in any language.
+
+use std::{sync::Arc, time::Duration};
+
+use anyhow::{Context as _, Result};
+use axum::{
+    Json, Router,
+    body::Bytes,
+    extract::{DefaultBodyLimit, Path, Query, Request, State},
+    http::{StatusCode, header},
+    middleware::{self, Next},
+    response::{IntoResponse as _, Response},
+    routing::{get, post, put},
+};
+use serde::Deserialize;
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+use crate::{
+    page::{Kind, Plays, guard::is_here},
+    recall::{Meeting, Simulator},
+    wire::{Server, Service, Wire, listen, serve},
+};
+
+/// A transcript's file that is brought along may have this size.
+const FILE_BYTES: usize = 64 << 20;
+
+/// A running control; it stops when this is dropped.
+#[derive(Debug)]
+pub struct Control {
+    url: String,
+    _server: Server,
+}
+
+struct Shared {
+    simulator: Simulator,
+    wire: Wire,
+    plays: Plays,
+}
+
+impl Control {
+    /// Serves it on 127.0.0.1; port 0 is any free one.
+    pub async fn start(wire: &Wire, simulator: Simulator, port: u16) -> Result<Self> {
+        let (listener, port) = listen(port)
+            .await
+            .with_context(|| format!("port {port} on 127.0.0.1 cannot be used; choose another with --control-port"))?;
+        let shared = Shared { simulator, wire: wire.clone(), plays: Plays::default() };
+        let router = Router::new()
+            .route("/", get(overview))
+            .route("/webhook", put(set_webhook))
+            .route("/play/{kind}", post(play))
+            .route("/play/file", post(play_file).layer(DefaultBodyLimit::max(FILE_BYTES)))
+            .route("/recordings", get(recordings))
+            .route("/recordings/{id}", get(recording))
+            .route("/recordings/{id}/resend", post(resend))
+            .route("/recordings/{id}/age", post(age))
+            .route("/deliveries", get(deliveries))
+            .route("/deliveries/retry", post(retry))
+            .layer(middleware::from_fn(guard))
+            .with_state(Arc::new(shared));
+        Ok(Self { url: format!("http://127.0.0.1:{port}/"), _server: serve(wire, Service::Page, listener, router) })
+    }
+
+    /// `http://127.0.0.1:PORT/`
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+}
+
+/// Refuses what the web sites in this machine's browser could ask for: those send an Origin, or another host's name.
+async fn guard(request: Request, next: Next) -> Response {
+    let headers = request.headers();
+    let host = headers.get(header::HOST).and_then(|host| host.to_str().ok());
+    if !host.is_some_and(is_here) || headers.contains_key(header::ORIGIN) {
+        return (StatusCode::FORBIDDEN, Json(json!({"error": "this is not for browsers"}))).into_response();
+    }
+    next.run(request).await
+}
+
+/// What there is to play, and how much has happened so far.
+async fn overview(State(shared): State<Arc<Shared>>) -> Json<Value> {
+    let simulator = &shared.simulator;
+    let kinds: serde_json::Map<String, Value> =
+        Kind::ALL.into_iter().map(|kind| (kind.name().to_owned(), kind.about().into())).collect();
+    Json(json!({
+        "recall": simulator.base_url(),
+        "kinds": kinds,
+        "recordings": simulator.all_recordings().len(),
+        "creates": simulator.all_creates(),
+        "under_way": simulator.under_way(),
+        "undelivered": simulator.undelivered().len(),
+    }))
+}
+
+#[derive(Deserialize)]
+struct Endpoint {
+    url: Option<String>,
+}
+
+/// Where webhooks go from now on; null: nowhere.
+async fn set_webhook(State(shared): State<Arc<Shared>>, Json(endpoint): Json<Endpoint>) -> Json<Value> {
+    shared.simulator.set_webhook_url(endpoint.url.clone());
+    Json(json!({"url": endpoint.url}))
+}
+
+#[derive(Deserialize)]
+struct HowMany {
+    #[serde(default = "once")]
+    count: usize,
+}
+
+fn once() -> usize {
+    1
+}
+
+/// So many meetings end now.
+async fn play(
+    State(shared): State<Arc<Shared>>,
+    Path(kind): Path<String>,
+    Query(HowMany { count }): Query<HowMany>,
+) -> Response {
+    let Some(kind) = Kind::named(&kind) else { return refused(StatusCode::NOT_FOUND, "no such meeting is known") };
+    // Making up an hour of talk takes a while.
+    let played = tokio::task::spawn_blocking(move || {
+        let at_ms = shared::time::now().as_millis();
+        let play = |_| shared.plays.play(kind, &shared.simulator, &shared.wire, at_ms);
+        (0..count).map_while(play).collect::<Vec<Uuid>>()
+    });
+    match played.await {
+        Ok(played) if played.len() == count => {
+            (StatusCode::CREATED, Json(json!({"recordings": played}))).into_response()
+        }
+        Ok(_) => refused(StatusCode::TOO_MANY_REQUESTS, "so many meetings are enough for one run; start it again"),
+        Err(error) => refused(StatusCode::INTERNAL_SERVER_ERROR, &error.to_string()),
+    }
+}
+
+/// A meeting of ten minutes ends now, and this is the file of its transcript.
+async fn play_file(State(shared): State<Arc<Shared>>, file: Bytes) -> Response {
+    let recording = shared.simulator.play(Meeting::with_content(file));
+    (StatusCode::CREATED, Json(json!({"recordings": [recording]}))).into_response()
+}
+
+async fn recordings(State(shared): State<Arc<Shared>>) -> Json<Vec<Value>> {
+    let simulator = &shared.simulator;
+    Json(simulator.all_recordings().into_iter().filter_map(|(id, _)| describe(simulator, id)).collect())
+}
+
+async fn recording(State(shared): State<Arc<Shared>>, Path(id): Path<Uuid>) -> Response {
+    match describe(&shared.simulator, id) {
+        Some(recording) => Json(recording).into_response(),
+        None => refused(StatusCode::NOT_FOUND, "there is no such recording"),
+    }
+}
+
+/// A recording and its transcripts; `creates` are those that were paid for.
+fn describe(simulator: &Simulator, id: Uuid) -> Option<Value> {
+    let recording = simulator.recording(id)?;
+    let transcripts = simulator.transcripts(id).into_iter().map(|transcript| {
+        let bytes = simulator.transcript_bytes(transcript.id).map(|content| content.len());
+        json!({"id": transcript.id, "status": transcript.status.as_str(), "bytes": bytes})
+    });
+    Some(json!({
+        "id": id,
+        "status": recording.status.as_str(),
+        "metadata": recording.metadata,
+        "creates": simulator.creates(id),
+        "transcripts": transcripts.collect::<Vec<_>>(),
+    }))
+}
+
+/// Every event of a recording is sent again, as with "resend" in Recall's dashboard.
+async fn resend(State(shared): State<Arc<Shared>>, Path(id): Path<Uuid>) -> Json<Value> {
+    Json(json!({"sent": shared.simulator.redeliver_all(id)}))
+}
+
+#[derive(Deserialize)]
+struct Seconds {
+    seconds: u64,
+}
+
+/// As if the recording had ended so much earlier.
+async fn age(
+    State(shared): State<Arc<Shared>>,
+    Path(id): Path<Uuid>,
+    Query(Seconds { seconds }): Query<Seconds>,
+) -> Json<Value> {
+    shared.simulator.age(id, Duration::from_secs(seconds));
+    Json(json!({"aged_s": seconds}))
+}
+
+/// Every attempt to deliver an event, oldest first.
+async fn deliveries(State(shared): State<Arc<Shared>>) -> Json<Vec<Value>> {
+    let all = shared.simulator.deliveries().into_iter().map(|delivery| {
+        json!({
+            "message_id": delivery.message_id,
+            "event": delivery.event,
+            "recording_id": delivery.recording_id,
+            "attempt": delivery.attempt,
+            "status": delivery.status,
+            "duration_ms": u64::try_from(delivery.latency.as_millis()).unwrap_or(u64::MAX),
+        })
+    });
+    Json(all.collect())
+}
+
+/// What waits for its next try is tried now.
+async fn retry(State(shared): State<Arc<Shared>>) -> Json<Value> {
+    shared.simulator.retry_now();
+    Json(json!({"under_way": shared.simulator.under_way()}))
+}
+
+fn refused(status: StatusCode, why: &str) -> Response {
+    (status, Json(json!({"error": why}))).into_response()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::recall::SimulatorConfig;
+
+    async fn ask(control: &Control, method: &str, path: &str, header: (&str, &str)) -> Result<(u16, Value)> {
+        // Plain HTTP needs no TLS, but the client wants a provider all the same.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let request = reqwest::Client::new().request(method.parse()?, format!("{}{path}", control.url()));
+        let response = request.header(header.0, header.1).body("[]").send().await?;
+        Ok((response.status().as_u16(), response.json().await.unwrap_or_default()))
+    }
+
+    #[tokio::test]
+    async fn it_plays_and_tells() -> Result<()> {
+        let wire = Wire::default();
+        let simulator = Simulator::start(&wire, SimulatorConfig::default()).await?;
+        let control = Control::start(&wire, simulator.clone(), 0).await?;
+        let plain = ("accept", "*/*");
+        let (status, played) = ask(&control, "POST", "play/short?count=2", plain).await?;
+        assert_eq!((status, played["recordings"].as_array().map(Vec::len)), (201, Some(2)));
+        assert_eq!(ask(&control, "POST", "play/file", plain).await?.0, 201);
+        assert_eq!(ask(&control, "POST", "play/nothing", plain).await?.0, 404);
+        let (_, overview) = ask(&control, "GET", "", plain).await?;
+        assert_eq!((&overview["recordings"], &overview["creates"]), (&json!(3), &json!(0)));
+        let (_, recordings) = ask(&control, "GET", "recordings", plain).await?;
+        assert_eq!(recordings.as_array().map(Vec::len), Some(3));
+        Ok(())
+    }
+
+    #[tokio::test]
+    async fn no_web_site_plays() -> Result<()> {
+        let wire = Wire::default();
+        let simulator = Simulator::start(&wire, SimulatorConfig::default()).await?;
+        let control = Control::start(&wire, simulator.clone(), 0).await?;
+        for header in [("origin", "http://example.org"), ("origin", "null"), ("host", "example.org")] {
+            assert_eq!(ask(&control, "POST", "play/short", header).await?.0, 403, "{header:?}");
+        }
+        assert!(simulator.all_recordings().is_empty());
+        Ok(())
+    }
+}

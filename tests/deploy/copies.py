@@ -1,0 +1,40 @@
+"""A transcript in the bucket, read back with another language's client and compared with what the manifest says."""
+
+import hashlib
+import json
+
+NAMES = {"transcript.json", "transcript.txt", "transcript.md", "transcript.vtt", "transcript.srt", "transcript.html"}
+
+
+def manifest_of(stack, recording_id):
+    """The recording's only manifest."""
+    keys = [key for key in stack.objects() if key.startswith(f"recordings/{recording_id}/")]
+    found = [key for key in keys if key.endswith("/manifest.json")]
+    assert len(found) == 1, f"{recording_id} has the manifests {found}"
+    return json.loads(stack.s3.get_object(Bucket=stack.outputs["BucketName"], Key=found[0])["Body"].read())
+
+
+def check(stack, simulator, recording_id):
+    """Everything that the manifest names stands as it says, and was paid for once. Returns the number of bytes."""
+    manifest = manifest_of(stack, recording_id)
+    recording = simulator.recording(recording_id)
+    assert recording["creates"] == 1, f"{recording_id} was paid for {recording['creates']} times"
+    assert [one["id"] for one in recording["transcripts"]] == [manifest["transcript_id"]], manifest
+    facts = (manifest["schema"], manifest["recording_id"], manifest["rendering_error"])
+    assert facts == (1, recording_id, None), manifest
+    files = {file["name"]: file for file in manifest["files"]}
+    lines = [name for name in files if name.endswith(".jsonl")]
+    assert len(lines) == 1 and set(files) - set(lines) == NAMES, sorted(files)
+    content = {}
+    for name, file in files.items():
+        answer = stack.s3.get_object(Bucket=stack.outputs["BucketName"], Key=file["key"])
+        content[name] = answer["Body"].read()
+        found = (len(content[name]), hashlib.sha256(content[name]).hexdigest(), answer["ContentType"])
+        assert found == (file["bytes"], file["sha256"], file["content_type"]), f"{file['key']}: {found}, not {file}"
+    verbatim = content["transcript.json"]
+    assert len(verbatim) == recording["transcripts"][0]["bytes"], recording
+    words = sum(len(turn["words"]) for turn in json.loads(verbatim))
+    turns = [json.loads(line) for line in content[lines[0]].splitlines()]
+    assert words == manifest["counts"]["words"] == sum(turn["words"] for turn in turns), manifest["counts"]
+    assert manifest["empty"] == (words == 0), manifest
+    return sum(len(one) for one in content.values())

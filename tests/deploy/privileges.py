@@ -1,0 +1,230 @@
+"""Nothing is granted that is not needed: each permission is taken away in turn, and something has to break."""
+
+import json
+import time
+
+from roles import Roles
+from stack import FUNCTIONS, until
+
+# How long something may take to work, or to be seen failing.
+PATIENCE_S = 20
+
+# What a log says of a denial, where it does not pass on the whole message.
+SAID = {"events:PutEvents": "the event bus refused the event: AccessDeniedException"}
+
+# What nothing can be seen to break without, because the emulator does not ask IAM: Lambda itself calls it, in the
+# function's name. Without the last three AWS refuses to make the event source.
+NOT_ENFORCED = {
+    *[(name, "logs:CreateLogStream", f"{name}Logs:*") for name in FUNCTIONS],
+    *[(name, "logs:PutLogEvents", f"{name}Logs:*") for name in FUNCTIONS],
+    ("Transcript", "sqs:ReceiveMessage", "WorkQueue"),
+    ("Transcript", "sqs:DeleteMessage", "WorkQueue"),
+    ("Transcript", "sqs:GetQueueAttributes", "WorkQueue"),
+}
+
+
+class Privileges:
+    def __init__(self, stack, simulator):
+        self.stack, self.simulator = stack, simulator
+        self.roles = Roles(stack)
+        self.stored = None
+
+    def check(self, say):
+        """Everything works; without any one permission something does not; with it, everything works again."""
+        granted = {(one.function, one.action, one.resource): one for one in self.roles.permissions()}
+        assert NOT_ENFORCED <= set(granted), f"not granted, but Lambda needs them: {NOT_ENFORCED - set(granted)}"
+        permissions = [one for key, one in granted.items() if key not in NOT_ENFORCED]
+        unknown = [str(one) for one in permissions if self.scenario(one) is None]
+        assert not unknown, f"nothing here needs these permissions: {unknown}"
+        self.prepare()
+        for one in permissions:
+            with self.roles.without(*self.provoking(one)):
+                assert self.works(one), f"{self.scenario(one).__name__} does not work with all permissions"
+        needless = []
+        for one in permissions:
+            begun = time.monotonic()
+            with self.roles.without(one, *self.provoking(one)):
+                broke = not self.works(one)
+            if one.action == "secretsmanager:GetSecretValue":
+                # Who was refused the secret asks for it again some seconds later; a new process asks at once.
+                self.restart(one.function)
+            say(f"{'needed' if broke else 'NOT NEEDED':<10} {one}, {time.monotonic() - begun:.1f} s")
+            if not broke:
+                needless.append(str(one))
+        assert not needless, f"without these everything works: {needless}"
+        return len(permissions)
+
+    def scenario(self, one):
+        """What needs this permission."""
+        scenarios = {
+            ("Webhook", "secretsmanager:GetSecretValue", "RecallSecret"): self.delivery_after_restart,
+            ("Webhook", "dynamodb:GetItem", "JobsTable"): self.known_recording,
+            ("Webhook", "dynamodb:PutItem", "JobsTable"): self.new_recording,
+            ("Webhook", "sqs:SendMessage", "WorkQueue"): self.finished_transcript,
+            ("Webhook", "sqs:SendMessage", "DeadLetterQueue"): self.unreadable_delivery,
+            ("Transcript", "secretsmanager:GetSecretValue", "RecallSecret"): self.copy_after_restart,
+            ("Transcript", "dynamodb:GetItem", "JobsTable"): self.copy,
+            ("Transcript", "dynamodb:PutItem", "JobsTable"): self.copy,
+            ("Transcript", "sqs:ChangeMessageVisibility", "WorkQueue"): self.hide,
+            ("Transcript", "sqs:SendMessage", "WorkQueue"): self.second_try,
+            ("Transcript", "sqs:SendMessage", "DeadLetterQueue"): self.unreadable_message,
+            ("Transcript", "events:PutEvents", "arn:aws:events:us-east-1:000000000000:event-bus/default"): self.copy,
+            ("Transcript", "s3:PutObject", "TranscriptsBucket/recordings/*"): self.copy,
+            ("Transcript", "s3:PutObject", "TranscriptsBucket/turns/*"): self.copy,
+            ("Transcript", "s3:GetObject", "TranscriptsBucket/recordings/*"): self.render_over_leftovers,
+            ("Transcript", "s3:AbortMultipartUpload", "TranscriptsBucket/recordings/*"): self.render_over_leftovers,
+            ("Transcript", "s3:AbortMultipartUpload", "TranscriptsBucket/turns/*"): self.render_over_leftovers,
+            ("Transcript", "s3:ListBucketMultipartUploads", "TranscriptsBucket"): self.render_over_leftovers,
+            ("Transcript", "s3:ListBucket", "TranscriptsBucket"): self.render_what_is_gone,
+            ("Sweep", "secretsmanager:GetSecretValue", "RecallSecret"): self.find_after_restart,
+            ("Sweep", "dynamodb:Query", "JobsTable/index/due"): self.run_of_the_sweep,
+            ("Sweep", "dynamodb:Query", "JobsTable/index/open"): self.run_of_the_sweep,
+            ("Sweep", "dynamodb:BatchGetItem", "JobsTable"): self.find,
+            ("Sweep", "dynamodb:GetItem", "JobsTable"): self.find,
+            ("Sweep", "dynamodb:PutItem", "JobsTable"): self.find,
+            ("Sweep", "sqs:SendMessage", "WorkQueue"): self.find,
+            ("Sweep", "sqs:GetQueueAttributes", "WorkQueue"): self.run_of_the_sweep,
+        }
+        return scenarios.get((one.function, one.action, one.resource))
+
+    def provoking(self, one):
+        """A message is handed back only if something is wrong: here, that no job can be read."""
+        if one.action != "sqs:ChangeMessageVisibility":
+            return []
+        reading = [other for other in self.roles.permissions() if other.action == "dynamodb:GetItem"]
+        return [other for other in reading if other.function == one.function]
+
+    def works(self, one):
+        """Whether it comes out as it should; if not, the function's log has to say that this action was denied."""
+        scenario, since_ms = self.scenario(one), int(time.time() * 1000)
+        succeeded = scenario()
+
+        def denied():
+            lines = self.stack.log(one.function, since_ms)
+            return any(SAID.get(one.action, f"not authorized to perform: {one.action}") in line for line in lines)
+
+        name = f"{scenario.__name__} neither works nor is denied {one.action}"
+        until(name, lambda: denied() or succeeded(), PATIENCE_S)
+        # Some of it is made up for later, and then only the log tells.
+        return succeeded() and not denied()
+
+    def prepare(self):
+        """A transcript whose renditions are larger than one part of an upload, and one that is stored."""
+        words = [{"text": "a long caption " * 8, "start_timestamp": None, "end_timestamp": None}] * 60
+        speaker = {"is_host": False, "platform": None, "extra_data": None}
+        people = [{**speaker, "id": number, "name": f"Speaker {number}"} for number in range(900)]
+        turns = json.dumps([{"participant": one, "words": words} for one in people])
+        self.large = self.simulator.play_file(turns.encode())
+        self.stored = self.simulator.play("short")[0]
+        self.gone = self.simulator.play("short")[0]
+        for recording in [self.large, self.stored, self.gone]:
+            until("a meeting before anything is taken away", lambda: self.stack.is_done(recording))
+
+    # What needs the permissions. Each sets something in motion and returns how to see that it has worked.
+
+    def restart(self, function):
+        """What a function has read, it keeps for a while; a new process has to ask."""
+        name = self.stack.resources[function]
+        environment = self.stack.lambda_.get_function_configuration(FunctionName=name)["Environment"]
+        self.stack.lambda_.update_function_configuration(FunctionName=name, Environment=environment)
+
+    def delivery(self, body):
+        answered = self.stack.post(body, self.simulator.signed(body))
+        return lambda: answered[0] == 200
+
+    def about(self, event, recording_id):
+        transcripts = self.simulator.recording(recording_id)["transcripts"]
+        data = {
+            "data": {"code": event.split(".")[1], "sub_code": None, "updated_at": "2026-11-01T00:00:00Z"},
+            "recording": {"id": recording_id, "metadata": {}},
+        }
+        if transcripts:
+            data["transcript"] = {"id": transcripts[0]["id"], "metadata": {}}
+        return json.dumps({"event": event, "data": data}).encode()
+
+    def delivery_after_restart(self):
+        self.restart("Webhook")
+        return self.delivery(b'{"event": "bot.done", "data": {}}')
+
+    def known_recording(self):
+        return self.delivery(self.about("recording.done", self.stored))
+
+    def new_recording(self):
+        recording = self.simulator.play("unannounced")[0]
+        return self.delivery(self.about("recording.done", recording))
+
+    def finished_transcript(self):
+        return self.delivery(self.about("transcript.done", self.stored))
+
+    def unreadable_delivery(self):
+        before = self.stack.waiting("DeadLetterQueueUrl")
+        answered = self.delivery(b"not an event")
+        return lambda: answered() and self.stack.waiting("DeadLetterQueueUrl") == before + 1
+
+    def copy(self):
+        recording = self.simulator.play("short")[0]
+        return lambda: self.stack.is_done(recording)
+
+    def copy_after_restart(self):
+        self.restart("Transcript")
+        return self.copy()
+
+    def hide(self):
+        """A message that no job can be read for. That it is denied again and again is not what is looked for here."""
+        since_ms = int(time.time() * 1000)
+        self.simulator.play("short")
+
+        def handed_back():
+            lines = self.stack.log("Transcript", since_ms)
+            seen = {name for name in ["job.not_saved", "message.not_hidden"] if any(name in line for line in lines)}
+            return seen == {"job.not_saved"}
+
+        return handed_back
+
+    def second_try(self):
+        recording = self.simulator.play("broken")[0]
+        return lambda: self.stack.is_done(recording)
+
+    def unreadable_message(self):
+        before = self.stack.waiting("DeadLetterQueueUrl")
+        self.stack.send("not a message")
+        return lambda: self.stack.waiting("DeadLetterQueueUrl") == before + 1
+
+    def render_over_leftovers(self):
+        """What is rendered goes to S3 in parts, and a dead worker's unfinished uploads of it are removed."""
+        stack, bucket = self.stack, self.stack.outputs["BucketName"]
+        transcript = self.simulator.recording(self.large)["transcripts"][0]["id"]
+        keys = [key for key in stack.objects() if transcript in key and key.endswith((".html", ".jsonl"))]
+        assert len(keys) == 2 and min(stack.objects()[key] for key in keys) > 6_000_000, keys
+        begun = {stack.s3.create_multipart_upload(Bucket=bucket, Key=key)["UploadId"] for key in keys}
+        stack.send({"event": "render", "recording_id": self.large})
+
+        def rendered():
+            open_ones = {one["UploadId"] for one in stack.s3.list_multipart_uploads(Bucket=bucket).get("Uploads", [])}
+            return not (begun & open_ones)
+
+        return rendered
+
+    def render_what_is_gone(self):
+        """Somebody has deleted the file. Only who may list learns that it is gone; others would ask for it for ever."""
+        transcript = self.simulator.recording(self.gone)["transcripts"][0]["id"]
+        key = f"recordings/{self.gone}/{transcript}/transcript.json"
+        self.stack.s3.delete_object(Bucket=self.stack.outputs["BucketName"], Key=key)
+        before = self.stack.waiting("DeadLetterQueueUrl")
+        self.stack.send({"event": "render", "recording_id": self.gone})
+        return lambda: self.stack.waiting("DeadLetterQueueUrl") == before + 1
+
+    def find(self):
+        """No webhook has told of this recording."""
+        recording = self.simulator.play("unannounced")[0]
+        self.simulator.age(recording, 600)
+        self.stack.sweep()
+        return lambda: self.stack.is_done(recording)
+
+    def find_after_restart(self):
+        self.restart("Sweep")
+        return self.find()
+
+    def run_of_the_sweep(self):
+        report = self.stack.sweep()
+        return lambda: report is not None

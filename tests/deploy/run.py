@@ -1,0 +1,197 @@
+"""Deploys the stack as the README says into an emulator of AWS, and takes it through its life.
+
+Usage: run.py SAM SIMULATOR, two programs; the second is `recall-simulator`, built. `sam build` has been run for the
+architecture of this machine. Needs boto3, and what ministack_mended.py needs, from PyPI. Everything runs on loopback
+and ends with this.
+"""
+
+import contextlib
+import json
+import os
+import pathlib
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import copies
+from emulator import Emulator
+from privileges import Privileges
+from simulator import Simulator
+from stack import FUNCTIONS, NAME, ROOT, Stack, until
+
+# So many meetings end while the stack is changed, at most.
+UNDER_WAY = 120
+BINARIES = [ROOT / "target/lambda" / name.lower() / "bootstrap" for name in FUNCTIONS]
+
+
+class Test:
+    def __init__(self, sam, emulator, simulator):
+        self.emulator, self.simulator = emulator, simulator
+        self.stack = Stack(sam, emulator)
+        self.begun = time.monotonic()
+
+    def say(self, line):
+        print(f"{time.monotonic() - self.begun:6.1f} s  {line}", flush=True)
+
+    def run(self):
+        self.deploy()
+        self.meetings()
+        self.refusals()
+        self.rotation()
+        self.update()
+        self.privileges()
+        self.deletion()
+
+    def parameters(self, **more):
+        return {"RecallRegion": "us-east-1", "RecallBaseUrl": self.simulator.url, **more}
+
+    def deploy(self):
+        """What `sam build` has left, with the secret that the stack makes; it gets its value as the README says."""
+        self.stack.deploy(**self.parameters())
+        self.simulator.send_webhooks_to(self.stack.webhook)
+        early = self.simulator.play("short")[0]
+        until("a delivery before the secret has a value", self.simulator.deliveries)
+        assert {one["status"] for one in self.simulator.deliveries()} == {503}, self.simulator.deliveries()
+        self.stack.put_secret({"api_key": self.simulator.api_key, "webhook_secrets": [self.simulator.secret]})
+        self.wait_for([early])
+        self.try_as_documented()
+        self.say("deployed; what came before the secret had a value was answered 503, and came again")
+
+    def try_as_documented(self):
+        """The README's first test without a meeting: one event that is ignored, and one of a recording."""
+        recording = self.simulator.play("unannounced")[0]
+        with tempfile.NamedTemporaryFile("w", suffix=".json") as file:
+            json.dump({"api_key": self.simulator.api_key, "webhook_secrets": [self.simulator.secret]}, file)
+            file.flush()
+            for event in [["bot.done"], ["recording.done", recording]]:
+                command = [sys.executable, ROOT / "docs/signed.py", file.name, self.stack.webhook, *event]
+                said = subprocess.run(command, capture_output=True, text=True, timeout=30)
+                wanted = {"bot.done": "ignored", "recording.done": "applied"}[event[0]]
+                assert said.stdout.startswith("200") and wanted in said.stdout, f"{event}: {said.stdout}{said.stderr}"
+        self.wait_for([recording])
+
+    def meetings(self):
+        kinds = ["hour", "faults", "japanese", "silent", "large", "broken"]
+        played = [self.simulator.play(kind)[0] for kind in kinds]
+        self.wait_for(played)
+        copied = sum(copies.check(self.stack, self.simulator, recording) for recording in played)
+        assert self.stack.waiting("DeadLetterQueueUrl") == 0, "something is on the dead-letter queue"
+        self.say(f"{', '.join(kinds)}: stored, each paid once; {copied} bytes are as their manifests say")
+
+    def refusals(self):
+        body = b'{"event": "recording.done", "data": {}}'
+        signed = self.simulator.signed(body)
+        forged = {**signed, "webhook-signature": "v1," + "A" * 43 + "="}
+        stale = {**self.simulator.signed(body), "webhook-timestamp": str(int(time.time()) - 301)}
+        found = [self.stack.post(body, headers)[0] for headers in [{}, forged, stale]]
+        assert found == [401, 401, 401], found
+        self.say("unsigned, forged and stale deliveries are answered 401")
+
+    def rotation(self):
+        """A new webhook secret in the stack's secret, and nothing else."""
+        old = self.simulator.secret
+        self.simulator.set_secret(os.urandom(24))
+        new = self.simulator.secret
+        self.stack.put_secret({"api_key": self.simulator.api_key, "webhook_secrets": [new, old]})
+        body = b'{"event": "bot.done", "data": {}}'
+        # The function looks again at most every 30 s.
+        until("the new secret", lambda: self.stack.post(body, self.simulator.signed(body))[0] == 200, 40, 0.5)
+        self.say("a new webhook secret is taken without a deploy, and the old one goes on")
+
+    def update(self):
+        """Other code and another parameter, while meetings end all the time."""
+        played, sizes = [], [binary.stat().st_size for binary in BINARIES]
+        try:
+            # Behind the end of a program nobody reads, but it is other code to Lambda.
+            for binary in BINARIES:
+                with binary.open("ab") as file:
+                    file.write(b"\n")
+            with ThreadPoolExecutor(1) as threads:
+                # The other way: no `sam build`, but what cargo lambda has built.
+                parameters = self.parameters(TriesPerProvider=3)
+                deployed = threads.submit(self.stack.deploy, "--template-file", "template.yaml", **parameters)
+                while not deployed.done() and len(played) < UNDER_WAY:
+                    played += self.simulator.play("short", 2)
+                    time.sleep(0.2)
+                deployed.result()
+        finally:
+            for binary, size in zip(BINARIES, sizes):
+                os.truncate(binary, size)
+        stored = sum(self.stack.is_done(recording) for recording in played)
+        self.say(f"deployed again; {len(played)} meetings ended meanwhile, and {stored} of them were stored by the end")
+        self.wait_for(played)
+        for recording in played:
+            copies.check(self.stack, self.simulator, recording)
+        assert self.stack.waiting("DeadLetterQueueUrl") == 0, "something is on the dead-letter queue"
+        self.say("nothing was lost on the way, and nothing paid twice")
+
+    def privileges(self):
+        count = Privileges(self.stack, self.simulator).check(self.say)
+        recordings = self.simulator.recordings()
+        self.wait_for(recordings, sweeping=True)
+        twice = [one for one in recordings.values() if one["creates"] > 1]
+        assert not twice, f"paid twice: {twice}"
+        self.say(f"each of {count} permissions is needed; with all of them back, {len(recordings)} meetings are stored")
+
+    def deletion(self):
+        objects, bucket, table = self.stack.objects(), self.stack.outputs["BucketName"], self.stack.outputs["TableName"]
+        jobs = self.stack.dynamodb.scan(TableName=table, Select="COUNT")["Count"]
+        self.stack.run("delete", "--stack-name", NAME, "--no-prompts", "--region", "us-east-1")
+        assert self.stack.objects() == objects, f"the bucket {bucket} has lost objects"
+        assert self.stack.dynamodb.scan(TableName=table, Select="COUNT")["Count"] == jobs, f"{table} has lost items"
+        left = [one["FunctionName"] for one in self.stack.lambda_.list_functions()["Functions"]]
+        secrets = [one["Name"] for one in self.stack.secretsmanager.list_secrets()["SecretList"]]
+        assert not left and not secrets, f"still there: {left} {secrets}"
+        self.say(f"deleted; the bucket with {len(objects)} objects and the table with {jobs} items are still there")
+
+    def wait_for(self, recordings, sweeping=False):
+        """Until all of these are stored and told of."""
+        left = set(recordings)
+
+        def done():
+            left.difference_update([recording for recording in left if self.stack.is_done(recording)])
+            if left and sweeping:
+                for recording in left:
+                    self.simulator.age(recording, 600)
+                self.stack.sweep()
+            return not left
+
+        try:
+            until("all meetings stored", done, 120, 2 if sweeping else 0.2)
+        except AssertionError as error:
+            raise AssertionError(f"{error}: {[(one, self.stack.job(one)) for one in left]}") from None
+
+
+def main(sam, simulator):
+    with contextlib.ExitStack() as stack:
+        folder = stack.enter_context(tempfile.TemporaryDirectory())
+        running = []
+        stack.callback(lambda: [end(process) for process in running])
+        emulator = Emulator(folder)
+        running.append(emulator.process)
+        recall = Simulator(simulator, folder)
+        running.append(recall.process)
+        try:
+            Test(sam, emulator, recall).run()
+        except BaseException:
+            lines = emulator.log.read_text(errors="replace").splitlines()
+            print("the last lines of MiniStack's log:", *lines[-30:], sep="\n", file=sys.stderr)
+            raise
+
+
+def end(process):
+    """The process and what it has started."""
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGTERM)
+    try:
+        process.wait(10)
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+
+
+if __name__ == "__main__":
+    main(*(pathlib.Path(argument).absolute() for argument in sys.argv[1:3]))

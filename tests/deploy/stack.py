@@ -1,0 +1,110 @@
+"""The stack as an operator has it: deployed, changed and deleted by SAM's own command, looked at through AWS's API."""
+
+import contextlib
+import json
+import pathlib
+import subprocess
+import time
+
+from simulator import ask
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+NAME = "recall-transcripts"
+DEPLOY_S = 180
+FUNCTIONS = ["Webhook", "Transcript", "Sweep"]
+
+
+def until(what, look, timeout_s=60, every_s=0.1):
+    """What `look` finds, once it finds something; a clear end if it does not."""
+    deadline = time.monotonic() + timeout_s
+    while True:
+        found = look()
+        if found:
+            return found
+        if time.monotonic() > deadline:
+            raise AssertionError(f"{what}: not within {timeout_s} s")
+        time.sleep(every_s)
+
+
+class Stack:
+    def __init__(self, sam, emulator):
+        self.sam, self.emulator = sam, emulator
+        self.outputs = {}
+        for service in ["cloudformation", "dynamodb", "events", "iam", "lambda", "logs", "s3", "secretsmanager", "sqs"]:
+            setattr(self, "lambda_" if service == "lambda" else service, emulator.client(service))
+
+    def run(self, *arguments):
+        """One command of SAM's, with its messages only if it fails."""
+        done = subprocess.run(
+            [self.sam, *arguments], cwd=ROOT, env=self.emulator.environment(), stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=DEPLOY_S,
+        )
+        assert done.returncode == 0, f"sam {' '.join(arguments)} ended with {done.returncode}:\n{done.stdout}"
+        return done.stdout
+
+    def deploy(self, *options, **parameters):
+        """What the README says, without the questions."""
+        overrides = [f"{name}={value}" for name, value in parameters.items()]
+        self.run("deploy", *options, "--no-confirm-changeset", "--parameter-overrides", *overrides)
+        described = self.cloudformation.describe_stacks(StackName=NAME)["Stacks"][0]
+        self.outputs = {output["OutputKey"]: output["OutputValue"] for output in described["Outputs"]}
+        resources = self.cloudformation.describe_stack_resources(StackName=NAME)["StackResources"]
+        self.resources = {one["LogicalResourceId"]: one["PhysicalResourceId"] for one in resources}
+        self.bridge_to_emulator()
+
+    def bridge_to_emulator(self):
+        """What the emulator does otherwise than AWS, after a deploy that knows nothing of it."""
+        # The address of a function URL leads to AWS; here it is a path.
+        name = self.outputs["WebhookUrl"].removeprefix("https://").split(".")[0]
+        self.webhook = f"{self.emulator.url}/_aws/lambda-url/{name}/"
+        # What a parameter says stays text, and with that for a number no message is taken.
+        bound = {"MaximumConcurrency": 5}
+        self.lambda_.update_event_source_mapping(UUID=self.outputs["WorkSourceId"], ScalingConfig=bound)
+        # The functions trust no other roots than Amazon's, so here they speak plain HTTP. The bucket refuses that.
+        with contextlib.suppress(self.s3.exceptions.ClientError):
+            self.policy = self.s3.get_bucket_policy(Bucket=self.outputs["BucketName"])["Policy"]
+            self.s3.delete_bucket_policy(Bucket=self.outputs["BucketName"])
+
+    def put_secret(self, value):
+        self.secretsmanager.put_secret_value(SecretId=self.outputs["SecretArn"], SecretString=json.dumps(value))
+
+    def post(self, body, headers):
+        """One delivery to the public URL: status and answer."""
+        return ask("POST", self.webhook, body, headers)
+
+    def job(self, recording_id):
+        """The recording's item, with plain values; empty if there is none."""
+        key = {"recording_id": {"S": recording_id}}
+        item = self.dynamodb.get_item(TableName=self.outputs["TableName"], Key=key, ConsistentRead=True).get("Item", {})
+        return {name: next(iter(value.values())) for name, value in item.items()}
+
+    def is_done(self, recording_id):
+        """Stored, and everybody who wanted to know was told."""
+        job = self.job(recording_id)
+        return job.get("status") == "stored" and "due_at" not in job
+
+    def send(self, message):
+        body = message if isinstance(message, str) else json.dumps(message)
+        self.sqs.send_message(QueueUrl=self.outputs["WorkQueueUrl"], MessageBody=body)
+
+    def sweep(self):
+        """One run of the sweep: its report, or None if it failed."""
+        answer = self.lambda_.invoke(FunctionName=self.resources["Sweep"], Payload=b"{}")
+        return None if "FunctionError" in answer else json.loads(answer["Payload"].read())
+
+    def waiting(self, queue):
+        """How many messages are on a queue, hidden ones included."""
+        names = [f"ApproximateNumberOfMessages{kind}" for kind in ["", "NotVisible", "Delayed"]]
+        found = self.sqs.get_queue_attributes(QueueUrl=self.outputs[queue], AttributeNames=names)["Attributes"]
+        return sum(int(found.get(name, 0)) for name in names)
+
+    def objects(self):
+        """Every object of the bucket and its size."""
+        pages = self.s3.get_paginator("list_objects_v2").paginate(Bucket=self.outputs["BucketName"])
+        return {one["Key"]: one["Size"] for page in pages for one in page.get("Contents", [])}
+
+    def log(self, function, since_ms=0):
+        """The lines that a function has logged since then."""
+        group = f"/aws/lambda/{NAME}/{function.lower()}"
+        pages = self.logs.get_paginator("filter_log_events").paginate(logGroupName=group, startTime=since_ms)
+        return [event["message"] for page in pages for event in page["events"]]

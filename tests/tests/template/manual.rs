@@ -1,0 +1,56 @@
+//! docs/operating.md is read at night: what it tells to paste must be there.
+
+use std::collections::BTreeSet;
+
+use regex_lite::Regex;
+
+use crate::{read, sources, template};
+
+fn found(pattern: &str, text: &str) -> BTreeSet<String> {
+    let pattern = Regex::new(pattern).expect("a pattern");
+    pattern.captures_iter(text).map(|found| found[1].to_owned()).collect()
+}
+
+#[test]
+fn every_log_line_that_is_searched_for_is_written_by_that_function() {
+    let manual = read("docs/operating.md");
+    let search = Regex::new(r#"logs (\w+) '\{ \$\.message = "([a-z_.]+)" \}'"#).expect("a pattern");
+    let searches: Vec<_> = search.captures_iter(&manual).collect();
+    assert!(searches.len() >= 13, "{}", searches.len());
+    for found in searches {
+        let (function, message) = (&found[1], &found[2]);
+        let code = sources::of(&format!("functions/{function}/src")) + &sources::of("shared/src");
+        assert!(code.contains(&format!("\"{message}\")")), "{function} never logs {message}");
+    }
+}
+
+#[test]
+fn every_output_that_is_asked_for_exists() {
+    let manual = read("docs/operating.md");
+    let template = template();
+    let outputs = template["Outputs"].as_object().expect("outputs");
+    let asked = found(r"\boutput ([A-Z]\w+)", &manual);
+    assert!(asked.len() >= 7, "{asked:?}");
+    for output in asked {
+        assert!(outputs.contains_key(&output), "{output}");
+    }
+}
+
+#[test]
+fn every_parameter_and_every_link_that_is_named_exists() {
+    let manual = read("docs/operating.md");
+    let template = template();
+    let parameters = template["Parameters"].as_object().expect("parameters");
+    let text: String = manual.lines().filter(|line| !line.starts_with('|')).collect::<Vec<_>>().join("\n");
+    for name in found(r"`([A-Z][a-z]+(?:[A-Z][a-z]+)+)(?:=[^`]*)?`", &text) {
+        let others = ["RecallTranscripts", "AccessDenied"];
+        assert!(parameters.contains_key(&name) || others.contains(&name.as_str()), "{name}");
+    }
+    let anchors: BTreeSet<String> = manual
+        .lines()
+        .filter(|line| line.starts_with('#'))
+        .map(|line| line.trim_start_matches('#').trim().to_lowercase().replace(' ', "-"))
+        .collect();
+    let links = found(r"\]\(#([a-z-]+)\)", &manual);
+    assert!(links.is_subset(&anchors), "{:?}", links.difference(&anchors).collect::<Vec<_>>());
+}

@@ -1,0 +1,70 @@
+//! Names that the code and the template must share: indexes and their keys, object prefixes, the table of turns.
+
+use std::collections::BTreeSet;
+
+use regex_lite::Regex;
+use serde_json::json;
+
+use crate::{read, sources, template, text};
+
+fn found(pattern: &str, text: &str) -> BTreeSet<String> {
+    let pattern = Regex::new(pattern).expect("a pattern");
+    pattern.captures_iter(text).map(|found| found[1].to_owned()).collect()
+}
+
+#[test]
+fn the_indexes_are_those_that_are_asked_with_the_keys_that_are_written() {
+    let template = template();
+    let table = &template["Resources"]["JobsTable"]["Properties"];
+    let indexes = table["GlobalSecondaryIndexes"].as_array().expect("indexes");
+    let store = sources::of("shared/src");
+    let named: BTreeSet<String> = indexes.iter().map(|index| text(&index["IndexName"]).to_owned()).collect();
+    assert_eq!(named, found(r#"\.index_name\("(\w+)"\)"#, &store));
+    let mut keys: BTreeSet<&str> = BTreeSet::new();
+    for index in indexes {
+        let schema = index["KeySchema"].as_array().expect("keys");
+        let [hash, range] = schema.as_slice() else { panic!("{index}") };
+        assert_eq!((text(&hash["KeyType"]), text(&range["KeyType"])), ("HASH", "RANGE"));
+        let (hash, range) = (text(&hash["AttributeName"]), text(&range["AttributeName"]));
+        // Asked by this partition, and both are in the items: what is written by hand, or a field of the job.
+        assert!(store.contains(&format!("(\"{hash} = :shard")), "nobody asks by {hash}");
+        assert!(store.contains(&format!("item.insert(\"{hash}\"")), "nobody writes {hash}");
+        let written = store.contains(&format!("item.insert(\"{range}\"")) || store.contains(&format!("pub {range}:"));
+        assert!(written, "nobody writes {range}");
+        keys.extend([hash, range]);
+    }
+    keys.insert("recording_id");
+    assert_eq!(table["KeySchema"], json!([{"AttributeName": "recording_id", "KeyType": "HASH"}]));
+    let attributes = table["AttributeDefinitions"].as_array().expect("attributes");
+    let attributes: BTreeSet<&str> = attributes.iter().map(|of| text(&of["AttributeName"])).collect();
+    assert_eq!(attributes, keys);
+}
+
+/// Every test runs against that one.
+#[test]
+fn the_local_table_is_the_templates() {
+    let template = template();
+    let table = &template["Resources"]["JobsTable"]["Properties"];
+    let code = read("local/src/dynamodb.rs");
+    let begin = code.find("serde_json::from_value(json!({").expect("the table") + "serde_json::from_value(json!(".len();
+    let end = begin + code[begin..].find("}))?;").expect("its end") + 1;
+    // Trailing commas are Rust's, not JSON's, and so is the name.
+    let commas = Regex::new(r",(\s*[}\]])").expect("a pattern");
+    let body = commas.replace_all(&code[begin..end], "$1").replace("\"TableName\": name,", "");
+    let local: serde_json::Value = serde_json::from_str(&body).expect("JSON");
+    for part in ["BillingMode", "AttributeDefinitions", "KeySchema", "GlobalSecondaryIndexes"] {
+        assert_eq!(local[part], table[part], "{part}");
+    }
+}
+
+#[test]
+fn objects_are_written_where_the_role_may_write() {
+    let template = template();
+    let role = template["Resources"]["TranscriptRole"]["Properties"]["Policies"][0].to_string();
+    let written = sources::of("functions/transcript/src");
+    let prefixes = found(r#""\{prefix\}([a-z]+)/"#, &written);
+    let allowed = found(r"\$\{TranscriptsBucket\.Arn\}/\$\{KeyPrefix\}([a-z]+)/\*", &role);
+    assert_eq!(prefixes, allowed);
+    let turns = &template["Resources"]["TurnsTable"]["Properties"]["TableInput"]["StorageDescriptor"]["Location"];
+    assert_eq!(*turns, json!({"Fn::Sub": "s3://${TranscriptsBucket}/${KeyPrefix}turns/"}));
+}

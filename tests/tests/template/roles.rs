@@ -1,0 +1,171 @@
+//! Each function may do what its code does, and nothing else.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use expect_test::expect_file;
+use serde_json::Value;
+
+use crate::{FUNCTIONS, sources, template, text};
+
+/// The permission that an operation of the SDK needs, as AWS's service authorization reference has it.
+const ACTIONS: [(&str, &str); 18] = [
+    ("dynamodb.get_item", "dynamodb:GetItem"),
+    ("dynamodb.put_item", "dynamodb:PutItem"),
+    ("dynamodb.batch_get_item", "dynamodb:BatchGetItem"),
+    ("dynamodb.query", "dynamodb:Query"),
+    ("sqs.send_message", "sqs:SendMessage"),
+    ("sqs.send_message_batch", "sqs:SendMessage"),
+    ("sqs.get_queue_attributes", "sqs:GetQueueAttributes"),
+    ("sqs.change_message_visibility", "sqs:ChangeMessageVisibility"),
+    ("events.put_events", "events:PutEvents"),
+    ("secretsmanager.get_secret_value", "secretsmanager:GetSecretValue"),
+    ("s3.put_object", "s3:PutObject"),
+    ("s3.create_multipart_upload", "s3:PutObject"),
+    ("s3.upload_part", "s3:PutObject"),
+    ("s3.complete_multipart_upload", "s3:PutObject"),
+    ("s3.abort_multipart_upload", "s3:AbortMultipartUpload"),
+    ("s3.list_multipart_uploads", "s3:ListBucketMultipartUploads"),
+    ("s3.head_object", "s3:GetObject"),
+    ("s3.get_object", "s3:GetObject"),
+];
+
+/// What is done in a function's name by AWS: its logs and traces, and the key that the secret is encrypted with.
+const OF_EACH: [&str; 5] =
+    ["logs:CreateLogStream", "logs:PutLogEvents", "xray:PutTraceSegments", "xray:PutTelemetryRecords", "kms:Decrypt"];
+/// The queue's event source takes messages in its name, S3 encrypts, and says "not there" only to who may list.
+const OF_TRANSCRIPT: [&str; 5] =
+    ["sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes", "kms:GenerateDataKey", "s3:ListBucket"];
+
+#[derive(Debug)]
+struct Permission {
+    action: String,
+    resources: Vec<String>,
+    /// The stack's, under which it is given at all.
+    given_if: Option<String>,
+    conditions: Vec<String>,
+}
+
+fn permissions(template: &Value, resource: &str) -> Vec<Permission> {
+    let role = &template["Resources"][format!("{resource}Role")]["Properties"];
+    assert!(role.get("ManagedPolicyArns").is_none(), "what AWS puts into them is AWS's choice");
+    let [policy] = role["Policies"].as_array().expect("policies").as_slice() else { panic!("one policy") };
+    let mut permissions = Vec::new();
+    for statement in policy["PolicyDocument"]["Statement"].as_array().expect("statements") {
+        let (statement, given_if) = match statement["Fn::If"].as_array().map(Vec::as_slice) {
+            Some([condition, statement, _]) => (statement, Some(text(condition).to_owned())),
+            Some(other) => panic!("{other:?}"),
+            None => (statement, None),
+        };
+        assert_eq!(statement["Effect"], "Allow");
+        for action in list(&statement["Action"]) {
+            permissions.push(Permission {
+                action: text(action).to_owned(),
+                resources: list(&statement["Resource"]).into_iter().map(short).collect(),
+                given_if: given_if.clone(),
+                conditions: conditions(&statement["Condition"]),
+            });
+        }
+    }
+    permissions
+}
+
+fn list(value: &Value) -> Vec<&Value> {
+    value.as_array().map_or_else(|| vec![value], |items| items.iter().collect())
+}
+
+fn conditions(value: &Value) -> Vec<String> {
+    let tests = value.as_object().into_iter().flatten();
+    tests
+        .flat_map(|(test, keys)| keys.as_object().into_iter().flatten().map(move |key| (test, key)))
+        .map(|(test, (key, value))| {
+            let values: Vec<String> = list(value).into_iter().map(short).collect();
+            format!("{key} {test} {}", values.join(", "))
+        })
+        .collect()
+}
+
+/// As `template.yaml` writes it.
+fn short(value: &Value) -> String {
+    match value {
+        Value::String(text) => text.clone(),
+        Value::Object(call) => match call.iter().next() {
+            Some((name, of)) if name == "Ref" => text(of).to_owned(),
+            Some((name, of)) if name == "Fn::Sub" => text(of).to_owned(),
+            Some((name, of)) if name == "Fn::GetAtt" => format!("{}.{}", text(&of[0]), text(&of[1])),
+            Some((name, of)) if name == "Fn::If" => format!("{} or {}", short(&of[1]), short(&of[2])),
+            _ => panic!("{value}"),
+        },
+        _ => panic!("{value}"),
+    }
+}
+
+fn action(call: &str) -> &'static str {
+    let known = ACTIONS.iter().find(|(name, _)| *name == call);
+    known.unwrap_or_else(|| panic!("the code calls {call}: which permission does that need?")).1
+}
+
+#[test]
+fn each_role_allows_what_its_function_calls_and_no_more() {
+    let template = template();
+    for (name, resource) in FUNCTIONS {
+        let mut expected: BTreeSet<&str> = sources::sdk_calls(name).iter().map(|call| action(call)).collect();
+        expected.extend(OF_EACH);
+        if name == "transcript" {
+            expected.extend(OF_TRANSCRIPT);
+        }
+        let permissions = permissions(&template, resource);
+        let allowed: BTreeSet<&str> = permissions.iter().map(|permission| permission.action.as_str()).collect();
+        assert_eq!(allowed, expected, "{name}");
+    }
+}
+
+/// Text was looked at: what nobody seems to call may be called in a way that was not seen.
+#[test]
+fn every_call_of_the_sdk_is_somebodys() {
+    let of_functions: BTreeSet<String> = FUNCTIONS.iter().flat_map(|(name, _)| sources::sdk_calls(name)).collect();
+    assert_eq!(of_functions, sources::all_sdk_calls());
+    assert_eq!(of_functions.len(), ACTIONS.len(), "one of the list is not called any more");
+}
+
+#[test]
+fn no_permission_is_wider_than_it_must_be() {
+    let template = template();
+    for (_, resource) in FUNCTIONS {
+        for permission in permissions(&template, resource) {
+            let Permission { action, resources, given_if, conditions } = &permission;
+            assert!(!action.contains('*'), "{permission:?}");
+            let service = action.split(':').next().unwrap_or_default();
+            assert_eq!(resources.iter().any(|of| of == "*"), service == "xray", "{permission:?}");
+            match service {
+                "xray" => assert_eq!(given_if.as_deref(), Some("Traces")),
+                "events" => assert_eq!(given_if.as_deref(), Some("Announces")),
+                "kms" => {
+                    assert_eq!((given_if.as_deref(), conditions.len()), (Some("HasKey"), 2), "{permission:?}");
+                }
+                "dynamodb" if action != "dynamodb:Query" => {
+                    assert!(conditions[0].starts_with("dynamodb:LeadingKeys ForAllValues:String"), "{permission:?}");
+                }
+                _ => assert_eq!(*given_if, None, "{permission:?}"),
+            }
+        }
+    }
+}
+
+/// The whole of it, to be read when it changes; `UPDATE_EXPECT=1` writes it anew.
+#[test]
+fn who_may_do_what_on_what() {
+    let template = template();
+    let mut lines = String::new();
+    for (name, resource) in FUNCTIONS {
+        let mut by_action: BTreeMap<String, Vec<String>> = BTreeMap::new();
+        for Permission { action, resources, given_if, conditions } in permissions(&template, resource) {
+            let given_if = given_if.map(|condition| format!(", if {condition}")).unwrap_or_default();
+            let conditions: String = conditions.iter().map(|condition| format!(", where {condition}")).collect();
+            let lines = resources.iter().map(|of| format!("  {action} on {of}{given_if}{conditions}\n"));
+            by_action.entry(action.clone()).or_default().extend(lines);
+        }
+        lines.push_str(&format!("{name}\n"));
+        by_action.into_values().flatten().for_each(|line| lines.push_str(&line));
+    }
+    expect_file!["roles.txt"].assert_eq(&lines);
+}

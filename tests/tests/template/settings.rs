@@ -1,0 +1,166 @@
+//! Every variable of a function's environment is a setting that it reads, and every setting can be set.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::{Value, json};
+use shared::env::Env;
+
+use crate::{FUNCTIONS, sources, template, text};
+
+/// Set by Lambda, which reserves these names.
+const BY_LAMBDA: [&str; 5] =
+    ["AWS_REGION", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_LAMBDA_LOG_LEVEL"];
+/// For local use: in an account, the secret holds the first two, and AWS's own endpoints are meant.
+const LOCAL: [&str; 3] = ["RECALL_API_KEY", "RECALL_WEBHOOK_SECRETS", "AWS_ENDPOINT_URL"];
+
+/// A function's variables, as the template has them.
+fn variables(template: &Value, resource: &str) -> BTreeMap<String, Value> {
+    let global = &template["Globals"]["Function"]["Environment"]["Variables"];
+    let own = &template["Resources"][resource]["Properties"]["Environment"]["Variables"];
+    let both = [global, own].into_iter().flat_map(|variables| variables.as_object().expect("variables"));
+    both.map(|(name, value)| (name.clone(), value.clone())).collect()
+}
+
+#[test]
+fn what_is_set_is_read_and_what_is_read_can_be_set() {
+    let (template, shared) = (template(), sources::of("shared/src"));
+    for (name, resource) in FUNCTIONS {
+        let own = sources::of(&format!("functions/{name}/src"));
+        let read: BTreeSet<String> = sources::settings(&shared).union(&sources::settings(&own)).cloned().collect();
+        let elsewhere = BY_LAMBDA.iter().chain(&LOCAL).map(|name| (*name).to_owned()).collect();
+        let read: BTreeSet<String> = read.difference(&elsewhere).cloned().collect();
+        let mut set: BTreeSet<String> = variables(&template, resource).into_keys().collect();
+        // All functions note what is to be announced; that one is set for all, wherever it is read.
+        assert!(set.contains("EVENT_BUS"));
+        set.insert("EVENT_BUS".to_owned());
+        assert_eq!(set, read, "{name}");
+    }
+}
+
+#[test]
+fn no_setting_is_read_in_a_way_that_this_test_does_not_see() {
+    for folder in ["shared/src", "functions/webhook/src", "functions/transcript/src", "functions/sweep/src"] {
+        let text = sources::of(folder);
+        let known = sources::settings(&text);
+        let unseen: BTreeSet<String> = sources::names_like_settings(&text).difference(&known).cloned().collect();
+        // A service of AWS's, which follows AWS_ENDPOINT_URL_, and what cargo sets when it builds.
+        let others = ["SECRETS_MANAGER".to_owned(), "CARGO_PKG_VERSION".to_owned()].into();
+        assert_eq!(unseen.difference(&others).collect::<Vec<_>>(), Vec::<&String>::new(), "{folder}");
+    }
+}
+
+/// The values of a template whose parameters have these values.
+fn environment(template: &Value, resource: &str, parameters: &BTreeMap<String, String>) -> Env {
+    let text_of = |value: &Value| match value {
+        Value::String(text) => text.clone(),
+        Value::Number(number) => number.to_string(),
+        Value::Object(call) => match call.get("Ref").and_then(Value::as_str) {
+            Some(name) => parameters.get(name).cloned().unwrap_or_else(|| format!("the-{name}")),
+            None => "something".to_owned(),
+        },
+        other => panic!("{other} in an environment"),
+    };
+    let of_lambda = [("AWS_REGION", "eu-central-1"), ("AWS_ACCESS_KEY_ID", "id"), ("AWS_SECRET_ACCESS_KEY", "key")];
+    let of_lambda = of_lambda.map(|(name, value)| (name.to_owned(), value.to_owned()));
+    let set = variables(template, resource).into_iter().map(|(name, value)| {
+        let value = if name.ends_with("_URL") && value.get("Ref").is_some_and(|of| of != "RecallBaseUrl") {
+            "https://sqs.eu-central-1.amazonaws.com/1/x".to_owned()
+        } else if name == "METRICS_NAMESPACE" {
+            text(&value["Fn::Sub"]).replace("${AWS::StackName}", "my-stack-1")
+        } else {
+            text_of(&value)
+        };
+        (name, value)
+    });
+    set.chain(of_lambda).collect()
+}
+
+/// The values of all parameters without a word from the operator, who must choose the region.
+fn defaults(template: &Value) -> BTreeMap<String, String> {
+    let parameters = template["Parameters"].as_object().expect("parameters");
+    let mut defaults: BTreeMap<String, String> = parameters
+        .iter()
+        .filter_map(|(name, parameter)| {
+            let default = parameter.get("Default")?;
+            Some((name.clone(), default.as_str().map_or_else(|| default.to_string(), str::to_owned)))
+        })
+        .collect();
+    defaults.insert("RecallRegion".to_owned(), "eu-central-1".to_owned());
+    defaults
+}
+
+/// What each function says to its environment.
+fn starts(template: &Value, parameters: &BTreeMap<String, String>) -> Result<(), String> {
+    for (name, resource) in FUNCTIONS {
+        let env = environment(template, resource, parameters);
+        let result = match name {
+            "webhook" => webhook::Settings::read(&env).map(drop),
+            "transcript" => transcript::Settings::read(&env).map(drop),
+            _ => sweep::Settings::read(&env).map(drop),
+        };
+        result.map_err(|error| format!("{name}: {error}"))?;
+    }
+    Ok(())
+}
+
+#[test]
+fn every_function_starts_with_every_value_that_a_parameter_may_have() {
+    let template = template();
+    let defaults = defaults(&template);
+    assert_eq!(starts(&template, &defaults), Ok(()));
+    for (name, parameter) in template["Parameters"].as_object().expect("parameters") {
+        let allowed = parameter["AllowedValues"].as_array().cloned().unwrap_or_default();
+        let bounds = [&parameter["MinValue"], &parameter["MaxValue"]].into_iter().filter(|bound| !bound.is_null());
+        for value in allowed.iter().chain(bounds) {
+            let value = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+            let mut chosen = defaults.clone();
+            chosen.insert(name.clone(), value.clone());
+            assert_eq!(starts(&template, &chosen), Ok(()), "{name}={value}");
+        }
+    }
+    // What the patterns let through, where a pattern says more than a list.
+    for (name, value) in [
+        ("RecallBaseUrl", "https://proxy.example.com/recall"),
+        ("DownloadHosts", "a.example.com, b.example.com"),
+        ("TranscriptProviders", r#"[{"rev_async": {"language": "en"}}, {"recallai_async": {}}]"#),
+        ("Deployment", "staging_1-a"),
+        ("KeyPrefix", "team=x/!_.()=-/"),
+        ("Renditions", "html,jsonl"),
+        ("SweepWindowHours", "0"),
+        ("SweepWindowHours", "744"),
+        ("EventBusName", ""),
+    ] {
+        let pattern = text(&template["Parameters"][name]["AllowedPattern"]);
+        let pattern = regex_lite::Regex::new(&format!("^(?:{pattern})$")).expect("a pattern");
+        assert!(pattern.is_match(value), "{name}={value}");
+        let mut chosen = defaults.clone();
+        chosen.insert(name.to_owned(), value.to_owned());
+        assert_eq!(starts(&template, &chosen), Ok(()), "{name}={value}");
+    }
+}
+
+/// This test would be worth nothing if a function took whatever it got.
+#[test]
+fn a_function_does_not_start_with_what_a_parameter_may_not_be() {
+    let template = template();
+    for (name, value) in [
+        ("RecallRegion", "us-west-1"),
+        ("TriesPerProvider", "11"),
+        ("OnLimit", "delete"),
+        ("SweepWindowHours", "27"),
+        ("Renditions", "pdf"),
+        ("KeyPrefix", "a"),
+        ("JobsTable", ""),
+    ] {
+        let mut chosen = defaults(&template);
+        chosen.insert(name.to_owned(), value.to_owned());
+        assert!(starts(&template, &chosen).is_err(), "{name}={value}");
+    }
+}
+
+#[test]
+fn the_secret_is_named_by_what_the_stack_made_or_the_operator_gave() {
+    let secret = &template()["Globals"]["Function"]["Environment"]["Variables"]["RECALL_SECRET_ID"].clone();
+    let made = json!({"Fn::GetAtt": ["RecallSecret", "Id"]});
+    assert_eq!(*secret, json!({"Fn::If": ["MakesSecret", made, {"Ref": "RecallSecretArn"}]}));
+}

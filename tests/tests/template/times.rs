@@ -1,0 +1,71 @@
+//! Time-outs, leases, visibility and retention fit together.
+
+use std::time::Duration;
+
+use local::stack::{MAX_RECEIVES, StackConfig};
+use serde_json::Value;
+use shared::{
+    job::{KEY_REUSE, LIST_SETTLE},
+    recall::CALL_TIMEOUT,
+    work::MAX_DELAY,
+};
+
+use crate::{template, text};
+
+/// Svix gives an endpoint this long.
+const SENDER_WAITS: Duration = Duration::from_secs(15);
+/// Recall remembers an idempotency key for this long.
+const KEY_IS_KNOWN: Duration = Duration::from_secs(60 * 60);
+/// What a lease goes on for beyond its invocation, and more: `SKEW` in `deadline.rs` is 2 s.
+const AFTER_INVOCATION: Duration = Duration::from_secs(10);
+
+fn seconds(value: &Value) -> Duration {
+    Duration::from_secs(value.as_u64().unwrap_or_else(|| panic!("{value} is no number of seconds")))
+}
+
+fn time_out(template: &Value, function: &str) -> Duration {
+    seconds(&template["Resources"][function]["Properties"]["Timeout"])
+}
+
+#[test]
+fn the_webhook_answers_while_its_sender_waits_and_has_time_for_the_paid_call() {
+    let webhook = time_out(&template(), "Webhook");
+    assert!(webhook < SENDER_WAITS);
+    assert!(webhook > CALL_TIMEOUT + Duration::from_secs(2), "loading, saving, answering");
+    assert_eq!(webhook, StackConfig::default().webhook_timeout, "as the tests have it");
+}
+
+#[test]
+fn no_message_comes_again_while_it_is_worked_on() {
+    let template = template();
+    let (transcript, queue) = (time_out(&template, "Transcript"), &template["Resources"]["WorkQueue"]["Properties"]);
+    let visibility = seconds(&queue["VisibilityTimeout"]);
+    assert!(visibility >= 6 * transcript, "AWS asks for that: {visibility:?}");
+    assert!(visibility >= transcript + AFTER_INVOCATION, "the lease has ended when it comes again");
+    // A wait that is given back is hidden for at most this long, and must not be forgotten meanwhile.
+    let retention = seconds(&queue["MessageRetentionPeriod"]);
+    assert!(retention > MAX_RECEIVES * visibility.max(MAX_DELAY));
+    assert_eq!(queue["RedrivePolicy"]["maxReceiveCount"], MAX_RECEIVES);
+    let dead = &template["Resources"]["DeadLetterQueue"]["Properties"]["MessageRetentionPeriod"];
+    assert_eq!(seconds(dead), Duration::from_secs(14 * 24 * 60 * 60), "as long as SQS keeps anything");
+}
+
+#[test]
+fn a_key_is_not_used_when_recall_may_have_forgotten_it() {
+    let template = template();
+    for function in ["Webhook", "Transcript", "Sweep"] {
+        let latest = KEY_REUSE + time_out(&template, function) + AFTER_INVOCATION + LIST_SETTLE;
+        assert!(latest < KEY_IS_KNOWN, "{function}: {latest:?}");
+    }
+}
+
+#[test]
+fn one_sweep_ends_before_the_next_begins() {
+    let template = template();
+    let sweep = &template["Resources"]["Sweep"]["Properties"];
+    assert_eq!(text(&sweep["Events"]["EveryMinute"]["Properties"]["Schedule"]), "rate(1 minute)");
+    let minute = Duration::from_secs(60);
+    assert!(time_out(&template, "Sweep") <= minute);
+    assert_eq!(time_out(&template, "Sweep"), StackConfig::default().sweep_timeout, "as the tests have it");
+    assert!(seconds(&sweep["EventInvokeConfig"]["MaximumEventAgeInSeconds"]) <= minute, "nobody needs a late one");
+}
