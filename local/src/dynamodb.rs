@@ -65,7 +65,7 @@ impl DynamoDb {
         &self.endpoint
     }
 
-    /// Makes the jobs table with its index `due`; a table that is there already is left as it is.
+    /// Makes the jobs table with its indexes; a table that is there already is left as it is.
     pub fn create_jobs_table(&self, name: &str) -> Result<()> {
         let request = serde_json::from_value(json!({
             "TableName": name,
@@ -74,16 +74,28 @@ impl DynamoDb {
                 {"AttributeName": "recording_id", "AttributeType": "S"},
                 {"AttributeName": "due_shard", "AttributeType": "S"},
                 {"AttributeName": "due_at", "AttributeType": "N"},
+                {"AttributeName": "open_shard", "AttributeType": "S"},
+                {"AttributeName": "done_at", "AttributeType": "N"},
             ],
             "KeySchema": [{"AttributeName": "recording_id", "KeyType": "HASH"}],
-            "GlobalSecondaryIndexes": [{
-                "IndexName": "due",
-                "KeySchema": [
-                    {"AttributeName": "due_shard", "KeyType": "HASH"},
-                    {"AttributeName": "due_at", "KeyType": "RANGE"},
-                ],
-                "Projection": {"ProjectionType": "ALL"},
-            }],
+            "GlobalSecondaryIndexes": [
+                {
+                    "IndexName": "due",
+                    "KeySchema": [
+                        {"AttributeName": "due_shard", "KeyType": "HASH"},
+                        {"AttributeName": "due_at", "KeyType": "RANGE"},
+                    ],
+                    "Projection": {"ProjectionType": "ALL"},
+                },
+                {
+                    "IndexName": "open",
+                    "KeySchema": [
+                        {"AttributeName": "open_shard", "KeyType": "HASH"},
+                        {"AttributeName": "done_at", "KeyType": "RANGE"},
+                    ],
+                    "Projection": {"ProjectionType": "KEYS_ONLY"},
+                },
+            ],
         }))?;
         match self.database.create_table(request) {
             Err(error) if !matches!(error, DynoxideError::ResourceInUseException(_)) => {

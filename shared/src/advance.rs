@@ -3,11 +3,13 @@
 //! The saved row is the write-ahead log. Nothing with an effect happens before the intent is in the table, so a
 //! process may die at any line here and the same event, coming again, picks up where it stopped.
 
+mod news;
+
+use self::news::Marks;
 use crate::{
     ids::RecordingId,
     job::{Answer, Command, Context, Decision, Event, Job, Next, Policy, Reason, Status},
     store::{Saved, Store, StoreError},
-    telemetry,
     time::{self, Timestamp},
 };
 
@@ -78,7 +80,7 @@ impl Advance<'_> {
     async fn step(&self, job: Job, decide: &(dyn Fn(Job, Context<'_>) -> Decision + Sync)) -> Result<Step, StoreError> {
         let mut job = job;
         for _ in 0..MAX_CONFLICTS {
-            let before = Alarms::of(&job);
+            let before = Marks::of(&job);
             let context =
                 Context { now: time::now(), lease_until: self.lease_until, worker: self.worker, policy: self.policy };
             let (decided, next) = match decide(job, context) {
@@ -88,7 +90,7 @@ impl Advance<'_> {
             };
             match self.store.save(&decided).await? {
                 Saved::Yes => {
-                    Alarms::of(&decided).raise(before, &decided);
+                    news::tell(&before, &decided);
                     return Ok(match next {
                         Next::Nothing => Step::End(Outcome::Applied(decided.status())),
                         Next::Again { at } => Step::End(Outcome::Waits { at }),
@@ -100,48 +102,6 @@ impl Advance<'_> {
         }
         // So many writers at once are working on it already.
         Ok(Step::End(Outcome::Busy { until: time::now() }))
-    }
-}
-
-/// What somebody has to be told of when it first appears in a row.
-#[derive(Clone, Copy, Debug)]
-struct Alarms {
-    paid_twice: bool,
-    expiring: bool,
-    /// How many bad ends the job came to.
-    ends: u32,
-    /// How many wished languages were refused.
-    refused_languages: usize,
-}
-
-impl Alarms {
-    fn of(job: &Job) -> Self {
-        Self {
-            paid_twice: job.paid_twice(),
-            expiring: job.outbox.expiring,
-            ends: job.outbox.ends,
-            refused_languages: job.refused_languages.len(),
-        }
-    }
-
-    fn raise(self, before: Self, job: &Job) {
-        let (recording_id, status) = (job.recording_id, job.status().as_str());
-        if self.paid_twice && !before.paid_twice {
-            tracing::error!(recording.id = %recording_id, "attempt.paid_twice");
-            telemetry::count("AttemptsPaidTwice", &[]);
-        }
-        if self.expiring && !before.expiring {
-            let expires_at = job.expires_at.map(Timestamp::rfc3339).unwrap_or_default();
-            tracing::error!(recording.id = %recording_id, job.status = status, expires_at, "recording.expiring");
-            telemetry::count("RecordingsExpiring", &[]);
-        }
-        if self.refused_languages > before.refused_languages {
-            tracing::warn!(recording.id = %recording_id, key = "transcript_language", "wish.ignored");
-        }
-        if self.ends > before.ends {
-            tracing::error!(recording.id = %recording_id, job.status = status, "job.ended_without_transcript");
-            telemetry::count("JobsFailed", &[("status", status)]);
-        }
     }
 }
 

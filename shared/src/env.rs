@@ -32,6 +32,12 @@ impl Env {
     }
 }
 
+impl FromIterator<(String, String)> for Env {
+    fn from_iter<T: IntoIterator<Item = (String, String)>>(pairs: T) -> Self {
+        Self(pairs.into_iter().collect())
+    }
+}
+
 /// Everything that is wrong with the settings, so that one failed start tells all of it.
 #[derive(Debug, thiserror::Error)]
 #[error("{} setting(s) need attention: {}", .0.len(), .0.join("; "))]

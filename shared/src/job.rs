@@ -80,6 +80,9 @@ pub struct Job {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub bot_id: Option<BotId>,
     pub recording: Recording,
+    /// When it was done, as far as Recall has told.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub done_at: Option<Timestamp>,
     /// When Recall deletes it, as far as Recall has told.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expires_at: Option<Timestamp>,
@@ -170,8 +173,7 @@ impl Status {
     }
 
     /// Something is still to be tried.
-    #[cfg(test)]
-    pub(crate) fn is_under_way(self) -> bool {
+    pub fn is_under_way(self) -> bool {
         match self {
             Self::Creating | Self::Transcribing | Self::Copying | Self::Waiting => true,
             Self::Stored | Self::LimitReached | Self::Skipped | Self::Failed | Self::Lost => false,
@@ -186,6 +188,7 @@ impl Job {
             recording_id,
             bot_id: None,
             recording: Recording::Unknown,
+            done_at: None,
             expires_at: None,
             wishes: Wishes::default(),
             asked_language: None,

@@ -10,7 +10,10 @@ use aws_sdk_secretsmanager::Client;
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use serde::Deserialize;
 
-use crate::time::{self, Timestamp};
+use crate::{
+    telemetry,
+    time::{self, Timestamp},
+};
 
 /// A refused signature or key makes us look again, but not more often than this: anybody can send us bad
 /// signatures, and Secrets Manager costs money.
@@ -179,7 +182,8 @@ impl Secrets {
             }
             Err(error) => {
                 cache.failed_at = Some(time::now());
-                tracing::error!(error = %crate::telemetry::Chain(error), "secret.unavailable");
+                tracing::error!(error = %telemetry::Chain(error), "secret.unavailable");
+                telemetry::count("SecretUnavailable", &[]);
             }
         }
         result

@@ -12,6 +12,7 @@ use crate::{
     providers::{self, Provider},
     recall::Create,
     secret::{Credentials, SecretSource},
+    telemetry,
 };
 
 /// The regions in which Recall runs.
@@ -151,6 +152,8 @@ pub struct Common {
 impl Common {
     /// `webhooks`: whether this function has to verify them.
     pub fn read(env: &Env, reader: &mut Reader<'_>, webhooks: bool) -> Self {
+        // Metrics begin before settings are read, so here it is only checked.
+        reader.parsed("METRICS_NAMESPACE", (), |text| telemetry::namespace(text).map(drop));
         Self {
             aws: Aws::read(env, reader),
             recall: RecallSettings::read(reader),

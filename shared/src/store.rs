@@ -2,6 +2,7 @@
 
 mod due;
 mod many;
+mod open;
 mod place;
 
 use std::{collections::HashMap, fmt::Display};
@@ -25,7 +26,7 @@ use crate::{
     time::{self, Timestamp},
 };
 
-/// Partitions of the `due` index. Enough that the burst at the top of the hour does not meet in one of them.
+/// Partitions of the indexes `due` and `open`. Enough that the burst at the top of the hour does not meet in one of them.
 pub const DUE_SHARDS: u8 = 8;
 
 type Item = HashMap<String, AttributeValue>;
@@ -146,10 +147,14 @@ fn write(job: &Job, token: &str, now: Timestamp) -> Result<Item, StoreError> {
         item.insert("due_at".to_owned(), AttributeValue::N(due_at.as_millis().to_string()));
         item.insert("due_shard".to_owned(), AttributeValue::S(due_shard(job.recording_id)));
     }
+    // Its index is sparse as well: it holds what is unfinished and known to be done since `done_at`.
+    if job.status().is_under_way() && job.done_at.is_some() {
+        item.insert("open_shard".to_owned(), AttributeValue::S(due_shard(job.recording_id)));
+    }
     Ok(item)
 }
 
-/// Which partition of the `due` index a recording belongs to: "0" to "7".
+/// Which partition of an index a recording belongs to: "0" to "7".
 pub fn due_shard(recording_id: RecordingId) -> String {
     let last = recording_id.to_string().bytes().next_back().unwrap_or_default();
     (last % DUE_SHARDS).to_string()
@@ -223,6 +228,7 @@ mod tests {
                 transcript(None, State::Lost { transcript_id }),
                 transcript(None, State::Left { transcript_id }),
             ],
+            done_at: Some(at),
             expires_at: Some(at),
             wishes: Wishes { skip: true, provider: Some("p".to_owned()), language: Some("l".to_owned()) },
             hold: Some(Hold::Wait { until: at, status: Some(429), times: 1 }),
@@ -279,14 +285,26 @@ mod tests {
         assert_eq!(text("updated_at"), Some("1970-01-01T00:00:00.000Z"));
         assert_eq!(number("due_at"), Some("1700000000000"));
         assert_eq!(text("due_shard"), Some("0"));
+        assert_eq!((text("open_shard"), number("done_at")), (Some("0"), Some("1700000000000")));
     }
 
     #[test]
-    fn a_finished_job_is_not_in_the_due_index() {
+    fn a_finished_job_is_in_no_index() {
         let mut job = job();
         job.transcripts.truncate(2);
         (job.hold, job.deletion, job.outbox) = (None, None, Outbox::default());
         let item = write(&job, "token", Timestamp::from_millis(0)).expect("it can be written");
-        assert!(!item.contains_key("due_at") && !item.contains_key("due_shard"));
+        assert!(!item.contains_key("due_at") && !item.contains_key("due_shard") && !item.contains_key("open_shard"));
+    }
+
+    #[test]
+    fn a_row_of_before_is_read_and_has_no_place_among_the_open_ones() {
+        let mut item = write(&job(), "token", Timestamp::from_millis(0)).expect("it can be written");
+        item.remove("done_at");
+        item.remove("open_shard");
+        let job = read(job().recording_id, item).expect("it can be read");
+        assert_eq!(job.done_at, None);
+        let item = write(&job, "token", Timestamp::from_millis(0)).expect("it can be written");
+        assert!(!item.contains_key("done_at") && !item.contains_key("open_shard"));
     }
 }

@@ -5,6 +5,7 @@
 mod expiring;
 mod lists;
 mod missed;
+mod oldest;
 mod settings;
 mod wake;
 
@@ -96,6 +97,7 @@ impl Sweep {
         let deadline = Deadline::of_invocation(Some(deadline_ms));
         let full = self.queue_is_full(deadline).await;
         let wakes = self.wake(full, deadline).await;
+        let oldest = self.oldest_unfinished(deadline).await;
         let seen = match self.window {
             Some(window) if !full => self.reconcile(window, deadline).await,
             Some(_) | None => Seen::default(),
@@ -109,7 +111,7 @@ impl Sweep {
             duration_ms = watch.millis(),
             "sweep.done"
         );
-        measure(&wakes, &seen);
+        measure(&wakes, oldest, &seen);
         if wakes.complete { Ok(report) } else { Err(Incomplete) }
     }
 
@@ -135,11 +137,14 @@ impl Sweep {
     }
 }
 
-fn measure(wakes: &Wakes, seen: &Seen) {
+fn measure(wakes: &Wakes, oldest_unfinished: Option<Duration>, seen: &Seen) {
     let count = |count: usize| u64::try_from(count).unwrap_or(u64::MAX);
     telemetry::metric("JobsDue", count(wakes.due), Unit::Count, &[]);
     telemetry::metric("JobsWoken", count(wakes.woken), Unit::Count, &[]);
     telemetry::metric("OldestDueAge", wakes.oldest.as_secs(), Unit::Seconds, &[]);
+    if let Some(age) = oldest_unfinished {
+        telemetry::metric("OldestUnfinishedAge", age.as_secs(), Unit::Seconds, &[]);
+    }
     for (list, listed) in &seen.listed {
         telemetry::metric("SweepListed", count(*listed), Unit::Count, &[("list", list)]);
     }

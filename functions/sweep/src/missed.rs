@@ -83,7 +83,8 @@ fn of_recording(listed: &RecordingArtifact, job: &Job, context: Context<'_>) -> 
         Recording::Done | Recording::Deleted => return None,
     };
     let wishes = wishes(listed.id, &listed.metadata, listed.bot_metadata(), &context.policy.providers);
-    let finished = Finished { bot_id: listed.bot_id(), wishes: Some(wishes), expires_at };
+    let (bot_id, done_at) = (listed.bot_id(), listed.completed_at());
+    let finished = Finished { bot_id, wishes: Some(wishes), expires_at, done_at };
     Some((kind, Event::RecordingDone(finished)))
 }
 

@@ -7,6 +7,7 @@ use shared::{
     job::{Event, Finished, Heard},
     providers::wishes,
     recall::{attempt_of, cut},
+    time::Timestamp,
 };
 
 use crate::signature::Verified;
@@ -38,8 +39,8 @@ struct Envelope<'a> {
 /// The part of `data` that all our events share. Unknown fields are none of our business.
 #[derive(Deserialize)]
 struct Data<'a> {
-    #[serde(default)]
-    data: Option<Code>,
+    #[serde(borrow, default)]
+    data: Option<Code<'a>>,
     #[serde(borrow)]
     recording: Named<'a, RecordingId>,
     #[serde(borrow, default)]
@@ -47,9 +48,12 @@ struct Data<'a> {
 }
 
 #[derive(Deserialize)]
-struct Code {
+struct Code<'a> {
     #[serde(default)]
     sub_code: Option<String>,
+    /// When it came to be so.
+    #[serde(borrow, default)]
+    updated_at: Option<&'a RawValue>,
 }
 
 /// Metadata stays text until somebody looks into it: it can be any JSON at all.
@@ -113,7 +117,13 @@ fn recording<'a>(envelope: &Envelope<'a>, event: impl FnOnce(Data<'a>) -> Event)
 fn finished(data: &Data<'_>, chain: &[String]) -> Finished {
     let of_bot = metadata(data.bot.as_ref().and_then(|bot| bot.metadata));
     let wishes = wishes(data.recording.id, &metadata(data.recording.metadata), &of_bot, chain);
-    Finished { bot_id: data.bot.as_ref().map(|bot| bot.id), wishes: Some(wishes), expires_at: None }
+    let done_at = data.data.as_ref().and_then(|code| moment(code.updated_at?));
+    Finished { bot_id: data.bot.as_ref().map(|bot| bot.id), wishes: Some(wishes), expires_at: None, done_at }
+}
+
+/// It is only measured by, so whatever is no time says nothing.
+fn moment(raw: &RawValue) -> Option<Timestamp> {
+    Timestamp::parse_rfc3339(serde_json::from_str(raw.get()).ok()?)
 }
 
 /// Whatever cannot be read, such as what is nested too deeply, says nothing to us.
@@ -162,10 +172,11 @@ mod tests {
     fn every_event_we_handle_is_read() {
         let heard = Heard { transcript_id: TRANSCRIPT.parse().expect("an id"), attempt: Some(3) };
         let sub_code = Some("why".to_owned());
+        let done_at = Timestamp::parse_rfc3339("2026-11-23T00:00:00Z");
         for (name, expected) in [
             (
                 "recording.done",
-                Event::RecordingDone(Finished { wishes: Some(Wishes::default()), ..Finished::default() }),
+                Event::RecordingDone(Finished { wishes: Some(Wishes::default()), done_at, ..Finished::default() }),
             ),
             ("recording.failed", Event::RecordingFailed { sub_code: sub_code.clone() }),
             ("recording.deleted", Event::RecordingDeleted),
@@ -186,6 +197,13 @@ mod tests {
         absent["data"].as_object_mut().expect("an object").remove("data");
         absent["new"] = json!([1, 2]);
         assert!(matches!(read(&absent), Delivery::Known { .. }));
+        for odd in [json!(null), json!(5), json!("soon"), json!({"at": []})] {
+            let mut event = event("recording.done", Value::Null, json!({}));
+            event["data"]["data"]["updated_at"] = odd;
+            let finished = Finished { wishes: Some(Wishes::default()), ..Finished::default() };
+            let Delivery::Known { event, .. } = read(&event) else { panic!("not read") };
+            assert_eq!(event, Event::RecordingDone(finished));
+        }
         for metadata in [json!("text"), json!([1, {"a": 1.5}]), json!({"a": {"b": null}}), json!(7)] {
             let odd = event("transcript.done", json!({"id": RECORDING, "metadata": metadata}), metadata);
             assert!(matches!(read(&odd), Delivery::Known { .. }), "{odd}");

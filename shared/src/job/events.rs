@@ -47,6 +47,8 @@ pub struct Finished {
     pub wishes: Option<Wishes>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expires_at: Option<Timestamp>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub done_at: Option<Timestamp>,
 }
 
 /// The transcript that an event is about.
@@ -104,6 +106,8 @@ impl Job {
         }
         let before = (self.recording.clone(), self.bot_id, self.wishes.clone(), self.expires_at);
         self.recording = Recording::Done;
+        // It is measured by, and decides nothing: worth keeping, but not worth a save of its own.
+        self.done_at = self.done_at.or(finished.done_at);
         self.bot_id = self.bot_id.or(finished.bot_id);
         self.wishes = finished.wishes.clone().unwrap_or(self.wishes);
         self.expires_at = finished.expires_at.or(self.expires_at);

@@ -181,7 +181,7 @@ impl State {
     }
 
     /// Why there is no transcript, in Recall's words.
-    pub(super) fn sub_code(&self) -> Option<String> {
+    pub fn sub_code(&self) -> Option<String> {
         match self {
             Self::Failed { sub_code, .. } => sub_code.clone(),
             Self::Refused { code, .. } => code.clone(),

@@ -10,4 +10,5 @@ mod page;
 mod policy;
 mod renditions;
 mod repeats;
+mod seeing;
 mod sweep;

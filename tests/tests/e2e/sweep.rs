@@ -20,7 +20,7 @@ fn answer(status: u16) -> Fault {
 }
 
 /// A pipeline that no webhook ever reaches.
-async fn deaf(page_size: usize) -> Result<Pipeline> {
+pub(crate) async fn deaf(page_size: usize) -> Result<Pipeline> {
     let pipeline = Pipeline::start_with(|config, simulator| {
         config.env = vec![("TRIES_PER_PROVIDER".to_owned(), "1".to_owned())];
         simulator.limits.page_size = page_size;
@@ -32,12 +32,12 @@ async fn deaf(page_size: usize) -> Result<Pipeline> {
     Ok(pipeline)
 }
 
-fn add(pipeline: &Pipeline, count: u64) -> Vec<Uuid> {
+pub(crate) fn add(pipeline: &Pipeline, count: u64) -> Vec<Uuid> {
     (0..count).map(|seed| pipeline.simulator().add_recording(past(Meeting::short(seed)))).collect()
 }
 
 /// Waits until Recall has ended the one transcript of each.
-async fn transcribed(pipeline: &Pipeline, recordings: &[Uuid], status: Status) {
+pub(crate) async fn transcribed(pipeline: &Pipeline, recordings: &[Uuid], status: Status) {
     for recording in recordings {
         let transcript = pipeline.simulator().wait_for_transcripts(*recording, 1).await[0].id;
         pipeline.simulator().wait_for_status(transcript, status).await;

@@ -188,7 +188,8 @@ fn all_that_the_list_says_of_a_recording_is_told() {
     let expires_at = Timestamp::parse_rfc3339("2027-01-20T00:00:00Z");
     let bot_id = RECORDING.to_string().parse().ok();
     let message = told(&listed, &Job::new(RECORDING), &policy()).expect("it was missed").message;
-    assert_eq!(message.event, Event::RecordingDone(Finished { bot_id, wishes: Some(wishes), expires_at }));
+    let done_at = Some(NOW.minus(hours(1)));
+    assert_eq!(message.event, Event::RecordingDone(Finished { bot_id, wishes: Some(wishes), expires_at, done_at }));
     assert_eq!(message.trace.as_deref(), Some("sweep"));
 }
 

@@ -197,7 +197,7 @@ fn input(debug: String) -> String {
         (" })", ")"),
         ("Listed { ", "{ "),
         (", failed: false }", " }"),
-        ("RecordingDone(Finished { bot_id: None, wishes: None, expires_at: None)", "RecordingDone"),
+        ("RecordingDone(Finished { bot_id: None, wishes: None, expires_at: None, done_at: None)", "RecordingDone"),
     ];
     short.into_iter().fold(debug, |text, (long, short)| text.replace(long, short))
 }

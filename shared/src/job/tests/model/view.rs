@@ -94,6 +94,7 @@ impl View<'_> {
             recording_id: _,
             bot_id: _,
             recording,
+            done_at: _,
             expires_at: _,
             wishes: _,
             asked_language: _,

@@ -160,7 +160,7 @@ impl World {
 
     fn done(&self) -> Event {
         let wishes = Some(self.wishes.clone());
-        Event::RecordingDone(Finished { wishes, expires_at: Some(self.now.plus(48 * HOUR)), bot_id: None })
+        Event::RecordingDone(Finished { wishes, expires_at: Some(self.now.plus(48 * HOUR)), ..Finished::default() })
     }
 
     pub(super) fn run(mut self) -> Status {
