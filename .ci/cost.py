@@ -1,0 +1,134 @@
+"""Recomputes docs/cost.md from its own tables, and compares what it says of code and template with these.
+
+cost.py: fails when the document is wrong. cost.py DIR: also when the meeting that `cargo dev --once --data DIR` has
+played is not as measured. cost.py --write: puts the right figures into the two tables of results.
+"""
+
+import pathlib
+import re
+import sqlite3
+import sys
+
+DOCUMENT = pathlib.Path("docs/cost.md")
+problems = []
+
+
+def cells(line):
+    return [cell.strip() for cell in line.strip().strip("|").split("|")]
+
+
+def tables_of(lines):
+    """The rows of each table, by the first cell of its header, and where they stand."""
+    tables, begin = {}, None
+    for number, line in enumerate([*lines, ""]):
+        if line.startswith("|"):
+            begin = number if begin is None else begin
+        elif begin is not None:
+            head, _, *rows = map(cells, lines[begin:number])
+            tables[head[0]] = (rows, head, slice(begin + 2, number))
+            begin = None
+    return tables
+
+
+def amount(text):
+    """A number, or sums and products of some: `43,800 × (1 + 0.5)`."""
+    plain = text.strip("*").replace(",", "").replace("×", "*")
+    if not re.fullmatch(r"[\d.\s*+()]+", plain):
+        sys.exit(f"not a number: {text!r}")
+    return float(eval(plain, {"__builtins__": {}}))
+
+
+def results(tables):
+    """The rows of the two tables that follow from all others."""
+    rows = {name: table[0] for name, table in tables.items()}
+    service = {row[0]: row[1] for row in rows["Price"]}
+    price = {row[0]: amount(row[2]) / amount(row[3]) for row in rows["Price"]}
+    kept = {row[0] for row in rows["Price"] if "kept a month" in row[4]}
+    costs = lambda name, column=2: [(row[1], price[row[1]] * amount(row[column])) for row in rows[name]]
+    sizes = [amount(size) for size in tables["USD a month"][1][1:]]
+    months = [
+        [(what, size * cost) for what, cost in costs("Each recording")] + costs("Each month") + costs("By size", column)
+        for column, size in enumerate(sizes, 2)
+    ]
+    totals = lambda wanted: [sum(cost for what, cost in month if wanted(what)) for month in months]
+    aws, recall = totals(lambda what: service[what] != "Recall"), totals(lambda what: service[what] == "Recall")
+    later = totals(lambda what: what in kept)
+    line = lambda label, values, form="{:,.2f}": [label, *map(form.format, values)]
+    month = [
+        line(name, totals(lambda what: service[what] == name)) for name in dict.fromkeys(service.values())
+        if name != "Recall"
+    ] + [
+        line("**AWS, the first month**", aws),
+        line("of it paid again every month, for what is kept", later),
+        line("**AWS, the twelfth month, all kept**", [first + 11 * again for first, again in zip(aws, later)]),
+        line("AWS, the first month, per recording", [cost / size for cost, size in zip(aws, sizes)], "{:.5f}"),
+        line("**Recall**", recall),
+        line("AWS as a part of the whole", [cost / (cost + other) for cost, other in zip(aws, recall)], "{:.2%}"),
+    ]
+    recording = sum(cost for what, cost in costs("Each recording") if service[what] != "Recall")
+    delivery, transcript = sum(cost for _, cost in costs("One delivery")), price["recall-transcript"]
+    proportion = [
+        ["AWS for one recording, without what is fixed", f"USD {recording:.6f}"],
+        ["AWS for one delivery that is only handed over", f"USD {delivery:.8f}"],
+        ["Recall for one transcript of an hour", f"USD {transcript:.2f}"],
+        ["One transcript too many pays AWS for so many recordings", f"{transcript / recording:,.0f}"],
+        ["One transcript too many pays AWS for so many deliveries", f"{transcript / delivery:,.0f}"],
+    ]
+    return {"USD a month": month, "In proportion": proportion}
+
+
+def compare_with_code(tables):
+    for what, file, text in tables["In the code"][0]:
+        # `A … b c`: the first b after A goes on with c.
+        first, *others = text.strip("`").split(" … ")
+        steps = [rf"(?:(?!{re.escape(other.split()[0])}).)*{re.escape(other)}" for other in others]
+        plain = " ".join(pathlib.Path(file.strip("`")).read_text().split())
+        if not re.search("".join([re.escape(first), *steps]), plain):
+            problems.append(f"{what}: {text} is not in {file}")
+    sources = [path.read_text() for folder in ("functions", "shared") for path in pathlib.Path(folder).rglob("*.rs")]
+    in_code = {name for text in sources for name in re.findall(r'\b(?:metric|count)\(\s*"([A-Z]\w+)"', text)}
+    *metrics, total = tables["Metric"][0]
+    if odd := in_code ^ {name for row in metrics for name in re.findall(r"`(\w+)`", row[0])}:
+        problems.append(f"metrics in the code or in the document alone: {sorted(odd)}")
+    sums = [sum(amount(row[column]) for row in metrics) for column in (2, 3)]
+    if sums != [amount(total[2]), amount(total[3])]:
+        problems.append(f"the sums of the metrics are {sums}")
+    resources = re.split(r"^  (?=\w+:$)", pathlib.Path("template.yaml").read_text(), flags=re.MULTILINE)
+    indexes = sum(text.count("IndexName:") for text in resources)
+    if indexes + 1 != sum(row[1] == "table-write" for row in tables["Each recording"][0]):
+        problems.append(f"the table has {indexes} indexes, each of which is written to, too")
+    of_type = lambda name: [text for text in resources if re.search(rf"Type: {name}$", text, re.MULTILINE)]
+    # An alarm over several metrics is paid for each of them.
+    alarms = sum(max(1, text.count("MetricStat:")) for text in of_type("AWS::CloudWatch::Alarm"))
+    expected = {"metric": sums[1], "alarm": alarms, "dashboard": len(of_type("AWS::CloudWatch::Dashboard"))}
+    for what, count in expected.items():
+        stated = sum(amount(row[2]) for row in tables["Each month"][0] if row[1] == what)
+        if stated != count:
+            problems.append(f"{what}: the document says {stated:g}, code and template {count:g}")
+
+
+def compare_with_meeting(tables, data):
+    objects = [path for path in (data / "s3/transcripts").rglob("*") if path.is_file()]
+    verbatim, whole = (sum(path.stat().st_size for path in objects if path.match(name)) for name in ("t*.json", "*"))
+    logs = b"".join((data / f"logs/{name}.log").read_bytes() for name in ("webhook", "transcript"))
+    table = sqlite3.connect(f"file:{data}/dynamodb.sqlite?mode=ro", uri=True)
+    [(row,)] = table.execute("SELECT item_size FROM jobs WHERE pk <> 'S:sweep'")
+    measured = [len(objects), verbatim, whole - verbatim, logs.count(b"\n"), len(logs), row]
+    for (what, stated, within), now in zip(tables["Measured"][0], measured, strict=True):
+        if abs(now / amount(stated) - 1) > amount(within):
+            problems.append(f"{what}: the document says {stated}, this meeting has {now:,}")
+
+
+lines = DOCUMENT.read_text().splitlines()
+for name, rows in results(tables_of(lines)).items():
+    new, place = [f"| {' | '.join(row)} |" for row in rows], tables_of(lines)[name][2]
+    if sys.argv[1:] == ["--write"]:
+        lines[place] = new
+    elif lines[place] != new:
+        problems += [f"{name!r} should have (cost.py --write):", *(row for row in new if row not in lines[place])]
+if sys.argv[1:] == ["--write"]:
+    DOCUMENT.write_text("\n".join([*lines, ""]))
+elif len(sys.argv) > 1:
+    compare_with_meeting(tables_of(lines), pathlib.Path(sys.argv[1]))
+compare_with_code(tables_of(lines))
+sys.exit("\n".join(problems) or 0)
