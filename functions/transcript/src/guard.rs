@@ -42,7 +42,7 @@ impl Guard {
         self.check(&url).map(|()| url)
     }
 
-    fn check(&self, url: &Url) -> Result<(), Forbidden> {
+    pub(crate) fn check(&self, url: &Url) -> Result<(), Forbidden> {
         let host = url.host().ok_or(Forbidden::NotAUrl)?;
         if !url.username().is_empty() || url.password().is_some() {
             return Err(Forbidden::NamesUser);
