@@ -15,6 +15,7 @@ use libfuzzer_sys as _;
 
 use self::{
     cases::Case,
+    reasons::{REASONS, Reason, Who, explain, sets},
     verifiers::{Other, PANIC, at_one_moment},
 };
 
@@ -49,21 +50,21 @@ fn main() -> ExitCode {
     println!("{cases} cases from seed {seed}");
     tally.iter().for_each(|(verdict, count)| println!("{count:>9}  {verdict}"));
     println!("where");
-    reasons::REASONS.iter().for_each(|(name, what, _)| println!("{name:>17}: {what}"));
+    REASONS.iter().for_each(|Reason { name, what, .. }| println!("{name:>17}: {what}"));
 
     // A generator that makes nothing valid, or nothing else, would show nothing; a reason that never came is none.
     let all =
         |word: &str| tally.iter().filter(|(verdict, _)| verdict.contains(word)).map(|(_, count)| count).sum::<u64>();
     let both = all("both believe");
     let complete = both > cases / 4 && all("both refuse") > cases / 4;
-    let unused = reasons::REASONS.iter().find(|(name, ..)| all(name) == 0);
+    let unused = REASONS.iter().find(|reason| all(reason.name) == 0);
     match unused {
         None if complete => ExitCode::SUCCESS,
         None => {
             println!("too few deliveries that all believe, or too few that all refuse");
             ExitCode::FAILURE
         }
-        Some((name, ..)) => {
+        Some(Reason { name, .. }) => {
             println!("nothing came of: {name}");
             ExitCode::FAILURE
         }
@@ -73,7 +74,7 @@ fn main() -> ExitCode {
 /// # Errors
 /// The first difference without a reason.
 fn compare(seeds: impl Iterator<Item = u64>) -> Result<Tally, String> {
-    let sets = reasons::sets();
+    let (we_alone, they_alone) = (sets(Who::We), sets(Who::They));
     let mut tally = Tally::new();
     for seed in seeds {
         let case = Case::generate(&mut fastrand::Rng::with_seed(seed));
@@ -88,8 +89,9 @@ fn compare(seeds: impl Iterator<Item = u64>) -> Result<Tally, String> {
                 (we_do, _) => {
                     let unexplained =
                         || format!("unexplained, seed {seed}: ours {ours:?}, {other:?} {theirs:?}\n{case:?}");
-                    let reasons = reasons::explain(&sets, &case, other).ok_or_else(unexplained)?;
-                    format!("{other:?}: only {} believe it: {reasons}", if we_do { "we" } else { "they" })
+                    let (who, sets) = if we_do { ("we", &we_alone) } else { ("they", &they_alone) };
+                    let reasons = explain(sets, &case, other).ok_or_else(unexplained)?;
+                    format!("{other:?}: only {who} believe it: {reasons}")
                 }
             };
             *tally.entry(verdict).or_default() += 1;

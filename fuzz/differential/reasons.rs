@@ -10,29 +10,72 @@ use crate::{
 /// Takes what a reason names out of a delivery; false if it is not in there.
 type Mend = fn(&mut Delivery, Other) -> bool;
 
-/// A name, what is behind it, and the mend.
-pub(crate) const REASONS: [(&str, &str, Mend); 9] = [
-    ("repeated header", "we refuse it, they take the first", first_of_each),
-    ("both families", "we take one that is whole; svix mixes them, standardwebhooks knows webhook-* alone", one_family),
-    (
-        "written number",
-        "we refuse a timestamp with + or leading zeros; they sign the number, so it passes",
-        plain_number,
-    ),
-    ("empty id", "we refuse it", some_id),
-    ("many signatures", "we look at the first 16", last_signatures),
-    ("bare secret", "we do not start with a secret that has no whsec_ before it", whole_secrets),
-    ("empty secret", "anybody can sign with it; standardwebhooks takes it", no_empty_secrets),
-    ("last second", "we count milliseconds, so 300.5 seconds are over five minutes", whole_second),
-    ("binary body", "we sign bytes; they refuse what is not UTF-8", text),
+/// Who believes what the other refuses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Who {
+    We,
+    They,
+    Either,
+}
+
+pub(crate) struct Reason {
+    pub(crate) name: &'static str,
+    pub(crate) what: &'static str,
+    who: Who,
+    mend: Mend,
+}
+
+pub(crate) const REASONS: [Reason; 9] = [
+    Reason {
+        name: "repeated header",
+        what: "we refuse it, they take the first",
+        who: Who::Either,
+        mend: first_of_each,
+    },
+    Reason {
+        name: "both families",
+        what: "we take one that is whole; svix mixes them, standardwebhooks knows webhook-* alone",
+        who: Who::Either,
+        mend: one_family,
+    },
+    Reason {
+        name: "written number",
+        what: "we refuse a timestamp with + or leading zeros; they sign the number, so it passes",
+        who: Who::They,
+        mend: plain_number,
+    },
+    Reason { name: "empty id", what: "we refuse it", who: Who::They, mend: some_id },
+    Reason { name: "many signatures", what: "we look at the first 16", who: Who::They, mend: last_signatures },
+    Reason {
+        name: "bare secret",
+        what: "we do not start with a secret that has no whsec_ before it",
+        who: Who::They,
+        mend: whole_secrets,
+    },
+    Reason {
+        name: "empty secret",
+        what: "anybody can sign with it; standardwebhooks takes it",
+        who: Who::They,
+        mend: no_empty_secrets,
+    },
+    Reason {
+        name: "last second",
+        what: "we count milliseconds, so 300.5 seconds are over five minutes",
+        who: Who::They,
+        mend: whole_second,
+    },
+    Reason { name: "binary body", what: "we sign bytes; they refuse what is not UTF-8", who: Who::We, mend: text },
 ];
 /// A difference that takes more than these at once is not explained.
 const MOST: usize = 4;
 
-/// Sets of reasons, smallest first.
-pub(crate) fn sets() -> Vec<Vec<usize>> {
+/// Sets of reasons for which they, or we, alone believe a delivery, smallest first.
+pub(crate) fn sets(who: Who) -> Vec<Vec<usize>> {
     let set = |bits: u32| (0..REASONS.len()).filter(move |at| bits >> at & 1 == 1).collect();
-    let mut sets: Vec<Vec<usize>> = (1..1 << REASONS.len()).map(set).filter(|set: &Vec<_>| set.len() <= MOST).collect();
+    let fits = |set: &Vec<usize>| {
+        set.len() <= MOST && set.iter().all(|at| REASONS[*at].who == who || REASONS[*at].who == Who::Either)
+    };
+    let mut sets: Vec<Vec<usize>> = (1..1 << REASONS.len()).map(set).filter(fits).collect();
     sets.sort_by_key(Vec::len);
     sets
 }
@@ -42,12 +85,12 @@ pub(crate) fn explain(sets: &[Vec<usize>], case: &Case, other: Other) -> Option<
     let explains = |set: &&Vec<usize>| {
         let mut all_apply = true;
         let (ours, theirs) = at_one_moment(case, other, |delivery| {
-            all_apply = set.iter().all(|at| REASONS[*at].2(delivery, other));
+            all_apply = set.iter().all(|at| (REASONS[*at].mend)(delivery, other));
         });
         all_apply && ours.is_ok() == theirs.is_ok()
     };
     let set = sets.iter().find(explains)?;
-    Some(set.iter().map(|at| REASONS[*at].0).collect::<Vec<_>>().join(" + "))
+    Some(set.iter().map(|at| REASONS[*at].name).collect::<Vec<_>>().join(" + "))
 }
 
 fn first_of_each(delivery: &mut Delivery, _: Other) -> bool {

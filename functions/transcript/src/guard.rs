@@ -127,6 +127,23 @@ mod tests {
     }
 
     #[test]
+    fn a_refusal_never_quotes_path_query_or_user() {
+        let guard = guard([("RECALL_REGION", "us-west-2")]);
+        for bad in [
+            "https://evil.example/secret?Signature=secret#secret",
+            "https://user:secret@evil.example/secret",
+            "http://evil.example/secret",
+            "https://10.0.0.1/secret",
+            "secret",
+        ] {
+            let reason = guard.parse(bad).expect_err(bad).to_string();
+            assert!(!reason.contains("secret"), "{reason}");
+        }
+        let long = format!("https://{}example/", "a.".repeat(120));
+        assert!(guard.parse(&long).expect_err("another host").to_string().len() < 200);
+    }
+
+    #[test]
     fn only_the_base_urls_own_host_may_be_a_plain_address() {
         let guard = guard([("RECALL_BASE_URL", "http://127.0.0.1:4010")]);
         guard.parse("http://127.0.0.1:4011/x").expect("the simulator");

@@ -11,3 +11,4 @@ mod policy;
 mod renditions;
 mod repeats;
 mod sweep;
+mod threats;
