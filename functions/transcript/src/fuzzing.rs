@@ -1,8 +1,7 @@
 //! What must hold for any input at all. `fuzz/` feeds these functions with whatever a fuzzer comes up with, the tests
 //! with its corpus.
 
-#[path = "render/tests/subtitles.rs"]
-mod subtitles;
+pub(crate) mod subtitles;
 mod transcript;
 mod url;
 

@@ -12,8 +12,11 @@ use crate::guard::Guard;
 
 const OREGON: &str = "us-west-2-recallai-production-bot-data.s3.amazonaws.com";
 const FRANKFURT: &str = "eu-central-1-recallai-production-bot-data.s3.amazonaws.com";
+/// Settings, and hosts.
+type Choice = ([(&'static str, &'static str); 2], &'static [&'static str]);
+
 /// What an operator sets, and the hosts that downloads may then come from. The last two have a base URL of their own.
-const CHOICES: [([(&str, &str); 2], &[&str]); 4] = [
+const CHOICES: [Choice; 4] = [
     ([("RECALL_REGION", "us-west-2"), ("DOWNLOAD_HOSTS", "")], &[OREGON]),
     ([("RECALL_REGION", "eu-central-1"), ("DOWNLOAD_HOSTS", "cdn.recall.ai")], &[FRANKFURT, "cdn.recall.ai"]),
     ([("RECALL_REGION", "us-west-2"), ("RECALL_BASE_URL", "http://127.0.0.1:4010")], &[OREGON, "127.0.0.1"]),
