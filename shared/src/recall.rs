@@ -253,7 +253,38 @@ fn retry_after(headers: &HeaderMap, now: Timestamp) -> Option<Duration> {
 
 #[cfg(test)]
 mod tests {
+    use std::{
+        io::{Read as _, Write as _},
+        net::TcpListener,
+    };
+
     use super::*;
+
+    /// Something answers and never stops, or answers in JSON so deep that reading it would exhaust the stack.
+    #[tokio::test]
+    async fn an_answer_without_an_end_or_without_a_bottom_is_no_answer() {
+        for (piece, bytes) in [(&b" "[..], 64 << 20), (b"[", 1 << 20)] {
+            let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+            let url: Url = format!("http://{}/", listener.local_addr().expect("an address")).parse().expect("a URL");
+            // It ends when nobody reads on.
+            let server = tokio::task::spawn_blocking(move || {
+                let (mut stream, _) = listener.accept().expect("a call");
+                let head = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\n\r\n";
+                assert!(stream.read(&mut [0; 4096]).expect("a request") > 0);
+                stream.write_all(head).expect("a reader");
+                let body = piece.repeat(1 << 16);
+                (0..bytes).step_by(body.len()).take_while(|_| stream.write_all(&body).is_ok()).count() * body.len()
+            });
+            let http = http_client(tls().expect("ring")).expect("a client").build().expect("a client");
+            let response = http.get(url).send().await.expect("an answer");
+            let body = read(response).await.expect("a part of it");
+            assert!(body.len() <= MAX_ANSWER_BYTES, "{} bytes", body.len());
+            serde_json::from_slice::<TranscriptArtifact>(&body).expect_err("that is no artifact");
+            assert!(!ErrorBody::parse(&body).is_json);
+            let sent = server.await.expect("no panic");
+            assert!(sent < 32 << 20, "it read on for {sent} bytes");
+        }
+    }
 
     #[test]
     fn retry_after_is_read_in_both_forms_and_in_no_other() {

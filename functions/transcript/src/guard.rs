@@ -42,7 +42,7 @@ impl Guard {
         self.check(&url).map(|()| url)
     }
 
-    fn check(&self, url: &Url) -> Result<(), Forbidden> {
+    pub(crate) fn check(&self, url: &Url) -> Result<(), Forbidden> {
         let host = url.host().ok_or(Forbidden::NotAUrl)?;
         if !url.username().is_empty() || url.password().is_some() {
             return Err(Forbidden::NamesUser);
@@ -124,6 +124,23 @@ mod tests {
         ] {
             guard.parse(bad).expect_err(bad);
         }
+    }
+
+    #[test]
+    fn a_refusal_never_quotes_path_query_or_user() {
+        let guard = guard([("RECALL_REGION", "us-west-2")]);
+        for bad in [
+            "https://evil.example/secret?Signature=secret#secret",
+            "https://user:secret@evil.example/secret",
+            "http://evil.example/secret",
+            "https://10.0.0.1/secret",
+            "secret",
+        ] {
+            let reason = guard.parse(bad).expect_err(bad).to_string();
+            assert!(!reason.contains("secret"), "{reason}");
+        }
+        let long = format!("https://{}example/", "a.".repeat(120));
+        assert!(guard.parse(&long).expect_err("another host").to_string().len() < 200);
     }
 
     #[test]

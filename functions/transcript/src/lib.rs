@@ -6,6 +6,8 @@ mod act;
 mod again;
 mod copy;
 mod delete;
+#[cfg(any(test, fuzzing))]
+pub mod fuzzing;
 mod guard;
 mod manifest;
 mod render;

@@ -1,6 +1,6 @@
 //! What does it say? Verified bytes to an event of the core.
 
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer, de::Error as _};
 use serde_json::{Value, value::RawValue};
 use shared::{
     ids::{BotId, RecordingId, TranscriptId},
@@ -29,6 +29,9 @@ pub enum Delivery {
     },
 }
 
+/// serde reads a struct from an array, too; Recall's format has objects alone.
+struct Object<T>(T);
+
 #[derive(Deserialize)]
 struct Envelope<'a> {
     event: String,
@@ -40,11 +43,11 @@ struct Envelope<'a> {
 #[derive(Deserialize)]
 struct Data<'a> {
     #[serde(borrow, default)]
-    data: Option<Code<'a>>,
+    data: Option<Object<Code<'a>>>,
     #[serde(borrow)]
-    recording: Named<'a, RecordingId>,
+    recording: Object<Named<'a, RecordingId>>,
     #[serde(borrow, default)]
-    bot: Option<Bot<'a>>,
+    bot: Option<Object<Bot<'a>>>,
 }
 
 #[derive(Deserialize)]
@@ -74,7 +77,17 @@ struct Bot<'a> {
 #[derive(Deserialize)]
 struct OfTranscript<'a> {
     #[serde(borrow)]
-    transcript: Named<'a, TranscriptId>,
+    transcript: Object<Named<'a, TranscriptId>>,
+}
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Object<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let raw = <&RawValue>::deserialize(deserializer)?;
+        if !raw.get().starts_with('{') {
+            return Err(D::Error::custom("not an object"));
+        }
+        serde_json::from_str(raw.get()).map(Self).map_err(D::Error::custom)
+    }
 }
 
 /// Reads a delivery; `chain` names the providers that its metadata may wish for, `deployment` us. It never fails: what
@@ -85,7 +98,7 @@ pub fn parse(verified: Verified<'_>, chain: &[String], deployment: Option<&str>)
         why: format!("{:?} error at line {} column {}", error.classify(), error.line(), error.column()),
     };
     let envelope: Envelope<'_> = match serde_json::from_slice(verified.body) {
-        Ok(envelope) => envelope,
+        Ok(Object(envelope)) => envelope,
         Err(error) => return unreadable(error),
     };
     let transcript = |event: fn(Heard, Data<'_>) -> Event| transcript(&envelope, deployment, event);
@@ -110,15 +123,16 @@ pub fn parse(verified: Verified<'_>, chain: &[String], deployment: Option<&str>)
 type Known = serde_json::Result<(RecordingId, Event)>;
 
 fn recording<'a>(envelope: &Envelope<'a>, event: impl FnOnce(Data<'a>) -> Event) -> Known {
-    let data: Data<'a> = serde_json::from_str(text(envelope))?;
-    Ok((data.recording.id, event(data)))
+    let Object::<Data<'a>>(data) = serde_json::from_str(text(envelope))?;
+    Ok((data.recording.0.id, event(data)))
 }
 
 fn finished(data: &Data<'_>, chain: &[String]) -> Finished {
-    let of_bot = metadata(data.bot.as_ref().and_then(|bot| bot.metadata));
-    let wishes = wishes(data.recording.id, &metadata(data.recording.metadata), &of_bot, chain);
-    let done_at = data.data.as_ref().and_then(|code| moment(code.updated_at?));
-    Finished { bot_id: data.bot.as_ref().map(|bot| bot.id), wishes: Some(wishes), expires_at: None, done_at }
+    let (Object(recording), bot) = (&data.recording, data.bot.as_ref().map(|Object(bot)| bot));
+    let of_bot = metadata(bot.and_then(|bot| bot.metadata));
+    let wishes = wishes(recording.id, &metadata(recording.metadata), &of_bot, chain);
+    let done_at = data.data.as_ref().and_then(|Object(code)| moment(code.updated_at?));
+    Finished { bot_id: bot.map(|bot| bot.id), wishes: Some(wishes), expires_at: None, done_at }
 }
 
 /// It is only measured by, so whatever is no time says nothing.
@@ -132,18 +146,19 @@ fn metadata(raw: Option<&RawValue>) -> Value {
 }
 
 fn transcript(envelope: &Envelope<'_>, deployment: Option<&str>, event: fn(Heard, Data<'_>) -> Event) -> Known {
-    let data: Data<'_> = serde_json::from_str(text(envelope))?;
-    let OfTranscript { transcript } = serde_json::from_str(text(envelope))?;
-    let attempt = attempt_of(&metadata(transcript.metadata), data.recording.id, deployment);
-    Ok((data.recording.id, event(Heard { transcript_id: transcript.id, attempt }, data)))
+    let Object::<Data<'_>>(data) = serde_json::from_str(text(envelope))?;
+    let OfTranscript { transcript: Object(transcript) } = serde_json::from_str(text(envelope))?;
+    let recording_id = data.recording.0.id;
+    let attempt = attempt_of(&metadata(transcript.metadata), recording_id, deployment);
+    Ok((recording_id, event(Heard { transcript_id: transcript.id, attempt }, data)))
 }
 
 fn text<'a>(envelope: &Envelope<'a>) -> &'a str {
     envelope.data.map_or("null", RawValue::get)
 }
 
-fn sub_code(code: Option<Code>) -> Option<String> {
-    code?.sub_code.as_deref().map(cut)
+fn sub_code(code: Option<Object<Code>>) -> Option<String> {
+    code?.0.sub_code.as_deref().map(cut)
 }
 
 #[cfg(test)]
@@ -230,9 +245,19 @@ mod tests {
         no_transcript["data"].as_object_mut().expect("an object").remove("transcript");
         let bad_id = json!({"event": "recording.done", "data": {"recording": {"id": "../secret"}}});
         let bad_bot = event("recording.done", json!({"id": "secret"}), json!({}));
-        for body in
-            [json!("secret"), json!({"event": 5}), json!({"event": "recording.done"}), bad_id, bad_bot, no_transcript]
-        {
+        // serde alone would read these: the fields of a struct in their order.
+        let array = json!(["recording.done", [null, [RECORDING, {}], null]]);
+        let inner_array = json!({"event": "recording.done", "data": {"recording": [RECORDING, {}]}});
+        for body in [
+            json!("secret"),
+            json!({"event": 5}),
+            json!({"event": "recording.done"}),
+            bad_id,
+            bad_bot,
+            no_transcript,
+            array,
+            inner_array,
+        ] {
             let Delivery::Unreadable { why } = read(&body) else { panic!("{body} was read") };
             assert!(!why.contains("secret"), "{why}");
         }

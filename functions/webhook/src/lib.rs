@@ -3,6 +3,8 @@
 //! A delivery is answered 2xx only once what it says is durable: in the jobs table or on a queue.
 
 pub mod event;
+#[cfg(any(test, fuzzing))]
+pub mod fuzzing;
 mod settings;
 pub mod signature;
 

@@ -45,12 +45,15 @@ pub(super) fn disturbed(
             }
             response
         }
-        DownloadFault::Gzip => {
-            let mut response = file(Body::from(gzip(&content)));
-            response.headers_mut().insert(header::CONTENT_ENCODING, HeaderValue::from_static("gzip"));
-            response
-        }
+        DownloadFault::Gzip => gzipped(gzip([&content[..]])),
+        DownloadFault::Bomb { mib } => gzipped(gzip(std::iter::repeat_n(&[b' '; 1 << 20][..], mib))),
     }
+}
+
+fn gzipped(content: Vec<u8>) -> Response {
+    let mut response = file(Body::from(content));
+    response.headers_mut().insert(header::CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+    response
 }
 
 /// The type that S3 gives to objects without one: Recall's is not documented.
@@ -104,9 +107,11 @@ fn stalled(model: &Model, mut content: Bytes, after: usize) -> Body {
     }))
 }
 
-fn gzip(content: &[u8]) -> Vec<u8> {
+fn gzip<'a>(pieces: impl IntoIterator<Item = &'a [u8]>) -> Vec<u8> {
     let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
-    // Writing to memory cannot fail.
-    let _ = encoder.write_all(content);
+    for piece in pieces {
+        // Writing to memory cannot fail.
+        let _ = encoder.write_all(piece);
+    }
     encoder.finish().unwrap_or_default()
 }

@@ -63,6 +63,8 @@ pub enum DownloadFault {
     Redirected,
     /// The file compressed, with `Content-Encoding: gzip`.
     Gzip,
+    /// So many MiB of nothing instead of the file, compressed to a thousandth.
+    Bomb { mib: usize },
 }
 
 /// What happens to an event.

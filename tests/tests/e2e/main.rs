@@ -12,3 +12,4 @@ mod renditions;
 mod repeats;
 mod seeing;
 mod sweep;
+mod threats;

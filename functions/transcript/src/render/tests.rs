@@ -4,7 +4,6 @@ mod goldens;
 mod html;
 mod large;
 mod properties;
-mod subtitles;
 
 use shared::{
     ids::{RecordingId, TranscriptId},
@@ -12,7 +11,7 @@ use shared::{
 };
 
 use super::{Format, Head, Meeting};
-use crate::tally::Tally;
+use crate::{fuzzing::subtitles, tally::Tally};
 
 fn head() -> Head {
     Head {

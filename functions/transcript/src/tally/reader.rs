@@ -108,6 +108,9 @@ impl Reader {
     /// Takes what has come and was not read yet, and says how much of it is read now. What is not complete comes again.
     pub(super) fn read(&mut self, text: &str) -> Result<usize, String> {
         let mut rest = text;
+        if self.at == 0 {
+            rest = rest.strip_prefix(BYTE_ORDER_MARK).unwrap_or(rest);
+        }
         loop {
             rest = rest.trim_start_matches([' ', '\t', '\n', '\r']);
             let Some(first) = rest.bytes().next() else { break };
@@ -134,7 +137,6 @@ impl Reader {
     fn step(&mut self, first: u8, rest: &str) -> Result<usize, Unexpected> {
         self.next = match (self.next, first) {
             (Next::File, b'[') => Next::TurnOrEnd,
-            (Next::File, _) if rest.starts_with(BYTE_ORDER_MARK) => return Ok(BYTE_ORDER_MARK.len_utf8()),
             (Next::TurnOrEnd | Next::Turn, b'{') => {
                 self.counts.turns += 1;
                 self.meeting.begin();

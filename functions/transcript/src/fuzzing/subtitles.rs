@@ -2,13 +2,13 @@
 
 use unicode_width::UnicodeWidthStr;
 
-pub(super) struct Shown {
-    pub(super) start_ms: u32,
-    pub(super) end_ms: u32,
-    pub(super) lines: Vec<String>,
+pub(crate) struct Shown {
+    pub(crate) start_ms: u32,
+    pub(crate) end_ms: u32,
+    pub(crate) lines: Vec<String>,
 }
 
-pub(super) fn vtt(file: &str) -> Vec<Shown> {
+pub(crate) fn vtt(file: &str) -> Vec<Shown> {
     let body = file.strip_prefix("WEBVTT\n").expect("the header");
     let blocks = body.split("\n\n").map(|block| block.trim_matches('\n')).filter(|block| !block.is_empty());
     let read = |block: &str| {
@@ -20,7 +20,7 @@ pub(super) fn vtt(file: &str) -> Vec<Shown> {
     blocks.map(read).collect()
 }
 
-pub(super) fn srt(file: &str) -> Vec<Shown> {
+pub(crate) fn srt(file: &str) -> Vec<Shown> {
     let blocks = file.split("\n\n").filter(|block| !block.is_empty());
     let read = |(number, block): (usize, &str)| {
         let (counted, rest) = block.split_once('\n').expect("a number");
@@ -43,7 +43,7 @@ fn shown(times: &str, point: char, text: &str) -> Shown {
 }
 
 /// What editors of subtitles ask of every cue.
-pub(super) fn check(cues: &[Shown], may_overlap: bool) {
+pub(crate) fn check(cues: &[Shown], may_overlap: bool) {
     for cue in cues {
         let lasts_ms = cue.end_ms.checked_sub(cue.start_ms).expect("an end after the start");
         assert!((800..=7000).contains(&lasts_ms), "{}-{}", cue.start_ms, cue.end_ms);

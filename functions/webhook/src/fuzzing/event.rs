@@ -1,0 +1,104 @@
+//! A delivery is an event of ours with proper ids, or none of ours, or kept for a person: never in between.
+
+use serde_json::Value;
+use shared::{
+    ids::{RecordingId, TranscriptId},
+    job::{Event, Heard},
+    work::Message,
+};
+
+use crate::{
+    event::{Delivery, parse},
+    signature::Verified,
+};
+
+/// A message on the queue is far smaller than the 256 KiB that SQS takes, whatever the delivery said.
+const MAX_MESSAGE_BYTES: usize = 8 << 10;
+const RECORDING_EVENTS: [&str; 3] = ["recording.done", "recording.failed", "recording.deleted"];
+const TRANSCRIPT_EVENTS: [&str; 4] =
+    ["transcript.processing", "transcript.done", "transcript.failed", "transcript.deleted"];
+
+/// The input is the body of a delivery.
+pub fn event(input: &[u8]) {
+    let chain = ["recallai_async", "assembly_ai_async"].map(str::to_owned);
+    let delivery = parse(Verified { delivery_id: "msg", body: input }, &chain, None);
+    // None if it is not JSON, or nested so deeply that only our own reading gets through it.
+    let value: Option<Value> = serde_json::from_slice(input).ok();
+    match &delivery {
+        Delivery::Known { recording_id, event } => known(*recording_id, event, value.as_ref()),
+        Delivery::Unhandled { name } => {
+            assert!(!is_ours(name), "{name} is one of ours");
+            assert!(value.is_none_or(|value| value["event"] == **name));
+        }
+        Delivery::Unreadable { why } => {
+            assert!(why.len() < 80 && why.contains(" error at line "), "it quotes the delivery: {why}");
+            // Text that is just what serde would write names nothing twice.
+            let plain = value.filter(|value| value.to_string().as_bytes() == input);
+            assert!(plain.is_none_or(|value| !is_good(&value)), "a good event is not read");
+        }
+    }
+}
+
+fn known(recording_id: RecordingId, event: &Event, value: Option<&Value>) {
+    if let Some(value) = value {
+        let data = &value["data"];
+        assert!(is_ours(event.name()) && value["event"] == event.name());
+        assert!(value.is_object() && data.is_object() && data["recording"].is_object());
+        same(&recording_id.to_string(), &data["recording"]["id"]);
+        if let Some(Heard { transcript_id, attempt }) = heard(event) {
+            let transcript = &data["transcript"];
+            assert!(transcript.is_object());
+            same(&transcript_id.to_string(), &transcript["id"]);
+            if let Some(attempt) = attempt {
+                same(&recording_id.to_string(), &transcript["metadata"]["job"]);
+                let stated = transcript["metadata"]["attempt"].as_str().expect("an attempt");
+                assert_eq!(stated.parse(), Ok(attempt));
+            }
+        }
+    }
+    // It goes over the queue, and comes out as it went in.
+    let message = Message { recording_id, event: event.clone(), trace: Some("msg".to_owned()) };
+    let text = serde_json::to_string(&message).expect("JSON");
+    assert!(text.len() <= MAX_MESSAGE_BYTES, "{} bytes", text.len());
+    assert_eq!(serde_json::from_str::<Message>(&text).expect("a message"), message);
+}
+
+/// An id is in the one form that is safe in keys and URLs, and it is the one that was given.
+fn same(id: &str, given: &Value) {
+    let hyphens = [8, 13, 18, 23];
+    let right = |(at, byte): (usize, u8)| match byte {
+        b'-' => hyphens.contains(&at),
+        b'0'..=b'9' | b'a'..=b'f' => !hyphens.contains(&at),
+        _ => false,
+    };
+    assert!(id.len() == 36 && id.bytes().enumerate().all(right), "{id}");
+    assert_eq!(given.as_str().map(str::to_ascii_lowercase).as_deref(), Some(id));
+}
+
+fn heard(event: &Event) -> Option<Heard> {
+    match event {
+        Event::TranscriptProcessing(heard)
+        | Event::TranscriptDone(heard)
+        | Event::TranscriptFailed { heard, .. }
+        | Event::TranscriptDeleted(heard) => Some(*heard),
+        Event::RecordingDone(_) | Event::RecordingFailed { .. } | Event::RecordingDeleted | Event::Wake => None,
+    }
+}
+
+fn is_ours(name: &str) -> bool {
+    RECORDING_EVENTS.contains(&name) || TRANSCRIPT_EVENTS.contains(&name)
+}
+
+/// Whether this has to be understood. Only the fields that are looked at have a say.
+fn is_good(value: &Value) -> bool {
+    let data = &value["data"];
+    let id = |of: &Value| of.as_str().is_some_and(|id| id.parse::<RecordingId>().is_ok());
+    let transcript = data["transcript"]["id"].as_str().is_some_and(|id| id.parse::<TranscriptId>().is_ok());
+    let name = value["event"].as_str().unwrap_or_default();
+    let code = &data["data"];
+    let plain_code = code.is_null() || code.is_object() && (code["sub_code"].is_null() || code["sub_code"].is_string());
+    id(&data["recording"]["id"])
+        && (data["bot"].is_null() || id(&data["bot"]["id"]))
+        && plain_code
+        && (RECORDING_EVENTS.contains(&name) || TRANSCRIPT_EVENTS.contains(&name) && transcript)
+}
