@@ -127,7 +127,7 @@ impl Tally {
             Err(problem) => self.error = Some(problem),
         }
         if self.rest.len() > MAX_VALUE_BYTES {
-            self.error = Some(format!("a single value is longer than {MAX_VALUE_BYTES} bytes"));
+            self.error = Some(too_long());
         }
         if self.error.is_some() {
             self.rest = Vec::new();
@@ -135,14 +135,19 @@ impl Tally {
     }
 }
 
+fn too_long() -> String {
+    format!("a single value is longer than {MAX_VALUE_BYTES} bytes")
+}
+
 #[cfg(test)]
 mod tests {
+    use serde_json::Value;
     use shared::ids::{RecordingId, TranscriptId};
 
     use super::*;
 
     fn head() -> Head {
-        Head::new(RecordingId::from_u128(1), TranscriptId::from_u128(2), None, &serde_json::Value::Null)
+        Head::new(RecordingId::from_u128(1), TranscriptId::from_u128(2), None, &Value::Null)
     }
 
     fn tally(file: &[u8], step: usize) -> Summary {
@@ -176,9 +181,14 @@ mod tests {
 
     #[test]
     fn a_silent_meeting_is_empty_and_no_error() {
-        for silent in
-            ["[]", " [ ] ", "\u{feff}[]", r#"[{"participant":{"id":1},"words":[]}]"#, r#"[{"words":[{"text":" "}]}]"#]
-        {
+        for silent in [
+            r#"[{"words":[{"text":"\u0000\u2066"}]}]"#,
+            "[]",
+            " [ ] ",
+            "\u{feff}[]",
+            r#"[{"participant":{"id":1},"words":[]}]"#,
+            r#"[{"words":[{"text":" "}]}]"#,
+        ] {
             let summary = tally(silent.as_bytes(), 3);
             assert!(summary.empty && summary.error.is_none(), "{silent}: {summary:?}");
         }
@@ -218,7 +228,36 @@ mod tests {
             let summary = tally(file.as_bytes(), step);
             assert_eq!((summary.error, summary.counts.words, summary.counts.duration_s), (None, 1, 2.0));
         }
-        assert!(tally(br#"[{"words": [{"text": "\ud83d"}]}]"#, 9).error.is_some(), "half of a pair is no text");
+    }
+
+    #[test]
+    fn half_of_a_pair_costs_one_character_and_no_more() {
+        let file = br#"[{"participant": {"name": "A\ud83d"}, "language_code": "en\udc00", "words": [
+            {"text": "hi \ud83d", "start_timestamp": {"relative": 1e999}, "end_timestamp": {"relative": 2}, "x": 1e999}]}]"#;
+        for step in 1..20 {
+            let mut tally = Tally::new();
+            file.chunks(step).for_each(|piece| tally.push(piece));
+            let head = Head::new(RecordingId::from_u128(1), TranscriptId::from_u128(2), None, &Value::Null);
+            let (summary, meeting) = tally.finish(head);
+            assert_eq!((summary.error, summary.counts.words, summary.counts.duration_s), (None, 1, 2.0));
+            let meeting = meeting.expect("a meeting");
+            let turn = meeting.turns().next().expect("a turn");
+            assert!(turn.text.starts_with("hi \u{fffd}") && meeting.label(&turn).starts_with("A\u{fffd}"), "{turn:?}");
+        }
+    }
+
+    #[test]
+    fn a_value_has_one_limit_however_it_comes() {
+        for (bytes, fits) in
+            [(MAX_VALUE_BYTES, true), (MAX_VALUE_BYTES + 1, false), (2 * MAX_VALUE_BYTES + 9000, false)]
+        {
+            let word = format!(r#"{{"text": "{}"}}"#, "x".repeat(bytes - r#"{"text": ""}"#.len()));
+            let file = format!(r#"[{{"words": [{word}, {{"text": "more"}}]}}]"#);
+            for step in [1000, 65_536, 100_000, usize::MAX] {
+                let error = tally(file.as_bytes(), step).error;
+                assert_eq!(error, (!fits).then(too_long), "{bytes} bytes in steps of {step}");
+            }
+        }
     }
 
     #[test]

@@ -26,7 +26,9 @@ pub fn transcript(input: &[u8]) {
     let Some((choice, file)) = input.split_first() else { return };
     let (summary, meeting) = read(file, |_| usize::MAX);
     let (cut, cut_meeting) = read(file, |piece| 1 + (usize::from(*choice) * piece) % 61);
-    assert_eq!(summary, cut, "it depends on where the file is cut");
+    // Where it was found, and what was missed, may differ.
+    assert_eq!(summary.error.is_some(), cut.error.is_some(), "it depends on where the file is cut");
+    assert_eq!(Summary { error: None, ..summary.clone() }, Summary { error: None, ..cut }, "so do its counts");
     assert!(summary.error.is_none() || meeting.is_err(), "a meeting of half a file");
     counted_rightly(file, &summary);
 

@@ -68,9 +68,10 @@ impl Builder {
         self.entry = Entry { at: self.compact.begin_entry(), ..Entry::default() };
     }
 
-    /// The text of the word that is being read, if it has one.
-    pub(crate) fn text(&mut self, text: &str) {
+    /// The text of the word that is being read, if it has one. Whether there is anything to be read in it.
+    pub(crate) fn text(&mut self, text: &str) -> bool {
         clean(text, &mut self.word);
+        !self.word.is_empty()
     }
 
     /// A word is complete. Its times are in milliseconds.
@@ -108,6 +109,9 @@ impl Builder {
     /// The place of a language code in the list; none if there are too many.
     pub(crate) fn language(&mut self, code: &str) -> Option<u16> {
         let code = short(code);
+        if code.is_empty() {
+            return None;
+        }
         let known = self.languages.iter().position(|known| **known == *code);
         if known.is_none() && self.languages.len() < MAX_LANGUAGES {
             self.languages.push(code.into());
@@ -170,8 +174,10 @@ impl Builder {
             return;
         }
         let Cut { at, span, words, .. } = *turn;
-        self.people.talked(speaker, span.end_ms.saturating_sub(span.start_ms), words);
-        self.duration_ms = self.duration_ms.max(span.end_ms);
+        self.people.talked(speaker, span.end_ms.saturating_sub(span.start_ms), words, timed);
+        if timed {
+            self.duration_ms = self.duration_ms.max(span.end_ms);
+        }
         if self.records.len() == self.records.capacity() {
             // Doubling would take far more than is used.
             self.records.reserve_exact(MIN_RECORDS.max(self.records.len() / 8));

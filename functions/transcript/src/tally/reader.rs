@@ -11,7 +11,7 @@ use serde::{
 };
 use serde_json::{Deserializer, value::RawValue};
 
-use super::Counts;
+use super::{Counts, MAX_VALUE_BYTES};
 use crate::render::{Builder, millis};
 
 /// Some write it before a file in UTF-8.
@@ -47,7 +47,8 @@ enum Key {
     Other,
 }
 
-/// Values are raw as long as they can be of any type: what is not of the right one is as good as absent.
+/// Values are raw as long as they can be of any type: what is not of the right one is as good as absent. A key that is
+/// there twice is an error.
 #[derive(Deserialize)]
 struct Participant<'a> {
     #[serde(borrow)]
@@ -58,7 +59,7 @@ struct Participant<'a> {
     is_host: Option<&'a RawValue>,
 }
 
-/// Words are most of the file, so their values are looked at only once.
+/// Words are most of the file, so their values are looked at only once, if serde_json can read them all.
 #[derive(Deserialize)]
 struct Word<'a> {
     #[serde(borrow, default)]
@@ -67,6 +68,17 @@ struct Word<'a> {
     start_timestamp: Part<'a>,
     #[serde(borrow, default)]
     end_timestamp: Part<'a>,
+}
+
+/// A word with something in it that serde_json takes for no value: half of a surrogate pair, a number beyond all bounds.
+#[derive(Deserialize)]
+struct RawWord<'a> {
+    #[serde(borrow)]
+    text: Option<&'a RawValue>,
+    #[serde(borrow)]
+    start_timestamp: Option<&'a RawValue>,
+    #[serde(borrow)]
+    end_timestamp: Option<&'a RawValue>,
 }
 
 /// What a word consists of.
@@ -84,10 +96,8 @@ struct Moment<'a> {
     relative: Option<&'a RawValue>,
 }
 
-/// Borrowed where nothing is escaped.
-#[derive(Deserialize)]
-#[serde(transparent)]
-struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
+/// Borrowed where nothing is escaped. What is no character becomes U+FFFD.
+struct Text<'a>(Cow<'a, str>);
 
 #[derive(Default)]
 pub(super) struct Reader {
@@ -118,7 +128,8 @@ impl Reader {
             match self.step(first, rest) {
                 Ok(0) => break,
                 Ok(bytes) => rest = rest.get(bytes..).unwrap_or_default(),
-                Err(Unexpected) => {
+                Err(Problem::TooLong) => return Err(super::too_long()),
+                Err(Problem::Unexpected) => {
                     let at = self.at + text.len() - rest.len();
                     return Err(format!("not valid JSON of a transcript at byte {at}: {}", expected.name()));
                 }
@@ -134,7 +145,7 @@ impl Reader {
     }
 
     /// Reads what begins with this byte: how long it is, or 0 if it is not complete yet.
-    fn step(&mut self, first: u8, rest: &str) -> Result<usize, Unexpected> {
+    fn step(&mut self, first: u8, rest: &str) -> Result<usize, Problem> {
         self.next = match (self.next, first) {
             (Next::File, b'[') => Next::TurnOrEnd,
             (Next::TurnOrEnd | Next::Turn, b'{') => {
@@ -144,21 +155,26 @@ impl Reader {
             }
             (Next::AfterTurn, b',') => Next::Turn,
             (Next::TurnOrEnd | Next::AfterTurn, b']') => Next::Nothing,
-            (Next::KeyOrEnd | Next::Key, b'"') => return self.value(rest, |_, key| Ok(Next::Colon(key))),
+            (Next::KeyOrEnd | Next::Key, b'"') => return self.value(rest, |_, key| Next::Colon(key)),
             (Next::Colon(key), b':') => Next::Value(key),
             (Next::Value(Key::Words), b'[') => Next::WordOrEnd,
             (Next::Value(Key::Participant), b'{') => return self.value(rest, Self::participant),
             (Next::Value(Key::LanguageCode), b'"') => return self.value(rest, Self::language),
-            (Next::Value(_), _) => return self.value(rest, |_, IgnoredAny| Ok(Next::AfterValue)),
+            (Next::Value(_), _) => return self.value(rest, |_, IgnoredAny| Next::AfterValue),
             (Next::AfterValue, b',') => Next::Key,
             (Next::KeyOrEnd | Next::AfterValue, b'}') => {
                 self.turn_ends();
                 Next::AfterTurn
             }
-            (Next::WordOrEnd | Next::Word, b'{') => return self.value(rest, Self::word),
+            (Next::WordOrEnd | Next::Word, b'{') => {
+                return match self.value(rest, Self::word) {
+                    Err(Problem::Unexpected) => self.value(rest, Self::raw_word),
+                    read => read,
+                };
+            }
             (Next::AfterWord, b',') => Next::Word,
             (Next::WordOrEnd | Next::AfterWord, b']') => Next::AfterValue,
-            (_, _) => return Err(Unexpected),
+            (_, _) => return Err(Problem::Unexpected),
         };
         Ok(1)
     }
@@ -167,43 +183,53 @@ impl Reader {
     fn value<'a, T: Deserialize<'a>>(
         &mut self,
         rest: &'a str,
-        take: impl FnOnce(&mut Self, T) -> Result<Next, Unexpected>,
-    ) -> Result<usize, Unexpected> {
+        take: impl FnOnce(&mut Self, T) -> Next,
+    ) -> Result<usize, Problem> {
         let mut values = Deserializer::from_str(rest).into_iter();
         match values.next() {
+            // However long what had come was.
+            Some(Ok(_)) if values.byte_offset() > MAX_VALUE_BYTES => Err(Problem::TooLong),
             Some(Ok(value)) => {
-                self.next = take(self, value)?;
+                self.next = take(self, value);
                 Ok(values.byte_offset())
             }
             Some(Err(error)) if error.is_eof() => Ok(0),
-            Some(Err(_)) => Err(Unexpected),
+            Some(Err(_)) => Err(Problem::Unexpected),
             None => Ok(0),
         }
     }
 
-    fn participant(&mut self, participant: Participant<'_>) -> Result<Next, Unexpected> {
+    fn participant(&mut self, participant: Participant<'_>) -> Next {
         let Participant { id, name, is_host } = participant;
         let number = id.map(RawValue::get).filter(|id| id.starts_with(|c: char| c == '-' || c.is_ascii_digit()));
-        self.id = number.map(str::to_owned).or(string(id)?.map(Cow::into_owned));
-        self.name = string(name)?.map(Cow::into_owned);
+        self.id = number.map(str::to_owned).or(string(id).map(Cow::into_owned));
+        self.name = string(name).map(Cow::into_owned);
         self.is_host = is_host.is_some_and(|is_host| is_host.get() == "true");
-        Ok(Next::AfterValue)
+        Next::AfterValue
     }
 
-    fn language(&mut self, Text(code): Text<'_>) -> Result<Next, Unexpected> {
+    fn language(&mut self, Text(code): Text<'_>) -> Next {
         self.language = self.meeting.language(&code);
-        Ok(Next::AfterValue)
+        Next::AfterValue
     }
 
-    fn word(&mut self, word: Word<'_>) -> Result<Next, Unexpected> {
+    fn word(&mut self, word: Word<'_>) -> Next {
         self.counts.words += 1;
         if let Part::Text(text) = word.text {
-            self.spoken |= !text.trim().is_empty();
-            self.meeting.text(&text);
+            self.spoken |= self.meeting.text(&text);
         }
         let (start, end) = (self.moment(word.start_timestamp), self.moment(word.end_timestamp));
         self.meeting.word(start, end);
-        Ok(Next::AfterWord)
+        Next::AfterWord
+    }
+
+    fn raw_word(&mut self, word: RawWord<'_>) -> Next {
+        let RawWord { text, start_timestamp, end_timestamp } = word;
+        self.word(Word {
+            text: Part::of(text),
+            start_timestamp: Part::of(start_timestamp),
+            end_timestamp: Part::of(end_timestamp),
+        })
     }
 
     /// In milliseconds.
@@ -222,8 +248,11 @@ impl Reader {
     }
 }
 
-/// Something else should have come.
-struct Unexpected;
+enum Problem {
+    /// Something else should have come.
+    Unexpected,
+    TooLong,
+}
 
 impl Next {
     fn name(self) -> &'static str {
@@ -241,10 +270,41 @@ impl Next {
 }
 
 /// A text, unescaped.
-fn string(raw: Option<&RawValue>) -> Result<Option<Cow<'_, str>>, Unexpected> {
-    let Some(text) = raw.map(RawValue::get).filter(|text| text.starts_with('"')) else { return Ok(None) };
-    // Half of a surrogate pair is no text.
-    serde_json::from_str(text).map(|Text(text)| Some(text)).map_err(|_| Unexpected)
+fn string(raw: Option<&RawValue>) -> Option<Cow<'_, str>> {
+    let text = raw.map(RawValue::get).filter(|text| text.starts_with('"'))?;
+    serde_json::from_str(text).map(|Text(text)| text).ok()
+}
+
+impl<'a> Part<'a> {
+    fn of(raw: Option<&'a RawValue>) -> Self {
+        let moment = || serde_json::from_str(raw?.get()).ok();
+        string(raw).map(Self::Text).or_else(|| moment().map(Self::Moment)).unwrap_or_default()
+    }
+}
+
+impl<'de: 'a, 'a> Deserialize<'de> for Text<'a> {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        // Only as bytes does serde_json hand over half of a surrogate pair.
+        deserializer.deserialize_bytes(Bytes).map(Self)
+    }
+}
+
+struct Bytes;
+
+impl<'de> Visitor<'de> for Bytes {
+    type Value = Cow<'de, str>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a text")
+    }
+
+    fn visit_borrowed_bytes<E>(self, bytes: &'de [u8]) -> Result<Self::Value, E> {
+        Ok(String::from_utf8_lossy(bytes))
+    }
+
+    fn visit_bytes<E>(self, bytes: &[u8]) -> Result<Self::Value, E> {
+        Ok(Cow::Owned(String::from_utf8_lossy(bytes).into_owned()))
+    }
 }
 
 impl<'de: 'a, 'a> Deserialize<'de> for Part<'a> {
