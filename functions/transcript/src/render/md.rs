@@ -22,7 +22,9 @@ impl Renderer for Md {
             let (date, time) = text.split_once('T').unwrap_or((&text, ""));
             let _ = writeln!(out, "- Date: {date}, {} UTC", time.get(..5).unwrap_or(time));
         }
-        let _ = writeln!(out, "- Duration: {}", Clock(meeting.duration_ms()));
+        if meeting.duration_ms() > 0 {
+            let _ = writeln!(out, "- Duration: {}", Clock(meeting.duration_ms()));
+        }
         let mut before = "- Languages: ";
         for code in meeting.language_codes() {
             out.push_str(before);
@@ -59,7 +61,8 @@ fn row(speaker: &Speaker, out: &mut String) {
         out.push_str(" (host)");
     }
     let talk_ms = u32::try_from(speaker.talk_ms).unwrap_or(u32::MAX);
-    let _ = writeln!(out, " | {} | {} |", Clock(talk_ms), speaker.words);
+    let about = if speaker.estimated { "~" } else { "" };
+    let _ = writeln!(out, " | {about}{} | {} |", Clock(talk_ms), speaker.words);
 }
 
 /// Appends text so that it stays what it is.

@@ -23,6 +23,8 @@ pub(crate) struct Speaker {
     pub(crate) is_host: bool,
     /// Milliseconds in which this speaker has words: the sum over the turns, estimated ones included.
     pub(crate) talk_ms: u64,
+    /// Some of these turns have no times of their own.
+    pub(crate) estimated: bool,
     /// Entries of `words[]` in this speaker's turns.
     pub(crate) words: u64,
 }
@@ -43,7 +45,7 @@ impl People {
 
     /// The place of a participant in the list; none if there are too many.
     pub(crate) fn meet(&mut self, id: Option<&str>, name: Option<&str>, is_host: bool) -> Option<u16> {
-        let id = id.map(short);
+        let id = id.map(short).filter(|id| !id.is_empty());
         let name = name.map(short).filter(|name| !name.is_empty());
         let key = match (&id, &name) {
             (Some(id), _) => format!("id {id}"),
@@ -63,9 +65,10 @@ impl People {
         Some(at)
     }
 
-    pub(crate) fn talked(&mut self, at: u16, talk_ms: u32, words: u16) {
+    pub(crate) fn talked(&mut self, at: u16, talk_ms: u32, words: u16, timed: bool) {
         if let Some(speaker) = self.speakers.get_mut(usize::from(at)) {
             speaker.talk_ms += u64::from(talk_ms);
+            speaker.estimated |= !timed;
             speaker.words += u64::from(words);
         }
     }
@@ -96,11 +99,13 @@ impl People {
         let at = u16::try_from(self.speakers.len()).ok().filter(|at| usize::from(*at) < MAX_SPEAKERS)?;
         self.known.insert(key, at);
         self.speakers.push(Speaker {
-            id: id.as_deref().and_then(|id| id.parse().ok()),
+            // `01` is somebody else.
+            id: id.as_deref().and_then(|id| id.parse().ok().filter(|number: &i64| number.to_string() == id)),
             name: None,
             label: String::new(),
             is_host: false,
             talk_ms: 0,
+            estimated: false,
             words: 0,
         });
         self.ids.push(id);
@@ -135,11 +140,13 @@ mod tests {
             (Some("B"), None, false),
             (None, None, false),
             (None, Some(" "), false),
+            (Some(" "), None, false),
+            (Some("07"), None, false),
             (Some("1"), Some("Zoë"), false),
             (Some("2"), Some("Renamed"), false),
         ];
         let places: Vec<_> = seen.map(|(id, name, host)| people.meet(id, name, host)).into_iter().flatten().collect();
-        assert_eq!(places, [0, 1, 2, 3, 4, 5, 6, 6, 0, 1]);
+        assert_eq!(places, [0, 1, 2, 3, 4, 5, 6, 6, 6, 7, 0, 1]);
         let labels: Vec<_> = people.finish().into_iter().map(|speaker| (speaker.label, speaker.id)).collect();
         let expected = [
             ("Zoë", Some(1)),
@@ -149,6 +156,7 @@ mod tests {
             ("Speaker 7", Some(7)),
             ("Speaker B", None),
             ("Unknown speaker", None),
+            ("Speaker 07", None),
         ];
         assert_eq!(labels, expected.map(|(label, id)| (label.to_owned(), id)));
     }

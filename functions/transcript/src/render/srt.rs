@@ -6,8 +6,8 @@
 //! It has no overlaps either. Where cues of one line follow each other more closely than they can be read, two of them
 //! become one: a line each, with a dash before each if two people speak. What does not fit comes later, and the later
 //! it gets, the less time a cue is given, but never less than the shortest that can be read. So every cue can be read,
-//! however many people talk at once: four who talk all the time are 4 s late. What was late catches up when they talk
-//! less.
+//! however many people talk at once: four who talk all the time are 4 s late. With more, it gets later until they talk
+//! less, and then catches up.
 
 use std::fmt::{self, Write};
 

@@ -43,6 +43,9 @@ pub(crate) struct Joiner {
     /// Straight quotation marks that came as their own words are open.
     quoted: bool,
     single_quoted: bool,
+    /// So are pointed ones. French writes «so», German »so«.
+    pointed: bool,
+    single_pointed: bool,
     /// A low quotation mark is open, which a high one closes that would open elsewhere.
     low: bool,
 }
@@ -92,6 +95,8 @@ impl Joiner {
                 Some(Mark::Closing)
             }
             '\'' => straight(&mut self.single_quoted),
+            '«' | '»' => straight(&mut self.pointed),
+            '‹' | '›' => straight(&mut self.single_pointed),
             '„' | '‚' => {
                 self.low = true;
                 Some(Mark::Opening)
@@ -296,6 +301,8 @@ mod tests {
             (&["“", "go", "”", "he", "said"], "“go” he said"),
             (&["Er", "sagte", "„", "geh", "“", "."], "Er sagte „geh“."),
             (&["50", "%", "…", "a", "-", "b"], "50%… a - b"),
+            (&["Er", "sagt", "»", "ja", "«", ",", "›", "so", "‹"], "Er sagt »ja«, ›so‹"),
+            (&["il", "dit", "«", "oui", "»", "et"], "il dit «oui» et"),
             (&["「", "はい", "」", "と"], "「はい」と"),
             (&["ሰላም", "።", "ነው", "፤", "እሺ", "፧"], "ሰላም። ነው፤ እሺ፧"),
             (&["צה", "״", "רח", "׳", "כן"], "צה״ רח׳ כן"),

@@ -206,7 +206,7 @@ $('#copy').addEventListener('click', async () => {
   const time = (at) => (at >= 0 ? [at / 3600, (at / 60) % 60, at % 60].map(digits).join(':') : '--:--:--');
   const shown = turns.filter((turn) => !turn.element.hidden);
   const lines = shown.map(({ at, speaker, words }) => `[${time(at)}] ${name[speaker]}: ${words.data}\n`);
-  const text = `${$('h1').textContent}\n${$('.facts').innerText}\n\n${lines.join('')}`;
+  const text = `${$('h1').textContent}\n${[...$('.facts').children].map((fact) => fact.innerText).join(' · ')}\n\n${lines.join('')}`;
   let copied = true;
   try {
     await navigator.clipboard.writeText(text);
