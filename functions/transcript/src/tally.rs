@@ -3,6 +3,7 @@
 //! The verbatim copy never depends on this: what cannot be parsed becomes a note in the manifest.
 
 mod reader;
+mod values;
 
 use std::{collections::BTreeSet, time::Duration};
 
