@@ -85,7 +85,7 @@ fn conditions(value: &Value) -> Vec<String> {
 }
 
 /// As `template.yaml` writes it.
-fn short(value: &Value) -> String {
+pub(crate) fn short(value: &Value) -> String {
     match value {
         Value::String(text) => text.clone(),
         Value::Object(call) => match call.iter().next() {
