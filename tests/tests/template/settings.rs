@@ -155,6 +155,8 @@ fn every_function_starts_with_every_value_that_a_parameter_may_have() {
         ("Renditions", "html,jsonl"),
         ("SweepWindowHours", "0"),
         ("SweepWindowHours", "744"),
+        ("ExpiryAlarmHours", "1"),
+        ("ExpiryAlarmHours", "744"),
         ("EventBusName", ""),
     ] {
         let pattern = text(&template["Parameters"][name]["AllowedPattern"]);
