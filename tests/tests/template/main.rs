@@ -13,6 +13,7 @@ mod names;
 mod parameters;
 mod roles;
 mod settings;
+mod snapshots;
 mod sources;
 mod times;
 

@@ -67,6 +67,28 @@ fn every_parameter_is_used_and_in_one_group() {
     assert_eq!(grouped.len(), all.len(), "one is in two groups");
 }
 
+/// A Number of CloudFormation's may be 2.5, and what a function reads may not.
+#[test]
+fn what_a_function_counts_is_a_whole_number_within_its_bounds() {
+    let template = template();
+    let sweep = |hours: u32| hours == 0 || (28..=744).contains(&hours);
+    let bounds: [(&str, &dyn Fn(u32) -> bool); 4] = [
+        ("WebhookConcurrency", &|all| all <= 1000),
+        ("TranscriptConcurrency", &|all| (2..=1000).contains(&all)),
+        ("ExpiryAlarmHours", &|hours| (1..=744).contains(&hours)),
+        ("SweepWindowHours", &sweep),
+    ];
+    for (name, bound) in bounds {
+        let pattern = Regex::new(text(&template["Parameters"][name]["AllowedPattern"])).expect("a pattern");
+        for number in 0..=10_000 {
+            assert_eq!(pattern.is_match(&number.to_string()), bound(number), "{name}={number}");
+        }
+        for other in ["", "00", "05", "0100", "2.5", "100.0", "-5", "+5", " 50", "50 ", "5e1", "0x5"] {
+            assert!(!pattern.is_match(other), "{name}={other}");
+        }
+    }
+}
+
 /// A condition of a rule may only look at parameters, and what it forbids must be something that can be chosen.
 #[test]
 fn every_rule_refuses_something_and_not_the_defaults() {
@@ -112,6 +134,26 @@ fn every_rule_refuses_something_and_not_the_defaults() {
     }
 }
 
+/// The rule for that compares no numbers, but lists them.
+#[test]
+fn with_stop_there_are_no_more_tries_than_have_room() {
+    let template = template();
+    let rule = &template["Rules"]["RoomForEveryTry"];
+    for (on_limit, most, tries) in ["stop", "delete_failed", "delete_stored"]
+        .into_iter()
+        .flat_map(|on_limit| (1..=10).flat_map(move |most| (1..=10).map(move |tries| (on_limit, most, tries))))
+    {
+        let value = |name: &str| match name {
+            "OnLimit" => on_limit.to_owned(),
+            "MaxTranscriptsPerRecording" => most.to_string(),
+            "TriesPerProvider" => tries.to_string(),
+            other => panic!("{other} in RoomForEveryTry"),
+        };
+        let allowed = !holds(&rule["RuleCondition"], &value) || holds(&rule["Assertions"][0]["Assert"], &value);
+        assert_eq!(allowed, on_limit != "stop" || tries <= most, "{on_limit}, {most}, {tries}");
+    }
+}
+
 fn holds(condition: &Value, value: &dyn Fn(&str) -> String) -> bool {
     let (name, operands) = condition.as_object().and_then(|call| call.iter().next()).expect("a function");
     let operands = operands.as_array().expect("operands");
@@ -122,6 +164,12 @@ fn holds(condition: &Value, value: &dyn Fn(&str) -> String) -> bool {
         }
         "Fn::Not" => !holds(&operands[0], value),
         "Fn::And" => operands.iter().all(|operand| holds(operand, value)),
+        "Fn::Or" => operands.iter().any(|operand| holds(operand, value)),
+        "Fn::Contains" => {
+            let [all, parameter] = operands.as_slice() else { panic!("{condition}") };
+            let value = value(text(&parameter["Ref"]));
+            all.as_array().expect("a list").iter().any(|one| text(one) == value)
+        }
         other => panic!("{other} in a rule"),
     }
 }

@@ -49,6 +49,33 @@ fn no_setting_is_read_in_a_way_that_this_test_does_not_see() {
     }
 }
 
+/// A function's own name for a thing, where it is not that of the parameter or resource.
+const RENAMED: [(&str, &str); 3] =
+    [("EVENT_BUS", "EventBusName"), ("WORK_QUEUE_URL", "WorkQueue"), ("DEAD_LETTER_QUEUE_URL", "DeadLetterQueue")];
+/// Made of more than one thing; each has a test of its own.
+const COMPUTED: [&str; 2] = ["RECALL_SECRET_ID", "METRICS_NAMESPACE"];
+
+/// Two settings of one kind, exchanged, would start as well as the right ones.
+#[test]
+fn every_variable_has_the_value_of_the_parameter_or_resource_of_its_name() {
+    let template = template();
+    for (name, value) in FUNCTIONS.iter().flat_map(|(_, resource)| variables(&template, resource)) {
+        if COMPUTED.contains(&name.as_str()) {
+            continue;
+        }
+        let renamed = RENAMED.iter().find(|(variable, _)| *variable == name);
+        let expected = renamed.map_or_else(|| camel(&name), |(_, other)| (*other).to_owned());
+        assert_eq!(value, json!({"Ref": expected}), "{name}");
+        let exists = ["Parameters", "Resources"].iter().any(|part| template[*part].get(&expected).is_some());
+        assert!(exists, "{name}: there is no {expected}");
+    }
+}
+
+/// `KEY_PREFIX`: `KeyPrefix`.
+fn camel(name: &str) -> String {
+    name.split('_').map(|word| format!("{}{}", &word[..1], word[1..].to_lowercase())).collect()
+}
+
 /// The values of a template whose parameters have these values.
 fn environment(template: &Value, resource: &str, parameters: &BTreeMap<String, String>) -> Env {
     let text_of = |value: &Value| match value {
@@ -128,6 +155,8 @@ fn every_function_starts_with_every_value_that_a_parameter_may_have() {
         ("Renditions", "html,jsonl"),
         ("SweepWindowHours", "0"),
         ("SweepWindowHours", "744"),
+        ("ExpiryAlarmHours", "1"),
+        ("ExpiryAlarmHours", "744"),
         ("EventBusName", ""),
     ] {
         let pattern = text(&template["Parameters"][name]["AllowedPattern"]);

@@ -12,7 +12,7 @@ use regex_lite::Regex;
 
 use crate::root;
 
-/// A folder of sources without its tests, as one text in which a gap is one space.
+/// A folder of sources without its tests and fuzz targets, as one text in which a gap is one space.
 pub(crate) fn of(folder: &str) -> String {
     files(folder).into_values().collect::<Vec<_>>().join("\n")
 }
@@ -30,7 +30,7 @@ fn walk(folder: &Path, files: &mut BTreeMap<String, String>) {
         let path = entry.expect("an entry").path();
         let name = path.file_name().and_then(|name| name.to_str()).expect("a name").to_owned();
         if path.is_dir() {
-            if name != "tests" {
+            if name != "tests" && name != "fuzzing" {
                 walk(&path, files);
             }
         } else if name.ends_with(".rs") && name != "tests.rs" {
