@@ -37,7 +37,7 @@ pub fn transcript(input: &[u8]) {
         (meeting, cut_meeting) => {
             let why = meeting.err();
             assert!(why.as_ref().is_some_and(|why| why.len() < 200), "{why:?}");
-            return assert_eq!(why, cut_meeting.err());
+            return assert!(cut_meeting.is_err(), "it depends on where the file is cut");
         }
     };
     for format in Format::ALL {

@@ -10,7 +10,7 @@ use serde_json::{Deserializer, value::RawValue};
 
 use super::{
     Counts, MAX_VALUE_BYTES,
-    values::{Moment, Part, Participant, RawWord, Text, Word, string},
+    values::{Moment, Part, Participant, RawWord, Word, string},
 };
 use crate::render::{Builder, millis};
 
@@ -156,8 +156,8 @@ impl Reader {
         Next::AfterValue
     }
 
-    fn language(&mut self, Text(code): Text<'_>) -> Next {
-        self.language = self.meeting.language(&code);
+    fn language(&mut self, code: &RawValue) -> Next {
+        self.language = string(Some(code)).and_then(|code| self.meeting.language(&code));
         Next::AfterValue
     }
 

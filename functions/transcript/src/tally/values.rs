@@ -57,8 +57,9 @@ pub(super) struct Moment<'a> {
     pub(super) relative: Option<&'a RawValue>,
 }
 
-/// Borrowed where nothing is escaped. What is no character becomes U+FFFD.
-pub(super) struct Text<'a>(pub(super) Cow<'a, str>);
+/// Borrowed where nothing is escaped. What is no character becomes U+FFFD. Only for raw values, which are known to be
+/// JSON: bytes are taken as they are.
+struct Text<'a>(Cow<'a, str>);
 
 /// A text, unescaped.
 pub(super) fn string(raw: Option<&RawValue>) -> Option<Cow<'_, str>> {
