@@ -25,7 +25,8 @@ from stack import FUNCTIONS, NAME, ROOT, Stack, until
 
 # So many meetings end while the stack is changed, at most.
 UNDER_WAY = 120
-# A lease that was saved just before saving was forbidden runs to its end before anybody takes the job again.
+# A lease lasts as long as the transcript function may run. One that was saved just before saving was forbidden runs to
+# its end before anybody takes the job again.
 LEASE_S = 300
 BINARIES = [ROOT / "target/lambda" / name.lower() / "bootstrap" for name in FUNCTIONS]
 
