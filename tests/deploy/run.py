@@ -163,6 +163,8 @@ class Test:
     def deletion(self):
         objects, bucket, table = self.stack.objects(), self.stack.outputs["BucketName"], self.stack.outputs["TableName"]
         jobs = self.stack.dynamodb.scan(TableName=table, Select="COUNT")["Count"]
+        unseen = [kind for kind, names in self.stack.left().items() if not names]
+        assert not unseen, f"nothing here sees {unseen}, so nothing would see that they stay"
         self.stack.run("delete", "--stack-name", NAME, "--no-prompts", "--region", "us-east-1")
         assert self.stack.objects() == objects, f"the bucket {bucket} has lost objects"
         assert self.stack.dynamodb.scan(TableName=table, Select="COUNT")["Count"] == jobs, f"{table} has lost items"
