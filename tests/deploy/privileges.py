@@ -194,13 +194,17 @@ class Privileges:
 
     def hide(self):
         """A message that no job can be read for. That it is denied again and again is not what is looked for here."""
-        since_ms = int(time.time() * 1000)
-        self.simulator.play("short")
+        since_ms, refused_at = int(time.time() * 1000), []
+        recording = self.simulator.play("short")[0]
 
         def handed_back():
             lines = self.stack.log("Transcript", since_ms)
-            seen = {name for name in ["job.not_saved", "message.not_hidden"] if any(name in line for line in lines)}
-            return seen == {"job.not_saved"}
+            if not any("job.not_saved" in line and recording in line for line in lines):
+                return False
+            # It is handed back right after this line. Others' lines may be of what was taken away before.
+            refused_at.append(time.monotonic())
+            in_time = refused_at[-1] - refused_at[0] > 1
+            return in_time and not any("message.not_hidden" in line for line in lines)
 
         return handed_back
 
