@@ -25,7 +25,7 @@ class Roles:
     def __init__(self, stack):
         self.iam = stack.iam
         self.names = {physical.rsplit("/", 1)[-1]: logical for logical, physical in stack.resources.items()}
-        self.names |= {stack.outputs["SecretArn"].rsplit(":", 1)[-1]: "RecallSecret"}
+        self.names |= {stack.outputs["SecretArn"].rsplit(":", 1)[-1]: "RecallSecret", stack.key_id: "KmsKeyArn"}
         self.policies = {}
         for logical, function in [("WebhookRole", "Webhook"), ("TranscriptRole", "Transcript"), ("SweepRole", "Sweep")]:
             role = stack.resources[logical]

@@ -93,10 +93,10 @@ class Simulator:
     def deliveries(self):
         return self._control("GET", "/deliveries")
 
-    def signed(self, body):
+    def signed(self, body, later_s=0, key=None):
         """The headers of a delivery, signed as Standard Webhooks says: here by Python, not by the simulator."""
-        message, at = f"msg_{secrets.token_hex(14)}", str(int(time.time()))
-        signature = hmac.digest(self.key, f"{message}.{at}.".encode() + body, hashlib.sha256)
+        message, at = f"msg_{secrets.token_hex(14)}", str(int(time.time()) + later_s)
+        signature = hmac.digest(key or self.key, f"{message}.{at}.".encode() + body, hashlib.sha256)
         return {
             "content-type": "application/json",
             "webhook-id": message,

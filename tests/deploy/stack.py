@@ -1,6 +1,5 @@
 """The stack as an operator has it: deployed, changed and deleted by SAM's own command, looked at through AWS's API."""
 
-import contextlib
 import json
 import pathlib
 import subprocess
@@ -12,6 +11,9 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 NAME = "recall-transcripts"
 DEPLOY_S = 180
 FUNCTIONS = ["Webhook", "Transcript", "Sweep"]
+SERVICES = [
+    "cloudformation", "cloudwatch", "dynamodb", "events", "iam", "kms", "lambda", "logs", "s3", "secretsmanager", "sqs",
+]
 
 
 def until(what, look, timeout_s=60, every_s=0.1):
@@ -30,8 +32,10 @@ class Stack:
     def __init__(self, sam, emulator):
         self.sam, self.emulator = sam, emulator
         self.outputs = {}
-        for service in ["cloudformation", "dynamodb", "events", "iam", "lambda", "logs", "s3", "secretsmanager", "sqs"]:
+        for service in SERVICES:
             setattr(self, "lambda_" if service == "lambda" else service, emulator.client(service))
+        key = self.kms.create_key()["KeyMetadata"]
+        self.key_id, self.key = key["KeyId"], key["Arn"]
 
     def run(self, *arguments):
         """One command of SAM's, with its messages only if it fails."""
@@ -44,13 +48,28 @@ class Stack:
 
     def deploy(self, *options, **parameters):
         """What the README says, without the questions."""
+        first = not self.outputs
         overrides = [f"{name}={value}" for name, value in parameters.items()]
         self.run("deploy", *options, "--no-confirm-changeset", "--parameter-overrides", *overrides)
         described = self.cloudformation.describe_stacks(StackName=NAME)["Stacks"][0]
         self.outputs = {output["OutputKey"]: output["OutputValue"] for output in described["Outputs"]}
         resources = self.cloudformation.describe_stack_resources(StackName=NAME)["StackResources"]
         self.resources = {one["LogicalResourceId"]: one["PhysicalResourceId"] for one in resources}
+        if first:
+            self.check_bucket_policy()
         self.bridge_to_emulator()
+
+    def check_bucket_policy(self):
+        """Whoever speaks plain HTTP to the bucket is refused."""
+        bucket = self.outputs["BucketName"]
+        (statement,) = json.loads(self.s3.get_bucket_policy(Bucket=bucket)["Policy"])["Statement"]
+        del statement["Sid"]
+        named = f"arn:aws:s3:::{bucket}"
+        wanted = {
+            "Effect": "Deny", "Principal": "*", "Action": "s3:*", "Resource": [named, f"{named}/*"],
+            "Condition": {"Bool": {"aws:SecureTransport": "false"}},
+        }
+        assert statement == wanted, f"{statement}, not {wanted}"
 
     def bridge_to_emulator(self):
         """What the emulator does otherwise than AWS, after a deploy that knows nothing of it."""
@@ -61,9 +80,12 @@ class Stack:
         bound = {"MaximumConcurrency": 5}
         self.lambda_.update_event_source_mapping(UUID=self.outputs["WorkSourceId"], ScalingConfig=bound)
         # The functions trust no other roots than Amazon's, so here they speak plain HTTP. The bucket refuses that.
-        with contextlib.suppress(self.s3.exceptions.ClientError):
-            self.policy = self.s3.get_bucket_policy(Bucket=self.outputs["BucketName"])["Policy"]
-            self.s3.delete_bucket_policy(Bucket=self.outputs["BucketName"])
+        self.s3.delete_bucket_policy(Bucket=self.outputs["BucketName"])
+
+    def functions(self):
+        """How each function is configured."""
+        names = {function: self.resources[function] for function in FUNCTIONS}
+        return {one: self.lambda_.get_function_configuration(FunctionName=name) for one, name in names.items()}
 
     def put_secret(self, value):
         self.secretsmanager.put_secret_value(SecretId=self.outputs["SecretArn"], SecretString=json.dumps(value))
@@ -102,6 +124,24 @@ class Stack:
         """Every object of the bucket and its size."""
         pages = self.s3.get_paginator("list_objects_v2").paginate(Bucket=self.outputs["BucketName"])
         return {one["Key"]: one["Size"] for page in pages for one in page.get("Contents", [])}
+
+    def left(self):
+        """What there still is of all that the stack makes, but for bucket and table."""
+        stacks = self.cloudformation.list_stacks()["StackSummaries"]
+        roles = [one["RoleName"] for one in self.iam.list_roles()["Roles"]]
+        logs = [one["logGroupName"] for one in self.logs.describe_log_groups()["logGroups"]]
+        return {
+            "stacks": [one for one in stacks if one["StackName"] == NAME and one["StackStatus"] != "DELETE_COMPLETE"],
+            "functions": [one["FunctionName"] for one in self.lambda_.list_functions()["Functions"]],
+            "event sources": self.lambda_.list_event_source_mappings()["EventSourceMappings"],
+            "secrets": [one["Name"] for one in self.secretsmanager.list_secrets()["SecretList"]],
+            "queues": self.sqs.list_queues().get("QueueUrls"),
+            "rules": [one["Name"] for one in self.events.list_rules()["Rules"]],
+            "roles": [name for name in roles if name.startswith(NAME)],
+            "logs": [name for name in logs if name.startswith(f"/aws/lambda/{NAME}/")],
+            "alarms": [one["AlarmName"] for one in self.cloudwatch.describe_alarms()["MetricAlarms"]],
+            "dashboards": [one["DashboardName"] for one in self.cloudwatch.list_dashboards()["DashboardEntries"]],
+        }
 
     def log(self, function, since_ms=0):
         """The lines that a function has logged since then."""

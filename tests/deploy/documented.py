@@ -1,0 +1,55 @@
+"""The README's commands for the deployed stack, as whoever deploys it pastes them: steps 2 to 4 of "Deploy"."""
+
+import json
+import pathlib
+import re
+import subprocess
+import tempfile
+
+from stack import ROOT
+
+PASTED_S = 60
+
+
+def step(number):
+    """The shell commands of one step."""
+    readme = (ROOT / "README.md").read_text()
+    text = re.search(rf"^\*\*{number}\. .*?(?=^\*\*\d\. |^##)", readme, re.DOTALL | re.MULTILINE)
+    blocks = re.findall(r"^```sh\n(.*?)^```", text[0] if text else "", re.DOTALL | re.MULTILINE)
+    assert len(blocks) == 1, f"step {number} in the README has {len(blocks)} blocks of shell commands"
+    return blocks[0]
+
+
+def paste(stack, secret, *commands):
+    """What the commands print, in a folder with docs/ and secret.json; the first that fails ends it."""
+    with tempfile.TemporaryDirectory() as folder:
+        folder = pathlib.Path(folder)
+        (folder / "docs").symlink_to(ROOT / "docs")
+        (folder / "secret.json").write_text(json.dumps(secret))
+        # The address of a function URL leads to AWS.
+        script = "\n".join(commands).replace('"$(output WebhookUrl)"', stack.webhook)
+        done = subprocess.run(
+            ["bash", "-euo", "pipefail", "-c", script], cwd=folder, env=stack.emulator.environment(),
+            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, timeout=PASTED_S,
+        )
+    assert done.returncode == 0, f"the README's commands end with {done.returncode}:\n{done.stdout}{done.stderr}"
+    return done.stdout
+
+
+def fill_secret(stack, secret):
+    """Steps 2 and 3."""
+    said = paste(stack, secret, step(2), step(3))
+    assert stack.outputs["WebhookUrl"] in said.splitlines(), said
+
+
+def try_without_a_meeting(stack, secret, recording_id, wait):
+    """Step 4, about a recording that Recall has; `wait` returns once it is stored, as somebody would wait who looks."""
+    unsigned, ignored, applied = step(4).replace("RECORDING_ID", recording_id).strip().split("\n\n")
+    applied, look = applied.rsplit("\n", 1)
+    answers = {unsigned: r"HTTP/\S+ 401\b.*no signature headers", ignored: "200 .*ignored", applied: "200 .*applied"}
+    for command, answer in answers.items():
+        said = paste(stack, secret, step(2), command)
+        assert re.search(answer, said, re.DOTALL), f"{command}\nprints, instead of {answer}:\n{said}"
+    wait()
+    listed = paste(stack, secret, step(2), look)
+    assert "/manifest.json" in listed, f"{look}\nprints\n{listed}"

@@ -1,0 +1,49 @@
+"""What the template's roles grant, conditional statements included: all that somebody may deploy of them."""
+
+import json
+import re
+
+from roles import Permission, listed
+from samtranslator.yaml_helper import yaml_parse
+
+PSEUDO = {"AWS::Partition": "aws", "AWS::Region": "us-east-1", "AWS::AccountId": "000000000000"}
+
+
+def permissions(path):
+    """One action on one resource each, as `Roles` names them where parameters have their defaults."""
+    template = yaml_parse(path.read_text())
+    text = {name: str(one.get("Default", name)) for name, one in template["Parameters"].items()} | PSEUDO
+    # It has no default, and what is encrypted with it can only be granted where it is given.
+    text["KmsKeyArn"] = "KmsKeyArn"
+    # The ARN of a log group means what is in it.
+    groups = [name for name, one in template["Resources"].items() if one["Type"] == "AWS::Logs::LogGroup"]
+    text |= {name: f"{name}:*" for name in groups}
+    roles = {name: one for name, one in template["Resources"].items() if one["Type"] == "AWS::IAM::Role"}
+    for name, role in roles.items():
+        (policy,) = role["Properties"]["Policies"]
+        for either in policy["PolicyDocument"]["Statement"]:
+            for statement in branches(either):
+                for action in listed(statement["Action"]):
+                    for resource in listed(statement["Resource"]):
+                        yield Permission(name.removesuffix("Role"), statement["Sid"], action, shown(resource, text))
+
+
+def branches(value):
+    """The value, or those that a condition decides between."""
+    if not (isinstance(value, dict) and "Fn::If" in value):
+        return [] if value == {"Ref": "AWS::NoValue"} else [value]
+    return [found for branch in value["Fn::If"][1:] for found in branches(branch)]
+
+
+def shown(value, text):
+    """A resource by its logical id, with what follows it."""
+    value = branches(value)[0]
+    if isinstance(value, str):
+        return value
+    (function, argument), = value.items()
+    if function == "Ref":
+        return text.get(argument, argument)
+    if function == "Fn::GetAtt":
+        return text.get(argument[0], argument[0])
+    assert function == "Fn::Sub" and isinstance(argument, str), json.dumps(value)
+    return re.sub(r"\$\{([^}.]+)(\.Arn)?\}", lambda found: text.get(found[1], found[1]), argument)
