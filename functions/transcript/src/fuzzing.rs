@@ -5,6 +5,8 @@ pub(crate) mod subtitles;
 mod transcript;
 mod url;
 
+#[cfg(test)]
+pub(crate) use self::transcript::render;
 pub use self::{transcript::transcript, url::url};
 
 #[cfg(test)]

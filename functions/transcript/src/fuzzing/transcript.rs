@@ -73,7 +73,8 @@ fn read(file: &[u8], length: impl Fn(usize) -> usize) -> (Summary, Result<Meetin
     })
 }
 
-fn render(meeting: &Meeting, format: Format) -> String {
+/// A whole rendition.
+pub(crate) fn render(meeting: &Meeting, format: Format) -> String {
     let mut renderer = format.renderer();
     let mut out = String::new();
     renderer.begin(meeting, &mut out);

@@ -10,8 +10,11 @@ use shared::{
     time::Timestamp,
 };
 
-use super::{Format, Head, Meeting};
-use crate::{fuzzing::subtitles, tally::Tally};
+use super::{Head, Meeting};
+use crate::{
+    fuzzing::{render, subtitles},
+    tally::Tally,
+};
 
 fn head() -> Head {
     Head {
@@ -27,15 +30,4 @@ fn meeting(file: &[u8], step: usize) -> Result<Meeting, String> {
     let mut tally = Tally::new();
     file.chunks(step).for_each(|chunk| tally.push(chunk));
     tally.finish(head()).1
-}
-
-fn render(meeting: &Meeting, format: Format) -> String {
-    let mut renderer = format.renderer();
-    let mut out = String::new();
-    renderer.begin(meeting, &mut out);
-    for turn in meeting.turns() {
-        renderer.turn(meeting, &turn, &mut out);
-    }
-    renderer.end(meeting, &mut out);
-    out
 }
