@@ -31,25 +31,30 @@ mod creates;
 mod decision;
 mod deletions;
 mod events;
+mod limit;
 mod outbox;
 mod policy;
+mod reading;
+mod requests;
 mod state;
 #[cfg(test)]
 mod tests;
+mod waits;
+mod wake;
 
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use self::answers::{bounded, doubled, in_time};
 pub use self::{
-    answers::{Answer, CopyAnswer, CreateAnswer, Listed, LookUpAnswer},
+    answers::{Answer, CopyAnswer, CreateAnswer, Listed, LookUpAnswer, RecordingAnswer, RenderAnswer},
     decision::{Command, Decision, Next, Reason},
-    deletions::{DeleteAnswer, Deletion, Target, Why},
+    deletions::{Deletable, DeleteAnswer, Deletion, Target, Why},
     events::{Event, Finished, Heard},
     outbox::{Announcement, Notice, Outbox},
     policy::{Context, DeleteAfterStore, OnLimit, Policy, Wishes},
-    state::{Claim, Copying, Counts, Creating, Receipt, Refused, State, Transcript},
+    requests::{Rendering, Retry},
+    state::{Claim, Copying, Counts, Creating, Failures, Kept, Receipt, Refused, State, Transcript},
 };
 use crate::{
     ids::{BotId, RecordingId},
@@ -70,7 +75,7 @@ pub const ERRORS_BEFORE_LOOK_UP: u32 = 3;
 /// only if it comes this long after the last call.
 pub const LIST_SETTLE: Duration = Duration::from_secs(120);
 
-/// How long a transcript may be in the making before somebody asks Recall about it.
+/// How long a transcript may take before Recall is asked about it.
 pub const TRANSCRIBING_CHECK: Duration = Duration::from_secs(60 * 60);
 
 /// Everything known about one recording; one item of the jobs table.
@@ -86,12 +91,24 @@ pub struct Job {
     /// When Recall deletes it, as far as Recall has told.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expires_at: Option<Timestamp>,
-    #[serde(default)]
-    pub wishes: Wishes,
+    /// What its metadata asks for; `None` while that was never read, and then nothing may be paid for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub wishes: Option<Wishes>,
+    /// Since when Recall has answered that it does not know the recording.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unknown_since: Option<Timestamp>,
+    /// Every provider that had tries left was refused.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub refusals: Option<Refusals>,
+    /// Another attempt that a person asked for, and that has not started yet.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retry: Option<Retry>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rendering: Option<Rendering>,
     /// The language that the newest call of create_transcript asked for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub asked_language: Option<String>,
-    /// Wished languages that were refused. They are not asked for again, however often the metadata comes.
+    /// Wished languages that were refused. They are not asked for again, even when the metadata comes again.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub refused_languages: Vec<String>,
     /// The number of the newest attempt that was ever started; 0 before the first.
@@ -126,11 +143,46 @@ pub enum Recording {
 #[serde(tag = "hold", rename_all = "snake_case")]
 pub enum Hold {
     /// Until then: Recall answered with this status; without one, the last attempt failed and the next is to come.
-    Wait { until: Timestamp, status: Option<u16>, times: u32 },
-    /// Another create would go over the limit of transcripts.
-    LimitReached,
-    /// The recording's metadata asks for no transcript.
+    /// `times`: how many times in a row; `since`: when the first of them was.
+    Wait { until: Timestamp, status: Option<u16>, times: u32, since: Timestamp },
+    /// The metadata of the recording has never been read. `claim`: the worker that retrieves it; `None` while it waits.
+    Unread { until: Timestamp, claim: Option<Claim>, times: u32, since: Timestamp },
+    /// Every provider of the chain that had tries left was refused; then the chain starts again.
+    Refused { until: Timestamp },
+    /// Another create would go over the limit of transcripts. `until`: when the job looks for room again.
+    LimitReached { until: Option<Timestamp> },
+    /// The recording's metadata asks for no transcript, or Recall has not known the recording for a day.
     Skipped,
+}
+
+impl Hold {
+    /// When it must be looked at again.
+    fn until(&self) -> Option<Timestamp> {
+        match self {
+            Self::Wait { until, .. } | Self::Unread { until, .. } | Self::Refused { until } => Some(*until),
+            Self::LimitReached { until } => *until,
+            Self::Skipped => None,
+        }
+    }
+
+    /// Ends a wait; a lease stands.
+    fn end_wait(&mut self, now: Timestamp) {
+        match self {
+            Self::Wait { until, .. } | Self::Unread { until, claim: None, .. } | Self::Refused { until } => {
+                *until = now.min(*until);
+            }
+            Self::LimitReached { until } => *until = Some(now),
+            Self::Unread { claim: Some(_), .. } | Self::Skipped => {}
+        }
+    }
+}
+
+/// Refusals that cost nothing, and never end a job for good.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Refusals {
+    pub since: Timestamp,
+    /// How many times the whole chain was refused.
+    pub rounds: u32,
 }
 
 /// What the job comes to, for people and programs that read the table. Derived, never stored by itself.
@@ -164,7 +216,7 @@ impl Status {
         }
     }
 
-    /// Nothing more is tried, and somebody has to know.
+    /// Nothing more is tried, and an operator has to know.
     pub fn is_bad_end(self) -> bool {
         match self {
             Self::LimitReached | Self::Failed | Self::Lost => true,
@@ -190,7 +242,11 @@ impl Job {
             recording: Recording::Unknown,
             done_at: None,
             expires_at: None,
-            wishes: Wishes::default(),
+            wishes: None,
+            unknown_since: None,
+            refusals: None,
+            retry: None,
+            rendering: None,
             asked_language: None,
             refused_languages: Vec::new(),
             attempts: 0,
@@ -214,10 +270,10 @@ impl Job {
             Status::Transcribing
         } else if self.waits_for_next() {
             Status::Waiting
+        } else if self.is_parked() {
+            Status::LimitReached
         } else if any(|state| matches!(state, State::Stored { .. })) {
             Status::Stored
-        } else if self.hold == Some(Hold::LimitReached) {
-            Status::LimitReached
         } else if self.hold == Some(Hold::Skipped) {
             Status::Skipped
         } else if any(|state| matches!(state, State::Failed { .. } | State::Refused { .. }))
@@ -225,6 +281,8 @@ impl Job {
         {
             Status::Failed
         } else if left_alone && !self.transcripts.is_empty() && self.recording != Recording::Deleted {
+            Status::Skipped
+        } else if self.is_unknown_to_recall() && self.is_only_hearsay() {
             Status::Skipped
         } else {
             Status::Lost
@@ -244,25 +302,29 @@ impl Job {
         attempts.iter().enumerate().any(|(index, attempt)| attempts[..index].contains(attempt))
     }
 
-    /// When somebody must look again; `None` when nothing is to come.
+    /// When it must be looked at again; `None` when nothing is to come.
     pub fn due_at(&self) -> Option<Timestamp> {
-        let hold = match self.hold {
-            Some(Hold::Wait { until, .. }) if !self.is_creating() => Some(until),
-            Some(Hold::Wait { .. } | Hold::LimitReached | Hold::Skipped) | None => None,
-        };
+        let hold = self.hold.as_ref().filter(|_| !self.is_creating()).and_then(Hold::until);
         let deletion = self.deletion.map(|deletion| deletion.until);
+        let rendering = self.rendering.map(|rendering| rendering.until);
         let outbox = Some(self.outbox.until).filter(|_| !self.outbox.notices.is_empty());
         let transcripts = self.transcripts.iter().filter_map(|transcript| transcript.state.due_at());
-        transcripts.chain(hold).chain(deletion).chain(outbox).chain(self.outbox.expiry_at).min()
+        transcripts.chain(hold).chain(deletion).chain(rendering).chain(outbox).chain(self.outbox.expiry_at).min()
+    }
+
+    /// In progress, and Recall knows the recording: it counts as unfinished.
+    pub fn is_open(&self) -> bool {
+        self.status().is_under_way() && !self.is_unknown_to_recall()
     }
 
     /// Whether the next attempt waits for its time, or for room.
     fn waits_for_next(&self) -> bool {
-        matches!(self.hold, Some(Hold::Wait { .. })) || self.deletion.is_some_and(|deletion| deletion.why == Why::Room)
+        matches!(self.hold, Some(Hold::Wait { .. } | Hold::Unread { .. } | Hold::Refused { .. }))
+            || self.deletion.is_some_and(|deletion| deletion.why == Why::Room)
     }
 
-    /// The job as it will be saved, with its next version. Whoever has nothing else to do next takes up what is left
-    /// to announce and to delete.
+    /// The job as it will be saved, with its next version. If nothing else comes next, what is left to announce and to
+    /// delete is taken up.
     fn advanced(mut self, next: Next, context: Context<'_>) -> Decision {
         let kept = self.keep_what_is_needed(context);
         self.tell_end(context);

@@ -3,6 +3,7 @@
 mod artifact;
 mod create;
 mod list;
+mod read;
 
 use std::{sync::Arc, time::Duration};
 
@@ -16,7 +17,7 @@ use url::Url;
 
 use self::artifact::ErrorBody;
 pub use self::{
-    artifact::{RecordingArtifact, TranscriptArtifact, attempt_of, cut},
+    artifact::{RecordingArtifact, TranscriptArtifact, attempt_of, cut, is_foreign},
     create::Create,
     list::{Listing, Start},
 };
@@ -131,27 +132,21 @@ impl Recall {
         self.get(&format!("api/v1/recording/{id}/")).await
     }
 
-    /// Deletes a transcript. One that is gone already is fine.
+    /// Deletes a transcript. [`Problem::NotFound`] does not say that it is gone: with a key of another workspace, Recall
+    /// knows nothing.
     ///
     /// # Errors
     /// [`Problem`]
     pub async fn delete_transcript(&self, id: TranscriptId) -> Result<(), Problem> {
-        self.delete(&format!("api/v1/transcript/{id}/")).await
+        self.call(Method::DELETE, &format!("api/v1/transcript/{id}/")).await.map(drop)
     }
 
-    /// Deletes a recording with all its transcripts. One that is gone already is fine.
+    /// Deletes a recording with all its transcripts. [`Problem::NotFound`] does not say that it is gone.
     ///
     /// # Errors
     /// [`Problem`]
     pub async fn delete_recording(&self, id: RecordingId) -> Result<(), Problem> {
-        self.delete(&format!("api/v1/recording/{id}/")).await
-    }
-
-    async fn delete(&self, path: &str) -> Result<(), Problem> {
-        match self.call(Method::DELETE, path).await {
-            Ok(_) | Err(Problem::NotFound) => Ok(()),
-            Err(problem) => Err(problem),
-        }
+        self.call(Method::DELETE, &format!("api/v1/recording/{id}/")).await.map(drop)
     }
 
     async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, Problem> {

@@ -148,7 +148,7 @@ fn write(job: &Job, token: &str, now: Timestamp) -> Result<Item, StoreError> {
         item.insert("due_shard".to_owned(), AttributeValue::S(due_shard(job.recording_id)));
     }
     // Its index is sparse as well: it holds what is unfinished and known to be done since `done_at`.
-    if job.status().is_under_way() && job.done_at.is_some() {
+    if job.is_open() && job.done_at.is_some() {
         item.insert("open_shard".to_owned(), AttributeValue::S(due_shard(job.recording_id)));
     }
     Ok(item)
@@ -174,19 +174,14 @@ mod tests {
     use crate::{
         ids::{BotId, TranscriptId},
         job::{
-            Claim, Copying, Counts, Creating, Deletion, Hold, Notice, Outbox, Receipt, Recording, Refused, State,
-            Status, Target, Transcript, Why, Wishes,
+            Claim, Copying, Counts, Creating, Deletion, Failures, Hold, Kept, Notice, Outbox, Receipt, Recording,
+            Refusals, Refused, Rendering, Retry, State, Status, Target, Transcript, Why, Wishes,
         },
     };
 
     fn transcript(attempt: Option<u32>, state: State) -> Transcript {
-        Transcript {
-            attempt,
-            provider: attempt.map(|_| "recallai_async".to_owned()),
-            state,
-            deleted: false,
-            kept: true,
-        }
+        let provider = attempt.map(|_| "recallai_async".to_owned());
+        Transcript { kept: Some(Kept::NotDeleted), foreign: true, ..Transcript::new(attempt, provider, state) }
     }
 
     fn job() -> Job {
@@ -198,10 +193,20 @@ mod tests {
             calls: 3,
             errors: 2,
             until: at,
-            claim: Claim(3),
+            claim: Some(Claim(3)),
+            conflicts: 1,
             refused: Some(Refused { code: None }),
         };
-        let copying = Copying { transcript_id, until: at, claim: None, since: at, tries: 5, deaths: 0, missing: 6 };
+        let copying = Copying {
+            transcript_id,
+            until: at,
+            claim: None,
+            since: at,
+            failures: Failures { transient: 5, deaths: 0, missing: 6, ..Failures::default() },
+            missing_since: None,
+            checks: 0,
+            told_done: false,
+        };
         let receipt = Receipt {
             stored_at: at,
             manifest_key: "recordings/x/manifest.json".to_owned(),
@@ -222,7 +227,7 @@ mod tests {
                 transcript(Some(1), State::Refused { status: 400, code: None }),
                 transcript(Some(2), State::Stored { transcript_id, receipt }),
                 transcript(Some(3), State::Creating(creating)),
-                transcript(None, State::Transcribing { transcript_id, check_at: at, checks: 4 }),
+                transcript(None, State::Transcribing { transcript_id, check_at: at, checks: 4, told_done: false }),
                 transcript(None, State::Copying(copying)),
                 transcript(None, State::Failed { transcript_id, sub_code: None }),
                 transcript(None, State::Lost { transcript_id }),
@@ -230,8 +235,11 @@ mod tests {
             ],
             done_at: Some(at),
             expires_at: Some(at),
-            wishes: Wishes { skip: true, provider: Some("p".to_owned()), language: Some("l".to_owned()) },
-            hold: Some(Hold::Wait { until: at, status: Some(429), times: 1 }),
+            wishes: Some(Wishes { skip: true, provider: Some("p".to_owned()), language: Some("l".to_owned()) }),
+            hold: Some(Hold::Wait { until: at, status: Some(429), times: 1, since: at }),
+            refusals: Some(Refusals { since: at, rounds: 1 }),
+            retry: Some(Retry { provider: Some("p".to_owned()) }),
+            rendering: Some(Rendering { transcript_id: None, until: at, claim: None, tries: 1 }),
             deletion: Some(Deletion {
                 target: Target::Transcript(transcript_id),
                 why: Why::Room,
@@ -242,6 +250,7 @@ mod tests {
             outbox: Outbox {
                 notices: vec![Notice::Stored { transcript_id }, Notice::Failed { status: Status::Lost, end: 1 }],
                 until: at,
+                sending: true,
                 tries: 1,
                 expiry_at: Some(at),
                 told: Some(Status::Lost),
@@ -257,6 +266,11 @@ mod tests {
     fn every_state_survives_the_table() {
         let item = write(&job(), "token", Timestamp::from_millis(0)).expect("it can be written");
         assert_eq!(read(job().recording_id, item).expect("it can be read"), job());
+        // What Recall does not know is not late.
+        let unknown = Job { unknown_since: Some(Timestamp::from_millis(7)), ..job() };
+        let item = write(&unknown, "token", Timestamp::from_millis(0)).expect("it can be written");
+        assert!(item.contains_key("due_shard") && !item.contains_key("open_shard"));
+        assert_eq!(read(unknown.recording_id, item).expect("it can be read"), unknown);
     }
 
     #[test]
@@ -280,7 +294,8 @@ mod tests {
         let number = |name: &str| item.get(name).and_then(|value| value.as_n().ok()).map(String::as_str);
         assert_eq!(text("recording_id"), Some("00000000-0000-0000-0000-000000003c90"));
         assert_eq!(text("status"), Some("creating"));
-        assert_eq!(number("transcript_count"), Some("6"));
+        assert_eq!(number("transcript_count"), Some("7"));
+        assert_eq!(number("attempts"), Some("3"));
         assert_eq!(number("version"), Some("12"));
         assert_eq!(text("updated_at"), Some("1970-01-01T00:00:00.000Z"));
         assert_eq!(number("due_at"), Some("1700000000000"));
@@ -292,7 +307,7 @@ mod tests {
     fn a_finished_job_is_in_no_index() {
         let mut job = job();
         job.transcripts.truncate(2);
-        (job.hold, job.deletion, job.outbox) = (None, None, Outbox::default());
+        (job.hold, job.deletion, job.rendering, job.outbox) = (None, None, None, Outbox::default());
         let item = write(&job, "token", Timestamp::from_millis(0)).expect("it can be written");
         assert!(!item.contains_key("due_at") && !item.contains_key("due_shard") && !item.contains_key("open_shard"));
     }

@@ -30,6 +30,17 @@ pub struct Message {
     /// The delivery that began it, for the logs.
     #[serde(default)]
     pub trace: Option<String>,
+    /// Why a person sent it, in one line, and who: for the logs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub by: Option<String>,
+}
+
+impl Message {
+    pub fn new(recording_id: RecordingId, event: Event, trace: &str) -> Self {
+        Self { recording_id, event, trace: Some(trace.to_owned()), reason: None, by: None }
+    }
 }
 
 #[derive(Clone, Debug)]
@@ -63,7 +74,7 @@ impl WorkQueue {
         if wait > MAX_DELAY {
             return Ok(());
         }
-        let message = Message { recording_id, event: Event::Wake, trace: Some(trace.to_owned()) };
+        let message = Message::new(recording_id, Event::WAKE, trace);
         self.send_after(&message, jittered(wait)).await
     }
 
@@ -159,7 +170,7 @@ mod tests {
     #[test]
     fn a_message_reads_as_it_was_written() {
         let recording_id = RecordingId::from_u128(1);
-        let heard = Heard { transcript_id: TranscriptId::from_u128(2), attempt: Some(1) };
+        let heard = Heard { transcript_id: TranscriptId::from_u128(2), attempt: Some(1), foreign: false };
         for event in [
             Event::RecordingDone(Finished::default()),
             Event::RecordingFailed { sub_code: Some("internal_error".to_owned()) },
@@ -168,9 +179,12 @@ mod tests {
             Event::TranscriptDone(heard),
             Event::TranscriptFailed { heard, sub_code: None },
             Event::TranscriptDeleted(heard),
-            Event::Wake,
+            Event::WAKE,
+            Event::Wake { now: true },
+            Event::Retry { provider: Some("rev_async".to_owned()), after_attempt: 3 },
+            Event::Render { transcript_id: None },
         ] {
-            let message = Message { recording_id, event, trace: Some("msg_1".to_owned()) };
+            let message = Message::new(recording_id, event, "msg_1");
             let text = serde_json::to_string(&message).expect("JSON");
             assert_eq!(serde_json::from_str::<Message>(&text).expect("a message"), message, "{text}");
         }
@@ -186,5 +200,19 @@ mod tests {
         let text = r#"{"recording_id":"00000000-0000-0000-0000-000000000001","event":"recording.done","bot_id":null}"#;
         let message: Message = serde_json::from_str(text).expect("a message");
         assert_eq!(message.event, Event::RecordingDone(Finished::default()));
+        let message = |rest: &str| {
+            let text = format!(r#"{{"recording_id":"00000000-0000-0000-0000-000000000001",{rest}}}"#);
+            serde_json::from_str::<Message>(&text)
+        };
+        assert_eq!(message(r#""event":"wake""#).expect("a message").event, Event::WAKE);
+        let now = message(r#""event":"wake","now":true,"reason":"key fixed","by":"ops"}"#.trim_end_matches('}'));
+        let now = now.expect("a message");
+        assert_eq!(
+            (now.event, now.reason.as_deref(), now.by.as_deref()),
+            (Event::Wake { now: true }, Some("key fixed"), Some("ops"))
+        );
+        let retry = Event::Retry { provider: None, after_attempt: 0 };
+        assert_eq!(message(r#""event":"retry","after_attempt":0"#).expect("a message").event, retry);
+        message(r#""event":"retry""#).expect_err("it could be applied twice");
     }
 }

@@ -4,8 +4,7 @@ use std::time::Duration;
 
 use shared::{
     ids::RecordingId,
-    job::{Context, Decision, Event, Finished, Heard, Job, Recording, State, Status},
-    providers::wishes,
+    job::{Context, Decision, Event, Heard, Job, Recording, State, Status},
     recall::{RecordingArtifact, TranscriptArtifact},
     work::Message,
 };
@@ -48,11 +47,17 @@ impl Listed {
                 // A row that was lost first learns of the transcript that was paid for, and asks for no other.
                 let shown = recording.transcript().map(|one| (one, one.attempt(job.recording_id, deployment)));
                 let ours = shown.filter(|(_, attempt)| attempt.is_some());
-                (ours.and_then(|(one, attempt)| of_transcript(one, attempt, job)), done)
+                (
+                    ours.and_then(|(one, attempt)| {
+                        of_transcript(one, attempt, one.is_foreign(job.recording_id, deployment), job)
+                    }),
+                    done,
+                )
             }
             Self::Transcript(transcript) => {
                 let attempt = transcript.attempt(job.recording_id, deployment);
-                (None, of_transcript(transcript, attempt, job)?)
+                let foreign = transcript.is_foreign(job.recording_id, deployment);
+                (None, of_transcript(transcript, attempt, foreign, job)?)
             }
         };
         let matters = |(_, event): &Told| match job.clone().on_event(event, context) {
@@ -60,7 +65,7 @@ impl Listed {
             Decision::Ignore(_) | Decision::Busy { .. } => false,
         };
         let (kind, event) = first.filter(matters).or(Some(second).filter(matters))?;
-        let message = Message { recording_id: job.recording_id, event, trace: Some(TRACE.to_owned()) };
+        let message = Message::new(job.recording_id, event, TRACE);
         Some(Missed { kind, message })
     }
 }
@@ -76,25 +81,24 @@ fn of_recording(listed: &RecordingArtifact, job: &Job, context: Context<'_>) -> 
     let expires_at = listed.expires_at();
     let kind = match job.recording {
         Recording::Unknown | Recording::Failed { .. } => "recording.done",
+        // Recall knows it after all.
+        Recording::Done if job.is_unknown_to_recall() => "recording.done",
         // No webhook tells this. It is worth a message while there is something to lose.
         Recording::Done if job.expires_at.is_none() && expires_at.is_some() && is_at_stake(job.status()) => {
             "expires_at"
         }
         Recording::Done | Recording::Deleted => return None,
     };
-    let wishes = wishes(listed.id, &listed.metadata, listed.bot_metadata(), &context.policy.providers);
-    let (bot_id, done_at) = (listed.bot_id(), listed.completed_at());
-    let finished = Finished { bot_id, wishes: Some(wishes), expires_at, done_at };
-    Some((kind, Event::RecordingDone(finished)))
+    Some((kind, Event::RecordingDone(listed.finished(&context.policy.providers))))
 }
 
 /// `attempt`: ours that made it, as its metadata says.
-fn of_transcript(listed: &TranscriptArtifact, attempt: Option<u32>, job: &Job) -> Option<Told> {
+fn of_transcript(listed: &TranscriptArtifact, attempt: Option<u32>, foreign: bool, job: &Job) -> Option<Told> {
     let left = |state: &State| matches!(state, State::Left { transcript_id } if *transcript_id == listed.id);
     if job.transcripts.iter().any(|transcript| left(&transcript.state)) {
         return None;
     }
-    let heard = Heard { transcript_id: listed.id, attempt };
+    let heard = Heard { transcript_id: listed.id, attempt, foreign };
     match listed.status() {
         "done" => Some(("transcript.done", Event::TranscriptDone(heard))),
         // The answer to our create was lost, and so was its webhook.

@@ -105,8 +105,7 @@ impl Sweep {
     }
 
     async fn send_wakes(&self, batch: &[Due], deadline: Deadline) -> bool {
-        let wake =
-            |due: &Due| Message { recording_id: due.recording_id, event: Event::Wake, trace: Some(TRACE.to_owned()) };
+        let wake = |due: &Due| Message::new(due.recording_id, Event::WAKE, TRACE);
         let messages: Vec<Message> = batch.iter().map(wake).collect();
         match timeout(left(deadline), self.work.send_batch(&messages)).await {
             Ok(Ok(())) => true,
@@ -139,7 +138,7 @@ fn order(due: &Due) -> (bool, Option<Timestamp>, Timestamp) {
 /// place of others.
 fn to_wake(job: Job, context: Context<'_>) -> Option<Due> {
     let due = Due { recording_id: job.recording_id, due_at: job.due_at()?, expires_at: job.expires_at };
-    match job.on_event(&Event::Wake, context) {
+    match job.on_event(&Event::WAKE, context) {
         Decision::Apply { .. } => Some(due),
         Decision::Ignore(_) | Decision::Busy { .. } => None,
     }
@@ -171,8 +170,9 @@ pub(crate) mod tests {
 
     /// A job with one transcript that is to be looked at then.
     pub(crate) fn transcribing(check_at: Timestamp) -> Job {
-        let state = State::Transcribing { transcript_id: TranscriptId::from_u128(2), check_at, checks: 0 };
-        let transcript = Transcript { attempt: Some(1), provider: None, state, deleted: false, kept: false };
+        let state =
+            State::Transcribing { transcript_id: TranscriptId::from_u128(2), check_at, checks: 0, told_done: false };
+        let transcript = Transcript::new(Some(1), None, state);
         Job {
             recording: Recording::Done,
             attempts: 1,

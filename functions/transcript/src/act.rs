@@ -19,7 +19,6 @@ use tokio::time::timeout;
 use crate::{
     Transcripts,
     copy::{Ids, RESERVE},
-    delete::Known,
 };
 
 /// One message that is being worked on.
@@ -45,14 +44,25 @@ impl Act for Received<'_> {
                 let answer = transcripts.recall.look_up(recording_id, limit).await;
                 Answer::LookUp { attempt, claim, answer }
             }
-            Command::Copy { transcript_id, attempt, bot_id, tries, deaths, claim } => {
-                let ids = Ids { recording_id, transcript_id, bot_id, attempt, tries, deaths };
+            Command::ReadRecording { claim } => {
+                let (limit, chain) = (deadline.for_call(time::now()), &transcripts.create.policy.providers);
+                let answer = transcripts.recall.read_recording(recording_id, chain, limit).await;
+                Answer::ReadRecording { claim, answer }
+            }
+            Command::List => {
+                let limit = deadline.for_call(time::now());
+                Answer::List(transcripts.recall.look_for_room(recording_id, limit).await)
+            }
+            Command::Render { transcripts: stored, claim } => {
+                Answer::Render { claim, answer: transcripts.again.render(recording_id, &stored, deadline).await }
+            }
+            Command::Copy { transcript_id, attempt, bot_id, failures, claim } => {
+                let ids = Ids { recording_id, transcript_id, bot_id, attempt, failures };
                 let answer = transcripts.copier.copy(ids, deadline).await;
                 Answer::Copy { transcript_id, claim, answer }
             }
-            Command::Delete { target, verify, known, failed, claim } => {
-                let known = Known { known: &known, failed: &failed };
-                let deletion = transcripts.deleter.delete(recording_id, target, &verify, known);
+            Command::Delete { target, verify, deletable, claim } => {
+                let deletion = transcripts.deleter.delete(recording_id, target, &verify, &deletable);
                 let answer = timeout(time_for_it(deadline), deletion).await;
                 let late = |_| DeleteAnswer::Later { after: Duration::ZERO };
                 Answer::Delete { target, claim, answer: answer.unwrap_or_else(late) }
@@ -62,8 +72,7 @@ impl Act for Received<'_> {
                 Answer::Announce { sent: announced.unwrap_or_default() }
             }
             Command::Wake => {
-                let trace = Some(trace.to_owned());
-                let sent = transcripts.work.send(&Message { recording_id, event: Event::Wake, trace }).await;
+                let sent = transcripts.work.send(&Message::new(recording_id, Event::WAKE, trace)).await;
                 if let Err(error) = &sent {
                     tracing::error!(recording.id = %recording_id, error = %Chain(error), "work.not_sent");
                 }
@@ -106,7 +115,7 @@ impl Announcer {
             let detail = Detail { announcement, bucket: &self.bucket };
             let result = match &self.bus {
                 Some(bus) => bus.put(detail_type, &detail).await,
-                // The operator took the bus away after it was noted.
+                // The operator has removed the bus since it was noted.
                 None => Ok(()),
             };
             match result {

@@ -4,13 +4,11 @@ use std::time::Duration;
 
 use aws_sdk_s3::{operation::get_object::GetObjectOutput, primitives::ByteStreamError};
 use ring::digest::{Context, SHA256};
-use serde::Deserialize;
 use shared::{
     deadline::Deadline,
     ids::{RecordingId, TranscriptId},
-    job::{Job, Receipt},
-    store::StoreError,
-    telemetry,
+    job::{Receipt, RenderAnswer},
+    telemetry::{self, Chain},
     time::{self, Stopwatch, Timestamp},
 };
 
@@ -26,23 +24,6 @@ use crate::{
 /// A manifest is some kilobytes, and as much again for metadata.
 const MAX_MANIFEST_BYTES: usize = 1 << 20;
 
-/// A message of the work queue: `{"event": "render", "recording_id": "…", "transcript_id": "…"}`. Without a transcript,
-/// all that are stored of the recording.
-#[derive(Debug, Deserialize)]
-pub(crate) struct RenderAgain {
-    #[serde(rename = "event")]
-    _event: Word,
-    pub(crate) recording_id: RecordingId,
-    #[serde(default)]
-    pub(crate) transcript_id: Option<TranscriptId>,
-}
-
-#[derive(Debug, Deserialize)]
-enum Word {
-    #[serde(rename = "render")]
-    Render,
-}
-
 /// Renders what is stored.
 #[derive(Debug)]
 pub(crate) struct Again {
@@ -54,8 +35,6 @@ pub(crate) struct Again {
 /// Why something was not rendered. What stood before stands.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum AgainError {
-    #[error(transparent)]
-    Store(#[from] StoreError),
     /// Nothing here mends it.
     #[error("{0}")]
     NotAsStored(String),
@@ -70,20 +49,29 @@ impl Again {
         Self { bucket, key_prefix, renditions }
     }
 
-    /// Renders every transcript of the job that is meant and stored; how many.
-    pub(crate) async fn render(&self, meant: &RenderAgain, job: &Job, deadline: Deadline) -> Result<usize, AgainError> {
-        let mut rendered = 0;
-        for transcript in &job.transcripts {
-            let id = transcript.state.transcript_id();
-            let is_meant = meant.transcript_id.is_none() || meant.transcript_id == id;
-            if let (Some(id), Some(receipt), true) = (id, transcript.state.receipt(), is_meant) {
-                let time = time_for_it(deadline);
-                let one = tokio::time::timeout(time, self.one(id, receipt, time));
-                one.await.unwrap_or(Err(AgainError::OutOfTime))?;
-                rendered += 1;
+    /// Renders these transcripts of the recording. It never fails: what went wrong is an answer, too.
+    pub(crate) async fn render(
+        &self,
+        recording_id: RecordingId,
+        stored: &[(TranscriptId, Receipt)],
+        deadline: Deadline,
+    ) -> RenderAnswer {
+        let mut answer = RenderAnswer::Rendered;
+        for (id, receipt) in stored {
+            let time = time_for_it(deadline);
+            let one = tokio::time::timeout(time, self.one(*id, receipt, time)).await;
+            if let Err(error) = one.unwrap_or(Err(AgainError::OutOfTime)) {
+                tracing::error!(recording.id = %recording_id, transcript.id = %id, error = %Chain(&error),
+                    "transcript.not_rendered_again");
+                match error {
+                    AgainError::NotAsStored(_) => answer = RenderAnswer::NotAsStored,
+                    AgainError::S3(_) | AgainError::OutOfTime => {
+                        return RenderAnswer::Later { after: Duration::ZERO };
+                    }
+                }
             }
         }
-        Ok(rendered)
+        answer
     }
 
     async fn one(&self, id: TranscriptId, receipt: &Receipt, time: Duration) -> Result<(), AgainError> {

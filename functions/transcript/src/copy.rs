@@ -8,7 +8,7 @@ use reqwest::{Client, Response, StatusCode, header};
 use shared::{
     deadline::Deadline,
     ids::{BotId, RecordingId, TranscriptId},
-    job::{CopyAnswer, Receipt},
+    job::{CopyAnswer, Failures, Receipt},
     recall::{Problem, Recall, RecordingArtifact, TranscriptArtifact, http_client, tls},
     secret::Secret,
     settings::RecallSettings,
@@ -66,10 +66,8 @@ pub(crate) struct Ids {
     pub(crate) transcript_id: TranscriptId,
     pub(crate) bot_id: Option<BotId>,
     pub(crate) attempt: Option<u32>,
-    /// Copies of it that did not come about before.
-    pub(crate) tries: u32,
-    /// Workers that died over it before.
-    pub(crate) deaths: u32,
+    /// What has kept it from being copied so far.
+    pub(crate) failures: Failures,
 }
 
 impl Copier {
@@ -112,7 +110,8 @@ impl Copier {
     }
 
     async fn try_copy(&self, ids: Ids, time: Duration) -> Result<Receipt, CopyError> {
-        let Ids { recording_id, transcript_id, bot_id, attempt, tries, deaths } = ids;
+        let Ids { recording_id, transcript_id, bot_id, attempt, failures } = ids;
+        let deaths = failures.deaths;
         let watch = Stopwatch::start();
         let artifact = self.retrieve(recording_id, transcript_id).await?;
         let recording = self.recording(recording_id).await?;
@@ -134,7 +133,7 @@ impl Copier {
             Some(tally) => tally.finish(about.head()),
             None => Summary::unread(format!("{deaths} workers died over it, so it was not read")),
         };
-        let rendered = self.render(&about, meeting, tries, left()).await?;
+        let rendered = self.render(&about, meeting, failures.renditions_refused, left()).await?;
         if let Err(error) = &rendered {
             tracing::error!(recording.id = %recording_id, transcript.id = %transcript_id, error,
                 "transcript.not_rendered");
@@ -166,7 +165,9 @@ impl Copier {
 
     async fn retrieve(&self, recording: RecordingId, id: TranscriptId) -> Result<TranscriptArtifact, CopyError> {
         let artifact = match self.recall.retrieve_transcript(id).await {
-            Err(Problem::NotFound) => return Err(CopyError::Missing),
+            Err(Problem::NotFound) => {
+                return Err(CopyError::Missing { recording_known: self.recall.knows(recording).await });
+            }
             result => result?,
         };
         // Keys are made of both ids; a transcript may not be filed under another recording.
@@ -206,7 +207,7 @@ impl Copier {
                 status => return Err(CopyError::Refused(status)),
             }
             artifact = match self.recall.retrieve_transcript(artifact.id).await {
-                Err(Problem::NotFound) => return Err(CopyError::Missing),
+                Err(Problem::NotFound) => return Err(CopyError::Missing { recording_known: false }),
                 result => result?,
             };
         }

@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use aws_sdk_s3::types::ChecksumMode;
 use shared::{
-    ids::{RecordingId, TranscriptId},
-    job::{DeleteAnswer, Listed, LookUpAnswer, Receipt, Target},
-    recall::{CALL_TIMEOUT, Recall},
+    ids::RecordingId,
+    job::{Deletable, DeleteAnswer, LookUpAnswer, Receipt, Target},
+    recall::{CALL_TIMEOUT, Problem, Recall},
     telemetry::{self, Chain},
 };
 
@@ -19,34 +19,18 @@ pub(crate) struct Deleter {
     bucket: Bucket,
 }
 
-/// What the row says of the transcripts.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Known<'a> {
-    pub(crate) known: &'a [TranscriptId],
-    pub(crate) failed: &'a [TranscriptId],
-}
-
-impl Known<'_> {
-    /// Whether Recall says the same.
-    fn agrees(self, one: &Listed) -> bool {
-        let says = |ids: &[TranscriptId]| ids.contains(&one.transcript_id);
-        if says(self.failed) { one.failed } else { says(self.known) }
-    }
-}
-
 impl Deleter {
     pub(crate) fn new(recall: Recall, bucket: Bucket) -> Self {
         Self { recall, bucket }
     }
 
-    /// Deletes the target if every copy is what its receipt says, a recording has no transcript that is not `known`,
-    /// and what is said to have failed has.
+    /// Deletes the target if every copy is what its receipt says, and Recall lists nothing that must stay.
     pub(crate) async fn delete(
         &self,
         recording_id: RecordingId,
         target: Target,
         copies: &[Receipt],
-        known: Known<'_>,
+        deletable: &Deletable,
     ) -> DeleteAnswer {
         for receipt in copies {
             match self.bucket.holds(receipt).await {
@@ -62,13 +46,15 @@ impl Deleter {
                 }
             }
         }
-        match self.others(recording_id, target, known).await {
+        let others = match self.listed(recording_id, target, deletable).await {
+            LookUpAnswer::Listed(listed) => deletable.in_the_way(listed),
+            // What cannot be read must not be deleted with its recording.
+            LookUpAnswer::Incomplete(_) => return DeleteAnswer::Later { after: Duration::ZERO },
             LookUpAnswer::Later { after } => return DeleteAnswer::Later { after },
-            LookUpAnswer::Listed(others) if others.is_empty() => {}
-            LookUpAnswer::Listed(others) => {
-                tracing::info!(recording.id = %recording_id, ?target, others = others.len(), "recall.kept");
-                return DeleteAnswer::Others(others);
-            }
+        };
+        if !others.is_empty() {
+            tracing::info!(recording.id = %recording_id, ?target, others = others.len(), "recall.kept");
+            return DeleteAnswer::Others(others);
         }
         let (what, deleted) = match target {
             Target::Transcript(id) => ("transcript", self.recall.delete_transcript(id).await),
@@ -80,6 +66,10 @@ impl Deleter {
                 telemetry::count("DeletedAtRecall", &[("what", what)]);
                 DeleteAnswer::Deleted
             }
+            Err(Problem::NotFound) if self.is_gone(recording_id, target).await => {
+                tracing::info!(recording.id = %recording_id, what, ?target, "recall.gone");
+                DeleteAnswer::Deleted
+            }
             Err(problem) => {
                 tracing::warn!(recording.id = %recording_id, what, error = %Chain(&problem), "recall.not_deleted");
                 DeleteAnswer::Later { after: problem.after() }
@@ -87,19 +77,23 @@ impl Deleter {
         }
     }
 
-    /// What would go and is not what the row says.
-    async fn others(&self, recording_id: RecordingId, target: Target, known: Known<'_>) -> LookUpAnswer {
-        let answer = match target {
+    /// What Recall has of what would go, as far as that decides.
+    async fn listed(&self, recording_id: RecordingId, target: Target, deletable: &Deletable) -> LookUpAnswer {
+        match target {
             Target::Recording => self.recall.look_up(recording_id, CALL_TIMEOUT).await,
-            Target::Transcript(id) if known.failed.contains(&id) => self.recall.look_up_one(recording_id, id).await,
+            Target::Transcript(id) if deletable.failed.contains(&id) => self.recall.look_up_one(recording_id, id).await,
             Target::Transcript(_) => LookUpAnswer::Listed(Vec::new()),
-        };
-        match answer {
-            LookUpAnswer::Listed(mut listed) => {
-                listed.retain(|one| !known.agrees(one));
-                LookUpAnswer::Listed(listed)
-            }
-            later @ LookUpAnswer::Later { .. } => later,
+        }
+    }
+
+    /// After a 404. A key of another workspace gets one as well, so a transcript counts as gone only if this key knows
+    /// its recording, and a recording only if Recall says that it is deleted.
+    async fn is_gone(&self, recording_id: RecordingId, target: Target) -> bool {
+        let recording = self.recall.retrieve_recording(recording_id).await;
+        let status = recording.as_ref().ok().and_then(|recording| recording.status());
+        match target {
+            Target::Transcript(_) => recording.is_ok(),
+            Target::Recording => status == Some("deleted"),
         }
     }
 }
@@ -137,16 +131,6 @@ mod tests {
     use shared::{job::Counts, time::Timestamp};
 
     use super::*;
-
-    #[test]
-    fn what_has_failed_goes_only_if_recall_says_so_too() {
-        let [failed, stored, unknown] = [1, 2, 3].map(TranscriptId::from_u128);
-        let known = Known { known: &[failed, stored], failed: &[failed] };
-        let listed = |transcript_id, failed| Listed { transcript_id, attempt: None, ended: true, failed };
-        assert!(known.agrees(&listed(failed, true)) && known.agrees(&listed(stored, false)));
-        assert!(!known.agrees(&listed(failed, false)), "it is done after all");
-        assert!(!known.agrees(&listed(unknown, true)));
-    }
 
     #[test]
     fn a_copy_is_verified_by_its_size_and_its_checksum() {

@@ -37,7 +37,7 @@ use shared::{
 pub use self::settings::Settings;
 use self::{
     act::{Announcer, Received},
-    again::{Again, AgainError, RenderAgain},
+    again::Again,
     copy::Copier,
     delete::Deleter,
     renditions::Renditions,
@@ -51,6 +51,8 @@ const SHORTEST_TURN: Duration = Duration::from_secs(5);
 /// How long a message waits when something of ours is out of order; it doubles with every time it was received.
 const UNAVAILABLE: Duration = Duration::from_secs(5);
 const UNAVAILABLE_MAX: Duration = Duration::from_secs(15 * 60);
+/// The reason of a request, and its sender, are cut to this in logs.
+const MAX_REASON_CHARS: usize = 200;
 
 #[derive(Debug)]
 pub struct Transcripts {
@@ -124,18 +126,18 @@ impl Transcripts {
     async fn turn(&self, record: &SqsMessage, deadline: Deadline) -> Turn {
         let watch = Stopwatch::start();
         let body = record.body.as_deref().unwrap_or_default();
-        let Message { recording_id, event, trace } = match serde_json::from_str(body) {
+        let Message { recording_id, event, trace, reason, by } = match serde_json::from_str(body) {
             Ok(message) => message,
             Err(error) => {
-                // The only message that is no event of the core's.
-                if let Ok(render) = serde_json::from_str::<RenderAgain>(body) {
-                    return self.render_again(record, &render, deadline, watch).await;
-                }
                 let position = format!("not a message of ours, line {} column {}", error.line(), error.column());
                 return self.park(record, &position).await;
             }
         };
         let trace = trace.unwrap_or_default();
+        if reason.is_some() || by.is_some() {
+            let (reason, by) = (one_line(reason.as_deref()), one_line(by.as_deref()));
+            tracing::info!(recording.id = %recording_id, event = event.name(), reason, by, "message.requested");
+        }
         let advance = Advance {
             store: &self.store,
             policy: &self.create.policy,
@@ -160,38 +162,6 @@ impl Transcripts {
         };
         tracing::info!(recording.id = %recording_id, delivery.id = trace, event = event.name(), outcome,
             duration_ms = watch.millis(), "message.handled");
-        turn
-    }
-
-    /// Renders what is stored, without Recall. It changes no row, so it needs no lease: whoever else renders the same
-    /// file writes the same bytes.
-    async fn render_again(
-        &self,
-        record: &SqsMessage,
-        render: &RenderAgain,
-        deadline: Deadline,
-        watch: Stopwatch,
-    ) -> Turn {
-        let recording_id = render.recording_id;
-        let result = match self.store.load(recording_id).await {
-            Ok(job) => self.again.render(render, &job, deadline).await,
-            Err(error) => Err(error.into()),
-        };
-        let (turn, outcome) = match &result {
-            Ok(0) => (Turn::Done, "nothing_stored"),
-            Ok(_) => (Turn::Done, "rendered"),
-            Err(AgainError::Store(StoreError::Unreadable { .. }) | AgainError::NotAsStored(_)) => {
-                (self.park(record, "what is stored cannot be rendered; the log says why").await, "parked")
-            }
-            Err(AgainError::Store(StoreError::Unavailable(_)) | AgainError::S3(_) | AgainError::OutOfTime) => {
-                (Turn::Again(unavailable(record)), "not_rendered")
-            }
-        };
-        if let Err(error) = &result {
-            tracing::error!(recording.id = %recording_id, error = %Chain(error), "transcript.not_rendered_again");
-        }
-        tracing::info!(recording.id = %recording_id, event = "render", outcome, duration_ms = watch.millis(),
-            "message.handled");
         turn
     }
 
@@ -236,7 +206,13 @@ impl Transcripts {
     }
 }
 
-/// SQS counts how often it has handed a message out.
+/// What a person wrote, as far as a log line takes it.
+fn one_line(text: Option<&str>) -> String {
+    let plain = |character: &char| !character.is_control();
+    text.unwrap_or_default().chars().filter(plain).take(MAX_REASON_CHARS).collect()
+}
+
+/// SQS counts how many times it has handed a message out.
 fn unavailable(record: &SqsMessage) -> Duration {
     let received = record.attributes.get("ApproximateReceiveCount").and_then(|count| count.parse().ok());
     let doubled = 2_u32.saturating_pow(received.unwrap_or(1_u32).saturating_sub(1).min(16));

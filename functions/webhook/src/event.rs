@@ -6,7 +6,7 @@ use shared::{
     ids::{BotId, RecordingId, TranscriptId},
     job::{Event, Finished, Heard},
     providers::wishes,
-    recall::{attempt_of, cut},
+    recall::{attempt_of, cut, is_foreign},
     time::Timestamp,
 };
 
@@ -149,8 +149,10 @@ fn transcript(envelope: &Envelope<'_>, deployment: Option<&str>, event: fn(Heard
     let Object::<Data<'_>>(data) = serde_json::from_str(text(envelope))?;
     let OfTranscript { transcript: Object(transcript) } = serde_json::from_str(text(envelope))?;
     let recording_id = data.recording.0.id;
-    let attempt = attempt_of(&metadata(transcript.metadata), recording_id, deployment);
-    Ok((recording_id, event(Heard { transcript_id: transcript.id, attempt }, data)))
+    let metadata = metadata(transcript.metadata);
+    let attempt = attempt_of(&metadata, recording_id, deployment);
+    let foreign = is_foreign(&metadata, recording_id, deployment);
+    Ok((recording_id, event(Heard { transcript_id: transcript.id, attempt, foreign }, data)))
 }
 
 fn text<'a>(envelope: &Envelope<'a>) -> &'a str {
@@ -185,7 +187,7 @@ mod tests {
 
     #[test]
     fn every_event_we_handle_is_read() {
-        let heard = Heard { transcript_id: TRANSCRIPT.parse().expect("an id"), attempt: Some(3) };
+        let heard = Heard { transcript_id: TRANSCRIPT.parse().expect("an id"), attempt: Some(3), foreign: false };
         let sub_code = Some("why".to_owned());
         let done_at = Timestamp::parse_rfc3339("2026-11-23T00:00:00Z");
         for (name, expected) in [

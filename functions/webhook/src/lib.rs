@@ -155,7 +155,9 @@ impl Webhook {
             | Event::TranscriptDone(_)
             | Event::TranscriptFailed { .. }
             | Event::TranscriptDeleted(_)
-            | Event::Wake => self.hand_over(recording_id, event, trace).await,
+            | Event::Wake { .. }
+            | Event::Retry { .. }
+            | Event::Render { .. } => self.hand_over(recording_id, event, trace).await,
         };
         tracing::info!(recording.id = %recording_id, delivery.id = trace, event = name, outcome = reply.outcome(),
             duration_ms = watch.millis(), "webhook.handled");
@@ -194,7 +196,7 @@ impl Webhook {
     }
 
     async fn hand_over(&self, recording_id: RecordingId, event: Event, trace: &str) -> Reply {
-        let message = Message { recording_id, event, trace: Some(trace.to_owned()) };
+        let message = Message::new(recording_id, event, trace);
         match self.work.send(&message).await {
             Ok(()) => Reply::Applied,
             Err(error) => {
@@ -248,9 +250,20 @@ impl Act for Delivered<'_> {
                 let timeout = self.deadline.for_call(time::now());
                 Answer::LookUp { attempt, claim, answer: webhook.recall.look_up(recording_id, timeout).await }
             }
+            Command::ReadRecording { claim } => {
+                let timeout = self.deadline.for_call(time::now());
+                let chain = &webhook.create.policy.providers;
+                let answer = webhook.recall.read_recording(recording_id, chain, timeout).await;
+                Answer::ReadRecording { claim, answer }
+            }
             // These are the transcript function's, and the core asks only that one for them.
-            Command::Copy { .. } | Command::Delete { .. } | Command::Announce { .. } | Command::Wake => {
-                let reply = webhook.hand_over(recording_id, Event::Wake, trace).await;
+            Command::List
+            | Command::Copy { .. }
+            | Command::Render { .. }
+            | Command::Delete { .. }
+            | Command::Announce { .. }
+            | Command::Wake => {
+                let reply = webhook.hand_over(recording_id, Event::WAKE, trace).await;
                 Answer::Wake { sent: matches!(reply, Reply::Applied) }
             }
         }

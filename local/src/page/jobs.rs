@@ -173,8 +173,10 @@ fn hold(hold: &Hold) -> String {
     match hold {
         Hold::Wait { status: Some(status), .. } => format!("Recall answered {status}; asked again later"),
         Hold::Wait { status: None, .. } => "the last attempt failed; the next one comes later".to_owned(),
-        Hold::LimitReached => "another transcript would go over the limit".to_owned(),
-        Hold::Skipped => "its metadata asks for no transcript".to_owned(),
+        Hold::Unread { .. } => "its metadata has not been read yet".to_owned(),
+        Hold::Refused { .. } => "every provider was refused; the chain starts again later".to_owned(),
+        Hold::LimitReached { .. } => "another transcript would go over the limit".to_owned(),
+        Hold::Skipped => "its metadata asks for no transcript, or Recall does not know it".to_owned(),
     }
 }
 
@@ -196,7 +198,9 @@ fn made(transcript: &Transcript) -> Made {
         State::Creating(_) => ("creating", None),
         State::Transcribing { checks: 0, .. } => ("transcribing", None),
         State::Transcribing { checks, .. } => ("transcribing", Some(times(*checks, "looked at"))),
-        State::Copying(copying) if copying.tries > 0 => ("copying", Some(times(copying.tries, "failed"))),
+        State::Copying(copying) if copying.failures.total() > 0 => {
+            ("copying", Some(times(copying.failures.total(), "failed")))
+        }
         State::Copying(_) => ("copying", None),
         State::Stored { receipt, .. } if receipt.unreadable => {
             ("stored", Some("its file is not a transcript".to_owned()))

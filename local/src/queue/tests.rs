@@ -34,7 +34,7 @@ fn work_queue(endpoint: &str, url: String) -> Result<WorkQueue> {
 }
 
 fn wakes(count: u128) -> Vec<Work> {
-    let wake = |id| Work { recording_id: RecordingId::from_u128(id), event: Event::Wake, trace: None };
+    let wake = |id| Work { recording_id: RecordingId::from_u128(id), event: Event::WAKE, trace: None };
     (1..=count).map(wake).collect()
 }
 

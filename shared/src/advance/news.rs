@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::{
     ids::TranscriptId,
-    job::{Job, State, Transcript},
+    job::{Job, Kept, State, Transcript},
     telemetry::{self, Unit, word},
     time::Timestamp,
 };
@@ -16,6 +16,12 @@ pub(super) struct Marks {
     expiring: bool,
     /// How many bad ends the job came to.
     ends: u32,
+    /// Recall does not know the recording.
+    unknown: bool,
+    /// How many times the whole chain of providers was refused.
+    refusals: u32,
+    /// How many transcripts stay at Recall because it did not delete them.
+    not_deleted: usize,
     /// How many wished languages were refused.
     refused_languages: usize,
     /// Transcripts that we asked for and Recall has made, or is making.
@@ -45,6 +51,9 @@ struct Failure {
 enum News {
     PaidTwice,
     Expiring,
+    Unknown,
+    Refused,
+    NotDeleted,
     WishIgnored,
     Ended,
     Paid(Paid),
@@ -62,6 +71,9 @@ impl Marks {
             paid_twice: job.paid_twice(),
             expiring: job.outbox.expiring,
             ends: job.outbox.ends,
+            unknown: job.is_unknown_to_recall(),
+            refusals: job.refusals.map_or(0, |refusals| refusals.rounds),
+            not_deleted: job.transcripts.iter().filter(|one| one.kept == Some(Kept::NotDeleted)).count(),
             refused_languages: job.refused_languages.len(),
             paid: job.transcripts.iter().filter_map(Paid::of).collect(),
             failures: job.transcripts.iter().filter_map(Failure::of).collect(),
@@ -102,6 +114,15 @@ fn between(before: &Marks, saved: &Job) -> Vec<News> {
     if after.expiring && !before.expiring {
         news.push(News::Expiring);
     }
+    if after.unknown && !before.unknown {
+        news.push(News::Unknown);
+    }
+    if after.refusals > before.refusals {
+        news.push(News::Refused);
+    }
+    if after.not_deleted > before.not_deleted {
+        news.push(News::NotDeleted);
+    }
     if after.refused_languages > before.refused_languages {
         news.push(News::WishIgnored);
     }
@@ -129,6 +150,18 @@ impl News {
                 let expires_at = job.expires_at.map(Timestamp::rfc3339).unwrap_or_default();
                 tracing::error!(recording.id = %recording_id, job.status = status, expires_at, "recording.expiring");
                 telemetry::count("RecordingsExpiring", &[]);
+            }
+            Self::Unknown => {
+                tracing::warn!(recording.id = %recording_id, "recording.unknown_to_recall");
+                telemetry::count("RecordingsUnknown", &[]);
+            }
+            Self::Refused => {
+                tracing::error!(recording.id = %recording_id, "providers.refused");
+                telemetry::count("ProvidersRefused", &[]);
+            }
+            Self::NotDeleted => {
+                tracing::error!(recording.id = %recording_id, "deletion.stopped");
+                telemetry::count("DeletionsStopped", &[]);
             }
             Self::WishIgnored => {
                 tracing::warn!(recording.id = %recording_id, key = "transcript_language", "wish.ignored");
@@ -168,12 +201,12 @@ mod tests {
 
     fn job(attempt: Option<u32>, state: State) -> Job {
         let provider = attempt.map(|_| "rev_async".to_owned());
-        let transcripts = vec![Transcript { attempt, provider, state, deleted: false, kept: false }];
+        let transcripts = vec![Transcript::new(attempt, provider, state)];
         Job { done_at: Some(DONE_AT), transcripts, ..Job::new(RecordingId::from_u128(1)) }
     }
 
     fn transcribing() -> State {
-        State::Transcribing { transcript_id: ID, check_at: DONE_AT, checks: 0 }
+        State::Transcribing { transcript_id: ID, check_at: DONE_AT, checks: 0, told_done: false }
     }
 
     fn stored(seconds: u64) -> State {

@@ -6,19 +6,11 @@
 
 use std::time::Duration;
 
-use super::{Claim, Context, Decision, DeleteAnswer, Job, Notice, Reason, Receipt, Target};
-use crate::{ids::TranscriptId, time::Timestamp};
+use super::{Claim, Context, Decision, DeleteAnswer, Finished, Job, Notice, Reason, Receipt, Target};
+use crate::ids::TranscriptId;
 
-/// Recall's Retry-After is kept within these bounds.
-const THROTTLE_MIN: Duration = Duration::from_secs(1);
-const THROTTLE_MAX: Duration = Duration::from_secs(60 * 60);
 /// When the wake-up could not be sent, the event has to come again after this.
 const WAKE_WAIT: Duration = Duration::from_secs(5);
-
-/// No wait of ours is longer than this part of the time until Recall deletes the recording.
-const PART_OF_WHAT_IS_LEFT: u32 = 4;
-/// In the end it is tried this often.
-const SHORTEST_LAST_WAIT: Duration = Duration::from_secs(5);
 
 /// How a command went.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -33,10 +25,19 @@ pub enum Answer {
         claim: Claim,
         answer: LookUpAnswer,
     },
+    ReadRecording {
+        claim: Claim,
+        answer: RecordingAnswer,
+    },
+    List(LookUpAnswer),
     Copy {
         transcript_id: TranscriptId,
         claim: Claim,
         answer: CopyAnswer,
+    },
+    Render {
+        claim: Claim,
+        answer: RenderAnswer,
     },
     Delete {
         target: Target,
@@ -72,7 +73,7 @@ pub enum CreateAnswer {
     Throttled {
         after: Duration,
     },
-    /// 401, 402, 403: nothing happened, and somebody has to do something.
+    /// 401, 402, 403: nothing happened, and an operator has to act.
     Operator {
         status: u16,
     },
@@ -103,7 +104,9 @@ impl CreateAnswer {
 pub enum LookUpAnswer {
     /// All that exist at Recall, the oldest first.
     Listed(Vec<Listed>),
-    /// The list could not be had.
+    /// These exist, and others that cannot be read: what is not here may exist all the same.
+    Incomplete(Vec<Listed>),
+    /// There is no list yet.
     Later { after: Duration },
 }
 
@@ -117,28 +120,64 @@ pub struct Listed {
     pub ended: bool,
     /// Recall could not make it.
     pub failed: bool,
+    /// Another deployment of this product asked for it.
+    pub foreign: bool,
+}
+
+/// What retrieving the recording says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum RecordingAnswer {
+    Read(Finished),
+    /// Recall says that it is deleted.
+    Deleted,
+    /// 404: Recall does not know it, or not yet.
+    Unknown,
+    /// 401, 402, 403: an operator has to act.
+    Operator,
+    Later {
+        after: Duration,
+    },
+}
+
+/// How rendering again went.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RenderAnswer {
+    Rendered,
+    /// What is in S3 is not what was stored; the log says what. Trying again does not change that.
+    NotAsStored,
+    Later {
+        after: Duration,
+    },
 }
 
 /// How a copy ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum CopyAnswer {
     Stored(Receipt),
-    /// Recall is still at work, or has no URL for it yet.
-    NotReady {
-        after: Duration,
-    },
+    /// Recall is still working on it, or has no URL for it yet.
+    NotReady,
     /// Recall says that it failed.
     Failed {
         sub_code: Option<String>,
     },
     /// Recall says that it was deleted.
     Deleted,
-    /// Recall does not know it, or not yet.
-    Missing,
-    /// Something on the way is out of order; nothing is lost.
+    /// 404. `recording_known`: with the same key, Recall knows its recording, so it is this transcript that is gone.
+    Missing {
+        recording_known: bool,
+    },
+    /// The network, S3 or Recall failed; nothing is lost.
     Later {
         after: Duration,
     },
+    /// An operator has to fix something first: the key, the account, the allowed hosts.
+    Operator,
+    /// The file is stored, and S3 refused one of its renditions.
+    RenditionsRefused,
+    /// The file is stored, and the time was up before its renditions were.
+    RenditionsLate,
+    /// The download had no bytes.
+    EmptyBody,
 }
 
 impl Job {
@@ -147,31 +186,17 @@ impl Job {
         match answer {
             Answer::Create { attempt, claim, answer } => self.on_create_answer(*attempt, *claim, answer, context),
             Answer::LookUp { attempt, claim, answer } => self.on_look_up_answer(*attempt, *claim, answer, context),
+            Answer::ReadRecording { claim, answer } => self.on_recording_answer(*claim, answer, context),
+            Answer::List(answer) => self.on_list_answer(answer, context),
+            Answer::Render { claim, answer } => self.on_render_answer(*claim, *answer, context),
             Answer::Copy { transcript_id, claim, answer } => {
                 self.on_copy_answer(*transcript_id, *claim, answer, context)
             }
             Answer::Delete { target, claim, answer } => self.on_delete_answer(*target, *claim, answer, context),
             Answer::Announce { sent } => self.on_announced(sent, context),
             Answer::Wake { sent: true } => Decision::Ignore(Reason::AlreadyKnown),
-            // The row says all that is to be said, but nobody will look at it soon: the event has to come again.
+            // The row is complete, but nothing looks at it soon: the event has to come again.
             Answer::Wake { sent: false } => Decision::Busy { until: context.now.plus(WAKE_WAIT) },
         }
     }
-}
-
-/// A wait that Recall asks for, whatever it says.
-pub(super) fn bounded(after: Duration) -> Duration {
-    after.clamp(THROTTLE_MIN, THROTTLE_MAX)
-}
-
-/// A wait that does not outlast what it waits for: while Recall is to delete the recording, no longer than a part of
-/// what is left until then.
-pub(super) fn in_time(wait: Duration, expires_at: Option<Timestamp>, now: Timestamp) -> Duration {
-    let left = expires_at.filter(|at| now < *at).map(|at| at.since(now));
-    left.map_or(wait, |left| wait.min((left / PART_OF_WHAT_IS_LEFT).max(SHORTEST_LAST_WAIT)))
-}
-
-/// A wait that doubles each time, up to a limit.
-pub(super) fn doubled(first: Duration, times: u32, most: Duration) -> Duration {
-    first.saturating_mul(2_u32.saturating_pow(times.min(16))).min(most)
 }

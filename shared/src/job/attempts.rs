@@ -3,18 +3,35 @@
 use std::time::Duration;
 
 use super::{
-    Claim, Command, Context, Creating, Decision, Deletion, ERRORS_BEFORE_LOOK_UP, Hold, Job, KEY_REUSE, LIST_SETTLE,
-    Next, Reason, Recording, State, Target, Transcript, Why, doubled, in_time,
+    Claim, Command, Context, Creating, Decision, ERRORS_BEFORE_LOOK_UP, Hold, Job, KEY_REUSE, LIST_SETTLE, Next,
+    OnLimit, Reason, Recording, Refusals, State, Transcript, waits::doubled,
 };
+use crate::time::Timestamp;
 
 /// The wait before the next try after a failed one; it doubles with every try.
 const RETRY_WAIT: Duration = Duration::from_secs(60);
 const RETRY_WAIT_MAX: Duration = Duration::from_secs(60 * 60);
-/// So often Recall must say that it does not know the recording (404) before that is believed: an hour in all. Nothing
-/// is paid for these.
-const UNKNOWN_TRIES: usize = 7;
-/// So many wished languages are dropped. Whatever the metadata names after that may use up its provider.
+/// The last try of the whole chain comes no sooner than this after the one before it failed, so that the chain outlasts
+/// an outage.
+const LAST_TRY_WAIT: Duration = Duration::from_secs(60 * 60);
+/// The first wait after every provider was refused; it doubles every time.
+const REFUSED_WAIT: Duration = Duration::from_secs(60 * 60);
+const REFUSED_WAIT_MAX: Duration = Duration::from_secs(12 * 60 * 60);
+/// How long a refused chain starts again, where it is not known when the recording expires.
+const REFUSED_PATIENCE: Duration = Duration::from_secs(7 * 24 * 60 * 60);
+/// How long creates that Recall answers with server errors go on, where it is not known when the recording expires.
+const ERROR_PATIENCE: Duration = Duration::from_secs(30 * 24 * 60 * 60);
+/// This many wished languages are dropped. What the metadata names after that may use up its provider.
 const MAX_REFUSED_LANGUAGES: usize = 10;
+
+/// What is left of the chain.
+struct TriesLeft {
+    usable: u32,
+    /// Providers whose options were refused.
+    refused: u32,
+    /// After the next one there is none.
+    is_last: bool,
+}
 
 impl Job {
     /// Brings our own attempt forward: starts one, repeats the call of one whose outcome is unknown, or finds that
@@ -28,10 +45,12 @@ impl Job {
             Recording::Deleted => return Decision::Ignore(Reason::RecordingDeleted),
             Recording::Failed { .. } => return Decision::Ignore(Reason::AlreadyEnded),
             // Somebody else's transcripts are no reason to ask for one of our own.
-            Recording::Unknown if self.attempts == 0 => return Decision::Ignore(Reason::UnknownRecording),
+            Recording::Unknown if self.attempts == 0 && self.retry.is_none() => {
+                return Decision::Ignore(Reason::UnknownRecording);
+            }
             Recording::Unknown | Recording::Done => {}
         }
-        if self.transcripts.iter().any(Transcript::stands) {
+        if !self.wants_attempt() {
             let held = self.hold.is_some();
             self.settled();
             // Somebody should have looked at it by now; perhaps the wake-up was lost.
@@ -43,16 +62,36 @@ impl Job {
             }
             return Decision::Ignore(Reason::AlreadyRequested);
         }
-        if self.wishes.skip {
+        if self.skips() && self.retry.is_none() {
             if self.hold == Some(Hold::Skipped) {
                 return Decision::Ignore(Reason::Skipped);
             }
             self.hold = Some(Hold::Skipped);
             return self.advanced(Next::Nothing, context);
         }
-        match self.hold {
-            Some(Hold::Wait { until, .. }) if context.now < until => return Decision::Busy { until },
-            Some(Hold::Wait { .. } | Hold::LimitReached | Hold::Skipped) | None => {}
+        if self.is_held(context.now) {
+            return match self.hold {
+                Some(Hold::Unread { until, claim: Some(_), .. }) => Decision::Busy { until },
+                // What comes next is in the row, and its time comes without another event.
+                Some(
+                    Hold::Unread { .. }
+                    | Hold::Wait { .. }
+                    | Hold::Refused { .. }
+                    | Hold::LimitReached { .. }
+                    | Hold::Skipped,
+                )
+                | None => Decision::Ignore(Reason::AlreadyRequested),
+            };
+        }
+        if self.is_hopeless(context.now) {
+            self.hold = None;
+            return self.advanced(Next::Nothing, context);
+        }
+        if self.wishes.is_none() && self.retry.is_none() {
+            return self.read(context);
+        }
+        if matches!(self.hold, Some(Hold::Refused { .. })) {
+            self.transcripts.retain(|transcript| !transcript.is_refused());
         }
         let Some(provider) = self.next_provider(context) else {
             return Decision::Ignore(Reason::AlreadyEnded);
@@ -63,119 +102,141 @@ impl Job {
         self.make_room(context)
     }
 
-    /// At the limit: deletes what may go, or parks the job.
-    fn make_room(mut self, context: Context<'_>) -> Decision {
-        if let Some(deletion) = self.deletion
-            && context.now < deletion.until
-        {
-            return Decision::Busy { until: deletion.until };
+    /// When the next attempt may start, if it waits for its time.
+    pub(super) fn held_until(&self) -> Option<Timestamp> {
+        match self.hold {
+            Some(Hold::Wait { until, .. } | Hold::Unread { until, .. } | Hold::Refused { until }) => Some(until),
+            Some(Hold::LimitReached { .. } | Hold::Skipped) | None => None,
         }
-        // The attempt that would be decided on anew is this one.
-        let _ = self.keep_what_is_needed(context);
-        if self.deletion.is_none() {
-            let Some(id) = self.to_make_room(context) else {
-                if self.hold == Some(Hold::LimitReached) {
-                    return Decision::Ignore(Reason::LimitReached);
-                }
-                self.hold = Some(Hold::LimitReached);
-                return self.advanced(Next::Nothing, context);
-            };
-            let (target, why) = (Target::Transcript(id), Why::Room);
-            self.hold = None;
-            self.deletion = Some(Deletion { target, why, until: context.now, claim: None, tries: 0 });
-        }
-        let next = self.delete(context).unwrap_or(Next::Nothing);
-        self.advanced(next, context)
     }
 
-    /// If the job was parked at the limit and something has gone since, however that came, it goes on.
-    pub(super) fn go_on_in_new_room(&mut self, context: Context<'_>) -> Option<Next> {
-        let room = self.hold == Some(Hold::LimitReached) && self.transcript_count() < context.policy.max_transcripts;
-        room.then(|| self.start_soon(context))
+    /// The next attempt must not start yet.
+    fn is_held(&self, now: Timestamp) -> bool {
+        self.held_until().is_some_and(|until| now < until)
     }
 
-    /// The next attempt is decided on anew, with all that is known by then.
+    /// What it was held for has not changed for so long, or the recording has expired: nothing more is tried. A refused
+    /// key never ends a job: it waits until its recording expires.
+    fn is_hopeless(&self, now: Timestamp) -> bool {
+        let for_long = |since: Timestamp, patience| self.expires_at.is_none() && now.since(since) >= patience;
+        let is_stuck = match self.hold {
+            Some(
+                Hold::Wait { status: Some(401..=403 | 404 | 429) | None, .. }
+                | Hold::LimitReached { .. }
+                | Hold::Skipped,
+            )
+            | None => false,
+            Some(Hold::Wait { since, .. } | Hold::Unread { since, .. }) => for_long(since, ERROR_PATIENCE),
+            Some(Hold::Refused { .. }) => self.refusals.is_some_and(|one| for_long(one.since, REFUSED_PATIENCE)),
+        };
+        is_stuck || (self.hold.is_some() && !self.is_parked() && self.has_expired(now))
+    }
+
+    /// The next attempt is decided on again, with all that is known by then.
     pub(super) fn start_soon(&mut self, context: Context<'_>) -> Next {
-        self.hold = Some(Hold::Wait { until: context.now, status: None, times: 0 });
+        self.hold = Some(Hold::Wait { until: context.now, status: None, times: 0, since: context.now });
         Next::Act(Command::Wake)
     }
 
     /// After one of our attempts has failed: when the next one starts, if there is to be one.
     pub(super) fn after_failure(&mut self, context: Context<'_>) -> Next {
         let over = self.transcripts.iter().any(Transcript::stands)
-            || self.wishes.skip
+            || self.skips()
             || matches!(self.recording, Recording::Deleted | Recording::Failed { .. });
-        if over || self.next_provider(context).is_none() {
-            return Next::Nothing;
-        }
-        let failures = self.transcripts.iter().filter(|transcript| transcript.attempt.is_some()).count();
-        let times = u32::try_from(failures.saturating_sub(1)).unwrap_or(u32::MAX);
-        let wait = doubled(RETRY_WAIT, times, RETRY_WAIT_MAX);
-        let until = context.now.plus(in_time(wait, self.expires_at, context.now));
-        self.hold = Some(Hold::Wait { until, status: None, times });
+        let refused_last =
+            self.transcripts.iter().rfind(|one| one.attempt.is_some()).is_some_and(Transcript::is_refused);
+        let left = self.tries_left(context);
+        let until = match left.usable {
+            _ if over => return Next::Nothing,
+            // Nothing was paid for the refusals, so they end nothing for good.
+            0 if left.refused > 0 => return self.wait_for_other_options(context),
+            0 => return Next::Nothing,
+            _ => {
+                let failures = self.transcripts.iter().filter(|transcript| transcript.attempt.is_some()).count();
+                let times = u32::try_from(failures.saturating_sub(1)).unwrap_or(u32::MAX);
+                let wait = doubled(RETRY_WAIT, times, RETRY_WAIT_MAX);
+                let wait = if left.is_last && !refused_last { wait.max(LAST_TRY_WAIT) } else { wait };
+                let until = self.chosen(wait, context.now);
+                self.hold = Some(Hold::Wait { until, status: None, times, since: context.now });
+                until
+            }
+        };
         Next::Again { at: until }
     }
 
-    /// The last attempt has failed, and the next one is to come.
-    pub(super) fn awaits_next_try(&self) -> bool {
-        matches!(self.hold, Some(Hold::Wait { status: None, .. }))
+    /// Every provider that had tries left was refused. An operator can fix the options, so the chain starts again later.
+    fn wait_for_other_options(&mut self, context: Context<'_>) -> Next {
+        let refusals = self.refusals.get_or_insert(Refusals { since: context.now, rounds: 0 });
+        let wait = doubled(REFUSED_WAIT, refusals.rounds, REFUSED_WAIT_MAX);
+        refusals.rounds += 1;
+        let until = self.chosen(wait, context.now);
+        self.hold = Some(Hold::Refused { until });
+        Next::Again { at: until }
     }
 
-    /// The chain, with the wished provider first.
+    /// The chain, with the provider first that a person asked for, or else the one that the metadata names.
     fn chain<'a>(&'a self, context: Context<'a>) -> impl Iterator<Item = &'a str> {
         let chain = context.policy.providers.iter().map(String::as_str);
-        let wished = chain.clone().find(|name| self.wishes.provider.as_deref() == Some(*name));
+        let asked = self.retry.as_ref().and_then(|retry| retry.provider.as_deref());
+        let wished = asked.or_else(|| self.wishes.as_ref().and_then(|wishes| wishes.provider.as_deref()));
+        let wished = chain.clone().find(|name| wished == Some(*name));
         wished.into_iter().chain(chain.filter(move |name| wished != Some(*name)))
     }
 
-    /// The first provider of the chain that has tries left. What a provider's options were refused for (400) stays
-    /// refused; a recording that Recall did not know (404) may be known by the next time, and costs no try.
-    fn next_provider(&self, context: Context<'_>) -> Option<String> {
-        let unknown = |transcript: &&Transcript| matches!(transcript.state, State::Refused { status: 404, .. });
-        if self.transcripts.iter().filter(unknown).count() >= UNKNOWN_TRIES {
-            return None;
-        }
+    /// The tries that a provider was used for; `None` if its options were refused.
+    fn tries_of(&self, name: &str, context: Context<'_>) -> Option<u32> {
         let first = self.chain(context).next();
-        let tries = |name: &str| {
-            let of = |transcript: &&Transcript| {
-                transcript.attempt.is_some() && transcript.provider.as_deref().or(first) == Some(name)
-            };
-            self.transcripts.iter().filter(of).fold(0_u32, |tries, transcript| match transcript.state {
-                State::Refused { status: 404, .. } => tries,
-                State::Refused { .. } => u32::MAX,
-                State::Creating(_)
-                | State::Transcribing { .. }
-                | State::Copying(_)
-                | State::Stored { .. }
-                | State::Failed { .. }
-                | State::Lost { .. }
-                | State::Left { .. } => tries.saturating_add(1),
-            })
-        };
-        self.chain(context).find(|name| tries(name) < context.policy.tries_per_provider).map(str::to_owned)
+        let mut of = self.transcripts.iter().filter(|transcript| {
+            transcript.attempt.is_some() && transcript.provider.as_deref().or(first) == Some(name)
+        });
+        of.try_fold(0_u32, |tries, transcript| (!transcript.is_refused()).then(|| tries.saturating_add(1)))
+    }
+
+    fn tries_left(&self, context: Context<'_>) -> TriesLeft {
+        let policy = context.policy;
+        let mut left = TriesLeft { usable: 0, refused: 0, is_last: false };
+        for name in self.chain(context) {
+            match self.tries_of(name, context) {
+                Some(tries) => left.usable += policy.tries_per_provider.saturating_sub(tries),
+                None => left.refused += 1,
+            }
+        }
+        let room = policy.max_transcripts.saturating_sub(self.transcript_count());
+        left.is_last = left.usable == 1 || (policy.on_limit == OnLimit::Stop && room == 1);
+        left
+    }
+
+    /// The first provider of the chain that has tries left. A person may ask for more tries than the policy has.
+    fn next_provider(&self, context: Context<'_>) -> Option<String> {
+        let has_tries =
+            |name: &&str| self.tries_of(name, context).is_some_and(|tries| tries < context.policy.tries_per_provider);
+        let next = self.chain(context).find(has_tries);
+        let asked = self.retry.as_ref().and_then(|retry| retry.provider.as_deref());
+        let beyond = || self.retry.as_ref().and_then(|_| self.chain(context).next());
+        asked.or(next).or_else(beyond).map(str::to_owned)
     }
 
     /// Claims a new attempt. The save makes the intent durable; the call follows it.
     fn start(mut self, provider: String, context: Context<'_>) -> Decision {
         let claim = self.next_claim();
         self.attempts += 1;
+        self.retry = None;
+        if !matches!(self.hold, Some(Hold::Wait { status: Some(_), .. })) {
+            self.hold = None;
+        }
         let attempt = self.attempts;
         let creating = Creating {
             first_call_at: context.now,
             last_call_at: context.lease_until,
             calls: 1,
             errors: 0,
+            conflicts: 0,
             until: context.lease_until,
-            claim,
+            claim: Some(claim),
             refused: None,
         };
-        self.transcripts.push(Transcript {
-            attempt: Some(attempt),
-            provider: Some(provider.clone()),
-            state: State::Creating(creating),
-            deleted: false,
-            kept: false,
-        });
+        let creating = State::Creating(creating);
+        self.transcripts.push(Transcript::new(Some(attempt), Some(provider.clone()), creating));
         self.call(attempt, provider, claim, context)
     }
 
@@ -188,15 +249,20 @@ impl Job {
             return Decision::Ignore(Reason::AlreadyRequested);
         };
         if context.now < creating.until {
-            return Decision::Busy { until: creating.until };
+            return match creating.claim {
+                Some(_) => Decision::Busy { until: creating.until },
+                // The call is made again at its time, without another event.
+                None => Decision::Ignore(Reason::AlreadyRequested),
+            };
         }
         let unknown =
             context.now.since(creating.first_call_at) >= KEY_REUSE || creating.errors >= ERRORS_BEFORE_LOOK_UP;
         let settled = creating.last_call_at.plus(LIST_SETTLE);
         if unknown && creating.refused.is_none() && context.now < settled {
-            return Decision::Busy { until: settled };
+            (creating.until, creating.claim) = (settled, None);
+            return self.advanced(Next::Again { at: settled }, context);
         }
-        creating.claim = claim;
+        creating.claim = Some(claim);
         creating.until = context.lease_until;
         if unknown || creating.refused.is_some() {
             return self.advanced(Next::Act(Command::LookUp { attempt, claim }), context);
@@ -217,7 +283,8 @@ impl Job {
     /// The wished language is a word of one provider's, so it goes to the first of the chain only.
     fn language(&self, provider: &str, context: Context<'_>) -> Option<String> {
         let first = self.chain(context).next() == Some(provider);
-        self.wishes.language.clone().filter(|language| first && !self.refused_languages.contains(language))
+        let wished = self.wishes.as_ref().and_then(|wishes| wishes.language.clone());
+        wished.filter(|language| first && !self.refused_languages.contains(language))
     }
 
     /// The attempt that carried a wished language was refused: it is tried without, for nonsense in metadata must not
@@ -227,5 +294,12 @@ impl Job {
         let asked = self.asked_language.take().filter(|language| room && !self.refused_languages.contains(language));
         self.refused_languages.extend(asked.clone());
         asked.is_some()
+    }
+}
+
+impl Transcript {
+    /// Recall refused our attempt, and nothing was paid.
+    fn is_refused(&self) -> bool {
+        self.attempt.is_some() && matches!(self.state, State::Refused { .. })
     }
 }

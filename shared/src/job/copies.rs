@@ -3,25 +3,29 @@
 use std::time::Duration;
 
 use super::{
-    Claim, Command, Context, CopyAnswer, Copying, Creating, Decision, Job, Next, Reason, State, TRANSCRIBING_CHECK,
-    bounded, doubled, in_time,
+    Claim, Command, Context, CopyAnswer, Copying, Creating, Decision, Failures, Job, Kept, Next, Reason, State,
+    TRANSCRIBING_CHECK,
+    reading::UNKNOWN_PATIENCE,
+    waits::{asked, chosen, doubled},
 };
 use crate::ids::TranscriptId;
 
-/// The first wait after a copy that did not come about; it doubles with every try.
+/// The first wait after a copy that failed; it doubles with every failure of the same kind.
 const COPY_WAIT: Duration = Duration::from_secs(5);
 const COPY_WAIT_MAX: Duration = Duration::from_secs(15 * 60);
-/// A wait from here on means that somebody has to mend something first; it doubles up to the longest.
-const MENDING: Duration = Duration::from_secs(5 * 60);
-const MENDING_MAX: Duration = Duration::from_secs(6 * 60 * 60);
-/// A copy that has not come about in this time is given up, and somebody is told.
+/// The first wait for an operator; it doubles every time.
+const OPERATOR_WAIT: Duration = Duration::from_secs(5 * 60);
+const OPERATOR_WAIT_MAX: Duration = Duration::from_secs(6 * 60 * 60);
+/// A copy that has failed for this long is given up, and an operator is told.
 const COPY_PATIENCE: Duration = Duration::from_secs(30 * 24 * 60 * 60);
-/// So often Recall is asked about a transcript that is not done: hourly, in the end, for a month.
+/// Recall is asked about a transcript that is not ready this many times: hourly, in the end, for a month.
 const MOST_CHECKS: u32 = 30 * 24;
 /// The first wait for a transcript that Recall does not know; it doubles with every try.
 const MISSING_WAIT: Duration = Duration::from_secs(15);
-/// So often Recall must say that it does not know a transcript before it counts as lost: an hour in all.
-const MISSING_TRIES: u32 = 10;
+const MISSING_WAIT_MAX: Duration = Duration::from_secs(60 * 60);
+/// Recall must say this many times that it does not know a transcript, although it knows the recording, before the
+/// transcript counts as deleted: an hour in all.
+const MISSING_TRIES: u32 = 9;
 /// The first wait for a transcript that is not done; it doubles with every check.
 const CHECK_WAIT: Duration = Duration::from_secs(15);
 
@@ -35,14 +39,23 @@ impl Job {
         let transcript = &mut self.transcripts[index];
         let attempt = transcript.attempt;
         let (until, since) = (context.lease_until, context.now);
-        let first = Copying { transcript_id, until, claim: Some(claim), since, tries: 0, deaths: 0, missing: 0 };
+        let first = Copying {
+            transcript_id,
+            until,
+            claim: Some(claim),
+            since,
+            failures: Failures::default(),
+            missing_since: None,
+            checks: 0,
+            told_done: false,
+        };
         let copying = match transcript.state {
             State::Copying(before) => {
-                let deaths = before.deaths.saturating_add(u32::from(before.claim.is_some()));
-                Copying { until, claim: Some(claim), deaths, ..before }
+                let mut failures = before.failures;
+                failures.deaths = failures.deaths.saturating_add(u32::from(before.claim.is_some()));
+                Copying { until, claim: Some(claim), failures, ..before }
             }
-            // What Recall is asked about again counts as one try after the other.
-            State::Transcribing { checks, .. } => Copying { tries: checks, ..first },
+            State::Transcribing { checks, told_done, .. } => Copying { checks, told_done, ..first },
             State::Creating(_)
             | State::Stored { .. }
             | State::Failed { .. }
@@ -51,8 +64,8 @@ impl Job {
             | State::Left { .. } => first,
         };
         transcript.state = State::Copying(copying);
-        let Copying { tries, deaths, .. } = copying;
-        self.advanced(Next::Act(Command::Copy { transcript_id, attempt, bot_id, tries, deaths, claim }), context)
+        let failures = copying.failures;
+        self.advanced(Next::Act(Command::Copy { transcript_id, attempt, bot_id, failures, claim }), context)
     }
 
     pub(super) fn on_copy_answer(
@@ -62,19 +75,22 @@ impl Job {
         answer: &CopyAnswer,
         context: Context<'_>,
     ) -> Decision {
-        let (now, expires_at) = (context.now, self.expires_at);
-        let Some(transcript) =
-            self.transcripts.iter_mut().find(|transcript| transcript.state.transcript_id() == Some(transcript_id))
+        let (now, expires_at, is_hearsay) = (context.now, self.expires_at, self.is_only_hearsay());
+        let Some(index) = self.transcripts.iter().position(|one| one.state.transcript_id() == Some(transcript_id))
         else {
             return Decision::Ignore(Reason::Overtaken);
         };
+        let transcript = &mut self.transcripts[index];
         if let CopyAnswer::Stored(receipt) = answer {
             if matches!(transcript.state, State::Stored { .. }) {
                 return Decision::Ignore(Reason::AlreadyStored);
             }
-            // Whoever says so: the manifest stands.
+            // Whichever worker says so: the manifest is there.
             transcript.state = State::Stored { transcript_id, receipt: receipt.clone() };
-            transcript.kept |= receipt.unreadable;
+            if receipt.unreadable {
+                transcript.kept = Some(Kept::Unreadable);
+            }
+            self.is_known();
             self.settled();
             self.tell_stored(transcript_id, context);
             return self.advanced(Next::Nothing, context);
@@ -82,49 +98,108 @@ impl Job {
         let Some(held) = transcript.state.copying().filter(|copying| copying.claim == Some(claim)) else {
             return Decision::Ignore(Reason::Overtaken);
         };
-        let tries = held.tries.saturating_add(1);
-        let again = |wait: Duration, missing| {
-            let until = now.plus(in_time(wait, expires_at, now));
-            (State::Copying(Copying { until, claim: None, tries, missing, ..held }), Next::Again { at: until })
-        };
-        let (state, next) = match answer {
+        let Copying { mut failures, checks, told_done, .. } = held;
+        let missing_since = held.missing_since.unwrap_or(now);
+        let (until, missing_since) = match answer {
             CopyAnswer::Stored(_) => return Decision::Ignore(Reason::AlreadyStored),
-            // Nobody has mended it in all that time.
-            CopyAnswer::Later { .. } if now.since(held.since) >= COPY_PATIENCE => {
-                (State::Lost { transcript_id }, Next::Nothing)
-            }
-            CopyAnswer::NotReady { .. } if tries >= MOST_CHECKS => (State::Lost { transcript_id }, Next::Nothing),
-            CopyAnswer::NotReady { after } => {
-                let wait = bounded(*after).max(doubled(CHECK_WAIT, held.tries, TRANSCRIBING_CHECK));
-                let check_at = now.plus(in_time(wait, expires_at, now));
-                (State::Transcribing { transcript_id, check_at, checks: tries }, Next::Again { at: check_at })
-            }
             CopyAnswer::Failed { sub_code } => {
                 transcript.state = State::Failed { transcript_id, sub_code: sub_code.clone() };
                 let ours = transcript.attempt.is_some();
+                self.is_known();
                 let next = if ours { self.after_failure(context) } else { Next::Nothing };
                 return self.advanced(next, context);
             }
-            CopyAnswer::Deleted => {
-                transcript.deleted = true;
-                (State::Lost { transcript_id }, Next::Nothing)
+            CopyAnswer::Deleted => return self.gone(index, transcript_id, context),
+            CopyAnswer::NotReady if checks + 1 >= MOST_CHECKS => {
+                return self.lose(index, transcript_id, context);
             }
-            // A wrong base URL or workspace says the same for a while, so once is not enough.
-            CopyAnswer::Missing if held.missing + 1 >= MISSING_TRIES => (State::Lost { transcript_id }, Next::Nothing),
-            CopyAnswer::Missing => again(doubled(MISSING_WAIT, held.missing, COPY_WAIT_MAX), held.missing + 1),
-            // What somebody has to mend first is asked for less and less often.
-            CopyAnswer::Later { after } if *after >= MENDING => {
-                again(doubled(bounded(*after), held.tries, MENDING_MAX), 0)
+            CopyAnswer::NotReady => {
+                let wait = doubled(CHECK_WAIT, checks, TRANSCRIBING_CHECK);
+                let check_at = chosen(wait, expires_at, now);
+                transcript.state = State::Transcribing { transcript_id, check_at, checks: checks + 1, told_done };
+                self.is_known();
+                return self.advanced(Next::Again { at: check_at }, context);
             }
-            CopyAnswer::Later { after } => again(bounded(*after).max(doubled(COPY_WAIT, held.tries, COPY_WAIT_MAX)), 0),
+            // Recall knows its recording, so it is this transcript that is gone.
+            CopyAnswer::Missing { recording_known: true } if failures.missing >= MISSING_TRIES => {
+                return self.gone(index, transcript_id, context);
+            }
+            // A wrong base URL or workspace says the same for a while.
+            CopyAnswer::Missing { .. } if now.since(missing_since) >= UNKNOWN_PATIENCE => {
+                return self.lose(index, transcript_id, context);
+            }
+            // Nobody has fixed it in all that time.
+            CopyAnswer::Later { .. } | CopyAnswer::Operator if now.since(held.since) >= COPY_PATIENCE => {
+                return self.lose(index, transcript_id, context);
+            }
+            CopyAnswer::Missing { .. } => {
+                let wait = doubled(MISSING_WAIT, failures.missing, MISSING_WAIT_MAX);
+                failures.missing += 1;
+                (chosen(wait, expires_at, now), Some(missing_since))
+            }
+            CopyAnswer::Operator => {
+                let wait = doubled(OPERATOR_WAIT, failures.operator, OPERATOR_WAIT_MAX);
+                failures.operator += 1;
+                (chosen(wait, expires_at, now), None)
+            }
+            CopyAnswer::Later { after } => {
+                let wait = doubled(COPY_WAIT, failures.transient, COPY_WAIT_MAX);
+                failures.transient += 1;
+                (chosen(wait, expires_at, now).max(asked(*after, now)), None)
+            }
+            CopyAnswer::RenditionsRefused => {
+                let wait = doubled(COPY_WAIT, failures.renditions_refused, COPY_WAIT_MAX);
+                failures.renditions_refused += 1;
+                (chosen(wait, expires_at, now), None)
+            }
+            CopyAnswer::RenditionsLate => {
+                let wait = doubled(COPY_WAIT, failures.renditions_late, COPY_WAIT_MAX);
+                failures.renditions_late += 1;
+                (chosen(wait, expires_at, now), None)
+            }
+            CopyAnswer::EmptyBody => {
+                let wait = doubled(COPY_WAIT, failures.empty_bodies, COPY_WAIT_MAX);
+                failures.empty_bodies += 1;
+                (chosen(wait, expires_at, now), None)
+            }
         };
-        transcript.state = state;
-        self.advanced(next, context)
+        match answer {
+            CopyAnswer::Missing { recording_known: false } if is_hearsay => {
+                self.unknown_since.get_or_insert(now);
+            }
+            CopyAnswer::Missing { recording_known: false } => {}
+            CopyAnswer::Missing { recording_known: true } => self.is_known(),
+            CopyAnswer::Stored(_)
+            | CopyAnswer::NotReady
+            | CopyAnswer::Failed { .. }
+            | CopyAnswer::Deleted
+            | CopyAnswer::Later { .. }
+            | CopyAnswer::Operator
+            | CopyAnswer::RenditionsRefused
+            | CopyAnswer::RenditionsLate
+            | CopyAnswer::EmptyBody => failures.missing = 0,
+        }
+        let copying = Copying { until, claim: None, failures, missing_since, ..held };
+        self.transcripts[index].state = State::Copying(copying);
+        self.advanced(Next::Again { at: until }, context)
     }
 
-    /// An attempt of ours stands, so nothing holds back the next one any more.
+    /// Recall says that it is deleted.
+    fn gone(mut self, index: usize, transcript_id: TranscriptId, context: Context<'_>) -> Decision {
+        self.transcripts[index].deleted = true;
+        self.is_known();
+        self.lose(index, transcript_id, context)
+    }
+
+    /// It is given up. Unless Recall has said that it is deleted, it may still exist there.
+    fn lose(mut self, index: usize, transcript_id: TranscriptId, context: Context<'_>) -> Decision {
+        self.transcripts[index].state = State::Lost { transcript_id };
+        self.advanced(Next::Nothing, context)
+    }
+
+    /// An attempt of ours stands, so the next one is not held back any more.
     pub(super) fn settled(&mut self) {
-        if self.transcripts.iter().any(super::Transcript::stands) {
+        if !self.wants_attempt() {
             self.hold = None;
         }
     }

@@ -5,11 +5,13 @@ use std::time::Duration;
 use super::{
     Claim, Command, Context, Copying, CreateAnswer, Creating, Decision, ERRORS_BEFORE_LOOK_UP, Heard, Hold, Job,
     LIST_SETTLE, Listed, LookUpAnswer, Next, RECALL_MAX_TRANSCRIPTS, Reason, Recording, Refused, State,
-    TRANSCRIBING_CHECK, bounded, doubled, in_time,
+    TRANSCRIBING_CHECK,
+    state::OUTCOME_UNKNOWN,
+    waits::{asked, doubled},
 };
 use crate::{ids::TranscriptId, time::Timestamp};
 
-/// A key that is still at work is asked for again after this long.
+/// A key that is still in progress is asked for again after this long.
 const IN_PROGRESS_WAIT: Duration = Duration::from_secs(10);
 /// The first wait after a lost answer or a server error; it doubles with every call.
 const BACKOFF: Duration = Duration::from_secs(5);
@@ -22,6 +24,8 @@ const PAUSE: Duration = Duration::from_secs(60);
 const PAUSE_MAX: Duration = Duration::from_secs(60 * 60);
 /// A wait that repeats grows to this part of the time since the first call.
 const PATIENCE: u32 = 4;
+/// How long a look-up is tried, where it is not known when the recording expires.
+const LOOK_UP_PATIENCE: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 /// Transcripts of one recording that the row remembers. Recall lets a recording have ten, and a hundred attempts.
 const MAX_REMEMBERED: usize = 200;
 
@@ -35,7 +39,8 @@ impl Job {
     ) -> Decision {
         let now = context.now;
         if let CreateAnswer::Created { transcript_id } = answer {
-            return self.created(attempt, *transcript_id, now.plus(TRANSCRIBING_CHECK), Next::Nothing, context);
+            let check_at = self.chosen(TRANSCRIBING_CHECK, now);
+            return self.created(attempt, *transcript_id, check_at, Next::Nothing, context);
         }
         let Some((index, creating)) = self.claimed(attempt, claim) else {
             return Decision::Ignore(Reason::Overtaken);
@@ -44,39 +49,45 @@ impl Job {
         // a look-up can end such an attempt.
         let looked_up = Creating { errors: ERRORS_BEFORE_LOOK_UP, ..creating.clone() };
         let repeated = creating.calls > 1;
-        let backoff = doubled(BACKOFF, creating.calls.saturating_sub(1), BACKOFF_MAX);
-        let (creating, wait) = match answer {
-            CreateAnswer::Throttled { after } if repeated => (looked_up, bounded(*after)),
+        let backoff = self.chosen(doubled(BACKOFF, creating.calls.saturating_sub(1), BACKOFF_MAX), now);
+        let (creating, until) = match answer {
+            CreateAnswer::Throttled { after } if repeated => (looked_up, asked(*after, now)),
             CreateAnswer::Operator { .. } if repeated => {
                 let wait = patience(&creating, now, OPERATOR_WAIT_MAX).max(OPERATOR_WAIT);
-                (looked_up, in_time(wait, self.expires_at, now))
+                (looked_up, self.chosen(wait, now))
             }
-            CreateAnswer::Refused { .. } if repeated => (looked_up, LIST_SETTLE),
+            CreateAnswer::Refused { .. } if repeated => (looked_up, now.plus(LIST_SETTLE)),
             CreateAnswer::Created { .. } => return Decision::Ignore(Reason::AlreadyKnown),
             CreateAnswer::InProgress => {
                 let wait = patience(&creating, now, BACKOFF_MAX).max(IN_PROGRESS_WAIT);
-                (creating, wait)
+                let until = self.chosen(wait, now);
+                (Creating { conflicts: creating.conflicts + 1, ..creating }, until)
             }
             CreateAnswer::Lost => (creating, backoff),
             CreateAnswer::ServerError { after } => {
-                (Creating { errors: creating.errors + 1, ..creating }, backoff.max(bounded(*after)))
+                (Creating { errors: creating.errors + 1, ..creating }, backoff.max(asked(*after, now)))
             }
-            CreateAnswer::Throttled { after } => return self.hold_off(index, 429, bounded(*after), context),
+            CreateAnswer::Throttled { after } => return self.hold_off(index, 429, asked(*after, now), context),
             CreateAnswer::Operator { status } => {
-                let wait = doubled(OPERATOR_WAIT, self.times_held(), OPERATOR_WAIT_MAX);
-                let wait = in_time(wait, self.expires_at, now);
-                return self.hold_off(index, *status, wait, context);
+                let until = self.chosen(doubled(OPERATOR_WAIT, self.held(now).0, OPERATOR_WAIT_MAX), now);
+                return self.hold_off(index, *status, until, context);
+            }
+            // The recording, not the attempt, is what Recall does not know.
+            CreateAnswer::Refused { status: 404, .. } => {
+                self.transcripts.remove(index);
+                return self.not_known(context);
             }
             // The limit, or something else? Never by the text: the list tells.
             CreateAnswer::Refused { status: 400, code } => {
                 let (refused, claim) = (Some(Refused { code: code.clone() }), self.next_claim());
                 let until = context.lease_until;
-                self.transcripts[index].state = State::Creating(Creating { refused, claim, until, ..creating });
+                let creating = Creating { refused, claim: Some(claim), until, ..creating };
+                self.transcripts[index].state = State::Creating(creating);
                 return self.advanced(Next::Act(Command::LookUp { attempt, claim }), context);
             }
             CreateAnswer::Refused { status, code } => return self.refused(index, *status, code.clone(), context),
         };
-        self.wait(index, Creating { until: now.plus(wait), last_call_at: now, ..creating }, context)
+        self.wait(index, Creating { until, last_call_at: now, ..creating }, context)
     }
 
     pub(super) fn on_look_up_answer(
@@ -86,23 +97,20 @@ impl Job {
         answer: &LookUpAnswer,
         context: Context<'_>,
     ) -> Decision {
-        let listed = match answer {
-            LookUpAnswer::Listed(listed) => listed,
+        let (listed, is_complete) = match answer {
+            LookUpAnswer::Listed(listed) => (listed, true),
+            LookUpAnswer::Incomplete(listed) => (listed, false),
             LookUpAnswer::Later { after } => {
                 let Some((index, creating)) = self.claimed(attempt, claim) else {
                     return Decision::Ignore(Reason::Overtaken);
                 };
-                // Whoever asks for that much time most likely needs an operator.
-                let most = if *after < OPERATOR_WAIT { BACKOFF_MAX } else { OPERATOR_WAIT_MAX };
-                let wait = patience(&creating, context.now, most).max(bounded(*after));
-                let wait = in_time(wait, self.expires_at, context.now);
-                return self.wait(index, Creating { until: context.now.plus(wait), ..creating }, context);
+                return self.look_up_later(index, creating, *after, context);
             }
         };
         let ours = listed.iter().find(|one| one.attempt == Some(attempt));
         let news = self.take_in(listed, ours, context);
         if let Some(Listed { transcript_id, ended, .. }) = ours {
-            let check_at = if *ended { context.now } else { context.now.plus(TRANSCRIBING_CHECK) };
+            let check_at = if *ended { context.now } else { self.chosen(TRANSCRIBING_CHECK, context.now) };
             let next = if *ended { Next::Act(Command::Wake) } else { self.wake_if_due(context) };
             return match self.clone().created(attempt, *transcript_id, check_at, next, context) {
                 Decision::Ignore(_) if news => {
@@ -116,6 +124,10 @@ impl Job {
             let next = self.wake_if_due(context);
             return if news { self.advanced(next, context) } else { Decision::Ignore(Reason::Overtaken) };
         };
+        // What cannot be read may be this very attempt: only a complete list says that it does not exist.
+        if !is_complete {
+            return self.look_up_later(index, creating, OPERATOR_WAIT, context);
+        }
         let room = listed.len() < RECALL_MAX_TRANSCRIPTS as usize;
         if creating.refused.is_some() && room && self.drop_language() {
             self.transcripts.remove(index);
@@ -124,14 +136,17 @@ impl Job {
         // Nobody can create anything at the moment, for a reason that the row does not know.
         let full = creating.refused.is_some() && self.transcript_count() <= context.policy.max_transcripts;
         let errors = creating.errors >= ERRORS_BEFORE_LOOK_UP;
+        // Every call was told that the same key is in progress, and nothing came of it.
+        let only_conflicts = creating.conflicts >= creating.calls;
         match creating.refused {
+            None if only_conflicts => self.refused(index, 409, None, context),
             Some(Refused { code }) if room => self.refused(index, 400, code, context),
             // Recall's list is full, and still the row has room: what it counts, we do not know.
             Some(_) if full => self.pause(index, 400, context),
             // The same error again and again: the next attempt would most likely meet it, too.
             None if errors => self.pause(index, 500, context),
             // At the limit, or made by nobody: either way the attempt had no effect, and the next one is decided on
-            // anew, with all that is known now.
+            // with all that is known now.
             Some(_) | None => {
                 self.transcripts.remove(index);
                 self.go_on(context)
@@ -155,13 +170,13 @@ impl Job {
                 continue;
             }
             news = true;
-            let check_at = if one.ended { context.now } else { context.now.plus(TRANSCRIBING_CHECK) };
+            let check_at = if one.ended { context.now } else { self.chosen(TRANSCRIBING_CHECK, context.now) };
             let state = if one.attempt.is_none() && !context.policy.copy_unrequested {
                 State::Left { transcript_id }
             } else {
-                State::Transcribing { transcript_id, check_at, checks: 0 }
+                State::Transcribing { transcript_id, check_at, checks: 0, told_done: false }
             };
-            self.learn(Heard { transcript_id, attempt: one.attempt }, state);
+            self.learn(Heard { transcript_id, attempt: one.attempt, foreign: one.foreign }, state);
         }
         news
     }
@@ -180,10 +195,11 @@ impl Job {
         });
         let known =
             self.transcripts.iter().position(|transcript| transcript.state.transcript_id() == Some(transcript_id));
+        let transcribing = State::Transcribing { transcript_id, check_at, checks: 0, told_done: false };
+        self.is_known();
+        self.refusals = None;
         match (waiting, known) {
-            (Some(index), None) => {
-                self.transcripts[index].state = State::Transcribing { transcript_id, check_at, checks: 0 };
-            }
+            (Some(index), None) => self.transcripts[index].state = transcribing,
             // Its webhook came first and did not name our attempt: that entry is the one.
             (Some(index), Some(known)) => {
                 let provider = self.transcripts[index].provider.take();
@@ -191,7 +207,7 @@ impl Job {
                 transcript.attempt = Some(attempt);
                 transcript.provider = provider;
                 if matches!(transcript.state, State::Left { .. }) {
-                    transcript.state = State::Transcribing { transcript_id, check_at, checks: 0 };
+                    transcript.state = transcribing;
                 }
                 self.transcripts.remove(index);
             }
@@ -200,8 +216,8 @@ impl Job {
                 return Decision::Ignore(Reason::RecordingDeleted);
             }
             (None, None) => {
-                let heard = Heard { transcript_id, attempt: Some(attempt) };
-                self.learn(heard, State::Transcribing { transcript_id, check_at, checks: 0 });
+                let heard = Heard { transcript_id, attempt: Some(attempt), foreign: false };
+                self.learn(heard, transcribing);
             }
         }
         self.settled();
@@ -219,7 +235,7 @@ impl Job {
     /// The entry that still belongs to the worker of this claim.
     fn claimed(&self, attempt: u32, claim: Claim) -> Option<(usize, Creating)> {
         self.transcripts.iter().enumerate().find_map(|(index, transcript)| match &transcript.state {
-            State::Creating(creating) if transcript.attempt == Some(attempt) && creating.claim == claim => {
+            State::Creating(creating) if transcript.attempt == Some(attempt) && creating.claim == Some(claim) => {
                 Some((index, creating.clone()))
             }
             State::Creating(_)
@@ -233,33 +249,52 @@ impl Job {
         })
     }
 
+    /// There is no list, or none that tells. In the end nobody will ever know, and then no other attempt is started.
+    fn look_up_later(mut self, index: usize, creating: Creating, after: Duration, context: Context<'_>) -> Decision {
+        let for_long = self.expires_at.is_none() && context.now.since(creating.first_call_at) >= LOOK_UP_PATIENCE;
+        if for_long || self.has_expired(context.now) {
+            let code = Some("outcome_unknown".to_owned());
+            self.transcripts[index].state = State::Refused { status: OUTCOME_UNKNOWN, code };
+            self.hold = None;
+            return self.advanced(Next::Nothing, context);
+        }
+        // A wait that long means that an operator has to act.
+        let most = if after < OPERATOR_WAIT { BACKOFF_MAX } else { OPERATOR_WAIT_MAX };
+        let wait = patience(&creating, context.now, most);
+        let until = self.chosen(wait, context.now).max(asked(after.min(OPERATOR_WAIT), context.now));
+        self.wait(index, Creating { until, ..creating }, context)
+    }
+
     /// The same key again, later.
     fn wait(mut self, index: usize, creating: Creating, context: Context<'_>) -> Decision {
         let at = creating.until;
-        self.transcripts[index].state = State::Creating(creating);
+        self.transcripts[index].state = State::Creating(Creating { claim: None, ..creating });
         self.advanced(Next::Again { at }, context)
     }
 
     /// The attempt certainly had no effect; the next one starts after a wait, under a new key.
-    fn hold_off(mut self, index: usize, status: u16, wait: Duration, context: Context<'_>) -> Decision {
+    fn hold_off(mut self, index: usize, status: u16, until: Timestamp, context: Context<'_>) -> Decision {
         self.transcripts.remove(index);
-        let (times, until) = (self.times_held() + 1, context.now.plus(wait));
-        self.hold = Some(Hold::Wait { until, status: Some(status), times });
+        let (times, since) = self.held(context.now);
+        self.hold = Some(Hold::Wait { until, status: Some(status), times: times + 1, since });
         self.advanced(Next::Again { at: until }, context)
     }
 
     /// The same for a reason that will not pass soon.
     fn pause(self, index: usize, status: u16, context: Context<'_>) -> Decision {
-        let wait = doubled(PAUSE, self.times_held(), PAUSE_MAX);
-        let wait = in_time(wait, self.expires_at, context.now);
-        self.hold_off(index, status, wait, context)
+        let until = self.chosen(doubled(PAUSE, self.held(context.now).0, PAUSE_MAX), context.now);
+        self.hold_off(index, status, until, context)
     }
 
-    /// How often in a row Recall has held us off.
-    fn times_held(&self) -> u32 {
+    /// How many times in a row Recall has held us off, and since when.
+    pub(super) fn held(&self, now: Timestamp) -> (u32, Timestamp) {
         match self.hold {
-            Some(Hold::Wait { times, status: Some(_), .. }) => times,
-            Some(Hold::Wait { .. } | Hold::LimitReached | Hold::Skipped) | None => 0,
+            Some(Hold::Wait { times, since, status: Some(_), .. } | Hold::Unread { times, since, .. }) => {
+                (times, since)
+            }
+            Some(Hold::Wait { .. } | Hold::Refused { .. } | Hold::LimitReached { .. } | Hold::Skipped) | None => {
+                (0, now)
+            }
         }
     }
 }

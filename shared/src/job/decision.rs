@@ -1,6 +1,6 @@
 //! What the core says: save this and do that, leave it, or come back.
 
-use super::{Announcement, Claim, Job, Receipt, Target};
+use super::{Announcement, Claim, Deletable, Failures, Job, Receipt, Target};
 use crate::{
     ids::{BotId, TranscriptId},
     time::Timestamp,
@@ -13,7 +13,7 @@ pub enum Decision {
     Apply { job: Box<Job>, next: Next },
     /// There is nothing to do, for this reason.
     Ignore(Reason),
-    /// Somebody else is at it; come back then.
+    /// Another worker holds a lease; come back then.
     Busy { until: Timestamp },
 }
 
@@ -24,7 +24,7 @@ pub enum Next {
     Nothing,
     /// Carry this out, and bring back the answer.
     Act(Command),
-    /// It did not work out yet, and the row says so; somebody has to look again then.
+    /// It has not worked yet, and the row says so; the job must be looked at again then.
     Again { at: Timestamp },
 }
 
@@ -35,20 +35,17 @@ pub enum Command {
     Create { attempt: u32, provider: String, language: Option<String>, claim: Claim },
     /// List the recording's transcripts: one of them may carry this attempt.
     LookUp { attempt: u32, claim: Claim },
-    /// Retrieve the transcript and copy it to S3. `tries`: copies that did not come about before; `deaths`: workers that
-    /// died over it.
-    Copy {
-        transcript_id: TranscriptId,
-        attempt: Option<u32>,
-        bot_id: Option<BotId>,
-        tries: u32,
-        deaths: u32,
-        claim: Claim,
-    },
-    /// Read the copies back, and delete this at Recall if each is what the row says. A recording goes only if it has no
-    /// transcripts but those that are `known`; and nothing goes unless Recall, too, says of those that have `failed`
-    /// that they did.
-    Delete { target: Target, verify: Vec<Receipt>, known: Vec<TranscriptId>, failed: Vec<TranscriptId>, claim: Claim },
+    /// Retrieve the recording: its metadata must be read before anything is paid for.
+    ReadRecording { claim: Claim },
+    /// List the recording's transcripts: one of them may be gone, and leave room for another.
+    List,
+    /// Retrieve the transcript and copy it to S3. `failures`: what has kept it from being copied so far.
+    Copy { transcript_id: TranscriptId, attempt: Option<u32>, bot_id: Option<BotId>, failures: Failures, claim: Claim },
+    /// Render these transcripts again from what is in S3.
+    Render { transcripts: Vec<(TranscriptId, Receipt)>, claim: Claim },
+    /// Read the copies back, and delete this at Recall if each is what the row says and the list of its transcripts has
+    /// nothing that [`Deletable`] does not allow.
+    Delete { target: Target, verify: Vec<Receipt>, deletable: Deletable, claim: Claim },
     /// Tell the event bus.
     Announce { announcements: Vec<Announcement> },
     /// Put a wake-up for this recording on the work queue.
@@ -61,7 +58,10 @@ impl Command {
         match self {
             Self::Create { .. } => "create",
             Self::LookUp { .. } => "look_up",
+            Self::ReadRecording { .. } => "read_recording",
+            Self::List => "list",
             Self::Copy { .. } => "copy",
+            Self::Render { .. } => "render",
             Self::Delete { .. } => "delete",
             Self::Announce { .. } => "announce",
             Self::Wake => "wake",
@@ -91,8 +91,12 @@ pub enum Reason {
     Skipped,
     /// A wake-up found nothing due.
     NotDue,
-    /// The answer is older than what happened meanwhile.
+    /// The answer, or the request, is older than what has happened since.
     Overtaken,
+    /// The request names a provider that is not in TRANSCRIPT_PROVIDERS.
+    UnknownProvider,
+    /// There is nothing in S3 to render.
+    NothingStored,
 }
 
 impl Reason {
@@ -111,6 +115,8 @@ impl Reason {
             Self::Skipped => "skipped",
             Self::NotDue => "not_due",
             Self::Overtaken => "overtaken",
+            Self::UnknownProvider => "unknown_provider",
+            Self::NothingStored => "nothing_stored",
         }
     }
 }

@@ -1,21 +1,25 @@
-//! What is deleted at Recall: to make room at the limit, after the copy is verified, or because it was made twice.
+//! What is deleted at Recall: to make room at the limit, after the copy is verified, or because it was paid for twice.
 //!
-//! One deletion at a time. The row says what is to go before Recall is asked, and nothing that has a copy goes
-//! before that copy was read back.
+//! One deletion at a time. The row says what is to go before Recall is asked, and nothing that has a copy goes before
+//! that copy was read back. A transcript that the job has given up on is not gone: with a recording goes only what
+//! Recall itself reported as deleted or failed, or what is stored and verified.
 
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Claim, Command, Context, Decision, DeleteAfterStore, Job, Listed, Next, OnLimit, Reason, Receipt, Recording, State,
-    Status, Transcript, bounded, doubled,
+    Claim, Command, Context, Decision, DeleteAfterStore, Job, Kept, Listed, Next, OnLimit, Reason, Receipt, Recording,
+    State, Status, Transcript,
+    waits::{asked, doubled},
 };
 use crate::{ids::TranscriptId, time::Timestamp};
 
-/// The first wait after a deletion that did not come about; it doubles with every try.
+/// The first wait after a deletion that failed; it doubles with every try.
 const DELETE_WAIT: Duration = Duration::from_secs(15);
-const DELETE_WAIT_MAX: Duration = Duration::from_secs(60 * 60);
+const DELETE_WAIT_MAX: Duration = Duration::from_secs(6 * 60 * 60);
+/// After this many tries, about a day and a half, the deletion is stopped and an operator is told.
+const DELETE_TRIES: u32 = 16;
 
 /// A deletion that is wanted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -23,7 +27,7 @@ pub struct Deletion {
     pub target: Target,
     pub why: Why,
     pub until: Timestamp,
-    /// The worker that is at it; `None` while it waits.
+    /// The worker that deletes; `None` while it waits.
     pub claim: Option<Claim>,
     pub tries: u32,
 }
@@ -48,19 +52,40 @@ pub enum Why {
     PaidTwice,
 }
 
+/// What may go together with a target, as far as the row knows.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Deletable {
+    /// These are stored, or Recall reported them as deleted.
+    pub safe: Vec<TranscriptId>,
+    /// These may go only if Recall, too, says that they failed.
+    pub failed: Vec<TranscriptId>,
+}
+
+impl Deletable {
+    /// What Recall lists and must not be deleted.
+    pub fn in_the_way(&self, mut listed: Vec<Listed>) -> Vec<Listed> {
+        listed.retain(|one| {
+            let may_go = match self.failed.contains(&one.transcript_id) {
+                true => one.failed,
+                false => self.safe.contains(&one.transcript_id),
+            };
+            one.foreign || !may_go
+        });
+        listed
+    }
+}
+
 /// How a deletion went.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum DeleteAnswer {
-    /// It is gone, or was already.
+    /// It is gone, and Recall has confirmed that.
     Deleted,
     /// The copy in S3 is not what the row says: nothing was deleted.
     Unverified,
-    /// There are transcripts that the row does not know, such as one whose webhook was lost, or that it calls failed
-    /// and Recall does not: nothing was deleted.
+    /// Recall has transcripts that must not go, such as one whose webhook was lost: nothing was deleted.
     Others(Vec<Listed>),
-    Later {
-        after: Duration,
-    },
+    /// It is not known to be gone: Recall refused, failed, or answered 404 without knowing the recording either.
+    Later { after: Duration },
 }
 
 impl Job {
@@ -73,11 +98,14 @@ impl Job {
 
     /// Whether the next attempt waited for this deletion.
     fn awaited(&self, deletion: &Deletion) -> bool {
-        deletion.why == Why::Room && !self.transcripts.iter().any(Transcript::stands)
+        deletion.why == Why::Room && self.wants_attempt()
     }
 
-    /// Takes up the deletion that is wanted, if there is one and nobody is at it.
+    /// Takes up the deletion that is wanted, if there is one and no worker holds it.
     pub(super) fn delete(&mut self, context: Context<'_>) -> Option<Next> {
+        if self.is_rendering(context.now) {
+            return None;
+        }
         let deletion = self.deletion.or_else(|| {
             let (target, why) = self.to_delete(context)?;
             Some(Deletion { target, why, until: context.now, claim: None, tries: 0 })
@@ -92,12 +120,8 @@ impl Job {
         let claim = self.next_claim();
         self.deletion = Some(Deletion { until: context.lease_until, claim: Some(claim), ..deletion });
         let target = deletion.target;
-        let known = match target {
-            Target::Transcript(_) => Vec::new(),
-            Target::Recording => self.transcripts.iter().filter_map(|one| one.state.transcript_id()).collect(),
-        };
-        let (verify, failed) = (self.receipts(target), self.said_to_have_failed(deletion));
-        Some(Next::Act(Command::Delete { target, verify, known, failed, claim }))
+        let (verify, deletable) = (self.receipts(deletion), self.deletable(deletion));
+        Some(Next::Act(Command::Delete { target, verify, deletable, claim }))
     }
 
     /// Whether a deletion that was noted is still to be made.
@@ -105,7 +129,7 @@ impl Job {
         match (deletion.why, deletion.target) {
             (Why::Room, Target::Transcript(id)) => {
                 let full = self.transcript_count() >= context.policy.max_transcripts;
-                full && !self.transcripts.iter().any(Transcript::stands) && self.may_make_room(id, context)
+                full && self.wants_attempt() && self.may_make_room(id, context)
             }
             (Why::Stored, Target::Transcript(_)) => context.policy.delete_after_store == DeleteAfterStore::Transcript,
             (Why::PaidTwice, Target::Transcript(_)) => true,
@@ -115,22 +139,26 @@ impl Job {
     }
 
     /// Nothing of the recording is needed at Recall any more: it is done, what was asked for is stored, or nothing is
-    /// to be asked for, and nothing is on its way.
+    /// to be asked for, nothing is in progress, and every transcript may go.
     fn is_finished(&self, context: Context<'_>) -> bool {
         let ours = self.transcripts.iter().any(|one| one.attempt.is_some() && one.state.receipt().is_some());
         context.policy.delete_after_store == DeleteAfterStore::Recording
             && self.recording == Recording::Done
             && self.status() == Status::Stored
-            && (ours || self.wishes.skip)
-            && !self.transcripts.iter().any(|transcript| transcript.kept)
+            && (ours || self.skips())
+            && self.transcripts.iter().all(Transcript::may_go_with_its_recording)
     }
 
     fn may_make_room(&self, id: TranscriptId, context: Context<'_>) -> bool {
         let of = self.transcripts.iter().find(|one| one.state.transcript_id() == Some(id) && !one.deleted);
-        of.is_some_and(|one| match context.policy.on_limit {
-            OnLimit::Stop => false,
-            OnLimit::DeleteFailed => matches!(one.state, State::Failed { .. }),
-            OnLimit::DeleteStored => !one.kept && one.state.receipt().is_some(),
+        of.is_some_and(|one| {
+            one.kept.is_none()
+                && !one.foreign
+                && match context.policy.on_limit {
+                    OnLimit::Stop => false,
+                    OnLimit::DeleteFailed => matches!(one.state, State::Failed { .. }),
+                    OnLimit::DeleteStored => one.is_safe(),
+                }
         })
     }
 
@@ -150,7 +178,7 @@ impl Job {
     ) -> Decision {
         let held = self.deletion.filter(|deletion| deletion.claim == Some(claim));
         match (answer, held) {
-            // Whoever says so: it is gone.
+            // Whichever worker says so: it is gone.
             (DeleteAnswer::Deleted, _) => {
                 let waits = self.deletion.filter(|deletion| deletion.target != target);
                 self.deletion = waits;
@@ -167,44 +195,53 @@ impl Job {
                 Decision::Ignore(Reason::Overtaken)
             }
             (DeleteAnswer::Others(listed), Some(deletion)) => {
-                let (new, mended) = (self.take_in(listed, None, context), self.take_up_again(listed, context));
-                if !new && !mended {
+                let (new, changed) = (self.take_in(listed, None, context), self.take_up_again(listed, context));
+                if !new && !changed {
                     return self.delete_later(deletion, DELETE_WAIT, context);
                 }
-                // It is decided on anew once these are stored, or left alone.
+                // It is decided on again once these are stored, or left alone.
                 self.deletion = None;
                 let awaited = self.awaited(&deletion);
                 let next = if awaited { self.start_soon(context) } else { self.wake_if_due(context) };
                 self.advanced(next, context)
             }
-            (DeleteAnswer::Unverified, Some(deletion)) => {
-                self.deletion = None;
-                match target {
-                    Target::Transcript(id) => self.of_mut(id).for_each(|transcript| transcript.kept = true),
-                    Target::Recording => self.transcripts.iter_mut().for_each(|transcript| transcript.kept = true),
-                }
-                if deletion.why == Why::Room {
-                    return self.go_on(context);
-                }
-                self.advanced(Next::Nothing, context)
+            (DeleteAnswer::Unverified, Some(deletion)) => self.keep(deletion, Kept::Unverified, context),
+            (DeleteAnswer::Later { .. }, Some(deletion)) if deletion.tries + 1 >= DELETE_TRIES => {
+                self.keep(deletion, Kept::NotDeleted, context)
             }
             (DeleteAnswer::Later { after }, Some(deletion)) => self.delete_later(deletion, *after, context),
         }
     }
 
-    /// What the row calls failed and Recall does not was done after all, and nobody told us. Whether there was any.
+    /// The deletion is stopped: its target stays at Recall, and keeps its place under the limit.
+    fn keep(mut self, deletion: Deletion, why: Kept, context: Context<'_>) -> Decision {
+        self.deletion = None;
+        match deletion.target {
+            Target::Transcript(id) => self.of_mut(id).for_each(|transcript| transcript.kept = Some(why)),
+            Target::Recording => self.transcripts.iter_mut().for_each(|transcript| transcript.kept = Some(why)),
+        }
+        if deletion.why == Why::Room {
+            return self.go_on(context);
+        }
+        self.advanced(Next::Nothing, context)
+    }
+
+    /// What the row calls failed or lost, and Recall lists as something else. Whether there was any.
     fn take_up_again(&mut self, listed: &[Listed], context: Context<'_>) -> bool {
         let (check_at, copies_others) = (context.now, context.policy.copy_unrequested);
         let mut news = false;
-        for one in listed.iter().filter(|one| !one.failed) {
+        for one in listed {
             let transcript_id = one.transcript_id;
             for transcript in self.of_mut(transcript_id) {
-                if !matches!(transcript.state, State::Failed { .. }) || transcript.deleted {
+                news |= one.foreign && !transcript.foreign;
+                transcript.foreign |= one.foreign;
+                let given_up = matches!(transcript.state, State::Failed { .. } | State::Lost { .. });
+                if one.failed || !given_up || transcript.deleted {
                     continue;
                 }
                 news = true;
                 transcript.state = if transcript.attempt.is_some() || copies_others {
-                    State::Transcribing { transcript_id, check_at, checks: 0 }
+                    State::Transcribing { transcript_id, check_at, checks: 0, told_done: false }
                 } else {
                     State::Left { transcript_id }
                 };
@@ -214,15 +251,15 @@ impl Job {
         news
     }
 
-    /// Until when a worker is deleting this very transcript: what it comes to is not known before.
+    /// Until when a worker is deleting this very transcript: the outcome is not known before.
     pub(super) fn being_deleted(&self, id: TranscriptId, now: Timestamp) -> Option<Timestamp> {
         let held = self.deletion.filter(|one| one.claim.is_some() && one.target == Target::Transcript(id));
         held.map(|deletion| deletion.until).filter(|until| now < *until)
     }
 
     fn delete_later(mut self, deletion: Deletion, after: Duration, context: Context<'_>) -> Decision {
-        let wait = bounded(after).max(doubled(DELETE_WAIT, deletion.tries, DELETE_WAIT_MAX));
-        let until = context.now.plus(wait);
+        let wait = doubled(DELETE_WAIT, deletion.tries, DELETE_WAIT_MAX);
+        let until = self.chosen(wait, context.now).max(asked(after, context.now));
         self.deletion = Some(Deletion { until, claim: None, tries: deletion.tries + 1, ..deletion });
         self.advanced(Next::Again { at: until }, context)
     }
@@ -231,30 +268,27 @@ impl Job {
     pub(super) fn go_on(self, context: Context<'_>) -> Decision {
         match self.clone().pursue(context) {
             apply @ Decision::Apply { .. } => apply,
-            Decision::Ignore(_) => self.advanced(Next::Nothing, context),
+            Decision::Ignore(_) => {
+                let next = self.held_until().map_or(Next::Nothing, |at| Next::Again { at });
+                self.advanced(next, context)
+            }
             Decision::Busy { until } => self.advanced(Next::Again { at: until }, context),
         }
     }
 
     fn to_delete(&self, context: Context<'_>) -> Option<(Target, Why)> {
         let id = |transcript: &Transcript| transcript.state.transcript_id().map(Target::Transcript);
-        let stored = |transcript: &&Transcript| transcript.state.receipt().is_some();
         let spare = self.transcripts.iter().find(|one| {
-            let twin = |other: &&Transcript| {
-                other.attempt == one.attempt && other.state.transcript_id() != one.state.transcript_id()
-            };
             one.attempt.is_some()
                 && one.exists()
-                && !one.kept
+                && one.kept.is_none()
                 && one.state.busy(context.now).is_none()
-                // The one that was learned of first stays, unless only a later one is stored.
-                && self.transcripts.iter().filter(twin).any(|other| stored(&other) && !other.deleted)
-                && !self.is_first_stored(one)
+                && self.kept_twin(one).is_some()
         });
         if let Some(target) = spare.and_then(id) {
             return Some((target, Why::PaidTwice));
         }
-        let mut stored = self.transcripts.iter().filter(|one| stored(one) && !one.deleted && !one.kept);
+        let mut stored = self.transcripts.iter().filter(|one| one.is_safe() && !one.deleted && !one.foreign);
         match context.policy.delete_after_store {
             DeleteAfterStore::Nothing => None,
             DeleteAfterStore::Transcript => Some((stored.find_map(id)?, Why::Stored)),
@@ -262,33 +296,63 @@ impl Job {
         }
     }
 
-    /// The one transcript of its attempt that stays.
-    fn is_first_stored(&self, one: &Transcript) -> bool {
-        let first =
-            self.transcripts.iter().find(|other| other.attempt == one.attempt && other.state.receipt().is_some());
-        first.is_some_and(|first| first.state.transcript_id() == one.state.transcript_id())
+    /// The transcript of the same attempt that stays: the first that is stored and readable. `None` for that one itself.
+    fn kept_twin(&self, one: &Transcript) -> Option<&Transcript> {
+        let first = self.transcripts.iter().find(|other| other.attempt == one.attempt && other.is_safe())?;
+        (first.state.transcript_id() != one.state.transcript_id() && !first.deleted).then_some(first)
     }
 
     /// The copies that must be read back first.
-    fn receipts(&self, target: Target) -> Vec<Receipt> {
-        let goes = |transcript: &&Transcript| match target {
-            Target::Transcript(id) => transcript.state.transcript_id() == Some(id),
-            Target::Recording => true,
-        };
-        self.transcripts.iter().filter(goes).filter_map(|transcript| transcript.state.receipt().cloned()).collect()
+    fn receipts(&self, Deletion { target, why, .. }: Deletion) -> Vec<Receipt> {
+        let of = |id| self.transcripts.iter().filter(move |one| one.state.transcript_id() == Some(id));
+        let receipt = |one: &Transcript| one.state.receipt().cloned();
+        match target {
+            // What stays must be there, whatever is known of the spare one.
+            Target::Transcript(id) if why == Why::PaidTwice => {
+                of(id).filter_map(|one| self.kept_twin(one)).chain(of(id)).filter_map(receipt).collect()
+            }
+            Target::Transcript(id) => of(id).filter_map(receipt).collect(),
+            Target::Recording => self.transcripts.iter().filter_map(receipt).collect(),
+        }
     }
 
-    /// What goes because it has failed, or although it has no copy: that may have changed without a word to us.
-    fn said_to_have_failed(&self, Deletion { target, why, .. }: Deletion) -> Vec<TranscriptId> {
-        let goes = |id: &TranscriptId| match target {
-            Target::Transcript(target) => why == Why::Room && target == *id,
-            Target::Recording => true,
-        };
-        let failed = self.transcripts.iter().filter(|one| matches!(one.state, State::Failed { .. }) && !one.deleted);
-        failed.filter_map(|one| one.state.transcript_id()).filter(goes).collect()
+    fn deletable(&self, Deletion { target, why, .. }: Deletion) -> Deletable {
+        let mut deletable = Deletable::default();
+        for one in &self.transcripts {
+            let Some(id) = one.state.transcript_id() else { continue };
+            let has_failed = matches!(one.state, State::Failed { .. }) && !one.deleted;
+            match target {
+                Target::Transcript(target) if target == id && has_failed && why == Why::Room => {
+                    deletable.failed.push(id);
+                }
+                Target::Transcript(_) => {}
+                Target::Recording if has_failed => deletable.failed.push(id),
+                Target::Recording if one.may_go_with_its_recording() => deletable.safe.push(id),
+                Target::Recording => {}
+            }
+        }
+        deletable
     }
 
     fn of_mut(&mut self, id: TranscriptId) -> impl Iterator<Item = &mut Transcript> {
         self.transcripts.iter_mut().filter(move |transcript| transcript.state.transcript_id() == Some(id))
+    }
+}
+
+impl Transcript {
+    /// Recall reported it as deleted or failed, or it is stored. What was merely given up on, or left alone, stays, and
+    /// its recording with it; so does everything of another deployment's.
+    fn may_go_with_its_recording(&self) -> bool {
+        let may_go = match self.state {
+            State::Refused { .. } => true,
+            State::Failed { .. } => self.kept.is_none(),
+            State::Stored { .. } => self.is_safe(),
+            State::Creating(_)
+            | State::Transcribing { .. }
+            | State::Copying(_)
+            | State::Lost { .. }
+            | State::Left { .. } => false,
+        };
+        self.deleted || (may_go && !self.foreign)
     }
 }

@@ -3,8 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Context, Copying, Creating, Decision, Hold, Job, Next, Reason, Recording, State, TRANSCRIBING_CHECK, Transcript,
-    Wishes,
+    Context, Copying, Decision, Hold, Job, Next, Reason, Recording, State, TRANSCRIBING_CHECK, Transcript, Wishes,
 };
 use crate::{
     ids::{BotId, TranscriptId},
@@ -33,9 +32,25 @@ pub enum Event {
     },
     #[serde(rename = "transcript.deleted")]
     TranscriptDeleted(Heard),
-    /// Somebody thinks that the job is due.
+    /// The job is due, as far as the sender knows. `now`: what waits is due as well; leases stand.
     #[serde(rename = "wake")]
-    Wake,
+    Wake {
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        now: bool,
+    },
+    /// A person asks for one more attempt, after this newest one that they knew of.
+    #[serde(rename = "retry")]
+    Retry {
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        provider: Option<String>,
+        after_attempt: u32,
+    },
+    /// The readable files are to be made again from what is in S3; without a transcript, those of all that are stored.
+    #[serde(rename = "render")]
+    Render {
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        transcript_id: Option<TranscriptId>,
+    },
 }
 
 /// What is known of a recording that is done. What is missing is not known.
@@ -43,6 +58,7 @@ pub enum Event {
 pub struct Finished {
     #[serde(default)]
     pub bot_id: Option<BotId>,
+    /// `None`: the metadata was not, or not wholly, read.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub wishes: Option<Wishes>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -57,9 +73,12 @@ pub struct Heard {
     pub transcript_id: TranscriptId,
     /// From our own metadata, where the transcript carries it for this very recording.
     pub attempt: Option<u32>,
+    /// Another deployment of this product asked for it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub foreign: bool,
 }
 
-/// No recording has that many attempts: a number above it is not one of ours, whoever wrote it.
+/// No recording has that many attempts: a number above it is not one of ours.
 const MAX_ATTEMPT: u32 = 1_000_000;
 
 impl Heard {
@@ -69,6 +88,9 @@ impl Heard {
 }
 
 impl Event {
+    /// A wake-up that ends no wait.
+    pub const WAKE: Self = Self::Wake { now: false };
+
     /// The name for logs and metrics, which is Recall's.
     pub fn name(&self) -> &'static str {
         match self {
@@ -79,7 +101,9 @@ impl Event {
             Self::TranscriptDone(_) => "transcript.done",
             Self::TranscriptFailed { .. } => "transcript.failed",
             Self::TranscriptDeleted(_) => "transcript.deleted",
-            Self::Wake => "wake",
+            Self::Wake { .. } => "wake",
+            Self::Retry { .. } => "retry",
+            Self::Render { .. } => "render",
         }
     }
 }
@@ -95,7 +119,9 @@ impl Job {
             Event::TranscriptDone(heard) => self.on_done(*heard, context),
             Event::TranscriptFailed { heard, sub_code } => self.on_failed(*heard, sub_code.clone(), context),
             Event::TranscriptDeleted(heard) => self.on_deleted(*heard, context),
-            Event::Wake => self.on_wake(context),
+            Event::Wake { now } => self.on_wake(*now, context),
+            Event::Retry { provider, after_attempt } => self.on_retry(provider.as_deref(), *after_attempt, context),
+            Event::Render { transcript_id } => self.on_render(*transcript_id, context),
         }
     }
 
@@ -105,21 +131,15 @@ impl Job {
             Recording::Unknown | Recording::Failed { .. } | Recording::Done => {}
         }
         let before = (self.recording.clone(), self.bot_id, self.wishes.clone(), self.expires_at);
-        self.recording = Recording::Done;
-        // It is measured by, and decides nothing: worth keeping, but not worth a save of its own.
-        self.done_at = self.done_at.or(finished.done_at);
-        self.bot_id = self.bot_id.or(finished.bot_id);
-        self.wishes = finished.wishes.clone().unwrap_or(self.wishes);
-        self.expires_at = finished.expires_at.or(self.expires_at);
-        if !self.wishes.skip && self.hold == Some(Hold::Skipped) {
+        self.learn_recording(finished);
+        if !self.skips() && self.hold == Some(Hold::Skipped) {
             self.hold = None;
+            // Recall may know it by now, and has another day to.
+            self.unknown_since = self.unknown_since.map(|_| context.now);
         }
         let news = before != (self.recording.clone(), self.bot_id, self.wishes.clone(), self.expires_at);
         match self.clone().pursue(context) {
             Decision::Ignore(_) if news => self.advanced(Next::Nothing, context),
-            // What comes next is in the row; its time comes without another delivery.
-            Decision::Busy { .. } if self.awaits_next_try() && news => self.advanced(Next::Nothing, context),
-            Decision::Busy { .. } if self.awaits_next_try() => Decision::Ignore(Reason::AlreadyRequested),
             Decision::Busy { until } if news => self.advanced(Next::Again { at: until }, context),
             decision @ (Decision::Apply { .. } | Decision::Ignore(_) | Decision::Busy { .. }) => decision,
         }
@@ -163,8 +183,8 @@ impl Job {
         if self.recording == Recording::Deleted {
             return Decision::Ignore(Reason::RecordingDeleted);
         }
-        let (transcript_id, check_at) = (heard.transcript_id, context.now.plus(TRANSCRIBING_CHECK));
-        let state = State::Transcribing { transcript_id, check_at, checks: 0 };
+        let (transcript_id, check_at) = (heard.transcript_id, self.chosen(TRANSCRIBING_CHECK, context.now));
+        let state = State::Transcribing { transcript_id, check_at, checks: 0, told_done: false };
         match self.find(heard) {
             None if self.unwanted(heard, context) => return self.leave(heard, context),
             None => drop(self.learn(heard, state)),
@@ -187,18 +207,21 @@ impl Job {
         if self.recording == Recording::Deleted {
             return Decision::Ignore(Reason::RecordingDeleted);
         }
+        let (transcript_id, check_at) = (heard.transcript_id, context.now);
+        let told = State::Transcribing { transcript_id, check_at, checks: 0, told_done: true };
         let index = match self.find(heard) {
             None if self.unwanted(heard, context) => return self.leave(heard, context),
-            None => {
-                let (transcript_id, check_at) = (heard.transcript_id, context.now);
-                self.learn(heard, State::Transcribing { transcript_id, check_at, checks: 0 })
-            }
+            None => self.learn(heard, told.clone()),
             Some(index) => match self.transcripts[index].state {
                 State::Copying(Copying { until, claim: Some(_), .. }) if context.now < until => {
                     return Decision::Busy { until };
                 }
                 // It waits to be tried again, and its time comes without another delivery.
                 State::Copying(Copying { until, .. }) if context.now < until => {
+                    return Decision::Ignore(Reason::AlreadyKnown);
+                }
+                // It was said to be done before, and was not ready: its time comes without another event.
+                State::Transcribing { told_done: true, check_at, .. } if context.now < check_at => {
                     return Decision::Ignore(Reason::AlreadyKnown);
                 }
                 State::Creating(_) | State::Transcribing { .. } | State::Copying(_) => index,
@@ -211,9 +234,15 @@ impl Job {
                 }
             },
         };
-        if self.transcripts[index].state.copying().is_none() {
-            let (transcript_id, check_at) = (heard.transcript_id, context.now);
-            self.transcripts[index].state = State::Transcribing { transcript_id, check_at, checks: 0 };
+        match self.transcripts[index].state {
+            State::Copying(_) | State::Transcribing { told_done: true, .. } => {}
+            State::Creating(_)
+            | State::Transcribing { .. }
+            | State::Stored { .. }
+            | State::Failed { .. }
+            | State::Refused { .. }
+            | State::Lost { .. }
+            | State::Left { .. } => self.transcripts[index].state = told,
         }
         self.settled();
         self.copy(index, heard.transcript_id, context)
@@ -277,51 +306,6 @@ impl Job {
         self.advanced(Next::Nothing, context)
     }
 
-    /// Takes up the first thing whose time has come.
-    fn on_wake(mut self, context: Context<'_>) -> Decision {
-        for (index, transcript) in self.transcripts.iter().enumerate() {
-            match &transcript.state {
-                State::Creating(Creating { until, .. }) if *until <= context.now => return self.repeat(index, context),
-                State::Transcribing { transcript_id, check_at, .. } if *check_at <= context.now => {
-                    let transcript_id = *transcript_id;
-                    return self.copy(index, transcript_id, context);
-                }
-                State::Copying(Copying { transcript_id, until, .. }) if *until <= context.now => {
-                    let transcript_id = *transcript_id;
-                    return self.copy(index, transcript_id, context);
-                }
-                State::Creating(_)
-                | State::Transcribing { .. }
-                | State::Copying(_)
-                | State::Stored { .. }
-                | State::Failed { .. }
-                | State::Refused { .. }
-                | State::Lost { .. }
-                | State::Left { .. } => {}
-            }
-        }
-        match self.hold {
-            Some(Hold::Wait { until, .. }) if until <= context.now && !self.is_creating() => {
-                return match self.clone().pursue(context) {
-                    apply @ Decision::Apply { .. } => apply,
-                    Decision::Busy { until } => Decision::Busy { until },
-                    // There is nothing left to wait for.
-                    Decision::Ignore(_) => {
-                        self.hold = None;
-                        self.advanced(Next::Nothing, context)
-                    }
-                };
-            }
-            Some(Hold::Wait { .. } | Hold::LimitReached | Hold::Skipped) | None => {}
-        }
-        // An alarm that the operator has put off since is due as well: it is noted for its new time.
-        let expires =
-            self.tell_expiry(context) || self.outbox.expiry_at.is_some_and(|expiry_at| expiry_at <= context.now);
-        let due = self.deletion.is_some_and(|deletion| deletion.until <= context.now)
-            || (!self.outbox.notices.is_empty() && self.outbox.until <= context.now);
-        if expires || due { self.advanced(Next::Nothing, context) } else { Decision::Ignore(Reason::NotDue) }
-    }
-
     /// By Recall's id; else by the attempt that our metadata names, if that create still waits for its answer.
     fn find(&self, heard: Heard) -> Option<usize> {
         let by_id = self
@@ -361,7 +345,7 @@ impl Job {
             self.transcripts[index].state = state;
             return index;
         }
-        self.transcripts.push(Transcript { attempt, provider: None, state, deleted: false, kept: false });
+        self.transcripts.push(Transcript { foreign: heard.foreign, ..Transcript::new(attempt, None, state) });
         self.transcripts.len() - 1
     }
 }

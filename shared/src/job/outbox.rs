@@ -1,10 +1,10 @@
-//! What the world is told: noted in the row with the very save that makes it true, sent afterwards, at least once.
+//! What is announced: noted in the row with the very save that makes it true, sent afterwards, at least once.
 
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Command, Context, Counts, Decision, Job, Next, Reason, Recording, Status, Transcript, doubled};
+use super::{Command, Context, Counts, Decision, Job, Next, Reason, Recording, Status, Transcript, waits::doubled};
 use crate::{
     ids::{BotId, RecordingId, TranscriptId},
     time::Timestamp,
@@ -19,8 +19,11 @@ const ANNOUNCE_WAIT_MAX: Duration = Duration::from_secs(15 * 60);
 pub struct Outbox {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub notices: Vec<Notice>,
-    /// Nobody else sends before this.
+    /// No other worker sends before this.
     pub until: Timestamp,
+    /// `until` is the end of a worker's lease, not of a wait.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub sending: bool,
     pub tries: u32,
     /// The bad end that was announced last; a job that goes on after it may come to another.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -159,12 +162,14 @@ impl Job {
             return Some(Next::Act(Command::Wake));
         }
         self.outbox.until = context.lease_until;
+        self.outbox.sending = true;
         let announcements = self.outbox.notices.iter().map(|notice| self.announcement(*notice)).collect();
         Some(Next::Act(Command::Announce { announcements }))
     }
 
     pub(super) fn on_announced(mut self, sent: &[Notice], context: Context<'_>) -> Decision {
         let before = self.outbox.notices.len();
+        self.outbox.sending = false;
         self.outbox.notices.retain(|notice| !sent.contains(notice));
         if self.outbox.notices.is_empty() {
             self.outbox.tries = 0;
@@ -175,7 +180,7 @@ impl Job {
                 self.advanced(Next::Nothing, context)
             };
         }
-        let at = context.now.plus(doubled(ANNOUNCE_WAIT, self.outbox.tries, ANNOUNCE_WAIT_MAX));
+        let at = self.chosen(doubled(ANNOUNCE_WAIT, self.outbox.tries, ANNOUNCE_WAIT_MAX), context.now);
         self.outbox.tries += 1;
         self.outbox.until = at;
         let next = self.delete(context).unwrap_or(Next::Again { at });

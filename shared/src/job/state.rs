@@ -4,6 +4,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::{ids::TranscriptId, time::Timestamp};
 
+/// No answer of Recall's: whether the attempt took effect was never found out.
+pub(super) const OUTCOME_UNKNOWN: u16 = 0;
+
 /// One transcript of the recording.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Transcript {
@@ -13,12 +16,27 @@ pub struct Transcript {
     pub provider: Option<String>,
     #[serde(flatten)]
     pub state: State,
-    /// Recall has deleted it since; it no longer counts towards the limit.
+    /// Recall has said that it is deleted; it no longer counts towards the limit.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub deleted: bool,
-    /// Its copy could not be verified, so it stays at Recall.
+    /// Why we do not delete it at Recall.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kept: Option<Kept>,
+    /// Another deployment of this product asked for it. We may copy it, and never delete it.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub kept: bool,
+    pub foreign: bool,
+}
+
+/// Why a transcript stays at Recall although it is stored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Kept {
+    /// The file is not a transcript, and nobody has read it.
+    Unreadable,
+    /// Its copy in S3 is not what the row says.
+    Unverified,
+    /// Recall refused to delete it, or did not confirm that it is gone.
+    NotDeleted,
 }
 
 /// Where one transcript is. `until` is the moment before which nobody else may act: the end of a worker's lease,
@@ -28,18 +46,26 @@ pub struct Transcript {
 pub enum State {
     /// create_transcript was called, or is about to be; whether it took effect is not known.
     Creating(Creating),
-    /// Recall is working on it. `checks` counts how often we asked and it was not done.
-    Transcribing { transcript_id: TranscriptId, check_at: Timestamp, checks: u32 },
+    /// Recall is working on it. `checks` counts how many times we asked and it was not ready. `told_done`: an event said
+    /// that it is done, and it still was not ready; another such event does not shorten the wait.
+    Transcribing {
+        transcript_id: TranscriptId,
+        check_at: Timestamp,
+        checks: u32,
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        told_done: bool,
+    },
     /// It is being copied to S3, or waits to be tried again.
     Copying(Copying),
     /// Terminal: complete in S3, manifest included.
     Stored { transcript_id: TranscriptId, receipt: Receipt },
     /// Recall could not make it. Should Recall say later that it is done after all, it is copied.
     Failed { transcript_id: TranscriptId, sub_code: Option<String> },
-    /// Recall would not make it. Should it exist after all, that counts.
+    /// Recall would not make it. Should it exist after all, that counts. With the status [`OUTCOME_UNKNOWN`], nobody could
+    /// ever find out whether it does.
     Refused { status: u16, code: Option<String> },
-    /// Deleted or expired before it was copied, or not to be had for a month. If Recall merely did not know it any more, a later `transcript.done`
-    /// takes it up again.
+    /// Deleted or expired before it was copied, or given up after many failures. If Recall has not said that it is
+    /// deleted, it still counts towards the limit, and a later `transcript.done` takes it up again.
     Lost { transcript_id: TranscriptId },
     /// Somebody else's, and the operator wants it left alone. It counts towards the limit.
     Left { transcript_id: TranscriptId },
@@ -55,8 +81,12 @@ pub struct Creating {
     pub calls: u32,
     /// Server errors answered under this key so far.
     pub errors: u32,
+    /// Calls answered 409 under this key so far.
+    #[serde(default)]
+    pub conflicts: u32,
     pub until: Timestamp,
-    pub claim: Claim,
+    /// The worker that calls; `None` while it waits.
+    pub claim: Option<Claim>,
     /// The code of a 400. The list of transcripts tells whether the limit was meant.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub refused: Option<Refused>,
@@ -73,16 +103,41 @@ pub struct Refused {
 pub struct Copying {
     pub transcript_id: TranscriptId,
     pub until: Timestamp,
-    /// The worker that is at it; `None` while it waits.
+    /// The worker that copies; `None` while it waits.
     pub claim: Option<Claim>,
     /// When it was first tried.
     pub since: Timestamp,
-    /// Copies that did not come about so far.
-    pub tries: u32,
-    /// Workers that never said how it went: they died over it.
-    pub deaths: u32,
-    /// How many of the last of them found that Recall does not know the transcript.
+    #[serde(default)]
+    pub failures: Failures,
+    /// Since when Recall has answered only 404.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub missing_since: Option<Timestamp>,
+    /// As in [`State::Transcribing`].
+    #[serde(default)]
+    pub checks: u32,
+    /// As in [`State::Transcribing`].
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub told_done: bool,
+}
+
+/// What has kept one transcript from being copied, each kind counted by itself: a count decides about its own kind only.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Failures {
+    /// The network, S3 or Recall failed.
+    pub transient: u32,
+    /// Somebody has to fix something first: the key, the account, the allowed hosts.
+    pub operator: u32,
+    /// Recall answered 404, one time after the other.
     pub missing: u32,
+    /// The file was stored, and S3 refused one of its renditions.
+    pub renditions_refused: u32,
+    /// The file was stored, and the time was up before its renditions were.
+    pub renditions_late: u32,
+    /// The download had no bytes.
+    pub empty_bodies: u32,
+    /// A worker never said how it went: it died.
+    pub deaths: u32,
 }
 
 /// Names one claim of a lease: the version of the save that took it. An answer that comes with another claim is
@@ -91,7 +146,7 @@ pub struct Copying {
 #[serde(transparent)]
 pub struct Claim(pub u64);
 
-/// What stands in S3.
+/// What is in S3.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Receipt {
     pub stored_at: Timestamp,
@@ -124,7 +179,27 @@ pub struct Counts {
     pub duration_ms: u64,
 }
 
+impl Failures {
+    /// Of every kind.
+    pub fn total(&self) -> u32 {
+        let kinds = [
+            self.transient,
+            self.operator,
+            self.missing,
+            self.renditions_refused,
+            self.renditions_late,
+            self.empty_bodies,
+            self.deaths,
+        ];
+        kinds.into_iter().fold(0, u32::saturating_add)
+    }
+}
+
 impl Transcript {
+    pub fn new(attempt: Option<u32>, provider: Option<String>, state: State) -> Self {
+        Self { attempt, provider, state, deleted: false, kept: None, foreign: false }
+    }
+
     /// Recall has it no longer.
     pub(super) fn delete(&mut self) {
         match self.state {
@@ -147,12 +222,17 @@ impl Transcript {
         self.delete();
     }
 
+    /// Stored, and nothing is known against deleting the original.
+    pub(super) fn is_safe(&self) -> bool {
+        self.kept.is_none() && self.state.receipt().is_some_and(|receipt| !receipt.unreadable)
+    }
+
     /// Whether Recall has it, or may have it.
     pub(super) fn exists(&self) -> bool {
         !self.deleted && self.state.exists()
     }
 
-    /// Ours, and nobody needs another one: it is on its way, or it has ended in a way that another try does not mend.
+    /// Ours, and no other one is needed: it is on its way, or it has ended in a way that another try does not change.
     pub(super) fn stands(&self) -> bool {
         self.attempt.is_some()
             && match self.state {
@@ -160,7 +240,9 @@ impl Transcript {
                 | State::Transcribing { .. }
                 | State::Copying(_)
                 | State::Stored { .. }
-                | State::Lost { .. } => true,
+                | State::Lost { .. }
+                // It may exist, so no other one is asked for unless a person says so.
+                | State::Refused { status: OUTCOME_UNKNOWN, .. } => true,
                 State::Failed { .. } | State::Refused { .. } | State::Left { .. } => false,
             }
     }
@@ -194,7 +276,7 @@ impl State {
         }
     }
 
-    /// What stands in S3, if it is stored.
+    /// What is in S3, if it is stored.
     pub fn receipt(&self) -> Option<&Receipt> {
         match self {
             Self::Stored { receipt, .. } => Some(receipt),
@@ -221,7 +303,7 @@ impl State {
         }
     }
 
-    /// When somebody must look at it again.
+    /// When it must be looked at again.
     pub(super) fn due_at(&self) -> Option<Timestamp> {
         match self {
             Self::Creating(Creating { until, .. }) | Self::Copying(Copying { until, .. }) => Some(*until),
@@ -237,16 +319,33 @@ impl State {
     /// Until when a worker holds it.
     pub(super) fn busy(&self, now: Timestamp) -> Option<Timestamp> {
         match self {
-            Self::Creating(Creating { until, .. }) | Self::Copying(Copying { until, claim: Some(_), .. }) => {
-                Some(*until).filter(|until| now < *until)
-            }
-            Self::Copying(Copying { claim: None, .. })
+            Self::Creating(Creating { until, claim: Some(_), .. })
+            | Self::Copying(Copying { until, claim: Some(_), .. }) => Some(*until).filter(|until| now < *until),
+            Self::Creating(Creating { claim: None, .. })
+            | Self::Copying(Copying { claim: None, .. })
             | Self::Transcribing { .. }
             | Self::Stored { .. }
             | Self::Failed { .. }
             | Self::Refused { .. }
             | Self::Lost { .. }
             | Self::Left { .. } => None,
+        }
+    }
+
+    /// Ends a wait of ours; a lease stands.
+    pub(super) fn end_wait(&mut self, now: Timestamp) {
+        match self {
+            Self::Creating(Creating { until, claim: None, .. }) | Self::Copying(Copying { until, claim: None, .. }) => {
+                *until = now.min(*until);
+            }
+            Self::Transcribing { check_at, .. } => *check_at = now.min(*check_at),
+            Self::Creating(_)
+            | Self::Copying(_)
+            | Self::Stored { .. }
+            | Self::Failed { .. }
+            | Self::Refused { .. }
+            | Self::Lost { .. }
+            | Self::Left { .. } => {}
         }
     }
 
@@ -257,8 +356,9 @@ impl State {
             | Self::Copying(_)
             | Self::Stored { .. }
             | Self::Failed { .. }
+            | Self::Lost { .. }
             | Self::Left { .. } => true,
-            Self::Refused { .. } | Self::Lost { .. } => false,
+            Self::Refused { .. } => false,
         }
     }
 }

@@ -12,7 +12,10 @@ mod table;
 
 use std::time::Duration;
 
-use super::{Claim, Context, Counts, DeleteAfterStore, Job, OnLimit, Policy, Receipt, Recording, State, Transcript};
+use super::{
+    Claim, Context, Copying, Counts, DeleteAfterStore, Event, Failures, Finished, Job, OnLimit, Policy, Receipt,
+    Recording, State, Transcript, Wishes,
+};
 use crate::{
     ids::{RecordingId, TranscriptId},
     time::Timestamp,
@@ -56,19 +59,33 @@ fn receipt() -> Receipt {
     }
 }
 
+/// Its metadata was read, and asks for nothing.
+fn done() -> Event {
+    Event::RecordingDone(Finished { wishes: Some(Wishes::default()), ..Finished::default() })
+}
+
+fn copying(until: Timestamp, claim: Option<Claim>, failures: Failures) -> Copying {
+    Copying {
+        transcript_id: OURS,
+        until,
+        claim,
+        since: NOW,
+        failures,
+        missing_since: None,
+        checks: 0,
+        told_done: false,
+    }
+}
+
 /// A job of which all transcripts are those of our first attempt.
 fn job(states: impl IntoIterator<Item = State>) -> Job {
-    let transcripts = states.into_iter().map(|state| Transcript {
-        attempt: Some(1),
-        provider: Some("recallai_async".to_owned()),
-        state,
-        deleted: false,
-        kept: false,
-    });
+    let ours = |state| Transcript::new(Some(1), Some("recallai_async".to_owned()), state);
+    let transcripts = states.into_iter().map(ours);
     Job {
         recording: Recording::Done,
         attempts: 1,
         transcripts: transcripts.collect(),
+        wishes: Some(Wishes::default()),
         version: 4,
         ..Job::new(RecordingId::from_u128(7))
     }

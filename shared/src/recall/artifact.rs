@@ -81,6 +81,11 @@ impl TranscriptArtifact {
         attempt_of(&self.metadata, recording_id, deployment)
     }
 
+    /// Whether another deployment of this product made it.
+    pub fn is_foreign(&self, recording_id: RecordingId, deployment: Option<&str>) -> bool {
+        is_foreign(&self.metadata, recording_id, deployment)
+    }
+
     /// The provider's key: the one that holds an object.
     pub fn provider(&self) -> Option<&str> {
         let providers = self.provider.as_object()?;
@@ -172,15 +177,23 @@ pub(super) struct Created {
 /// Our attempt number, if this metadata is this deployment's and made for this very recording. Anybody can write
 /// metadata, so it is checked against the job as well before it counts.
 pub fn attempt_of(metadata: &Value, recording_id: RecordingId, deployment: Option<&str>) -> Option<u32> {
+    let (attempt, is_ours) = made_by_us(metadata, recording_id, deployment)?;
+    is_ours.then_some(attempt)
+}
+
+/// Whether this metadata is that of another deployment of this product, and made for this very recording.
+pub fn is_foreign(metadata: &Value, recording_id: RecordingId, deployment: Option<&str>) -> bool {
+    made_by_us(metadata, recording_id, deployment).is_some_and(|(_, is_ours)| !is_ours)
+}
+
+/// The attempt of this product that made it, and whether it was this deployment.
+fn made_by_us(metadata: &Value, recording_id: RecordingId, deployment: Option<&str>) -> Option<(u32, bool)> {
     let metadata: &Map<String, Value> = metadata.as_object()?;
     // Null is how Recall may write a key that has no value.
     let made_by = metadata.get("deployment").filter(|made_by| !made_by.is_null());
-    if made_by.map(Value::as_str) != deployment.map(Some) {
-        return None;
-    }
     let job: RecordingId = metadata.get("job")?.as_str()?.parse().ok()?;
     let attempt = metadata.get("attempt")?.as_str()?.parse().ok()?;
-    (job == recording_id).then_some(attempt)
+    (job == recording_id).then_some((attempt, made_by.map(Value::as_str) == deployment.map(Some)))
 }
 
 /// A code that ends up in the job's row and on the queue, cut to a bearable length and to what SQS takes.
@@ -279,10 +292,15 @@ mod tests {
             (Some("staging"), vec![json!("staging")], vec![json!(null), json!("production"), json!(["staging"])]),
         ] {
             for ours in ours {
-                assert_eq!(attempt_of(&made_by(ours), recording_id, deployment), Some(2), "{deployment:?}");
+                let ours = made_by(ours);
+                assert_eq!(attempt_of(&ours, recording_id, deployment), Some(2), "{deployment:?}");
+                assert!(!is_foreign(&ours, recording_id, deployment), "{deployment:?}");
             }
             for others in others {
-                assert_eq!(attempt_of(&made_by(others), recording_id, deployment), None, "{deployment:?}");
+                let others = made_by(others);
+                assert_eq!(attempt_of(&others, recording_id, deployment), None, "{deployment:?}");
+                assert!(is_foreign(&others, recording_id, deployment), "{deployment:?}");
+                assert!(!is_foreign(&others, RecordingId::from_u128(6), deployment), "made for another recording");
             }
         }
     }

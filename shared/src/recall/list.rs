@@ -72,6 +72,7 @@ impl Recall {
             attempt: transcript.attempt(recording_id, self.deployment()),
             ended: !transcript.is_processing(),
             failed: transcript.status() == "failed",
+            foreign: transcript.is_foreign(recording_id, self.deployment()),
         });
         LookUpAnswer::Listed(listed.collect())
     }

@@ -3,7 +3,10 @@
 use serde_json::{Value, json};
 use shared::{
     ids::TranscriptId,
-    job::{Claim, Copying, Counts, Creating, DeleteAfterStore, Hold, OnLimit, Policy, Receipt, Transcript, Wishes},
+    job::{
+        Claim, Copying, Counts, Creating, DeleteAfterStore, Failures, Finished, Hold, OnLimit, Policy, Receipt,
+        Transcript, Wishes,
+    },
     time::Timestamp,
 };
 
@@ -53,13 +56,7 @@ fn artifact(status: &str, attempt: Option<u32>) -> Value {
 
 /// A job whose recording is done, with one attempt of ours in this state.
 fn job(state: State) -> Job {
-    let transcript = Transcript {
-        attempt: Some(1),
-        provider: Some("recallai_async".to_owned()),
-        state,
-        deleted: false,
-        kept: false,
-    };
+    let transcript = Transcript::new(Some(1), Some("recallai_async".to_owned()), state);
     Job { recording: Recording::Done, attempts: 1, transcripts: vec![transcript], version: 3, ..Job::new(RECORDING) }
 }
 
@@ -71,17 +68,27 @@ fn creating(until: Timestamp) -> State {
         calls: 1,
         errors: 0,
         until,
-        claim: Claim(1),
+        conflicts: 0,
+        claim: Some(Claim(1)),
         refused: None,
     })
 }
 
 fn transcribing() -> State {
-    State::Transcribing { transcript_id: TRANSCRIPT, check_at: NOW.plus(hours(1)), checks: 0 }
+    State::Transcribing { transcript_id: TRANSCRIPT, check_at: NOW.plus(hours(1)), checks: 0, told_done: false }
 }
 
 fn copying(until: Timestamp, claim: Option<Claim>) -> State {
-    State::Copying(Copying { transcript_id: TRANSCRIPT, until, claim, since: NOW, tries: 1, deaths: 0, missing: 0 })
+    State::Copying(Copying {
+        transcript_id: TRANSCRIPT,
+        until,
+        claim,
+        since: NOW,
+        failures: Failures { transient: 1, ..Failures::default() },
+        missing_since: None,
+        checks: 0,
+        told_done: false,
+    })
 }
 
 fn stored() -> State {
@@ -120,7 +127,7 @@ fn a_recording_is_told_until_its_row_knows() {
     let deleted = Job { recording: Recording::Deleted, ..job(stored()) };
     let skipped = Job {
         recording: Recording::Done,
-        wishes: Wishes { skip: true, ..Wishes::default() },
+        wishes: Some(Wishes { skip: true, ..Wishes::default() }),
         hold: Some(Hold::Skipped),
         version: 1,
         ..Job::new(RECORDING)
@@ -160,7 +167,7 @@ fn a_recording_that_is_not_done_or_just_done_is_left_alone() {
 #[test]
 fn its_expiry_is_told_once_and_while_something_is_at_stake() {
     let expiring = recording(json!({"expires_at": NOW.plus(hours(100)).rfc3339()}));
-    let wait = |status| Some(Hold::Wait { until: NOW.plus(hours(1)), status, times: 1 });
+    let wait = |status| Some(Hold::Wait { until: NOW.plus(hours(1)), status, times: 1, since: NOW });
     let waiting = Job { transcripts: Vec::new(), ..job(stored()) };
     for (job, expected) in [
         (job(transcribing()), Some("expires_at")),
@@ -243,7 +250,7 @@ fn a_transcript_is_told_until_its_row_has_moved_on() {
     assert_eq!(kind(&transcript("processing", None), &Job::new(RECORDING)), None);
     let message = told(&transcript("failed", Some(1)), &Job::new(RECORDING), &policy()).expect("missed").message;
     let Event::TranscriptFailed { heard, sub_code } = message.event else { panic!("{message:?}") };
-    assert_eq!(heard, Heard { transcript_id: TRANSCRIPT, attempt: Some(1) });
+    assert_eq!(heard, Heard { transcript_id: TRANSCRIPT, attempt: Some(1), foreign: false });
     assert_eq!(sub_code.expect("a code").len(), 200);
 }
 

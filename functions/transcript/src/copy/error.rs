@@ -10,9 +10,6 @@ use crate::{guard::Forbidden, upload::UploadError};
 
 /// Waits before the next try.
 const SOON: Duration = Duration::from_secs(5);
-const NOT_READY: Duration = Duration::from_secs(15);
-/// Somebody has to do something first.
-const OPERATOR: Duration = Duration::from_secs(5 * 60);
 
 /// Why a copy did not come about, by what to do next.
 #[derive(Debug, thiserror::Error)]
@@ -23,8 +20,8 @@ pub(super) enum CopyError {
     Failed { sub_code: Option<String> },
     #[error("Recall says that it was deleted")]
     Deleted,
-    #[error("Recall does not know it")]
-    Missing,
+    #[error("Recall does not know it (its recording is known: {recording_known})")]
+    Missing { recording_known: bool },
     #[error("the transcript belongs to another recording")]
     OtherRecording,
     #[error(transparent)]
@@ -50,11 +47,14 @@ pub(super) enum CopyError {
 impl CopyError {
     pub(super) fn answer(self) -> CopyAnswer {
         match self {
-            Self::NotReady => CopyAnswer::NotReady { after: NOT_READY },
+            Self::NotReady => CopyAnswer::NotReady,
             Self::Failed { sub_code } => CopyAnswer::Failed { sub_code },
             Self::Deleted => CopyAnswer::Deleted,
-            Self::Missing => CopyAnswer::Missing,
-            Self::OtherRecording | Self::Forbidden(_) | Self::TooLarge => CopyAnswer::Later { after: OPERATOR },
+            Self::Missing { recording_known } => CopyAnswer::Missing { recording_known },
+            Self::OtherRecording
+            | Self::Forbidden(_)
+            | Self::TooLarge
+            | Self::Recall(Problem::Operator { .. } | Problem::Unexpected { .. }) => CopyAnswer::Operator,
             Self::Recall(problem) => CopyAnswer::Later { after: problem.after() },
             Self::Refused(_)
             | Self::Download(_)
@@ -71,7 +71,7 @@ impl CopyError {
             Self::NotReady => "not_ready",
             Self::Failed { .. } => "failed_at_recall",
             Self::Deleted => "deleted",
-            Self::Missing => "missing",
+            Self::Missing { .. } => "missing",
             Self::OtherRecording => "other_recording",
             Self::Forbidden(_) => "forbidden_host",
             Self::Refused(_) => "url_refused",

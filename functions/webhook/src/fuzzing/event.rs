@@ -45,7 +45,7 @@ fn known(recording_id: RecordingId, event: &Event, value: Option<&Value>) {
         assert!(is_ours(event.name()) && value["event"] == event.name());
         assert!(value.is_object() && data.is_object() && data["recording"].is_object());
         same(&recording_id.to_string(), &data["recording"]["id"]);
-        if let Some(Heard { transcript_id, attempt }) = heard(event) {
+        if let Some(Heard { transcript_id, attempt, foreign: false }) = heard(event) {
             let transcript = &data["transcript"];
             assert!(transcript.is_object());
             same(&transcript_id.to_string(), &transcript["id"]);
@@ -57,7 +57,7 @@ fn known(recording_id: RecordingId, event: &Event, value: Option<&Value>) {
         }
     }
     // It goes over the queue, and comes out as it went in.
-    let message = Message { recording_id, event: event.clone(), trace: Some("msg".to_owned()) };
+    let message = Message::new(recording_id, event.clone(), "msg");
     let text = serde_json::to_string(&message).expect("JSON");
     assert!(text.len() <= MAX_MESSAGE_BYTES, "{} bytes", text.len());
     assert_eq!(serde_json::from_str::<Message>(&text).expect("a message"), message);
@@ -81,7 +81,12 @@ fn heard(event: &Event) -> Option<Heard> {
         | Event::TranscriptDone(heard)
         | Event::TranscriptFailed { heard, .. }
         | Event::TranscriptDeleted(heard) => Some(*heard),
-        Event::RecordingDone(_) | Event::RecordingFailed { .. } | Event::RecordingDeleted | Event::Wake => None,
+        Event::RecordingDone(_)
+        | Event::RecordingFailed { .. }
+        | Event::RecordingDeleted
+        | Event::Wake { .. }
+        | Event::Retry { .. }
+        | Event::Render { .. } => None,
     }
 }
 

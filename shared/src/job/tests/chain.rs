@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
-use super::{NOW, OTHER, context, job, policy};
+use super::{NOW, OTHER, context, done, job, policy};
 use crate::{
     ids::{RecordingId, TranscriptId},
     job::{
-        Answer, Command, Copying, CreateAnswer, Decision, DeleteAnswer, Event, Finished, Heard, Hold, Job, Listed,
-        LookUpAnswer, Next, OnLimit, Policy, Recording, State, Status, Wishes,
+        Answer, Command, Copying, CreateAnswer, Decision, DeleteAnswer, Event, Failures, Finished, Heard, Hold, Job,
+        Listed, LookUpAnswer, Next, OnLimit, Policy, Recording, State, Status, Wishes,
     },
     time::Timestamp,
 };
@@ -18,7 +18,7 @@ fn providers_asked(policy: &Policy, wishes: Wishes, answer: impl Fn(u32) -> Crea
     let (mut asked, mut now) = (Vec::new(), NOW);
     let mut decision =
         Job::new(RecordingId::from_u128(7)).on_event(&Event::RecordingDone(finished), context(policy, now));
-    for _ in 0..100 {
+    for _ in 0..1000 {
         let Decision::Apply { job, next } = decision else { panic!("{decision:?}") };
         decision = match next {
             Next::Act(Command::Create { attempt, provider, claim, .. }) => {
@@ -36,13 +36,21 @@ fn providers_asked(policy: &Policy, wishes: Wishes, answer: impl Fn(u32) -> Crea
             }
             Next::Again { at } => {
                 now = at;
-                job.on_event(&Event::Wake, context(policy, now))
+                job.on_event(&Event::WAKE, context(policy, now))
             }
-            Next::Nothing | Next::Act(Command::Copy { .. } | Command::Delete { .. } | Command::Wake) => {
+            Next::Nothing
+            | Next::Act(
+                Command::ReadRecording { .. }
+                | Command::List
+                | Command::Copy { .. }
+                | Command::Render { .. }
+                | Command::Delete { .. }
+                | Command::Wake,
+            ) => {
                 match job.transcripts.last().map(|transcript| (&transcript.state, transcript.attempt)) {
                     // What was created fails at once.
                     Some((State::Transcribing { transcript_id, .. }, attempt)) => {
-                        let heard = Heard { transcript_id: *transcript_id, attempt };
+                        let heard = Heard { transcript_id: *transcript_id, attempt, foreign: false };
                         let failed = Event::TranscriptFailed { heard, sub_code: Some("why".to_owned()) };
                         job.on_event(&failed, context(policy, now))
                     }
@@ -52,6 +60,11 @@ fn providers_asked(policy: &Policy, wishes: Wishes, answer: impl Fn(u32) -> Crea
         };
     }
     panic!("no end");
+}
+
+/// The next check is a day away.
+fn parked() -> Option<Hold> {
+    Some(Hold::LimitReached { until: Some(NOW.plus(Duration::from_secs(24 * 60 * 60))) })
 }
 
 fn created(attempt: u32) -> CreateAnswer {
@@ -71,19 +84,25 @@ fn each_provider_gets_its_tries_and_then_the_job_has_failed() {
 }
 
 #[test]
-fn what_a_provider_was_refused_for_is_not_asked_again() {
+fn a_chain_that_is_refused_starts_again_for_a_week() {
     let refused = |_| CreateAnswer::Refused { status: 400, code: Some("bad".to_owned()) };
     let (asked, job) = providers_asked(&chain(2, 10), Wishes::default(), refused);
-    assert_eq!(asked, ["recallai_async", "rev_async"]);
+    assert_eq!(asked[..4], ["recallai_async", "rev_async", "recallai_async", "rev_async"], "and then again");
     assert_eq!((job.status(), job.transcript_count()), (Status::Failed, 0));
+    let rounds = job.refusals.expect("it was refused").rounds;
+    assert_eq!(asked.len(), 2 * rounds as usize, "once in a round");
 }
 
 #[test]
 fn a_recording_that_recall_does_not_know_yet_is_asked_for_again() {
     let unknown = |_| CreateAnswer::Refused { status: 404, code: None };
     let (asked, job) = providers_asked(&chain(2, 10), Wishes::default(), unknown);
-    assert_eq!(asked.len(), 7, "an hour in all, and no provider is used up");
-    assert_eq!(job.status(), Status::Failed);
+    assert!(asked.iter().all(|provider| provider == "recallai_async"), "no provider is used up: {asked:?}");
+    assert!((24..36).contains(&asked.len()), "hourly in the end, for a day: {asked:?}");
+    assert_eq!((job.status(), job.outbox.ends, job.due_at()), (Status::Skipped, 0, None));
+    // Recall knows it after all.
+    let again = job.on_event(&done(), context(&chain(2, 10), NOW.plus(Duration::from_secs(2 * 24 * 60 * 60))));
+    assert!(matches!(again, Decision::Apply { next: Next::Act(Command::Create { .. }), .. }), "{again:?}");
 }
 
 #[test]
@@ -98,7 +117,7 @@ fn a_wished_provider_comes_first_and_alone_gets_the_wished_language() {
     let (asked, _) = providers_asked(&chain(1, 10), wishes.clone(), created);
     assert_eq!(asked, ["rev_async", "recallai_async"]);
     let policy = chain(1, 10);
-    let new = Job { wishes, recording: Recording::Done, ..Job::new(RecordingId::from_u128(7)) };
+    let new = Job { wishes: Some(wishes), recording: Recording::Done, ..Job::new(RecordingId::from_u128(7)) };
     let languages =
         |job: &Job| match job.clone().on_event(&Event::RecordingDone(Finished::default()), context(&policy, NOW)) {
             Decision::Apply { next: Next::Act(Command::Create { provider, language, .. }), .. } => (provider, language),
@@ -131,9 +150,9 @@ fn what_is_to_be_skipped_is_skipped_until_somebody_changes_their_mind() {
 #[test]
 fn a_late_success_of_a_failed_attempt_is_kept_and_no_other_is_started() {
     let policy = policy();
-    let heard = Heard { transcript_id: OTHER, attempt: Some(1) };
+    let heard = Heard { transcript_id: OTHER, attempt: Some(1), foreign: false };
     let failed = Event::TranscriptFailed { heard, sub_code: None };
-    let working = job([State::Transcribing { transcript_id: OTHER, check_at: NOW, checks: 0 }]);
+    let working = job([State::Transcribing { transcript_id: OTHER, check_at: NOW, checks: 0, told_done: false }]);
     let Decision::Apply { job, next: Next::Again { at } } = working.on_event(&failed, context(&policy, NOW)) else {
         panic!("no next try")
     };
@@ -149,12 +168,17 @@ fn a_late_success_of_a_failed_attempt_is_kept_and_no_other_is_started() {
 fn a_late_failure_of_an_old_attempt_harms_no_newer_one() {
     let policy = policy();
     let mut two = job([
-        State::Transcribing { transcript_id: TranscriptId::from_u128(8), check_at: NOW, checks: 0 },
-        State::Transcribing { transcript_id: OTHER, check_at: NOW.plus(Duration::from_secs(60)), checks: 0 },
+        State::Transcribing { transcript_id: TranscriptId::from_u128(8), check_at: NOW, checks: 0, told_done: false },
+        State::Transcribing {
+            transcript_id: OTHER,
+            check_at: NOW.plus(Duration::from_secs(60)),
+            checks: 0,
+            told_done: false,
+        },
     ]);
     two.attempts = 2;
     two.transcripts[1].attempt = Some(2);
-    let heard = Heard { transcript_id: TranscriptId::from_u128(8), attempt: Some(1) };
+    let heard = Heard { transcript_id: TranscriptId::from_u128(8), attempt: Some(1), foreign: false };
     let failed = Event::TranscriptFailed { heard, sub_code: None };
     let Decision::Apply { job, next } = two.on_event(&failed, context(&policy, NOW)) else { panic!("not applied") };
     assert_eq!((job.status(), next, &job.hold), (Status::Transcribing, Next::Nothing, &None));
@@ -177,7 +201,7 @@ fn stored(number: u128) -> State {
 
 #[test]
 fn room_is_made_as_the_operator_allows_and_then_the_attempt_starts() {
-    let done = Event::RecordingDone(Finished::default());
+    let done = done();
     for (on_limit, states, goes, read_back) in
         [(OnLimit::DeleteFailed, [stored(8), failed(9)], 9, 0), (OnLimit::DeleteStored, [failed(8), stored(9)], 9, 1)]
     {
@@ -198,7 +222,7 @@ fn room_is_made_as_the_operator_allows_and_then_the_attempt_starts() {
 
 #[test]
 fn where_nothing_may_go_the_job_parks() {
-    let done = Event::RecordingDone(Finished::default());
+    let done = done();
     for (on_limit, states) in [
         (OnLimit::Stop, [failed(8), stored(9)]),
         (OnLimit::DeleteFailed, [stored(8), stored(9)]),
@@ -206,14 +230,14 @@ fn where_nothing_may_go_the_job_parks() {
     ] {
         let (policy, crowded) = at_the_limit(on_limit, states);
         let Decision::Apply { job, .. } = crowded.on_event(&done, context(&policy, NOW)) else { panic!("ignored") };
-        assert_eq!(job.hold, Some(Hold::LimitReached), "{on_limit:?}");
+        assert_eq!(job.hold, parked(), "{on_limit:?}");
     }
 }
 
 #[test]
 fn a_copy_that_is_not_as_stored_keeps_its_original() {
     let (policy, crowded) = at_the_limit(OnLimit::DeleteStored, [failed(8), stored(9)]);
-    let done = Event::RecordingDone(Finished::default());
+    let done = done();
     let Decision::Apply { job, next: Next::Act(Command::Delete { target, claim, .. }) } =
         crowded.on_event(&done, context(&policy, NOW))
     else {
@@ -221,28 +245,29 @@ fn a_copy_that_is_not_as_stored_keeps_its_original() {
     };
     let answer = Answer::Delete { target, claim, answer: DeleteAnswer::Unverified };
     let Decision::Apply { job, .. } = job.on_answer(&answer, context(&policy, NOW)) else { panic!("stuck") };
-    assert_eq!((&job.hold, job.deletion, job.transcript_count()), (&Some(Hold::LimitReached), None, 2));
+    assert_eq!((&job.hold, job.deletion, job.transcript_count()), (&parked(), None, 2));
 }
 
 #[test]
 fn the_webhook_has_room_made_by_the_worker() {
     let (policy, crowded) = at_the_limit(OnLimit::DeleteFailed, [stored(8), failed(9)]);
-    let done = Event::RecordingDone(Finished::default());
+    let done = done();
     let webhook = crate::job::Context { worker: false, ..context(&policy, NOW) };
     let Decision::Apply { job, next } = crowded.on_event(&done, webhook) else { panic!("ignored") };
     assert_eq!(next, Next::Act(Command::Wake));
-    let woken = job.on_event(&Event::Wake, context(&policy, NOW));
+    let woken = job.on_event(&Event::WAKE, context(&policy, NOW));
     assert!(matches!(woken, Decision::Apply { next: Next::Act(Command::Delete { .. }), .. }), "{woken:?}");
 }
 
 #[test]
 fn somebody_who_deletes_a_transcript_makes_room() {
     let (policy, crowded) = at_the_limit(OnLimit::Stop, [failed(8), stored(9)]);
-    let parked = Job { hold: Some(Hold::LimitReached), ..crowded };
-    let deleted = Event::TranscriptDeleted(Heard { transcript_id: TranscriptId::from_u128(8), attempt: None });
+    let parked = Job { hold: Some(Hold::LimitReached { until: None }), ..crowded };
+    let deleted =
+        Event::TranscriptDeleted(Heard { transcript_id: TranscriptId::from_u128(8), attempt: None, foreign: false });
     let Decision::Apply { job, next } = parked.on_event(&deleted, context(&policy, NOW)) else { panic!("ignored") };
     assert_eq!((next, job.status()), (Next::Act(Command::Wake), Status::Waiting));
-    let woken = job.on_event(&Event::Wake, context(&policy, NOW));
+    let woken = job.on_event(&Event::WAKE, context(&policy, NOW));
     assert!(matches!(woken, Decision::Apply { next: Next::Act(Command::Create { .. }), .. }), "{woken:?}");
 }
 
@@ -252,8 +277,9 @@ fn waits_between_tries_double_up_to_an_hour() {
     let mut waits = Vec::new();
     for failures in 1..10 {
         let mut job = job((0..failures).map(failed));
-        job.transcripts[0].state = State::Transcribing { transcript_id: OTHER, check_at: NOW, checks: 0 };
-        let heard = Heard { transcript_id: OTHER, attempt: Some(1) };
+        job.transcripts[0].state =
+            State::Transcribing { transcript_id: OTHER, check_at: NOW, checks: 0, told_done: false };
+        let heard = Heard { transcript_id: OTHER, attempt: Some(1), foreign: false };
         let event = Event::TranscriptFailed { heard, sub_code: None };
         let Decision::Apply { next: Next::Again { at }, .. } = job.on_event(&event, context(&policy, NOW)) else {
             panic!("no next try")
@@ -270,7 +296,7 @@ fn a_400_at_the_limit_is_told_by_the_list() {
     let policy = Policy { max_transcripts: 10, ..policy() };
     let new = Job { recording: Recording::Done, ..Job::new(RecordingId::from_u128(7)) };
     let Decision::Apply { job, next: Next::Act(Command::Create { attempt, claim, .. }) } =
-        new.on_event(&Event::RecordingDone(Finished::default()), context(&policy, NOW))
+        new.on_event(&done(), context(&policy, NOW))
     else {
         panic!("not asked")
     };
@@ -286,13 +312,14 @@ fn a_400_at_the_limit_is_told_by_the_list() {
             attempt: None,
             ended: false,
             failed: false,
+            foreign: false,
         };
         Answer::LookUp { attempt, claim, answer: LookUpAnswer::Listed((11..11 + count).map(listed).collect()) }
     };
     let Decision::Apply { job: full, .. } = job.clone().on_answer(&list(10), context(&policy, NOW)) else {
         panic!("nothing learned")
     };
-    assert_eq!((&full.hold, full.transcript_count()), (&Some(Hold::LimitReached), 10));
+    assert_eq!((&full.hold, full.transcript_count()), (&parked(), 10));
     let Decision::Apply { job: other, .. } = job.on_answer(&list(9), context(&policy, NOW)) else {
         panic!("nothing learned")
     };
@@ -305,9 +332,9 @@ fn a_400_at_the_limit_is_told_by_the_list() {
 fn a_wait_for_the_next_attempt_ends_when_one_of_ours_stands() {
     let policy = policy();
     let check_at = NOW.plus(Duration::from_secs(60));
-    let mut standing = job([State::Transcribing { transcript_id: OTHER, check_at, checks: 0 }]);
-    standing.hold = Some(Hold::Wait { until: NOW, status: None, times: 0 });
-    let Decision::Apply { job, next } = standing.on_event(&Event::Wake, context(&policy, NOW)) else {
+    let mut standing = job([State::Transcribing { transcript_id: OTHER, check_at, checks: 0, told_done: false }]);
+    standing.hold = Some(Hold::Wait { until: NOW, status: None, times: 0, since: NOW });
+    let Decision::Apply { job, next } = standing.on_event(&Event::WAKE, context(&policy, NOW)) else {
         panic!("due, and nothing done")
     };
     assert_eq!((next, &job.hold, job.due_at()), (Next::Nothing, &None, Some(check_at)));
@@ -317,8 +344,9 @@ fn a_wait_for_the_next_attempt_ends_when_one_of_ours_stands() {
 fn an_old_failure_that_comes_after_done_starts_no_other_attempt() {
     let policy = policy();
     let until = NOW.plus(Duration::from_secs(60));
-    let copying = Copying { transcript_id: OTHER, until, claim: None, since: NOW, tries: 1, deaths: 0, missing: 0 };
-    let heard = Heard { transcript_id: OTHER, attempt: Some(1) };
+    let failures = Failures { transient: 1, ..Failures::default() };
+    let copying = Copying { transcript_id: OTHER, ..super::copying(until, None, failures) };
+    let heard = Heard { transcript_id: OTHER, attempt: Some(1), foreign: false };
     let failed = Event::TranscriptFailed { heard, sub_code: None };
     let decision = job([State::Copying(copying)]).on_event(&failed, context(&policy, NOW));
     assert!(matches!(decision, Decision::Ignore(_)), "{decision:?}");
@@ -329,7 +357,7 @@ fn somebody_elses_failure_makes_no_failure_of_what_is_skipped() {
     let mut skipped = job([failed(9)]);
     skipped.transcripts[0].attempt = None;
     skipped.hold = Some(Hold::Skipped);
-    skipped.wishes.skip = true;
+    skipped.wishes = Some(Wishes { skip: true, ..Wishes::default() });
     assert_eq!(skipped.status(), Status::Skipped);
 }
 
@@ -338,7 +366,7 @@ fn somebody_elses_failure_makes_no_failure_of_what_is_skipped() {
 fn a_server_error_that_names_a_time_is_waited_for() {
     let policy = policy();
     for (after, waits) in [(0, 5), (90, 90), (1_000_000, 60 * 60)] {
-        let finished = Event::RecordingDone(Finished::default());
+        let finished = done();
         let Decision::Apply { job, next: Next::Act(Command::Create { attempt, claim, .. }) } =
             Job::new(RecordingId::from_u128(7)).on_event(&finished, context(&policy, NOW))
         else {

@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
-use super::{CLAIM, NOW, OTHER, OURS, context, job, policy};
+use super::{CLAIM, NOW, OTHER, OURS, context, copying, job, policy};
 use crate::{
     job::{
-        Answer, Command, CopyAnswer, Copying, Decision, Event, Heard, Hold, Job, Next, Policy, Reason, State, Status,
+        Answer, Command, CopyAnswer, Copying, Decision, Event, Failures, Heard, Hold, Job, Next, Policy, Reason, State,
+        Status,
     },
     time::Timestamp,
 };
@@ -16,10 +17,15 @@ fn quiet() -> Policy {
     Policy { announces: false, ..policy() }
 }
 
-/// A worker is at it.
+/// A worker copies it.
 fn held() -> Copying {
     let until = NOW.plus(Duration::from_secs(17));
-    Copying { transcript_id: OURS, until, claim: Some(CLAIM), since: NOW, tries: 0, deaths: 0, missing: 0 }
+    copying(until, Some(CLAIM), Failures::default())
+}
+
+/// It has been tried for long.
+fn long() -> Failures {
+    Failures { transient: 8, operator: 8, missing: 8, ..Failures::default() }
 }
 
 /// Answers every try like this, and waits for every wait, until nothing is to come: when that was, and what became of
@@ -30,7 +36,7 @@ fn tried_to_the_end(mut job: Job, answer: &CopyAnswer) -> (Timestamp, Job) {
     for _ in 0..10_000 {
         let Some(at) = job.due_at() else { return (now, job) };
         now = now.max(at);
-        let decision = job.on_event(&Event::Wake, context(&policy, now));
+        let decision = job.on_event(&Event::WAKE, context(&policy, now));
         let Decision::Apply { job: copying, next: Next::Act(Command::Copy { transcript_id, claim, .. }) } = decision
         else {
             panic!("{decision:?}")
@@ -45,12 +51,9 @@ fn tried_to_the_end(mut job: Job, answer: &CopyAnswer) -> (Timestamp, Job) {
 
 #[test]
 fn what_cannot_be_copied_for_a_month_ends() {
-    let transcribing = || job([State::Transcribing { transcript_id: OURS, check_at: NOW, checks: 0 }]);
-    for answer in [
-        CopyAnswer::Later { after: Duration::from_secs(5) },
-        CopyAnswer::Later { after: Duration::from_secs(5 * 60) },
-        CopyAnswer::NotReady { after: Duration::from_secs(15) },
-    ] {
+    let transcribing =
+        || job([State::Transcribing { transcript_id: OURS, check_at: NOW, checks: 0, told_done: false }]);
+    for answer in [CopyAnswer::Later { after: Duration::from_secs(5) }, CopyAnswer::Operator, CopyAnswer::NotReady] {
         let (ended, job) = tried_to_the_end(transcribing(), &answer);
         let days = ended.since(NOW).as_secs() / DAY.as_secs();
         assert!((29..=31).contains(&days), "{answer:?} ends after {days} days");
@@ -65,12 +68,12 @@ fn a_worker_that_dies_over_a_copy_is_counted() {
     let mut died = job([State::Copying(held())]);
     for expected in 1..=3 {
         let now = died.due_at().expect("a lease ends");
-        let Decision::Apply { job, next: Next::Act(Command::Copy { deaths, .. }) } =
-            died.on_event(&Event::Wake, context(&policy, now))
+        let Decision::Apply { job, next: Next::Act(Command::Copy { failures, .. }) } =
+            died.on_event(&Event::WAKE, context(&policy, now))
         else {
             panic!("not taken up")
         };
-        assert_eq!(deaths, expected);
+        assert_eq!(failures.deaths, expected);
         died = *job;
     }
     // One that says how it went has not died.
@@ -78,12 +81,12 @@ fn a_worker_that_dies_over_a_copy_is_counted() {
     let later = Answer::Copy { transcript_id: OURS, claim, answer: CopyAnswer::Later { after: Duration::ZERO } };
     let Decision::Apply { job, .. } = died.on_answer(&later, context(&policy, NOW)) else { panic!("no wait") };
     let now = job.due_at().expect("a wait");
-    let Decision::Apply { next: Next::Act(Command::Copy { deaths, .. }), .. } =
-        job.on_event(&Event::Wake, context(&policy, now))
+    let Decision::Apply { next: Next::Act(Command::Copy { failures, .. }), .. } =
+        job.on_event(&Event::WAKE, context(&policy, now))
     else {
         panic!("not taken up")
     };
-    assert_eq!(deaths, 3);
+    assert_eq!(failures.deaths, 3);
 }
 
 /// It is tried a few more times before Recall deletes the recording, whatever the waits would be otherwise.
@@ -91,13 +94,13 @@ fn a_worker_that_dies_over_a_copy_is_counted() {
 fn no_wait_of_a_copy_outlasts_the_recording() {
     let policy = quiet();
     for answer in [
-        CopyAnswer::Later { after: Duration::from_secs(5 * 60) },
-        CopyAnswer::Later { after: Duration::from_secs(60 * 60) },
-        CopyAnswer::NotReady { after: Duration::from_secs(60 * 60) },
-        CopyAnswer::Missing,
+        CopyAnswer::Later { after: Duration::ZERO },
+        CopyAnswer::NotReady,
+        CopyAnswer::Missing { recording_known: false },
+        CopyAnswer::Operator,
     ] {
         for (left, most) in [(2 * 60 * 60, 30 * 60), (60, 15), (8, 5), (1, 5)] {
-            let copying = Copying { tries: 8, missing: 8, ..held() };
+            let copying = Copying { failures: long(), checks: 8, ..held() };
             let expires_at = Some(NOW.plus(Duration::from_secs(left)));
             let job = Job { expires_at, ..job([State::Copying(copying)]) };
             let answer = Answer::Copy { transcript_id: OURS, claim: CLAIM, answer: answer.clone() };
@@ -107,12 +110,13 @@ fn no_wait_of_a_copy_outlasts_the_recording() {
             assert!(at.since(NOW).as_secs() <= most, "{answer:?} with {left} s left waits for {:?}", at.since(NOW));
         }
         // What should be gone already is tried as ever.
-        let job = Job { expires_at: Some(NOW), ..job([State::Copying(Copying { tries: 8, missing: 8, ..held() })]) };
+        let job =
+            Job { expires_at: Some(NOW), ..job([State::Copying(Copying { failures: long(), checks: 8, ..held() })]) };
         let answer = Answer::Copy { transcript_id: OURS, claim: CLAIM, answer };
         let Decision::Apply { next: Next::Again { at }, .. } = job.on_answer(&answer, context(&policy, NOW)) else {
             panic!("no wait")
         };
-        assert!(at.since(NOW) >= Duration::from_secs(15 * 60));
+        assert!(at.since(NOW) >= Duration::from_secs(15 * 60), "{at:?}");
     }
 }
 
@@ -121,7 +125,7 @@ fn no_wait_of_a_copy_outlasts_the_recording() {
 fn somebody_elses_failure_leaves_our_wait_alone() {
     let policy = Policy { tries_per_provider: 3, ..policy() };
     let until = NOW.plus(Duration::from_secs(60 * 60));
-    for hold in [Hold::Wait { until, status: Some(429), times: 6 }, Hold::LimitReached] {
+    for hold in [Hold::Wait { until, status: Some(429), times: 6, since: NOW }, Hold::LimitReached { until: None }] {
         let mut job = job([State::Failed { transcript_id: OTHER, sub_code: None }, State::Copying(held())]);
         job.transcripts[1].attempt = None;
         job.hold = Some(hold.clone());
@@ -139,6 +143,6 @@ fn what_is_found_deleted_stays_so() {
     let decision = job([State::Copying(held())]).on_answer(&deleted, context(&policy, NOW));
     let Decision::Apply { job, .. } = decision else { panic!("{decision:?}") };
     assert_eq!((job.status(), job.transcript_count()), (Status::Lost, 0));
-    let done = Event::TranscriptDone(Heard { transcript_id: OURS, attempt: Some(1) });
+    let done = Event::TranscriptDone(Heard { transcript_id: OURS, attempt: Some(1), foreign: false });
     assert_eq!(job.on_event(&done, context(&policy, NOW)), Decision::Ignore(Reason::AlreadyEnded));
 }

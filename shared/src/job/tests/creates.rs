@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{NOW, OTHER, OURS, context, job, policy};
+use super::{NOW, OTHER, OURS, context, done, job, policy};
 use crate::{
     ids::{RecordingId, TranscriptId},
     job::{
@@ -25,7 +25,7 @@ fn applied(decision: Decision) -> (Job, Next) {
 
 /// A job whose create is under way.
 fn asked(before: Job, policy: &Policy) -> (Job, u32, Claim) {
-    let done = Event::RecordingDone(Finished::default());
+    let done = done();
     let (job, next) = applied(before.on_event(&done, context(policy, NOW)));
     let Next::Act(Command::Create { attempt, claim, .. }) = next else { panic!("{next:?}") };
     (job, attempt, claim)
@@ -41,8 +41,13 @@ fn refused_at(before: Job, policy: &Policy, listed: u128) -> (Job, Next) {
     let answer = CreateAnswer::Refused { status: 400, code: None };
     let (job, next) = applied(job.on_answer(&Answer::Create { attempt, claim, answer }, context(policy, NOW)));
     let Next::Act(Command::LookUp { claim, .. }) = next else { panic!("{next:?}") };
-    let one =
-        |number| Listed { transcript_id: TranscriptId::from_u128(number), attempt: None, ended: false, failed: false };
+    let one = |number| Listed {
+        transcript_id: TranscriptId::from_u128(number),
+        attempt: None,
+        ended: false,
+        failed: false,
+        foreign: false,
+    };
     let answer = LookUpAnswer::Listed((100..100 + listed).map(one).collect());
     applied(job.on_answer(&Answer::LookUp { attempt, claim, answer }, context(policy, NOW)))
 }
@@ -71,7 +76,7 @@ fn of_an_endless_list_the_row_remembers_only_so_much() {
 fn what_was_left_alone_and_is_ours_is_waited_for() {
     let policy = Policy { copy_unrequested: false, ..quiet() };
     let (job, attempt, claim) = asked(new(), &policy);
-    let processing = Event::TranscriptProcessing(Heard { transcript_id: OTHER, attempt: None });
+    let processing = Event::TranscriptProcessing(Heard { transcript_id: OTHER, attempt: None, foreign: false });
     let (job, _) = applied(job.on_event(&processing, context(&policy, NOW)));
     let answer = CreateAnswer::Created { transcript_id: OTHER };
     let (job, _) = applied(job.on_answer(&Answer::Create { attempt, claim, answer }, context(&policy, NOW)));
@@ -92,7 +97,7 @@ fn an_operator_is_waited_for_longer_each_time_also_after_a_lost_answer() {
             Next::Again { at } => {
                 waits.push(at.since(now));
                 now = at;
-                (job, next) = match job.clone().on_event(&Event::Wake, context(&policy, now)) {
+                (job, next) = match job.clone().on_event(&Event::WAKE, context(&policy, now)) {
                     Decision::Busy { until } => (job, Next::Again { at: until }),
                     decision @ (Decision::Apply { .. } | Decision::Ignore(_)) => applied(decision),
                 };
@@ -126,10 +131,10 @@ fn no_wait_for_the_next_attempt_outlasts_the_recording() {
     let (_, next) = applied(Job { expires_at, ..asking }.on_answer(&operator, context(&policy, NOW)));
     assert_eq!(wait(next), 100);
     let failed = |transcript_id| State::Failed { transcript_id, sub_code: None };
-    let working = State::Transcribing { transcript_id: OURS, check_at: NOW, checks: 0 };
+    let working = State::Transcribing { transcript_id: OURS, check_at: NOW, checks: 0, told_done: false };
     let mut third = job([failed(OTHER), failed(TranscriptId::from_u128(3)), working]);
     third.expires_at = expires_at;
-    let heard = Heard { transcript_id: OURS, attempt: Some(1) };
+    let heard = Heard { transcript_id: OURS, attempt: Some(1), foreign: false };
     let event = Event::TranscriptFailed { heard, sub_code: None };
     let (_, next) = applied(third.on_event(&event, context(&policy, NOW)));
     assert_eq!(wait(next), 100);
@@ -140,7 +145,7 @@ fn no_wait_for_the_next_attempt_outlasts_the_recording() {
 fn our_numbers_stay_ours_however_often_we_are_throttled() {
     let policy = Policy { copy_unrequested: false, ..quiet() };
     let throttled = Job { attempts: 5_000, ..new() };
-    let done = Event::TranscriptDone(Heard { transcript_id: OURS, attempt: Some(5_000) });
+    let done = Event::TranscriptDone(Heard { transcript_id: OURS, attempt: Some(5_000), foreign: false });
     let (job, next) = applied(throttled.on_event(&done, context(&policy, NOW)));
     assert!(matches!(next, Next::Act(Command::Copy { .. })), "{next:?}");
     assert_eq!(job.transcripts[0].attempt, Some(5_000));
@@ -187,7 +192,7 @@ fn a_language_that_is_refused_is_dropped_and_the_same_provider_asked_without() {
     };
     let none = Answer::LookUp { attempt, claim, answer: LookUpAnswer::Listed(Vec::new()) };
     let Decision::Apply { job, .. } = job.on_answer(&none, context(&policy, NOW)) else { panic!("stuck") };
-    assert_eq!(job.status(), Status::Failed);
+    assert!(matches!((job.status(), &job.hold), (Status::Waiting, Some(Hold::Refused { .. }))), "{job:?}");
 }
 
 #[test]

@@ -4,15 +4,13 @@ use std::time::Duration;
 
 use super::{CLAIM, NOW, OTHER, OURS, context, job, policy, receipt};
 use crate::job::{
-    Answer, Command, CopyAnswer, Copying, Decision, DeleteAfterStore, DeleteAnswer, Event, Heard, Hold, Job, Listed,
-    Next, Policy, Recording, State, Status, Target,
+    Answer, Command, CopyAnswer, Copying, Decision, DeleteAfterStore, DeleteAnswer, Event, Failures, Heard, Hold, Job,
+    Kept, Listed, Next, Policy, Recording, State, Status, Target,
 };
 
 fn copying() -> Job {
     let until = NOW.plus(Duration::from_secs(9));
-    let copying =
-        Copying { transcript_id: OURS, until, claim: Some(CLAIM), since: NOW, tries: 0, deaths: 0, missing: 0 };
-    job([State::Copying(copying)])
+    job([State::Copying(super::copying(until, Some(CLAIM), Failures::default()))])
 }
 
 fn quiet(delete_after_store: DeleteAfterStore) -> Policy {
@@ -58,14 +56,15 @@ fn a_recording_is_not_deleted_while_one_of_its_transcripts_is_in_the_making() {
     let policy = quiet(DeleteAfterStore::Recording);
     let mut two = copying();
     let check_at = NOW.plus(Duration::from_secs(60));
-    two.transcripts.extend(job([State::Transcribing { transcript_id: OTHER, check_at, checks: 0 }]).transcripts);
+    two.transcripts
+        .extend(job([State::Transcribing { transcript_id: OTHER, check_at, checks: 0, told_done: false }]).transcripts);
     two.transcripts[1].attempt = None;
     let Decision::Apply { job, next } = two.on_answer(&stored_answer(), context(&policy, NOW)) else {
         panic!("not stored")
     };
     assert_eq!(next, Next::Nothing);
     // When the other one has ended, too, it goes.
-    let heard = Heard { transcript_id: OTHER, attempt: None };
+    let heard = Heard { transcript_id: OTHER, attempt: None, foreign: false };
     let failed = Event::TranscriptFailed { heard, sub_code: None };
     let Decision::Apply { next, .. } = job.on_event(&failed, context(&policy, NOW)) else { panic!("ignored") };
     assert!(matches!(next, Next::Act(Command::Delete { target: Target::Recording, .. })), "{next:?}");
@@ -76,28 +75,25 @@ fn a_recording_is_not_deleted_while_one_of_its_transcripts_is_in_the_making() {
 fn a_recording_stays_while_it_has_a_transcript_that_nobody_told_us_of() {
     for (copy_unrequested, status) in [(true, Status::Copying), (false, Status::Stored)] {
         let policy = Policy { copy_unrequested, ..quiet(DeleteAfterStore::Recording) };
-        let Decision::Apply { job, next: Next::Act(Command::Delete { target, known, claim, .. }) } =
+        let Decision::Apply { job, next: Next::Act(Command::Delete { target, deletable, claim, .. }) } =
             copying().on_answer(&stored_answer(), context(&policy, NOW))
         else {
             panic!("nothing to delete")
         };
-        assert_eq!((target, known), (Target::Recording, vec![OURS]));
-        let others = vec![Listed { transcript_id: OTHER, attempt: None, ended: true, failed: false }];
+        assert_eq!((target, deletable.safe), (Target::Recording, vec![OURS]));
+        let others = vec![Listed { transcript_id: OTHER, attempt: None, ended: true, failed: false, foreign: false }];
         let others = Answer::Delete { target, claim, answer: DeleteAnswer::Others(others) };
         let Decision::Apply { job, next } = job.on_answer(&others, context(&policy, NOW)) else { panic!("stuck") };
-        let decision = if next == Next::Act(Command::Wake) {
-            job.on_event(&Event::Wake, context(&policy, NOW))
-        } else {
-            Decision::Apply { job, next }
-        };
+        if !copy_unrequested {
+            // Left alone, as the operator wants: the recording stays with it.
+            assert_eq!((next, job.status(), job.deletion), (Next::Nothing, status, None));
+            continue;
+        }
+        assert_eq!(next, Next::Act(Command::Wake));
+        let decision = job.on_event(&Event::WAKE, context(&policy, NOW));
         let Decision::Apply { job, next: Next::Act(command) } = decision else { panic!("{decision:?}") };
         assert_eq!(job.status(), status);
-        let Command::Copy { transcript_id: OTHER, claim, .. } = command else {
-            // Left alone, as the operator wants: now the recording goes.
-            let Command::Delete { target: Target::Recording, known, .. } = command else { panic!("{command:?}") };
-            assert_eq!((known, copy_unrequested), (vec![OURS, OTHER], false));
-            continue;
-        };
+        let Command::Copy { transcript_id: OTHER, claim, .. } = command else { panic!("{command:?}") };
         let stored = Answer::Copy { transcript_id: OTHER, claim, answer: CopyAnswer::Stored(receipt()) };
         let Decision::Apply { next, .. } = job.on_answer(&stored, context(&policy, NOW)) else { panic!("not stored") };
         let Next::Act(Command::Delete { target: Target::Recording, verify, .. }) = next else { panic!("{next:?}") };
@@ -121,7 +117,7 @@ fn a_deletion_that_does_not_come_about_waits_longer_each_time_and_is_taken_up_ag
         assert_eq!((job.status(), job.due_at()), (Status::Stored, Some(at)));
         waits.push(at.since(now).as_secs());
         now = at;
-        decision = job.on_event(&Event::Wake, context(&policy, now));
+        decision = job.on_event(&Event::WAKE, context(&policy, now));
     }
     assert_eq!(waits, [15, 30, 60, 120]);
 }
@@ -143,7 +139,7 @@ fn a_copy_that_is_not_as_stored_is_not_deleted_and_not_asked_for_for_ever() {
 #[test]
 fn what_was_made_twice_is_deleted_once_the_other_is_stored() {
     let policy = quiet(DeleteAfterStore::Nothing);
-    let twin = Event::TranscriptProcessing(Heard { transcript_id: OTHER, attempt: Some(1) });
+    let twin = Event::TranscriptProcessing(Heard { transcript_id: OTHER, attempt: Some(1), foreign: false });
     let Decision::Apply { job, next: Next::Nothing } = copying().on_event(&twin, context(&policy, NOW)) else {
         panic!("not taken in")
     };
@@ -152,7 +148,7 @@ fn what_was_made_twice_is_deleted_once_the_other_is_stored() {
         panic!("not stored")
     };
     let Next::Act(Command::Delete { target, verify, .. }) = next else { panic!("{next:?}") };
-    assert_eq!((target, verify), (Target::Transcript(OTHER), vec![]));
+    assert_eq!((target, verify), (Target::Transcript(OTHER), vec![receipt()]), "what stays is read back");
 }
 
 #[test]
@@ -170,7 +166,7 @@ fn a_recording_stays_until_what_was_asked_for_is_stored() {
         };
         assert_eq!(next, Next::Nothing);
     }
-    let parked = Job { hold: Some(Hold::LimitReached), ..theirs(Recording::Done) };
+    let parked = Job { hold: Some(Hold::LimitReached { until: None }), ..theirs(Recording::Done) };
     let Decision::Apply { next, .. } = parked.on_answer(&stored_answer(), context(&policy, NOW)) else {
         panic!("not stored")
     };
@@ -195,13 +191,13 @@ fn a_recording_stays_while_what_had_failed_is_done_after_all() {
     let mut two = copying();
     two.transcripts.extend(job([State::Failed { transcript_id: OTHER, sub_code: None }]).transcripts);
     two.transcripts[1].attempt = None;
-    let Decision::Apply { job, next: Next::Act(Command::Delete { target, failed, claim, .. }) } =
+    let Decision::Apply { job, next: Next::Act(Command::Delete { target, deletable, claim, .. }) } =
         two.on_answer(&stored_answer(), context(&policy, NOW))
     else {
         panic!("nothing to delete")
     };
-    assert_eq!((target, failed), (Target::Recording, vec![OTHER]));
-    let listed = |failed| vec![Listed { transcript_id: OTHER, attempt: None, ended: true, failed }];
+    assert_eq!((target, deletable.failed), (Target::Recording, vec![OTHER]));
+    let listed = |failed| vec![Listed { transcript_id: OTHER, attempt: None, ended: true, failed, foreign: false }];
     let answer = |failed| Answer::Delete { target, claim, answer: DeleteAnswer::Others(listed(failed)) };
     let Decision::Apply { next, .. } = job.clone().on_answer(&answer(true), context(&policy, NOW)) else {
         panic!("stuck")
@@ -216,7 +212,7 @@ fn a_recording_stays_with_a_copy_that_could_not_be_verified() {
     let policy = quiet(DeleteAfterStore::Recording);
     let mut two = copying();
     two.transcripts.extend(job([State::Stored { transcript_id: OTHER, receipt: receipt() }]).transcripts);
-    (two.transcripts[1].attempt, two.transcripts[1].kept) = (None, true);
+    (two.transcripts[1].attempt, two.transcripts[1].kept) = (None, Some(Kept::Unverified));
     let Decision::Apply { next, .. } = two.on_answer(&stored_answer(), context(&policy, NOW)) else {
         panic!("not stored")
     };

@@ -4,13 +4,12 @@ use std::time::Duration;
 
 use super::{CLAIM, NOW, OTHER, OURS, context, job, policy, receipt};
 use crate::job::{
-    Answer, Command, CopyAnswer, Copying, Decision, Event, Finished, Heard, Job, Next, Notice, Policy, State, Status,
+    Answer, Command, CopyAnswer, Decision, Event, Failures, Finished, Heard, Job, Next, Notice, Policy, State, Status,
 };
 
 fn copying() -> Job {
     let until = NOW.plus(Duration::from_secs(9));
-    let copying =
-        Copying { transcript_id: OURS, until, claim: Some(CLAIM), since: NOW, tries: 0, deaths: 0, missing: 0 };
+    let copying = super::copying(until, Some(CLAIM), Failures::default());
     job([State::Copying(copying)])
 }
 
@@ -33,7 +32,7 @@ fn what_is_stored_is_announced_from_the_saved_row_and_once_more_after_a_crash() 
     // The worker died: the row is due, and a wake-up says the same again.
     let later = job.due_at().expect("it is due");
     let Decision::Apply { job, next: Next::Act(Command::Announce { announcements: again }) } =
-        job.on_event(&Event::Wake, context(&policy, later))
+        job.on_event(&Event::WAKE, context(&policy, later))
     else {
         panic!("not announced again")
     };
@@ -55,9 +54,9 @@ fn without_a_listener_nothing_is_noted() {
 #[test]
 fn a_bad_end_is_announced_once_and_again_when_the_job_comes_to_another() {
     let policy = Policy { tries_per_provider: 1, providers: vec!["recallai_async".to_owned()], ..policy() };
-    let heard = Heard { transcript_id: OURS, attempt: Some(1) };
+    let heard = Heard { transcript_id: OURS, attempt: Some(1), foreign: false };
     let failed = Event::TranscriptFailed { heard, sub_code: Some("why".to_owned()) };
-    let working = job([State::Transcribing { transcript_id: OURS, check_at: NOW, checks: 0 }]);
+    let working = job([State::Transcribing { transcript_id: OURS, check_at: NOW, checks: 0, told_done: false }]);
     let Decision::Apply { job, next: Next::Act(Command::Announce { announcements }) } =
         working.on_event(&failed, context(&policy, NOW))
     else {
@@ -86,7 +85,12 @@ fn a_bad_end_is_announced_once_and_again_when_the_job_comes_to_another() {
 #[test]
 fn a_recording_that_goes_soon_and_is_not_stored_is_announced_once() {
     let policy = policy();
-    let mut working = job([State::Transcribing { transcript_id: OURS, check_at: NOW.plus(Duration::MAX), checks: 0 }]);
+    let mut working = job([State::Transcribing {
+        transcript_id: OURS,
+        check_at: NOW.plus(Duration::MAX),
+        checks: 0,
+        told_done: false,
+    }]);
     working.expires_at = Some(NOW.plus(Duration::from_secs(25 * 60 * 60)));
     let Decision::Apply { job, .. } = working.on_event(
         &Event::RecordingDone(Finished { bot_id: Some(crate::ids::BotId::from_u128(1)), ..Default::default() }),
@@ -97,7 +101,7 @@ fn a_recording_that_goes_soon_and_is_not_stored_is_announced_once() {
     let due_at = job.due_at().expect("the alarm is due");
     assert_eq!(due_at, NOW.plus(Duration::from_secs(60 * 60)));
     let Decision::Apply { job, next: Next::Act(Command::Announce { announcements }) } =
-        job.on_event(&Event::Wake, context(&policy, due_at))
+        job.on_event(&Event::WAKE, context(&policy, due_at))
     else {
         panic!("not announced")
     };
@@ -105,7 +109,7 @@ fn a_recording_that_goes_soon_and_is_not_stored_is_announced_once() {
     assert!(announcements[0].expires_at.is_some());
     let sent = Answer::Announce { sent: vec![Notice::Expiring] };
     let Decision::Apply { job, .. } = job.on_answer(&sent, context(&policy, due_at)) else { panic!("not recorded") };
-    assert!(matches!(job.on_event(&Event::Wake, context(&policy, due_at)), Decision::Ignore(_)));
+    assert!(matches!(job.on_event(&Event::WAKE, context(&policy, due_at)), Decision::Ignore(_)));
 }
 
 /// The operator has put the alarm off: what is due by the old time is noted for the new one, and not due for ever.
@@ -113,11 +117,15 @@ fn a_recording_that_goes_soon_and_is_not_stored_is_announced_once() {
 fn an_alarm_that_was_put_off_comes_later() {
     let policy = policy();
     let until = NOW.plus(Duration::from_secs(60 * 60));
-    let mut working =
-        job([State::Transcribing { transcript_id: OURS, check_at: until.plus(Duration::MAX), checks: 0 }]);
+    let mut working = job([State::Transcribing {
+        transcript_id: OURS,
+        check_at: until.plus(Duration::MAX),
+        checks: 0,
+        told_done: false,
+    }]);
     working.expires_at = Some(until.plus(policy.expiry_alarm));
     working.outbox.expiry_at = Some(NOW);
-    let Decision::Apply { job, next } = working.on_event(&Event::Wake, context(&policy, NOW)) else {
+    let Decision::Apply { job, next } = working.on_event(&Event::WAKE, context(&policy, NOW)) else {
         panic!("due, and nothing done")
     };
     assert_eq!((next, job.due_at(), job.outbox.expiring), (Next::Nothing, Some(until), false));
@@ -128,7 +136,7 @@ fn the_same_bad_end_is_announced_again_if_the_job_went_on_in_between() {
     let policy = Policy { tries_per_provider: 1, providers: vec!["recallai_async".to_owned()], ..policy() };
     let mut told = job([State::Failed { transcript_id: OURS, sub_code: None }]);
     (told.outbox.told, told.outbox.ends) = (Some(Status::Failed), 1);
-    let done = Event::TranscriptDone(Heard { transcript_id: OURS, attempt: Some(1) });
+    let done = Event::TranscriptDone(Heard { transcript_id: OURS, attempt: Some(1), foreign: false });
     let Decision::Apply { job, next: Next::Act(Command::Copy { claim, .. }) } =
         told.on_event(&done, context(&policy, NOW))
     else {
@@ -148,7 +156,7 @@ fn somebody_elses_failure_announces_no_end_again() {
     let policy = Policy { tries_per_provider: 1, providers: vec!["recallai_async".to_owned()], ..policy() };
     let mut told = job([State::Failed { transcript_id: OURS, sub_code: None }]);
     (told.outbox.told, told.outbox.ends) = (Some(Status::Failed), 1);
-    let heard = Heard { transcript_id: OTHER, attempt: None };
+    let heard = Heard { transcript_id: OTHER, attempt: None, foreign: false };
     let processing = Event::TranscriptProcessing(heard);
     let Decision::Apply { job, .. } = told.on_event(&processing, context(&policy, NOW)) else { panic!("ignored") };
     assert_eq!(job.status(), Status::Transcribing);
@@ -171,7 +179,7 @@ fn what_cannot_be_announced_waits_longer_each_time() {
         };
         waits.push(at.since(now).as_secs());
         now = at;
-        let Decision::Apply { job: woken, next: again } = waiting.on_event(&Event::Wake, context(&policy, now)) else {
+        let Decision::Apply { job: woken, next: again } = waiting.on_event(&Event::WAKE, context(&policy, now)) else {
             panic!("not due")
         };
         (job, next) = (*woken, again);

@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
-use super::{NOW, OTHER, OURS, context, job, policy, receipt};
+use super::{NOW, OTHER, OURS, context, done, job, policy, receipt};
 use crate::{
     ids::TranscriptId,
     job::{
-        Answer, Claim, Command, CopyAnswer, Decision, DeleteAnswer, Event, Finished, Heard, Job, Listed, Next, OnLimit,
-        Policy, State, Status, Target,
+        Answer, Claim, Command, CopyAnswer, Decision, DeleteAnswer, Event, Heard, Job, Listed, Next, OnLimit, Policy,
+        State, Status, Target,
     },
 };
 
@@ -25,18 +25,18 @@ fn making_room() -> (Policy, Job, Target, Claim, Vec<TranscriptId>) {
         ..quiet()
     };
     let failed = job([State::Failed { transcript_id: OURS, sub_code: None }]);
-    let decision = failed.on_event(&Event::RecordingDone(Finished::default()), context(&policy, NOW));
-    let Decision::Apply { job, next: Next::Act(Command::Delete { target, claim, failed, .. }) } = decision else {
+    let decision = failed.on_event(&done(), context(&policy, NOW));
+    let Decision::Apply { job, next: Next::Act(Command::Delete { target, claim, deletable, .. }) } = decision else {
         panic!("{decision:?}")
     };
-    (policy, *job, target, claim, failed)
+    (policy, *job, target, claim, deletable.failed)
 }
 
 #[test]
 fn what_is_being_deleted_is_not_copied_meanwhile() {
     let (policy, held, ..) = making_room();
     let until = held.deletion.expect("it is noted").until;
-    let done = Event::TranscriptDone(Heard { transcript_id: OURS, attempt: Some(1) });
+    let done = Event::TranscriptDone(Heard { transcript_id: OURS, attempt: Some(1), foreign: false });
     assert_eq!(held.clone().on_event(&done, context(&policy, NOW)), Decision::Busy { until });
     // The worker has died over it: now it is copied, and nobody deletes it any more.
     let decision = held.on_event(&done, context(&policy, until));
@@ -49,12 +49,12 @@ fn what_is_being_deleted_is_not_copied_meanwhile() {
 fn what_has_not_failed_after_all_makes_no_room_and_is_copied() {
     let (policy, held, target, claim, failed) = making_room();
     assert_eq!(failed, [OURS], "Recall is asked about it first");
-    let done = Listed { transcript_id: OURS, attempt: Some(1), ended: true, failed: false };
+    let done = Listed { transcript_id: OURS, attempt: Some(1), ended: true, failed: false, foreign: false };
     let answer = Answer::Delete { target, claim, answer: DeleteAnswer::Others(vec![done]) };
     let decision = held.on_answer(&answer, context(&policy, NOW));
     let Decision::Apply { job, next: Next::Act(Command::Wake) } = decision else { panic!("{decision:?}") };
     assert_eq!((job.status(), job.deletion, &job.hold), (Status::Transcribing, None, &None));
-    let woken = job.on_event(&Event::Wake, context(&policy, NOW));
+    let woken = job.on_event(&Event::WAKE, context(&policy, NOW));
     assert!(matches!(woken, Decision::Apply { next: Next::Act(Command::Copy { .. }), .. }), "{woken:?}");
 }
 
@@ -64,11 +64,11 @@ fn somebody_elses_that_has_not_failed_after_all_is_left_alone() {
     let (policy, mut held, target, claim, _) = making_room();
     held.transcripts[0].attempt = None;
     let policy = Policy { copy_unrequested: false, ..policy };
-    let done = Listed { transcript_id: OURS, attempt: None, ended: true, failed: false };
+    let done = Listed { transcript_id: OURS, attempt: None, ended: true, failed: false, foreign: false };
     let answer = Answer::Delete { target, claim, answer: DeleteAnswer::Others(vec![done]) };
     let Decision::Apply { job, .. } = held.on_answer(&answer, context(&policy, NOW)) else { panic!("stuck") };
     assert_eq!(job.transcripts[0].state, State::Left { transcript_id: OURS });
-    let Decision::Apply { job, .. } = job.on_event(&Event::Wake, context(&policy, NOW)) else { panic!("stuck") };
+    let Decision::Apply { job, .. } = job.on_event(&Event::WAKE, context(&policy, NOW)) else { panic!("stuck") };
     assert_eq!(job.status(), Status::LimitReached);
 }
 
@@ -76,7 +76,7 @@ fn somebody_elses_that_has_not_failed_after_all_is_left_alone() {
 #[test]
 fn what_we_deleted_ourselves_does_not_end_the_chain() {
     let (policy, held, target, claim, _) = making_room();
-    let done = Event::TranscriptDone(Heard { transcript_id: OURS, attempt: Some(1) });
+    let done = Event::TranscriptDone(Heard { transcript_id: OURS, attempt: Some(1), foreign: false });
     let until = held.deletion.expect("it is noted").until;
     let Decision::Apply { job, .. } = held.on_event(&done, context(&policy, until)) else { panic!("not copied") };
     let deleted = Answer::Delete { target, claim, answer: DeleteAnswer::Deleted };
@@ -91,7 +91,7 @@ fn what_was_to_make_room_and_is_needed_after_all_stays() {
     let policy = Policy { on_limit: OnLimit::DeleteFailed, max_transcripts: 1, ..quiet() };
     let failed = Job { hold: None, ..job([State::Failed { transcript_id: OURS, sub_code: None }]) };
     let Decision::Apply { job, next: Next::Act(Command::Delete { target, claim, .. }) } =
-        failed.on_event(&Event::RecordingDone(Finished::default()), context(&policy, NOW))
+        failed.on_event(&done(), context(&policy, NOW))
     else {
         panic!("no room is made")
     };
@@ -99,14 +99,14 @@ fn what_was_to_make_room_and_is_needed_after_all_stays() {
     let Decision::Apply { job, next: Next::Again { at } } = job.on_answer(&later, context(&policy, NOW)) else {
         panic!("no wait")
     };
-    let done = Event::TranscriptDone(Heard { transcript_id: OURS, attempt: Some(1) });
+    let done = Event::TranscriptDone(Heard { transcript_id: OURS, attempt: Some(1), foreign: false });
     let Decision::Apply { job, next: Next::Act(Command::Copy { claim, .. }) } =
         job.on_event(&done, context(&policy, NOW))
     else {
         panic!("not copied")
     };
     // The deletion's time comes while the copy is at work: it is not wanted any more.
-    if let Decision::Apply { next, .. } = job.clone().on_event(&Event::Wake, context(&policy, at)) {
+    if let Decision::Apply { next, .. } = job.clone().on_event(&Event::WAKE, context(&policy, at)) {
         assert!(!matches!(next, Next::Act(Command::Delete { .. })), "{next:?}");
     }
     let stored = Answer::Copy { transcript_id: OURS, claim, answer: CopyAnswer::Stored(receipt()) };
@@ -121,15 +121,15 @@ fn room_that_somebody_else_made_is_enough() {
     let mut crowded = job([OURS, OTHER].map(|transcript_id| State::Failed { transcript_id, sub_code: None }));
     crowded.transcripts.iter_mut().for_each(|transcript| transcript.attempt = None);
     let Decision::Apply { job, next: Next::Act(Command::Delete { target, claim, .. }) } =
-        crowded.on_event(&Event::RecordingDone(Finished::default()), context(&policy, NOW))
+        crowded.on_event(&done(), context(&policy, NOW))
     else {
         panic!("no room is made")
     };
     let later = Answer::Delete { target, claim, answer: DeleteAnswer::Later { after: Duration::ZERO } };
     let Decision::Apply { job, .. } = job.on_answer(&later, context(&policy, NOW)) else { panic!("no wait") };
-    let gone = Event::TranscriptDeleted(Heard { transcript_id: OTHER, attempt: None });
+    let gone = Event::TranscriptDeleted(Heard { transcript_id: OTHER, attempt: None, foreign: false });
     let Decision::Apply { job, next } = job.on_event(&gone, context(&policy, NOW)) else { panic!("ignored") };
     assert_eq!((next, job.deletion), (Next::Act(Command::Wake), None));
-    let woken = job.on_event(&Event::Wake, context(&policy, NOW));
+    let woken = job.on_event(&Event::WAKE, context(&policy, NOW));
     assert!(matches!(woken, Decision::Apply { next: Next::Act(Command::Create { .. }), .. }), "{woken:?}");
 }

@@ -9,9 +9,9 @@ use crate::{
     ids::{RecordingId, TranscriptId},
     job::{
         Answer, Claim, Command, CopyAnswer, Copying, CreateAnswer, Creating, Decision, DeleteAnswer, Deletion, Event,
-        Finished, Heard, Hold, Job, KEY_REUSE, Listed, LookUpAnswer, Next, Notice, Policy, Recording, Refused, State,
+        Failures, Heard, Hold, Job, KEY_REUSE, Listed, LookUpAnswer, Next, Notice, Policy, Recording, Refused, State,
         Status, Target, Why, Wishes,
-        tests::{CLAIM, NOW, OTHER, OURS, context, job, policy, receipt},
+        tests::{CLAIM, NOW, OTHER, OURS, context, done, job, policy, receipt},
     },
     time::Timestamp,
 };
@@ -24,14 +24,23 @@ fn creating(first_call: Duration, errors: u32, until: Timestamp) -> Job {
     let first_call_at = earlier(first_call);
     let last_call_at = earlier(first_call.min(Duration::from_secs(300)));
     let calls = if first_call_at < last_call_at { 2 } else { 1 };
-    job([State::Creating(Creating { first_call_at, last_call_at, calls, errors, until, claim: CLAIM, refused: None })])
+    job([State::Creating(Creating {
+        first_call_at,
+        last_call_at,
+        calls,
+        errors,
+        conflicts: 0,
+        until,
+        claim: Some(CLAIM),
+        refused: None,
+    })])
 }
 
 fn situations() -> Vec<(&'static str, Job)> {
     let soon = NOW.plus(Duration::from_secs(9));
     let passed = earlier(Duration::from_secs(1));
     let minutes = |minutes: u64| Duration::from_secs(60 * minutes);
-    let wait = |until, status| Some(Hold::Wait { until, status, times: 1 });
+    let wait = |until, status| Some(Hold::Wait { until, status, times: 1, since: NOW });
     let deletion =
         |why, until| Some(Deletion { target: Target::Transcript(OURS), why, until, claim: Some(CLAIM), tries: 0 });
     let refused_creating = || {
@@ -46,9 +55,12 @@ fn situations() -> Vec<(&'static str, Job)> {
         job
     };
     let copying = |until, claim, missing| {
-        job([State::Copying(Copying { transcript_id: OURS, until, claim, since: NOW, tries: 2, deaths: 0, missing })])
+        let failures = Failures { transient: 2, missing, ..Failures::default() };
+        let missing_since = (missing > 0).then(|| earlier(Duration::from_secs(60 * 60)));
+        job([State::Copying(Copying { missing_since, ..super::copying(until, claim, failures) })])
     };
-    let transcribing = |check_at| job([State::Transcribing { transcript_id: OURS, check_at, checks: 0 }]);
+    let transcribing =
+        |check_at| job([State::Transcribing { transcript_id: OURS, check_at, checks: 0, told_done: false }]);
     let deleted = |mut job: Job| {
         job.transcripts[0].deleted = true;
         job
@@ -103,20 +115,23 @@ fn situations() -> Vec<(&'static str, Job)> {
         ("somebody else's, left alone", left()),
         ("waiting", Job { hold: wait(soon, Some(429)), ..job([]) }),
         ("waiting, time over", Job { hold: wait(passed, Some(429)), ..job([]) }),
-        ("skipped", Job { hold: Some(Hold::Skipped), wishes: Wishes { skip: true, ..Wishes::default() }, ..job([]) }),
+        (
+            "skipped",
+            Job { hold: Some(Hold::Skipped), wishes: Some(Wishes { skip: true, ..Wishes::default() }), ..job([]) },
+        ),
         ("others' transcripts fill the limit", crowded()),
         ("making room", Job { deletion: deletion(Why::Room, soon), ..crowded() }),
         ("making room, of our own", Job { deletion: deletion(Why::Room, soon), ..full() }),
-        ("limit reached", told(Job { hold: Some(Hold::LimitReached), ..crowded() })),
+        ("limit reached", told(Job { hold: Some(Hold::LimitReached { until: None }), ..crowded() })),
     ]
 }
 
 fn events() -> Vec<Event> {
-    let ours = Heard { transcript_id: OURS, attempt: Some(1) };
-    let other = Heard { transcript_id: OTHER, attempt: None };
-    let again = Heard { transcript_id: OTHER, attempt: Some(1) };
+    let ours = Heard { transcript_id: OURS, attempt: Some(1), foreign: false };
+    let other = Heard { transcript_id: OTHER, attempt: None, foreign: false };
+    let again = Heard { transcript_id: OTHER, attempt: Some(1), foreign: false };
     vec![
-        Event::RecordingDone(Finished::default()),
+        done(),
         Event::RecordingFailed { sub_code: None },
         Event::RecordingDeleted,
         Event::TranscriptProcessing(ours),
@@ -128,7 +143,7 @@ fn events() -> Vec<Event> {
         Event::TranscriptDone(again),
         Event::TranscriptFailed { heard: other, sub_code: None },
         Event::TranscriptDeleted(other),
-        Event::Wake,
+        Event::WAKE,
     ]
 }
 
@@ -136,7 +151,8 @@ fn answers() -> Vec<Answer> {
     let after = Duration::from_secs(30);
     let create = |answer| Answer::Create { attempt: 1, claim: CLAIM, answer };
     let look_up = |answer| Answer::LookUp { attempt: 1, claim: CLAIM, answer };
-    let listed = |transcript_id, attempt, ended| Listed { transcript_id, attempt, ended, failed: false };
+    let listed =
+        |transcript_id, attempt, ended| Listed { transcript_id, attempt, ended, failed: false, foreign: false };
     let list = |listed: &[Listed]| look_up(LookUpAnswer::Listed(listed.to_vec()));
     let delete = |answer| Answer::Delete { target: Target::Transcript(OURS), claim: CLAIM, answer };
     let copy = |answer| Answer::Copy { transcript_id: OURS, claim: CLAIM, answer };
@@ -158,10 +174,10 @@ fn answers() -> Vec<Answer> {
         list(&[]),
         look_up(LookUpAnswer::Later { after }),
         copy(CopyAnswer::Stored(receipt())),
-        copy(CopyAnswer::NotReady { after }),
+        copy(CopyAnswer::NotReady),
         copy(CopyAnswer::Failed { sub_code: None }),
         copy(CopyAnswer::Deleted),
-        copy(CopyAnswer::Missing),
+        copy(CopyAnswer::Missing { recording_known: false }),
         copy(CopyAnswer::Later { after }),
         Answer::Copy { transcript_id: OURS, claim: Claim(2), answer: CopyAnswer::Deleted },
         delete(DeleteAnswer::Deleted),
@@ -179,7 +195,9 @@ fn answers() -> Vec<Answer> {
 /// Short names for ids and claims, so that a row fits a line.
 fn input(debug: String) -> String {
     let receipt = format!("({:?})", receipt());
+    let done = format!("{:?}", done());
     let short = [
+        (done.as_str(), "RecordingDone"),
         ("TranscriptId(00000000-0000-0000-0000-000000000001)", "ours"),
         ("TranscriptId(00000000-0000-0000-0000-000000000002)", "another"),
         ("Heard { transcript_id: ", "Heard { "),
@@ -196,8 +214,9 @@ fn input(debug: String) -> String {
         ("attempt: 1, ", ""),
         (" })", ")"),
         ("Listed { ", "{ "),
-        (", failed: false }", " }"),
-        ("RecordingDone(Finished { bot_id: None, wishes: None, expires_at: None, done_at: None)", "RecordingDone"),
+        (", failed: false, foreign: false }", " }"),
+        (", foreign: false", ""),
+        (" { now: false }", ""),
     ];
     short.into_iter().fold(debug, |text, (long, short)| text.replace(long, short))
 }
@@ -241,9 +260,9 @@ fn every_situation_meets_every_input() {
 fn others_transcripts_are_left_alone_if_the_operator_wants_that() {
     let policy = Policy { copy_unrequested: false, ..policy() };
     let context = context(&policy, NOW);
-    let other = Event::TranscriptDone(Heard { transcript_id: OTHER, attempt: None });
+    let other = Event::TranscriptDone(Heard { transcript_id: OTHER, attempt: None, foreign: false });
     let later = NOW.plus(Duration::from_secs(1));
-    let known = job([State::Transcribing { transcript_id: OURS, check_at: later, checks: 0 }]);
+    let known = job([State::Transcribing { transcript_id: OURS, check_at: later, checks: 0, told_done: false }]);
     assert_eq!(decision(known.on_event(&other, context)), "transcribing (2)", "noted, and left alone");
     // Also while a create of ours waits for its answer: whatever we made says so in its metadata.
     let waiting = creating(Duration::from_secs(1), 0, NOW.plus(Duration::from_secs(9)));
@@ -255,7 +274,7 @@ fn a_create_that_was_refused_and_exists_all_the_same_was_paid_once() {
     let policy = policy();
     let context = context(&policy, NOW);
     let refused = job([State::Refused { status: 400, code: None }]);
-    let done = Event::TranscriptDone(Heard { transcript_id: OURS, attempt: Some(1) });
+    let done = Event::TranscriptDone(Heard { transcript_id: OURS, attempt: Some(1), foreign: false });
     let Decision::Apply { job, .. } = refused.on_event(&done, context) else { panic!("not applied") };
     assert!(!job.paid_twice() && job.transcripts.len() == 1, "{job:?}");
 }
@@ -264,7 +283,7 @@ fn a_create_that_was_refused_and_exists_all_the_same_was_paid_once() {
 fn an_unnamed_transcript_that_was_ours_is_joined_with_its_attempt() {
     let policy = policy();
     let context = context(&policy, NOW);
-    let unnamed = Event::TranscriptDone(Heard { transcript_id: OTHER, attempt: None });
+    let unnamed = Event::TranscriptDone(Heard { transcript_id: OTHER, attempt: None, foreign: false });
     let waiting = creating(Duration::from_secs(1), 0, NOW.plus(Duration::from_secs(9)));
     let Decision::Apply { job, .. } = waiting.on_event(&unnamed, context) else { panic!("not applied") };
     let answer = CreateAnswer::Created { transcript_id: OTHER };
@@ -282,12 +301,12 @@ fn waits_grow_and_nothing_is_given_up_soon() {
     let policy = Policy { announces: false, ..policy() };
     let waits = |answer: &CopyAnswer, tries: usize| {
         let mut now = NOW;
-        let mut job = job([State::Transcribing { transcript_id: OURS, check_at: NOW, checks: 0 }]);
+        let mut job = job([State::Transcribing { transcript_id: OURS, check_at: NOW, checks: 0, told_done: false }]);
         let mut waits = Vec::new();
         for _ in 0..tries {
             let context = context(&policy, now);
             let Decision::Apply { job: taken, next: Next::Act(Command::Copy { claim, .. }) } =
-                job.clone().on_event(&Event::Wake, context)
+                job.clone().on_event(&Event::WAKE, context)
             else {
                 break;
             };
@@ -304,9 +323,9 @@ fn waits_grow_and_nothing_is_given_up_soon() {
     let (later, status) = waits(&CopyAnswer::Later { after }, 12);
     assert_eq!(later, [5, 10, 20, 40, 80, 160, 320, 640, 900, 900, 900, 900]);
     assert_eq!(status, Status::Copying);
-    let (not_ready, _) = waits(&CopyAnswer::NotReady { after }, 10);
+    let (not_ready, _) = waits(&CopyAnswer::NotReady, 10);
     assert_eq!(not_ready, [15, 30, 60, 120, 240, 480, 960, 1920, 3600, 3600]);
-    let (missing, status) = waits(&CopyAnswer::Missing, 99);
-    assert_eq!(missing, [15, 30, 60, 120, 240, 480, 900, 900, 900]);
+    let (missing, status) = waits(&CopyAnswer::Missing { recording_known: true }, 99);
+    assert_eq!(missing, [15, 30, 60, 120, 240, 480, 960, 1920, 3600]);
     assert_eq!(status, Status::Lost);
 }

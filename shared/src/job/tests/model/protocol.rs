@@ -13,8 +13,8 @@ use super::{
 use crate::{
     ids::RecordingId,
     job::{
-        Answer, Command, CreateAnswer, Event, Finished, Hold, Job, LookUpAnswer, Policy,
-        tests::{NOW, policy},
+        Answer, Command, CreateAnswer, Event, Hold, Job, LookUpAnswer, Policy,
+        tests::{NOW, done, policy},
     },
 };
 
@@ -112,7 +112,12 @@ impl Protocol {
                 }
             }
             Command::Copy { .. } => act(Act::Copy),
-            Command::Delete { .. } | Command::Announce { .. } | Command::Wake => {}
+            Command::ReadRecording { .. }
+            | Command::List
+            | Command::Render { .. }
+            | Command::Delete { .. }
+            | Command::Announce { .. }
+            | Command::Wake => {}
         }
     }
 }
@@ -165,8 +170,8 @@ impl Model for Protocol {
         let mut world = last.clone();
         let left = &mut world.left;
         match action {
-            Action::RecordingDone => return self.start(world, Event::RecordingDone(Finished::default())),
-            Action::Wake => return self.start(world, Event::Wake),
+            Action::RecordingDone => return self.start(world, done()),
+            Action::Wake => return self.start(world, Event::WAKE),
             Action::TranscriptDone(index) => {
                 left.dones = left.dones.checked_sub(1)?;
                 world.recall.made[index].end = End::Done;
@@ -237,7 +242,7 @@ impl Model for Protocol {
         }
         if failures > 1 {
             properties.push(Property::sometimes("the limit is reached", |_, world: &World| {
-                world.row.hold == Some(Hold::LimitReached)
+                matches!(world.row.hold, Some(Hold::LimitReached { .. }))
             }));
         }
         properties

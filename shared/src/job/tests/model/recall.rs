@@ -159,6 +159,7 @@ impl Recall {
             attempt: Some(made.attempt),
             ended: made.end != End::Open,
             failed: made.end == End::Failed,
+            foreign: false,
         };
         there.map(listed).collect()
     }

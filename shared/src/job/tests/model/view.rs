@@ -97,6 +97,10 @@ impl View<'_> {
             done_at: _,
             expires_at: _,
             wishes: _,
+            unknown_since,
+            refusals,
+            retry: _,
+            rendering: _,
             asked_language: _,
             refused_languages: _,
             attempts,
@@ -107,18 +111,24 @@ impl View<'_> {
             version,
         } = job;
         self.numbers.push(*version);
-        self.see([u32::from(*recording == Recording::Done), *attempts]);
+        self.see([u32::from(*recording == Recording::Done), *attempts, u32::from(unknown_since.is_some())]);
+        self.see([refusals.map_or(0, |refusals| refusals.rounds)]);
         match hold {
             None => self.see([0]),
-            Some(Hold::Wait { until, status, times }) => {
+            Some(Hold::Wait { until, status, times, since: _ }) => {
                 self.see([1, status.map_or(0, u32::from), *times]);
                 self.until(*until);
             }
-            Some(Hold::LimitReached) => self.see([2]),
+            Some(Hold::Refused { until }) => {
+                self.see([4]);
+                self.until(*until);
+            }
+            Some(Hold::Unread { .. }) => unreachable!("the event says what the metadata asks for"),
+            Some(Hold::LimitReached { .. }) => self.see([2]),
             Some(Hold::Skipped) => self.see([3]),
         }
         self.count(transcripts.len());
-        for Transcript { attempt, provider: _, state, deleted: _, kept: _ } in transcripts {
+        for Transcript { attempt, provider: _, state, deleted: _, kept: _, foreign: _ } in transcripts {
             self.see([attempt.unwrap_or(0)]);
             self.state(state);
         }
@@ -126,21 +136,30 @@ impl View<'_> {
 
     fn state(&mut self, state: &State) {
         match state {
-            State::Creating(Creating { first_call_at, last_call_at, calls, errors, until, claim, refused }) => {
-                self.see([0, *calls, *errors, u32::from(refused.is_some())]);
+            State::Creating(Creating {
+                first_call_at,
+                last_call_at,
+                calls,
+                errors,
+                conflicts,
+                until,
+                claim,
+                refused,
+            }) => {
+                self.see([0, *calls, *errors, *conflicts, u32::from(refused.is_some()), u32::from(claim.is_some())]);
                 self.since(*first_call_at, KEY_REUSE);
                 self.since(*last_call_at, LIST_SETTLE);
                 self.until(*until);
-                self.claim(*claim);
+                claim.iter().for_each(|claim| self.claim(*claim));
             }
-            State::Transcribing { transcript_id, check_at, checks } => {
+            State::Transcribing { transcript_id, check_at, checks, told_done: _ } => {
                 self.see([1, *checks]);
                 self.id(*transcript_id);
                 self.until(*check_at);
             }
             // The model ends before a copy is given up, so it does not matter since when it is tried.
-            State::Copying(Copying { transcript_id, until, claim, since: _, tries, deaths, missing }) => {
-                self.see([2, *tries, *deaths, *missing, u32::from(claim.is_some())]);
+            State::Copying(Copying { transcript_id, until, claim, since: _, failures, .. }) => {
+                self.see([2, failures.total(), u32::from(claim.is_some())]);
                 self.id(*transcript_id);
                 self.until(*until);
                 claim.iter().for_each(|claim| self.claim(*claim));
@@ -235,19 +254,21 @@ impl View<'_> {
     fn event(&mut self, event: &Event) {
         match event {
             Event::RecordingDone(_) => self.see([10]),
-            Event::Wake => self.see([11]),
-            Event::TranscriptDone(Heard { transcript_id, attempt: _ }) => {
+            Event::Wake { .. } => self.see([11]),
+            Event::TranscriptDone(Heard { transcript_id, attempt: _, foreign: _ }) => {
                 self.see([12]);
                 self.id(*transcript_id);
             }
-            Event::TranscriptFailed { heard: Heard { transcript_id, attempt: _ }, sub_code: _ } => {
+            Event::TranscriptFailed { heard: Heard { transcript_id, attempt: _, foreign: _ }, sub_code: _ } => {
                 self.see([13]);
                 self.id(*transcript_id);
             }
             Event::RecordingFailed { .. }
             | Event::RecordingDeleted
             | Event::TranscriptProcessing(_)
-            | Event::TranscriptDeleted(_) => unreachable!("nobody here says: {}", event.name()),
+            | Event::TranscriptDeleted(_)
+            | Event::Retry { .. }
+            | Event::Render { .. } => unreachable!("nobody here says: {}", event.name()),
         }
     }
 
@@ -261,13 +282,17 @@ impl View<'_> {
                 self.see([1, *attempt]);
                 self.claim(*claim);
             }
-            Command::Copy { transcript_id, attempt: _, bot_id: _, tries: _, deaths: _, claim } => {
+            Command::Copy { transcript_id, attempt: _, bot_id: _, failures: _, claim } => {
                 self.see([2]);
                 self.id(*transcript_id);
                 self.claim(*claim);
             }
             Command::Wake => self.see([3]),
-            Command::Delete { .. } | Command::Announce { .. } => {
+            Command::ReadRecording { .. }
+            | Command::List
+            | Command::Render { .. }
+            | Command::Delete { .. }
+            | Command::Announce { .. } => {
                 unreachable!("nobody here asks for: {}", command.name())
             }
         }
@@ -284,7 +309,7 @@ impl View<'_> {
                 self.see([1, *attempt]);
                 self.claim(*claim);
                 self.count(listed.len());
-                for Listed { transcript_id, attempt: _, ended, failed: _ } in listed {
+                for Listed { transcript_id, attempt: _, ended, failed: _, foreign: _ } in listed {
                     self.id(*transcript_id);
                     self.see([u32::from(*ended)]);
                 }
@@ -298,7 +323,14 @@ impl View<'_> {
                 self.id(*transcript_id);
                 self.claim(*claim);
             }
-            Answer::Copy { .. } | Answer::Delete { .. } | Answer::Announce { .. } | Answer::Wake { .. } => {
+            Answer::LookUp { answer: LookUpAnswer::Incomplete(_), .. }
+            | Answer::ReadRecording { .. }
+            | Answer::List(_)
+            | Answer::Render { .. }
+            | Answer::Copy { .. }
+            | Answer::Delete { .. }
+            | Answer::Announce { .. }
+            | Answer::Wake { .. } => {
                 unreachable!("nobody here answers so")
             }
         }

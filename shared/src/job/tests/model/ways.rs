@@ -24,21 +24,21 @@ fn without_leases_it_pays_twice() {
         Mutant::NoLease,
         ALONE,
         &expect![[r#"
-        0:00:00  recording.done comes               no row
-        0:00:00  A saves                            creating
-        0:00:00  A dies                             creating
-        0:39:59  time passes                        creating
-        0:39:59  a wake-up comes                    creating
-        0:40:00  time passes                        creating
-        0:54:58  time passes                        creating
-        0:54:58  A saves                            creating
-        0:54:58  a wake-up comes                    creating
-        0:54:58  B saves                            creating
-        0:54:58  B acts: List                       creating
-        0:54:58  B saves                            creating
-        0:54:58  B acts: Create(Fine)               creating     paid 2
-        0:54:58  A acts: Create(Fine)               creating     paid 2 and 1
-    "#]],
+            0:00:00  recording.done comes               no row
+            0:00:00  A saves                            creating
+            0:00:00  A dies                             creating
+            0:39:59  time passes                        creating
+            0:39:59  a wake-up comes                    creating
+            0:39:59  A saves                            creating
+            0:40:00  time passes                        creating
+            0:54:58  time passes                        creating
+            0:54:58  a wake-up comes                    creating
+            0:54:58  B saves                            creating
+            0:54:58  B acts: List                       creating
+            0:54:58  B saves                            creating
+            0:54:58  B acts: Create(Fine)               creating     paid 2
+            0:54:58  A acts: Create(Fine)               creating     paid 2 and 1
+        "#]],
     );
 }
 

@@ -179,7 +179,12 @@ impl Protocol {
                 let answer = CopyAnswer::Stored(receipt());
                 Answer::Copy { transcript_id: *transcript_id, claim: *claim, answer }
             }
-            Command::Delete { .. } | Command::Announce { .. } | Command::Wake => {
+            Command::ReadRecording { .. }
+            | Command::List
+            | Command::Render { .. }
+            | Command::Delete { .. }
+            | Command::Announce { .. }
+            | Command::Wake => {
                 unreachable!("nobody here asks for: {}", command.name())
             }
         }

@@ -32,12 +32,12 @@ impl World {
     /// A create is on its way, or to come.
     pub(super) fn is_under_way(&self) -> bool {
         self.row.transcripts.iter().any(|transcript| matches!(transcript.state, State::Creating(_)))
-            || matches!(self.row.hold, Some(Hold::Wait { .. }))
+            || matches!(self.row.hold, Some(Hold::Wait { .. } | Hold::Refused { .. }))
     }
 
     pub(super) fn heard(&self, index: usize) -> Heard {
         let made = self.recall.made[index];
-        Heard { transcript_id: made.id, attempt: Some(made.attempt) }
+        Heard { transcript_id: made.id, attempt: Some(made.attempt), foreign: false }
     }
 
     /// How many transcripts were paid for and have not failed.
@@ -134,6 +134,6 @@ impl Protocol {
     fn wake(&self, world: &World) -> Decision {
         let lease_until = world.now.plus(SECOND);
         let context = Context { now: world.now, lease_until, worker: true, policy: &self.policy };
-        Job::clone(&world.row).on_event(&Event::Wake, context)
+        Job::clone(&world.row).on_event(&Event::WAKE, context)
     }
 }

@@ -6,7 +6,9 @@ use fastrand::Rng;
 
 use crate::{
     ids::TranscriptId,
-    job::{CopyAnswer, CreateAnswer, DeleteAnswer, Listed, LookUpAnswer, RECALL_MAX_TRANSCRIPTS},
+    job::{
+        CopyAnswer, CreateAnswer, DeleteAnswer, Finished, Listed, LookUpAnswer, RECALL_MAX_TRANSCRIPTS, RecordingAnswer,
+    },
     time::Timestamp,
 };
 
@@ -46,7 +48,13 @@ impl Made {
 
     pub(super) fn listed(&self, now: Timestamp) -> Listed {
         let ended = self.done_at <= now;
-        Listed { transcript_id: self.id, attempt: self.attempt, ended, failed: ended && self.fails(now) }
+        Listed {
+            transcript_id: self.id,
+            attempt: self.attempt,
+            ended,
+            failed: ended && self.fails(now),
+            foreign: false,
+        }
     }
 
     pub(super) fn delete(&mut self, now: Timestamp, by_us: bool) {
@@ -156,6 +164,27 @@ impl Recall {
         LookUpAnswer::Listed(self.listed(now))
     }
 
+    /// What retrieving the recording says.
+    pub(super) fn read(&self, rng: &mut Rng, now: Timestamp, calm: bool, finished: Finished) -> RecordingAnswer {
+        match if calm { 9 } else { rng.u8(0..10) } {
+            _ if now < self.down_until => RecordingAnswer::Later { after: SECOND * rng.u32(0..60) },
+            0 => RecordingAnswer::Later { after: SECOND * rng.u32(0..60) },
+            1 => RecordingAnswer::Operator,
+            2 => RecordingAnswer::Unknown,
+            _ if self.gone && rng.bool() => RecordingAnswer::Deleted,
+            _ if self.gone => RecordingAnswer::Unknown,
+            _ => RecordingAnswer::Read(finished),
+        }
+    }
+
+    /// The list, if it can be believed: an empty one says nothing unless the recording is there.
+    pub(super) fn look_for_room(&self, rng: &mut Rng, now: Timestamp, calm: bool) -> LookUpAnswer {
+        match self.list(rng, now, calm) {
+            LookUpAnswer::Listed(listed) if listed.is_empty() && self.gone => LookUpAnswer::Later { after: SECOND },
+            answer => answer,
+        }
+    }
+
     /// What retrieving one says; nothing if it is gone.
     pub(super) fn look_up_one(&self, rng: &mut Rng, now: Timestamp, id: TranscriptId) -> LookUpAnswer {
         if now < self.down_until {
@@ -176,15 +205,21 @@ impl Recall {
         if now < self.down_until {
             return Some(CopyAnswer::Later { after });
         }
-        let Some(made) = self.made.iter().find(|made| made.id == id) else { return Some(CopyAnswer::Missing) };
+        let Some(made) = self.made.iter().find(|made| made.id == id) else {
+            return Some(CopyAnswer::Missing { recording_known: !self.gone });
+        };
         if made.deleted {
-            return Some(if rng.bool() { CopyAnswer::Missing } else { CopyAnswer::Deleted });
+            return Some(if rng.bool() {
+                CopyAnswer::Missing { recording_known: !self.gone }
+            } else {
+                CopyAnswer::Deleted
+            });
         }
         if !calm && rng.u8(0..20) == 0 {
-            return Some(CopyAnswer::Missing);
+            return Some(CopyAnswer::Missing { recording_known: !self.gone });
         }
         if now < made.done_at {
-            return Some(CopyAnswer::NotReady { after });
+            return Some(CopyAnswer::NotReady);
         }
         made.fails(now).then_some(CopyAnswer::Failed { sub_code: None })
     }

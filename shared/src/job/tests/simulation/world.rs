@@ -8,8 +8,9 @@ use super::recall::{Made, Recall};
 use crate::{
     ids::{RecordingId, TranscriptId},
     job::{
-        Answer, Command, Context, CopyAnswer, Decision, DeleteAfterStore, DeleteAnswer, Event, Finished, Heard, Job,
-        LookUpAnswer, Next, OnLimit, Policy, Receipt, Recording, State, Status, Target, Wishes, tests::receipt,
+        Answer, Command, Context, CopyAnswer, Decision, Deletable, DeleteAfterStore, DeleteAnswer, Event, Finished,
+        Heard, Hold, Job, LookUpAnswer, Next, OnLimit, Policy, Receipt, Recording, RenderAnswer, State, Status, Target,
+        Wishes, tests::receipt,
     },
     time::Timestamp,
 };
@@ -86,6 +87,8 @@ pub(super) struct World {
     pub(super) stored: BTreeSet<TranscriptId>,
     /// Announcements, by their id.
     pub(super) announced: BTreeSet<String>,
+    /// A parked job has looked for room since everything works.
+    looked_for_room: bool,
     /// Our endpoint does not answer before this.
     deaf_until: Timestamp,
     /// Recall has no webhook endpoint at all: only the sweep finds out.
@@ -94,6 +97,8 @@ pub(super) struct World {
     workers: Vec<Worker>,
     swept_at: Timestamp,
     pub(super) wishes: Wishes,
+    /// When Recall deletes the recording, if it ever does.
+    expires_at: Option<Timestamp>,
     /// The meeting could be recorded.
     pub(super) captured: bool,
 }
@@ -117,6 +122,7 @@ impl World {
         };
         let wishes = Wishes { skip: rng.u8(0..20) == 0, ..Wishes::default() };
         let now = Timestamp::from_secs(1_000_000);
+        let expires_at = rng.bool().then(|| now.plus(48 * HOUR));
         let mut recall = Recall::default();
         recall.provider_down = rng.u8(0..12) == 0;
         if rng.u8(0..12) == 0 {
@@ -132,12 +138,14 @@ impl World {
             recall,
             stored: BTreeSet::new(),
             announced: BTreeSet::new(),
+            looked_for_room: false,
             deaf_until: now,
             no_webhooks: false,
             mail: Vec::new(),
             workers: Vec::new(),
             swept_at: now,
             wishes,
+            expires_at,
             captured: true,
         };
         world.no_webhooks = world.rng.u8(0..20) == 0;
@@ -153,14 +161,23 @@ impl World {
                 world.captured = false;
                 world.webhook(Event::RecordingFailed { sub_code: None }, now);
             }
-            _ => world.webhook(world.done(), now),
+            _ => {
+                let done = world.done();
+                world.webhook(done, now);
+            }
         }
         world
     }
 
-    fn done(&self) -> Event {
-        let wishes = Some(self.wishes.clone());
-        Event::RecordingDone(Finished { wishes, expires_at: Some(self.now.plus(48 * HOUR)), ..Finished::default() })
+    /// What Recall says of the recording when it is retrieved or listed.
+    fn finished(&self) -> Finished {
+        Finished { wishes: Some(self.wishes.clone()), expires_at: self.expires_at, ..Finished::default() }
+    }
+
+    /// A webhook carries no expiry, and some carry no bot and so not all of the metadata.
+    fn done(&mut self) -> Event {
+        let wishes = (self.rng.u8(0..4) > 0).then(|| self.wishes.clone());
+        Event::RecordingDone(Finished { wishes, ..Finished::default() })
     }
 
     pub(super) fn run(mut self) -> Status {
@@ -184,15 +201,21 @@ impl World {
 
     /// Nothing is due, nothing is under way, and the sweep would find nothing new.
     fn nothing_to_come(&self) -> bool {
-        let waits = self.row.due_at().is_some() && !self.only_expiry();
+        let waits = self.row.due_at().is_some() && !self.only_waits();
         !waits && self.mail.is_empty() && self.swept_at > self.recall_settled_at() && self.sweep_finds().is_empty()
     }
 
-    /// The alarm about an expiry is all that is left to come, and its time has not.
-    fn only_expiry(&self) -> bool {
+    /// All that is left to come is the alarm about an expiry, or the daily look for room after one that found none.
+    fn only_waits(&self) -> bool {
         let mut without = self.row.clone();
-        let expiry_at = without.outbox.expiry_at.take();
-        without.due_at().is_none() && expiry_at.is_some_and(|at| self.now < at)
+        let mut left: Vec<Timestamp> = without.outbox.expiry_at.take().into_iter().collect();
+        if let Some(Hold::LimitReached { until: Some(until) }) = without.hold
+            && self.looked_for_room
+        {
+            without.hold = None;
+            left.push(until);
+        }
+        without.due_at().is_none() && left.iter().all(|at| self.now < *at)
     }
 
     fn recall_settled_at(&self) -> Timestamp {
@@ -246,7 +269,7 @@ impl World {
         }
         self.swept_at = self.now;
         if self.row.due_at().is_some_and(|at| at <= self.now) {
-            self.message(Event::Wake, self.now);
+            self.message(Event::WAKE, self.now);
         }
         if self.now >= self.recall.down_until {
             for event in self.sweep_finds() {
@@ -258,7 +281,7 @@ impl World {
     fn sweep_finds(&self) -> Vec<Event> {
         let mut finds = Vec::new();
         if self.row.recording == Recording::Unknown && !self.recall.gone && self.captured {
-            finds.push(self.done());
+            finds.push(Event::RecordingDone(self.finished()));
         }
         for listed in self.recall.listed(self.now).into_iter().filter(|listed| listed.ended) {
             let state =
@@ -271,7 +294,7 @@ impl World {
                 State::Copying(_) | State::Creating(_) => true,
                 State::Transcribing { .. } => false,
             });
-            let heard = Heard { transcript_id: listed.transcript_id, attempt: listed.attempt };
+            let heard = Heard { transcript_id: listed.transcript_id, attempt: listed.attempt, foreign: false };
             if !known && self.row.recording != Recording::Deleted {
                 finds.push(if fails {
                     Event::TranscriptFailed { heard, sub_code: None }
@@ -294,6 +317,18 @@ impl World {
             (_, _) => SECOND * self.rng.u32(0..20),
         };
         self.now = self.now.plus(jump);
+        if self.expires_at.is_some_and(|at| at <= self.now) {
+            self.delete_all();
+        }
+    }
+
+    /// The recording goes at Recall, with all its transcripts.
+    fn delete_all(&mut self) {
+        if !self.recall.gone {
+            self.recall.gone = true;
+            self.recall.made.iter_mut().filter(|made| !made.deleted).for_each(|made| made.delete(self.now, false));
+            self.webhook(Event::RecordingDeleted, self.now);
+        }
     }
 
     /// The workers that are past their deadline are gone; what they worked on comes again.
@@ -317,17 +352,13 @@ impl World {
     fn disturb(&mut self) {
         match self.rng.u8(0..18) {
             0 => drop(self.make(None, Duration::ZERO)),
-            1 => {
-                self.recall.gone = true;
-                self.recall.made.iter_mut().for_each(|made| made.delete(self.now, false));
-                self.webhook(Event::RecordingDeleted, self.now);
-            }
+            1 => self.delete_all(),
             2 if !self.recall.made.is_empty() => {
                 let index = self.rng.usize(0..self.recall.made.len());
                 let made = &mut self.recall.made[index];
                 if made.exists_at <= self.now && !made.deleted {
                     made.delete(self.now, false);
-                    let heard = Heard { transcript_id: made.id, attempt: made.attempt };
+                    let heard = Heard { transcript_id: made.id, attempt: made.attempt, foreign: false };
                     self.webhook(Event::TranscriptDeleted(heard), self.now);
                 }
             }
@@ -365,7 +396,7 @@ impl World {
     }
 
     fn tell_of(&mut self, made: &Made) {
-        let heard = Heard { transcript_id: made.id, attempt: made.attempt };
+        let heard = Heard { transcript_id: made.id, attempt: made.attempt, foreign: false };
         let end = match made.is_good() {
             true => Event::TranscriptDone(heard),
             false => Event::TranscriptFailed { heard, sub_code: None },
@@ -424,7 +455,7 @@ impl World {
             Next::Again { at } => {
                 // The wake-up can fail to be sent; then the row is due, and the sweep finds it.
                 if at.since(self.now) <= MAX_DELAY && (self.calm || self.rng.u8(0..4) > 0) {
-                    self.message(Event::Wake, at.plus(SECOND));
+                    self.message(Event::WAKE, at.plus(SECOND));
                 }
                 if !worker {
                     self.come_again(event.clone(), to, at);
@@ -452,8 +483,25 @@ impl World {
                 let answer = self.copy(*transcript_id);
                 Answer::Copy { transcript_id: *transcript_id, claim: *claim, answer }
             }
-            Command::Delete { target, verify, known, failed, claim } => {
-                let answer = self.delete(*target, verify, known, failed);
+            Command::ReadRecording { claim } => {
+                let finished = self.finished();
+                let answer = self.recall.read(&mut self.rng, now, calm, finished);
+                Answer::ReadRecording { claim: *claim, answer }
+            }
+            Command::List => {
+                self.looked_for_room = calm;
+                Answer::List(self.recall.look_for_room(&mut self.rng, now, calm))
+            }
+            Command::Render { claim, .. } => {
+                let answer = if calm || self.rng.bool() {
+                    RenderAnswer::Rendered
+                } else {
+                    RenderAnswer::Later { after: Duration::ZERO }
+                };
+                Answer::Render { claim: *claim, answer }
+            }
+            Command::Delete { target, verify, deletable, claim } => {
+                let answer = self.delete(*target, verify, deletable);
                 Answer::Delete { target: *target, claim: *claim, answer }
             }
             Command::Announce { announcements } => {
@@ -475,7 +523,7 @@ impl World {
             Command::Wake => {
                 let sent = calm || self.rng.u8(0..4) > 0;
                 if sent {
-                    self.message(Event::Wake, now);
+                    self.message(Event::WAKE, now);
                 }
                 Answer::Wake { sent }
             }
@@ -500,27 +548,20 @@ impl World {
         }
     }
 
-    fn delete(
-        &mut self,
-        target: Target,
-        verify: &[Receipt],
-        known: &[TranscriptId],
-        failed: &[TranscriptId],
-    ) -> DeleteAnswer {
+    fn delete(&mut self, target: Target, verify: &[Receipt], deletable: &Deletable) -> DeleteAnswer {
         let there = |receipt: &Receipt| self.stored.iter().any(|id| id.to_string() == receipt.key);
         if !verify.iter().all(there) {
             return DeleteAnswer::Unverified;
         }
         let answer = match target {
             Target::Recording => self.recall.list(&mut self.rng, self.now, self.calm),
-            Target::Transcript(id) if failed.contains(&id) => self.recall.look_up_one(&mut self.rng, self.now, id),
+            Target::Transcript(id) if deletable.failed.contains(&id) => {
+                self.recall.look_up_one(&mut self.rng, self.now, id)
+            }
             Target::Transcript(_) => LookUpAnswer::Listed(Vec::new()),
         };
-        let LookUpAnswer::Listed(mut others) = answer else { return DeleteAnswer::Later { after: SECOND } };
-        others.retain(|one| match failed.contains(&one.transcript_id) {
-            true => !one.failed,
-            false => !known.contains(&one.transcript_id),
-        });
+        let LookUpAnswer::Listed(listed) = answer else { return DeleteAnswer::Later { after: SECOND } };
+        let others = deletable.in_the_way(listed);
         if !others.is_empty() {
             return DeleteAnswer::Others(others);
         }
@@ -537,7 +578,7 @@ impl World {
                 mail.at <= now || !matches!(mail.event, Event::TranscriptDone(heard) if heard.transcript_id == id)
             });
             let attempt = self.recall.made.iter().find(|made| made.id == id).and_then(|made| made.attempt);
-            self.webhook(Event::TranscriptDeleted(Heard { transcript_id: id, attempt }), self.now);
+            self.webhook(Event::TranscriptDeleted(Heard { transcript_id: id, attempt, foreign: false }), self.now);
         }
         if self.recall.gone {
             self.webhook(Event::RecordingDeleted, self.now);

@@ -1,0 +1,95 @@
+//! At the limit of transcripts: room is made, or the job is parked until there is some.
+
+use std::time::Duration;
+
+use super::{Command, Context, Decision, Deletion, Hold, Job, LookUpAnswer, Next, Reason, Target, Transcript, Why};
+use crate::ids::TranscriptId;
+
+/// A parked job looks for room this often, besides whenever it changes.
+const PARKED_CHECK: Duration = Duration::from_secs(24 * 60 * 60);
+
+impl Job {
+    /// At the limit: deletes what may go, or parks the job.
+    pub(super) fn make_room(mut self, context: Context<'_>) -> Decision {
+        if let Some(deletion) = self.deletion
+            && context.now < deletion.until
+        {
+            return match deletion.claim {
+                Some(_) => Decision::Busy { until: deletion.until },
+                None => Decision::Ignore(Reason::AlreadyRequested),
+            };
+        }
+        // The attempt that would be decided on again is this one.
+        let _ = self.keep_what_is_needed(context);
+        if self.deletion.is_none() {
+            let Some(id) = self.to_make_room(context) else {
+                // What a person has asked for beyond the policy is refused, not parked.
+                if self.retry.take().is_some() && !self.wants_attempt() {
+                    return Decision::Ignore(Reason::LimitReached);
+                }
+                if self.is_parked() {
+                    return Decision::Ignore(Reason::LimitReached);
+                }
+                self.park(context);
+                return self.advanced(Next::Nothing, context);
+            };
+            let (target, why) = (Target::Transcript(id), Why::Room);
+            self.hold = None;
+            self.deletion = Some(Deletion { target, why, until: context.now, claim: None, tries: 0 });
+        }
+        let next = self.delete(context).unwrap_or(Next::Nothing);
+        self.advanced(next, context)
+    }
+
+    pub(super) fn is_parked(&self) -> bool {
+        matches!(self.hold, Some(Hold::LimitReached { .. }))
+    }
+
+    /// Parks the job until its next check. Once the recording has expired there is nothing to check for.
+    fn park(&mut self, context: Context<'_>) {
+        let until = (!self.has_expired(context.now)).then(|| self.chosen(PARKED_CHECK, context.now));
+        self.hold = Some(Hold::LimitReached { until });
+    }
+
+    /// Whether the next attempt could start, or make itself room.
+    fn finds_room(&self, context: Context<'_>) -> bool {
+        self.transcript_count() < context.policy.max_transcripts || self.to_make_room(context).is_some()
+    }
+
+    /// If the job is parked and there is room now, or something may be deleted, whatever the reason, it goes on.
+    pub(super) fn go_on_in_new_room(&mut self, context: Context<'_>) -> Option<Next> {
+        (self.is_parked() && self.finds_room(context)).then(|| self.start_soon(context))
+    }
+
+    /// Its time has come: the policy may have changed, or a transcript may have gone without a word to us.
+    pub(super) fn check_for_room(mut self, context: Context<'_>) -> Decision {
+        if self.finds_room(context) {
+            let next = self.start_soon(context);
+            return self.advanced(next, context);
+        }
+        if self.has_expired(context.now) {
+            self.hold = Some(Hold::LimitReached { until: None });
+            return self.advanced(Next::Nothing, context);
+        }
+        self.hold = Some(Hold::LimitReached { until: Some(context.lease_until) });
+        self.advanced(Next::Act(Command::List), context)
+    }
+
+    pub(super) fn on_list_answer(mut self, answer: &LookUpAnswer, context: Context<'_>) -> Decision {
+        match answer {
+            LookUpAnswer::Listed(listed) => {
+                self.take_in(listed, None, context);
+                let ids: Vec<TranscriptId> = listed.iter().map(|one| one.transcript_id).collect();
+                let is_gone = |one: &&mut Transcript| one.state.transcript_id().is_some_and(|id| !ids.contains(&id));
+                self.transcripts.iter_mut().filter(is_gone).for_each(Transcript::delete);
+            }
+            LookUpAnswer::Incomplete(listed) => drop(self.take_in(listed, None, context)),
+            LookUpAnswer::Later { .. } => {}
+        }
+        if self.is_parked() {
+            self.park(context);
+        }
+        let next = self.wake_if_due(context);
+        self.advanced(next, context)
+    }
+}

@@ -1,0 +1,129 @@
+//! Before anything is paid for: the recording's metadata must have been read, and Recall must know the recording.
+
+use std::time::Duration;
+
+use super::{
+    Claim, Command, Context, Decision, Finished, Hold, Job, Next, Reason, Recording, RecordingAnswer, State,
+    Transcript,
+    waits::{asked, doubled},
+};
+use crate::time::Timestamp;
+
+/// The first wait after a recording could not be retrieved; it doubles with every try.
+const READ_WAIT: Duration = Duration::from_secs(5);
+const READ_WAIT_MAX: Duration = Duration::from_secs(60 * 60);
+/// The first wait for a recording that Recall does not know; it doubles with every try.
+const UNKNOWN_WAIT: Duration = Duration::from_secs(60);
+const UNKNOWN_WAIT_MAX: Duration = Duration::from_secs(60 * 60);
+/// A recording that Recall has not known for this long is nothing to wait for.
+pub(super) const UNKNOWN_PATIENCE: Duration = Duration::from_secs(24 * 60 * 60);
+/// A recording may be kept longer than Recall has told, so a job goes on for this long after its expiry.
+const EXPIRY_GRACE: Duration = Duration::from_secs(24 * 60 * 60);
+
+impl Job {
+    /// Notes what an event or an answer says about the recording. What it does not say stays as it was: only metadata
+    /// that was read may lift a skip.
+    pub(super) fn learn_recording(&mut self, finished: &Finished) {
+        self.recording = Recording::Done;
+        // It is measured by, and decides nothing: worth keeping, but not worth a save of its own.
+        self.done_at = self.done_at.or(finished.done_at);
+        self.bot_id = self.bot_id.or(finished.bot_id);
+        self.wishes = finished.wishes.clone().or_else(|| self.wishes.take());
+        self.expires_at = finished.expires_at.or(self.expires_at);
+    }
+
+    /// The metadata asks for no transcript, as far as it was read.
+    pub(super) fn skips(&self) -> bool {
+        self.wishes.as_ref().is_some_and(|wishes| wishes.skip)
+    }
+
+    /// Retrieves the recording: nothing is paid for before its metadata was read.
+    pub(super) fn read(mut self, context: Context<'_>) -> Decision {
+        let claim = self.next_claim();
+        let (times, since) = self.held(context.now);
+        self.hold = Some(Hold::Unread { until: context.lease_until, claim: Some(claim), times, since });
+        self.advanced(Next::Act(Command::ReadRecording { claim }), context)
+    }
+
+    pub(super) fn on_recording_answer(
+        mut self,
+        claim: Claim,
+        answer: &RecordingAnswer,
+        context: Context<'_>,
+    ) -> Decision {
+        let Some(Hold::Unread { claim: Some(held), times, since, .. }) = self.hold else {
+            return Decision::Ignore(Reason::Overtaken);
+        };
+        if held != claim {
+            return Decision::Ignore(Reason::Overtaken);
+        }
+        let wait = self.chosen(doubled(READ_WAIT, times, READ_WAIT_MAX), context.now);
+        let until = match answer {
+            RecordingAnswer::Read(finished) => {
+                self.learn_recording(finished);
+                // Nothing asks for anything, and that was read, too.
+                self.wishes.get_or_insert_default();
+                self.hold = None;
+                return self.go_on(context);
+            }
+            RecordingAnswer::Deleted => {
+                self.hold = None;
+                self.recording = Recording::Deleted;
+                self.transcripts.iter_mut().for_each(Transcript::delete);
+                return self.advanced(Next::Nothing, context);
+            }
+            RecordingAnswer::Unknown => return self.not_known(context),
+            // The webhook's caller does not wait: the work queue takes it from here.
+            RecordingAnswer::Operator | RecordingAnswer::Later { .. } if !context.worker => {
+                self.hold = Some(Hold::Unread { until: context.now, claim: None, times, since });
+                return self.advanced(Next::Act(Command::Wake), context);
+            }
+            RecordingAnswer::Operator => wait,
+            RecordingAnswer::Later { after } => wait.max(asked(*after, context.now)),
+        };
+        self.hold = Some(Hold::Unread { until, claim: None, times: times + 1, since });
+        self.advanced(Next::Again { at: until }, context)
+    }
+
+    /// Recall answers 404: it does not know the recording, or not yet, or not in this workspace. Nothing was paid, and
+    /// the job waits quietly.
+    pub(super) fn not_known(mut self, context: Context<'_>) -> Decision {
+        let (times, since) = self.held(context.now);
+        let unknown_since = *self.unknown_since.get_or_insert(context.now);
+        if context.now.since(unknown_since) >= UNKNOWN_PATIENCE {
+            return self.give_up_unknown(context);
+        }
+        let until = self.chosen(doubled(UNKNOWN_WAIT, times, UNKNOWN_WAIT_MAX), context.now);
+        self.hold = Some(Hold::Wait { until, status: Some(404), times: times + 1, since });
+        self.advanced(Next::Again { at: until }, context)
+    }
+
+    /// What was never known ends as skipped, without a word; what was known once ends as what became of it.
+    fn give_up_unknown(mut self, context: Context<'_>) -> Decision {
+        let known = self.transcripts.iter().any(|one| one.attempt.is_some() && one.state.transcript_id().is_some());
+        self.hold = (!known).then_some(Hold::Skipped);
+        self.advanced(Next::Nothing, context)
+    }
+
+    /// Recall knows the recording after all.
+    pub(super) fn is_known(&mut self) {
+        self.unknown_since = None;
+    }
+
+    /// Nobody but the sender of an event knows this recording: no transcript of it was ever seen at Recall.
+    pub(super) fn is_only_hearsay(&self) -> bool {
+        self.recording == Recording::Unknown
+            && self.attempts == 0
+            && self.transcripts.iter().all(|one| matches!(one.state, State::Copying(_) | State::Lost { .. }))
+    }
+
+    /// Waits for Recall to know the recording, or has ended so: it is in no measure of what is late.
+    pub fn is_unknown_to_recall(&self) -> bool {
+        self.unknown_since.is_some()
+    }
+
+    /// Recall should have deleted it by now.
+    pub(super) fn has_expired(&self, now: Timestamp) -> bool {
+        self.expires_at.is_some_and(|at| at.plus(EXPIRY_GRACE) <= now)
+    }
+}

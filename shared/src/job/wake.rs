@@ -1,0 +1,88 @@
+//! A wake-up: the first thing whose time has come is taken up.
+
+use super::{Context, Copying, Creating, Decision, Hold, Job, Kept, Next, Reason, State};
+
+impl Job {
+    /// `now`: what waits is due as well, because an operator has fixed what it waited for.
+    pub(super) fn on_wake(mut self, now: bool, context: Context<'_>) -> Decision {
+        let before = now.then(|| self.clone());
+        if now {
+            self.end_waits(context);
+        }
+        if let Some(rendering) = self.rendering
+            && rendering.until <= context.now
+        {
+            return self.render(context);
+        }
+        for (index, transcript) in self.transcripts.iter().enumerate() {
+            match &transcript.state {
+                State::Creating(Creating { until, .. }) if *until <= context.now => return self.repeat(index, context),
+                State::Transcribing { transcript_id, check_at, .. } if *check_at <= context.now => {
+                    let transcript_id = *transcript_id;
+                    return self.copy(index, transcript_id, context);
+                }
+                State::Copying(Copying { transcript_id, until, .. }) if *until <= context.now => {
+                    let transcript_id = *transcript_id;
+                    return self.copy(index, transcript_id, context);
+                }
+                State::Creating(_)
+                | State::Transcribing { .. }
+                | State::Copying(_)
+                | State::Stored { .. }
+                | State::Failed { .. }
+                | State::Refused { .. }
+                | State::Lost { .. }
+                | State::Left { .. } => {}
+            }
+        }
+        if !self.is_creating()
+            && let Some(until) = self.hold.as_ref().and_then(Hold::until)
+            && until <= context.now
+        {
+            return self.end_hold(context);
+        }
+        // An alarm that the operator has put off since is due as well: it is noted for its new time.
+        let expires =
+            self.tell_expiry(context) || self.outbox.expiry_at.is_some_and(|expiry_at| expiry_at <= context.now);
+        let due = self.deletion.is_some_and(|deletion| deletion.until <= context.now)
+            || (!self.outbox.notices.is_empty() && self.outbox.until <= context.now)
+            || before.is_some_and(|before| before != self);
+        if expires || due { self.advanced(Next::Nothing, context) } else { Decision::Ignore(Reason::NotDue) }
+    }
+
+    /// A hold is over: the next attempt starts, or there is nothing left to wait for.
+    fn end_hold(mut self, context: Context<'_>) -> Decision {
+        if self.is_parked() {
+            return self.check_for_room(context);
+        }
+        match self.clone().pursue(context) {
+            decision @ (Decision::Apply { .. } | Decision::Busy { .. }) => decision,
+            Decision::Ignore(_) => {
+                self.hold = None;
+                self.advanced(Next::Nothing, context)
+            }
+        }
+    }
+
+    /// Ends the waits, and takes back what was concluded from refusals. Leases stand, and so does the time that a
+    /// look-up needs to settle.
+    fn end_waits(&mut self, context: Context<'_>) {
+        let now = context.now;
+        self.transcripts.iter_mut().for_each(|transcript| transcript.state.end_wait(now));
+        for transcript in &mut self.transcripts {
+            transcript.kept = transcript.kept.filter(|why| *why == Kept::Unreadable);
+        }
+        if let Some(hold) = &mut self.hold {
+            hold.end_wait(now);
+        }
+        if let Some(deletion) = self.deletion.as_mut().filter(|deletion| deletion.claim.is_none()) {
+            deletion.until = now.min(deletion.until);
+        }
+        if let Some(rendering) = self.rendering.as_mut().filter(|rendering| rendering.claim.is_none()) {
+            rendering.until = now.min(rendering.until);
+        }
+        if !self.outbox.sending {
+            self.outbox.until = now.min(self.outbox.until);
+        }
+    }
+}

@@ -1,0 +1,56 @@
+//! What retrieving a recording says to the core.
+
+use std::time::Duration;
+
+use super::{LATER, Problem, Recall, RecordingArtifact};
+use crate::{
+    ids::RecordingId,
+    job::{Finished, LookUpAnswer, RecordingAnswer},
+    providers::wishes,
+    telemetry::Chain,
+};
+
+impl RecordingArtifact {
+    /// What is known of a recording that is done; `chain` names the providers that its metadata may ask for.
+    pub fn finished(&self, chain: &[String]) -> Finished {
+        let wishes = wishes(self.id, &self.metadata, self.bot_metadata(), chain);
+        let (bot_id, done_at, expires_at) = (self.bot_id(), self.completed_at(), self.expires_at());
+        Finished { bot_id, wishes: Some(wishes), expires_at, done_at }
+    }
+}
+
+impl Recall {
+    /// Retrieves the recording for the core.
+    pub async fn read_recording(&self, id: RecordingId, chain: &[String], timeout: Duration) -> RecordingAnswer {
+        let out_of_time = |_| Err(Problem::Later { after: LATER, status: None, source: None });
+        match tokio::time::timeout(timeout, self.retrieve_recording(id)).await.unwrap_or_else(out_of_time) {
+            Ok(recording) if recording.status() == Some("deleted") => RecordingAnswer::Deleted,
+            Ok(recording) => RecordingAnswer::Read(recording.finished(chain)),
+            Err(Problem::NotFound) => RecordingAnswer::Unknown,
+            Err(problem) => {
+                tracing::warn!(recording.id = %id, error = %Chain(&problem), "recording.not_read");
+                match problem {
+                    Problem::Operator { .. } => RecordingAnswer::Operator,
+                    problem => RecordingAnswer::Later { after: problem.after() },
+                }
+            }
+        }
+    }
+
+    /// Whether this key can retrieve the recording: then a 404 for one of its transcripts means that it is gone.
+    pub async fn knows(&self, id: RecordingId) -> bool {
+        let known = self.retrieve_recording(id).await;
+        known.is_ok_and(|recording| recording.status() != Some("deleted"))
+    }
+
+    /// Lists the recording's transcripts for a job that looks for room. Of an empty list, only a key that knows the
+    /// recording can tell that it means something.
+    pub async fn look_for_room(&self, id: RecordingId, timeout: Duration) -> LookUpAnswer {
+        match self.look_up(id, timeout).await {
+            LookUpAnswer::Listed(listed) if listed.is_empty() && !self.knows(id).await => {
+                LookUpAnswer::Later { after: LATER }
+            }
+            answer @ (LookUpAnswer::Listed(_) | LookUpAnswer::Incomplete(_) | LookUpAnswer::Later { .. }) => answer,
+        }
+    }
+}
