@@ -199,8 +199,16 @@ impl Pipeline {
         Ok(manifest.clone())
     }
 
-    /// What must hold after every test, whatever happened in it.
+    /// What must hold after every test: the promises, and that whatever was to go wrong did.
     pub fn check_promises(&self) -> Result<()> {
+        self.check_what_stands()?;
+        let unstruck = [self.stack.wire.unstruck(), self.simulator().faults().unstruck()].concat();
+        ensure!(unstruck.is_empty(), "faults that never struck, so nothing was tested with them: {unstruck:#?}");
+        Ok(())
+    }
+
+    /// What must hold whatever has happened, and whether or not anything has.
+    pub fn check_what_stands(&self) -> Result<()> {
         self.check_sets()?;
         self.check_logs()
     }

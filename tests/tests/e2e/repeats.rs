@@ -40,7 +40,7 @@ async fn everything_again_after_storing() -> Result<()> {
 #[tokio::test(flavor = "multi_thread")]
 async fn every_webhook_in_triplicate() -> Result<()> {
     let pipeline = Pipeline::start().await?;
-    pipeline.simulator().faults().webhook("", 100, WebhookFault::Copies(3));
+    pipeline.simulator().faults().webhook("", usize::MAX, WebhookFault::Copies(3));
     let recordings: Vec<_> = (0..5).map(|seed| pipeline.simulator().play(Meeting::short(seed))).collect();
     for recording in recordings {
         pipeline.ends_stored(recording).await?;
@@ -63,8 +63,14 @@ async fn webhooks_in_reverse_order() -> Result<()> {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_lost_answer_of_create_is_not_paid_again() -> Result<()> {
     let pipeline = Pipeline::start().await?;
-    pipeline.stack.wire.inject(Service::Recall, "/create_transcript/", When::After, Fault::Drop, 2);
-    let recording = pipeline.simulator().play(Meeting::short(1));
+    let simulator = pipeline.simulator();
+    // They would tell what the answers did not.
+    simulator.faults().webhook("transcript.", 2, WebhookFault::Held);
+    let mut lost = pipeline.stack.wire.inject(Service::Recall, "/create_transcript/", When::After, Fault::Drop, 2);
+    let recording = simulator.play(Meeting::short(1));
+    lost.reach(2).await?;
+    simulator.wait_for_held(2).await;
+    simulator.release_webhooks(local::recall::Order::Sent).await;
     pipeline.ends_stored(recording).await?;
     pipeline.check_promises()
 }
