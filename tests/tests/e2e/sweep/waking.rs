@@ -81,7 +81,13 @@ async fn a_full_queue_gets_nothing_more() -> Result<()> {
         pipeline.stack.queues.send(WORK_QUEUE, &message, &[]).await?;
     }
     assert_eq!(pipeline.sweep().await?, json!({"due": 1, "woken": 0, "listed": 0, "found": 0}));
+    // Nor while most of them are in somebody's hands.
+    for _ in 0..40 {
+        assert_eq!(pipeline.stack.queues.receive(WORK_QUEUE, 10).await?.len(), 10);
+    }
+    assert_eq!(pipeline.sweep().await?, json!({"due": 1, "woken": 0, "listed": 0, "found": 0}));
     assert_eq!(pipeline.stack.queues.depth(WORK_QUEUE).await?, 500);
+    pipeline.stack.queues.hurry(WORK_QUEUE).await?;
     empty_the_queue(&pipeline).await?;
     assert_eq!(pipeline.sweep().await?, json!({"due": 1, "woken": 1, "listed": 2, "found": 1}));
     pipeline.stack.event_source.resume();
