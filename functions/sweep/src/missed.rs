@@ -7,6 +7,7 @@ use shared::{
     job::{Context, Decision, Event, Finished, Heard, Job, Recording, State, Status},
     providers::wishes,
     recall::{RecordingArtifact, TranscriptArtifact},
+    time::Timestamp,
     work::Message,
 };
 
@@ -29,6 +30,14 @@ pub(crate) struct Missed {
     /// The word for metrics.
     pub(crate) kind: &'static str,
     pub(crate) message: Message,
+    pub(crate) expires_at: Option<Timestamp>,
+}
+
+impl Missed {
+    /// What expires first is told first, and what is not known to expire last.
+    pub(crate) fn order(&self) -> (bool, Option<Timestamp>) {
+        (self.expires_at.is_none(), self.expires_at)
+    }
 }
 
 impl Listed {
@@ -36,6 +45,13 @@ impl Listed {
         match self {
             Self::Recording(recording) => Some(recording.id),
             Self::Transcript(transcript) => transcript.recording_id(),
+        }
+    }
+
+    fn expires_at(&self) -> Option<Timestamp> {
+        match self {
+            Self::Recording(recording) => recording.expires_at(),
+            Self::Transcript(_) => None,
         }
     }
 
@@ -61,7 +77,7 @@ impl Listed {
         };
         let (kind, event) = first.filter(matters).or(Some(second).filter(matters))?;
         let message = Message { recording_id: job.recording_id, event, trace: Some(TRACE.to_owned()) };
-        Some(Missed { kind, message })
+        Some(Missed { kind, message, expires_at: self.expires_at().or(job.expires_at) })
     }
 }
 
