@@ -65,7 +65,11 @@ impl Deleter {
         match self.others(recording_id, target, known).await {
             LookUpAnswer::Later { after } => return DeleteAnswer::Later { after },
             LookUpAnswer::Listed(others) if others.is_empty() => {}
-            LookUpAnswer::Listed(others) => {
+            // There may be one that the row does not know.
+            LookUpAnswer::Incomplete(others) if others.is_empty() => {
+                return DeleteAnswer::Later { after: Duration::ZERO };
+            }
+            LookUpAnswer::Listed(others) | LookUpAnswer::Incomplete(others) => {
                 tracing::info!(recording.id = %recording_id, ?target, others = others.len(), "recall.kept");
                 return DeleteAnswer::Others(others);
             }
@@ -94,11 +98,13 @@ impl Deleter {
             Target::Transcript(id) if known.failed.contains(&id) => self.recall.look_up_one(recording_id, id).await,
             Target::Transcript(_) => LookUpAnswer::Listed(Vec::new()),
         };
+        let others = |mut listed: Vec<Listed>| {
+            listed.retain(|one| !known.agrees(one));
+            listed
+        };
         match answer {
-            LookUpAnswer::Listed(mut listed) => {
-                listed.retain(|one| !known.agrees(one));
-                LookUpAnswer::Listed(listed)
-            }
+            LookUpAnswer::Listed(listed) => LookUpAnswer::Listed(others(listed)),
+            LookUpAnswer::Incomplete(listed) => LookUpAnswer::Incomplete(others(listed)),
             later @ LookUpAnswer::Later { .. } => later,
         }
     }

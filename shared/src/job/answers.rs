@@ -103,6 +103,8 @@ impl CreateAnswer {
 pub enum LookUpAnswer {
     /// All that exist at Recall, the oldest first.
     Listed(Vec<Listed>),
+    /// These exist, and there may be others: what is missing here proves nothing.
+    Incomplete(Vec<Listed>),
     /// The list could not be had.
     Later { after: Duration },
 }

@@ -86,8 +86,9 @@ impl Job {
         answer: &LookUpAnswer,
         context: Context<'_>,
     ) -> Decision {
-        let listed = match answer {
-            LookUpAnswer::Listed(listed) => listed,
+        let (listed, complete) = match answer {
+            LookUpAnswer::Listed(listed) => (listed, true),
+            LookUpAnswer::Incomplete(listed) => (listed, false),
             LookUpAnswer::Later { after } => {
                 let Some((index, creating)) = self.claimed(attempt, claim) else {
                     return Decision::Ignore(Reason::Overtaken);
@@ -116,6 +117,12 @@ impl Job {
             let next = self.wake_if_due(context);
             return if news { self.advanced(next, context) } else { Decision::Ignore(Reason::Overtaken) };
         };
+        if !complete {
+            // Ours may be what cannot be read, and it may have been paid for.
+            let wait = patience(&creating, context.now, OPERATOR_WAIT_MAX).max(OPERATOR_WAIT);
+            let wait = in_time(wait, self.expires_at, context.now);
+            return self.wait(index, Creating { until: context.now.plus(wait), ..creating }, context);
+        }
         let room = listed.len() < RECALL_MAX_TRANSCRIPTS as usize;
         if creating.refused.is_some() && room && self.drop_language() {
             self.transcripts.remove(index);

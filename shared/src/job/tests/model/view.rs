@@ -298,7 +298,11 @@ impl View<'_> {
                 self.id(*transcript_id);
                 self.claim(*claim);
             }
-            Answer::Copy { .. } | Answer::Delete { .. } | Answer::Announce { .. } | Answer::Wake { .. } => {
+            Answer::LookUp { answer: LookUpAnswer::Incomplete(_), .. }
+            | Answer::Copy { .. }
+            | Answer::Delete { .. }
+            | Answer::Announce { .. }
+            | Answer::Wake { .. } => {
                 unreachable!("nobody here answers so")
             }
         }
