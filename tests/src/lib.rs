@@ -270,6 +270,19 @@ fn spoken(file: &Bytes) -> Vec<String> {
     turns.iter().take(20).filter_map(texts).collect()
 }
 
+/// The table in docs/reliability.md has this figure in this row.
+///
+/// # Errors
+/// It has another one, or no such row; the error says what to write.
+pub fn figure(row: &str, measured: usize) -> Result<()> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/reliability.md");
+    let text = std::fs::read_to_string(path).context("docs/reliability.md cannot be read")?;
+    let cells = text.lines().find_map(|line| line.strip_prefix(&format!("| {row} | ")));
+    let written = cells.and_then(|cells| cells.split(" |").next()).unwrap_or("missing").replace(',', "");
+    ensure!(written == measured.to_string(), "docs/reliability.md: `{row}` is {written}; write {measured}");
+    Ok(())
+}
+
 /// Lower-case hexadecimal.
 pub fn sha256(bytes: &[u8]) -> String {
     let digest = ring::digest::digest(&ring::digest::SHA256, bytes);

@@ -4,6 +4,7 @@ mod chain;
 mod copies;
 mod creates;
 mod deletions;
+mod figures;
 mod model;
 mod outbox;
 mod room;

@@ -8,7 +8,7 @@ use local::{
     stack::WORK_QUEUE,
     wire::{Fault, Service, When},
 };
-use tests::Pipeline;
+use tests::{Pipeline, figure};
 use tokio::sync::Semaphore;
 
 #[tokio::test(flavor = "multi_thread")]
@@ -148,7 +148,8 @@ async fn a_thousand_deliveries_at_once_are_one_create() -> Result<()> {
     assert_eq!(pipeline.stack.wire.count(Service::Recall, "/create_transcript/"), 1);
     let job = pipeline.job(recording)?.context("no job")?;
     assert_eq!((&job["transcript_count"], &job["attempts"]), (&1.into(), &1.into()), "{job}");
-    pipeline.check_promises()
+    pipeline.check_promises()?;
+    figure("Deliveries of one `recording.done` at once", DELIVERIES)
 }
 
 /// The queue may hand one message to several workers at once: one of them copies.
