@@ -40,6 +40,8 @@ const MAX_LINK_BYTES: usize = 4 << 10;
 const MAX_SPAN: Duration = Duration::from_secs(31 * 24 * 60 * 60);
 /// Recall may ask us to wait, but not for longer than this.
 const MAX_WAIT: Duration = Duration::from_secs(60 * 60);
+/// No invocation, and so no lease of one, is as long.
+const MAX_LEASE: Duration = Duration::from_secs(20 * 60);
 
 /// What the lists held, by list, and what jobs had to be told, by kind.
 #[derive(Debug, Default)]
@@ -112,7 +114,7 @@ impl Sweep {
     async fn claim(&self, deadline: Deadline) -> Option<Place> {
         let claim = async {
             let mut place = self.store.load_place().await?;
-            if time::now() < place.until {
+            if holds(place.until, time::now(), MAX_LEASE) {
                 return Ok(None);
             }
             place.until = deadline.lease_until();
@@ -126,6 +128,7 @@ impl Sweep {
             }
             Ok(Err(error)) => {
                 tracing::error!(error = %Chain(&error), "sweep.place_not_claimed");
+                telemetry::count("SweepsStopped", &[("reason", "unavailable")]);
                 None
             }
             Err(_) => None,
@@ -136,7 +139,7 @@ impl Sweep {
     /// was lost then learns of a transcript that was paid for before its recording asks for one.
     async fn read(&self, place: &mut Place, window: Duration, deadline: Deadline, seen: &mut Seen) {
         let mut open = vec![List::Transcripts, List::Recordings];
-        open.retain(|list| list.position(place).until <= time::now());
+        open.retain(|list| !holds(list.position(place).until, time::now(), MAX_WAIT));
         for _ in 0..PAGES_PER_RUN {
             for list in std::mem::take(&mut open) {
                 let position = list.position(place);
@@ -217,6 +220,11 @@ impl Sweep {
 /// window.
 fn since(position: &Position, window: Duration, now: Timestamp) -> Timestamp {
     position.counts_from(now).minus(window).max(now.minus(MAX_SPAN))
+}
+
+/// Whether nobody goes on before `until`. Nobody waits for as long as a clock that was ahead may have written.
+fn holds(until: Timestamp, now: Timestamp, most: Duration) -> bool {
+    now < until && until <= now.plus(most)
 }
 
 /// What one page may take: half of what is left, so that a slow one leaves the other list its turn.

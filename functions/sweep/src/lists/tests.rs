@@ -113,6 +113,16 @@ fn an_absurd_wait_is_cut_short() {
 }
 
 #[test]
+fn nobody_waits_for_what_a_clock_that_was_ahead_has_written() {
+    let in_secs = |secs| NOW.plus(Duration::from_secs(secs));
+    for (until, held) in
+        [(ago(1), false), (NOW, false), (in_secs(1), true), (in_secs(1200), true), (in_secs(1201), false)]
+    {
+        assert_eq!(holds(until, NOW, MAX_LEASE), held, "{until:?}");
+    }
+}
+
+#[test]
 fn a_slow_page_leaves_the_other_list_its_turn() {
     let (minute, second) = (Duration::from_secs(60), Duration::from_secs(1));
     assert_eq!(for_page(minute), 30 * second);
