@@ -4,6 +4,7 @@
 //! the faults that need to know what the call is about.
 
 use std::{
+    fmt,
     sync::{Arc, Mutex},
     time::Duration,
 };
@@ -65,6 +66,15 @@ impl Target {
         self.left > 0
             && self.recording.is_none_or(|id| id == recording)
             && self.transcript.is_none_or(|id| id == transcript)
+    }
+}
+
+impl fmt::Display for Target {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (self.times - self.left, self.times) {
+            (_, usize::MAX) => f.write_str("never, and it was to strike always"),
+            (struck, times) => write!(f, "{struck} of {times} times"),
+        }
     }
 }
 
@@ -140,13 +150,15 @@ impl Rules {
     fn unstruck(&self) -> Vec<String> {
         fn of<T>(name: &str, rules: &[(Target, T)]) -> Vec<String> {
             let unstruck = rules.iter().map(|(target, _)| target).filter(|target| target.is_unstruck());
-            unstruck.map(|target| format!("{name}: {} of {} times", target.times - target.left, target.times)).collect()
+            unstruck.map(|target| format!("{name}: {target}")).collect()
         }
         let Self { failures, endless, done_before_answer, slow_creates, null_urls, elsewhere, downloads, .. } = self;
         let Self { webhooks, entries, links_elsewhere, list_lag: _, unstruck, .. } = self;
-        let webhooks: Vec<(Target, ())> = webhooks.iter().map(|(target, ..)| (*target, ())).collect();
+        let webhooks = webhooks.iter().filter(|(target, ..)| target.is_unstruck());
+        let webhooks = webhooks.map(|(target, event, fault)| format!("{fault:?} webhook `{event}`: {target}"));
         [
             unstruck.clone(),
+            webhooks.collect(),
             of("fail_transcription", failures),
             of("never_transcribe", endless),
             of("done_before_answer", done_before_answer),
@@ -154,7 +166,6 @@ impl Rules {
             of("null_download_url", null_urls),
             of("download_url_elsewhere", elsewhere),
             of("download", downloads),
-            of("webhook", &webhooks),
             of("list_entry", entries),
             of("next_links_elsewhere", links_elsewhere),
         ]

@@ -113,7 +113,11 @@ impl Rule {
 impl fmt::Display for Rule {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { service, operation, when, fault, times, left, .. } = self;
-        write!(f, "{fault:?} {when:?} {service:?} `{operation}`: {} of {times} times", times - left)
+        write!(f, "{fault:?} {when:?} {service:?} `{operation}`: ")?;
+        match times {
+            &usize::MAX => f.write_str("never, and it was to strike always"),
+            times => write!(f, "{} of {times} times", times - left),
+        }
     }
 }
 
@@ -165,5 +169,34 @@ impl Faults {
             *stopped = Some(rule.hits.clone());
         }
         Some(rule.fault)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_fault_that_does_not_strike_as_often_as_asked_for_is_named() {
+        let faults = Faults::default();
+        let add = |times| faults.add(Service::Sqs, "SendMessage", When::Before, Fault::Drop, times);
+        let strike = || faults.strike(Service::Sqs, "SendMessageBatch", When::Before).is_some();
+        drop(add(0));
+        assert_eq!(faults.unstruck(), Vec::<String>::new());
+        let twice = add(2);
+        assert!(strike() && twice.count() == 1);
+        assert_eq!(faults.unstruck(), ["Drop Before Sqs `SendMessage`: 1 of 2 times"]);
+        assert!(strike() && faults.unstruck().is_empty());
+        // Any number will do, but none.
+        let always = add(usize::MAX);
+        assert_eq!(faults.unstruck().len(), 1);
+        assert!(strike() && always.count() == 1 && faults.unstruck().is_empty());
+        faults.calm();
+        drop(add(1).optional("it is only an example"));
+        assert!(faults.unstruck().is_empty());
+        // Who is ended without having struck is not forgotten.
+        drop(add(1));
+        faults.calm();
+        assert_eq!((faults.unstruck().len(), strike()), (1, false));
     }
 }
