@@ -44,7 +44,7 @@ use self::{
 pub use self::{
     config::{HeaderFamily, Limits, SimulatorConfig, random_api_key, random_webhook_secret},
     drive::Order,
-    faults::{DownloadFault, Faults, Target, WebhookFault},
+    faults::{DownloadFault, EntryFault, Faults, Target, WebhookFault},
     inspect::{RecordingView, TranscriptView},
     meeting::Meeting,
     model::{Metadata, Status},

@@ -80,7 +80,8 @@ impl std::fmt::Debug for Wire {
 }
 
 impl Wire {
-    /// Disturbs the next `times` calls to `service` whose operation contains `operation`.
+    /// Disturbs the next `times` calls to `service` whose operation contains `operation`; [`usize::MAX`] is all of them,
+    /// and at least one.
     pub fn inject(&self, service: Service, operation: &str, when: When, fault: Fault, times: usize) -> Hits {
         self.0.faults.add(service, operation, when, fault, times)
     }
@@ -98,6 +99,12 @@ impl Wire {
     /// Ends all faults that have not struck yet.
     pub fn calm(&self) {
         self.0.faults.calm();
+    }
+
+    /// The faults that have not struck as often as was asked for, unless they are [`Hits::optional`]. Whoever injects
+    /// faults has to see at the end that there are none.
+    pub fn unstruck(&self) -> Vec<String> {
+        self.0.faults.unstruck()
     }
 
     /// Every call so far, oldest first.

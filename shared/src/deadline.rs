@@ -39,6 +39,13 @@ impl Deadline {
         self.left(now).saturating_sub(RESERVE).clamp(SHORTEST_CALL, CALL_TIMEOUT)
     }
 
+    /// The end of the first half of what is left: for a step that must leave others their turn. Leases are not taken
+    /// with it.
+    #[must_use]
+    pub fn half(self, now: Timestamp) -> Self {
+        Self(now.plus(self.left(now) / 2))
+    }
+
     /// What is left of the invocation.
     pub fn left(self, now: Timestamp) -> Duration {
         self.0.since(now)
@@ -57,5 +64,7 @@ mod tests {
         assert_eq!(deadline.lease_until(), now.plus(Duration::from_secs(7)));
         assert_eq!(Deadline(now.plus(Duration::from_secs(60))).for_call(now), CALL_TIMEOUT);
         assert_eq!(Deadline(now).for_call(now), SHORTEST_CALL);
+        assert_eq!(deadline.half(now).left(now), Duration::from_millis(2500));
+        assert_eq!(deadline.half(now.plus(Duration::from_secs(9))).left(now), Duration::from_secs(9));
     }
 }

@@ -113,16 +113,22 @@ impl WorkQueue {
         Err(QueueError(format!("{} messages were refused: {code}", entries.len()).into()))
     }
 
-    /// About how many messages wait for somebody to take them.
+    /// About how many messages somebody has to take, or has taken and not finished. Those that are delayed are not
+    /// counted: they wait for their time, not for a worker.
     ///
     /// # Errors
     /// [`QueueError`]
-    pub async fn waiting(&self) -> Result<usize, QueueError> {
-        let name = QueueAttributeName::ApproximateNumberOfMessages;
-        let output = self.client.get_queue_attributes().queue_url(&self.url).attribute_names(name.clone()).send().await;
-        let output = output.map_err(|error| QueueError(Box::new(error)))?;
-        let count = output.attributes().and_then(|attributes| attributes.get(&name)?.parse().ok());
-        count.ok_or_else(|| QueueError("the answer has no number of messages".into()))
+    pub async fn backlog(&self) -> Result<usize, QueueError> {
+        const COUNTED: [QueueAttributeName; 2] = [
+            QueueAttributeName::ApproximateNumberOfMessages,
+            QueueAttributeName::ApproximateNumberOfMessagesNotVisible,
+        ];
+        let get = self.client.get_queue_attributes().queue_url(&self.url).set_attribute_names(Some(COUNTED.to_vec()));
+        let output = get.send().await.map_err(|error| QueueError(Box::new(error)))?;
+        let count = |name| output.attributes().and_then(|attributes| attributes.get(name)?.parse::<usize>().ok());
+        let counts: Option<Vec<usize>> = COUNTED.iter().map(count).collect();
+        let counts = counts.ok_or_else(|| QueueError("the answer does not have the number of messages".into()))?;
+        Ok(counts.into_iter().sum())
     }
 
     /// Hides a message that was received until it should come again, or a little longer.

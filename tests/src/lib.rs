@@ -199,8 +199,16 @@ impl Pipeline {
         Ok(manifest.clone())
     }
 
-    /// What must hold after every test, whatever happened in it.
+    /// What must hold after every test: the promises, and that whatever was to go wrong did.
     pub fn check_promises(&self) -> Result<()> {
+        self.check_what_stands()?;
+        let unstruck = [self.stack.wire.unstruck(), self.simulator().faults().unstruck()].concat();
+        ensure!(unstruck.is_empty(), "faults that never struck, so nothing was tested with them: {unstruck:#?}");
+        Ok(())
+    }
+
+    /// What must hold whatever has happened, and whether or not anything has.
+    pub fn check_what_stands(&self) -> Result<()> {
         self.check_sets()?;
         self.check_logs()
     }
@@ -260,6 +268,19 @@ fn spoken(file: &Bytes) -> Vec<String> {
         (words.len() == 3).then(|| words.join(" "))
     };
     turns.iter().take(20).filter_map(texts).collect()
+}
+
+/// The table in docs/reliability.md has this figure in this row.
+///
+/// # Errors
+/// It has another one, or no such row; the error says what to write.
+pub fn figure(row: &str, measured: usize) -> Result<()> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/reliability.md");
+    let text = std::fs::read_to_string(path).context("docs/reliability.md cannot be read")?;
+    let cells = text.lines().find_map(|line| line.strip_prefix(&format!("| {row} | ")));
+    let written = cells.and_then(|cells| cells.split(" |").next()).unwrap_or("missing").replace(',', "");
+    ensure!(written == measured.to_string(), "docs/reliability.md: `{row}` is {written}; write {measured}");
+    Ok(())
 }
 
 /// Lower-case hexadecimal.

@@ -2,7 +2,10 @@
 #![allow(clippy::print_stdout, reason = "a failing seed is printed")]
 
 use anyhow::Result;
-use tests::chaos::{self, Config};
+use tests::{
+    chaos::{self, Config},
+    figure,
+};
 
 const SEED: u64 = 3;
 const RECORDINGS: usize = 30;
@@ -12,5 +15,5 @@ async fn everything_comes_right() -> Result<()> {
     println!("cargo chaos --seed {SEED} --recordings {RECORDINGS}");
     let summary = chaos::run(Config { seed: SEED, recordings: RECORDINGS }).await?;
     println!("{summary}");
-    Ok(())
+    figure("Recordings of the chaos, with the tests", RECORDINGS)
 }

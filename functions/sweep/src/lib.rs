@@ -33,8 +33,8 @@ const WARM_UP: Duration = Duration::from_millis(500);
 const SHORTEST_STEP: Duration = Duration::from_secs(5);
 /// What every step leaves of the invocation, to record how far it came.
 const RESERVE: Duration = Duration::from_secs(2);
-/// A queue on which so many messages wait gets none from here. What is due, or was found, stays so until a worker has
-/// taken it up, and would be sent again in every run: this is what bounds the repeats.
+/// A queue with so many messages that wait or are in flight gets none from here. What is due, or was found, stays so
+/// until a worker has finished with it, and would be sent again in every run: this is what bounds the repeats.
 const FULL_QUEUE: usize = 500;
 /// What the messages' `trace` says, and so the metadata of transcripts that are asked for because of them.
 const TRACE: &str = "sweep";
@@ -116,8 +116,8 @@ impl Sweep {
     }
 
     async fn queue_is_full(&self, deadline: Deadline) -> bool {
-        let waiting = match timeout(left(deadline), self.work.waiting()).await {
-            Ok(Ok(waiting)) => waiting,
+        let backlog = match timeout(left(deadline), self.work.backlog()).await {
+            Ok(Ok(backlog)) => backlog,
             // If the queue is out of order, sending will tell.
             Ok(Err(error)) => {
                 tracing::warn!(error = %Chain(&error), "queue.not_measured");
@@ -125,10 +125,10 @@ impl Sweep {
             }
             Err(_) => 0,
         };
-        if waiting >= FULL_QUEUE {
-            tracing::warn!(waiting, "queue.full");
+        if backlog >= FULL_QUEUE {
+            tracing::warn!(backlog, "queue.full");
         }
-        waiting >= FULL_QUEUE
+        backlog >= FULL_QUEUE
     }
 
     /// For asking the core what a message would do to a job.

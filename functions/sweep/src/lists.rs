@@ -2,7 +2,9 @@
 //!
 //! The place is kept in the jobs table, under a lease: one sweep lists at a time. A page counts once all that it told
 //! is on the queue, so whatever goes wrong, it is read again. Nor is anything left out when no pass comes to its end for
-//! days: the next one begins where the last complete one counted from.
+//! days: the next one begins where the last complete one counted from, or the first one of all.
+//!
+//! Whatever stops one list does not stop the other: each has its own pages, failures, and wait.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -27,8 +29,9 @@ use crate::{
 
 /// Pages of each list in one run. A run a minute spends a third of the 60 calls that Recall lets a workspace make.
 const PAGES_PER_RUN: u32 = 20;
-/// Pages of one list from its beginning to its end: a million entries. Longer ones are begun anew.
-const MAX_PAGES: u32 = 10_000;
+/// Pages of one list from its beginning to its end: ten million entries, which are those of [`MAX_SPAN`] at ten million
+/// recordings a month. Longer ones are begun anew.
+const MAX_PAGES: u32 = 100_000;
 /// A page that could not be had so often in a row is given up, and its list begun anew: its cursor may be bad.
 const MAX_FAILURES: u32 = 3;
 /// Links are some 200 bytes long; a longer one is not kept.
@@ -37,6 +40,8 @@ const MAX_LINK_BYTES: usize = 4 << 10;
 const MAX_SPAN: Duration = Duration::from_secs(31 * 24 * 60 * 60);
 /// Recall may ask us to wait, but not for longer than this.
 const MAX_WAIT: Duration = Duration::from_secs(60 * 60);
+/// No invocation, and so no lease of one, is as long.
+const MAX_LEASE: Duration = Duration::from_secs(20 * 60);
 
 /// What the lists held, by list, and what jobs had to be told, by kind.
 #[derive(Debug, Default)]
@@ -90,21 +95,13 @@ enum PageError {
     OutOfTime,
 }
 
-/// What to do after it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum After {
-    /// The other list may do better.
-    EndList,
-    /// Neither list would do better now, or before `until`.
-    EndRun { until: Timestamp },
-}
-
 impl Sweep {
     /// Reads on in both lists.
     pub(crate) async fn reconcile(&self, window: Duration, deadline: Deadline) -> Seen {
         let mut seen = Seen::default();
         let Some(mut place) = self.claim(deadline).await else { return seen };
-        place.until = self.read(&mut place, window, deadline, &mut seen).await;
+        self.read(&mut place, window, deadline, &mut seen).await;
+        place.until = Timestamp::default();
         match self.store.save_place(&mut place).await {
             Ok(true) => {}
             Ok(false) => tracing::warn!("sweep.overtaken"),
@@ -117,7 +114,7 @@ impl Sweep {
     async fn claim(&self, deadline: Deadline) -> Option<Place> {
         let claim = async {
             let mut place = self.store.load_place().await?;
-            if time::now() < place.until {
+            if holds(place.until, time::now(), MAX_LEASE) {
                 return Ok(None);
             }
             place.until = deadline.lease_until();
@@ -131,47 +128,44 @@ impl Sweep {
             }
             Ok(Err(error)) => {
                 tracing::error!(error = %Chain(&error), "sweep.place_not_claimed");
+                telemetry::count("SweepsStopped", &[("reason", "unavailable")]);
                 None
             }
             Err(_) => None,
         }
     }
 
-    /// Reads both lists side by side, so that none has to wait for the other's end. Transcripts go first: a row that
-    /// was lost then learns of a transcript that was paid for before its recording asks for one. Until when nobody
-    /// should go on.
-    async fn read(&self, place: &mut Place, window: Duration, deadline: Deadline, seen: &mut Seen) -> Timestamp {
+    /// Reads both lists side by side, so that neither has to wait for the other's end. Transcripts go first: a row that
+    /// was lost then learns of a transcript that was paid for before its recording asks for one.
+    async fn read(&self, place: &mut Place, window: Duration, deadline: Deadline, seen: &mut Seen) {
         let mut open = vec![List::Transcripts, List::Recordings];
+        open.retain(|list| !holds(list.position(place).until, time::now(), MAX_WAIT));
         for _ in 0..PAGES_PER_RUN {
             for list in std::mem::take(&mut open) {
                 let position = list.position(place);
                 let time = left(deadline);
                 if time < SHORTEST_STEP {
-                    return Timestamp::default();
+                    return;
                 }
                 let now = time::now();
                 if position.next.is_none() {
-                    position.began_at = Some(now);
+                    position.begin(now);
                 }
-                let page = timeout(time, self.page(list, position, since(position, window, now), seen)).await;
-                match page.unwrap_or(Err(PageError::OutOfTime)) {
+                let page = self.page(list, position, since(position, window, now), seen);
+                match timeout(for_page(time), page).await.unwrap_or(Err(PageError::OutOfTime)) {
                     Ok(next) => {
                         if turn(position, next) {
                             open.push(list);
                         }
                     }
                     Err(error) => {
-                        let (reason, after) = give_up(&error, position, time::now());
+                        let reason = give_up(&error, position, time::now());
                         tracing::warn!(list = list.name(), reason, error = %Chain(&error), "sweep.list_stopped");
                         telemetry::count("SweepsStopped", &[("reason", reason)]);
-                        if let After::EndRun { until } = after {
-                            return until;
-                        }
                     }
                 }
             }
         }
-        Timestamp::default()
     }
 
     /// Deals with one page; the link to the next.
@@ -184,20 +178,17 @@ impl Sweep {
     ) -> Result<Option<String>, PageError> {
         let now = time::now();
         let start = position.next.as_deref().map_or(Start::Since(since), Start::Next);
-        let (entries, unreadable, next): (Vec<Listed>, _, _) = match list {
+        let (entries, next): (Vec<Listed>, _) = match list {
             List::Transcripts => {
                 let page = self.recall.list_transcripts_page(start).await?;
-                (page.found.into_iter().map(Listed::Transcript).collect(), page.unreadable, page.next)
+                (page.found.into_iter().map(Listed::Transcript).collect(), page.next)
             }
             List::Recordings => {
                 let page = self.recall.list_recordings_page(start).await?;
                 let found = page.found.into_iter().map(|recording| Listed::Recording(Box::new(recording)));
-                (found.collect(), page.unreadable, page.next)
+                (found.collect(), page.next)
             }
         };
-        if unreadable > 0 {
-            tracing::error!(list = list.name(), unreadable, "sweep.entries_unreadable");
-        }
         *seen.listed.entry(list.name()).or_default() += entries.len();
         let ids: BTreeSet<RecordingId> = entries.iter().filter_map(Listed::recording_id).collect();
         let jobs = self.store.load_many(&ids).await?;
@@ -205,7 +196,9 @@ impl Sweep {
             let job = jobs.get(&entry.recording_id()?)?;
             entry.missed(job, self.recall.deployment(), self.context(now))
         });
-        for batch in missed.collect::<Vec<_>>().chunks(MAX_BATCH) {
+        let mut missed: Vec<Missed> = missed.collect();
+        missed.sort_by_key(Missed::order);
+        for batch in missed.chunks(MAX_BATCH) {
             self.tell(batch, seen).await?;
         }
         Ok(next)
@@ -214,7 +207,7 @@ impl Sweep {
     async fn tell(&self, batch: &[Missed], seen: &mut Seen) -> Result<(), QueueError> {
         let messages: Vec<Message> = batch.iter().map(|missed| missed.message.clone()).collect();
         self.work.send_batch(&messages).await?;
-        for Missed { kind, message } in batch {
+        for Missed { kind, message, .. } in batch {
             tracing::info!(recording.id = %message.recording_id, event = message.event.name(), kind, "sweep.found");
             *seen.found.entry(kind).or_default() += 1;
         }
@@ -222,11 +215,21 @@ impl Sweep {
     }
 }
 
-/// From when on a new pass lists. The window reaches back from the last complete pass, as if no time had passed since:
-/// what was not done then, in however long a meeting, is not left out by an outage that outlasts the window.
+/// From when on a new pass lists. The window reaches back from where [`Position::counts_from`] says, as if no time had
+/// passed since: what was not done then, in however long a meeting, is not left out by an outage that outlasts the
+/// window.
 fn since(position: &Position, window: Duration, now: Timestamp) -> Timestamp {
-    let from = position.complete_at.map_or(now, |complete_at| complete_at.min(now));
-    from.minus(window).max(now.minus(MAX_SPAN))
+    position.counts_from(now).minus(window).max(now.minus(MAX_SPAN))
+}
+
+/// Whether nobody goes on before `until`. Nobody waits for as long as a clock that was ahead may have written.
+fn holds(until: Timestamp, now: Timestamp, most: Duration) -> bool {
+    now < until && until <= now.plus(most)
+}
+
+/// What one page may take: half of what is left, so that a slow one leaves the other list its turn.
+fn for_page(left: Duration) -> Duration {
+    (left / 2).max(SHORTEST_STEP)
 }
 
 /// Goes on to the next page; `false` at the end of the list, which is then begun anew.
@@ -245,38 +248,37 @@ fn turn(position: &mut Position, next: Option<String>) -> bool {
     true
 }
 
-/// Where the next run goes on after a page that was not dealt with, and whether this one goes on at all. With the word
-/// for metrics.
-fn give_up(error: &PageError, position: &mut Position, now: Timestamp) -> (&'static str, After) {
-    let stop = After::EndRun { until: now };
+/// Where the list goes on in a later run, after a page that was not dealt with. The word for metrics.
+fn give_up(error: &PageError, position: &mut Position, now: Timestamp) -> &'static str {
     match error {
         PageError::Recall(Problem::Later { status: Some(429), after, .. }) => {
-            ("throttled", After::EndRun { until: now.plus((*after).min(MAX_WAIT)) })
+            position.until = now.plus((*after).min(MAX_WAIT));
+            "throttled"
         }
         PageError::Recall(Problem::Later { .. }) => {
             failed(position);
-            ("unanswered", After::EndList)
+            "unanswered"
         }
         // The cursor is refused, or leads elsewhere, or the page cannot be read; without a cursor, the list itself.
         PageError::Recall(Problem::NotFound | Problem::Unexpected { .. }) => {
             position.begin_anew();
-            ("refused", After::EndList)
+            "refused"
         }
         PageError::Recall(Problem::Operator { status }) => {
             if *status == 404 {
                 position.begin_anew();
             }
-            ("operator", stop)
+            "operator"
         }
-        PageError::Recall(Problem::Secret(_)) => ("secret", stop),
+        PageError::Recall(Problem::Secret(_)) => "secret",
         // It may be this very page that the queue or the table refuses.
         PageError::Store(_) | PageError::Queue(_) => {
             failed(position);
-            ("unavailable", stop)
+            "unavailable"
         }
         PageError::OutOfTime => {
             failed(position);
-            ("out_of_time", stop)
+            "out_of_time"
         }
     }
 }

@@ -6,6 +6,7 @@ use shared::{
     ids::RecordingId,
     job::{Context, Decision, Event, Heard, Job, Recording, State, Status},
     recall::{RecordingArtifact, TranscriptArtifact},
+    time::Timestamp,
     work::Message,
 };
 
@@ -28,6 +29,14 @@ pub(crate) struct Missed {
     /// The word for metrics.
     pub(crate) kind: &'static str,
     pub(crate) message: Message,
+    pub(crate) expires_at: Option<Timestamp>,
+}
+
+impl Missed {
+    /// What expires first is told first, and what is not known to expire last.
+    pub(crate) fn order(&self) -> (bool, Option<Timestamp>) {
+        (self.expires_at.is_none(), self.expires_at)
+    }
 }
 
 impl Listed {
@@ -35,6 +44,13 @@ impl Listed {
         match self {
             Self::Recording(recording) => Some(recording.id),
             Self::Transcript(transcript) => transcript.recording_id(),
+        }
+    }
+
+    fn expires_at(&self) -> Option<Timestamp> {
+        match self {
+            Self::Recording(recording) => recording.expires_at(),
+            Self::Transcript(_) => None,
         }
     }
 
@@ -66,7 +82,7 @@ impl Listed {
         };
         let (kind, event) = first.filter(matters).or(Some(second).filter(matters))?;
         let message = Message::new(job.recording_id, event, TRACE);
-        Some(Missed { kind, message })
+        Some(Missed { kind, message, expires_at: self.expires_at().or(job.expires_at) })
     }
 }
 

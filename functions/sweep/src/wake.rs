@@ -14,15 +14,16 @@ use shared::{
 use tokio::time::timeout;
 
 use crate::{
-    SHORTEST_STEP, Sweep, TRACE,
+    Sweep, TRACE,
     expiring::{self, Expiring},
-    left,
 };
 
 /// Pages of each of the index's partitions that one run looks at, of 100 jobs each.
 const MAX_PAGES: u32 = 4;
 /// Wake-ups in one run. With all at work the workers take up about 300 a minute; what is left is due in the next run.
 const MAX_WAKES: usize = 1_000;
+/// A call is not begun with less time than this.
+const SHORTEST_CALL: Duration = Duration::from_secs(1);
 
 /// How the waking went.
 #[derive(Debug)]
@@ -54,8 +55,9 @@ struct Found {
 
 impl Sweep {
     /// Looks at what is due, warns of what is about to be lost and, unless the queue is full, puts wake-ups for what is
-    /// due on the queue.
+    /// due on the queue. However slow the table and the queue are, it leaves half of the time to what comes next.
     pub(crate) async fn wake(&self, full: bool, deadline: Deadline) -> Wakes {
+        let deadline = deadline.half(time::now());
         let now = time::now();
         let Found { due, expiring, mut complete } = self.find_due(now, deadline).await;
         expiring::raise(expiring);
@@ -79,8 +81,8 @@ impl Sweep {
         for shard in Store::due_shards() {
             let mut after = None;
             for _ in 0..MAX_PAGES {
-                let time = left(deadline);
-                if time < SHORTEST_STEP {
+                let time = deadline.left(time::now());
+                if time < SHORTEST_CALL {
                     tracing::error!(shard, "due.out_of_time");
                     return Found { due, expiring, complete: false };
                 }
@@ -107,7 +109,7 @@ impl Sweep {
     async fn send_wakes(&self, batch: &[Due], deadline: Deadline) -> bool {
         let wake = |due: &Due| Message::new(due.recording_id, Event::WAKE, TRACE);
         let messages: Vec<Message> = batch.iter().map(wake).collect();
-        match timeout(left(deadline), self.work.send_batch(&messages)).await {
+        match timeout(deadline.left(time::now()), self.work.send_batch(&messages)).await {
             Ok(Ok(())) => true,
             Ok(Err(error)) => {
                 tracing::error!(error = %Chain(&error), "wake.not_sent");

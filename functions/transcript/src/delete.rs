@@ -48,8 +48,11 @@ impl Deleter {
         }
         let others = match self.listed(recording_id, target, deletable).await {
             LookUpAnswer::Listed(listed) => deletable.in_the_way(listed),
-            // What cannot be read must not be deleted with its recording.
-            LookUpAnswer::Incomplete(_) => return DeleteAnswer::Later { after: Duration::ZERO },
+            LookUpAnswer::Incomplete(listed) => match deletable.in_the_way(listed) {
+                // What cannot be read must not be deleted with its recording.
+                others if others.is_empty() => return DeleteAnswer::Later { after: Duration::ZERO },
+                others => others,
+            },
             LookUpAnswer::Later { after } => return DeleteAnswer::Later { after },
         };
         if !others.is_empty() {

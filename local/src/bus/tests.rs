@@ -59,7 +59,7 @@ async fn what_is_put_is_kept_in_order() -> Result<()> {
         lab.taken(),
         [taken("Transcript Stored", json!({"id": 1})), taken("Transcript Failed", json!({"id": 2}))]
     );
-    assert!(lab.bus.events().iter().all(|event| event.source == SOURCE && SOURCE == "recall-transcripts"));
+    assert!(lab.bus.events().iter().all(|event| event.source == "recall-transcripts"));
     assert_eq!(lab.wire.count(Service::EventBridge, "PutEvents"), 2);
     lab.bus.clear();
     assert_eq!(lab.taken(), []);

@@ -56,7 +56,8 @@ impl Lab {
 
 /// A job that is due then.
 fn job(id: u128, due_at: i64) -> Job {
-    let hold = Hold::Wait { until: Timestamp::from_secs(due_at), status: None, times: 1 };
+    let hold =
+        Hold::Wait { until: Timestamp::from_secs(due_at), status: None, times: 1, since: Timestamp::from_secs(0) };
     let id = RecordingId::from_u128(id);
     Job { recording: Recording::Done, hold: Some(hold), version: 1, ..Job::new(id) }
 }

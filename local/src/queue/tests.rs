@@ -34,8 +34,29 @@ fn work_queue(endpoint: &str, url: String) -> Result<WorkQueue> {
 }
 
 fn wakes(count: u128) -> Vec<Work> {
-    let wake = |id| Work { recording_id: RecordingId::from_u128(id), event: Event::WAKE, trace: None };
+    let wake = |id| Work::new(RecordingId::from_u128(id), Event::WAKE, "test");
     (1..=count).map(wake).collect()
+}
+
+/// As AWS documents its three counts: to be received, received and not deleted, delayed.
+#[tokio::test]
+async fn a_message_in_flight_counts_for_the_backlog_and_a_delayed_one_does_not() -> Result<()> {
+    let queues = Queues::start(&Wire::default()).await?;
+    queues.create("work", 30, None).await?;
+    let work = work_queue(queues.endpoint(), queues.url("work"))?;
+    assert_eq!(work.backlog().await?, 0);
+    work.send_batch(&wakes(3)).await?;
+    work.send_after(&wakes(1)[0], Duration::from_secs(60)).await?;
+    assert_eq!(work.backlog().await?, 3);
+    let taken = queues.receive("work", 2).await?;
+    assert_eq!((taken.len(), queues.visible("work").await?), (2, 1));
+    assert_eq!(work.backlog().await?, 3, "in flight");
+    // A worker that puts one off has not finished it.
+    work.hide(&taken[0].receipt_handle, Duration::from_secs(600)).await?;
+    assert_eq!(work.backlog().await?, 3);
+    queues.delete("work", &taken[1].receipt_handle).await?;
+    assert_eq!((work.backlog().await?, queues.depth("work").await?), (2, 3));
+    Ok(())
 }
 
 #[tokio::test]
@@ -81,12 +102,10 @@ async fn a_batch_is_sent_in_one_call() -> Result<()> {
     let queues = Queues::start(&wire).await?;
     queues.create("work", 30, None).await?;
     let work = work_queue(queues.endpoint(), queues.url("work"))?;
-    assert_eq!(work.waiting().await?, 0);
+    assert_eq!(work.backlog().await?, 0);
     work.send_batch(&wakes(10)).await?;
-    assert_eq!((work.waiting().await?, wire.count(Service::Sqs, "SendMessageBatch")), (10, 1));
-    // What somebody has taken no longer waits.
+    assert_eq!((work.backlog().await?, wire.count(Service::Sqs, "SendMessageBatch")), (10, 1));
     let received = queues.receive("work", 10).await?;
-    assert_eq!(work.waiting().await?, 10 - received.len());
     let first: Work = serde_json::from_str(&received[0].body)?;
     assert_eq!(first, wakes(1)[0]);
     wire.inject(Service::Sqs, "SendMessageBatch", When::Before, Fault::Answer { status: 500, retry_after: None }, 3);

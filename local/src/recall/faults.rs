@@ -4,28 +4,35 @@
 //! the faults that need to know what the call is about.
 
 use std::{
+    fmt,
     sync::{Arc, Mutex},
     time::Duration,
 };
 
+use serde_json::{Value, json};
 use tokio::sync::watch;
 use uuid::Uuid;
 
 use super::Message;
 use crate::wire::lock;
 
+/// Lists in lists. JSON readers stop at 128 or so.
+const DEPTH: usize = 300;
+
 /// What a fault strikes, and how often.
 #[derive(Clone, Copy, Debug)]
 pub struct Target {
     recording: Option<Uuid>,
     transcript: Option<Uuid>,
+    times: usize,
     left: usize,
+    optional: bool,
 }
 
 impl Target {
-    /// The next `times` of anything.
+    /// The next `times` of anything; [`usize::MAX`] is all, and at least one.
     pub fn next(times: usize) -> Self {
-        Self { recording: None, transcript: None, left: times }
+        Self { recording: None, transcript: None, times, left: times, optional: false }
     }
 
     /// Whatever belongs to this recording, until [`Faults::calm`] or as often as [`Target::times`] says.
@@ -40,13 +47,34 @@ impl Target {
 
     /// Limits how often it strikes.
     pub fn times(self, times: usize) -> Self {
-        Self { left: times, ..self }
+        Self { times, left: times, ..self }
+    }
+
+    /// The test is as good if it does not strike, or not as often, for this reason.
+    pub fn optional(self, reason: &str) -> Self {
+        assert!(!reason.is_empty(), "say why the fault need not strike");
+        Self { optional: true, ..self }
+    }
+
+    /// It has not struck as often as was asked for.
+    fn is_unstruck(&self) -> bool {
+        let missing = if self.times == usize::MAX { self.left == self.times } else { self.left > 0 };
+        missing && !self.optional
     }
 
     fn hits(&self, recording: Uuid, transcript: Uuid) -> bool {
         self.left > 0
             && self.recording.is_none_or(|id| id == recording)
             && self.transcript.is_none_or(|id| id == transcript)
+    }
+}
+
+impl fmt::Display for Target {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (self.times - self.left, self.times) {
+            (_, usize::MAX) => f.write_str("never, and it was to strike always"),
+            (struck, times) => write!(f, "{struck} of {times} times"),
+        }
     }
 }
 
@@ -65,6 +93,17 @@ pub enum DownloadFault {
     Gzip,
     /// So many MiB of nothing instead of the file, compressed to a thousandth.
     Bomb { mib: usize },
+}
+
+/// What a list shows in place of an entry.
+#[derive(Clone, Copy, Debug)]
+pub enum EntryFault {
+    /// `null`.
+    Null,
+    /// The entry with a text as its id that is none.
+    NoId,
+    /// The entry with one more member: lists in lists, deeper than any reader follows who reads it at all.
+    Deep,
 }
 
 /// What happens to an event.
@@ -100,8 +139,38 @@ struct Rules {
     elsewhere: Vec<(Target, ())>,
     downloads: Vec<(Target, DownloadFault)>,
     webhooks: Vec<(Target, String, WebhookFault)>,
+    entries: Vec<(Target, EntryFault)>,
+    links_elsewhere: Vec<(Target, ())>,
     list_lag: Duration,
-    links_elsewhere: usize,
+    /// What was switched off without having struck.
+    unstruck: Vec<String>,
+}
+
+impl Rules {
+    fn unstruck(&self) -> Vec<String> {
+        fn of<T>(name: &str, rules: &[(Target, T)]) -> Vec<String> {
+            let unstruck = rules.iter().map(|(target, _)| target).filter(|target| target.is_unstruck());
+            unstruck.map(|target| format!("{name}: {target}")).collect()
+        }
+        let Self { failures, endless, done_before_answer, slow_creates, null_urls, elsewhere, downloads, .. } = self;
+        let Self { webhooks, entries, links_elsewhere, list_lag: _, unstruck, .. } = self;
+        let webhooks = webhooks.iter().filter(|(target, ..)| target.is_unstruck());
+        let webhooks = webhooks.map(|(target, event, fault)| format!("{fault:?} webhook `{event}`: {target}"));
+        [
+            unstruck.clone(),
+            webhooks.collect(),
+            of("fail_transcription", failures),
+            of("never_transcribe", endless),
+            of("done_before_answer", done_before_answer),
+            of("slow_create", slow_creates),
+            of("null_download_url", null_urls),
+            of("download_url_elsewhere", elsewhere),
+            of("download", downloads),
+            of("list_entry", entries),
+            of("next_links_elsewhere", links_elsewhere),
+        ]
+        .concat()
+    }
 }
 
 impl Faults {
@@ -152,7 +221,12 @@ impl Faults {
 
     /// The next `times` links to a next page point to another host name (where they would work).
     pub fn next_links_elsewhere(&self, times: usize) {
-        lock(&self.0.rules).links_elsewhere = times;
+        lock(&self.0.rules).links_elsewhere.push((Target::next(times), ()));
+    }
+
+    /// The entry of this recording or transcript in a list is odd.
+    pub fn list_entry(&self, target: Target, fault: EntryFault) {
+        lock(&self.0.rules).entries.push((target, fault));
     }
 
     /// Disturbs the next `times` events with `event` in their name; `""` is in every name.
@@ -167,7 +241,14 @@ impl Faults {
 
     /// Switches everything off. What is held or stalled stays so until it is released.
     pub fn calm(&self) {
-        *lock(&self.0.rules) = Rules::default();
+        let mut rules = lock(&self.0.rules);
+        *rules = Rules { unstruck: rules.unstruck(), ..Rules::default() };
+    }
+
+    /// The faults that have not struck as often as was asked for, unless they are [`Target::optional`]. Whoever asks for
+    /// faults has to see at the end that there are none.
+    pub fn unstruck(&self) -> Vec<String> {
+        lock(&self.0.rules).unstruck()
     }
 
     pub(super) fn plan(&self, recording: Uuid, transcript: Uuid) -> Plan {
@@ -207,10 +288,19 @@ impl Faults {
     }
 
     pub(super) fn strike_link(&self) -> bool {
-        let left = &mut lock(&self.0.rules).links_elsewhere;
-        let strikes = *left > 0;
-        *left -= usize::from(strikes);
-        strikes
+        strike(&mut lock(&self.0.rules).links_elsewhere, Uuid::nil(), Uuid::nil()).is_some()
+    }
+
+    /// What a list shows of this recording, or of this transcript of its.
+    pub(super) fn in_list(&self, recording: Uuid, transcript: Option<Uuid>, mut entry: Value) -> Value {
+        let mut rules = lock(&self.0.rules);
+        match strike(&mut rules.entries, recording, transcript.unwrap_or_default()) {
+            None => {}
+            Some(EntryFault::Null) => entry = Value::Null,
+            Some(EntryFault::NoId) => entry["id"] = "none".into(),
+            Some(EntryFault::Deep) => entry["provider"] = (0..DEPTH).fold(Value::Null, |inner, _| json!([inner])),
+        }
+        entry
     }
 
     pub(super) fn lag(&self) -> Duration {

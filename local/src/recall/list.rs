@@ -43,7 +43,7 @@ pub(super) async fn transcripts(Shared(model): Shared<Arc<Model>>, RawQuery(quer
         api::TRANSCRIPTS,
         found,
         |one| (one.created_at, one.order),
-        |one| artifacts::transcript(&state, one, model.urls(one)),
+        |one| model.faults.in_list(one.recording, Some(one.id), artifacts::transcript(&state, one, model.urls(one))),
     )
 }
 
@@ -83,7 +83,7 @@ pub(super) async fn recordings(Shared(model): Shared<Arc<Model>>, RawQuery(query
         api::RECORDINGS,
         found,
         |one| (one.created_at, one.order),
-        |one| artifacts::recording(&model, &state, one),
+        |one| model.faults.in_list(one.id, None, artifacts::recording(&model, &state, one)),
     )
 }
 

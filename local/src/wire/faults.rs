@@ -1,6 +1,17 @@
 //! What goes wrong with calls: one fault after the other as a test asks for them, or by the fall of dice.
+//!
+//! A fault that was asked for and never struck shows nothing: [`Wire::unstruck`] names those.
+//!
+//! [`Wire::unstruck`]: super::Wire::unstruck
 
-use std::{sync::Mutex, time::Duration};
+use std::{
+    fmt,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
 use anyhow::{Context as _, Result};
 use tokio::sync::watch;
@@ -38,18 +49,28 @@ pub enum When {
 
 /// Tells when an injected fault struck.
 #[derive(Debug)]
-pub struct Hits(watch::Receiver<usize>);
+pub struct Hits {
+    hits: watch::Receiver<usize>,
+    optional: Arc<AtomicBool>,
+}
 
 impl Hits {
     /// Waits until the fault has struck `n` times.
     pub async fn reach(&mut self, n: usize) -> Result<()> {
-        self.0.wait_for(|hits| *hits >= n).await.context("the fault was removed")?;
+        self.hits.wait_for(|hits| *hits >= n).await.context("the fault was removed")?;
         Ok(())
     }
 
     /// How often the fault has struck so far.
     pub fn count(&self) -> usize {
-        *self.0.borrow()
+        *self.hits.borrow()
+    }
+
+    /// The test is as good if the fault does not strike, or not as often, for this reason.
+    pub fn optional(self, reason: &str) -> Self {
+        assert!(!reason.is_empty(), "say why the fault need not strike");
+        self.optional.store(true, Ordering::Relaxed);
+        self
     }
 }
 
@@ -65,6 +86,8 @@ struct Waiting {
     /// The last call was answered; counts what hangs since.
     stopped: Option<watch::Sender<usize>>,
     dice: Option<Dice>,
+    /// What was ended without having struck.
+    unstruck: Vec<String>,
 }
 
 struct Rule {
@@ -72,16 +95,39 @@ struct Rule {
     operation: String,
     when: When,
     fault: Fault,
+    /// [`usize::MAX`]: whenever there is such a call, and at least once.
+    times: usize,
     left: usize,
     hits: watch::Sender<usize>,
+    optional: Arc<AtomicBool>,
+}
+
+impl Rule {
+    /// It has not struck as often as was asked for.
+    fn is_unstruck(&self) -> bool {
+        let missing = if self.times == usize::MAX { self.left == self.times } else { self.left > 0 };
+        missing && !self.optional.load(Ordering::Relaxed)
+    }
+}
+
+impl fmt::Display for Rule {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { service, operation, when, fault, times, left, .. } = self;
+        write!(f, "{fault:?} {when:?} {service:?} `{operation}`: ")?;
+        match times {
+            &usize::MAX => f.write_str("never, and it was to strike always"),
+            times => write!(f, "{} of {times} times", times - left),
+        }
+    }
 }
 
 impl Faults {
     pub(super) fn add(&self, service: Service, operation: &str, when: When, fault: Fault, times: usize) -> Hits {
         let (hits, receiver) = watch::channel(0);
-        let operation = operation.to_owned();
-        lock(&self.0).rules.push(Rule { service, operation, when, fault, left: times, hits });
-        Hits(receiver)
+        let (operation, optional) = (operation.to_owned(), Arc::new(AtomicBool::new(false)));
+        let rule = Rule { service, operation, when, fault, times, left: times, hits, optional: Arc::clone(&optional) };
+        lock(&self.0).rules.push(rule);
+        Hits { hits: receiver, optional }
     }
 
     pub(super) fn throw(&self, dice: Dice) {
@@ -93,13 +139,21 @@ impl Faults {
     }
 
     pub(super) fn calm(&self) {
-        *lock(&self.0) = Waiting::default();
+        let unstruck = self.unstruck();
+        *lock(&self.0) = Waiting { unstruck, ..Waiting::default() };
+    }
+
+    /// Faults that have not struck as often as was asked for, those that were ended included.
+    pub(super) fn unstruck(&self) -> Vec<String> {
+        let waiting = lock(&self.0);
+        let now = waiting.rules.iter().filter(|rule| rule.is_unstruck()).map(Rule::to_string);
+        waiting.unstruck.iter().cloned().chain(now).collect()
     }
 
     /// What happens to this call, if anything does. The oldest rule that fits comes first.
     pub(super) fn strike(&self, service: Service, operation: &str, when: When) -> Option<Fault> {
         let mut waiting = lock(&self.0);
-        let Waiting { rules, stopped, dice } = &mut *waiting;
+        let Waiting { rules, stopped, dice, unstruck: _ } = &mut *waiting;
         // What comes in at the functions' URL is asked of a function, not by one.
         if let Some(hits) = stopped.as_ref().filter(|_| when == When::Before && service != Service::Webhook) {
             hits.send_modify(|hits| *hits += 1);
@@ -115,5 +169,34 @@ impl Faults {
             *stopped = Some(rule.hits.clone());
         }
         Some(rule.fault)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_fault_that_does_not_strike_as_often_as_asked_for_is_named() {
+        let faults = Faults::default();
+        let add = |times| faults.add(Service::Sqs, "SendMessage", When::Before, Fault::Drop, times);
+        let strike = || faults.strike(Service::Sqs, "SendMessageBatch", When::Before).is_some();
+        drop(add(0));
+        assert_eq!(faults.unstruck(), Vec::<String>::new());
+        let twice = add(2);
+        assert!(strike() && twice.count() == 1);
+        assert_eq!(faults.unstruck(), ["Drop Before Sqs `SendMessage`: 1 of 2 times"]);
+        assert!(strike() && faults.unstruck().is_empty());
+        // Any number will do, but none.
+        let always = add(usize::MAX);
+        assert_eq!(faults.unstruck().len(), 1);
+        assert!(strike() && always.count() == 1 && faults.unstruck().is_empty());
+        faults.calm();
+        drop(add(1).optional("it is only an example"));
+        assert!(faults.unstruck().is_empty());
+        // Who is ended without having struck is not forgotten.
+        drop(add(1));
+        faults.calm();
+        assert_eq!((faults.unstruck().len(), strike()), (1, false));
     }
 }

@@ -2,15 +2,15 @@
 
 use std::time::Duration;
 
-use serde::{Deserialize, de::DeserializeOwned};
-use serde_json::value::RawValue;
+use serde::{Deserialize, Deserializer, de::DeserializeOwned};
+use serde_json::{Value, value::RawValue};
 use url::Url;
 
-use super::{LATER, Problem, Recall, RecordingArtifact, TranscriptArtifact};
+use super::{LATER, Problem, Recall, RecordingArtifact, TranscriptArtifact, attempt_of, is_foreign};
 use crate::{
     ids::{RecordingId, TranscriptId},
     job::{Listed, LookUpAnswer},
-    telemetry::Chain,
+    telemetry::{self, Chain, Unit},
     time::Timestamp,
 };
 
@@ -26,20 +26,84 @@ pub enum Start<'a> {
     Next(&'a str),
 }
 
-/// One page of a list of everything.
+/// One page of a list of everything, without the entries that cannot be read.
 #[derive(Debug)]
 pub struct Listing<T> {
     pub found: Vec<T>,
-    /// Entries that cannot be read. They must not hold up the others.
-    pub unreadable: usize,
     /// Recall's link to the next page, as it came: it is checked when it is followed.
     pub next: Option<String>,
 }
 
+/// One page, whose entries are read one by one: one that cannot be read does not hold up the others.
 #[derive(Deserialize)]
-struct Page<T> {
+struct Page {
+    #[serde(default, deserialize_with = "link")]
     next: Option<String>,
-    results: Vec<T>,
+    results: Vec<Box<RawValue>>,
+}
+
+/// Text, or nothing. Whatever else is there leads nowhere, but it is not the end of the list.
+fn link<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
+    Ok(match Value::deserialize(deserializer)? {
+        Value::Null => None,
+        Value::String(link) => Some(link),
+        Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_) => Some(String::new()),
+    })
+}
+
+/// What shows that a transcript exists, in an entry that cannot be read as one.
+#[derive(Deserialize)]
+struct Trace {
+    id: TranscriptId,
+    #[serde(default)]
+    recording: Option<Box<RawValue>>,
+    #[serde(default)]
+    metadata: Option<Box<RawValue>>,
+}
+
+impl Trace {
+    /// The recording it says it belongs to.
+    fn recording_id(&self) -> Option<RecordingId> {
+        #[derive(Deserialize)]
+        struct Reference {
+            id: RecordingId,
+        }
+        serde_json::from_str::<Reference>(self.recording.as_ref()?.get()).ok().map(|recording| recording.id)
+    }
+
+    fn metadata(&self) -> Value {
+        self.metadata.as_ref().and_then(|raw| serde_json::from_str(raw.get()).ok()).unwrap_or_default()
+    }
+}
+
+/// What a recording's list of transcripts holds.
+#[derive(Default)]
+struct Transcripts {
+    found: Vec<TranscriptArtifact>,
+    /// Known by their ids only.
+    traces: Vec<Trace>,
+    /// There may be more: entries without an id, pages that cannot be reached.
+    incomplete: bool,
+}
+
+impl Transcripts {
+    /// Takes in what is this recording's, whatever the list's filter did. How many entries cannot be read.
+    fn take_in(&mut self, entries: &[Box<RawValue>], recording_id: RecordingId) -> usize {
+        let is_of = |of: Option<RecordingId>| of.is_none_or(|of| of == recording_id);
+        let mut unreadable = 0;
+        for entry in entries {
+            if let Ok(transcript) = serde_json::from_str::<TranscriptArtifact>(entry.get()) {
+                self.found.extend(Some(transcript).filter(|one| is_of(one.recording_id())));
+                continue;
+            }
+            unreadable += 1;
+            match serde_json::from_str::<Trace>(entry.get()) {
+                Ok(trace) => self.traces.extend(Some(trace).filter(|one| is_of(one.recording_id()))),
+                Err(_) => self.incomplete = true,
+            }
+        }
+        unreadable
+    }
 }
 
 impl Recall {
@@ -57,42 +121,56 @@ impl Recall {
     /// all it does not lag.
     pub async fn look_up_one(&self, recording_id: RecordingId, id: TranscriptId) -> LookUpAnswer {
         match self.retrieve_transcript(id).await {
-            Ok(transcript) => self.listed(recording_id, vec![transcript]),
+            Ok(transcript) => {
+                self.listed(recording_id, Transcripts { found: vec![transcript], ..Transcripts::default() })
+            }
             Err(Problem::NotFound) => LookUpAnswer::Listed(Vec::new()),
             Err(problem) => unanswered(recording_id, &problem),
         }
     }
 
-    fn listed(&self, recording_id: RecordingId, mut all: Vec<TranscriptArtifact>) -> LookUpAnswer {
-        all.retain(|transcript| transcript.status() != "deleted");
+    fn listed(&self, recording_id: RecordingId, transcripts: Transcripts) -> LookUpAnswer {
+        let Transcripts { mut found, traces, incomplete } = transcripts;
+        found.retain(|transcript| transcript.status() != "deleted");
         // Those without a readable date sort last.
-        all.sort_by_key(|one| one.made_at().unwrap_or(Timestamp::from_millis(i64::MAX)));
-        let listed = all.iter().map(|transcript| Listed {
+        found.sort_by_key(|one| one.made_at().unwrap_or(Timestamp::from_millis(i64::MAX)));
+        let readable = found.iter().map(|transcript| Listed {
             transcript_id: transcript.id,
             attempt: transcript.attempt(recording_id, self.deployment()),
             ended: !transcript.is_processing(),
             failed: transcript.status() == "failed",
             foreign: transcript.is_foreign(recording_id, self.deployment()),
         });
-        LookUpAnswer::Listed(listed.collect())
+        // What became of these is not known, so they are looked at as if it were time.
+        let traces = traces.iter().map(|trace| Listed {
+            transcript_id: trace.id,
+            attempt: attempt_of(&trace.metadata(), recording_id, self.deployment()),
+            ended: true,
+            failed: false,
+            foreign: is_foreign(&trace.metadata(), recording_id, self.deployment()),
+        });
+        let listed = readable.chain(traces).collect();
+        if incomplete { LookUpAnswer::Incomplete(listed) } else { LookUpAnswer::Listed(listed) }
     }
 
     /// All transcripts of one recording.
-    ///
-    /// # Errors
-    /// [`Problem`]; a list that is not complete is an error, because what is missing may have been paid for.
-    pub async fn list_transcripts(&self, recording_id: RecordingId) -> Result<Vec<TranscriptArtifact>, Problem> {
+    async fn list_transcripts(&self, recording_id: RecordingId) -> Result<Transcripts, Problem> {
         let mut path = format!("api/v1/transcript/?recording_id={recording_id}");
-        let mut all = Vec::new();
+        let mut all = Transcripts::default();
         for _ in 0..MAX_PAGES {
-            let page: Page<TranscriptArtifact> = self.get(&path).await?;
-            // Whatever the filter did: what belongs to another recording is not this one's.
-            let of = |transcript: &TranscriptArtifact| transcript.recording_id().is_none_or(|of| of == recording_id);
-            all.extend(page.results.into_iter().filter(of));
+            let page: Page = self.get(&path).await?;
+            count_unreadable("look_up", all.take_in(&page.results, recording_id));
             let Some(next) = page.next else { return Ok(all) };
-            path = followed("api/v1/transcript/", &next)?;
+            path = match followed("api/v1/transcript/", &next) {
+                Ok(path) => path,
+                Err(error) => {
+                    tracing::error!(recording.id = %recording_id, error = %Chain(&error), "look_up.incomplete");
+                    return Ok(Transcripts { incomplete: true, ..all });
+                }
+            };
         }
-        Err(Problem::Unexpected { status: 200, detail: format!("a list of more than {MAX_PAGES} pages") })
+        tracing::error!(recording.id = %recording_id, pages = MAX_PAGES, "look_up.incomplete");
+        Ok(Transcripts { incomplete: true, ..all })
     }
 
     /// One page of all recordings that are done.
@@ -100,7 +178,7 @@ impl Recall {
     /// # Errors
     /// [`Problem`]
     pub async fn list_recordings_page(&self, start: Start<'_>) -> Result<Listing<RecordingArtifact>, Problem> {
-        self.listing("api/v1/recording/", "status_code=done&", start).await
+        self.listing("recordings", "api/v1/recording/", "status_code=done&", start).await
     }
 
     /// One page of all transcripts, whatever became of them.
@@ -108,11 +186,12 @@ impl Recall {
     /// # Errors
     /// [`Problem`]
     pub async fn list_transcripts_page(&self, start: Start<'_>) -> Result<Listing<TranscriptArtifact>, Problem> {
-        self.listing("api/v1/transcript/", "", start).await
+        self.listing("transcripts", "api/v1/transcript/", "", start).await
     }
 
     async fn listing<T: DeserializeOwned>(
         &self,
+        name: &str,
         list: &str,
         filter: &str,
         start: Start<'_>,
@@ -121,10 +200,24 @@ impl Recall {
             Start::Since(time) => format!("{list}?{filter}created_at_after={}", time.rfc3339()),
             Start::Next(link) => followed(list, link)?,
         };
-        let page: Page<Box<RawValue>> = self.get(&path).await?;
+        let page: Page = self.get(&path).await?;
         let entries = page.results.len();
         let found: Vec<T> = page.results.iter().filter_map(|entry| serde_json::from_str(entry.get()).ok()).collect();
-        Ok(Listing { unreadable: entries - found.len(), found, next: page.next })
+        count_unreadable(name, entries - found.len());
+        Ok(Listing { found, next: page.next })
+    }
+}
+
+/// `list`: the word for metrics.
+fn count_unreadable(list: &str, entries: usize) {
+    if entries > 0 {
+        tracing::error!(list, entries, "recall.entries_unreadable");
+        telemetry::metric(
+            "EntriesUnreadable",
+            u64::try_from(entries).unwrap_or(u64::MAX),
+            Unit::Count,
+            &[("list", list)],
+        );
     }
 }
 
@@ -141,4 +234,74 @@ fn followed(list: &str, next: &str) -> Result<String, Problem> {
     query
         .map(|query| format!("{list}?{query}"))
         .ok_or_else(|| Problem::Unexpected { status: 200, detail: "a page link without a cursor".to_owned() })
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    const OURS: RecordingId = RecordingId::from_u128(1);
+    const THEIRS: RecordingId = RecordingId::from_u128(2);
+
+    fn id(number: u128) -> TranscriptId {
+        TranscriptId::from_u128(number)
+    }
+
+    fn entry(number: u128, recording: RecordingId) -> Value {
+        json!({
+            "id": id(number), "recording": {"id": recording}, "status": {"code": "done"},
+            "metadata": {"job": recording, "attempt": number.to_string()},
+        })
+    }
+
+    /// With a member that no reader follows to its bottom.
+    fn deep(entry: &Value) -> String {
+        entry.to_string().replacen('{', &format!("{{\"provider\": {}{}, ", "[".repeat(300), "]".repeat(300)), 1)
+    }
+
+    fn taken_in(entries: &[String]) -> (Transcripts, usize) {
+        let page = format!("{{\"results\": [{}]}}", entries.join(","));
+        let page: Page = serde_json::from_str(&page).expect("a page");
+        let mut all = Transcripts::default();
+        let unreadable = all.take_in(&page.results, OURS);
+        (all, unreadable)
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_known_by_its_id() {
+        let entries = [entry(1, OURS).to_string(), deep(&entry(2, OURS)), deep(&entry(3, THEIRS))];
+        let (all, unreadable) = taken_in(&entries);
+        assert_eq!((all.found.len(), all.traces.len(), unreadable), (1, 1, 2));
+        assert!(!all.incomplete, "nothing is missing");
+        let trace = &all.traces[0];
+        assert_eq!((trace.id, attempt_of(&trace.metadata(), OURS, None)), (id(2), Some(2)));
+    }
+
+    #[test]
+    fn what_has_no_id_may_be_anything() {
+        let without = |id: Value| {
+            let mut entry = entry(1, OURS);
+            entry["id"] = id;
+            entry.to_string()
+        };
+        for odd in ["null".to_owned(), "7".to_owned(), "[]".to_owned(), without(json!("x")), without(json!(null))] {
+            let (all, unreadable) = taken_in(&[odd.clone(), entry(2, OURS).to_string()]);
+            assert_eq!((all.found.len(), all.traces.len(), unreadable, all.incomplete), (1, 0, 1, true), "{odd}");
+        }
+    }
+
+    #[test]
+    fn a_link_that_is_no_text_is_not_the_end_of_the_list() {
+        let next =
+            |next: &str| serde_json::from_str::<Page>(&format!("{{{next}\"results\": []}}")).expect("a page").next;
+        assert_eq!(next(""), None);
+        assert_eq!(next("\"next\": null, "), None);
+        assert_eq!(next("\"next\": \"https://x/?cursor=c\", ").as_deref(), Some("https://x/?cursor=c"));
+        for odd in ["5", "{}", "[1]", "true", "\"\""] {
+            let link = next(&format!("\"next\": {odd}, "));
+            assert!(link.is_some_and(|link| followed("list", &link).is_err()), "{odd}");
+        }
+    }
 }

@@ -13,7 +13,7 @@ const KEY: &str = "sweep";
 /// Where the next sweep goes on, and who is at it now.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Place {
-    /// Nobody else lists before this: a sweep is at it, or Recall has asked us to wait.
+    /// Nobody else lists before this: a sweep is reading the lists.
     #[serde(default)]
     pub until: Timestamp,
     #[serde(default)]
@@ -36,6 +36,12 @@ pub struct Position {
     /// How often in a row this page could not be had.
     #[serde(default)]
     pub failures: u32,
+    /// Recall has asked us to leave this list alone until then.
+    #[serde(default)]
+    pub until: Timestamp,
+    /// When the first pass of all began.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub first_at: Option<Timestamp>,
     /// When this pass over the list began.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub began_at: Option<Timestamp>,
@@ -45,14 +51,28 @@ pub struct Position {
 }
 
 impl Position {
+    /// A pass begins now.
+    pub fn begin(&mut self, now: Timestamp) {
+        self.began_at = Some(now);
+        self.first_at = self.first_at.or(Some(now));
+    }
+
     /// Back to the beginning: what this pass has read counts for nothing.
     pub fn begin_anew(&mut self) {
-        *self = Self { complete_at: self.complete_at, ..Self::default() };
+        let Self { until, first_at, complete_at, .. } = *self;
+        *self = Self { until, first_at, complete_at, ..Self::default() };
     }
 
     /// Back to the beginning, because this pass has come to the list's end.
     pub fn complete(&mut self) {
-        *self = Self { complete_at: self.began_at.or(self.complete_at), ..Self::default() };
+        self.complete_at = self.began_at.or(self.complete_at);
+        self.begin_anew();
+    }
+
+    /// What passes count their window from: the beginning of the last one that came to the list's end. Until one has,
+    /// the beginning of the first, so that the window does not move on past what nobody has read.
+    pub fn counts_from(&self, now: Timestamp) -> Timestamp {
+        self.complete_at.or(self.first_at).map_or(now, |at| at.min(now))
     }
 }
 
@@ -97,6 +117,8 @@ mod tests {
             next: Some("https://x/?cursor=c".to_owned()),
             pages: 3,
             failures: 1,
+            until: at(1_700_000_000_003),
+            first_at: Some(at(1_700_000_000_004)),
             began_at: Some(at(1_700_000_000_001)),
             complete_at: Some(at(1_700_000_000_002)),
         };
@@ -129,15 +151,38 @@ mod tests {
     #[test]
     fn only_a_pass_that_came_to_the_end_is_remembered() {
         let at = |secs| Some(Timestamp::from_secs(secs));
-        let reading =
-            Position { next: Some("c".to_owned()), pages: 3, failures: 1, began_at: at(9), complete_at: at(5) };
+        let kept = Position { until: Timestamp::from_secs(11), first_at: at(2), ..Position::default() };
+        let reading = Position {
+            next: Some("c".to_owned()),
+            pages: 3,
+            failures: 1,
+            began_at: at(9),
+            complete_at: at(5),
+            ..kept.clone()
+        };
         let (mut anew, mut complete) = (reading.clone(), reading);
         anew.begin_anew();
-        assert_eq!(anew, Position { complete_at: at(5), ..Position::default() });
+        assert_eq!(anew, Position { complete_at: at(5), ..kept.clone() });
         complete.complete();
-        assert_eq!(complete, Position { complete_at: at(9), ..Position::default() });
+        assert_eq!(complete, Position { complete_at: at(9), ..kept.clone() });
         // A pass that an older version began.
         complete.complete();
-        assert_eq!(complete, Position { complete_at: at(9), ..Position::default() });
+        assert_eq!(complete, Position { complete_at: at(9), ..kept });
+    }
+
+    #[test]
+    fn the_first_pass_is_the_anchor_until_one_is_complete() {
+        let at = Timestamp::from_secs;
+        let mut position = Position::default();
+        assert_eq!(position.counts_from(at(100)), at(100));
+        for now in [100, 200, 300] {
+            position.begin(at(now));
+            assert_eq!(position.counts_from(at(now)), at(100));
+            position.begin_anew();
+        }
+        position.begin(at(400));
+        position.complete();
+        assert_eq!(position.counts_from(at(500)), at(400));
+        assert_eq!(position.counts_from(at(300)), at(300), "a clock was ahead");
     }
 }

@@ -1,4 +1,5 @@
 //! `cargo figures`: what the functions cost, measured on the binaries that ship, each figure with its limit.
+//! `cargo figures --write` puts them into README.md.
 //!
 //! The figures are the kernel's own account of whole processes, so that nothing a function does is left out. They
 //! are read from `/proc`, so this runs on Linux only.
@@ -15,6 +16,7 @@ use std::{
     time::Duration,
 };
 
+use ::tests::shapes::{by_participant, by_utterance};
 use anyhow::{Context as _, Result, bail, ensure};
 use bytes::Bytes;
 use local::{
@@ -23,8 +25,12 @@ use local::{
     stack::{JOBS_TABLE, RecallTarget, Stack, StackConfig},
 };
 use serde_json::Value;
-use tests::shapes::{by_participant, by_utterance};
 use tokio::time::{Instant, sleep};
+
+const README: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../README.md");
+/// Between these two README.md has the figures.
+const BEGIN: &str = "<!-- cargo figures --write -->\n";
+const END: &str = "<!-- end of the figures -->\n";
 
 /// Page cache cold, a megabyte costs about a millisecond of a cold start.
 const MAX_BINARY_BYTES: u64 = 8_500_000;
@@ -57,28 +63,33 @@ struct Case {
 
 /// A talkative meeting of an hour, of ten, of a day in several shapes; and more than is rendered, which is copied only.
 const CASES: [Case; 7] = [
-    Case { name: "1.6 MB", content: || large(1_600_000), runs: RUNS, max_cpu_ms: 22.0 },
-    Case { name: "16 MB", content: || large(16_000_000), runs: RUNS, max_cpu_ms: 120.0 },
-    Case { name: "40 MB", content: || large(40_000_000), runs: RUNS_OF_LARGE, max_cpu_ms: 300.0 },
+    Case { name: "1.6 MB: an hour", content: || large(1_600_000), runs: RUNS, max_cpu_ms: 22.0 },
+    Case { name: "16 MB: ten hours", content: || large(16_000_000), runs: RUNS, max_cpu_ms: 120.0 },
+    Case { name: "40 MB: a day", content: || large(40_000_000), runs: RUNS_OF_LARGE, max_cpu_ms: 300.0 },
     Case {
-        name: "one turn of 100,000 words",
+        name: "One turn of 100,000 words",
         content: || by_participant(100_000, 1),
         runs: RUNS_OF_LARGE,
         max_cpu_ms: 90.0,
     },
     Case {
-        name: "a day, one entry a participant",
+        name: "A day, one entry a participant",
         content: || by_participant(WORDS_OF_A_DAY, 8),
         runs: RUNS_OF_LARGE,
         max_cpu_ms: 300.0,
     },
     Case {
-        name: "a day of 1,000 speakers",
+        name: "A day of 1,000 speakers",
         content: || by_utterance(WORDS_OF_A_DAY, MAX_SPEAKERS),
         runs: RUNS_OF_LARGE,
         max_cpu_ms: 300.0,
     },
-    Case { name: "200 MB", content: || large(200_000_000), runs: RUNS_OF_LARGE, max_cpu_ms: 700.0 },
+    Case {
+        name: "200 MB: too long to be rendered",
+        content: || large(200_000_000),
+        runs: RUNS_OF_LARGE,
+        max_cpu_ms: 700.0,
+    },
 ];
 
 fn large(bytes: usize) -> Bytes {
@@ -87,7 +98,15 @@ fn large(bytes: usize) -> Bytes {
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    match run().await {
+    let write = match std::env::args().skip(1).collect::<Vec<_>>().as_slice() {
+        [] => false,
+        [one] if one == "--write" => true,
+        _ => {
+            eprintln!("error: the only option is --write, which puts the figures into README.md");
+            return ExitCode::FAILURE;
+        }
+    };
+    match run(write).await {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => {
             eprintln!("error: a limit is exceeded");
@@ -101,30 +120,66 @@ async fn main() -> ExitCode {
 }
 
 /// Whether every figure is within its limit.
-async fn run() -> Result<bool> {
+async fn run(write: bool) -> Result<bool> {
     println!("building the functions as they ship …");
     let binaries = Binaries::build_release().await?;
     let functions = [("webhook", &binaries.webhook), ("transcript", &binaries.transcript), ("sweep", &binaries.sweep)];
     println!("\n{:<44}{:>14}{:>14}", "figure", "median", "limit");
     let mut good = true;
+    let (mut sizes, mut starts) = (Vec::new(), Vec::new());
     for (name, binary) in functions {
         let bytes = fs::metadata(binary).with_context(|| format!("{} is not there", binary.display()))?.len();
         good &= line(&format!("{name}: binary"), bytes as f64 / 1e6, Some(MAX_BINARY_BYTES as f64 / 1e6), "MB");
+        sizes.push(format!("{:.1} MB", bytes as f64 / 1e6));
     }
     for (name, binary) in functions {
         let inits = (0..=RUNS).map(|_| init(binary)).skip(1).collect::<Result<Vec<_>>>()?;
-        good &= line(&format!("{name}: CPU to the first poll"), median(inits), Some(MAX_INIT_MS), "ms");
+        let init = median(inits);
+        good &= line(&format!("{name}: CPU to the first poll"), init, Some(MAX_INIT_MS), "ms");
+        starts.push(format!("{init:.1} ms"));
     }
+    let mut rows = Vec::new();
     for case in CASES {
         let copies = copies(&binaries, &case).await?;
         let of = |figure: fn(&Copy) -> f64| median(copies.iter().map(figure).collect());
-        let name = case.name;
-        good &= line(&format!("{name}: peak memory"), of(|copy| copy.peak_mib), Some(MAX_PEAK_MIB), "MiB");
-        good &= line(&format!("{name}: CPU with init"), of(|copy| copy.cpu_ms), Some(case.max_cpu_ms), "ms");
+        let (name, peak, cpu) = (case.name, of(|copy| copy.peak_mib), of(|copy| copy.cpu_ms));
+        good &= line(&format!("{name}: peak memory"), peak, Some(MAX_PEAK_MIB), "MiB");
+        good &= line(&format!("{name}: CPU with init"), cpu, Some(case.max_cpu_ms), "ms");
         good &= line(&format!("{name}: time"), of(|copy| copy.wall_ms), None, "ms");
+        rows.push(copy_row(&case, &format!("{peak:.1} MiB"), &format!("{cpu:.0} ms")));
     }
     println!("\nTime depends on the local stack, which is not optimised; the other figures are the function's own.");
+    if write {
+        let readme = fs::read_to_string(README).context("README.md cannot be read")?;
+        fs::write(README, with_tables(&readme, &tables(&sizes, &starts, &rows))?)
+            .context("README.md cannot be written")?;
+    }
     Ok(good)
+}
+
+/// The tables of README.md.
+fn tables(sizes: &[String], starts: &[String], rows: &[String]) -> String {
+    format!(
+        "| Figure | `webhook` | `transcript` | `sweep` | Limit |\n|---|---|---|---|---|\n\
+         | Binary | {} | {:.1} MB |\n| CPU time from the start to the first poll | {} | {MAX_INIT_MS:.0} ms |\n\n\
+         One copy, with all six renditions:\n\n\
+         | Transcript | Peak memory | Limit | CPU time with init | Limit |\n|---|---|---|---|---|\n{}",
+        sizes.join(" | "),
+        MAX_BINARY_BYTES as f64 / 1e6,
+        starts.join(" | "),
+        rows.concat(),
+    )
+}
+
+fn copy_row(case: &Case, peak: &str, cpu: &str) -> String {
+    format!("| {} | {peak} | {MAX_PEAK_MIB:.0} MiB | {cpu} | {:.0} ms |\n", case.name, case.max_cpu_ms)
+}
+
+/// The text with these tables in place of those that it has.
+fn with_tables(text: &str, tables: &str) -> Result<String> {
+    let (before, rest) = text.split_once(BEGIN).context("README.md has no place for the figures")?;
+    let (_, after) = rest.split_once(END).context("README.md has no end of the figures")?;
+    Ok(format!("{before}{BEGIN}{tables}{END}{after}"))
 }
 
 /// Prints one figure; whether it is within its limit.
@@ -290,4 +345,31 @@ fn peak_mib(pid: u32) -> Result<f64> {
         kib.trim().parse::<f64>().ok()
     });
     Ok(peak.context("the process has no VmHWM")? / 1024.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What was measured may be older; what it may be is what is checked.
+    #[test]
+    fn the_readme_has_every_figure_with_its_limit() {
+        let readme = fs::read_to_string(README).expect("the README");
+        let (_, rest) = readme.split_once(BEGIN).expect("the figures");
+        let written = rest.split_once(END).expect("their end").0;
+        let cells = |line: &str| line.split(" | ").map(str::to_owned).collect::<Vec<_>>();
+        let measured = |prefix: &str, from: usize| {
+            let line = written.lines().find(|line| line.starts_with(prefix)).unwrap_or_else(|| panic!("no {prefix}"));
+            cells(line).get(from..from + 3).map(<[String]>::to_vec).unwrap_or_default()
+        };
+        let row = |case: &Case| {
+            let of_case = measured(&format!("| {} |", case.name), 1);
+            copy_row(case, &of_case[0], &of_case[2])
+        };
+        let rows: Vec<String> = CASES.iter().map(row).collect();
+        let (sizes, starts) = (measured("| Binary |", 1), measured("| CPU time from", 1));
+        assert_eq!(written, tables(&sizes, &starts, &rows));
+        assert_eq!(with_tables(&readme, written).expect("a README"), readme);
+        assert!(with_tables(&readme, "other").expect("a README").contains(&format!("{BEGIN}other{END}")));
+    }
 }

@@ -94,7 +94,8 @@ async fn a_deletion_that_hangs_is_cut_off_in_time() -> Result<()> {
 async fn an_announcement_that_hangs_is_cut_off_in_time() -> Result<()> {
     let pipeline = by_hand(&[]).await?;
     let (recording, message) = transcribed(&pipeline).await?;
-    let mut hangs = pipeline.stack.wire.inject(Service::EventBridge, "PutEvents", When::Before, Fault::Hold, 9);
+    let mut hangs =
+        pipeline.stack.wire.inject(Service::EventBridge, "PutEvents", When::Before, Fault::Hold, usize::MAX);
     assert_eq!(hand(&pipeline, &[message]).await?, Vec::<String>::new(), "it ended by itself");
     hangs.reach(1).await?;
     let job = pipeline.job(recording)?.context("no job")?;

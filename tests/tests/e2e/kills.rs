@@ -14,7 +14,7 @@ use local::{
     stack::JOBS_TABLE,
     wire::{Fault, Service, When},
 };
-use tests::Pipeline;
+use tests::{Pipeline, figure};
 use tokio::{sync::Semaphore, task::JoinSet};
 
 use self::{
@@ -39,7 +39,7 @@ async fn the_table_has_every_effect() -> Result<()> {
         table += &lines(scene, &play.calls)?;
     }
     expect_file!["kills/table.txt"].assert_eq(&table);
-    Ok(())
+    figure("Boundaries of an effect that are killed at", table.lines().count())
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -170,7 +170,7 @@ async fn nothing_outside_of_the_bucket_is_opened() -> Result<()> {
         assert!(matches!(reply.status, 400 | 404), "{path}: {reply:?}");
         assert!(!String::from_utf8_lossy(&reply.bytes).contains("not for you"), "{path}: {reply:?}");
     }
-    Ok(())
+    pipeline.check_promises()
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -193,7 +193,7 @@ async fn what_a_transcript_brings_along_is_kept_apart_from_the_page() -> Result<
         assert_eq!(header(&reply, "cross-origin-resource-policy"), "same-origin", "{path}");
         assert_eq!(header(&reply, "access-control-allow-origin"), "", "{path}");
     }
-    Ok(())
+    pipeline.check_promises()
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -224,7 +224,7 @@ async fn other_sites_are_refused() -> Result<()> {
     assert_eq!(get(&page, "api/jobs").await?.body["total"], 0);
     // Nothing of this is a call that the pipeline made.
     assert!(pipeline.stack.wire.calls().is_empty(), "{:?}", pipeline.stack.wire.calls());
-    Ok(())
+    pipeline.check_promises()
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -296,5 +296,5 @@ async fn only_the_newest_two_hundred_are_shown() -> Result<()> {
     // And that is enough for one run.
     let full = press(&page, Kind::Silent).await;
     assert!(full.is_err_and(|error| error.to_string().contains("200 meetings are enough")));
-    Ok(())
+    pipeline.check_promises()
 }

@@ -8,7 +8,7 @@ use local::{
     stack::WORK_QUEUE,
     wire::{Fault, Service, When},
 };
-use tests::Pipeline;
+use tests::{Pipeline, figure};
 use tokio::sync::Semaphore;
 
 #[tokio::test(flavor = "multi_thread")]
@@ -40,7 +40,7 @@ async fn everything_again_after_storing() -> Result<()> {
 #[tokio::test(flavor = "multi_thread")]
 async fn every_webhook_in_triplicate() -> Result<()> {
     let pipeline = Pipeline::start().await?;
-    pipeline.simulator().faults().webhook("", 100, WebhookFault::Copies(3));
+    pipeline.simulator().faults().webhook("", usize::MAX, WebhookFault::Copies(3));
     let recordings: Vec<_> = (0..5).map(|seed| pipeline.simulator().play(Meeting::short(seed))).collect();
     for recording in recordings {
         pipeline.ends_stored(recording).await?;
@@ -63,8 +63,14 @@ async fn webhooks_in_reverse_order() -> Result<()> {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_lost_answer_of_create_is_not_paid_again() -> Result<()> {
     let pipeline = Pipeline::start().await?;
-    pipeline.stack.wire.inject(Service::Recall, "/create_transcript/", When::After, Fault::Drop, 2);
-    let recording = pipeline.simulator().play(Meeting::short(1));
+    let simulator = pipeline.simulator();
+    // They would tell what the answers did not.
+    simulator.faults().webhook("transcript.", 2, WebhookFault::Held);
+    let mut lost = pipeline.stack.wire.inject(Service::Recall, "/create_transcript/", When::After, Fault::Drop, 2);
+    let recording = simulator.play(Meeting::short(1));
+    lost.reach(2).await?;
+    simulator.wait_for_held(2).await;
+    simulator.release_webhooks(local::recall::Order::Sent).await;
     pipeline.ends_stored(recording).await?;
     pipeline.check_promises()
 }
@@ -142,7 +148,8 @@ async fn a_thousand_deliveries_at_once_are_one_create() -> Result<()> {
     assert_eq!(pipeline.stack.wire.count(Service::Recall, "/create_transcript/"), 1);
     let job = pipeline.job(recording)?.context("no job")?;
     assert_eq!((&job["transcript_count"], &job["attempts"]), (&1.into(), &1.into()), "{job}");
-    pipeline.check_promises()
+    pipeline.check_promises()?;
+    figure("Deliveries of one `recording.done` at once", DELIVERIES)
 }
 
 /// The queue may hand one message to several workers at once: one of them copies.

@@ -28,7 +28,7 @@ fn a_list_is_read_to_its_end_and_begun_anew() {
     assert!(!turn(&mut position, None));
     assert_eq!(position, Position { complete_at: Some(ago(1)), ..Position::default() });
     // A link that leads nowhere, and lists without an end.
-    for (mut position, link) in [(at("a", 1), "a"), (at("a", 1), &*"x".repeat(5000)), (at("a", 9_999), "b")] {
+    for (mut position, link) in [(at("a", 1), "a"), (at("a", 1), &*"x".repeat(5000)), (at("a", 99_999), "b")] {
         assert!(!turn(&mut position, Some(link.to_owned())));
         assert_eq!(position, anew(), "it has not come to its end");
     }
@@ -49,28 +49,44 @@ fn an_outage_that_outlasts_the_window_leaves_nothing_out() {
     assert_eq!(since(&month, MAX_SPAN, NOW), ago(31 * 24 * HOUR));
 }
 
+/// Passes that do not come to the list's end, one after the other, all list from the same moment on.
+#[test]
+fn until_a_pass_is_complete_the_window_stays_where_the_first_one_put_it() {
+    let window = Duration::from_secs(48 * 60 * 60);
+    let mut position = Position::default();
+    let mut listed = Vec::new();
+    for secs in [3 * 60 * 60, 2 * 60 * 60, 60 * 60] {
+        position.begin(ago(secs));
+        listed.push(since(&position, window, ago(secs)));
+        give_up(&Problem::NotFound.into(), &mut position, ago(secs));
+    }
+    assert_eq!(listed, [ago(51 * 60 * 60); 3]);
+    position.begin(ago(60));
+    assert!(!turn(&mut position, None));
+    assert_eq!(since(&position, window, NOW), ago(48 * 60 * 60 + 60));
+}
+
 #[test]
 fn whatever_goes_wrong_says_where_to_go_on() {
     let later = |status| Problem::Later { after: Duration::from_secs(90), status, source: None };
-    let end = After::EndRun { until: NOW };
-    let wait = After::EndRun { until: NOW.plus(Duration::from_secs(90)) };
     let (stays, anew) = (at("a", 7), anew());
+    let waits = Position { until: NOW.plus(Duration::from_secs(90)), ..stays.clone() };
     let failed = Position { failures: 1, ..stays.clone() };
     let unexpected = |status| Problem::Unexpected { status, detail: String::new() };
-    for (error, after, position) in [
-        (later(Some(429)).into(), wait, &stays),
-        (later(Some(503)).into(), After::EndList, &failed),
-        (later(None).into(), After::EndList, &failed),
-        (Problem::NotFound.into(), After::EndList, &anew),
-        (unexpected(400).into(), After::EndList, &anew),
-        (unexpected(200).into(), After::EndList, &anew),
-        (Problem::Operator { status: 401 }.into(), end, &stays),
-        (Problem::Operator { status: 404 }.into(), end, &anew),
-        (StoreError::Unavailable("x".into()).into(), end, &failed),
-        (PageError::OutOfTime, end, &failed),
+    for (error, reason, position) in [
+        (later(Some(429)).into(), "throttled", &waits),
+        (later(Some(503)).into(), "unanswered", &failed),
+        (later(None).into(), "unanswered", &failed),
+        (Problem::NotFound.into(), "refused", &anew),
+        (unexpected(400).into(), "refused", &anew),
+        (unexpected(200).into(), "refused", &anew),
+        (Problem::Operator { status: 401 }.into(), "operator", &stays),
+        (Problem::Operator { status: 404 }.into(), "operator", &anew),
+        (StoreError::Unavailable("x".into()).into(), "unavailable", &failed),
+        (PageError::OutOfTime, "out_of_time", &failed),
     ] {
         let mut left = at("a", 7);
-        assert_eq!(give_up(&error, &mut left, NOW).1, after, "{error:?}");
+        assert_eq!(give_up(&error, &mut left, NOW), reason, "{error:?}");
         assert_eq!(&left, position, "{error:?}");
     }
 }
@@ -91,6 +107,25 @@ fn a_page_that_cannot_be_had_does_not_hold_up_the_list_for_ever() {
 fn an_absurd_wait_is_cut_short() {
     let after = Duration::from_secs(365 * 24 * 60 * 60);
     let error = Problem::Later { after, status: Some(429), source: None }.into();
-    let (reason, after) = give_up(&error, &mut at("a", 7), NOW);
-    assert_eq!((reason, after), ("throttled", After::EndRun { until: NOW.plus(MAX_WAIT) }));
+    let mut position = at("a", 7);
+    assert_eq!(give_up(&error, &mut position, NOW), "throttled");
+    assert_eq!(position.until, NOW.plus(MAX_WAIT));
+}
+
+#[test]
+fn nobody_waits_for_what_a_clock_that_was_ahead_has_written() {
+    let in_secs = |secs| NOW.plus(Duration::from_secs(secs));
+    for (until, held) in
+        [(ago(1), false), (NOW, false), (in_secs(1), true), (in_secs(1200), true), (in_secs(1201), false)]
+    {
+        assert_eq!(holds(until, NOW, MAX_LEASE), held, "{until:?}");
+    }
+}
+
+#[test]
+fn a_slow_page_leaves_the_other_list_its_turn() {
+    let (minute, second) = (Duration::from_secs(60), Duration::from_secs(1));
+    assert_eq!(for_page(minute), 30 * second);
+    assert!(minute.saturating_sub(for_page(minute)) >= SHORTEST_STEP);
+    assert_eq!(for_page(6 * second), SHORTEST_STEP);
 }

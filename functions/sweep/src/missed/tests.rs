@@ -302,3 +302,23 @@ fn nothing_is_told_twice() {
         }
     }
 }
+
+/// Should not all of a page get onto the queue, what has the least time left does.
+#[test]
+fn what_expires_first_is_told_first() {
+    let policy = policy();
+    let context = Context { now: NOW, lease_until: NOW, worker: true, policy: &policy };
+    let of = |expires_in: Option<u64>| {
+        let expires_at = expires_in.map(|secs| NOW.plus(Duration::from_secs(secs)).rfc3339());
+        let missed = recording(json!({"expires_at": expires_at})).missed(&Job::new(RECORDING), None, context);
+        missed.expect("nobody told of it")
+    };
+    let mut all = [None, Some(9), Some(3), None, Some(5)].map(of);
+    all.sort_by_key(Missed::order);
+    let secs = |missed: &Missed| missed.expires_at.map(|at| at.since(NOW).as_secs());
+    assert_eq!(all.each_ref().map(secs), [Some(3), Some(5), Some(9), None, None]);
+    // A transcript's entry does not say it; its job may.
+    let known = Job { expires_at: Some(NOW.plus(Duration::from_secs(7))), ..Job::new(RECORDING) };
+    let heard = transcript("done", None).missed(&known, None, context).expect("nobody told of it");
+    assert_eq!(secs(&heard), Some(7));
+}

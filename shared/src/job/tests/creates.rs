@@ -118,6 +118,34 @@ fn an_operator_is_waited_for_longer_each_time_also_after_a_lost_answer() {
     assert_eq!(waits.last(), Some(&HOUR));
 }
 
+/// What cannot be read may be ours, and paid for: no other attempt begins, and what can be read counts.
+#[test]
+fn a_list_that_is_not_complete_proves_nothing() {
+    let policy = quiet();
+    let (job, attempt, claim) = asked(new(), &policy);
+    let lost = Answer::Create { attempt, claim, answer: CreateAnswer::Lost };
+    let (mut job, _) = applied(job.on_answer(&lost, context(&policy, NOW)));
+    let now = NOW.plus(2 * HOUR);
+    for listed in
+        [vec![], vec![Listed { transcript_id: OTHER, attempt: None, ended: false, failed: false, foreign: false }]]
+    {
+        let known = listed.len();
+        let (looking, next) = applied(job.clone().on_event(&Event::WAKE, context(&policy, now)));
+        let Next::Act(Command::LookUp { attempt, claim }) = next else { panic!("{next:?}") };
+        let answer = Answer::LookUp { attempt, claim, answer: LookUpAnswer::Incomplete(listed) };
+        let (waiting, next) = applied(looking.on_answer(&answer, context(&policy, now)));
+        let Next::Again { at } = next else { panic!("{next:?}") };
+        assert!((Duration::from_secs(5 * 60)..=HOUR).contains(&at.since(now)), "{at:?}");
+        assert_eq!((waiting.status(), waiting.attempts, waiting.transcripts.len()), (Status::Creating, 1, 1 + known));
+    }
+    let (looking, next) = applied(job.clone().on_event(&Event::WAKE, context(&policy, now)));
+    let Next::Act(Command::LookUp { attempt, claim }) = next else { panic!("{next:?}") };
+    let ours = Listed { transcript_id: OURS, attempt: Some(attempt), ended: false, failed: false, foreign: false };
+    let answer = Answer::LookUp { attempt, claim, answer: LookUpAnswer::Incomplete(vec![ours]) };
+    (job, _) = applied(looking.on_answer(&answer, context(&policy, now)));
+    assert_eq!((job.status(), job.transcript_count()), (Status::Transcribing, 1));
+}
+
 #[test]
 fn no_wait_for_the_next_attempt_outlasts_the_recording() {
     let policy = Policy { tries_per_provider: 10, ..quiet() };

@@ -55,6 +55,7 @@ use std::{
 use stateright::{Checker, HasDiscoveries, Model};
 
 use self::protocol::Protocol;
+use super::figures;
 use crate::{env::Env, time::Stopwatch};
 
 const MINUTE: Duration = Duration::from_secs(60);
@@ -113,6 +114,7 @@ const WORLDS: [(&str, Bounds, usize); 4] = [
 #[test]
 fn no_state_pays_twice_or_gets_stuck() {
     let deeper = u8::from(Env::of_process().get("DEEPER").is_some());
+    let mut states = 0;
     for (name, bounds, at_least) in WORLDS {
         let Budget { crashes, faults, .. } = bounds.budget;
         let budget = Budget { crashes: crashes + deeper, faults: faults + deeper, ..bounds.budget };
@@ -126,6 +128,10 @@ fn no_state_pays_twice_or_gets_stuck() {
             }
         }
         assert!(checker.unique_state_count() >= at_least, "{name}: only {} states", checker.unique_state_count());
+        states += checker.unique_state_count();
+    }
+    if deeper == 0 {
+        figures::check("States of the model", states);
     }
 }
 

@@ -5,7 +5,7 @@
 //! the event bus (`world.rs`). A worker can die before or after each of its steps, and certainly dies at its
 //! deadline. For a while there are faults; after that everything works, and the job must come to an end.
 //!
-//! 100,000 schedules run with the tests. `SCHEDULES=1000000 cargo test --release -p shared no_schedule` runs more, and
+//! Some run with the tests. `SCHEDULES=1000000 cargo test --release -p shared no_schedule` runs more, and
 //! `SEED=… cargo test -p shared no_schedule` replays one.
 //!
 //! Assumptions about Recall: a call that nobody waits for ends within a minute, a new transcript is listed within
@@ -19,6 +19,7 @@ mod world;
 use std::collections::HashMap;
 
 use self::world::World;
+use super::figures;
 use crate::{env::Env, job::Status};
 
 /// With the tests.
@@ -45,6 +46,7 @@ fn no_schedule_pays_twice_or_gets_stuck() {
         }
     });
     if only.is_none() {
+        figures::check("Schedules of the simulation, with the tests", SCHEDULES);
         for status in [Status::Stored, Status::Failed, Status::Lost, Status::LimitReached, Status::Skipped] {
             let count = endings.get(&status).copied().unwrap_or_default();
             assert!(count > 100, "{status:?} is hardly reached: {endings:?}");

@@ -2,8 +2,8 @@
 
 use anyhow::{Context as _, Result};
 use local::{
-    recall::{Meeting, Order, WebhookFault},
-    stack::WORK_QUEUE,
+    recall::{EntryFault, Meeting, Order, Status, Target, WebhookFault},
+    stack::{JOBS_TABLE, WORK_QUEUE},
     wire::{Fault, Service, When},
 };
 use tests::Pipeline;
@@ -126,6 +126,45 @@ async fn a_lost_answer_and_then_a_refusal_end_in_a_look_up() -> Result<()> {
         pipeline.ends_stored(recording).await.with_context(|| why.clone())?;
         let transcript = &simulator.transcripts(recording)[0];
         assert_eq!(transcript.idempotency_key, Some(format!("{recording}:{key}")), "{why}");
+        pipeline.check_promises()?;
+    }
+    Ok(())
+}
+
+/// The list that is to tell whether anything was made cannot be read in part: what was made is found by its id alone,
+/// or, if it has none, nobody pays before the list can be read.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_entry_that_cannot_be_read_is_no_reason_to_pay_again() -> Result<()> {
+    for fault in [EntryFault::Deep, EntryFault::NoId, EntryFault::Null] {
+        let pipeline = Pipeline::start().await?;
+        let (simulator, stack) = (pipeline.simulator(), &pipeline.stack);
+        simulator.faults().webhook("transcript.", usize::MAX, WebhookFault::Dropped);
+        stack.event_source.pause();
+        stack.wire.inject(Service::Recall, "/create_transcript/", When::After, answer(500), 1);
+        let recording = simulator.add_recording(Meeting::short(1));
+        simulator.faults().list_entry(Target::recording(recording).times(1), fault);
+        assert_eq!(pipeline.deliver(&done(recording)).await?.status, 503, "{fault:?}");
+        let made = simulator.wait_for_transcripts(recording, 1).await[0].id;
+        simulator.wait_for_status(made, Status::Done).await;
+        // The key is forgotten by now; only the list can tell.
+        let mut row = pipeline.job(recording)?.context("no job")?;
+        for name in ["first_call_at", "last_call_at"] {
+            let at = row["transcripts"][0][name].as_i64().context("no call")?;
+            row["transcripts"][0][name] = (at - 60 * 60 * 1000).into();
+        }
+        row["transcripts"][0]["until"] = (tests::now() * 1000 - 1).into();
+        assert!(stack.dynamodb.replace(JOBS_TABLE, &row)?);
+        simulator.age(recording, std::time::Duration::from_secs(60 * 60));
+        let listed = |count| stack.wire.count(Service::Recall, "GET /api/v1/transcript/") >= count;
+        pipeline.deliver(&done(recording)).await?;
+        assert!(listed(1), "{fault:?}: it was not looked up");
+        let adopted = pipeline.job(recording)?.is_some_and(|job| job["transcripts"][0]["transcript_id"].is_string());
+        assert_eq!(adopted, matches!(fault, EntryFault::Deep), "{fault:?}: {:?}", pipeline.job(recording)?);
+        assert_eq!(stack.wire.count(Service::Recall, "/create_transcript/"), 1, "{fault:?}");
+        pipeline.let_time_pass().await?;
+        pipeline.deliver(&done(recording)).await?;
+        stack.event_source.resume();
+        pipeline.ends_stored(recording).await.with_context(|| format!("{fault:?}"))?;
         pipeline.check_promises()?;
     }
     Ok(())

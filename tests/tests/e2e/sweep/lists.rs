@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 use local::{
-    recall::{Meeting, Status, Target},
+    recall::{EntryFault, Meeting, Status, Target},
     stack::JOBS_TABLE,
     wire::{Fault, Service, When},
 };
@@ -60,13 +60,109 @@ async fn a_throttled_list_waits_as_long_as_it_is_told() -> Result<()> {
         assert_eq!(pipeline.sweep().await?["listed"], 0);
         assert_eq!(pipeline.stack.wire.count(Service::Recall, RECORDINGS), 1);
     }
-    let until = pipeline.place()?["until"].as_i64().context("no wait")?;
+    let until = pipeline.place()?["recordings"]["until"].as_i64().context("no wait")?;
     pipeline.wait_until("the wait to end", || Ok(now() * 1000 > until)).await?;
     assert_eq!(pipeline.sweep().await?["found"], 3);
     for recording in recordings {
         pipeline.reaches(recording, "transcribing").await?;
     }
     pipeline.check_promises()
+}
+
+/// Whatever keeps the transcripts' list from being read, for as long as it likes: the recordings are read on.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_list_that_cannot_be_read_does_not_stop_the_other() -> Result<()> {
+    let throttled = Fault::Answer { status: 429, retry_after: Some(3600) };
+    for fault in [throttled, answer(401), answer(403), answer(404), answer(503), Fault::Html { status: 404 }] {
+        let pipeline = deaf(1).await?;
+        pipeline.simulator().faults().never_transcribe(Target::next(4));
+        pipeline.stack.wire.inject(Service::Recall, TRANSCRIPTS, When::Before, fault, usize::MAX);
+        for _ in 0..2 {
+            add(&pipeline, 2);
+            assert_eq!(pipeline.sweep().await?["found"], 2, "{fault:?}");
+            pipeline.settles().await?;
+        }
+        assert!(pipeline.place()?["recordings"]["complete_at"].is_number(), "{fault:?}");
+        assert!(pipeline.place()?["transcripts"].get("complete_at").is_none(), "{fault:?}");
+        pipeline.check_promises()?;
+    }
+    Ok(())
+}
+
+/// And the other way round.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_throttled_list_of_recordings_does_not_stop_the_transcripts() -> Result<()> {
+    let pipeline = deaf(1).await?;
+    let recordings = add(&pipeline, 2);
+    assert_eq!(pipeline.sweep().await?["found"], 2);
+    transcribed(&pipeline, &recordings, Status::Done).await;
+    pipeline.settles().await?;
+    let throttled = Fault::Answer { status: 429, retry_after: Some(3600) };
+    pipeline.stack.wire.inject(Service::Recall, RECORDINGS, When::Before, throttled, 1);
+    assert_eq!(pipeline.sweep().await?["found"], 2);
+    for recording in recordings {
+        pipeline.ends_stored(recording).await?;
+    }
+    // The recordings are left alone until it is time, and the transcripts read on.
+    let asked = pipeline.stack.wire.count(Service::Recall, RECORDINGS);
+    assert_eq!(pipeline.sweep().await?["listed"], 2);
+    assert_eq!(pipeline.stack.wire.count(Service::Recall, RECORDINGS), asked);
+    pipeline.check_promises()
+}
+
+/// The queue refuses what the page of transcripts tells, and takes what the page of recordings does.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_page_that_the_queue_refuses_does_not_stop_the_other_list() -> Result<()> {
+    let pipeline = deaf(100).await?;
+    let first = add(&pipeline, 1);
+    pipeline.sweep().await?;
+    transcribed(&pipeline, &first, Status::Done).await;
+    pipeline.settles().await?;
+    let second = pipeline.simulator().add_recording(tests::past(Meeting::short(2)));
+    pipeline.simulator().faults().never_transcribe(Target::recording(second).times(1));
+    // As often as the SDK tries.
+    pipeline.stack.wire.inject(Service::Sqs, "SendMessageBatch", When::Before, answer(500), 3);
+    assert_eq!(pipeline.sweep().await?["found"], 1);
+    pipeline.reaches(second, "transcribing").await?;
+    assert_eq!(pipeline.sweep().await?["found"], 1);
+    pipeline.ends_stored(first[0]).await?;
+    pipeline.check_promises()
+}
+
+/// One that cannot be read is counted, and the others of its page are told.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_entry_that_cannot_be_read_does_not_end_its_page() -> Result<()> {
+    for fault in [EntryFault::Null, EntryFault::NoId] {
+        let pipeline = deaf(100).await?;
+        let simulator = pipeline.simulator();
+        let recordings = add(&pipeline, 3);
+        simulator.faults().never_transcribe(Target::next(3));
+        simulator.faults().list_entry(Target::recording(recordings[1]).times(1), fault);
+        assert_eq!(pipeline.sweep().await?["found"], 2, "{fault:?}");
+        let unreadable = |list: &str| {
+            let of_list = |line: &&String| line.contains("\"EntriesUnreadable\":1") && line.contains(list);
+            pipeline.stack.sweep.logs().iter().filter(of_list).count()
+        };
+        assert_eq!(unreadable("recordings"), 1, "{fault:?}");
+        assert!(pipeline.place()?["recordings"]["complete_at"].is_number(), "it has come to the list's end");
+        assert_eq!(pipeline.sweep().await?["found"], 1, "{fault:?}");
+        pipeline.settles().await?;
+        let transcripts = recordings.iter().map(|recording| simulator.transcripts(*recording)[0].id);
+        let transcripts: Vec<Uuid> = transcripts.collect();
+        for transcript in &transcripts {
+            simulator.finish_transcription(*transcript, Ok(()));
+        }
+        simulator.faults().list_entry(Target::transcript(transcripts[0]).times(1), fault);
+        assert_eq!(pipeline.sweep().await?["found"], 2, "{fault:?}");
+        assert_eq!(unreadable("transcripts"), 1, "{fault:?}");
+        pipeline.settles().await?;
+        assert_eq!(pipeline.sweep().await?["found"], 1, "{fault:?}");
+        for recording in recordings {
+            pipeline.ends_stored(recording).await?;
+        }
+        pipeline.check_promises()?;
+    }
+    Ok(())
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -95,7 +191,7 @@ async fn a_refused_cursor_begins_the_list_anew() -> Result<()> {
 async fn a_link_that_names_another_host_is_followed_on_our_own() -> Result<()> {
     let pipeline = deaf(1).await?;
     pipeline.simulator().faults().never_transcribe(Target::next(2));
-    pipeline.simulator().faults().next_links_elsewhere(9);
+    pipeline.simulator().faults().next_links_elsewhere(1);
     add(&pipeline, 2);
     assert_eq!(pipeline.sweep().await?["found"], 2);
     assert_eq!(pipeline.stack.wire.count(Service::Recall, RECORDINGS), 2, "both pages came from Recall itself");
@@ -155,7 +251,7 @@ async fn an_outage_that_outlasts_the_window_leaves_nothing_out() -> Result<()> {
     for fault in [answer(401), answer(503), Fault::Drop] {
         let pipeline = deaf(1).await?;
         let (simulator, stack) = (pipeline.simulator(), &pipeline.stack);
-        simulator.faults().never_transcribe(Target::next(9));
+        simulator.faults().never_transcribe(Target::next(5));
         assert_eq!(pipeline.sweep().await?["listed"], 0);
         let mut place = pipeline.place()?;
         let friday = in_hours(-63).unix_timestamp() * 1000;
@@ -186,6 +282,32 @@ async fn an_outage_that_outlasts_the_window_leaves_nothing_out() -> Result<()> {
         pipeline.check_promises()?;
     }
     Ok(())
+}
+
+/// A new stack whose first pass does not come to its end from Friday evening to Monday morning.
+#[tokio::test(flavor = "multi_thread")]
+async fn until_a_pass_is_complete_the_window_does_not_move_on() -> Result<()> {
+    let pipeline = deaf(100).await?;
+    let (simulator, stack) = (pipeline.simulator(), &pipeline.stack);
+    simulator.faults().never_transcribe(Target::next(2));
+    stack.wire.inject(Service::Recall, RECORDINGS, When::Before, answer(503), 4);
+    assert_eq!(pipeline.sweep().await?["listed"], 0);
+    let mut place = pipeline.place()?;
+    assert!(place["recordings"]["first_at"].as_i64().is_some_and(|at| at / 1000 >= now() - 60), "{place}");
+    place["recordings"]["first_at"] = (in_hours(-63).unix_timestamp() * 1000).into();
+    assert!(stack.dynamodb.replace(JOBS_TABLE, &place)?);
+    let begun = |hours| simulator.add_recording(Meeting::short(1).started_at(in_hours(hours)));
+    let (recordings, before) = ([-63 - 47, -50].map(begun), begun(-63 - 49));
+    // The page is given up, and the list begun anew.
+    for _ in 0..3 {
+        assert_eq!(pipeline.sweep().await?["listed"], 0);
+    }
+    assert_eq!(pipeline.sweep().await?["found"], 2);
+    for recording in recordings {
+        pipeline.reaches(recording, "transcribing").await?;
+    }
+    assert_eq!(pipeline.job(before)?, None, "it ended before this stack was there");
+    pipeline.check_promises()
 }
 
 #[tokio::test(flavor = "multi_thread")]

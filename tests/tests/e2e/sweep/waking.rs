@@ -1,5 +1,7 @@
 //! What is due is woken, whatever else goes wrong.
 
+use std::time::Duration;
+
 use anyhow::{Context as _, Result};
 use local::{
     recall::Meeting,
@@ -53,10 +55,10 @@ async fn what_expires_first_is_woken_first() -> Result<()> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn nothing_that_recall_does_stops_the_waking() -> Result<()> {
-    for (fault, refused, unanswered) in [(answer(401), 1, 0), (answer(503), 0, 2), (Fault::Drop, 0, 2)] {
+    for (fault, refused, unanswered) in [(answer(401), 2, 0), (answer(503), 0, 2), (Fault::Drop, 0, 2)] {
         let pipeline = Pipeline::start().await?;
         let recording = without_its_wake_up(&pipeline).await?;
-        pipeline.stack.wire.inject(Service::Recall, "GET /api/v1/", When::Before, fault, 100);
+        pipeline.stack.wire.inject(Service::Recall, "GET /api/v1/", When::Before, fault, usize::MAX);
         assert_eq!(pipeline.sweep().await?, json!({"due": 1, "woken": 1, "listed": 0, "found": 0}), "{fault:?}");
         let log = pipeline.stack.sweep.logs();
         assert_eq!(log.iter().filter(|line| line.contains("recall.refuses_us")).count(), refused);
@@ -81,7 +83,13 @@ async fn a_full_queue_gets_nothing_more() -> Result<()> {
         pipeline.stack.queues.send(WORK_QUEUE, &message, &[]).await?;
     }
     assert_eq!(pipeline.sweep().await?, json!({"due": 1, "woken": 0, "listed": 0, "found": 0}));
+    // Nor while most of them are in somebody's hands.
+    for _ in 0..40 {
+        assert_eq!(pipeline.stack.queues.receive(WORK_QUEUE, 10).await?.len(), 10);
+    }
+    assert_eq!(pipeline.sweep().await?, json!({"due": 1, "woken": 0, "listed": 0, "found": 0}));
     assert_eq!(pipeline.stack.queues.depth(WORK_QUEUE).await?, 500);
+    pipeline.stack.queues.hurry(WORK_QUEUE).await?;
     empty_the_queue(&pipeline).await?;
     assert_eq!(pipeline.sweep().await?, json!({"due": 1, "woken": 1, "listed": 2, "found": 1}));
     pipeline.stack.event_source.resume();
@@ -97,6 +105,19 @@ async fn a_sweep_that_cannot_look_fails_and_lists_all_the_same() -> Result<()> {
     pipeline.stack.wire.inject(Service::DynamoDb, "Query", When::Before, answer(500), 3 * 8);
     let error = pipeline.sweep().await.expect_err("it could not look").to_string();
     assert!(error.contains("not all that is due could be woken"), "{error}");
+    pipeline.reaches(recording, "transcribing").await?;
+    pipeline.check_promises()
+}
+
+/// The index takes three seconds to answer, eight times: longer than waking may take.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_slow_table_leaves_the_lists_their_turn() -> Result<()> {
+    let pipeline = Pipeline::start_with(|config, _| config.sweep_timeout = Duration::from_secs(30)).await?;
+    pipeline.simulator().set_webhook_url(None);
+    let recording = add(&pipeline, 1)[0];
+    let slow = Fault::Delay(Duration::from_secs(3));
+    pipeline.stack.wire.inject(Service::DynamoDb, "Query", When::Before, slow, usize::MAX);
+    pipeline.sweep().await.expect_err("it has not looked at all that may be due");
     pipeline.reaches(recording, "transcribing").await?;
     pipeline.check_promises()
 }

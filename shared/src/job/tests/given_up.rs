@@ -1,0 +1,169 @@
+//! What was only given up on is not gone: it stays at Recall, and keeps its place under the limit.
+
+use std::time::Duration;
+
+use super::{CLAIM, NOW, OTHER, OURS, context, copying, done, job, policy, receipt};
+use crate::job::{
+    Answer, Command, CopyAnswer, Decision, DeleteAfterStore, DeleteAnswer, Event, Failures, Heard, Job, Kept, Listed,
+    Next, OnLimit, Policy, Receipt, State, Status, Target, Transcript,
+};
+
+fn quiet(delete_after_store: DeleteAfterStore) -> Policy {
+    Policy { announces: false, delete_after_store, ..policy() }
+}
+
+/// A worker copies ours, and the other one is in this state.
+fn beside(attempt: Option<u32>, state: State) -> Job {
+    let mut two = job([State::Copying(copying(NOW.plus(Duration::from_secs(9)), Some(CLAIM), Failures::default()))]);
+    two.transcripts.push(Transcript::new(attempt, None, state));
+    two
+}
+
+fn stored() -> State {
+    State::Stored { transcript_id: OTHER, receipt: receipt() }
+}
+
+/// Ours is stored now; what comes next.
+fn then(job: Job, policy: &Policy) -> (Job, Next) {
+    let stored = Answer::Copy { transcript_id: OURS, claim: CLAIM, answer: CopyAnswer::Stored(receipt()) };
+    let Decision::Apply { job, next } = job.on_answer(&stored, context(policy, NOW)) else { panic!("not stored") };
+    (*job, next)
+}
+
+fn deletes_the_recording(next: &Next) -> bool {
+    matches!(next, Next::Act(Command::Delete { target: Target::Recording, .. }))
+}
+
+#[test]
+fn a_recording_goes_only_with_what_recall_reported_or_what_is_stored() {
+    let policy = quiet(DeleteAfterStore::Recording);
+    let lost = || State::Lost { transcript_id: OTHER };
+    for (what, attempt, state, goes) in [
+        ("lost after many failures", Some(2), lost(), false),
+        ("somebody else's, lost", None, lost(), false),
+        ("left alone", None, State::Left { transcript_id: OTHER }, false),
+        ("failed at Recall", None, State::Failed { transcript_id: OTHER, sub_code: None }, true),
+        ("stored", None, stored(), true),
+        ("refused", Some(2), State::Refused { status: 400, code: None }, true),
+    ] {
+        let (_, next) = then(beside(attempt, state.clone()), &policy);
+        assert_eq!(deletes_the_recording(&next), goes, "{what}: {next:?}");
+        let mut deleted = beside(attempt, state);
+        deleted.transcripts[1].deleted = true;
+        let (_, next) = then(deleted, &policy);
+        assert!(deletes_the_recording(&next), "{what}, and Recall has said that it is deleted: {next:?}");
+    }
+    let unreadable = Receipt { unreadable: true, ..receipt() };
+    let (_, next) = then(beside(None, State::Stored { transcript_id: OTHER, receipt: unreadable }), &policy);
+    assert!(!deletes_the_recording(&next), "nobody has read it: {next:?}");
+}
+
+#[test]
+fn what_is_lost_keeps_its_place_under_the_limit_until_recall_says_that_it_is_gone() {
+    let mut lost = job([State::Lost { transcript_id: OURS }]);
+    assert_eq!(lost.transcript_count(), 1);
+    lost.transcripts[0].deleted = true;
+    assert_eq!(lost.transcript_count(), 0);
+}
+
+#[test]
+fn nothing_of_another_deployments_is_ever_deleted() {
+    let foreign = |state| {
+        let mut job = beside(None, state);
+        job.transcripts[1].foreign = true;
+        job
+    };
+    let failed = || State::Failed { transcript_id: OTHER, sub_code: None };
+    for state in [stored(), failed()] {
+        let (_, next) = then(foreign(state), &quiet(DeleteAfterStore::Recording));
+        assert!(!deletes_the_recording(&next), "{next:?}");
+    }
+    let (job, next) = then(foreign(stored()), &quiet(DeleteAfterStore::Transcript));
+    let Next::Act(Command::Delete { target: Target::Transcript(OURS), claim, .. }) = next else { panic!("{next:?}") };
+    let deleted = Answer::Delete { target: Target::Transcript(OURS), claim, answer: DeleteAnswer::Deleted };
+    let decision = job.on_answer(&deleted, context(&quiet(DeleteAfterStore::Transcript), NOW));
+    assert!(matches!(decision, Decision::Apply { next: Next::Nothing, .. }), "theirs stays: {decision:?}");
+    // Nor to make room.
+    for (on_limit, state) in [(OnLimit::DeleteStored, stored()), (OnLimit::DeleteFailed, failed())] {
+        let policy = Policy { on_limit, max_transcripts: 1, ..quiet(DeleteAfterStore::Nothing) };
+        let mut theirs = job_of(None, state);
+        theirs.transcripts[0].foreign = true;
+        let Decision::Apply { job, .. } = theirs.on_event(&done(), context(&policy, NOW)) else { panic!("ignored") };
+        assert_eq!((job.status(), job.deletion), (Status::LimitReached, None), "{on_limit:?}");
+    }
+}
+
+fn job_of(attempt: Option<u32>, state: State) -> Job {
+    let mut job = job([]);
+    job.transcripts.push(Transcript::new(attempt, None, state));
+    job
+}
+
+/// Two deployments whose webhooks told nothing: Recall's list does, before the recording goes.
+#[test]
+fn a_recording_stays_while_recall_lists_another_deployments_transcript() {
+    let policy = Policy { copy_unrequested: false, ..quiet(DeleteAfterStore::Recording) };
+    let (job, next) = then(beside(None, stored()), &policy);
+    let Next::Act(Command::Delete { target, deletable, claim, .. }) = next else { panic!("{next:?}") };
+    let listed = |foreign| Listed { transcript_id: OTHER, attempt: None, ended: true, failed: false, foreign };
+    assert_eq!(deletable.in_the_way(vec![listed(false)]), []);
+    let theirs = deletable.in_the_way(vec![listed(true)]);
+    assert_eq!(theirs, [listed(true)]);
+    let answer = Answer::Delete { target, claim, answer: DeleteAnswer::Others(theirs) };
+    let Decision::Apply { job, next } = job.on_answer(&answer, context(&policy, NOW)) else { panic!("stuck") };
+    assert_eq!((next, job.deletion, job.due_at()), (Next::Nothing, None, None));
+    assert!(job.transcripts[1].foreign);
+}
+
+/// The kept one of a double-paid attempt has to be readable before the other may go.
+#[test]
+fn the_twin_of_an_unreadable_transcript_stays() {
+    let policy = quiet(DeleteAfterStore::Nothing);
+    let twin = State::Transcribing { transcript_id: OTHER, check_at: NOW, checks: 0, told_done: false };
+    let unreadable = CopyAnswer::Stored(Receipt { unreadable: true, ..receipt() });
+    let answer = Answer::Copy { transcript_id: OURS, claim: CLAIM, answer: unreadable };
+    let decision = beside(Some(1), twin.clone()).on_answer(&answer, context(&policy, NOW));
+    assert!(matches!(decision, Decision::Apply { next: Next::Nothing, .. }), "{decision:?}");
+    let (_, next) = then(beside(Some(1), twin), &policy);
+    assert!(matches!(next, Next::Act(Command::Delete { target: Target::Transcript(OTHER), .. })), "{next:?}");
+}
+
+/// Whatever Recall answers, it is not asked forever, and what it has not confirmed still counts.
+#[test]
+fn a_deletion_that_recall_refuses_is_stopped_and_an_operator_can_have_it_tried_again() {
+    let policy = quiet(DeleteAfterStore::Transcript);
+    let (mut job, mut next) = then(beside(None, State::Failed { transcript_id: OTHER, sub_code: None }), &policy);
+    let (mut now, mut calls) = (NOW, 0);
+    while let Next::Act(Command::Delete { target, claim, .. }) = next {
+        calls += 1;
+        let refused = Answer::Delete { target, claim, answer: DeleteAnswer::Later { after: Duration::ZERO } };
+        let Decision::Apply { job: refused, next: then } = job.on_answer(&refused, context(&policy, now)) else {
+            panic!("stuck")
+        };
+        job = *refused;
+        next = then;
+        if let Next::Again { at } = next {
+            now = at;
+            let Decision::Apply { job: woken, next: then } = job.on_event(&Event::WAKE, context(&policy, now)) else {
+                panic!("not due")
+            };
+            (job, next) = (*woken, then);
+        }
+    }
+    let hours = now.since(NOW).as_secs() / 3600;
+    assert!((10..20).contains(&calls) && (24..72).contains(&hours), "{calls} calls in {hours} hours");
+    assert_eq!((job.transcripts[0].kept, job.due_at(), job.transcript_count()), (Some(Kept::NotDeleted), None, 2));
+    let woken = job.clone().on_event(&Event::WAKE, context(&policy, now));
+    assert!(matches!(woken, Decision::Ignore(_)), "{woken:?}");
+    let woken = job.on_event(&Event::Wake { now: true }, context(&policy, now));
+    assert!(matches!(woken, Decision::Apply { next: Next::Act(Command::Delete { .. }), .. }), "{woken:?}");
+}
+
+#[test]
+fn what_was_lost_and_is_done_after_all_is_copied() {
+    let policy = quiet(DeleteAfterStore::Nothing);
+    let heard = Heard { transcript_id: OURS, attempt: Some(1), foreign: false };
+    let decision =
+        job([State::Lost { transcript_id: OURS }]).on_event(&Event::TranscriptDone(heard), context(&policy, NOW));
+    assert!(matches!(decision, Decision::Apply { next: Next::Act(Command::Copy { .. }), .. }), "{decision:?}");
+}

@@ -1,0 +1,147 @@
+//! A job at the limit goes on as soon as there is room, however that comes.
+
+use std::time::Duration;
+
+use super::{NOW, OTHER, context, done, job, policy, receipt};
+use crate::{
+    ids::TranscriptId,
+    job::{
+        Answer, Command, CopyAnswer, Decision, Event, Failures, Heard, Hold, Job, Listed, LookUpAnswer, Next, OnLimit,
+        Policy, State, Status, Transcript,
+    },
+    time::Timestamp,
+};
+
+const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+
+fn quiet(on_limit: OnLimit) -> Policy {
+    Policy { announces: false, on_limit, ..policy() }
+}
+
+fn id(number: u128) -> TranscriptId {
+    TranscriptId::from_u128(number)
+}
+
+/// Somebody else's transcripts fill the limit of two, and ours does not fit.
+fn parked(states: [State; 2], policy: &Policy) -> Job {
+    let mut full = job([]);
+    full.attempts = 0;
+    full.transcripts.extend(states.map(|state| Transcript::new(None, None, state)));
+    let Decision::Apply { job, next } = full.on_event(&done(), context(policy, NOW)) else { panic!("ignored") };
+    assert_eq!((job.status(), next), (Status::LimitReached, Next::Nothing));
+    *job
+}
+
+fn failed(number: u128) -> State {
+    State::Failed { transcript_id: id(number), sub_code: None }
+}
+
+fn stored(number: u128) -> State {
+    State::Stored { transcript_id: id(number), receipt: receipt() }
+}
+
+fn woken(job: Job, policy: &Policy, now: Timestamp) -> (Job, Next) {
+    let Decision::Apply { job, next } = job.on_event(&Event::WAKE, context(policy, now)) else { panic!("not due") };
+    (*job, next)
+}
+
+#[test]
+fn a_copy_that_is_stored_in_the_meantime_makes_room() {
+    let policy = quiet(OnLimit::DeleteStored);
+    let claim = super::CLAIM;
+    let mut copying = super::copying(NOW.plus(Duration::from_secs(9)), Some(claim), Failures::default());
+    copying.transcript_id = OTHER;
+    let mut full = job([]);
+    full.transcripts.extend([State::Copying(copying), failed(9)].map(|state| Transcript::new(None, None, state)));
+    full.hold = Some(Hold::LimitReached { until: Some(NOW.plus(DAY)) });
+    let answer = Answer::Copy { transcript_id: OTHER, claim, answer: CopyAnswer::Stored(receipt()) };
+    let Decision::Apply { job, next } = full.on_answer(&answer, context(&policy, NOW)) else { panic!("not stored") };
+    assert_eq!((job.status(), next), (Status::Waiting, Next::Act(Command::Wake)), "it goes on");
+    let (_, next) = woken(*job, &policy, NOW);
+    assert!(matches!(next, Next::Act(Command::Delete { .. })), "{next:?}");
+}
+
+#[test]
+fn others_that_are_stored_do_not_hide_that_ours_does_not_fit() {
+    let policy = quiet(OnLimit::Stop);
+    assert_eq!(parked([stored(8), failed(9)], &policy).status(), Status::LimitReached);
+}
+
+#[test]
+fn a_change_of_the_policy_is_noticed_within_a_day() {
+    let stop = quiet(OnLimit::Stop);
+    for (changed, creates) in [
+        (Policy { max_transcripts: 3, ..stop.clone() }, true),
+        (Policy { on_limit: OnLimit::DeleteFailed, ..stop.clone() }, false),
+        (Policy { on_limit: OnLimit::DeleteStored, ..stop.clone() }, false),
+    ] {
+        let job = parked([stored(8), failed(9)], &stop);
+        let due_at = job.due_at().expect("it looks again");
+        assert_eq!(due_at, NOW.plus(DAY));
+        let (job, next) = woken(job, &changed, due_at);
+        assert_eq!(next, Next::Act(Command::Wake));
+        let (_, next) = woken(job, &changed, due_at);
+        let Next::Act(command) = next else { panic!("{next:?}") };
+        assert_eq!(command.name(), if creates { "create" } else { "delete" });
+    }
+}
+
+#[test]
+fn what_went_at_recall_without_a_word_is_noticed_within_a_day() {
+    let policy = quiet(OnLimit::Stop);
+    let job = parked([stored(8), failed(9)], &policy);
+    let (job, next) = woken(job, &policy, NOW.plus(DAY));
+    assert_eq!(next, Next::Act(Command::List));
+    let listed = Listed { transcript_id: id(9), attempt: None, ended: true, failed: true, foreign: false };
+    let unsure = Answer::List(LookUpAnswer::Incomplete(vec![listed]));
+    let Decision::Apply { job: still, .. } = job.clone().on_answer(&unsure, context(&policy, NOW.plus(DAY))) else {
+        panic!("stuck")
+    };
+    assert_eq!((still.status(), still.due_at()), (Status::LimitReached, Some(NOW.plus(2 * DAY))), "not all was read");
+    let answer = Answer::List(LookUpAnswer::Listed(vec![listed]));
+    let Decision::Apply { job, next } = job.on_answer(&answer, context(&policy, NOW.plus(DAY))) else {
+        panic!("stuck")
+    };
+    assert_eq!((next, job.transcript_count()), (Next::Act(Command::Wake), 1));
+    let (_, next) = woken(*job, &policy, NOW.plus(DAY));
+    assert!(matches!(next, Next::Act(Command::Create { .. })), "{next:?}");
+}
+
+/// Once the recording is gone there is nothing to look for.
+#[test]
+fn a_parked_job_looks_no_longer_when_its_recording_has_expired() {
+    let policy = quiet(OnLimit::Stop);
+    let job = Job { expires_at: Some(NOW.plus(8 * DAY)), ..parked([stored(8), failed(9)], &policy) };
+    let (mut job, mut now, mut looks) = (job, NOW, 0);
+    while let Some(due_at) = job.due_at() {
+        now = now.max(due_at);
+        let (next_job, next) = woken(job, &policy, now);
+        job = next_job;
+        if next == Next::Act(Command::List) {
+            looks += 1;
+            let later = Answer::List(LookUpAnswer::Later { after: Duration::ZERO });
+            let Decision::Apply { job: parked, .. } = job.on_answer(&later, context(&policy, now)) else { panic!() };
+            job = *parked;
+        }
+    }
+    assert_eq!(job.status(), Status::LimitReached);
+    assert!(looks > 8 && now.since(NOW) < 11 * DAY, "{looks} looks");
+}
+
+#[test]
+fn a_retry_is_never_over_the_limit() {
+    let policy = Policy { max_transcripts: 2, ..quiet(OnLimit::Stop) };
+    let mut stored_twice = job([stored(8), stored(9)]);
+    stored_twice.attempts = 2;
+    let retry = Event::Retry { provider: None, after_attempt: 2 };
+    let decision = stored_twice.on_event(&retry, context(&policy, NOW));
+    assert_eq!(decision, Decision::Ignore(crate::job::Reason::LimitReached), "and it stays stored");
+}
+
+#[test]
+fn a_slot_that_recall_reports_as_freed_is_used_at_once() {
+    let policy = quiet(OnLimit::Stop);
+    let deleted = Event::TranscriptDeleted(Heard { transcript_id: id(8), attempt: None, foreign: false });
+    let decision = parked([stored(8), failed(9)], &policy).on_event(&deleted, context(&policy, NOW));
+    assert!(matches!(decision, Decision::Apply { next: Next::Act(Command::Wake), .. }), "{decision:?}");
+}
