@@ -36,6 +36,7 @@ fn each_function_logs_json_into_a_group_of_its_name_that_is_kept_as_long_as_the_
         let logging = &function["LoggingConfig"];
         assert_eq!(logging["LogFormat"], "JSON");
         assert_eq!(logging["ApplicationLogLevel"], json!({"Ref": "LogLevel"}));
+        assert_eq!(logging["SystemLogLevel"], "WARN", "two lines about each invocation cost a third more");
         let group = &template["Resources"][text(&logging["LogGroup"]["Ref"])]["Properties"];
         assert_eq!(group["LogGroupName"], json!({"Fn::Sub": format!("/aws/lambda/${{AWS::StackName}}/{name}")}));
         assert_eq!(group["RetentionInDays"], json!({"Ref": "LogRetentionDays"}));
