@@ -6,6 +6,7 @@
 #![allow(clippy::wildcard_enum_match_arm, reason = "what a template does not have is refused as a whole")]
 
 mod functions;
+mod limits;
 mod loader;
 mod manual;
 mod metrics;
