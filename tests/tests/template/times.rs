@@ -74,3 +74,12 @@ fn one_sweep_ends_before_the_next_begins() {
     assert_eq!(time_out(&template, "Sweep"), StackConfig::default().sweep_timeout, "as the tests have it");
     assert!(seconds(&sweep["EventInvokeConfig"]["MaximumEventAgeInSeconds"]) <= minute, "nobody needs a late one");
 }
+
+/// It is about the runs of the sweep, so there must be runs by the time it is made.
+#[test]
+fn the_alarm_for_silence_is_made_when_the_sweep_is_called() {
+    let template = template();
+    assert!(template["Resources"]["Sweep"]["Properties"]["Events"]["EveryMinute"].is_object());
+    // So SAM calls what lets the rule call the function, which it makes after both.
+    assert_eq!(template["Resources"]["SweepSilentAlarm"]["DependsOn"], "SweepEveryMinutePermission");
+}
