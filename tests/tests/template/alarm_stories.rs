@@ -76,6 +76,8 @@ fn counted() -> Vec<Story> {
         "rendering-errors",
         "copies-unverified",
         "recordings-expiring",
+        "providers-refused",
+        "deletions-stopped",
     ];
     each.into_iter()
         .flat_map(|alarm| {
@@ -112,6 +114,8 @@ fn repeated() -> Vec<Story> {
 
 fn paid() -> Vec<Story> {
     vec![
+        Story::new("recordings-unknown", "four presses of \"send example\"", 3 * HOUR, &[("seen", at(0..4, 1.0))]),
+        Story::new("recordings-unknown", "five recordings of another workspace", 3 * HOUR, &[("seen", at(0..5, 1.0))]),
         Story::new("attempts-failed", "five at once", 3 * HOUR, &[("seen", many(0, 5))]),
         Story::new("attempts-failed", "six at once", 4 * HOUR, &[("seen", many(0, 6))]),
         Story::new(
