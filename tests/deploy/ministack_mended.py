@@ -12,7 +12,7 @@ import time
 from awscrt import checksums
 from ministack import app
 from ministack.core import iam_actions, iam_evaluator, lambda_runtime, router
-from ministack.services import s3
+from ministack.services import eventbridge, s3
 from ministack.services.cloudformation import provisioners
 
 # The longest time-out of a function in the template.
@@ -83,6 +83,19 @@ def first_metric(name, properties):
 
 
 provisioners._cw_metric_alarm_record = first_metric
+
+# There can be no rule on a bus that does not exist. MiniStack's CloudFormation makes one.
+bus_of = provisioners._eb_rule_bus_name
+
+
+def existing_bus(properties):
+    bus = bus_of(properties)
+    if bus != "default" and bus not in eventbridge._event_buses:
+        raise ValueError(f"Event bus {bus} does not exist.")
+    return bus
+
+
+provisioners._eb_rule_bus_name = existing_bus
 
 # Many messages at once are allowed by what allows one.
 action = iam_actions.extract_iam_action

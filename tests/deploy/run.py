@@ -41,6 +41,7 @@ class Test:
         print(f"{time.monotonic() - self.begun:6.1f} s  {line}", flush=True)
 
     def run(self):
+        self.wrong_bus()
         self.deploy()
         self.meetings()
         self.refusals()
@@ -51,6 +52,15 @@ class Test:
 
     def parameters(self, **more):
         return {"RecallRegion": "us-east-1", "RecallBaseUrl": self.simulator.url, **more}
+
+    def wrong_bus(self):
+        """A first deployment that announces to a bus that does not exist fails. The README says how to go on."""
+        self.stack.fail_to_deploy(**self.parameters(EventBusName="nowhere"))
+        events = self.stack.cloudformation.describe_stack_events(StackName=NAME)["StackEvents"]
+        failed = [one["LogicalResourceId"] for one in events if one["ResourceStatus"] == "CREATE_FAILED"]
+        assert failed == ["BusExists"] and events[0]["ResourceStatus"] == "ROLLBACK_COMPLETE", events
+        self.stack.run("delete", "--stack-name", NAME, "--no-prompts", "--region", "us-east-1")
+        self.say("a first deployment with an EventBusName that no bus has fails; after `sam delete` comes the next one")
 
     def deploy(self):
         """What `sam build` has left, with the secret that the stack makes; it gets its value as the README says."""

@@ -28,6 +28,11 @@ def until(what, look, timeout_s=60, every_s=0.1):
         time.sleep(every_s)
 
 
+def deployment(options, parameters):
+    overrides = [f"{name}={value}" for name, value in parameters.items()]
+    return ["deploy", *options, "--no-confirm-changeset", "--parameter-overrides", *overrides]
+
+
 class Stack:
     def __init__(self, sam, emulator):
         self.sam, self.emulator = sam, emulator
@@ -37,20 +42,22 @@ class Stack:
         key = self.kms.create_key()["KeyMetadata"]
         self.key_id, self.key = key["KeyId"], key["Arn"]
 
-    def run(self, *arguments):
-        """One command of SAM's, with its messages only if it fails."""
-        done = subprocess.run(
+    def sam_command(self, *arguments):
+        return subprocess.run(
             [self.sam, *arguments], cwd=ROOT, env=self.emulator.environment(), stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=DEPLOY_S,
         )
+
+    def run(self, *arguments):
+        """One command of SAM's, with its messages only if it fails."""
+        done = self.sam_command(*arguments)
         assert done.returncode == 0, f"sam {' '.join(arguments)} ended with {done.returncode}:\n{done.stdout}"
         return done.stdout
 
     def deploy(self, *options, **parameters):
         """What the README says, without the questions."""
         first = not self.outputs
-        overrides = [f"{name}={value}" for name, value in parameters.items()]
-        self.run("deploy", *options, "--no-confirm-changeset", "--parameter-overrides", *overrides)
+        self.run(*deployment(options, parameters))
         described = self.cloudformation.describe_stacks(StackName=NAME)["Stacks"][0]
         self.outputs = {output["OutputKey"]: output["OutputValue"] for output in described["Outputs"]}
         resources = self.cloudformation.describe_stack_resources(StackName=NAME)["StackResources"]
@@ -58,6 +65,10 @@ class Stack:
         if first:
             self.check_bucket_policy()
         self.bridge_to_emulator()
+
+    def fail_to_deploy(self, *options, **parameters):
+        done = self.sam_command(*deployment(options, parameters))
+        assert done.returncode != 0, f"it did not fail:\n{done.stdout}"
 
     def check_bucket_policy(self):
         """Whoever speaks plain HTTP to the bucket is refused."""

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use serde_json::json;
 
-use crate::{FUNCTIONS, read, resources, root, template, text};
+use crate::{FUNCTIONS, read, resources, root, sources, template, text};
 
 #[test]
 fn each_function_is_the_package_of_its_name_and_none_is_left_out() {
@@ -36,6 +36,7 @@ fn each_function_logs_json_into_a_group_of_its_name_that_is_kept_as_long_as_the_
         let logging = &function["LoggingConfig"];
         assert_eq!(logging["LogFormat"], "JSON");
         assert_eq!(logging["ApplicationLogLevel"], json!({"Ref": "LogLevel"}));
+        assert_eq!(logging["SystemLogLevel"], "WARN", "two lines about each invocation cost a third more");
         let group = &template["Resources"][text(&logging["LogGroup"]["Ref"])]["Properties"];
         assert_eq!(group["LogGroupName"], json!({"Fn::Sub": format!("/aws/lambda/${{AWS::StackName}}/{name}")}));
         assert_eq!(group["RetentionInDays"], json!({"Ref": "LogRetentionDays"}));
@@ -68,4 +69,21 @@ fn whoever_calls_comes_again_by_himself() {
     assert_eq!(template["Resources"]["Sweep"]["Properties"]["EventInvokeConfig"]["MaximumRetryAttempts"], 0);
     let url = &template["Resources"]["Webhook"]["Properties"]["FunctionUrlConfig"];
     assert_eq!(*url, json!({"AuthType": "NONE", "InvokeMode": "BUFFERED"}));
+}
+
+/// Lambda follows a chain of requests from function to queue to function, and ends it after some 16 rounds. Only the
+/// transcript function is called by the queue that it sends to; the others send there, and something else calls them.
+#[test]
+fn the_function_that_sends_to_the_queue_that_calls_it_may_go_on() {
+    let template = template();
+    for (name, resource) in FUNCTIONS {
+        let function = &template["Resources"][resource]["Properties"];
+        let calls = sources::sdk_calls(name);
+        assert!(calls.iter().any(|call| call.starts_with("sqs.send_message")), "{name} hands over: {calls:?}");
+        let events = function["Events"].as_object().into_iter().flatten();
+        let called_by_queue = events.into_iter().any(|(_, event)| event["Type"] == "SQS");
+        let allowed = function.get("RecursiveLoop").map(text);
+        assert_eq!(allowed, called_by_queue.then_some("Allow"), "{name}");
+    }
+    assert!(read("docs/operating.md").contains("`RecursiveLoop`"), "the runbook says why");
 }

@@ -5,7 +5,11 @@
 
 #![allow(clippy::wildcard_enum_match_arm, reason = "what a template does not have is refused as a whole")]
 
+mod alarm_stories;
+mod alarm_times;
+mod cloudwatch;
 mod functions;
+mod limits;
 mod loader;
 mod manual;
 mod metrics;

@@ -43,7 +43,7 @@ fn every_parameter_and_every_link_that_is_named_exists() {
     let parameters = template["Parameters"].as_object().expect("parameters");
     let text: String = manual.lines().filter(|line| !line.starts_with('|')).collect::<Vec<_>>().join("\n");
     for name in found(r"`([A-Z][a-z]+(?:[A-Z][a-z]+)+)(?:=[^`]*)?`", &text) {
-        let others = ["RecallTranscripts", "AccessDenied"];
+        let others = ["RecallTranscripts", "AccessDenied", "RecursiveLoop"];
         assert!(parameters.contains_key(&name) || others.contains(&name.as_str()), "{name}");
     }
     let anchors: BTreeSet<String> = manual
@@ -53,4 +53,16 @@ fn every_parameter_and_every_link_that_is_named_exists() {
         .collect();
     let links = found(r"\]\(#([a-z-]+)\)", &manual);
     assert!(links.is_subset(&anchors), "{:?}", links.difference(&anchors).collect::<Vec<_>>());
+}
+
+/// An older cargo-lambda cannot link with a Rust of today, and what nobody builds here nobody knows to work.
+#[test]
+fn the_readme_asks_for_the_tools_that_build_for_arm64_here() {
+    let (readme, run) = (read("README.md"), read(".ci/run"));
+    let pinned = found(r"cargo-lambda==([0-9.]+)", &run);
+    assert_eq!(found(r"'cargo-lambda>=([0-9.]+)'", &readme), pinned);
+    assert_eq!(pinned.len(), 1);
+    let rust = found(r"(?m)^recent=1\.([0-9]+)\.", &run);
+    let rust: Vec<u32> = rust.iter().map(|minor| minor.parse().expect("a number")).collect();
+    assert!(rust.len() == 1 && rust[0] >= 98, "from 1.98 on Rust links in another way: {rust:?}");
 }

@@ -14,7 +14,7 @@ const BY_LAMBDA: [&str; 5] =
 const LOCAL: [&str; 3] = ["RECALL_API_KEY", "RECALL_WEBHOOK_SECRETS", "AWS_ENDPOINT_URL"];
 
 /// A function's variables, as the template has them.
-fn variables(template: &Value, resource: &str) -> BTreeMap<String, Value> {
+pub(crate) fn variables(template: &Value, resource: &str) -> BTreeMap<String, Value> {
     let global = &template["Globals"]["Function"]["Environment"]["Variables"];
     let own = &template["Resources"][resource]["Properties"]["Environment"]["Variables"];
     let both = [global, own].into_iter().flat_map(|variables| variables.as_object().expect("variables"));

@@ -33,10 +33,11 @@ fn what_each_alarm_watches() {
         }
         let periods = &alarm["EvaluationPeriods"];
         lines.push_str(&format!(
-            "  {} {} in {} of {periods}, no data: {}\n",
+            "  {} {} in {} of {periods}{}, no data: {}\n",
             text(&alarm["ComparisonOperator"]),
             scalar(&alarm["Threshold"]),
             alarm.get("DatapointsToAlarm").unwrap_or(periods),
+            if alarm.get("EvaluationWindow").is_some() { " by the clock" } else { "" },
             text(&alarm["TreatMissingData"]),
         ));
     }

@@ -10,7 +10,7 @@ use shared::{
     work::MAX_DELAY,
 };
 
-use crate::{template, text};
+use crate::{read, template, text};
 
 /// Svix gives an endpoint this long.
 const SENDER_WAITS: Duration = Duration::from_secs(15);
@@ -18,6 +18,7 @@ const SENDER_WAITS: Duration = Duration::from_secs(15);
 const KEY_IS_KNOWN: Duration = Duration::from_secs(60 * 60);
 /// What a lease goes on for beyond its invocation, and more: `SKEW` in `deadline.rs` is 2 s.
 const AFTER_INVOCATION: Duration = Duration::from_secs(10);
+const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
 fn seconds(value: &Value) -> Duration {
     Duration::from_secs(value.as_u64().unwrap_or_else(|| panic!("{value} is no number of seconds")))
@@ -46,8 +47,12 @@ fn no_message_comes_again_while_it_is_worked_on() {
     let retention = seconds(&queue["MessageRetentionPeriod"]);
     assert!(retention > MAX_RECEIVES * visibility.max(MAX_DELAY));
     assert_eq!(queue["RedrivePolicy"]["maxReceiveCount"], MAX_RECEIVES);
-    let dead = &template["Resources"]["DeadLetterQueue"]["Properties"]["MessageRetentionPeriod"];
-    assert_eq!(seconds(dead), Duration::from_secs(14 * 24 * 60 * 60), "as long as SQS keeps anything");
+    let dead = seconds(&template["Resources"]["DeadLetterQueue"]["Properties"]["MessageRetentionPeriod"]);
+    assert_eq!(dead, 14 * DAY, "as long as SQS keeps anything");
+    // SQS counts from the first send, so what comes there late stays for the rest only.
+    assert!(dead - retention >= 7 * DAY, "somebody has to have the time to read it");
+    let manual = read("docs/operating.md");
+    assert!(manual.contains("for 14 days from the first send, so for 7 days at least"), "as the runbook says");
 }
 
 #[test]
@@ -68,4 +73,13 @@ fn one_sweep_ends_before_the_next_begins() {
     assert!(time_out(&template, "Sweep") <= minute);
     assert_eq!(time_out(&template, "Sweep"), StackConfig::default().sweep_timeout, "as the tests have it");
     assert!(seconds(&sweep["EventInvokeConfig"]["MaximumEventAgeInSeconds"]) <= minute, "nobody needs a late one");
+}
+
+/// It is about the runs of the sweep, so there must be runs by the time it is made.
+#[test]
+fn the_alarm_for_silence_is_made_when_the_sweep_is_called() {
+    let template = template();
+    assert!(template["Resources"]["Sweep"]["Properties"]["Events"]["EveryMinute"].is_object());
+    // So SAM calls what lets the rule call the function, which it makes after both.
+    assert_eq!(template["Resources"]["SweepSilentAlarm"]["DependsOn"], "SweepEveryMinutePermission");
 }

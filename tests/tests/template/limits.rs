@@ -1,0 +1,163 @@
+//! Limits of AWS's that a long parameter or a long name would run into, at the first deployment that has one.
+
+use std::collections::BTreeMap;
+
+use regex_lite::Regex;
+use serde_json::{Map, Value, json};
+
+use crate::{FUNCTIONS, settings::variables, template, text};
+
+/// CloudFormation takes this many characters for a stack's name.
+const STACK_NAME: usize = 128;
+/// What a function's environment may have, as JSON: so Lambda shows it when it refuses one ("String measured").
+const ENVIRONMENT_BYTES: usize = 4096;
+
+/// For each parameter that is free text and reaches a function: the most that may be chosen.
+fn longest() -> BTreeMap<&'static str, String> {
+    let line_ends = "\n".repeat(8);
+    // As many as may be of what takes two bytes.
+    let providers = format!("[{line_ends}{{{}{}}}{line_ends}]", "\"".repeat(240), "x".repeat(1280 - 260));
+    let secret = format!("arn:aws:secretsmanager:ap-northeast-1:123456789012:secret:{}-AbCdEf", "s".repeat(191));
+    [
+        ("RecallSecretArn", secret),
+        ("RecallBaseUrl", format!("https://{}", "h".repeat(120))),
+        ("DownloadHosts", format!("a,{}", "h".repeat(254))),
+        ("TranscriptProviders", providers),
+        ("Deployment", "d".repeat(64)),
+        ("KeyPrefix", format!("{}/", "k".repeat(199))),
+        ("Renditions", "jsonl,txt,md,vtt,srt,html".to_owned()),
+        ("EventBusName", "b".repeat(256)),
+        ("SweepWindowHours", "744".to_owned()),
+        ("ExpiryAlarmHours", "744".to_owned()),
+    ]
+    .into()
+}
+
+fn pattern(parameter: &Value) -> Regex {
+    Regex::new(&format!("^(?:{})$", text(&parameter["AllowedPattern"]))).expect("a pattern")
+}
+
+#[test]
+fn the_longest_values_are_allowed_and_no_longer_ones() {
+    let template = template();
+    for (name, value) in longest() {
+        let parameter = &template["Parameters"][name];
+        assert!(pattern(parameter).is_match(&value), "{name}={value}");
+        if let Some(most) = parameter["MaxLength"].as_u64() {
+            assert_eq!(u64::try_from(value.len()), Ok(most), "{name}");
+        } else {
+            let longer = ["0", "5", "x"].map(|more| format!("{value}{more}"));
+            assert!(!longer.iter().any(|value| pattern(parameter).is_match(value)), "{name} has no MaxLength");
+        }
+    }
+}
+
+/// A character may be four bytes, and what JSON escapes is two or more.
+#[test]
+fn no_character_of_a_parameter_takes_more_room_than_is_counted() {
+    let template = template();
+    for (name, value) in longest() {
+        let pattern = pattern(&template["Parameters"][name]);
+        for at in [0, value.len() / 2, value.len() - 1] {
+            for odd in ["\"", "\\", "\n", "é"] {
+                let mut changed = value.clone();
+                changed.replace_range(at..=at, odd);
+                assert!(!pattern.is_match(&changed), "{name} takes {odd:?} at {at}");
+            }
+        }
+    }
+}
+
+/// What CloudFormation makes up: at most what the service takes for a name.
+fn named_by_the_stack(resource: &str) -> String {
+    match resource {
+        "JobsTable" => "t".repeat(255),
+        "WorkQueue" | "DeadLetterQueue" => {
+            format!("https://sqs.ap-northeast-1.amazonaws.com/123456789012/{}", "q".repeat(80))
+        }
+        "TranscriptsBucket" => "b".repeat(63),
+        other => panic!("how long is the name of {other}?"),
+    }
+}
+
+#[test]
+fn all_parameters_at_their_longest_fit_a_functions_environment() {
+    let template = template();
+    let longest = longest();
+    let of_parameter = |name: &str| {
+        let choices = template["Parameters"][name]["AllowedValues"].as_array().into_iter().flatten();
+        let choice = choices.map(text).max_by_key(|choice| choice.len()).map(str::to_owned);
+        choice.or_else(|| longest.get(name).cloned()).unwrap_or_else(|| panic!("how long may {name} be?"))
+    };
+    for (function, resource) in FUNCTIONS {
+        let mut environment = Map::new();
+        for (name, value) in variables(&template, resource) {
+            let value = match name.as_str() {
+                "RECALL_SECRET_ID" => of_parameter("RecallSecretArn"),
+                "METRICS_NAMESPACE" => text(&value["Fn::Sub"]).replace("${AWS::StackName}", &"s".repeat(STACK_NAME)),
+                _ => match text(&value["Ref"]) {
+                    parameter if template["Parameters"].get(parameter).is_some() => of_parameter(parameter),
+                    resource => named_by_the_stack(resource),
+                },
+            };
+            environment.insert(name, json!(value));
+        }
+        let bytes = Value::Object(environment).to_string().len();
+        assert!(bytes <= ENVIRONMENT_BYTES, "{function}: {bytes} bytes");
+    }
+}
+
+/// What is called after the stack, and what its service takes.
+#[test]
+fn the_longest_stack_name_is_not_too_long_for_anything() {
+    let template = template();
+    let limits = [
+        ("AlarmName", 255),
+        ("DashboardName", 255),
+        ("LogGroupName", 512),
+        ("Namespace", 255),
+        ("METRICS_NAMESPACE", 255),
+        ("DisplayName", 100),
+    ];
+    let mut found = Vec::new();
+    named(&template["Globals"], &mut found);
+    named(&template["Resources"], &mut found);
+    for (name, limit) in limits {
+        let lengths: Vec<usize> = found.iter().filter(|(of, _)| of == name).map(|(_, text)| text.len()).collect();
+        assert!(!lengths.is_empty(), "nothing has a {name}");
+        assert!(lengths.iter().all(|length| *length <= limit), "{name}: {lengths:?}");
+    }
+    // Whatever else is called after the stack: the ARNs of its alarms, and the namespace in the dashboard.
+    let others = ["aws:SourceArn", "Own"];
+    for (name, text) in found.iter().filter(|(_, text)| text.contains(&"s".repeat(STACK_NAME))) {
+        let known = limits.iter().any(|(of, _)| of == name) || others.contains(&name.as_str());
+        assert!(known, "is there a limit to {name}, {text}?");
+    }
+}
+
+/// Every text by the name of its property, with the longest names for stack and region.
+fn named(value: &Value, found: &mut Vec<(String, String)>) {
+    for (name, value) in value.as_object().into_iter().flatten() {
+        let stack = (value["Ref"] == "AWS::StackName").then_some("${AWS::StackName}");
+        match value.as_str().or_else(|| value["Fn::Sub"].as_str()).or(stack) {
+            Some(text) => {
+                let text = text.replace("${AWS::StackName}", &"s".repeat(STACK_NAME));
+                found.push((name.clone(), text.replace("${AWS::Region}", "ap-northeast-1")));
+            }
+            None => named(value, found),
+        }
+    }
+    value.as_array().into_iter().flatten().for_each(|item| named(item, found));
+}
+
+/// PutEvents says nothing of a bus that does not exist; making a rule on it does.
+#[test]
+fn a_deployment_fails_where_the_bus_does_not_exist() {
+    let template = template();
+    let rule = &template["Resources"]["BusExists"];
+    assert_eq!(rule["Type"], "AWS::Events::Rule");
+    assert_eq!(rule["Condition"], "Announces");
+    assert_eq!(rule["Properties"]["EventBusName"], json!({"Ref": "EventBusName"}));
+    assert_eq!(rule["Properties"]["State"], "DISABLED");
+    assert!(rule["Properties"].get("Targets").is_none(), "nothing happens with what it would match");
+}
