@@ -61,8 +61,14 @@ pub enum DownloadFault {
     Stalled { after: usize },
     /// 302 to the same path under another host name.
     Redirected,
-    /// The file compressed, with `Content-Encoding: gzip`.
+    /// The file compressed, with `Content-Encoding: gzip`. It may be any file: see [`super::Meeting::with_content`].
     Gzip,
+    /// The same, but the compressed bytes end after so many. HTTP's framing is right, so only gzip shows it.
+    GzipCut { after: usize },
+    /// The same, whole and rightly framed, but gzip's checksum is of other bytes.
+    GzipWrongChecksum,
+    /// 200 with a body of 0 bytes, rightly framed.
+    Empty,
     /// So many MiB of nothing instead of the file, compressed to a thousandth.
     Bomb { mib: usize },
 }

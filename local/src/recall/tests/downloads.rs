@@ -100,9 +100,40 @@ async fn bodies_that_end_early() -> Result<()> {
     lab.recall.faults().download(Target::next(1), DownloadFault::Gzip);
     let answer = download(&url(&lab, transcript).await?).await?;
     assert_eq!(answer.header("content-encoding"), "gzip");
+    assert_eq!(lab.recall.transcript_bytes(transcript), Some(unzipped(&answer.body)?));
+    Ok(())
+}
+
+/// What this gzip holds, if its checksum is right.
+fn unzipped(compressed: &Bytes) -> std::io::Result<Bytes> {
     let mut plain = Vec::new();
-    flate2::read::GzDecoder::new(&*answer.body).read_to_end(&mut plain)?;
-    assert_eq!(lab.recall.transcript_bytes(transcript), Some(Bytes::from(plain)));
+    flate2::read::GzDecoder::new(&**compressed).read_to_end(&mut plain)?;
+    Ok(plain.into())
+}
+
+#[tokio::test]
+async fn bodies_that_arrive_whole_and_are_still_wrong() -> Result<()> {
+    let lab = Lab::quick().await?;
+    for content in [&b"no JSON at all, and long enough to be cut"[..], b"[]", b""] {
+        let content = Bytes::from_static(content);
+        let transcript = lab.transcribe(lab.recall.add_recording(Meeting::with_content(content.clone()))).await?;
+        let get = async |fault| {
+            lab.recall.faults().download(Target::next(1), fault);
+            download(&url(&lab, transcript).await?).await
+        };
+        let answer = get(DownloadFault::Gzip).await?;
+        assert_eq!(answer.header("content-length"), answer.body.len().to_string());
+        assert_eq!(unzipped(&answer.body)?, content);
+        for fault in [DownloadFault::GzipCut { after: 15 }, DownloadFault::GzipWrongChecksum] {
+            let answer = get(fault).await?;
+            assert_eq!((answer.status, answer.header("content-encoding")), (StatusCode::OK, "gzip"), "{fault:?}");
+            assert_eq!(answer.header("content-length"), answer.body.len().to_string(), "{fault:?}");
+            assert!(unzipped(&answer.body).is_err(), "{fault:?} of {content:?}");
+        }
+        let answer = get(DownloadFault::Empty).await?;
+        assert_eq!((answer.status, answer.header("content-length"), answer.body.len()), (StatusCode::OK, "0", 0));
+        assert_eq!(download(&url(&lab, transcript).await?).await?.body, content);
+    }
     Ok(())
 }
 
