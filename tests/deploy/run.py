@@ -50,7 +50,7 @@ class Test:
         self.deletion()
 
     def parameters(self, **more):
-        return {"RecallRegion": "us-east-1", "RecallBaseUrl": self.simulator.url, **more}
+        return {"RecallRegion": "us-east-1", "RecallBaseUrl": self.simulator.url, "DownloadHosts": "localhost", **more}
 
     def deploy(self):
         """What `sam build` has left, with the secret that the stack makes; it gets its value as the README says."""

@@ -201,6 +201,7 @@ impl Pipeline {
 
     /// What must hold after every test, whatever happened in it.
     pub fn check_promises(&self) -> Result<()> {
+        ensure!(self.simulator().keys_leaked() == 0, "a download came with the API's key");
         self.check_sets()?;
         self.check_logs()
     }

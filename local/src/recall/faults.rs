@@ -8,6 +8,7 @@ use std::{
     time::Duration,
 };
 
+use serde_json::Value;
 use tokio::sync::watch;
 use uuid::Uuid;
 
@@ -104,6 +105,9 @@ struct Rules {
     slow_creates: Vec<(Target, Duration)>,
     null_urls: Vec<(Target, ())>,
     elsewhere: Vec<(Target, ())>,
+    on_api_host: Vec<(Target, ())>,
+    odd_recordings: Vec<(Target, Vec<(String, Value)>)>,
+    odd_transcripts: Vec<(Target, Vec<(String, Value)>)>,
     downloads: Vec<(Target, DownloadFault)>,
     webhooks: Vec<(Target, String, WebhookFault)>,
     list_lag: Duration,
@@ -139,6 +143,21 @@ impl Faults {
     /// The download URL points to another host name (where it would work).
     pub fn download_url_elsewhere(&self, target: Target) {
         lock(&self.0.rules).elsewhere.push((target, ()));
+    }
+
+    /// The download URL is one of the API host's, as Recall has them for meeting captions.
+    pub fn download_url_on_api_host(&self, target: Target) {
+        lock(&self.0.rules).on_api_host.push((target, ()));
+    }
+
+    /// The API shows the recording, alone or in a list, with these values at these JSON pointers.
+    pub fn show_recording_with(&self, target: Target, values: &[(&str, Value)]) {
+        lock(&self.0.rules).odd_recordings.push((target, owned(values)));
+    }
+
+    /// The API shows the transcript, alone or in a list, with these values at these JSON pointers.
+    pub fn show_transcript_with(&self, target: Target, values: &[(&str, Value)]) {
+        lock(&self.0.rules).odd_transcripts.push((target, owned(values)));
     }
 
     /// The download itself goes wrong.
@@ -192,9 +211,23 @@ impl Faults {
             Url::Null
         } else if strike(&mut rules.elsewhere, recording, transcript).is_some() {
             Url::Elsewhere
+        } else if strike(&mut rules.on_api_host, recording, transcript).is_some() {
+            Url::OnApiHost
         } else {
             Url::Right
         }
+    }
+
+    /// What the API shows of a recording.
+    pub(super) fn recording_shown(&self, recording: Uuid, artifact: Value) -> Value {
+        let values = strike(&mut lock(&self.0.rules).odd_recordings, recording, Uuid::nil());
+        with_values(artifact, values.unwrap_or_default())
+    }
+
+    /// What the API shows of a transcript.
+    pub(super) fn transcript_shown(&self, recording: Uuid, transcript: Uuid, artifact: Value) -> Value {
+        let values = strike(&mut lock(&self.0.rules).odd_transcripts, recording, transcript);
+        with_values(artifact, values.unwrap_or_default())
     }
 
     pub(super) fn strike_download(&self, recording: Uuid, transcript: Uuid) -> Option<DownloadFault> {
@@ -242,6 +275,20 @@ pub(super) enum Url {
     Right,
     Null,
     Elsewhere,
+    OnApiHost,
+}
+
+fn owned(values: &[(&str, Value)]) -> Vec<(String, Value)> {
+    values.iter().map(|(pointer, value)| ((*pointer).to_owned(), value.clone())).collect()
+}
+
+fn with_values(mut artifact: Value, values: Vec<(String, Value)>) -> Value {
+    for (pointer, value) in values {
+        if let Some(place) = artifact.pointer_mut(&pointer) {
+            *place = value;
+        }
+    }
+    artifact
 }
 
 fn strike<T: Clone>(rules: &mut [(Target, T)], recording: Uuid, transcript: Uuid) -> Option<T> {

@@ -43,7 +43,10 @@ pub(super) async fn transcripts(Shared(model): Shared<Arc<Model>>, RawQuery(quer
         api::TRANSCRIPTS,
         found,
         |one| (one.created_at, one.order),
-        |one| artifacts::transcript(&state, one, model.urls(one)),
+        |one| {
+            let artifact = artifacts::transcript(&state, one, model.urls(one));
+            model.faults.transcript_shown(one.recording, one.id, artifact)
+        },
     )
 }
 
@@ -83,7 +86,7 @@ pub(super) async fn recordings(Shared(model): Shared<Arc<Model>>, RawQuery(query
         api::RECORDINGS,
         found,
         |one| (one.created_at, one.order),
-        |one| artifacts::recording(&model, &state, one),
+        |one| model.faults.recording_shown(one.id, artifacts::recording(&model, &state, one)),
     )
 }
 
