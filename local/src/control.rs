@@ -51,6 +51,7 @@ impl Control {
             .route("/webhook", put(set_webhook))
             .route("/play/{kind}", post(play))
             .route("/play/file", post(play_file).layer(DefaultBodyLimit::max(FILE_BYTES)))
+            .route("/example/{event}", post(example))
             .route("/recordings", get(recordings))
             .route("/recordings/{id}", get(recording))
             .route("/recordings/{id}/resend", post(resend))
@@ -139,6 +140,12 @@ async fn play(
 /// A meeting of ten minutes ends now, and this is the file of its transcript.
 async fn play_file(State(shared): State<Arc<Shared>>, file: Bytes) -> Response {
     let recording = shared.simulator.play(Meeting::with_content(file));
+    (StatusCode::CREATED, Json(json!({"recordings": [recording]}))).into_response()
+}
+
+/// An event about things that nobody knows, as with "send example" in Recall's dashboard.
+async fn example(State(shared): State<Arc<Shared>>, Path(event): Path<String>) -> Response {
+    let recording = shared.simulator.send_example(&event);
     (StatusCode::CREATED, Json(json!({"recordings": [recording]}))).into_response()
 }
 
@@ -238,6 +245,7 @@ mod tests {
         assert_eq!((status, played["recordings"].as_array().map(Vec::len)), (201, Some(2)));
         assert_eq!(ask(&control, "POST", "play/file", plain).await?.0, 201);
         assert_eq!(ask(&control, "POST", "play/nothing", plain).await?.0, 404);
+        assert_eq!(ask(&control, "POST", "example/recording.done", plain).await?.0, 201);
         let (_, overview) = ask(&control, "GET", "", plain).await?;
         assert_eq!((&overview["recordings"], &overview["creates"]), (&json!(3), &json!(0)));
         let (_, recordings) = ask(&control, "GET", "recordings", plain).await?;

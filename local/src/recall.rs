@@ -29,7 +29,10 @@ mod tests;
 
 use std::{
     fmt,
-    sync::{Arc, Mutex},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicUsize, Ordering},
+    },
 };
 
 use anyhow::{Result, ensure};
@@ -43,6 +46,7 @@ use self::{
 };
 pub use self::{
     config::{HeaderFamily, Limits, SimulatorConfig, random_api_key, random_webhook_secret},
+    download::DOWNLOAD_HOST,
     drive::Order,
     faults::{DownloadFault, EntryFault, Faults, Target, WebhookFault},
     inspect::{RecordingView, TranscriptView},
@@ -75,7 +79,8 @@ impl fmt::Debug for Simulator {
 }
 
 impl Simulator {
-    /// Serves the API as [`Service::Recall`] and the downloads as [`Service::Download`], both on 127.0.0.1.
+    /// Serves the API as [`Service::Recall`] and the downloads as [`Service::Download`], both on 127.0.0.1. Download
+    /// URLs name another host, [`DOWNLOAD_HOST`].
     pub async fn start(wire: &Wire, config: SimulatorConfig) -> Result<Self> {
         ensure!(config.speed > 0.0, "the simulator's speed must be above 0");
         let keys = config.webhook_secrets.iter().map(|secret| signature::key(secret)).collect::<Result<_>>()?;
@@ -94,7 +99,8 @@ impl Simulator {
             outbox: Outbox::new(keys, config.header_family),
             answers: idempotency::Answers::default(),
             throttle: limits::Throttle::default(),
-            signer: Signer::new(format!("http://127.0.0.1:{bucket_port}"), workspace, lifetime),
+            signer: Signer::new(format!("http://{DOWNLOAD_HOST}:{bucket_port}"), workspace, lifetime),
+            keys_leaked: AtomicUsize::new(0),
             changes: watch::Sender::new(0),
             tasks: Mutex::new(JoinSet::new()),
         });
@@ -108,6 +114,11 @@ impl Simulator {
     /// `http://127.0.0.1:PORT`
     pub fn base_url(&self) -> &str {
         &self.model().base_url
+    }
+
+    /// How many downloads came with an Authorization header: each has shown the API's key to somebody else.
+    pub fn keys_leaked(&self) -> usize {
+        self.model().keys_leaked.load(Ordering::SeqCst)
     }
 
     /// Where webhooks go. With `None` they are lost, also those that were to be tried again.

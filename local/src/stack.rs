@@ -12,7 +12,7 @@ use crate::{
     dynamodb::DynamoDb,
     lambda::{EventSource, EventSourceConfig, Function, FunctionConfig, FunctionUrl, LogSink, Schedule},
     queue::Queues,
-    recall::{Simulator, SimulatorConfig},
+    recall::{DOWNLOAD_HOST, Simulator, SimulatorConfig},
     s3::S3,
     secrets::Secrets,
     wire::Wire,
@@ -117,17 +117,19 @@ impl Stack {
                 secrets
                     .put(SECRET, &json!({"api_key": simulator.api_key, "webhook_secrets": simulator.webhook_secrets}));
                 let simulator = Simulator::start(&wire, simulator).await?;
-                let base_url = ("RECALL_BASE_URL".to_owned(), simulator.base_url().to_owned());
-                (Some(simulator), base_url)
+                let env = vec![
+                    ("RECALL_BASE_URL".to_owned(), simulator.base_url().to_owned()),
+                    ("DOWNLOAD_HOSTS".to_owned(), DOWNLOAD_HOST.to_owned()),
+                ];
+                (Some(simulator), env)
             }
             RecallTarget::Real { region, api_key, webhook_secrets } => {
                 let (api_key, webhook_secrets) = (api_key.expose(), webhook_secrets.expose());
                 secrets.put(SECRET, &json!({"api_key": api_key, "webhook_secrets": webhook_secrets}));
-                (None, ("RECALL_REGION".to_owned(), region))
+                (None, vec![("RECALL_REGION".to_owned(), region)])
             }
         };
         let mut env = vec![
-            recall,
             ("RECALL_SECRET_ID".to_owned(), SECRET.to_owned()),
             ("JOBS_TABLE".to_owned(), JOBS_TABLE.to_owned()),
             ("WORK_QUEUE_URL".to_owned(), queues.url(WORK_QUEUE)),
@@ -140,6 +142,7 @@ impl Stack {
             ("AWS_ENDPOINT_URL_SECRETS_MANAGER".to_owned(), secrets.endpoint().to_owned()),
             ("AWS_ENDPOINT_URL_EVENTBRIDGE".to_owned(), bus.endpoint().to_owned()),
         ];
+        env.extend(recall);
         env.extend(config.env);
         let function = |name: &str, binary: &Path, timeout, log| FunctionConfig {
             name: name.to_owned(),

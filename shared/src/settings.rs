@@ -16,7 +16,7 @@ use crate::{
 };
 
 /// The regions in which Recall runs.
-const REGIONS: [&str; 4] = ["us-east-1", "us-west-2", "eu-central-1", "ap-northeast-1"];
+pub const REGIONS: [&str; 4] = ["us-east-1", "us-west-2", "eu-central-1", "ap-northeast-1"];
 /// Paid tries with one provider: no more than Recall takes on one recording.
 const MAX_TRIES: u32 = RECALL_MAX_TRANSCRIPTS;
 /// The longest name of a deployment.
@@ -29,10 +29,12 @@ const MAX_EXPIRY_ALARM_HOURS: u64 = 31 * 24;
 pub struct RecallSettings {
     /// Ends in a slash, so that paths can be joined to it.
     pub base_url: Url,
-    /// Hosts that Recall's pre-signed URLs may name, in lower case.
-    pub download_hosts: Arc<BTreeSet<String>>,
-    /// The host of RECALL_BASE_URL, which alone may be an IP address or speak plain HTTP.
-    pub own_host: Option<String>,
+    /// RECALL_BASE_URL, where it is set: downloads may also come from its host.
+    pub own_url: Option<Url>,
+    /// The regions whose own hosts may serve downloads: RECALL_REGION, or all of them without it.
+    pub regions: Vec<&'static str>,
+    /// DOWNLOAD_HOSTS: more hosts that downloads may come from, in lower case.
+    pub download_hosts: BTreeSet<String>,
     /// The name by which one of several deployments on a workspace knows its own transcripts.
     pub deployment: Option<Arc<str>>,
 }
@@ -50,33 +52,23 @@ pub struct CreateSettings {
 impl RecallSettings {
     pub fn read(reader: &mut Reader<'_>) -> Self {
         let region = reader.parsed("RECALL_REGION", None, |text| {
-            if REGIONS.contains(&text) {
-                Ok(Some(text.to_owned()))
-            } else {
-                Err(format!("`{text}` is not a region of Recall's; use one of {}", REGIONS.join(", ")))
-            }
+            let known = REGIONS.into_iter().find(|region| *region == text);
+            known
+                .map(Some)
+                .ok_or_else(|| format!("`{text}` is not a region of Recall's; use one of {}", REGIONS.join(", ")))
         });
-        let base = reader.parsed("RECALL_BASE_URL", None, |text| base_url(text).map(Some));
-        if base.is_none() && reader.text("RECALL_REGION").is_none() && reader.text("RECALL_BASE_URL").is_none() {
+        let own_url = reader.parsed("RECALL_BASE_URL", None, |text| base_url(text).map(Some));
+        if own_url.is_none() && reader.text("RECALL_REGION").is_none() && reader.text("RECALL_BASE_URL").is_none() {
             reader.problem(format!("RECALL_REGION is missing: set it to one of {}", REGIONS.join(", ")));
         }
-        let mut hosts: BTreeSet<String> = REGIONS
-            .into_iter()
-            .filter(|of| region.as_deref().is_none_or(|region| region == *of))
-            .map(|region| match region {
-                "us-east-1" => "recallai-production-bot-data.s3.amazonaws.com".to_owned(),
-                region => format!("{region}-recallai-production-bot-data.s3.amazonaws.com"),
-            })
-            .collect();
-        let more = reader.parsed("DOWNLOAD_HOSTS", Vec::new(), |text| text.split(',').map(host_name).collect());
-        hosts.extend(more);
-        let own_host = base.as_ref().and_then(|url| url.host_str().map(str::to_ascii_lowercase));
-        hosts.extend(own_host.clone());
-        let fallback = format!("https://{}.recall.ai/", region.as_deref().unwrap_or(REGIONS[0]));
-        let base_url = base.or_else(|| fallback.parse().ok());
+        let regions = region.map_or_else(|| REGIONS.to_vec(), |region| vec![region]);
+        let download_hosts =
+            reader.parsed("DOWNLOAD_HOSTS", BTreeSet::new(), |text| text.split(',').map(host_name).collect());
+        let fallback = format!("https://{}.recall.ai/", regions[0]);
+        let base_url = own_url.clone().or_else(|| fallback.parse().ok());
         let base_url = base_url.unwrap_or_else(|| unreachable!("a region makes a URL"));
         let deployment = reader.parsed("DEPLOYMENT", None, |text| deployment(text).map(Some));
-        Self { base_url, download_hosts: Arc::new(hosts), own_host, deployment }
+        Self { base_url, own_url, regions, download_hosts, deployment }
     }
 }
 
@@ -295,8 +287,8 @@ mod tests {
         read_secret_source(&mut reader, false);
         reader.finish(()).expect("nothing is wrong");
         assert_eq!(recall.base_url.as_str(), "https://eu-central-1.recall.ai/");
-        assert!(recall.download_hosts.contains("eu-central-1-recallai-production-bot-data.s3.amazonaws.com"));
-        assert_eq!(recall.download_hosts.len(), 1);
+        assert_eq!((recall.regions, recall.own_url), (vec!["eu-central-1"], None));
+        assert!(recall.download_hosts.is_empty());
         assert_eq!(create.providers[0].body.get(), r#"{"recallai_async": {}}"#);
         let policy = create.policy;
         assert_eq!((policy.max_transcripts, policy.tries_per_provider), (10, 2));
@@ -306,13 +298,17 @@ mod tests {
     }
 
     #[test]
-    fn a_base_url_brings_its_host() {
-        let env = Env::from_pairs([("RECALL_BASE_URL", "http://127.0.0.1:4010/recall")]);
+    fn a_base_url_stands_in_for_a_region() {
+        let env = Env::from_pairs([
+            ("RECALL_BASE_URL", "http://127.0.0.1:4010/recall"),
+            ("DOWNLOAD_HOSTS", "localhost, CDN.recall.ai"),
+        ]);
         let mut reader = Reader::new(&env);
         let recall = RecallSettings::read(&mut reader);
         reader.finish(()).expect("nothing is wrong");
         assert_eq!(recall.base_url.as_str(), "http://127.0.0.1:4010/recall/");
-        assert_eq!(recall.own_host.as_deref(), Some("127.0.0.1"));
-        assert!(recall.download_hosts.contains("127.0.0.1"));
+        assert_eq!(recall.own_url, Some(recall.base_url));
+        assert_eq!(recall.regions, REGIONS);
+        assert!(recall.download_hosts.into_iter().eq(["cdn.recall.ai", "localhost"]));
     }
 }

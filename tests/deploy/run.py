@@ -51,7 +51,7 @@ class Test:
         self.deletion()
 
     def parameters(self, **more):
-        return {"RecallRegion": "us-east-1", "RecallBaseUrl": self.simulator.url, **more}
+        return {"RecallRegion": "us-east-1", "RecallBaseUrl": self.simulator.url, "DownloadHosts": "localhost", **more}
 
     def wrong_bus(self):
         """A first deployment that announces to a bus that does not exist fails. The README says how to go on."""

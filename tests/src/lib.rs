@@ -209,6 +209,7 @@ impl Pipeline {
 
     /// What must hold whatever has happened, and whether or not anything has.
     pub fn check_what_stands(&self) -> Result<()> {
+        ensure!(self.simulator().keys_leaked() == 0, "a download came with the API's key");
         self.check_sets()?;
         self.check_logs()
     }

@@ -7,7 +7,7 @@ use clap::Parser;
 use local::{
     control::Control,
     dev::{self, Credentials, complain, say},
-    recall::{Simulator, SimulatorConfig},
+    recall::{DOWNLOAD_HOST, Simulator, SimulatorConfig},
     wire::Wire,
 };
 
@@ -57,6 +57,7 @@ async fn run(args: Args) -> Result<()> {
     simulator.set_webhook_url(args.webhook.clone());
     let control = Control::start(&wire, simulator.clone(), args.control_port).await?;
     say(format_args!("  Recall    {}", simulator.base_url()));
+    say(format_args!("  downloads {DOWNLOAD_HOST} (set DOWNLOAD_HOSTS to it)"));
     say(format_args!("  webhooks  {}", args.webhook.as_deref().unwrap_or("go nowhere yet")));
     say(format_args!("  control   {}", control.url()));
     for (what, shown) in credentials.shown() {

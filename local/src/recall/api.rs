@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 use super::{
     access,
     answers::{self, Id},
-    artifacts, create,
+    artifacts, create, download,
     faults::Url,
     idempotency, list,
     model::{Model, Status},
@@ -28,7 +28,7 @@ pub(super) const RECORDINGS: &str = "/api/v1/recording/";
 pub(super) const CREATE_TRANSCRIPT: &str = "/api/v1/recording/{id}/create_transcript/";
 
 /// A request passes the firewall, the key, the idempotency key and the rate limit, in this order. What has no
-/// route is answered before any of them, as Django does.
+/// route is answered before any of them, as Django does. A download is let in by its token alone.
 pub(super) fn router(model: Arc<Model>) -> Router {
     Router::new()
         .route(CREATE_TRANSCRIPT, post(create::create))
@@ -43,6 +43,7 @@ pub(super) fn router(model: Arc<Model>) -> Router {
         .route_layer(from_fn_with_state(model.clone(), idempotency::once))
         .route_layer(from_fn_with_state(model.clone(), access::authenticate))
         .route_layer(from_fn(access::firewall))
+        .route(download::API_PATH, get(download::by_token))
         .fallback(answers::no_route)
         .with_state(model)
 }
@@ -56,9 +57,11 @@ async fn retrieve_transcript(Shared(model): Shared<Arc<Model>>, Id(id): Id) -> R
             Url::Right => {}
             Url::Null => urls.transcript = None,
             Url::Elsewhere => urls.transcript = urls.transcript.take().map(|url| model.elsewhere(&url)),
+            Url::OnApiHost => urls.transcript = Some(model.api_host_url(transcript.id)),
         }
     }
-    answers::json(StatusCode::OK, &artifacts::transcript(&state, transcript, urls))
+    let artifact = artifacts::transcript(&state, transcript, urls);
+    answers::json(StatusCode::OK, &model.faults.transcript_shown(transcript.recording, id, artifact))
 }
 
 /// Only the metadata can be changed; other fields are ignored.
@@ -94,7 +97,10 @@ async fn delete_transcript(Shared(model): Shared<Arc<Model>>, Id(id): Id) -> Res
 async fn retrieve_recording(Shared(model): Shared<Arc<Model>>, Id(id): Id) -> Response {
     let state = lock(&model.state);
     match state.recording(id, &model.limits) {
-        Some(recording) => answers::json(StatusCode::OK, &artifacts::recording(&model, &state, recording)),
+        Some(recording) => {
+            let artifact = artifacts::recording(&model, &state, recording);
+            answers::json(StatusCode::OK, &model.faults.recording_shown(id, artifact))
+        }
         None => answers::not_found(),
     }
 }

@@ -46,6 +46,20 @@ pub(super) fn disturbed(
             response
         }
         DownloadFault::Gzip => gzipped(gzip([&content[..]])),
+        DownloadFault::GzipCut { after } => {
+            let mut compressed = gzip([&content[..]]);
+            compressed.truncate(after);
+            gzipped(compressed)
+        }
+        DownloadFault::GzipWrongChecksum => {
+            let mut compressed = gzip([&content[..]]);
+            // The last eight bytes are the checksum and the length.
+            if let Some(byte) = compressed.iter_mut().nth_back(7) {
+                *byte = !*byte;
+            }
+            gzipped(compressed)
+        }
+        DownloadFault::Empty => whole(Bytes::new()),
         DownloadFault::Bomb { mib } => gzipped(gzip(std::iter::repeat_n(&[b' '; 1 << 20][..], mib))),
     }
 }

@@ -8,7 +8,7 @@ use uuid::Uuid;
 /// How the simulator behaves. Every duration is on the simulator's own clock unless it says otherwise.
 #[derive(Clone)]
 pub struct SimulatorConfig {
-    /// The port of the API; 0 takes any free one. Downloads always get another free port of the same host.
+    /// The port of the API; 0 takes any free one. Downloads always get another free port.
     pub port: u16,
     /// The only API key that is let in.
     pub api_key: String,

@@ -1,9 +1,13 @@
 //! Pre-signed download URLs, and the bucket behind them.
 //!
-//! They are served on a port of their own, so that the wire tells them from the API. Like S3 they know one kind of
-//! authentication at a time, sign the method too, and answer errors in XML.
+//! They are served on a port of their own, so that the wire tells them from the API, and under another name of this
+//! machine, as Recall's are on another host. Like S3 they know one kind of authentication at a time, sign the method
+//! too, and answer errors in XML. Some downloads come from the API host instead, by a token.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, atomic::Ordering},
+    time::Duration,
+};
 
 use axum::{
     Router,
@@ -11,13 +15,18 @@ use axum::{
     http::{Method, StatusCode, header},
     response::{IntoResponse as _, Response},
 };
-use base64::{Engine as _, prelude::BASE64_STANDARD};
+use base64::{
+    Engine as _,
+    prelude::{BASE64_STANDARD, BASE64_URL_SAFE_NO_PAD},
+};
+use bytes::Bytes;
 use ring::hmac;
 use tokio::{sync::watch, time::Instant};
 use url::Url;
 use uuid::Uuid;
 
 use super::{
+    answers,
     artifacts::Urls,
     body,
     clock::now,
@@ -26,13 +35,17 @@ use super::{
 };
 use crate::wire::lock;
 
-/// Another name of the same machine: what a URL to a host that is not Recall's looks like here.
-const ELSEWHERE: &str = "localhost";
+/// The name of this machine that downloads are under; the API is under its address.
+pub const DOWNLOAD_HOST: &str = "localhost";
+/// Another address of the same machine: what a URL to a host that is not Recall's looks like here.
+const ELSEWHERE: &str = "[::ffff:127.0.0.1]";
+/// Where the API host serves the files of transcripts, to whoever has a token.
+pub(super) const API_PATH: &str = "/api/v1/download/transcript";
 
 /// Makes and checks the URLs.
 #[derive(Debug)]
 pub(super) struct Signer {
-    /// `http://127.0.0.1:PORT`
+    /// `http://localhost:PORT`
     base_url: String,
     workspace: Uuid,
     key: hmac::Key,
@@ -64,6 +77,28 @@ impl Signer {
         format!("{}{path}?{}", self.base_url, query.finish())
     }
 
+    /// A fresh token for the file of a transcript, to be sent to the API host.
+    fn token(&self, transcript: Uuid) -> String {
+        let named = format!("{transcript}.{}", self.started.elapsed().as_nanos());
+        let signature = BASE64_URL_SAFE_NO_PAD.encode(hmac::sign(&self.key, named.as_bytes()));
+        format!("{named}.{signature}")
+    }
+
+    /// The transcript that a token is good for.
+    fn transcript_of(&self, token: &str) -> Option<Uuid> {
+        let (named, signature) = token.rsplit_once('.')?;
+        let signature = BASE64_URL_SAFE_NO_PAD.decode(signature).ok()?;
+        hmac::verify(&self.key, named.as_bytes(), &signature).ok()?;
+        let (transcript, issued) = named.split_once('.')?;
+        let issued = Duration::from_nanos(issued.parse().ok()?);
+        transcript.parse().ok().filter(|_| !self.is_over(issued))
+    }
+
+    /// Whether a URL that was handed out then works no more.
+    fn is_over(&self, issued: Duration) -> bool {
+        issued < *self.over_before.borrow() || self.started.elapsed() >= issued + self.lifetime
+    }
+
     /// Why a URL is refused, if it is: the code and the message.
     fn refuses(&self, path: &str, query: &str) -> Option<(&'static str, &'static str)> {
         let pair = |name: &str| {
@@ -77,9 +112,7 @@ impl Signer {
             return Some(("SignatureDoesNotMatch", message));
         }
         let issued = token.rsplit('.').next().and_then(|issued| issued.parse().ok()).map(Duration::from_nanos);
-        let issued = issued.unwrap_or_default();
-        let over = issued < *self.over_before.borrow() || self.started.elapsed() >= issued + self.lifetime;
-        over.then_some(("AccessDenied", "Request has expired"))
+        self.is_over(issued.unwrap_or_default()).then_some(("AccessDenied", "Request has expired"))
     }
 
     /// Ends every URL handed out so far.
@@ -117,12 +150,32 @@ impl Model {
         uuid::Builder::from_random_bytes(bytes).into_uuid()
     }
 
+    /// A fresh URL of a transcript's file on the API host.
+    pub(super) fn api_host_url(&self, transcript: Uuid) -> String {
+        format!("{}{API_PATH}?token={}", self.base_url, self.signer.token(transcript))
+    }
+
     /// The same URL on a host that is not Recall's.
     pub(super) fn elsewhere(&self, url: &str) -> String {
         let Ok(mut moved) = Url::parse(url) else { return url.to_owned() };
         match moved.set_host(Some(ELSEWHERE)) {
             Ok(()) => moved.into(),
             Err(_) => url.to_owned(),
+        }
+    }
+
+    /// The recording and the bytes of a transcript that is done.
+    fn file(&self, transcript: Uuid) -> Option<(Uuid, Bytes)> {
+        let state = lock(&self.state);
+        let found = state.transcripts.get(&transcript).filter(|found| found.progress.status == Status::Done)?;
+        state.recordings.get(&found.recording).map(|recording| (recording.id, recording.content.clone()))
+    }
+
+    /// The answer to a good request for this file, whole or disturbed; `url` is what was asked for.
+    fn send_file(&self, recording: Uuid, transcript: Uuid, content: Bytes, url: &str) -> Response {
+        match self.faults.strike_download(recording, transcript) {
+            None => body::whole(content),
+            Some(fault) => body::disturbed(self, content, fault, || self.elsewhere(url)),
         }
     }
 
@@ -142,6 +195,7 @@ async fn serve(Shared(model): Shared<Arc<Model>>, request: Request) -> Response 
         return xml(StatusCode::FORBIDDEN, "SignatureDoesNotMatch", "The URL is signed for GET.");
     }
     if request.headers().contains_key(header::AUTHORIZATION) {
+        model.keys_leaked.fetch_add(1, Ordering::SeqCst);
         let message = "Only one auth mechanism allowed; only the X-Amz-Algorithm query parameter, Signature query \
                        string parameter or the Authorization header should be specified";
         return xml(StatusCode::BAD_REQUEST, "InvalidArgument", message);
@@ -150,21 +204,32 @@ async fn serve(Shared(model): Shared<Arc<Model>>, request: Request) -> Response 
         return xml(StatusCode::FORBIDDEN, code, message);
     }
     let Some((transcript, file)) = file_of(path) else { return no_key() };
-    let content = {
-        let state = lock(&model.state);
-        let found = state.transcripts.get(&transcript).filter(|found| found.progress.status == Status::Done);
-        let recording = found.and_then(|found| state.recordings.get(&found.recording));
-        recording.map(|recording| (recording.id, recording.content.clone()))
-    };
-    match (content, file) {
-        (Some((recording, content)), "transcript.json") => match model.faults.strike_download(recording, transcript) {
-            None => body::whole(content),
-            Some(fault) => body::disturbed(&model, content, fault, || {
-                model.elsewhere(&format!("{}{}", model.signer.base_url, request.uri()))
-            }),
-        },
+    match (model.file(transcript), file) {
+        (Some((recording, content)), "transcript.json") => {
+            model.send_file(recording, transcript, content, &format!("{}{}", model.signer.base_url, request.uri()))
+        }
         (Some(_), "provider_data.json") => body::whole(r#"{"parts":[]}"#.into()),
         _ => no_key(),
+    }
+}
+
+/// A file of the API host, for a token. Whether Recall would take a key as well is not documented: it has no business
+/// there, so here it is refused.
+pub(super) async fn by_token(Shared(model): Shared<Arc<Model>>, request: Request) -> Response {
+    if request.headers().contains_key(header::AUTHORIZATION) {
+        model.keys_leaked.fetch_add(1, Ordering::SeqCst);
+        return answers::coded(StatusCode::BAD_REQUEST, "bad_request", "A download takes no key.");
+    }
+    let query = request.uri().query().unwrap_or_default();
+    let token = url::form_urlencoded::parse(query.as_bytes()).find(|(name, _)| name == "token");
+    let Some(transcript) = token.and_then(|(_, token)| model.signer.transcript_of(&token)) else {
+        return answers::coded(StatusCode::FORBIDDEN, "permission_denied", "The token is wrong or over.");
+    };
+    match model.file(transcript) {
+        Some((recording, content)) => {
+            model.send_file(recording, transcript, content, &format!("{}{}", model.base_url, request.uri()))
+        }
+        None => answers::not_found(),
     }
 }
 

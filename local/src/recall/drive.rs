@@ -2,13 +2,15 @@
 
 use std::time::Duration;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use time::OffsetDateTime;
 use tokio::time::Instant;
 use uuid::Uuid;
 
 use super::{
-    Meeting, Message, Metadata, Simulator, Status, create,
+    Meeting, Message, Metadata, Simulator, Status,
+    clock::webhook_time,
+    create,
     model::{Bot, Model, Progress, Recording},
     signature,
 };
@@ -130,6 +132,26 @@ impl Simulator {
             body: body.to_string().into(),
         };
         self.model().send(message)
+    }
+
+    /// The portal's "send example": a well signed event about a recording that Recall does not know. Its id.
+    pub fn send_example(&self, event: &str) -> Uuid {
+        let [recording, bot, transcript] = {
+            let mut state = lock(&self.model().state);
+            [state.id(), state.id(), state.id()]
+        };
+        let code = event.rsplit('.').next().unwrap_or_default();
+        let updated_at = webhook_time(super::clock::now());
+        let mut data = json!({
+            "data": {"code": code, "sub_code": null, "updated_at": updated_at},
+            "recording": {"id": recording, "metadata": {}},
+            "bot": {"id": bot, "metadata": {}},
+        });
+        if event.starts_with("transcript.") {
+            data["transcript"] = json!({"id": transcript, "metadata": {}});
+        }
+        self.send_event(json!({"event": event, "data": data}));
+        recording
     }
 
     /// Delivers a message again under its id, as "resend" in the dashboard does; `false` if there is none.

@@ -89,8 +89,14 @@ pub enum DownloadFault {
     Stalled { after: usize },
     /// 302 to the same path under another host name.
     Redirected,
-    /// The file compressed, with `Content-Encoding: gzip`.
+    /// The file compressed, with `Content-Encoding: gzip`. It may be any file: see [`super::Meeting::with_content`].
     Gzip,
+    /// The same, but the compressed bytes end after so many. HTTP's framing is right, so only gzip shows it.
+    GzipCut { after: usize },
+    /// The same, whole and rightly framed, but gzip's checksum is of other bytes.
+    GzipWrongChecksum,
+    /// 200 with a body of 0 bytes, rightly framed.
+    Empty,
     /// So many MiB of nothing instead of the file, compressed to a thousandth.
     Bomb { mib: usize },
 }
@@ -137,6 +143,9 @@ struct Rules {
     slow_creates: Vec<(Target, Duration)>,
     null_urls: Vec<(Target, ())>,
     elsewhere: Vec<(Target, ())>,
+    on_api_host: Vec<(Target, ())>,
+    odd_recordings: Vec<(Target, Vec<(String, Value)>)>,
+    odd_transcripts: Vec<(Target, Vec<(String, Value)>)>,
     downloads: Vec<(Target, DownloadFault)>,
     webhooks: Vec<(Target, String, WebhookFault)>,
     entries: Vec<(Target, EntryFault)>,
@@ -153,6 +162,7 @@ impl Rules {
             unstruck.map(|target| format!("{name}: {target}")).collect()
         }
         let Self { failures, endless, done_before_answer, slow_creates, null_urls, elsewhere, downloads, .. } = self;
+        let Self { on_api_host, odd_recordings, odd_transcripts, .. } = self;
         let Self { webhooks, entries, links_elsewhere, list_lag: _, unstruck, .. } = self;
         let webhooks = webhooks.iter().filter(|(target, ..)| target.is_unstruck());
         let webhooks = webhooks.map(|(target, event, fault)| format!("{fault:?} webhook `{event}`: {target}"));
@@ -165,6 +175,9 @@ impl Rules {
             of("slow_create", slow_creates),
             of("null_download_url", null_urls),
             of("download_url_elsewhere", elsewhere),
+            of("download_on_api_host", on_api_host),
+            of("odd_recording", odd_recordings),
+            of("odd_transcript", odd_transcripts),
             of("download", downloads),
             of("list_entry", entries),
             of("next_links_elsewhere", links_elsewhere),
@@ -202,6 +215,21 @@ impl Faults {
     /// The download URL points to another host name (where it would work).
     pub fn download_url_elsewhere(&self, target: Target) {
         lock(&self.0.rules).elsewhere.push((target, ()));
+    }
+
+    /// The download URL is one of the API host's, as Recall has them for meeting captions.
+    pub fn download_url_on_api_host(&self, target: Target) {
+        lock(&self.0.rules).on_api_host.push((target, ()));
+    }
+
+    /// The API shows the recording, alone or in a list, with these values at these JSON pointers.
+    pub fn show_recording_with(&self, target: Target, values: &[(&str, Value)]) {
+        lock(&self.0.rules).odd_recordings.push((target, owned(values)));
+    }
+
+    /// The API shows the transcript, alone or in a list, with these values at these JSON pointers.
+    pub fn show_transcript_with(&self, target: Target, values: &[(&str, Value)]) {
+        lock(&self.0.rules).odd_transcripts.push((target, owned(values)));
     }
 
     /// The download itself goes wrong.
@@ -267,9 +295,23 @@ impl Faults {
             Url::Null
         } else if strike(&mut rules.elsewhere, recording, transcript).is_some() {
             Url::Elsewhere
+        } else if strike(&mut rules.on_api_host, recording, transcript).is_some() {
+            Url::OnApiHost
         } else {
             Url::Right
         }
+    }
+
+    /// What the API shows of a recording.
+    pub(super) fn recording_shown(&self, recording: Uuid, artifact: Value) -> Value {
+        let values = strike(&mut lock(&self.0.rules).odd_recordings, recording, Uuid::nil());
+        with_values(artifact, values.unwrap_or_default())
+    }
+
+    /// What the API shows of a transcript.
+    pub(super) fn transcript_shown(&self, recording: Uuid, transcript: Uuid, artifact: Value) -> Value {
+        let values = strike(&mut lock(&self.0.rules).odd_transcripts, recording, transcript);
+        with_values(artifact, values.unwrap_or_default())
     }
 
     pub(super) fn strike_download(&self, recording: Uuid, transcript: Uuid) -> Option<DownloadFault> {
@@ -326,6 +368,20 @@ pub(super) enum Url {
     Right,
     Null,
     Elsewhere,
+    OnApiHost,
+}
+
+fn owned(values: &[(&str, Value)]) -> Vec<(String, Value)> {
+    values.iter().map(|(pointer, value)| ((*pointer).to_owned(), value.clone())).collect()
+}
+
+fn with_values(mut artifact: Value, values: Vec<(String, Value)>) -> Value {
+    for (pointer, value) in values {
+        if let Some(place) = artifact.pointer_mut(&pointer) {
+            *place = value;
+        }
+    }
+    artifact
 }
 
 fn strike<T: Clone>(rules: &mut [(Target, T)], recording: Uuid, transcript: Uuid) -> Option<T> {

@@ -43,7 +43,11 @@ pub(super) async fn transcripts(Shared(model): Shared<Arc<Model>>, RawQuery(quer
         api::TRANSCRIPTS,
         found,
         |one| (one.created_at, one.order),
-        |one| model.faults.in_list(one.recording, Some(one.id), artifacts::transcript(&state, one, model.urls(one))),
+        |one| {
+            let artifact = artifacts::transcript(&state, one, model.urls(one));
+            let artifact = model.faults.transcript_shown(one.recording, one.id, artifact);
+            model.faults.in_list(one.recording, Some(one.id), artifact)
+        },
     )
 }
 
@@ -83,7 +87,10 @@ pub(super) async fn recordings(Shared(model): Shared<Arc<Model>>, RawQuery(query
         api::RECORDINGS,
         found,
         |one| (one.created_at, one.order),
-        |one| model.faults.in_list(one.id, None, artifacts::recording(&model, &state, one)),
+        |one| {
+            let artifact = model.faults.recording_shown(one.id, artifacts::recording(&model, &state, one));
+            model.faults.in_list(one.id, None, artifact)
+        },
     )
 }
 

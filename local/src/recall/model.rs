@@ -4,7 +4,7 @@ use std::{
     collections::HashMap,
     fmt,
     future::Future,
-    sync::{Arc, Mutex},
+    sync::{Arc, Mutex, atomic::AtomicUsize},
 };
 
 use bytes::Bytes;
@@ -165,6 +165,8 @@ pub(super) struct Model {
     pub(super) answers: Answers,
     pub(super) throttle: Throttle,
     pub(super) signer: Signer,
+    /// Downloads that came with an Authorization header.
+    pub(super) keys_leaked: AtomicUsize,
     /// Counts every change, so that whoever waits for something looks again.
     pub(super) changes: watch::Sender<u64>,
     pub(super) tasks: Mutex<JoinSet<()>>,

@@ -10,26 +10,85 @@ use url::Url;
 
 use crate::guard::Guard;
 
-const OREGON: &str = "us-west-2-recallai-production-bot-data.s3.amazonaws.com";
-const FRANKFURT: &str = "eu-central-1-recallai-production-bot-data.s3.amazonaws.com";
-/// Settings, and hosts.
-type Choice = ([(&'static str, &'static str); 2], &'static [&'static str]);
+/// Settings, and where downloads may then come from.
+struct Choice {
+    settings: [(&'static str, &'static str); 2],
+    /// Hosts that are asked over https alone, without a port, each with a folder.
+    folders: &'static [(&'static str, &'static str)],
+    /// A host with any port and path: over https, and perhaps over plain HTTP.
+    own: Option<(&'static str, Plain)>,
+    /// Whether `localhost` may be asked over plain HTTP.
+    localhost: Plain,
+}
 
-/// What an operator sets, and the hosts that downloads may then come from. The last two have a base URL of their own.
-const CHOICES: [Choice; 4] = [
-    ([("RECALL_REGION", "us-west-2"), ("DOWNLOAD_HOSTS", "")], &[OREGON]),
-    ([("RECALL_REGION", "eu-central-1"), ("DOWNLOAD_HOSTS", "cdn.recall.ai")], &[FRANKFURT, "cdn.recall.ai"]),
-    ([("RECALL_REGION", "us-west-2"), ("RECALL_BASE_URL", "http://127.0.0.1:4010")], &[OREGON, "127.0.0.1"]),
-    ([("RECALL_REGION", "us-west-2"), ("RECALL_BASE_URL", "https://proxy.example/")], &[OREGON, "proxy.example"]),
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Plain {
+    Yes,
+    No,
+}
+
+const OREGON: [(&str, &str); 4] = [
+    ("us-west-2-recallai-production-bot-data.s3.amazonaws.com", "/"),
+    ("us-west-2-recallai-production-bot-data.s3.us-west-2.amazonaws.com", "/"),
+    ("s3.us-west-2.amazonaws.com", "/us-west-2-recallai-production-bot-data/"),
+    ("us-west-2.recall.ai", "/api/v1/download/"),
+];
+const FRANKFURT: [(&str, &str); 5] = [
+    ("eu-central-1-recallai-production-bot-data.s3.amazonaws.com", "/"),
+    ("eu-central-1-recallai-production-bot-data.s3.eu-central-1.amazonaws.com", "/"),
+    ("s3.eu-central-1.amazonaws.com", "/eu-central-1-recallai-production-bot-data/"),
+    ("eu-central-1.recall.ai", "/api/v1/download/"),
+    ("cdn.recall.ai", "/"),
+];
+
+const CHOICES: [Choice; 6] = [
+    Choice {
+        settings: [("RECALL_REGION", "us-west-2"), ("DOWNLOAD_HOSTS", "")],
+        folders: &OREGON,
+        own: None,
+        localhost: Plain::No,
+    },
+    Choice {
+        settings: [("RECALL_REGION", "eu-central-1"), ("DOWNLOAD_HOSTS", "cdn.recall.ai")],
+        folders: &FRANKFURT,
+        own: None,
+        localhost: Plain::No,
+    },
+    Choice {
+        settings: [("RECALL_REGION", "us-west-2"), ("RECALL_BASE_URL", "http://127.0.0.1:4010")],
+        folders: &OREGON,
+        own: Some(("127.0.0.1", Plain::Yes)),
+        localhost: Plain::No,
+    },
+    Choice {
+        settings: [("RECALL_REGION", "us-west-2"), ("RECALL_BASE_URL", "https://proxy.example/")],
+        folders: &OREGON,
+        own: Some(("proxy.example", Plain::No)),
+        localhost: Plain::No,
+    },
+    Choice {
+        settings: [("RECALL_REGION", "us-west-2"), ("RECALL_BASE_URL", "https://us-west-2.recall.ai/")],
+        folders: &OREGON,
+        own: None,
+        localhost: Plain::No,
+    },
+    Choice {
+        settings: [("RECALL_BASE_URL", "http://127.0.0.1:4010"), ("DOWNLOAD_HOSTS", "localhost")],
+        folders: &OREGON,
+        own: Some(("127.0.0.1", Plain::Yes)),
+        localhost: Plain::Yes,
+    },
 ];
 
 /// The first byte chooses the settings; then a URL, and on further lines where it redirects to.
 pub fn url(input: &[u8]) {
-    let Some((choice, input)) = input.split_first() else { return };
+    let Some((number, input)) = input.split_first() else { return };
     let Ok(text) = std::str::from_utf8(input) else { return };
-    let (settings, hosts) = CHOICES[usize::from(choice % 4)];
-    let own_host = hosts.last().copied().filter(|_| choice % 4 > 1);
-    let env = Env::from_pairs(settings);
+    let choice = &CHOICES[usize::from(*number) % CHOICES.len()];
+    // Where no region is chosen, it is this one.
+    let region = [("RECALL_REGION", "us-west-2")];
+    let settings = region.into_iter().chain(choice.settings).map(|(name, value)| (name.to_owned(), value.to_owned()));
+    let env: Env = settings.collect();
     let mut reader = Reader::new(&env);
     let guard = Guard::new(&RecallSettings::read(&mut reader));
     reader.finish(()).expect("good settings");
@@ -39,11 +98,11 @@ pub fn url(input: &[u8]) {
         Ok(url) => url,
         Err(forbidden) => return bounded(&forbidden.to_string()),
     };
-    allowed(&at, hosts, own_host);
+    allowed(&at, choice);
     for location in lines {
         let Ok(next) = at.join(location) else { return };
         match guard.check(&next) {
-            Ok(()) => allowed(&next, hosts, own_host),
+            Ok(()) => allowed(&next, choice),
             Err(forbidden) => return bounded(&forbidden.to_string()),
         }
         at = next;
@@ -55,18 +114,26 @@ fn bounded(reason: &str) {
     assert!(reason.len() < 600 && !reason.contains(['\n', '?']), "{reason}");
 }
 
-fn allowed(url: &Url, hosts: &[&str], own_host: Option<&str>) {
-    // By hand: what is between the slashes and the path is a host, and a port only at the operator's own.
+fn allowed(url: &Url, choice: &Choice) {
+    // By hand: what is between the slashes and the path is a host, and a port.
     let (scheme, rest) = url.as_str().split_once("://").expect("a scheme");
-    let authority = rest.split(['/', '?', '#', '\\']).next().unwrap_or_default();
+    let end = rest.find(['/', '?', '#', '\\']).unwrap_or(rest.len());
+    let (authority, rest) = rest.split_at(end);
+    let path = rest.split(['?', '#']).next().unwrap_or_default();
     let (host, port) = authority.split_once(':').unwrap_or((authority, ""));
-    assert!(hosts.contains(&host), "{url} leads to {host}");
     assert!(port.bytes().all(|byte| byte.is_ascii_digit()), "{url}");
-    let own = own_host == Some(host);
-    assert!(scheme == "https" || own && scheme == "http", "{url}");
-    assert!(port.is_empty() || own, "{url}");
-    let is_address = host.parse::<std::net::IpAddr>().is_ok();
-    assert!(!is_address || own, "{url}");
+    let is_own = choice
+        .own
+        .is_some_and(|(own, plain)| own == host && (scheme == "https" || scheme == "http" && plain == Plain::Yes));
+    let is_local = choice.localhost == Plain::Yes && host == "localhost" && scheme == "http";
+    let is_listed = choice.localhost == Plain::Yes && host == "localhost" && scheme == "https" && port.is_empty();
+    if !is_own && !is_local && !is_listed {
+        assert!(scheme == "https" && port.is_empty(), "{url}");
+        let folder = choice.folders.iter().find(|(of, _)| *of == host).map(|(_, folder)| folder);
+        let folder = folder.unwrap_or_else(|| panic!("{url} leads to {host}"));
+        assert!(stays_below(path, folder), "{url} leads out of {folder}");
+        assert!(host.parse::<std::net::IpAddr>().is_err(), "{url}");
+    }
 
     // As the HTTP client reads what it is given: it is the text of the URL that goes into its own type.
     let request = reqwest::Request::new(Method::GET, url.clone());
@@ -86,4 +153,41 @@ fn as_checked(sent: &Uri, scheme: &str, host: &str, port: &str) {
     assert_eq!(sent.host(), Some(host));
     assert_eq!(sent.port_u16().map(|port| port.to_string()).unwrap_or_default(), port);
     assert!(sent.authority().is_some_and(|authority| !authority.as_str().contains('@')), "{sent}");
+}
+
+/// Whether it leads below the folder to every server, however often that reads what is escaped.
+fn stays_below(path: &str, folder: &str) -> bool {
+    let mut path = path.as_bytes().to_vec();
+    loop {
+        let mut parts: Vec<&[u8]> = Vec::new();
+        for part in path.split(|byte| matches!(byte, b'/' | b'\\')).skip(1) {
+            match part {
+                b".." => drop(parts.pop()),
+                b"." => {}
+                part => parts.push(part),
+            }
+        }
+        let resolved = [&b"/"[..], &parts.join(&b'/')].concat();
+        if !resolved.starts_with(folder.as_bytes()) {
+            return false;
+        }
+        let plain = unescaped(&path);
+        if plain == path {
+            return true;
+        }
+        path = plain;
+    }
+}
+
+fn unescaped(path: &[u8]) -> Vec<u8> {
+    let digit = |byte: &u8| char::from(*byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
+    let mut plain = Vec::new();
+    let mut rest = path;
+    while let Some((byte, after)) = rest.split_first() {
+        let digits = after.first().and_then(digit).zip(after.get(1).and_then(digit)).filter(|_| *byte == b'%');
+        let (byte, read) = digits.map_or((*byte, 1), |(high, low)| (16 * high + low, 3));
+        plain.push(byte);
+        rest = &rest[read..];
+    }
+    plain
 }

@@ -34,7 +34,7 @@ async fn a_url_is_all_it_takes() -> Result<()> {
     let recording = lab.recall.add_recording(meeting);
     let transcript = lab.transcribe(recording).await?;
     let url = url(&lab, transcript).await?;
-    assert!(url.starts_with("http://127.0.0.1:") && url.contains(&format!("/recordings/{recording}/")));
+    assert!(url.starts_with("http://localhost:") && url.contains(&format!("/recordings/{recording}/")));
     for part in ["AWSAccessKeyId=ASIA", "Signature=", "Expires=", "x-amz-security-token="] {
         assert!(url.contains(part), "{part}");
     }
@@ -81,11 +81,36 @@ async fn urls_that_are_missing_or_lead_astray() -> Result<()> {
     faults.null_download_url(Target::next(1));
     assert!(url(&lab, transcript).await.is_err());
     faults.download_url_elsewhere(Target::transcript(transcript).times(1));
-    assert!(url(&lab, transcript).await?.starts_with("http://localhost:"));
+    assert!(url(&lab, transcript).await?.starts_with("http://[::ffff:7f00:1]:"));
     faults.download(Target::next(1), DownloadFault::Redirected);
     let answer = download(&url(&lab, transcript).await?).await?;
     assert_eq!(answer.status, StatusCode::FOUND);
     assert_eq!(download(answer.header("location")).await?.body, "[]");
+    Ok(())
+}
+
+#[tokio::test]
+async fn the_api_host_serves_files_for_a_token_alone() -> Result<()> {
+    let lab = Lab::quick().await?;
+    let transcript = lab.transcribe(lab.recall.add_recording(Meeting::short(3))).await?;
+    lab.recall.faults().download_url_on_api_host(Target::transcript(transcript));
+    let url = url(&lab, transcript).await?;
+    let place = format!("{}/api/v1/download/transcript?token=", lab.recall.base_url());
+    assert!(url.starts_with(&place), "{url}");
+    assert_eq!(Some(download(&url).await?.body), lab.recall.transcript_bytes(transcript));
+    assert_eq!(download(&format!("{place}{transcript}")).await?.status, StatusCode::FORBIDDEN);
+    assert_eq!(download(&url.replace("token=", "token=0")).await?.status, StatusCode::FORBIDDEN);
+
+    assert_eq!(lab.recall.keys_leaked(), 0);
+    let key = [("authorization", "Token x")];
+    assert_eq!(send(Method::GET, &url, &key, "").await?.status, StatusCode::BAD_REQUEST);
+    assert_eq!(lab.recall.keys_leaked(), 1);
+
+    lab.recall.expire_urls();
+    assert_eq!(download(&url).await?.status, StatusCode::FORBIDDEN);
+    let last = self::url(&lab, transcript).await?;
+    lab.recall.delete_transcript(transcript);
+    assert_eq!(download(&last).await?.status, StatusCode::NOT_FOUND);
     Ok(())
 }
 
@@ -100,9 +125,40 @@ async fn bodies_that_end_early() -> Result<()> {
     lab.recall.faults().download(Target::next(1), DownloadFault::Gzip);
     let answer = download(&url(&lab, transcript).await?).await?;
     assert_eq!(answer.header("content-encoding"), "gzip");
+    assert_eq!(lab.recall.transcript_bytes(transcript), Some(unzipped(&answer.body)?));
+    Ok(())
+}
+
+/// What this gzip holds, if its checksum is right.
+fn unzipped(compressed: &Bytes) -> std::io::Result<Bytes> {
     let mut plain = Vec::new();
-    flate2::read::GzDecoder::new(&*answer.body).read_to_end(&mut plain)?;
-    assert_eq!(lab.recall.transcript_bytes(transcript), Some(Bytes::from(plain)));
+    flate2::read::GzDecoder::new(&**compressed).read_to_end(&mut plain)?;
+    Ok(plain.into())
+}
+
+#[tokio::test]
+async fn bodies_that_arrive_whole_and_are_still_wrong() -> Result<()> {
+    let lab = Lab::quick().await?;
+    for content in [&b"no JSON at all, and long enough to be cut"[..], b"[]", b""] {
+        let content = Bytes::from_static(content);
+        let transcript = lab.transcribe(lab.recall.add_recording(Meeting::with_content(content.clone()))).await?;
+        let get = async |fault| {
+            lab.recall.faults().download(Target::next(1), fault);
+            download(&url(&lab, transcript).await?).await
+        };
+        let answer = get(DownloadFault::Gzip).await?;
+        assert_eq!(answer.header("content-length"), answer.body.len().to_string());
+        assert_eq!(unzipped(&answer.body)?, content);
+        for fault in [DownloadFault::GzipCut { after: 15 }, DownloadFault::GzipWrongChecksum] {
+            let answer = get(fault).await?;
+            assert_eq!((answer.status, answer.header("content-encoding")), (StatusCode::OK, "gzip"), "{fault:?}");
+            assert_eq!(answer.header("content-length"), answer.body.len().to_string(), "{fault:?}");
+            assert!(unzipped(&answer.body).is_err(), "{fault:?} of {content:?}");
+        }
+        let answer = get(DownloadFault::Empty).await?;
+        assert_eq!((answer.status, answer.header("content-length"), answer.body.len()), (StatusCode::OK, "0", 0));
+        assert_eq!(download(&url(&lab, transcript).await?).await?.body, content);
+    }
     Ok(())
 }
 

@@ -4,11 +4,11 @@ use std::time::Duration;
 
 use anyhow::Result;
 use axum::http::StatusCode;
-use serde_json::Value;
+use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::{Lab, id_of};
-use crate::recall::Meeting;
+use crate::recall::{Meeting, Target};
 
 fn ids(page: &Value) -> Result<Vec<Uuid>> {
     page["results"].as_array().into_iter().flatten().map(id_of).collect()
@@ -70,6 +70,23 @@ async fn filters() -> Result<()> {
     let listed = lab.get(&format!("/api/v1/transcript/?recording_id={new}&status_code=done")).await?.json()?;
     assert_eq!(ids(&listed)?, [transcript]);
     assert!(listed["results"][0]["data"]["download_url"].is_string());
+    Ok(())
+}
+
+#[tokio::test]
+async fn odd_values_are_shown_in_lists_and_alone() -> Result<()> {
+    let lab = Lab::quick().await?;
+    let recording = lab.recall.add_recording(Meeting::silent());
+    let transcript = lab.transcribe(recording).await?;
+    lab.recall.faults().show_recording_with(Target::recording(recording), &[("/bot", json!({}))]);
+    lab.recall.faults().show_transcript_with(Target::transcript(transcript), &[("/status/sub_code", json!([5]))]);
+    for (path, pointer, odd) in [("recording", "bot", json!({})), ("transcript", "status/sub_code", json!([5]))] {
+        let id = if path == "recording" { recording } else { transcript };
+        let alone = lab.get(&format!("/api/v1/{path}/{id}/")).await?.json()?;
+        assert_eq!(alone.pointer(&format!("/{pointer}")), Some(&odd));
+        let listed = lab.get(&format!("/api/v1/{path}/")).await?.json()?;
+        assert_eq!(listed.pointer(&format!("/results/0/{pointer}")), Some(&odd));
+    }
     Ok(())
 }
 

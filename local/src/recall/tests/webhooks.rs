@@ -54,6 +54,23 @@ fn the_published_vector() -> Result<()> {
 }
 
 #[tokio::test]
+async fn an_example_is_about_things_that_nobody_knows() -> Result<()> {
+    let lab = Lab::quick().await?;
+    let (inbox, _server) = receiver(&lab.wire, &lab.recall).await?;
+    for event in ["recording.done", "transcript.done"] {
+        let recording = lab.recall.send_example(event);
+        soon(lab.recall.wait_for_delivery(recording, event)).await?;
+        assert_eq!(lab.get(&format!("/api/v1/recording/{recording}/")).await?.status, StatusCode::NOT_FOUND);
+        assert_eq!(lab.create(recording, None).await?.status, StatusCode::NOT_FOUND);
+    }
+    let transcript = lock(&inbox)[1].1["data"]["transcript"]["id"].clone();
+    let path = format!("/api/v1/transcript/{}/", transcript.as_str().unwrap_or_default());
+    assert_eq!(lab.get(&path).await?.status, StatusCode::NOT_FOUND);
+    assert_eq!(events(&inbox), ["recording.done", "transcript.done"]);
+    Ok(())
+}
+
+#[tokio::test]
 async fn the_events_of_a_recording() -> Result<()> {
     let lab = Lab::quick().await?;
     let (inbox, _server) = receiver(&lab.wire, &lab.recall).await?;

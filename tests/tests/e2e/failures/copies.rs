@@ -73,13 +73,19 @@ async fn a_compressed_download_is_stored_as_the_file_it_is() -> Result<()> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn nothing_is_fetched_from_another_host() -> Result<()> {
-    for redirect in [false, true] {
-        let pipeline = Pipeline::start().await?;
+    for way in ["elsewhere", "redirect", "unlisted"] {
+        let pipeline = Pipeline::start_with(|config, _| {
+            if way == "unlisted" {
+                config.env = vec![("DOWNLOAD_HOSTS".to_owned(), "cdn.example".to_owned())];
+            }
+        })
+        .await?;
         let faults = pipeline.simulator().faults();
-        if redirect {
-            faults.download(Target::next(usize::MAX), DownloadFault::Redirected);
-        } else {
-            faults.download_url_elsewhere(Target::next(usize::MAX));
+        match way {
+            "elsewhere" => faults.download_url_elsewhere(Target::next(usize::MAX)),
+            "redirect" => faults.download(Target::next(usize::MAX), DownloadFault::Redirected),
+            // The host that downloads always come from.
+            _ => {}
         }
         let recording = pipeline.simulator().play(Meeting::short(1));
         pipeline
@@ -92,7 +98,7 @@ async fn nothing_is_fetched_from_another_host() -> Result<()> {
             })
             .await?;
         // The redirect itself came from the allowed host; nobody went where it leads.
-        assert_eq!(pipeline.stack.wire.count(Service::Download, "GET"), usize::from(redirect));
+        assert_eq!(pipeline.stack.wire.count(Service::Download, "GET"), usize::from(way == "redirect"));
         assert_eq!(pipeline.stack.s3.keys()?, Vec::<String>::new());
         // Nothing is lost: the job waits for an operator, and the message comes back.
         pipeline
@@ -105,6 +111,21 @@ async fn nothing_is_fetched_from_another_host() -> Result<()> {
         pipeline.check_promises()?;
     }
     Ok(())
+}
+
+/// The host that every other call has to bring the key to.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_file_on_the_api_host_is_fetched_without_the_key() -> Result<()> {
+    let pipeline = Pipeline::start().await?;
+    pipeline.simulator().faults().download_url_on_api_host(Target::next(usize::MAX));
+    let recording = pipeline.simulator().play(Meeting::short(1));
+    pipeline.ends_stored(recording).await?;
+    let calls = pipeline.stack.wire.calls();
+    let statuses: Vec<_> =
+        calls.iter().filter(|call| call.operation.contains("/api/v1/download/")).map(|call| call.status).collect();
+    assert_eq!(statuses, [Some(200)]);
+    assert_eq!(pipeline.stack.wire.count(Service::Download, "GET"), 0);
+    pipeline.check_promises()
 }
 
 #[tokio::test(flavor = "multi_thread")]
