@@ -54,6 +54,7 @@ impl Deleter {
                 others => others,
             },
             LookUpAnswer::Later { after } => return DeleteAnswer::Later { after },
+            LookUpAnswer::Operator => return DeleteAnswer::Later { after: Duration::ZERO },
         };
         if !others.is_empty() {
             tracing::info!(recording.id = %recording_id, ?target, others = others.len(), "recall.kept");

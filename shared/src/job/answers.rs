@@ -108,6 +108,8 @@ pub enum LookUpAnswer {
     Incomplete(Vec<Listed>),
     /// There is no list yet.
     Later { after: Duration },
+    /// 401, 402, 403: an operator has to act.
+    Operator,
 }
 
 /// One transcript of the list.

@@ -100,11 +100,11 @@ impl Job {
         let (listed, is_complete) = match answer {
             LookUpAnswer::Listed(listed) => (listed, true),
             LookUpAnswer::Incomplete(listed) => (listed, false),
-            LookUpAnswer::Later { after } => {
+            LookUpAnswer::Later { .. } | LookUpAnswer::Operator => {
                 let Some((index, creating)) = self.claimed(attempt, claim) else {
                     return Decision::Ignore(Reason::Overtaken);
                 };
-                return self.look_up_later(index, creating, *after, context);
+                return self.look_up_later(index, creating, answer, context);
             }
         };
         let ours = listed.iter().find(|one| one.attempt == Some(attempt));
@@ -126,7 +126,7 @@ impl Job {
         };
         // What cannot be read may be this very attempt: only a complete list says that it does not exist.
         if !is_complete {
-            return self.look_up_later(index, creating, OPERATOR_WAIT, context);
+            return self.look_up_later(index, creating, answer, context);
         }
         let room = listed.len() < RECALL_MAX_TRANSCRIPTS as usize;
         if creating.refused.is_some() && room && self.drop_language() {
@@ -250,7 +250,13 @@ impl Job {
     }
 
     /// There is no list, or none that tells. In the end nobody will ever know, and then no other attempt is started.
-    fn look_up_later(mut self, index: usize, creating: Creating, after: Duration, context: Context<'_>) -> Decision {
+    fn look_up_later(
+        mut self,
+        index: usize,
+        creating: Creating,
+        answer: &LookUpAnswer,
+        context: Context<'_>,
+    ) -> Decision {
         let for_long = self.expires_at.is_none() && context.now.since(creating.first_call_at) >= LOOK_UP_PATIENCE;
         if for_long || self.has_expired(context.now) {
             let code = Some("outcome_unknown".to_owned());
@@ -258,10 +264,16 @@ impl Job {
             self.hold = None;
             return self.advanced(Next::Nothing, context);
         }
-        // A wait that long means that an operator has to act.
-        let most = if after < OPERATOR_WAIT { BACKOFF_MAX } else { OPERATOR_WAIT_MAX };
-        let wait = patience(&creating, context.now, most);
-        let until = self.chosen(wait, context.now).max(asked(after.min(OPERATOR_WAIT), context.now));
+        let until = match answer {
+            LookUpAnswer::Later { after } => {
+                let wait = patience(&creating, context.now, BACKOFF_MAX);
+                self.chosen(wait, context.now).max(asked(*after, context.now))
+            }
+            LookUpAnswer::Listed(_) | LookUpAnswer::Incomplete(_) | LookUpAnswer::Operator => {
+                let wait = patience(&creating, context.now, OPERATOR_WAIT_MAX).max(OPERATOR_WAIT);
+                self.chosen(wait, context.now)
+            }
+        };
         self.wait(index, Creating { until, ..creating }, context)
     }
 

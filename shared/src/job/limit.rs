@@ -84,7 +84,7 @@ impl Job {
                 self.transcripts.iter_mut().filter(is_gone).for_each(Transcript::delete);
             }
             LookUpAnswer::Incomplete(listed) => drop(self.take_in(listed, None, context)),
-            LookUpAnswer::Later { .. } => {}
+            LookUpAnswer::Later { .. } | LookUpAnswer::Operator => {}
         }
         if self.is_parked() {
             self.park(context);

@@ -9,9 +9,12 @@ mod given_up;
 mod model;
 mod outbox;
 mod parked;
+mod retry;
 mod room;
 mod simulation;
 mod table;
+mod unread;
+mod waits;
 
 use std::time::Duration;
 

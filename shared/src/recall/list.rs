@@ -223,7 +223,10 @@ fn count_unreadable(list: &str, entries: usize) {
 
 fn unanswered(recording_id: RecordingId, problem: &Problem) -> LookUpAnswer {
     tracing::warn!(recording.id = %recording_id, error = %Chain(problem), "look_up.unanswered");
-    LookUpAnswer::Later { after: problem.after() }
+    match problem {
+        Problem::Operator { .. } => LookUpAnswer::Operator,
+        problem => LookUpAnswer::Later { after: problem.after() },
+    }
 }
 
 /// Where a list goes on. Of Recall's link only the query is taken, its cursor and our filters: the key goes nowhere but

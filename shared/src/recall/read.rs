@@ -50,7 +50,10 @@ impl Recall {
             LookUpAnswer::Listed(listed) if listed.is_empty() && !self.knows(id).await => {
                 LookUpAnswer::Later { after: LATER }
             }
-            answer @ (LookUpAnswer::Listed(_) | LookUpAnswer::Incomplete(_) | LookUpAnswer::Later { .. }) => answer,
+            answer @ (LookUpAnswer::Listed(_)
+            | LookUpAnswer::Incomplete(_)
+            | LookUpAnswer::Later { .. }
+            | LookUpAnswer::Operator) => answer,
         }
     }
 }

@@ -97,18 +97,14 @@ fn an_operator_is_waited_for_longer_each_time_also_after_a_lost_answer() {
             Next::Again { at } => {
                 waits.push(at.since(now));
                 now = at;
-                (job, next) = match job.clone().on_event(&Event::WAKE, context(&policy, now)) {
-                    Decision::Busy { until } => (job, Next::Again { at: until }),
-                    decision @ (Decision::Apply { .. } | Decision::Ignore(_)) => applied(decision),
-                };
+                (job, next) = applied(job.on_event(&Event::WAKE, context(&policy, now)));
                 continue;
             }
             Next::Act(Command::Create { attempt, claim, .. }) => {
                 Answer::Create { attempt, claim, answer: CreateAnswer::Operator { status: 401 } }
             }
             Next::Act(Command::LookUp { attempt, claim }) => {
-                let answer = LookUpAnswer::Later { after: Duration::from_secs(5 * 60) };
-                Answer::LookUp { attempt, claim, answer }
+                Answer::LookUp { attempt, claim, answer: LookUpAnswer::Operator }
             }
             Next::Nothing | Next::Act(_) => panic!("{next:?}"),
         };

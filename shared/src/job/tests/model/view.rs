@@ -323,7 +323,7 @@ impl View<'_> {
                 self.id(*transcript_id);
                 self.claim(*claim);
             }
-            Answer::LookUp { answer: LookUpAnswer::Incomplete(_), .. }
+            Answer::LookUp { answer: LookUpAnswer::Incomplete(_) | LookUpAnswer::Operator, .. }
             | Answer::ReadRecording { .. }
             | Answer::List(_)
             | Answer::Render { .. }

@@ -1,0 +1,299 @@
+//! What an operator asks for: one more attempt, and an end to waits.
+
+use std::time::Duration;
+
+use super::{CLAIM, NOW, OTHER, OURS, context, copying, job, policy, receipt};
+use crate::{
+    ids::RecordingId,
+    job::{
+        Answer, Command, CopyAnswer, CreateAnswer, Creating, Decision, Event, Failures, Heard, Hold, Job, LIST_SETTLE,
+        LookUpAnswer, Next, Policy, Reason, Recording, Refusals, State, Status, Wishes,
+    },
+    time::Timestamp,
+};
+
+const HOUR: Duration = Duration::from_secs(60 * 60);
+
+fn quiet() -> Policy {
+    Policy { announces: false, max_transcripts: 10, ..policy() }
+}
+
+fn retry(after_attempt: u32) -> Event {
+    Event::Retry { provider: None, after_attempt }
+}
+
+fn failed() -> Job {
+    let mut failed = job([OURS, OTHER].map(|transcript_id| State::Failed { transcript_id, sub_code: None }));
+    failed.transcripts[1].attempt = Some(2);
+    failed.transcripts[1].provider = Some("rev_async".to_owned());
+    Job { attempts: 2, ..failed }
+}
+
+/// What the decision starts: the attempt and its provider.
+fn started(decision: Decision) -> (Job, u32, String) {
+    let Decision::Apply { job, next: Next::Act(Command::Create { attempt, provider, .. }) } = decision else {
+        panic!("{decision:?}")
+    };
+    (*job, attempt, provider)
+}
+
+#[test]
+fn a_person_restarts_a_job_whatever_it_ended_as() {
+    let policy = quiet();
+    let skip = Some(Wishes { skip: true, ..Wishes::default() });
+    let stored = State::Stored { transcript_id: OURS, receipt: receipt() };
+    let outcome_unknown = State::Refused { status: crate::job::state::OUTCOME_UNKNOWN, code: None };
+    for (what, ended) in [
+        ("failed", failed()),
+        ("lost", job([State::Lost { transcript_id: OURS }])),
+        ("stored", job([stored])),
+        ("skipped", Job { hold: Some(Hold::Skipped), wishes: skip, ..job([]) }),
+        ("unknown", Job { hold: Some(Hold::Skipped), unknown_since: Some(NOW), ..job([]) }),
+        ("refused", job([State::Refused { status: 400, code: None }])),
+        ("never found out", job([outcome_unknown])),
+        ("limit reached", Job { hold: Some(Hold::LimitReached { until: None }), ..job([]) }),
+        ("waiting", Job { hold: Some(Hold::Refused { until: NOW.plus(HOUR) }), ..job([]) }),
+    ] {
+        let newest = ended.attempts;
+        let (started, attempt, _) = started(ended.on_event(&retry(newest), context(&policy, NOW)));
+        assert_eq!((attempt, started.attempts, &started.retry), (newest + 1, newest + 1, &None), "{what}");
+        // The message comes again: it pays once.
+        let again = started.on_event(&retry(newest), context(&policy, NOW));
+        assert_eq!(again, Decision::Ignore(Reason::Overtaken), "{what}");
+    }
+}
+
+#[test]
+fn the_provider_that_a_person_names_comes_first() {
+    let policy = quiet();
+    let named = |provider: &str| Event::Retry { provider: Some(provider.to_owned()), after_attempt: 2 };
+    let (_, _, provider) = started(failed().on_event(&named("rev_async"), context(&policy, NOW)));
+    assert_eq!(provider, "rev_async", "although its tries are used up");
+    let unknown = failed().on_event(&named("nobody_async"), context(&policy, NOW));
+    assert_eq!(unknown, Decision::Ignore(Reason::UnknownProvider));
+}
+
+#[test]
+fn a_retry_never_runs_alongside_an_attempt_nor_without_a_recording() {
+    let policy = quiet();
+    let transcribing = State::Transcribing { transcript_id: OURS, check_at: NOW, checks: 0, told_done: false };
+    let copied = State::Copying(copying(NOW, None, Failures::default()));
+    for state in [transcribing, copied, creating(NOW, None)] {
+        let decision = job([state]).on_event(&retry(1), context(&policy, NOW));
+        assert_eq!(decision, Decision::Ignore(Reason::AlreadyRequested));
+    }
+    let deleted = Job { recording: Recording::Deleted, ..failed() };
+    assert_eq!(deleted.on_event(&retry(2), context(&policy, NOW)), Decision::Ignore(Reason::RecordingDeleted));
+    let new = Job::new(RecordingId::from_u128(7));
+    assert_eq!(new.on_event(&retry(0), context(&policy, NOW)), Decision::Ignore(Reason::UnknownRecording));
+}
+
+fn creating(until: Timestamp, claim: Option<crate::job::Claim>) -> State {
+    State::Creating(Creating {
+        first_call_at: NOW.minus(2 * HOUR),
+        last_call_at: NOW,
+        calls: 2,
+        errors: 0,
+        conflicts: 0,
+        until,
+        claim,
+        refused: None,
+    })
+}
+
+/// With the default settings, half an hour of a provider's trouble fails nothing.
+#[test]
+fn the_chain_outlasts_an_outage_of_its_provider() {
+    let providers = vec!["recallai_async".to_owned()];
+    let policy = Policy { providers, tries_per_provider: 3, ..quiet() };
+    let (mut job, mut now, mut starts) = (job([]), NOW, Vec::new());
+    job.attempts = 0;
+    let mut decision = job.on_event(&super::done(), context(&policy, now));
+    while let Decision::Apply { job, next: Next::Act(Command::Create { attempt, claim, .. }) } = decision {
+        starts.push(now.since(NOW));
+        let transcript_id = crate::ids::TranscriptId::from_u128(attempt.into());
+        let created = Answer::Create { attempt, claim, answer: CreateAnswer::Created { transcript_id } };
+        let Decision::Apply { job, .. } = job.on_answer(&created, context(&policy, now)) else { panic!("lost") };
+        let heard = Heard { transcript_id, attempt: Some(attempt), foreign: false };
+        let failed = Event::TranscriptFailed { heard, sub_code: None };
+        let Decision::Apply { job, next } = job.on_event(&failed, context(&policy, now)) else { panic!("ignored") };
+        let Next::Again { at } = next else { break };
+        now = at;
+        decision = job.on_event(&Event::WAKE, context(&policy, now));
+    }
+    assert_eq!(starts.len(), 3);
+    assert!(starts[1] <= Duration::from_secs(5 * 60), "an early try comes quickly: {starts:?}");
+    assert!(starts[2] - starts[1] >= HOUR, "the last one outlasts an outage: {starts:?}");
+}
+
+#[test]
+fn the_last_try_comes_earlier_where_the_recording_goes_soon() {
+    let policy = Policy { tries_per_provider: 1, ..quiet() };
+    let transcribing = State::Transcribing { transcript_id: OURS, check_at: NOW, checks: 0, told_done: false };
+    let job = Job { expires_at: Some(NOW.plus(HOUR)), ..job([transcribing]) };
+    let heard = Heard { transcript_id: OURS, attempt: Some(1), foreign: false };
+    let failed = Event::TranscriptFailed { heard, sub_code: None };
+    let Decision::Apply { next: Next::Again { at }, .. } = job.on_event(&failed, context(&policy, NOW)) else {
+        panic!("no wait")
+    };
+    assert_eq!(at.since(NOW), HOUR / 4);
+}
+
+/// A wait of ours ends, a lease does not, and nor does the time that a look-up needs to settle.
+#[test]
+fn wake_now_ends_waits_and_no_leases() {
+    let policy = quiet();
+    let (later, now) = (NOW.plus(6 * HOUR), Event::Wake { now: true });
+    let wakes = |job: Job| match job.on_event(&now, context(&policy, NOW)) {
+        Decision::Apply { next: Next::Act(command), .. } => command.name(),
+        Decision::Apply { next: Next::Again { at }, .. } if at == NOW.plus(LIST_SETTLE) => "settles",
+        Decision::Apply { .. } => "saved",
+        Decision::Ignore(reason) => reason.as_str(),
+        Decision::Busy { .. } => "busy",
+    };
+    let copied = |claim| job([State::Copying(copying(later, claim, Failures { operator: 7, ..Failures::default() }))]);
+    let held = |status| Some(Hold::Wait { until: later, status, times: 3, since: NOW });
+    let unread = |claim| Some(Hold::Unread { until: later, claim, times: 3, since: NOW });
+    let waiting = |hold| Job { hold, ..job([]) };
+    assert_eq!(wakes(copied(None)), "copy", "after a refused key");
+    assert_eq!(wakes(copied(Some(CLAIM))), "not_due", "a worker copies it");
+    assert_eq!(wakes(waiting(held(Some(401)))), "create");
+    assert_eq!(wakes(waiting(held(None))), "create");
+    assert_eq!(wakes(Job { wishes: None, ..waiting(unread(None)) }), "read_recording");
+    assert_eq!(wakes(Job { wishes: None, ..waiting(unread(Some(CLAIM))) }), "not_due");
+    assert_eq!(wakes(job([creating(later, Some(CLAIM))])), "not_due");
+    assert_eq!(wakes(job([creating(later, None)])), "settles", "the last call may still take effect");
+    let refused = job([State::Refused { status: 400, code: None }, State::Refused { status: 400, code: None }]);
+    let refusals = Some(Refusals { since: NOW, rounds: 3 });
+    assert_eq!(wakes(Job { hold: Some(Hold::Refused { until: later }), refusals, ..refused }), "create");
+    assert_eq!(wakes(failed()), "not_due", "what has ended is for a retry");
+}
+
+#[test]
+fn a_generic_conflict_is_a_refusal_and_not_asked_forever() {
+    let policy = Policy { providers: vec!["recallai_async".to_owned()], ..quiet() };
+    let (mut decision, mut now, mut calls) = (job([]).on_event(&super::done(), context(&policy, NOW)), NOW, 0);
+    for _ in 0..10_000 {
+        let Decision::Apply { job, next } = decision else { panic!("{decision:?}") };
+        decision = match next {
+            Next::Act(Command::Create { attempt, claim, .. }) => {
+                calls += 1;
+                let answer = Answer::Create { attempt, claim, answer: CreateAnswer::InProgress };
+                job.on_answer(&answer, context(&policy, now))
+            }
+            Next::Act(Command::LookUp { attempt, claim }) => {
+                let answer = LookUpAnswer::Listed(Vec::new());
+                job.on_answer(&Answer::LookUp { attempt, claim, answer }, context(&policy, now))
+            }
+            Next::Again { at } => {
+                now = at;
+                job.on_event(&Event::WAKE, context(&policy, now))
+            }
+            Next::Nothing => {
+                let days = now.since(NOW).as_secs() / (24 * 60 * 60);
+                assert_eq!((job.status(), job.due_at()), (Status::Failed, None));
+                assert!((7..=8).contains(&days) && calls < 500, "{calls} calls in {days} days");
+                return;
+            }
+            Next::Act(command) => panic!("{command:?}"),
+        };
+    }
+    panic!("no end");
+}
+
+/// It may have been paid for, so nobody starts another one but a person.
+#[test]
+fn a_look_up_that_never_tells_ends_and_starts_no_other_attempt() {
+    let policy = quiet();
+    let (mut job, mut now) = (job([creating(NOW, None)]), NOW.plus(LIST_SETTLE));
+    for _ in 0..10_000 {
+        let decision = job.on_event(&Event::WAKE, context(&policy, now));
+        let Decision::Apply { job: looking, next: Next::Act(Command::LookUp { attempt, claim }) } = decision else {
+            panic!("{decision:?}")
+        };
+        let answer = Answer::LookUp { attempt, claim, answer: LookUpAnswer::Incomplete(Vec::new()) };
+        let Decision::Apply { job: after, next } = looking.on_answer(&answer, context(&policy, now)) else {
+            panic!("stuck")
+        };
+        job = *after;
+        let Next::Again { at } = next else { break };
+        now = at;
+    }
+    assert_eq!((job.status(), job.due_at(), job.attempts), (Status::Failed, None, 1));
+    let done = job.on_event(&super::done(), context(&policy, now));
+    assert!(matches!(done, Decision::Ignore(_)), "{done:?}");
+}
+
+#[test]
+fn renderings_take_a_lease_and_are_tried_again() {
+    let policy = quiet();
+    let render = Event::Render { transcript_id: None };
+    let stored = || job([State::Stored { transcript_id: OURS, receipt: receipt() }]);
+    assert_eq!(failed().on_event(&render, context(&policy, NOW)), Decision::Ignore(Reason::NothingStored));
+    let Decision::Apply { job: rendering, next: Next::Act(Command::Render { transcripts, claim }) } =
+        stored().on_event(&render, context(&policy, NOW))
+    else {
+        panic!("not rendered")
+    };
+    assert_eq!((transcripts, rendering.status()), (vec![(OURS, receipt())], Status::Stored));
+    let busy = rendering.clone().on_event(&render, context(&policy, NOW));
+    assert!(matches!(busy, Decision::Busy { .. }), "one worker at a time: {busy:?}");
+    let later = crate::job::RenderAnswer::Later { after: Duration::ZERO };
+    let answer = Answer::Render { claim, answer: later };
+    let Decision::Apply { job: waits, next: Next::Again { at } } = rendering.on_answer(&answer, context(&policy, NOW))
+    else {
+        panic!("no wait")
+    };
+    let again = waits.on_event(&Event::WAKE, context(&policy, at));
+    assert!(matches!(again, Decision::Apply { next: Next::Act(Command::Render { .. }), .. }), "{again:?}");
+}
+
+/// Each kind of failure has its own counter.
+#[test]
+fn one_kind_of_failure_says_nothing_of_another() {
+    let policy = quiet();
+    let after = |failures: Failures, answer: CopyAnswer| {
+        let copying = job([State::Copying(copying(NOW.plus(HOUR), Some(CLAIM), failures))]);
+        let answer = Answer::Copy { transcript_id: OURS, claim: CLAIM, answer };
+        let Decision::Apply { job, next: Next::Again { at } } = copying.on_answer(&answer, context(&policy, NOW))
+        else {
+            panic!("no wait")
+        };
+        (job.transcripts[0].state.copying().map(|copying| copying.failures), at.since(NOW).as_secs())
+    };
+    let transient = Failures { transient: 7, missing: 3, deaths: 1, ..Failures::default() };
+    let (failures, wait) = after(transient, CopyAnswer::Operator);
+    assert_eq!((failures, wait), (Some(Failures { operator: 1, missing: 0, ..transient }), 5 * 60), "the first 401");
+    let (failures, wait) = after(transient, CopyAnswer::RenditionsRefused);
+    assert_eq!((failures, wait), (Some(Failures { renditions_refused: 1, missing: 0, ..transient }), 5));
+    let (failures, wait) = after(transient, CopyAnswer::EmptyBody);
+    assert_eq!((failures, wait), (Some(Failures { empty_bodies: 1, missing: 0, ..transient }), 5));
+    let (failures, _) = after(transient, CopyAnswer::Missing { recording_known: false });
+    assert_eq!(failures, Some(Failures { missing: 4, ..transient }));
+}
+
+/// What a sweep says in every run does not bring the next check forward.
+#[test]
+fn a_transcript_that_is_said_to_be_done_and_is_not_ready_is_asked_for_less_and_less() {
+    let policy = quiet();
+    let heard = Heard { transcript_id: OURS, attempt: Some(1), foreign: false };
+    let transcribing =
+        State::Transcribing { transcript_id: OURS, check_at: NOW.plus(HOUR), checks: 0, told_done: false };
+    let (mut job, mut now, mut checks) = (job([transcribing]), NOW, 0);
+    let end = NOW.plus(24 * HOUR);
+    while now < end {
+        if let Decision::Apply { job: copying, next: Next::Act(Command::Copy { claim, .. }) } =
+            job.clone().on_event(&Event::TranscriptDone(heard), context(&policy, now))
+        {
+            checks += 1;
+            let answer = Answer::Copy { transcript_id: OURS, claim, answer: CopyAnswer::NotReady };
+            let Decision::Apply { job: waits, .. } = copying.on_answer(&answer, context(&policy, now)) else {
+                panic!()
+            };
+            job = *waits;
+        }
+        // The sweep comes every minute.
+        now = now.plus(Duration::from_secs(60));
+    }
+    assert!((20..40).contains(&checks), "{checks} checks in a day");
+}

@@ -1,0 +1,134 @@
+//! Nothing is paid for before the recording's metadata was read, and only what was read lifts a skip.
+
+use std::time::Duration;
+
+use super::{NOW, context, job, policy};
+use crate::{
+    ids::RecordingId,
+    job::{
+        Answer, Claim, Command, Context, Decision, Event, Finished, Hold, Job, Next, Policy, Reason, Recording,
+        RecordingAnswer, Status, Wishes,
+    },
+};
+
+fn quiet() -> Policy {
+    Policy { announces: false, ..policy() }
+}
+
+/// A delivery that does not say what the bot's metadata asks for.
+fn without_bot() -> Event {
+    Event::RecordingDone(Finished::default())
+}
+
+fn with(wishes: Wishes) -> Event {
+    Event::RecordingDone(Finished { wishes: Some(wishes), ..Finished::default() })
+}
+
+fn skip() -> Wishes {
+    Wishes { skip: true, ..Wishes::default() }
+}
+
+fn reading(policy: &Policy, context: Context<'_>) -> (Job, Claim) {
+    let decision = Job::new(RecordingId::from_u128(7)).on_event(&without_bot(), context);
+    let Decision::Apply { job, next: Next::Act(Command::ReadRecording { claim }) } = decision else {
+        panic!("{policy:?}: {decision:?}")
+    };
+    assert_eq!((job.status(), job.attempts), (Status::Waiting, 0), "nothing is paid for");
+    (*job, claim)
+}
+
+#[test]
+fn a_delivery_without_a_bot_is_read_before_it_is_paid_for() {
+    let policy = quiet();
+    let context = context(&policy, NOW);
+    let (job, claim) = reading(&policy, context);
+    let read = |wishes| RecordingAnswer::Read(Finished { wishes: Some(wishes), ..Finished::default() });
+    let answer = |wishes| Answer::ReadRecording { claim, answer: read(wishes) };
+    let Decision::Apply { job: skipped, next } = job.clone().on_answer(&answer(skip()), context) else { panic!() };
+    assert_eq!((skipped.status(), next), (Status::Skipped, Next::Nothing));
+    let paid = job.on_answer(&answer(Wishes::default()), context);
+    assert!(matches!(paid, Decision::Apply { next: Next::Act(Command::Create { .. }), .. }), "{paid:?}");
+}
+
+#[test]
+fn what_cannot_be_read_is_handed_over_and_never_paid_for_unread() {
+    let policy = quiet();
+    let webhook = Context { worker: false, ..context(&policy, NOW) };
+    for answer in [RecordingAnswer::Later { after: Duration::ZERO }, RecordingAnswer::Operator] {
+        let (job, claim) = reading(&policy, webhook);
+        let failed = Answer::ReadRecording { claim, answer: answer.clone() };
+        let Decision::Apply { job, next } = job.on_answer(&failed, webhook) else { panic!("stuck") };
+        assert_eq!(next, Next::Act(Command::Wake), "the work queue takes it from here");
+        // The worker reads it, and waits longer each time.
+        let (mut job, mut now, mut waits) = (*job, NOW, Vec::new());
+        for _ in 0..5 {
+            let worker = context(&policy, now);
+            let Decision::Apply { job: reading, next: Next::Act(Command::ReadRecording { claim }) } =
+                job.on_event(&Event::WAKE, worker)
+            else {
+                panic!("not read again")
+            };
+            let failed = Answer::ReadRecording { claim, answer: answer.clone() };
+            let Decision::Apply { job: later, next: Next::Again { at } } = reading.on_answer(&failed, worker) else {
+                panic!("no wait")
+            };
+            waits.push(at.since(now).as_secs());
+            (job, now) = (*later, at);
+        }
+        assert_eq!(waits, [5, 10, 20, 40, 80]);
+        assert_eq!(job.attempts, 0);
+    }
+}
+
+#[test]
+fn a_recording_that_is_deleted_or_unknown_when_it_is_read_is_not_paid_for() {
+    let policy = quiet();
+    let context = context(&policy, NOW);
+    let (job, claim) = reading(&policy, context);
+    let deleted = Answer::ReadRecording { claim, answer: RecordingAnswer::Deleted };
+    let Decision::Apply { job: lost, .. } = job.clone().on_answer(&deleted, context) else { panic!("stuck") };
+    assert_eq!((&lost.recording, lost.due_at()), (&Recording::Deleted, None));
+    let unknown = Answer::ReadRecording { claim, answer: RecordingAnswer::Unknown };
+    let Decision::Apply { job, .. } = job.on_answer(&unknown, context) else { panic!("stuck") };
+    assert!(job.is_unknown_to_recall() && matches!(job.hold, Some(Hold::Wait { status: Some(404), .. })), "{job:?}");
+}
+
+#[test]
+fn only_metadata_that_was_read_lifts_a_skip() {
+    let policy = quiet();
+    let context = context(&policy, NOW);
+    let decision = Job::new(RecordingId::from_u128(7)).on_event(&with(skip()), context);
+    let Decision::Apply { job, .. } = decision else { panic!("{decision:?}") };
+    assert_eq!(job.status(), Status::Skipped);
+    let again = job.clone().on_event(&without_bot(), context);
+    assert_eq!(again, Decision::Ignore(Reason::Skipped), "a delivery without a bot says nothing of it");
+    let lifted = job.on_event(&with(Wishes::default()), context);
+    assert!(matches!(lifted, Decision::Apply { next: Next::Act(Command::Create { .. }), .. }), "{lifted:?}");
+}
+
+#[test]
+fn wishes_that_were_read_stay_when_a_delivery_carries_none() {
+    let policy = quiet();
+    let wishes = Wishes { provider: Some("rev_async".to_owned()), ..Wishes::default() };
+    let waits = Job { wishes: Some(wishes.clone()), ..job([]) };
+    let decision = waits.on_event(&without_bot(), context(&policy, NOW));
+    let Decision::Apply { job, next: Next::Act(Command::Create { provider, .. }) } = decision else {
+        panic!("{decision:?}")
+    };
+    assert_eq!((provider.as_str(), job.wishes), ("rev_async", Some(wishes)));
+}
+
+/// A row that was lost learns of a transcript first: its next attempt is not paid for unread either.
+#[test]
+fn no_later_attempt_is_paid_for_unread() {
+    let policy = quiet();
+    let failed = crate::job::State::Failed { transcript_id: super::OURS, sub_code: None };
+    let unread = Job { wishes: None, ..job([failed]) };
+    let decision = unread.on_event(&without_bot(), context(&policy, NOW));
+    assert!(matches!(decision, Decision::Apply { next: Next::Act(Command::ReadRecording { .. }), .. }), "{decision:?}");
+    // A worker that died over it holds nothing up.
+    let until = NOW.minus(Duration::from_secs(1));
+    let hold = Some(Hold::Unread { until, claim: Some(Claim(9)), times: 0, since: until });
+    let decision = Job { hold, wishes: None, ..job([]) }.on_event(&Event::WAKE, context(&policy, NOW));
+    assert!(matches!(decision, Decision::Apply { next: Next::Act(Command::ReadRecording { .. }), .. }), "{decision:?}");
+}
