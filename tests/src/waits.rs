@@ -10,7 +10,8 @@ use crate::{Pipeline, SWEEP};
 
 /// The moments of a row that time moves: ends of leases and of waits, and what they are counted from. When Recall
 /// deletes a recording is not among them.
-const MOMENTS: [&str; 5] = ["until", "check_at", "due_at", "first_call_at", "last_call_at"];
+const MOMENTS: [&str; 8] =
+    ["until", "check_at", "due_at", "first_call_at", "last_call_at", "since", "missing_since", "unknown_since"];
 /// Those of them that somebody waits for.
 const ENDS: [&str; 2] = ["until", "check_at"];
 /// A job that is due may still wait for this long after its last call, until Recall's lists can be believed.

@@ -95,7 +95,9 @@ impl Job {
         }
         let until = self.chosen(doubled(UNKNOWN_WAIT, times, UNKNOWN_WAIT_MAX), context.now);
         self.hold = Some(Hold::Wait { until, status: Some(404), times: times + 1, since });
-        self.advanced(Next::Again { at: until }, context)
+        // The sender is done with it: the sweep finds it when its time has come.
+        let next = if context.worker { Next::Again { at: until } } else { Next::Nothing };
+        self.advanced(next, context)
     }
 
     /// What was never known ends as skipped, without a word; what was known once ends as what became of it.

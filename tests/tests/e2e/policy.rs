@@ -83,6 +83,51 @@ async fn a_chain_that_is_used_up_ends_as_failed_and_is_announced() -> Result<()>
     pipeline.check_promises()
 }
 
+/// An operator asks for one more attempt; the message comes twice.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_retry_pays_for_one_more_attempt_and_only_once() -> Result<()> {
+    let pipeline = start(&[("TRIES_PER_PROVIDER", "1")]).await?;
+    let simulator = pipeline.simulator();
+    simulator.faults().fail_transcription(Target::next(1), Some("provider_connection_failed"));
+    let recording = simulator.play(Meeting::short(1));
+    pipeline.reaches(recording, "failed").await?;
+    pipeline.settles().await?;
+    let retry = json!({"recording_id": recording, "event": "retry", "after_attempt": 1}).to_string();
+    pipeline.stack.queues.send(WORK_QUEUE, &retry, &[]).await?;
+    pipeline.stack.queues.send(WORK_QUEUE, &retry, &[]).await?;
+    pipeline.reaches(recording, "stored").await?;
+    pipeline.stack.queues.send(WORK_QUEUE, &retry, &[]).await?;
+    pipeline.settles().await?;
+    let job = pipeline.job(recording)?.context("no job")?;
+    assert_eq!((&job["attempts"], simulator.creates(recording)), (&json!(2), 2), "{job}");
+    // Without the attempt that the sender saw it could be applied twice, so it is not taken.
+    let unsafe_retry = json!({"recording_id": recording, "event": "retry"}).to_string();
+    pipeline.stack.queues.send(WORK_QUEUE, &unsafe_retry, &[]).await?;
+    pipeline.settles().await?;
+    assert_eq!((pipeline.dead_letters().await?.len(), simulator.creates(recording)), (1, 2));
+    pipeline.check_promises()
+}
+
+/// Two deployments on one workspace, and this one deletes recordings: theirs stays, and the recording with it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_recording_stays_while_another_deployments_transcript_is_on_it() -> Result<()> {
+    let env = [("DELETE_AFTER_STORE", "recording"), ("DEPLOYMENT", "ours")];
+    let pipeline = start(&env).await?;
+    let simulator = pipeline.simulator();
+    let recording = simulator.add_recording(Meeting::short(1));
+    let metadata = [("job", json!(recording)), ("attempt", json!("1")), ("deployment", json!("theirs"))];
+    let metadata: Metadata = metadata.into_iter().map(|(key, value)| (key.to_owned(), value)).collect();
+    let theirs = simulator.add_transcript(recording, "deepgram_async", metadata);
+    let theirs = theirs.context("no transcript")?;
+    simulator.wait_for_status(theirs, Status::Done).await;
+    assert_eq!(pipeline.deliver(&done(recording)).await?.status, 200);
+    pipeline.reaches(recording, "stored").await?;
+    pipeline.settles().await?;
+    assert_eq!(simulator.transcript(theirs).context("no transcript")?.status, Status::Done);
+    assert!(pipeline.job(recording)?.context("no job")?["recording"]["state"] == "done");
+    pipeline.check_promises()
+}
+
 /// Recall's own limit, filled by others whose webhooks never came: the 400 is told apart by the list.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_400_at_recalls_limit_parks_the_job() -> Result<()> {

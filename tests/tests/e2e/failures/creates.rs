@@ -6,6 +6,7 @@ use local::{
     stack::{JOBS_TABLE, WORK_QUEUE},
     wire::{Fault, Service, When},
 };
+use serde_json::json;
 use tests::Pipeline;
 
 use super::{answer, done, logged};
@@ -20,7 +21,7 @@ async fn a_throttled_create_waits_as_long_as_it_is_told() -> Result<()> {
     let reply = pipeline.deliver(&body).await?;
     assert_eq!((reply.status, reply.retry_after), (503, Some(3)), "{reply:?}");
     assert_eq!(pipeline.status(recording)?.as_deref(), Some("waiting"));
-    assert_eq!(pipeline.deliver(&body).await?.status, 503);
+    assert_eq!(pipeline.deliver(&body).await?.status, 200);
     assert_eq!(pipeline.stack.wire.count(Service::Recall, "/create_transcript/"), 1);
     // Nobody delivers it again: the job goes on from the queue.
     pipeline.reaches(recording, "stored").await?;
@@ -220,14 +221,20 @@ async fn a_page_that_is_not_there_is_an_operators_matter() -> Result<()> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_refused_create_ends_in_a_named_state() -> Result<()> {
+async fn a_refused_create_waits_for_other_options_and_goes_on() -> Result<()> {
     let pipeline = Pipeline::start().await?;
     pipeline.stack.wire.inject(Service::Recall, "/create_transcript/", When::Before, answer(400), 1);
     let recording = pipeline.simulator().play(Meeting::short(1));
-    pipeline.reaches(recording, "failed").await?;
-    pipeline.settles().await?;
+    pipeline.wait_until("a refusal", || Ok(logged(&pipeline, "providers.refused"))).await?;
     let job = pipeline.job(recording)?.context("no job")?;
-    assert_eq!(job["transcripts"][0]["status"], 400, "{job}");
-    assert_eq!(job["transcript_count"], 0);
+    assert_eq!((&job["status"], &job["hold"]["hold"]), (&json!("waiting"), &json!("refused")), "{job}");
+    assert_eq!((&job["transcripts"][0]["status"], &job["transcript_count"]), (&json!(400), &json!(0)), "{job}");
+    // An operator has fixed the options.
+    let wake = json!({"recording_id": recording, "event": "wake", "now": true, "reason": "options fixed", "by": "ops"});
+    pipeline.stack.queues.send(WORK_QUEUE, &wake.to_string(), &[]).await?;
+    pipeline.reaches(recording, "stored").await?;
+    assert!(logged(&pipeline, "message.requested") && logged(&pipeline, "options fixed"));
+    pipeline.settles().await?;
+    assert_eq!(pipeline.simulator().creates(recording), 1);
     pipeline.check_promises()
 }

@@ -131,7 +131,7 @@ impl Scene {
                 simulator.faults().download(Target::next(1), DownloadFault::Truncated { after: LARGE_BYTES - 100_000 });
             }
             Self::Throttled => drop(wire.inject(Service::Recall, create, When::Before, answer(429), 1)),
-            Self::Refused => drop(wire.inject(Service::Recall, create, When::Before, answer(400), usize::MAX)),
+            Self::Refused => drop(wire.inject(Service::Recall, create, When::Before, answer(400), 1)),
             Self::LookedUp => {
                 drop(wire.inject(Service::Recall, create, When::After, answer(500), 3));
                 simulator.faults().webhook("transcript.", usize::MAX, WebhookFault::Dropped);
@@ -194,13 +194,13 @@ impl Scene {
         };
         ensure!(parked.is_empty(), "dead letters: {parked:?}");
         let (status, creates, count) = match self {
-            Self::Refused => ("failed", 0, 0),
             Self::Failed => ("stored", 2, 1),
             Self::DeleteTranscript | Self::DeleteRecording => ("stored", 1, 0),
             Self::Small
             | Self::Large
             | Self::CutOff
             | Self::Throttled
+            | Self::Refused
             | Self::LookedUp
             | Self::Swept
             | Self::UnreadableBody
