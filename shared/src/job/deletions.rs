@@ -265,10 +265,12 @@ impl Job {
     }
 
     /// Goes on with our own attempt, and saves what has changed in any case.
-    pub(super) fn go_on(self, context: Context<'_>) -> Decision {
+    pub(super) fn go_on(mut self, context: Context<'_>) -> Decision {
         match self.clone().pursue(context) {
             apply @ Decision::Apply { .. } => apply,
-            Decision::Ignore(_) => {
+            Decision::Ignore(reason) => {
+                // What a person asked for beyond the limit is over, too.
+                self.retry = self.retry.filter(|_| reason != Reason::LimitReached);
                 let next = self.held_until().map_or(Next::Nothing, |at| Next::Again { at });
                 self.advanced(next, context)
             }

@@ -171,6 +171,7 @@ impl Job {
         }
         self.recording = Recording::Deleted;
         self.hold = None;
+        self.retry = None;
         self.deletion = None;
         self.transcripts.retain(|transcript| !matches!(transcript.state, State::Creating(_)));
         for transcript in &mut self.transcripts {

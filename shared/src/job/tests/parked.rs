@@ -6,8 +6,8 @@ use super::{NOW, OTHER, context, done, job, policy, receipt};
 use crate::{
     ids::TranscriptId,
     job::{
-        Answer, Command, CopyAnswer, Decision, Event, Failures, Heard, Hold, Job, Listed, LookUpAnswer, Next, OnLimit,
-        Policy, State, Status, Transcript,
+        Answer, Command, CopyAnswer, Decision, DeleteAnswer, Event, Failures, Heard, Hold, Job, Listed, LookUpAnswer,
+        Next, OnLimit, Policy, State, Status, Transcript,
     },
     time::Timestamp,
 };
@@ -136,6 +136,22 @@ fn a_retry_is_never_over_the_limit() {
     let retry = Event::Retry { provider: None, after_attempt: 2 };
     let decision = stored_twice.on_event(&retry, context(&policy, NOW));
     assert_eq!(decision, Decision::Ignore(crate::job::Reason::LimitReached), "and it stays stored");
+}
+
+/// Its room was to be made by a deletion that turns out to be impossible.
+#[test]
+fn a_retry_that_gets_no_room_is_over() {
+    let policy = Policy { max_transcripts: 1, ..quiet(OnLimit::DeleteStored) };
+    let retry = Event::Retry { provider: None, after_attempt: 1 };
+    let Decision::Apply { job, next: Next::Act(Command::Delete { target, claim, .. }) } =
+        job([stored(8)]).on_event(&retry, context(&policy, NOW))
+    else {
+        panic!("no room is made")
+    };
+    assert!(job.retry.is_some());
+    let kept = Answer::Delete { target, claim, answer: DeleteAnswer::Unverified };
+    let Decision::Apply { job, next } = job.on_answer(&kept, context(&policy, NOW)) else { panic!("stuck") };
+    assert_eq!((job.status(), &job.retry, job.due_at(), next), (Status::Stored, &None, None, Next::Nothing));
 }
 
 #[test]
