@@ -1,6 +1,7 @@
-//! Recall's JSON, read tolerantly: fields we do not need are not looked at, codes are open lists.
+//! Recall's JSON, read tolerantly: fields we do not need are not looked at, codes are open lists, and whatever stands in
+//! the place of a value that we can do without is as if it were not there.
 
-use serde::{Deserialize, Deserializer};
+use serde::{Deserialize, Deserializer, de::DeserializeOwned};
 use serde_json::{Map, Value, value::RawValue};
 
 use crate::{
@@ -16,33 +17,43 @@ const MAX_SUB_CODE_CHARS: usize = 200;
 #[derive(Debug, Deserialize)]
 pub struct TranscriptArtifact {
     pub id: TranscriptId,
-    recording: Option<Reference>,
+    #[serde(default, deserialize_with = "optional")]
+    recording: Reference,
+    #[serde(default, deserialize_with = "optional")]
     status: Status,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "optional")]
     created_at: Option<String>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "optional")]
     metadata: Value,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "optional")]
     provider: Value,
-    #[serde(default)]
-    data: Option<Data>,
+    #[serde(default, deserialize_with = "optional")]
+    data: Data,
 }
 
-#[derive(Debug, Deserialize)]
+/// The value, or the default if it is none.
+fn optional<'de, D: Deserializer<'de>, T: DeserializeOwned + Default>(deserializer: D) -> Result<T, D::Error> {
+    let raw = Box::<RawValue>::deserialize(deserializer)?;
+    Ok(serde_json::from_str(raw.get()).unwrap_or_default())
+}
+
+#[derive(Debug, Default, Deserialize)]
 struct Reference {
-    id: RecordingId,
+    #[serde(default, deserialize_with = "optional")]
+    id: Option<RecordingId>,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Default, Deserialize)]
 struct Status {
-    code: String,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "optional")]
+    code: Option<String>,
+    #[serde(default, deserialize_with = "optional")]
     sub_code: Option<String>,
 }
 
-#[derive(Deserialize)]
+#[derive(Default, Deserialize)]
 struct Data {
-    #[serde(default)]
+    #[serde(default, deserialize_with = "optional")]
     download_url: Option<String>,
 }
 
@@ -55,16 +66,16 @@ impl std::fmt::Debug for Data {
 impl TranscriptArtifact {
     /// The recording it says it belongs to.
     pub fn recording_id(&self) -> Option<RecordingId> {
-        self.recording.as_ref().map(|recording| recording.id)
+        self.recording.id
     }
 
-    /// `processing`, `done`, `failed`, `deleted`, or something newer.
+    /// `processing`, `done`, `failed`, `deleted`, or something newer; empty where there is none.
     pub fn status(&self) -> &str {
-        &self.status.code
+        self.status.code.as_deref().unwrap_or_default()
     }
 
     pub fn is_processing(&self) -> bool {
-        self.status.code == "processing"
+        self.status() == "processing"
     }
 
     pub fn sub_code(&self) -> Option<String> {
@@ -73,7 +84,7 @@ impl TranscriptArtifact {
 
     /// A credential: good for hours, never to be stored or logged.
     pub fn download_url(&self) -> Option<Secret<String>> {
-        self.data.as_ref().and_then(|data| data.download_url.clone()).map(Secret::new)
+        self.data.download_url.clone().map(Secret::new)
     }
 
     /// The attempt of this deployment's that made it.
@@ -101,43 +112,40 @@ impl TranscriptArtifact {
 #[derive(Debug, Deserialize)]
 pub struct RecordingArtifact {
     pub id: RecordingId,
-    #[serde(default)]
-    status: Option<Status>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "optional")]
+    status: Status,
+    #[serde(default, deserialize_with = "optional")]
     started_at: Option<String>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "optional")]
     completed_at: Option<String>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "optional")]
     expires_at: Option<String>,
-    #[serde(default)]
-    bot: Option<Bot>,
-    #[serde(default, rename = "media_shortcuts", deserialize_with = "shown")]
-    transcript: Option<TranscriptArtifact>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "optional")]
+    bot: Bot,
+    #[serde(default, deserialize_with = "optional")]
+    media_shortcuts: Shortcuts,
+    #[serde(default, deserialize_with = "optional")]
     pub metadata: Value,
 }
 
-/// The transcript that the recording shows; whatever cannot be read is none.
-fn shown<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<TranscriptArtifact>, D::Error> {
-    #[derive(Deserialize)]
-    struct Shortcuts {
-        transcript: TranscriptArtifact,
-    }
-    let raw = Box::<RawValue>::deserialize(deserializer)?;
-    Ok(serde_json::from_str::<Shortcuts>(raw.get()).ok().map(|shortcuts| shortcuts.transcript))
+#[derive(Debug, Default, Deserialize)]
+struct Shortcuts {
+    #[serde(default, deserialize_with = "optional")]
+    transcript: Option<TranscriptArtifact>,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Default, Deserialize)]
 struct Bot {
-    id: BotId,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "optional")]
+    id: Option<BotId>,
+    #[serde(default, deserialize_with = "optional")]
     metadata: Value,
 }
 
 impl RecordingArtifact {
     /// `processing`, `paused`, `done`, `failed`, `deleted`, or something newer.
     pub fn status(&self) -> Option<&str> {
-        self.status.as_ref().map(|status| status.code.as_str())
+        self.status.code.as_deref()
     }
 
     pub fn started_at(&self) -> Option<Timestamp> {
@@ -154,17 +162,17 @@ impl RecordingArtifact {
     }
 
     pub fn bot_id(&self) -> Option<BotId> {
-        self.bot.as_ref().map(|bot| bot.id)
+        self.bot.id
     }
 
     /// One of its transcripts. Which one Recall shows, if there are several, is not documented.
     pub fn transcript(&self) -> Option<&TranscriptArtifact> {
-        self.transcript.as_ref()
+        self.media_shortcuts.transcript.as_ref()
     }
 
     /// Null where there is no bot.
     pub fn bot_metadata(&self) -> &Value {
-        self.bot.as_ref().map_or(&Value::Null, |bot| &bot.metadata)
+        &self.bot.metadata
     }
 }
 
@@ -237,71 +245,4 @@ impl ErrorBody {
 }
 
 #[cfg(test)]
-mod tests {
-    use serde_json::json;
-
-    use super::*;
-
-    #[test]
-    fn an_artifact_with_everything_missing_is_still_one() {
-        let id = "3c90c3cc-0d44-4b50-8888-8dd25736052a";
-        let bare = json!({"id": id, "status": {"code": "waiting"}, "recording": null, "new": []});
-        let artifact: TranscriptArtifact = serde_json::from_value(bare).expect("readable");
-        assert_eq!(artifact.status(), "waiting");
-        assert!(artifact.download_url().is_none() && artifact.provider().is_none());
-        let with_url = json!({"id": id, "status": {"code": "done"}, "data": {"download_url": "https://x/?Signature=s"},
-            "provider": {"rev_async": null, "recallai_async": {}}});
-        let artifact: TranscriptArtifact = serde_json::from_value(with_url).expect("readable");
-        assert_eq!(artifact.provider(), Some("recallai_async"));
-        assert!(!format!("{artifact:?}").contains("Signature"));
-    }
-
-    #[test]
-    fn a_recording_shows_a_transcript_if_it_can_be_read() {
-        let id = "3c90c3cc-0d44-4b50-8888-8dd25736052a";
-        let with = |shortcuts: Value| {
-            let recording = json!({"id": id, "media_shortcuts": shortcuts, "expires_at": "2026-11-23T09:30:00Z"});
-            serde_json::from_str::<RecordingArtifact>(&recording.to_string()).expect("readable")
-        };
-        let shown = with(json!({"transcript": {"id": id, "status": {"code": "done"}}, "video_mixed": {"x": [1]}}));
-        assert_eq!(shown.transcript().map(TranscriptArtifact::status), Some("done"));
-        assert_eq!(shown.expires_at().map(Timestamp::rfc3339).as_deref(), Some("2026-11-23T09:30:00.000Z"));
-        assert_eq!(shown.bot_metadata(), &Value::Null);
-        for odd in [json!(null), json!({}), json!({"transcript": null}), json!({"transcript": 5}), json!([1])] {
-            assert!(with(odd).transcript().is_none());
-        }
-    }
-
-    #[test]
-    fn only_our_metadata_names_an_attempt() {
-        let recording_id = RecordingId::from_u128(5);
-        let ours = json!({"job": recording_id, "attempt": "2", "trace": "msg"});
-        assert_eq!(attempt_of(&ours, recording_id, None), Some(2));
-        assert_eq!(attempt_of(&ours, RecordingId::from_u128(6), None), None);
-        for others in [json!(null), json!("x"), json!([1]), json!({"attempt": "2"}), json!({"job": 5, "attempt": 2})] {
-            assert_eq!(attempt_of(&others, recording_id, None), None, "{others}");
-        }
-    }
-
-    #[test]
-    fn another_deployments_attempts_are_somebody_elses() {
-        let recording_id = RecordingId::from_u128(5);
-        let made_by = |deployment: Value| json!({"job": recording_id, "attempt": "2", "deployment": deployment});
-        for (deployment, ours, others) in [
-            (None, vec![json!(null)], vec![json!("staging"), json!(""), json!(5)]),
-            (Some("staging"), vec![json!("staging")], vec![json!(null), json!("production"), json!(["staging"])]),
-        ] {
-            for ours in ours {
-                let ours = made_by(ours);
-                assert_eq!(attempt_of(&ours, recording_id, deployment), Some(2), "{deployment:?}");
-                assert!(!is_foreign(&ours, recording_id, deployment), "{deployment:?}");
-            }
-            for others in others {
-                let others = made_by(others);
-                assert_eq!(attempt_of(&others, recording_id, deployment), None, "{deployment:?}");
-                assert!(is_foreign(&others, recording_id, deployment), "{deployment:?}");
-                assert!(!is_foreign(&others, RecordingId::from_u128(6), deployment), "made for another recording");
-            }
-        }
-    }
-}
+mod tests;

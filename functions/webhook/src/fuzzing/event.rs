@@ -3,7 +3,7 @@
 use serde_json::Value;
 use shared::{
     ids::{RecordingId, TranscriptId},
-    job::{Event, Heard},
+    job::{Event, Finished, Heard},
     work::Message,
 };
 
@@ -25,17 +25,38 @@ pub fn event(input: &[u8]) {
     // None if it is not JSON, or nested so deeply that only our own reading gets through it.
     let value: Option<Value> = serde_json::from_slice(input).ok();
     match &delivery {
-        Delivery::Known { recording_id, event } => known(*recording_id, event, value.as_ref()),
+        Delivery::Known { recording_id, event } => {
+            known(*recording_id, event, value.as_ref());
+            if let (Event::RecordingDone(finished), Some(value)) = (event, plain(value, input)) {
+                wishes(finished, &value["data"]);
+            }
+        }
         Delivery::Unhandled { name } => {
             assert!(!is_ours(name), "{name} is one of ours");
             assert!(value.is_none_or(|value| value["event"] == **name));
         }
         Delivery::Unreadable { why } => {
             assert!(why.len() < 80 && why.contains(" error at line "), "it quotes the delivery: {why}");
-            // Text that is just what serde would write names nothing twice.
-            let plain = value.filter(|value| value.to_string().as_bytes() == input);
-            assert!(plain.is_none_or(|value| !is_good(&value)), "a good event is not read");
+            assert!(plain(value, input).is_none_or(|value| !is_good(&value)), "a good event is not read");
         }
+    }
+}
+
+/// Text that is just what serde would write names nothing twice.
+fn plain(value: Option<Value>, input: &[u8]) -> Option<Value> {
+    value.filter(|value| value.to_string().as_bytes() == input)
+}
+
+/// Nobody may pay on the strength of metadata that was not there to be read.
+fn wishes(finished: &Finished, data: &Value) {
+    let (of_recording, of_bot) = (data["recording"].get("metadata"), data["bot"].get("metadata"));
+    let all_read = of_recording.is_some() && of_bot.is_some();
+    let skips =
+        |metadata: Option<&Value>| metadata.is_some_and(|it| it["transcript"].as_str().map(str::trim) == Some("skip"));
+    assert_eq!(finished.wishes.is_some(), all_read || of_bot.is_none() && skips(of_recording));
+    if let Some(wishes) = &finished.wishes {
+        let silent = of_recording.is_none_or(|it| it["transcript"].is_null());
+        assert_eq!(wishes.skip, skips(of_recording) || silent && skips(of_bot));
     }
 }
 
@@ -94,16 +115,12 @@ fn is_ours(name: &str) -> bool {
     RECORDING_EVENTS.contains(&name) || TRANSCRIPT_EVENTS.contains(&name)
 }
 
-/// Whether this has to be understood. Only the fields that are looked at have a say.
+/// Whether this has to be understood. Only the event's name and the ids that keys are made of have a say.
 fn is_good(value: &Value) -> bool {
     let data = &value["data"];
     let id = |of: &Value| of.as_str().is_some_and(|id| id.parse::<RecordingId>().is_ok());
     let transcript = data["transcript"]["id"].as_str().is_some_and(|id| id.parse::<TranscriptId>().is_ok());
     let name = value["event"].as_str().unwrap_or_default();
-    let code = &data["data"];
-    let plain_code = code.is_null() || code.is_object() && (code["sub_code"].is_null() || code["sub_code"].is_string());
     id(&data["recording"]["id"])
-        && (data["bot"].is_null() || id(&data["bot"]["id"]))
-        && plain_code
         && (RECORDING_EVENTS.contains(&name) || TRANSCRIPT_EVENTS.contains(&name) && transcript)
 }

@@ -1,0 +1,248 @@
+//! What is read, and what is kept for a person.
+
+use serde_json::json;
+use shared::job::Wishes;
+
+use super::*;
+
+const RECORDING: &str = "11111111-1111-4111-8111-111111111111";
+const TRANSCRIPT: &str = "22222222-2222-4222-8222-222222222222";
+
+const EVENTS: [&str; 7] = [
+    "recording.done",
+    "recording.failed",
+    "recording.deleted",
+    "transcript.processing",
+    "transcript.done",
+    "transcript.failed",
+    "transcript.deleted",
+];
+
+fn read(body: &Value) -> Delivery {
+    parse(Verified { delivery_id: "msg", body: body.to_string().as_bytes() }, &[], None)
+}
+
+fn event(name: &str, bot: Value, metadata: Value) -> Value {
+    json!({"event": name, "data": {
+        "data": {"code": "x", "sub_code": "why", "updated_at": "2026-11-23T00:00:00Z"},
+        "recording": {"id": RECORDING, "metadata": metadata}, "bot": bot,
+        "transcript": {"id": TRANSCRIPT, "metadata": {"job": RECORDING, "attempt": "3"}},
+    }})
+}
+
+#[test]
+fn every_event_we_handle_is_read() {
+    let heard = Heard { transcript_id: TRANSCRIPT.parse().expect("an id"), attempt: Some(3), foreign: false };
+    let sub_code = Some("why".to_owned());
+    let done_at = Timestamp::parse_rfc3339("2026-11-23T00:00:00Z");
+    for (name, expected) in [
+        (
+            "recording.done",
+            Event::RecordingDone(Finished { wishes: Some(Wishes::default()), done_at, ..Finished::default() }),
+        ),
+        ("recording.failed", Event::RecordingFailed { sub_code: sub_code.clone() }),
+        ("recording.deleted", Event::RecordingDeleted),
+        ("transcript.processing", Event::TranscriptProcessing(heard)),
+        ("transcript.done", Event::TranscriptDone(heard)),
+        ("transcript.failed", Event::TranscriptFailed { heard, sub_code }),
+        ("transcript.deleted", Event::TranscriptDeleted(heard)),
+    ] {
+        let known = Delivery::Known { recording_id: RECORDING.parse().expect("an id"), event: expected };
+        let bot = json!({"id": null, "metadata": {}});
+        assert_eq!(read(&event(name, bot, json!({}))), known, "{name}");
+    }
+}
+
+#[test]
+fn what_recall_leaves_open_is_fine() {
+    let mut absent = event("recording.done", Value::Null, json!(null));
+    absent["data"].as_object_mut().expect("an object").remove("bot");
+    absent["data"].as_object_mut().expect("an object").remove("data");
+    absent["new"] = json!([1, 2]);
+    assert!(matches!(read(&absent), Delivery::Known { .. }));
+    for metadata in [json!("text"), json!([1, {"a": 1.5}]), json!({"a": {"b": null}}), json!(7)] {
+        let odd = event("transcript.done", json!({"id": RECORDING, "metadata": metadata}), metadata);
+        assert!(matches!(read(&odd), Delivery::Known { .. }), "{odd}");
+    }
+}
+
+#[test]
+fn metadata_may_be_nested_deeper_than_anybody_can_parse() {
+    let deep = format!("{}{}", "[".repeat(100_000), "]".repeat(100_000));
+    let body = event("transcript.done", Value::Null, json!("DEEP")).to_string().replace("\"DEEP\"", &deep);
+    let delivery = parse(Verified { delivery_id: "msg", body: body.as_bytes() }, &[], None);
+    assert!(matches!(delivery, Delivery::Known { .. }));
+}
+
+#[test]
+fn other_events_are_unhandled_whatever_they_carry() {
+    let other = json!({"event": "bot.done", "data": 5});
+    assert_eq!(read(&other), Delivery::Unhandled { name: "bot.done".to_owned() });
+}
+
+#[test]
+fn what_is_not_an_event_is_unreadable_and_not_quoted() {
+    let mut no_transcript = event("transcript.done", Value::Null, json!({}));
+    no_transcript["data"].as_object_mut().expect("an object").remove("transcript");
+    let bad_id = json!({"event": "recording.done", "data": {"recording": {"id": "../secret"}}});
+    // serde alone would read these: the fields of a struct in their order.
+    let array = json!(["recording.done", [null, [RECORDING, {}], null]]);
+    let inner_array = json!({"event": "recording.done", "data": {"recording": [RECORDING, {}]}});
+    for body in [
+        json!("secret"),
+        json!({"event": 5}),
+        json!({"event": "recording.done"}),
+        bad_id,
+        no_transcript,
+        array,
+        inner_array,
+    ] {
+        let Delivery::Unreadable { why } = read(&body) else { panic!("{body} was read") };
+        assert!(!why.contains("secret"), "{why}");
+    }
+    for body in [&b""[..], b"{", b"\xff\xfe", br#"{"event":"recording.done","event":"recording.done"}"#] {
+        assert!(
+            matches!(parse(Verified { delivery_id: "msg", body }, &[], None), Delivery::Unreadable { .. }),
+            "{body:?}"
+        );
+    }
+}
+
+#[test]
+fn the_recordings_and_the_bots_metadata_carry_wishes() {
+    let bot = json!({"id": RECORDING, "metadata": {"transcript": "skip", "transcript_provider": "b_async"}});
+    let body = event("recording.done", bot, json!({"transcript_provider": "a_async"}));
+    let chain = ["a_async", "b_async"].map(str::to_owned);
+    let delivery = parse(Verified { delivery_id: "msg", body: body.to_string().as_bytes() }, &chain, None);
+    let Delivery::Known { event: Event::RecordingDone(finished), .. } = delivery else { panic!("not read") };
+    let wishes = Wishes { skip: true, provider: Some("a_async".to_owned()), language: None };
+    assert_eq!(finished.wishes, Some(wishes));
+}
+
+/// A name for each field that an event can do without, and the event with something else there.
+fn odd(name: &str, odd: &Value) -> Vec<(&'static str, Value)> {
+    let bot = json!({"id": RECORDING, "metadata": {}});
+    let with = |pointer: &'static str| {
+        let mut event = event(name, bot.clone(), json!({}));
+        *event.pointer_mut(pointer).expect("a field") = odd.clone();
+        (pointer, event)
+    };
+    [
+        "/data/data",
+        "/data/data/code",
+        "/data/data/sub_code",
+        "/data/data/updated_at",
+        "/data/bot",
+        "/data/bot/id",
+        "/data/bot/metadata",
+        "/data/recording/metadata",
+        "/data/transcript/metadata",
+    ]
+    .map(with)
+    .into()
+}
+
+#[test]
+fn a_long_sub_code_is_cut() {
+    let mut long = event("transcript.failed", Value::Null, json!({}));
+    long["data"]["data"]["sub_code"] = json!("é".repeat(5000));
+    let Delivery::Known { event: Event::TranscriptFailed { sub_code, .. }, .. } = read(&long) else {
+        panic!("not read")
+    };
+    assert_eq!(sub_code.expect("a code").chars().count(), 200);
+}
+
+#[test]
+fn what_an_event_can_do_without_never_stops_it() {
+    let odd_ones = [
+        json!(null),
+        json!({}),
+        json!({"id": null}),
+        json!({"id": 7, "metadata": [], "sub_code": {}, "updated_at": {}}),
+        json!([]),
+        json!(["x"]),
+        json!(5),
+        json!(-1.5),
+        json!(true),
+        json!(""),
+        json!("secret"),
+    ];
+    for (value, name) in odd_ones.iter().flat_map(|value| EVENTS.map(|name| (value, name))) {
+        for (pointer, body) in odd(name, value) {
+            let Delivery::Known { recording_id, event } = read(&body) else {
+                panic!("{name} with {value} at {pointer} is not read")
+            };
+            assert_eq!((recording_id.to_string().as_str(), event.name()), (RECORDING, name));
+        }
+    }
+    // A number that no type of ours holds is JSON all the same.
+    let body = event("transcript.failed", json!({"id": RECORDING}), json!({})).to_string();
+    for field in [r#""why""#, r#""2026-11-23T00:00:00Z""#, r#"{"id":"11111111-1111-4111-8111-111111111111"}"#] {
+        assert!(body.contains(field), "{body}");
+        let body = body.replacen(field, "1e999", 1);
+        let delivery = parse(Verified { delivery_id: "msg", body: body.as_bytes() }, &[], None);
+        assert!(matches!(delivery, Delivery::Known { .. }), "{body}");
+    }
+}
+
+#[test]
+fn a_sub_code_that_is_no_text_is_none() {
+    for odd in [json!(null), json!(7), json!({"code": "x"}), json!(["x"])] {
+        let mut failed = event("recording.failed", Value::Null, json!({}));
+        failed["data"]["data"]["sub_code"] = odd;
+        let Delivery::Known { event, .. } = read(&failed) else { panic!("not read") };
+        assert_eq!(event, Event::RecordingFailed { sub_code: None });
+    }
+}
+
+#[test]
+fn wishes_are_known_only_from_metadata_that_was_read() {
+    let nothing = Some(Wishes::default());
+    let skip = Some(Wishes { skip: true, ..Wishes::default() });
+    let full = json!({"id": RECORDING, "metadata": {}});
+    let skips = json!({"transcript": "skip"});
+    // The recording's metadata (`None`: no such key), the bot, what is known.
+    for (of_recording, bot, expected) in [
+        (Some(json!({})), full.clone(), nothing.clone()),
+        (Some(json!(null)), full.clone(), nothing.clone()),
+        (Some(json!({})), json!({"metadata": null}), nothing.clone()),
+        (Some(json!({})), json!({"id": null, "metadata": {"transcript": "skip"}}), skip.clone()),
+        (Some(json!({})), json!({"id": RECORDING}), None),
+        (Some(json!({})), json!({}), None),
+        (Some(json!({})), json!(null), None),
+        (Some(json!({})), json!([RECORDING, {}]), None),
+        (Some(json!({"transcript_provider": "x_async"})), json!(null), None),
+        (None, full.clone(), None),
+        (None, json!({"id": RECORDING, "metadata": skips}), None),
+        (None, json!(null), None),
+        // Whatever the bot would say.
+        (Some(skips.clone()), full, skip.clone()),
+        (Some(skips.clone()), json!({}), skip.clone()),
+        (Some(skips.clone()), json!(null), skip.clone()),
+    ] {
+        let mut body = event("recording.done", bot, json!(null));
+        match of_recording {
+            Some(metadata) => body["data"]["recording"]["metadata"] = metadata,
+            None => drop(body["data"]["recording"].as_object_mut().expect("an object").remove("metadata")),
+        }
+        let Delivery::Known { event: Event::RecordingDone(finished), .. } = read(&body) else { panic!("not read") };
+        assert_eq!(finished.wishes, expected, "{body}");
+    }
+    let mut no_bot = event("recording.done", json!(null), json!({}));
+    no_bot["data"].as_object_mut().expect("an object").remove("bot");
+    let Delivery::Known { event: Event::RecordingDone(finished), .. } = read(&no_bot) else { panic!("not read") };
+    assert_eq!((finished.wishes, finished.bot_id), (None, None));
+}
+
+/// The team's own inputs from the field.
+#[test]
+fn an_example_and_an_empty_bot_are_events() {
+    let example: Value =
+        serde_json::from_str(include_str!("fixtures/webhook_example_recording_done.json")).expect("JSON");
+    let empty: Value = serde_json::from_str(include_str!("fixtures/webhook_bot_empty.json")).expect("JSON");
+    for (body, wishes) in [(example, Some(Wishes::default())), (empty, None)] {
+        let Delivery::Known { event: Event::RecordingDone(finished), .. } = read(&body) else { panic!("{body}") };
+        assert_eq!(finished.wishes, wishes);
+        assert!(finished.done_at.is_some());
+    }
+}
