@@ -67,4 +67,19 @@ mod tests {
         assert_eq!(deadline.half(now).left(now), Duration::from_millis(2500));
         assert_eq!(deadline.half(now.plus(Duration::from_secs(9))).left(now), Duration::from_secs(9));
     }
+
+    /// Whatever a host states, no lease holds for longer than Lambda lets an invocation live.
+    #[test]
+    fn an_invocation_lives_for_a_quarter_of_an_hour_at_most() {
+        let quarter = Duration::from_secs(900);
+        let stated = |after: Duration| u64::try_from(time::now().plus(after).as_millis()).expect("after 1970");
+        let left = |deadline_ms| Deadline::of_invocation(deadline_ms).left(time::now());
+        let second = Duration::from_secs(1);
+        for far in [stated(quarter * 2), stated(quarter * 100), u64::MAX / 4] {
+            assert!((quarter - second..=quarter).contains(&left(Some(far))), "{far}");
+        }
+        let within = left(Some(stated(quarter / 2)));
+        assert!((quarter / 2 - second..=quarter / 2).contains(&within), "{within:?}");
+        assert_eq!((left(Some(0)), left(None)), (Duration::ZERO, Duration::ZERO));
+    }
 }

@@ -1,10 +1,13 @@
 //! What must hold for any input at all. `fuzz/` feeds these functions with whatever a fuzzer comes up with, the tests
 //! with its corpus.
 
+mod envelope;
 mod event;
 mod signature;
 
-pub use self::{event::event, signature::signature};
+#[cfg(test)]
+pub(crate) use self::envelope::check;
+pub use self::{envelope::envelope, event::event, signature::signature};
 
 #[cfg(test)]
 mod tests {
@@ -23,6 +26,11 @@ mod tests {
     #[test]
     fn the_corpus_of_signatures_holds() {
         replay("signature", super::signature);
+    }
+
+    #[test]
+    fn the_corpus_of_envelopes_holds() {
+        replay("envelope", super::envelope);
     }
 
     #[test]

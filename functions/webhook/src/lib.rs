@@ -2,16 +2,20 @@
 //!
 //! A delivery is answered 2xx only once what it says is durable: in the jobs table or on a queue.
 
+mod envelope;
 pub mod event;
 #[cfg(any(test, fuzzing))]
 pub mod fuzzing;
 mod settings;
 pub mod signature;
 
-use std::{sync::Arc, time::Duration};
+use std::{convert::Infallible, sync::Arc, time::Duration};
 
 use http::{Method, StatusCode, header};
-use lambda_http::{Body, Request, RequestExt as _, Response};
+use lambda_http::{
+    Adapter, Body, LambdaEvent, Request, RequestExt as _, Response, Service, service_fn, tower::ServiceBuilder,
+};
+use serde::Serialize;
 use shared::{
     advance::{Act, Advance, Outcome},
     deadline::Deadline,
@@ -27,7 +31,7 @@ use shared::{
     work::{MAX_DELAY, Message, WorkQueue},
 };
 
-pub use self::settings::Settings;
+pub use self::{envelope::Envelope, settings::Settings};
 use self::{
     event::Delivery,
     signature::{Refusal, Signed, Verified},
@@ -86,6 +90,12 @@ impl Webhook {
     pub async fn warm_up(&self) {
         // A failure is logged where it happens, and the first delivery tries again.
         let _ = tokio::time::timeout(WARM_UP, self.secrets.get()).await;
+    }
+
+    /// The function as Lambda's runtime calls it. Whatever the event holds, it is answered.
+    pub fn service(&self) -> impl Service<LambdaEvent<Envelope>, Response = impl Serialize, Error = Infallible> {
+        let handler = service_fn(async |request: Request| Ok::<_, Infallible>(self.handle(request).await));
+        ServiceBuilder::new().map_request(Envelope::opened).service(Adapter::from(handler))
     }
 
     /// Answers one delivery.

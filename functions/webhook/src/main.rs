@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use lambda_http::{Error, Request, run, service_fn};
+use lambda_http::{Error, lambda_runtime};
 use shared::{env::Env, telemetry};
 use webhook::{Settings, Webhook};
 
@@ -22,6 +22,5 @@ async fn main() -> ExitCode {
 async fn serve(env: &Env) -> Result<(), Error> {
     let webhook = Webhook::new(Settings::read(env)?)?;
     webhook.warm_up().await;
-    let webhook = &webhook;
-    run(service_fn(move |request: Request| async move { Ok::<_, Error>(webhook.handle(request).await) })).await
+    lambda_runtime::run(webhook.service()).await
 }

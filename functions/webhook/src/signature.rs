@@ -12,6 +12,9 @@ use subtle::ConstantTimeEq as _;
 
 /// How far a delivery's timestamp may be from our clock, either way.
 pub const TOLERANCE: Duration = Duration::from_secs(5 * 60);
+/// The names of the three headers: the id, the timestamp, the signatures. In lower case.
+pub const FAMILIES: [[&str; 3]; 2] =
+    [["webhook-id", "webhook-timestamp", "webhook-signature"], ["svix-id", "svix-timestamp", "svix-signature"]];
 /// Signatures in one header that are looked at. During a rotation there are two.
 const MAX_SIGNATURES: usize = 16;
 
@@ -112,12 +115,10 @@ impl<'a> Signed<'a> {
 
 /// One family of headers or the other, never a mix: what one hop adds must not complete what another forged.
 fn one_family(headers: &HeaderMap) -> Result<[&str; 3], Refusal> {
-    let families =
-        [["webhook-id", "webhook-timestamp", "webhook-signature"], ["svix-id", "svix-timestamp", "svix-signature"]];
-    if families.as_flattened().iter().all(|name| !headers.contains_key(*name)) {
+    if FAMILIES.as_flattened().iter().all(|name| !headers.contains_key(*name)) {
         return Err(Refusal::NoSignatureHeaders);
     }
-    let complete = families.iter().find_map(|[id, timestamp, signatures]| {
+    let complete = FAMILIES.iter().find_map(|[id, timestamp, signatures]| {
         Some([single(headers, id)?, single(headers, timestamp)?, single(headers, signatures)?])
     });
     complete.ok_or(Refusal::MalformedHeaders)

@@ -74,7 +74,8 @@ fn payload(request: &Parts, body: &Bytes, now: OffsetDateTime) -> Value {
         "version": "2.0",
         "routeKey": "$default",
         "rawPath": request.uri.path(),
-        "rawQueryString": query,
+        // A `+` arrives as a space here, as others have reported of AWS; what is escaped stays so.
+        "rawQueryString": query.replace('+', " "),
         "headers": headers(&request.headers),
         "requestContext": {
             "accountId": "anonymous",

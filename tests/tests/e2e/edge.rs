@@ -4,7 +4,7 @@ use anyhow::{Context as _, Result};
 use bytes::Bytes;
 use local::recall::{Meeting, Metadata, Target};
 use serde_json::{Value, json};
-use tests::Pipeline;
+use tests::{Pipeline, past};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_failed_recording_ends_as_failed() -> Result<()> {
@@ -101,6 +101,31 @@ async fn a_file_that_is_no_transcript_is_kept_as_it_is() -> Result<()> {
         let manifest = pipeline.ends_stored(recording).await?;
         assert!(manifest["rendering_error"].is_string(), "{manifest}");
         assert_eq!(manifest["empty"], false);
+    }
+    pipeline.check_promises()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn odd_values_in_recalls_answers_stop_nothing() -> Result<()> {
+    let pipeline = Pipeline::start().await?;
+    let recordings = [1, 2, 3].map(|seed| pipeline.simulator().add_recording(past(Meeting::short(seed))));
+    for recording in recordings {
+        let faults = pipeline.simulator().faults();
+        let target = Target::recording(recording);
+        let values = [("/bot", json!({})), ("/status/sub_code", json!({"code": 7})), ("/metadata", json!(7))];
+        faults.show_recording_with(target, &values);
+        let values = [("/status/sub_code", json!([1])), ("/provider", json!(7)), ("/created_at", json!(7))];
+        faults.show_transcript_with(target, &values);
+    }
+    // One is known from a delivery, as odd as the rest; the others only from Recall's list.
+    let body = json!({"event": "recording.done", "data": {
+        "data": {"sub_code": {"code": 7}, "updated_at": 5},
+        "recording": {"id": recordings[0], "metadata": {}}, "bot": {"id": null},
+    }});
+    assert_eq!(pipeline.deliver(body.to_string().as_bytes()).await?.status, 200);
+    pipeline.sweep().await?;
+    for recording in recordings {
+        assert_eq!(pipeline.ends_stored(recording).await?["provider"], Value::Null);
     }
     pipeline.check_promises()
 }

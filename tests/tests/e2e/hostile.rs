@@ -67,6 +67,47 @@ async fn who_is_not_recall_is_refused_with_a_reason() -> Result<()> {
     pipeline.check_promises()
 }
 
+/// Each of these once ended the process, for whoever had signed nothing.
+#[tokio::test(flavor = "multi_thread")]
+async fn no_url_and_no_header_ends_the_process() -> Result<()> {
+    let pipeline = Pipeline::start().await?;
+    let body = json!({"event": "bot.done", "data": {}}).to_string().into_bytes();
+    let header = |name: &'static str, value: &str| (name, value.to_owned());
+    for (target, more) in [
+        ("?q=a+b", vec![]),
+        ("?q=\u{e9}", vec![]),
+        ("?a%20b=%C3%A9&%zz", vec![]),
+        ("a%20b//%2e%2e/?", vec![]),
+        ("", vec![header("x-forwarded-proto", "x y")]),
+        ("", vec![header("x-forwarded-proto", "https"), header("x-forwarded-proto", "https")]),
+        ("", vec![header("x-forwarded-proto", "")]),
+        ("", vec![header("host", "a b")]),
+        ("", vec![header("host", "[")]),
+        ("", vec![header("cookie", "a=b; \"c"), header("x-amzn-trace-id", "a b")]),
+    ] {
+        let url = format!("{}{target}", pipeline.stack.function_url.url());
+        let reply = post(&url, &more, &body).await?;
+        assert_eq!(reply.status, 401, "{target} {more:?}: {reply:?}");
+        let signed: Vec<_> = pipeline.simulator().sign(&body, now()).into_iter().chain(more).collect();
+        let reply = post(&url, &signed, &body).await?;
+        assert_eq!((reply.status, &reply.body["outcome"]), (200, &json!("ignored")), "{target}: {reply:?}");
+    }
+    assert_eq!(pipeline.stack.webhook.processes_started(), 1);
+    check_untouched(&pipeline).await?;
+    pipeline.check_promises()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_webhook_url_may_have_a_plus_in_its_query() -> Result<()> {
+    let pipeline = Pipeline::start().await?;
+    let url = format!("{}hook?from=recall+ai&key=a%2Bb", pipeline.stack.function_url.url());
+    pipeline.simulator().set_webhook_url(Some(url));
+    let recording = pipeline.simulator().play(Meeting::short(1));
+    pipeline.ends_stored(recording).await?;
+    assert!(pipeline.simulator().deliveries().iter().all(|delivery| delivery.attempt == 1 && delivery.succeeded()));
+    pipeline.check_promises()
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn other_methods_and_long_bodies_are_refused() -> Result<()> {
     let pipeline = Pipeline::start().await?;

@@ -2,6 +2,7 @@
 
 mod deadlines;
 mod edge;
+mod example;
 mod failures;
 mod happy;
 mod hostile;

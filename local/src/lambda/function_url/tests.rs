@@ -9,12 +9,14 @@ fn event(request: http::request::Builder, body: &'static [u8]) -> Result<Value> 
 fn a_request_becomes_payload_format_2() -> Result<()> {
     let request = Request::builder()
         .method("POST")
-        .uri("/hook/a%20b?x=1&x=2&y=%2F")
+        .uri("/hook/a%20b?x=1&x=2&y=%2F&z=a+b%2B%20")
         .header("Host", "127.0.0.1:9000")
         .header("User-Agent", "Svix")
         .header("Content-Type", "application/json")
         .header("Webhook-Signature", "v1,a")
         .header("webhook-signature", "v1,b")
+        .header("X-Forwarded-Proto", "https")
+        .header("X-Forwarded-Proto", "a b")
         .header("Cookie", "a=1; b=2");
     let mut event = event(request, br#"{"event":"x"}"#)?;
     event["requestContext"]["requestId"] = Value::Null;
@@ -22,8 +24,8 @@ fn a_request_becomes_payload_format_2() -> Result<()> {
         "version": "2.0",
         "routeKey": "$default",
         "rawPath": "/hook/a%20b",
-        "rawQueryString": "x=1&x=2&y=%2F",
-        "queryStringParameters": {"x": "1,2", "y": "/"},
+        "rawQueryString": "x=1&x=2&y=%2F&z=a b%2B%20",
+        "queryStringParameters": {"x": "1,2", "y": "/", "z": "a b+ "},
         "cookies": ["a=1", "b=2"],
         "headers": {
             "host": "127.0.0.1:9000",
@@ -32,7 +34,7 @@ fn a_request_becomes_payload_format_2() -> Result<()> {
             "webhook-signature": "v1,a,v1,b",
             "x-forwarded-for": "127.0.0.1",
             "x-forwarded-port": "443",
-            "x-forwarded-proto": "https",
+            "x-forwarded-proto": "https,a b",
         },
         "requestContext": {
             "accountId": "anonymous",
