@@ -63,6 +63,11 @@ pub enum DownloadFault {
     Redirected,
     /// The file compressed, with `Content-Encoding: gzip`.
     Gzip,
+    /// An answer of HTTP/1.0 without a length: the body, compressed or not, ends with its connection, after this many
+    /// bytes of it.
+    Unframed { gzip: bool, after: usize },
+    /// 200, and a body of no bytes.
+    Empty,
     /// So many MiB of nothing instead of the file, compressed to a thousandth.
     Bomb { mib: usize },
 }
