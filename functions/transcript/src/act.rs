@@ -18,7 +18,7 @@ use tokio::time::timeout;
 
 use crate::{
     Transcripts,
-    copy::{Ids, RESERVE},
+    copy::{Before, Ids, RESERVE},
     delete::Known,
 };
 
@@ -46,7 +46,10 @@ impl Act for Received<'_> {
                 Answer::LookUp { attempt, claim, answer }
             }
             Command::Copy { transcript_id, attempt, bot_id, tries, deaths, claim } => {
-                let ids = Ids { recording_id, transcript_id, bot_id, attempt, tries, deaths };
+                // The core has one count for all of these.
+                let before =
+                    Before { rendition_refusals: tries, rendition_timeouts: tries, empty_bodies: tries, deaths };
+                let ids = Ids { recording_id, transcript_id, bot_id, attempt, before };
                 let answer = transcripts.copier.copy(ids, deadline).await;
                 Answer::Copy { transcript_id, claim, answer }
             }

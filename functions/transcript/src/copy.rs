@@ -1,10 +1,12 @@
 //! One transcript from Recall to S3: retrieve · check the URL · stream · render · manifest last.
 
+mod before;
+mod body;
 mod error;
 
 use std::time::Duration;
 
-use reqwest::{Client, Response, StatusCode, header};
+use reqwest::{Client, Response, StatusCode, header::ACCEPT_ENCODING};
 use shared::{
     deadline::Deadline,
     ids::{BotId, RecordingId, TranscriptId},
@@ -20,12 +22,13 @@ use crate::{
     guard::{Forbidden, Guard},
     manifest::{About, File, MANIFEST, VERBATIM},
     render::Meeting,
-    renditions::{RenditionError, Renditions},
+    renditions::Renditions,
     tally::{Summary, Tally},
-    upload::{Bucket, Upload, Uploaded},
+    upload::{Bucket, Upload},
 };
 
-use self::error::CopyError;
+pub(crate) use self::before::Before;
+use self::{body::Body, error::CopyError};
 
 /// A whole day of meeting takes about 40 MB; more than this is not a transcript.
 const MAX_TRANSCRIPT_BYTES: u64 = 256 << 20;
@@ -37,11 +40,6 @@ const MAX_URLS: u32 = 3;
 pub(crate) const RESERVE: Duration = Duration::from_secs(1);
 /// What the bytes' way leaves of a copy's time, to end an upload that is not complete.
 const CLEAN_UP: Duration = Duration::from_secs(1);
-/// A copy whose renditions S3 does not take comes again so often; then it is stored without them.
-const RENDITION_TRIES: u32 = 3;
-/// A transcript that so many workers died over is copied unread: there are no renditions of it, and no counts.
-const MAX_DEATHS: u32 = 3;
-
 /// The verbatim file in S3.
 struct Verbatim {
     file: File,
@@ -66,10 +64,7 @@ pub(crate) struct Ids {
     pub(crate) transcript_id: TranscriptId,
     pub(crate) bot_id: Option<BotId>,
     pub(crate) attempt: Option<u32>,
-    /// Copies of it that did not come about before.
-    pub(crate) tries: u32,
-    /// Workers that died over it before.
-    pub(crate) deaths: u32,
+    pub(crate) before: Before,
 }
 
 impl Copier {
@@ -81,8 +76,9 @@ impl Copier {
         renditions: Renditions,
     ) -> Result<Self, lambda_runtime::Error> {
         let guard = Guard::new(settings);
-        let downloads =
-            http_client(tls()?)?.redirect(guard.redirects()).referer(false).read_timeout(READ_TIMEOUT).build()?;
+        let downloads = http_client(tls()?)?.redirect(guard.redirects()).referer(false).read_timeout(READ_TIMEOUT);
+        // `Body` decompresses.
+        let downloads = downloads.no_gzip().build()?;
         Ok(Self { recall, downloads, guard, bucket, key_prefix, renditions })
     }
 
@@ -112,7 +108,7 @@ impl Copier {
     }
 
     async fn try_copy(&self, ids: Ids, time: Duration) -> Result<Receipt, CopyError> {
-        let Ids { recording_id, transcript_id, bot_id, attempt, tries, deaths } = ids;
+        let Ids { recording_id, transcript_id, bot_id, attempt, before } = ids;
         let watch = Stopwatch::start();
         let artifact = self.retrieve(recording_id, transcript_id).await?;
         let recording = self.recording(recording_id).await?;
@@ -126,15 +122,16 @@ impl Copier {
             made_at: artifact.made_at(),
             metadata: recording.map(|recording| recording.metadata).unwrap_or_default(),
         };
+        let turns_key = about.turns_key(&self.key_prefix, time::now());
         let response = self.download(artifact).await?;
         let left = || time.saturating_sub(watch.elapsed());
-        let tally = (deaths < MAX_DEATHS).then(Tally::new);
-        let (verbatim, tally) = self.verbatim(&about, response, tally, left()).await?;
+        let (verbatim, tally) = self.verbatim(&about, response, before, left()).await?;
         let (summary, meeting) = match tally {
+            _ if verbatim.file.bytes == 0 => Summary::unread("Recall's file has 0 bytes".to_owned()),
             Some(tally) => tally.finish(about.head()),
-            None => Summary::unread(format!("{deaths} workers died over it, so it was not read")),
+            None => Summary::unread(format!("{} workers died over it, so it was not read", before.deaths)),
         };
-        let rendered = self.render(&about, meeting, tries, left()).await?;
+        let rendered = self.render(meeting, turns_key, before, left()).await?;
         if let Err(error) = &rendered {
             tracing::error!(recording.id = %recording_id, transcript.id = %transcript_id, error,
                 "transcript.not_rendered");
@@ -146,21 +143,18 @@ impl Copier {
     /// Every rendition, or why there are none. The verbatim file stands already: nothing here can undo it.
     async fn render(
         &self,
-        about: &About,
         meeting: Result<Meeting, String>,
-        tries: u32,
+        turns_key: String,
+        before: Before,
         time: Duration,
     ) -> Result<Result<Vec<File>, String>, CopyError> {
         let meeting = match meeting {
             Ok(meeting) => meeting,
             Err(error) => return Ok(Err(error)),
         };
-        let turns_key = about.turns_key(&self.key_prefix, time::now());
         match self.renditions.write(&meeting, turns_key, time).await {
             Ok(files) => Ok(Ok(files)),
-            // S3 may take them the next time, but not for ever: it may be that they are refused, and they alone.
-            Err(RenditionError::Upload(error)) if tries < RENDITION_TRIES => Err(error.into()),
-            Err(error @ (RenditionError::OutOfTime | RenditionError::Upload(_))) => Ok(Err(Chain(&error).to_string())),
+            Err(error) => before.or_without(error).map(Err),
         }
     }
 
@@ -216,7 +210,7 @@ impl Copier {
     /// Recall's key stays here: the URL is its own credential, and S3 refuses two of them.
     async fn open(&self, url: &Secret<String>) -> Result<Response, CopyError> {
         let url = self.guard.parse(url.expose())?;
-        self.downloads.get(url).send().await.map_err(|error| {
+        self.downloads.get(url).header(ACCEPT_ENCODING, body::ACCEPTED).send().await.map_err(|error| {
             // A redirect to elsewhere comes back as an error that has the guard's verdict for a source.
             let error = error.without_url();
             let mut source = std::error::Error::source(&error);
@@ -230,23 +224,30 @@ impl Copier {
         })
     }
 
-    /// Streams the bytes into S3, reading and hashing on the way.
+    /// Streams the bytes into S3, reading and hashing on the way. Nothing in the bucket changes before all of them are
+    /// there.
     async fn verbatim(
         &self,
         about: &About,
         response: Response,
-        mut tally: Option<Tally>,
+        before: Before,
         time: Duration,
     ) -> Result<(Verbatim, Option<Tally>), CopyError> {
         let key = about.key(&self.key_prefix, VERBATIM);
         let content_type = "application/json";
+        let mut tally = before.is_read().then(Tally::new);
         let mut upload = self.bucket.upload(key.clone(), content_type);
-        let streamed = tokio::time::timeout(time, stream(response, &mut upload, tally.as_mut())).await;
-        match streamed.unwrap_or(Err(CopyError::OutOfTime)) {
-            Ok(uploaded) => {
-                let crc64nvme = uploaded.crc64nvme.clone();
-                Ok((Verbatim { file: File::new(VERBATIM, key, content_type, uploaded), crc64nvme }, tally))
+        let stored = async {
+            stream(Body::of(response), &mut upload, tally.as_mut()).await?;
+            if upload.bytes() == 0 && before.may_fill() {
+                return Err(CopyError::Empty);
             }
+            let uploaded = upload.finish().await?;
+            let crc64nvme = uploaded.crc64nvme.clone();
+            Ok(Verbatim { file: File::new(VERBATIM, key, content_type, uploaded), crc64nvme })
+        };
+        match tokio::time::timeout(time, stored).await.unwrap_or(Err(CopyError::OutOfTime)) {
+            Ok(verbatim) => Ok((verbatim, tally)),
             Err(error) => {
                 upload.abort().await;
                 Err(error)
@@ -285,31 +286,19 @@ impl Copier {
     }
 }
 
-/// Every byte goes to S3 and past the tally. The object becomes visible only if the body is known to be whole.
-async fn stream(
-    mut response: Response,
-    upload: &mut Upload<'_>,
-    mut tally: Option<&mut Tally>,
-) -> Result<Uploaded, CopyError> {
-    let stated = response.content_length();
-    let chunked = response.headers().contains_key(header::TRANSFER_ENCODING);
-    while let Some(chunk) = response.chunk().await.map_err(|error| CopyError::Download(error.without_url()))? {
-        if upload.bytes() + chunk.len() as u64 > MAX_TRANSCRIPT_BYTES {
+/// Every byte goes to S3 and past the tally; it is an error if they are not known to be all.
+async fn stream(mut body: Body, upload: &mut Upload<'_>, mut tally: Option<&mut Tally>) -> Result<(), CopyError> {
+    while let Some(bytes) = body.next().await? {
+        if upload.bytes() + bytes.len() as u64 > MAX_TRANSCRIPT_BYTES {
             return Err(CopyError::TooLarge);
         }
         if let Some(tally) = &mut tally {
-            tally.push(&chunk);
+            tally.push(&bytes);
         }
-        upload.push(&chunk).await?;
+        upload.push(&bytes).await?;
     }
-    match stated {
-        Some(stated) if stated != upload.bytes() => {
-            return Err(CopyError::Length { stated, got: upload.bytes() });
-        }
-        // A body that simply ends with its connection may have been cut off anywhere: only a complete file shows
-        // that it was not.
-        None if !chunked && !tally.is_some_and(|tally| tally.is_whole()) => return Err(CopyError::Unframed),
-        Some(_) | None => {}
-    }
-    Ok(upload.finish().await?)
+    // Only a complete file shows that a body without a proof was not cut off. One without bytes may be cut off, too,
+    // and is tried again for another reason.
+    let is_whole = body.is_proven() || upload.bytes() == 0 || tally.is_some_and(|tally| tally.is_whole());
+    if is_whole { Ok(()) } else { Err(CopyError::Unframed) }
 }

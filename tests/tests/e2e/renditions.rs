@@ -117,6 +117,20 @@ async fn a_rendition_that_s3_does_not_take_is_written_later() -> Result<()> {
     pipeline.check_promises()
 }
 
+/// S3 takes so long over a rendition that the time is up: the next invocation has time for all of them.
+#[tokio::test(flavor = "multi_thread")]
+async fn renditions_that_ran_out_of_time_are_written_by_the_next_invocation() -> Result<()> {
+    let pipeline = Pipeline::start_hasty().await?;
+    let s3 = |operation| pipeline.stack.wire.inject(Service::S3, operation, When::Before, Fault::Hold, 1);
+    let mut hits = s3("/transcript.vtt?x-id=PutObject");
+    let recording = pipeline.simulator().play(Meeting::short(1));
+    hits.reach(1).await?;
+    let manifest = pipeline.ends_stored(recording).await?;
+    assert_eq!(names(&manifest), FILES.map(|(name, _)| name));
+    assert_eq!(manifest["rendering_error"], Value::Null);
+    pipeline.check_promises()
+}
+
 /// S3 refuses the renditions, such as by a policy that nobody thought of, and takes all else.
 #[tokio::test(flavor = "multi_thread")]
 async fn renditions_that_s3_refuses_for_good_do_not_hold_up_the_transcript() -> Result<()> {
@@ -125,7 +139,7 @@ async fn renditions_that_s3_refuses_for_good_do_not_hold_up_the_transcript() -> 
     let s3 = |operation, fault, times| pipeline.stack.wire.inject(Service::S3, operation, When::Before, fault, times);
     let mut hits = s3(".jsonl?x-id=PutObject", refused, 100);
     let recording = pipeline.simulator().play(Meeting::short(1));
-    for refusal in 1..=4 {
+    for refusal in 1..=6 {
         hits.reach(refusal).await?;
         pipeline.wait_until("nobody works", || Ok(pipeline.is_idle())).await?;
         pipeline.let_time_pass().await?;
