@@ -54,7 +54,7 @@ impl Act for Received<'_> {
                 Answer::List(transcripts.recall.look_for_room(recording_id, limit).await)
             }
             Command::Render { transcripts: stored, claim } => {
-                Answer::Render { claim, answer: transcripts.again.render(recording_id, &stored, deadline).await }
+                Answer::Render { claim, answer: transcripts.again.render(&stored, deadline).await }
             }
             Command::Copy { transcript_id, attempt, bot_id, failures, claim } => {
                 let ids = Ids { recording_id, transcript_id, bot_id, attempt, failures };

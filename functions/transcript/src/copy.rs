@@ -1,10 +1,13 @@
 //! One transcript from Recall to S3: retrieve · check the URL · stream · render · manifest last.
 
+mod body;
+mod earlier;
 mod error;
+mod limits;
 
 use std::time::Duration;
 
-use reqwest::{Client, Response, StatusCode, header};
+use reqwest::{Client, Response, StatusCode, header::ACCEPT_ENCODING};
 use shared::{
     deadline::Deadline,
     ids::{BotId, RecordingId, TranscriptId},
@@ -20,12 +23,12 @@ use crate::{
     guard::{Forbidden, Guard},
     manifest::{About, File, MANIFEST, VERBATIM},
     render::Meeting,
-    renditions::{RenditionError, Renditions},
+    renditions::Renditions,
     tally::{Summary, Tally},
-    upload::{Bucket, Upload, Uploaded},
+    upload::{Bucket, Upload},
 };
 
-use self::error::CopyError;
+use self::{body::Body, earlier::Earlier, error::CopyError};
 
 /// A whole day of meeting takes about 40 MB; more than this is not a transcript.
 const MAX_TRANSCRIPT_BYTES: u64 = 256 << 20;
@@ -37,17 +40,6 @@ const MAX_URLS: u32 = 3;
 pub(crate) const RESERVE: Duration = Duration::from_secs(1);
 /// What the bytes' way leaves of a copy's time, to end an upload that is not complete.
 const CLEAN_UP: Duration = Duration::from_secs(1);
-/// A copy whose renditions S3 does not take comes again so often; then it is stored without them.
-const RENDITION_TRIES: u32 = 3;
-/// A transcript that so many workers died over is copied unread: there are no renditions of it, and no counts.
-const MAX_DEATHS: u32 = 3;
-
-/// The verbatim file in S3.
-struct Verbatim {
-    file: File,
-    crc64nvme: String,
-}
-
 /// Copies transcripts.
 #[derive(Debug)]
 pub(crate) struct Copier {
@@ -79,8 +71,9 @@ impl Copier {
         renditions: Renditions,
     ) -> Result<Self, lambda_runtime::Error> {
         let guard = Guard::new(settings);
-        let downloads =
-            http_client(tls()?)?.redirect(guard.redirects()).referer(false).read_timeout(READ_TIMEOUT).build()?;
+        let downloads = http_client(tls()?)?.redirect(guard.redirects()).referer(false).read_timeout(READ_TIMEOUT);
+        // `Body` decompresses.
+        let downloads = downloads.no_gzip().build()?;
         Ok(Self { recall, downloads, guard, bucket, key_prefix, renditions })
     }
 
@@ -111,9 +104,10 @@ impl Copier {
 
     async fn try_copy(&self, ids: Ids, time: Duration) -> Result<Receipt, CopyError> {
         let Ids { recording_id, transcript_id, bot_id, attempt, failures } = ids;
-        let deaths = failures.deaths;
         let watch = Stopwatch::start();
-        let artifact = self.retrieve(recording_id, transcript_id).await?;
+        let earlier = Earlier::find(&self.bucket, &self.key_prefix, recording_id, transcript_id);
+        let (retrieved, earlier) = tokio::join!(self.retrieve(recording_id, transcript_id), earlier);
+        let (artifact, earlier) = (retrieved?, earlier?);
         let recording = self.recording(recording_id).await?;
         let about = About {
             recording_id,
@@ -122,44 +116,44 @@ impl Copier {
             attempt,
             provider: artifact.provider().map(str::to_owned),
             started_at: recording.as_ref().and_then(RecordingArtifact::started_at),
+            completed_at: recording.as_ref().and_then(RecordingArtifact::completed_at),
             made_at: artifact.made_at(),
+            bot_metadata: recording.as_ref().map(|recording| recording.bot_metadata().clone()).unwrap_or_default(),
             metadata: recording.map(|recording| recording.metadata).unwrap_or_default(),
         };
+        let turns_key = about.turns_key(&self.key_prefix, time::now());
         let response = self.download(artifact).await?;
         let left = || time.saturating_sub(watch.elapsed());
-        let tally = (deaths < MAX_DEATHS).then(Tally::new);
-        let (verbatim, tally) = self.verbatim(&about, response, tally, left()).await?;
+        let (file, tally) = self.verbatim(&about, &turns_key, earlier, response, failures, left()).await?;
         let (summary, meeting) = match tally {
+            _ if file.bytes == 0 => Summary::unread("Recall's file has 0 bytes".to_owned()),
             Some(tally) => tally.finish(about.head()),
-            None => Summary::unread(format!("{deaths} workers died over it, so it was not read")),
+            None => Summary::unread(format!("{} workers died over it, so it was not read", failures.deaths)),
         };
-        let rendered = self.render(&about, meeting, failures.renditions_refused, left()).await?;
+        let rendered = self.render(meeting, turns_key, failures, left()).await?;
         if let Err(error) = &rendered {
             tracing::error!(recording.id = %recording_id, transcript.id = %transcript_id, error,
                 "transcript.not_rendered");
             telemetry::count("RenderingErrors", &[]);
         }
-        self.manifest(about, verbatim, summary, rendered).await
+        self.manifest(about, file, summary, rendered).await
     }
 
     /// Every rendition, or why there are none. The verbatim file stands already: nothing here can undo it.
     async fn render(
         &self,
-        about: &About,
         meeting: Result<Meeting, String>,
-        tries: u32,
+        turns_key: String,
+        failures: Failures,
         time: Duration,
     ) -> Result<Result<Vec<File>, String>, CopyError> {
         let meeting = match meeting {
             Ok(meeting) => meeting,
             Err(error) => return Ok(Err(error)),
         };
-        let turns_key = about.turns_key(&self.key_prefix, time::now());
         match self.renditions.write(&meeting, turns_key, time).await {
             Ok(files) => Ok(Ok(files)),
-            // S3 may take them the next time, but not for ever: it may be that they are refused, and they alone.
-            Err(RenditionError::Upload(error)) if tries < RENDITION_TRIES => Err(error.into()),
-            Err(error @ (RenditionError::OutOfTime | RenditionError::Upload(_))) => Ok(Err(Chain(&error).to_string())),
+            Err(error) => limits::or_without(failures, error).map(Err),
         }
     }
 
@@ -217,7 +211,7 @@ impl Copier {
     /// Recall's key stays here: the URL is its own credential, and S3 refuses two of them.
     async fn open(&self, url: &Secret<String>) -> Result<Response, CopyError> {
         let url = self.guard.parse(url.expose())?;
-        self.downloads.get(url).send().await.map_err(|error| {
+        self.downloads.get(url).header(ACCEPT_ENCODING, body::ACCEPTED).send().await.map_err(|error| {
             // A redirect to elsewhere comes back as an error that has the guard's verdict for a source.
             let error = error.without_url();
             let mut source = std::error::Error::source(&error);
@@ -231,23 +225,33 @@ impl Copier {
         })
     }
 
-    /// Streams the bytes into S3, reading and hashing on the way.
+    /// Streams the bytes into S3, reading and hashing on the way. Nothing in the bucket changes before all of them are
+    /// there.
     async fn verbatim(
         &self,
         about: &About,
+        turns_key: &str,
+        earlier: Earlier,
         response: Response,
-        mut tally: Option<Tally>,
+        failures: Failures,
         time: Duration,
-    ) -> Result<(Verbatim, Option<Tally>), CopyError> {
+    ) -> Result<(File, Option<Tally>), CopyError> {
         let key = about.key(&self.key_prefix, VERBATIM);
         let content_type = "application/json";
-        let mut upload = self.bucket.upload(key.clone(), content_type);
-        let streamed = tokio::time::timeout(time, stream(response, &mut upload, tally.as_mut())).await;
-        match streamed.unwrap_or(Err(CopyError::OutOfTime)) {
-            Ok(uploaded) => {
-                let crc64nvme = uploaded.crc64nvme.clone();
-                Ok((Verbatim { file: File::new(VERBATIM, key, content_type, uploaded), crc64nvme }, tally))
+        let mut tally = limits::is_read(failures).then(Tally::new);
+        let mut upload = self.bucket.upload(key.clone(), content_type).with_turns(turns_key.to_owned());
+        let stored = async {
+            stream(Body::of(response), &mut upload, tally.as_mut()).await?;
+            if upload.bytes() == 0 && limits::may_fill(failures) {
+                return Err(CopyError::Empty);
             }
+            let file = File::new(VERBATIM, key, content_type, upload.so_far());
+            earlier.make_room(&self.bucket, about, about.key(&self.key_prefix, MANIFEST), &file).await?;
+            upload.finish().await?;
+            Ok(file)
+        };
+        match tokio::time::timeout(time, stored).await.unwrap_or(Err(CopyError::OutOfTime)) {
+            Ok(file) => Ok((file, tally)),
             Err(error) => {
                 upload.abort().await;
                 Err(error)
@@ -258,18 +262,17 @@ impl Copier {
     async fn manifest(
         &self,
         about: About,
-        verbatim: Verbatim,
+        file: File,
         summary: Summary,
         rendered: Result<Vec<File>, String>,
     ) -> Result<Receipt, CopyError> {
-        let Verbatim { file, crc64nvme } = verbatim;
         let receipt = Receipt {
             stored_at: time::now(),
             manifest_key: about.key(&self.key_prefix, MANIFEST),
             key: file.key.clone(),
             bytes: file.bytes,
             sha256: file.sha256.clone(),
-            crc64nvme,
+            crc64nvme: file.crc64nvme.clone().unwrap_or_default(),
             empty: summary.empty,
             unreadable: summary.error.is_some(),
             provider: about.provider.clone(),
@@ -286,31 +289,19 @@ impl Copier {
     }
 }
 
-/// Every byte goes to S3 and past the tally. The object becomes visible only if the body is known to be whole.
-async fn stream(
-    mut response: Response,
-    upload: &mut Upload<'_>,
-    mut tally: Option<&mut Tally>,
-) -> Result<Uploaded, CopyError> {
-    let stated = response.content_length();
-    let chunked = response.headers().contains_key(header::TRANSFER_ENCODING);
-    while let Some(chunk) = response.chunk().await.map_err(|error| CopyError::Download(error.without_url()))? {
-        if upload.bytes() + chunk.len() as u64 > MAX_TRANSCRIPT_BYTES {
+/// Every byte goes to S3 and past the tally; it is an error if they are not known to be all.
+async fn stream(mut body: Body, upload: &mut Upload<'_>, mut tally: Option<&mut Tally>) -> Result<(), CopyError> {
+    while let Some(bytes) = body.next().await? {
+        if upload.bytes() + bytes.len() as u64 > MAX_TRANSCRIPT_BYTES {
             return Err(CopyError::TooLarge);
         }
         if let Some(tally) = &mut tally {
-            tally.push(&chunk);
+            tally.push(&bytes);
         }
-        upload.push(&chunk).await?;
+        upload.push(&bytes).await?;
     }
-    match stated {
-        Some(stated) if stated != upload.bytes() => {
-            return Err(CopyError::Length { stated, got: upload.bytes() });
-        }
-        // A body that simply ends with its connection may have been cut off anywhere: only a complete file shows
-        // that it was not.
-        None if !chunked && !tally.is_some_and(|tally| tally.is_whole()) => return Err(CopyError::Unframed),
-        Some(_) | None => {}
-    }
-    Ok(upload.finish().await?)
+    // Only a complete file shows that a body without a proof was not cut off. One without bytes may be cut off, too,
+    // and is tried again for another reason.
+    let is_whole = body.is_proven() || upload.bytes() == 0 || tally.is_some_and(|tally| tally.is_whole());
+    if is_whole { Ok(()) } else { Err(CopyError::Unframed) }
 }

@@ -13,6 +13,7 @@ mod manifest;
 mod render;
 mod renditions;
 mod settings;
+mod stored;
 mod tally;
 mod upload;
 
@@ -151,18 +152,29 @@ impl Transcripts {
             Ok(Outcome::Ignored(reason)) => (Turn::Done, reason.as_str()),
             Ok(Outcome::Busy { until }) => (Turn::Again(until.since(time::now())), "busy"),
             Ok(Outcome::Waits { at }) => (self.wait(recording_id, *at, &trace).await, "waits"),
-            Err(error @ StoreError::Unreadable { .. }) => {
-                tracing::error!(recording.id = %recording_id, error = %Chain(error), "job.unreadable");
-                (self.park(record, "the recording's item in the table is not a job").await, "parked")
-            }
-            Err(error @ StoreError::Unavailable(_)) => {
-                tracing::error!(recording.id = %recording_id, error = %Chain(error), "job.not_saved");
-                (Turn::Again(unavailable(record)), "not_saved")
-            }
+            Err(error) => self.unreadable(record, recording_id, error).await,
         };
         tracing::info!(recording.id = %recording_id, delivery.id = trace, event = event.name(), outcome,
             duration_ms = watch.millis(), "message.handled");
         turn
+    }
+
+    async fn unreadable(
+        &self,
+        record: &SqsMessage,
+        recording_id: RecordingId,
+        error: &StoreError,
+    ) -> (Turn, &'static str) {
+        match error {
+            StoreError::Unreadable { .. } => {
+                tracing::error!(recording.id = %recording_id, error = %Chain(error), "job.unreadable");
+                (self.park(record, "the recording's item in the table is not a job").await, "parked")
+            }
+            StoreError::Unavailable(_) => {
+                tracing::error!(recording.id = %recording_id, error = %Chain(error), "job.not_saved");
+                (Turn::Again(unavailable(record)), "not_saved")
+            }
+        }
     }
 
     /// What a wait needs is in the row, so a wake-up takes the message's place: the times that a message is received

@@ -4,7 +4,7 @@ use std::{io, io::Write as _};
 
 use axum::{
     body::Body,
-    http::{HeaderValue, StatusCode, header},
+    http::{HeaderValue, StatusCode, Version, header},
     response::Response,
 };
 use bytes::Bytes;
@@ -59,6 +59,12 @@ pub(super) fn disturbed(
             }
             gzipped(compressed)
         }
+        DownloadFault::Unframed { gzip: false, after } => unframed(content, after),
+        DownloadFault::Unframed { gzip: true, after } => {
+            let mut response = unframed(gzip([&content[..]]).into(), after);
+            response.headers_mut().insert(header::CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+            response
+        }
         DownloadFault::Empty => whole(Bytes::new()),
         DownloadFault::Bomb { mib } => gzipped(gzip(std::iter::repeat_n(&[b' '; 1 << 20][..], mib))),
     }
@@ -67,6 +73,14 @@ pub(super) fn disturbed(
 fn gzipped(content: Vec<u8>) -> Response {
     let mut response = file(Body::from(content));
     response.headers_mut().insert(header::CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+    response
+}
+
+/// Nobody can tell the end of it from a connection that broke.
+fn unframed(content: Bytes, after: usize) -> Response {
+    let sent = content.slice(..after.min(content.len()));
+    let mut response = file(Body::from_stream(stream::once(async { Ok::<_, io::Error>(sent) })));
+    *response.version_mut() = Version::HTTP_10;
     response
 }
 

@@ -95,6 +95,9 @@ pub enum DownloadFault {
     GzipCut { after: usize },
     /// The same, whole and rightly framed, but gzip's checksum is of other bytes.
     GzipWrongChecksum,
+    /// An answer of HTTP/1.0 without a length: the body, compressed or not, ends with its connection, after this many
+    /// bytes of it.
+    Unframed { gzip: bool, after: usize },
     /// 200 with a body of 0 bytes, rightly framed.
     Empty,
     /// So many MiB of nothing instead of the file, compressed to a thousandth.

@@ -95,7 +95,7 @@ async fn others_transcripts_count_towards_the_limit() -> Result<()> {
 async fn a_file_that_is_no_transcript_is_kept_as_it_is() -> Result<()> {
     let pipeline = Pipeline::start().await?;
     for content in
-        [&b"<html>not a transcript</html>"[..], b"[{\"participant\": {}, \"words\": [{\"text\": \"cut", b"{}", b""]
+        [&b"<html>not a transcript</html>"[..], b"[{\"participant\": {}, \"words\": [{\"text\": \"cut", b"{}"]
     {
         let recording = pipeline.simulator().play(Meeting::with_content(Bytes::from_static(content)));
         let manifest = pipeline.ends_stored(recording).await?;

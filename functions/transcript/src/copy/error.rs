@@ -6,7 +6,7 @@ use reqwest::StatusCode;
 use shared::{job::CopyAnswer, recall::Problem};
 
 use super::MAX_TRANSCRIPT_BYTES;
-use crate::{guard::Forbidden, upload::UploadError};
+use crate::{guard::Forbidden, stored::ReadError, upload::UploadError};
 
 /// Waits before the next try.
 const SOON: Duration = Duration::from_secs(5);
@@ -30,16 +30,24 @@ pub(super) enum CopyError {
     Refused(StatusCode),
     #[error("the download did not arrive whole")]
     Download(#[source] reqwest::Error),
+    #[error("the download cannot be decompressed, or did not arrive whole")]
+    Gzip(#[source] std::io::Error),
     #[error("the download states no length and ends in the middle of the file")]
     Unframed,
-    #[error("the download has {got} bytes instead of {stated}")]
-    Length { stated: u64, got: u64 },
+    #[error("the download is empty")]
+    Empty,
     #[error("the download is over {MAX_TRANSCRIPT_BYTES} bytes")]
     TooLarge,
     #[error(transparent)]
     Recall(#[from] Problem),
+    #[error("what an earlier copy left cannot be read")]
+    Earlier(#[from] ReadError),
     #[error(transparent)]
     Upload(#[from] UploadError),
+    #[error("S3 did not take the renditions")]
+    RenditionsRefused(#[source] UploadError),
+    #[error("the time was up before all renditions were written")]
+    RenditionsLate,
     #[error("the invocation's time is up")]
     OutOfTime,
 }
@@ -56,10 +64,14 @@ impl CopyError {
             | Self::TooLarge
             | Self::Recall(Problem::Operator { .. } | Problem::Unexpected { .. }) => CopyAnswer::Operator,
             Self::Recall(problem) => CopyAnswer::Later { after: problem.after() },
+            Self::RenditionsRefused(_) => CopyAnswer::RenditionsRefused,
+            Self::RenditionsLate => CopyAnswer::RenditionsLate,
+            Self::Empty => CopyAnswer::EmptyBody,
             Self::Refused(_)
             | Self::Download(_)
+            | Self::Gzip(_)
             | Self::Unframed
-            | Self::Length { .. }
+            | Self::Earlier(_)
             | Self::Upload(_)
             | Self::OutOfTime => CopyAnswer::Later { after: SOON },
         }
@@ -75,10 +87,13 @@ impl CopyError {
             Self::OtherRecording => "other_recording",
             Self::Forbidden(_) => "forbidden_host",
             Self::Refused(_) => "url_refused",
-            Self::Download(_) | Self::Unframed | Self::Length { .. } => "download",
+            Self::Download(_) | Self::Gzip(_) | Self::Unframed => "download",
+            Self::Empty => "empty",
             Self::TooLarge => "too_large",
             Self::Recall(_) => "recall",
-            Self::Upload(_) => "upload",
+            Self::Earlier(_) | Self::Upload(_) => "upload",
+            Self::RenditionsRefused(_) => "renditions_refused",
+            Self::RenditionsLate => "renditions_late",
             Self::OutOfTime => "out_of_time",
         }
     }

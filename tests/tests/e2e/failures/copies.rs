@@ -1,14 +1,23 @@
 //! Transcripts that cannot be had, downloads that break off, and a bucket that refuses.
 
 use anyhow::{Context as _, Result};
+use bytes::Bytes;
 use local::{
-    recall::{DownloadFault, Meeting, Target},
+    recall::{DownloadFault, Meeting, Status, Target},
     stack::WORK_QUEUE,
     wire::{Fault, Service, When},
 };
+use serde_json::json;
 use tests::Pipeline;
 
 use super::{answer, logged};
+
+/// No transcript, and no JSON.
+const UNREADABLE: &[u8] = b"<html>a page, and no transcript</html>";
+
+fn times_logged(pipeline: &Pipeline, text: &str) -> usize {
+    pipeline.stack.logs().iter().filter(|line| line.contains(text)).count()
+}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_transcript_that_recall_does_not_know_at_once_is_asked_for_again() -> Result<()> {
@@ -65,9 +74,77 @@ async fn a_download_that_is_cut_off_leaves_nothing_behind() -> Result<()> {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_compressed_download_is_stored_as_the_file_it_is() -> Result<()> {
     let pipeline = Pipeline::start().await?;
-    pipeline.simulator().faults().download(Target::next(1), DownloadFault::Gzip);
-    let recording = pipeline.simulator().play(Meeting::hour(3));
+    let faults = pipeline.simulator().faults();
+    faults.download(Target::next(1), DownloadFault::Gzip);
+    pipeline.ends_stored(pipeline.simulator().play(Meeting::hour(3))).await?;
+    // Whether it can be read or not, and however its end is told: its checksum shows that it is complete.
+    for fault in [DownloadFault::Gzip, DownloadFault::Unframed { gzip: true, after: usize::MAX }] {
+        faults.download(Target::next(1), fault);
+        let recording = pipeline.simulator().play(Meeting::with_content(Bytes::from_static(UNREADABLE)));
+        let manifest = pipeline.ends_stored(recording).await?;
+        assert!(manifest["rendering_error"].is_string(), "{fault:?}: {manifest}");
+    }
+    assert_eq!(pipeline.stack.wire.count(Service::Download, "GET"), 3, "each at the first try");
+    pipeline.check_promises()
+}
+
+/// Without a stated end, only a complete file or a gzip stream's own end shows that nothing is missing.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_download_without_a_stated_end_is_stored_only_if_it_proves_itself() -> Result<()> {
+    for (content, fault) in [
+        (None, DownloadFault::Unframed { gzip: false, after: 10_000 }),
+        (None, DownloadFault::Unframed { gzip: true, after: 300 }),
+        (Some(UNREADABLE), DownloadFault::Unframed { gzip: false, after: usize::MAX }),
+        (Some(UNREADABLE), DownloadFault::Unframed { gzip: true, after: UNREADABLE.len() }),
+    ] {
+        let pipeline = Pipeline::start().await?;
+        pipeline.simulator().faults().download(Target::next(1), fault);
+        let meeting = content.map_or(Meeting::short(1), |content| Meeting::with_content(Bytes::from_static(content)));
+        let recording = pipeline.simulator().play(meeting);
+        pipeline.wait_until("a failed copy", || Ok(logged(&pipeline, "transcript.not_stored"))).await?;
+        assert_eq!(pipeline.stack.s3.keys()?, Vec::<String>::new(), "{fault:?}");
+        pipeline.ends_stored(recording).await?;
+        pipeline.check_promises()?;
+    }
+    let pipeline = Pipeline::start().await?;
+    let whole = DownloadFault::Unframed { gzip: false, after: usize::MAX };
+    pipeline.simulator().faults().download(Target::next(1), whole);
+    pipeline.ends_stored(pipeline.simulator().play(Meeting::short(1))).await?;
+    assert_eq!(pipeline.stack.wire.count(Service::Download, "GET"), 1);
+    pipeline.check_promises()
+}
+
+/// A file of no bytes is no transcript, even if HTTP says that it is complete.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_empty_download_is_asked_for_again() -> Result<()> {
+    let pipeline = Pipeline::start().await?;
+    pipeline.simulator().faults().download(Target::next(2), DownloadFault::Empty);
+    let recording = pipeline.simulator().play(Meeting::short(1));
+    for tries in 1..=2 {
+        pipeline.wait_until("an empty download", || Ok(times_logged(&pipeline, "is empty") == tries)).await?;
+        assert_eq!(pipeline.stack.s3.keys()?, Vec::<String>::new());
+        pipeline.wait_until("nobody works", || Ok(pipeline.is_idle())).await?;
+        pipeline.let_time_pass().await?;
+    }
     pipeline.ends_stored(recording).await?;
+    pipeline.check_promises()
+}
+
+/// If it stays empty, that is what Recall has: it is kept as it is, and so is its original.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_file_that_stays_empty_is_stored_as_unreadable() -> Result<()> {
+    let env = vec![("DELETE_AFTER_STORE".to_owned(), "transcript".to_owned())];
+    let pipeline = Pipeline::start_with(|config, _| config.env = env).await?;
+    let recording = pipeline.simulator().play(Meeting::with_content(Bytes::new()));
+    for tries in 1..=3 {
+        pipeline.wait_until("an empty download", || Ok(times_logged(&pipeline, "is empty") == tries)).await?;
+        pipeline.wait_until("nobody works", || Ok(pipeline.is_idle())).await?;
+        pipeline.let_time_pass().await?;
+    }
+    let manifest = pipeline.ends_stored(recording).await?;
+    assert_eq!((&manifest["files"][0]["bytes"], &manifest["empty"]), (&json!(0), &json!(false)));
+    assert!(manifest["rendering_error"].as_str().is_some_and(|error| error.contains("0 bytes")), "{manifest}");
+    assert_eq!(pipeline.simulator().transcripts(recording)[0].status, Status::Done, "its original is kept");
     pipeline.check_promises()
 }
 
