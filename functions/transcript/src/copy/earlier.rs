@@ -26,7 +26,7 @@ pub(super) struct Earlier {
 
 enum Found {
     Nothing,
-    Manifest(Manifest),
+    Manifest(Box<Manifest>),
     /// Not ours, or damaged: it may name anything.
     Unreadable,
 }
@@ -43,7 +43,7 @@ impl Earlier {
         let (manifest, verbatim) = tokio::join!(bucket.manifest(&manifest_key), bucket.head(&verbatim_key));
         let manifest = match manifest {
             Ok(None) => Found::Nothing,
-            Ok(Some(manifest)) => Found::Manifest(manifest),
+            Ok(Some(manifest)) => Found::Manifest(Box::new(manifest)),
             Err(ReadError::NotOurs(why)) => {
                 tracing::warn!(why, "manifest.unreadable");
                 Found::Unreadable
@@ -67,7 +67,7 @@ impl Earlier {
         let withdrawn = match self.manifest {
             Found::Nothing => None,
             Found::Manifest(mut manifest) => manifest.withdraw(|file| !file.is_same(verbatim)).then_some(manifest),
-            Found::Unreadable => Some(about.withdrawn(time::now())),
+            Found::Unreadable => Some(Box::new(about.withdrawn(time::now()))),
         };
         if let Some(manifest) = withdrawn {
             tracing::info!(recording.id = %about.recording_id, transcript.id = %about.transcript_id,
