@@ -131,6 +131,13 @@ impl DynamoDb {
         }
     }
 
+    /// Removes an item, as anybody may who has access to the table.
+    pub fn remove(&self, table: &str, recording_id: &str) -> Result<()> {
+        let request = json!({"TableName": table, "Key": {"recording_id": {"S": recording_id}}});
+        self.database.delete_item(serde_json::from_value(request)?)?;
+        Ok(())
+    }
+
     /// Every item of the table as plain JSON, in no order.
     pub fn items(&self, table: &str) -> Result<Vec<Value>> {
         let mut items = Vec::new();

@@ -31,6 +31,7 @@ use crate::{
     ACCESS_KEY, SECRET_KEY,
     wire::{Server, Service, Wire, listen, serve},
 };
+pub use checksum::Algorithm;
 pub use store::{Attributes, OpenUpload};
 use store::{Stated, Store};
 

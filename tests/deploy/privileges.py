@@ -94,6 +94,7 @@ class Privileges:
             ("Transcript", "events:PutEvents", "arn:aws:events:us-east-1:000000000000:event-bus/default"): self.copy,
             ("Transcript", "s3:PutObject", "TranscriptsBucket/recordings/*"): self.copy,
             ("Transcript", "s3:PutObject", "TranscriptsBucket/turns/*"): self.copy,
+            ("Transcript", "s3:DeleteObject", "TranscriptsBucket/turns/*"): self.copy_again,
             ("Transcript", "s3:GetObject", "TranscriptsBucket/recordings/*"): self.render_over_leftovers,
             ("Transcript", "s3:AbortMultipartUpload", "TranscriptsBucket/recordings/*"): self.render_over_leftovers,
             ("Transcript", "s3:AbortMultipartUpload", "TranscriptsBucket/turns/*"): self.render_over_leftovers,
@@ -140,7 +141,8 @@ class Privileges:
         self.large = self.simulator.play_file(turns.encode())
         self.stored = self.simulator.play("short")[0]
         self.gone = self.simulator.play("short")[0]
-        for recording in [self.large, self.stored, self.gone]:
+        self.again = self.simulator.play("short")[0]
+        for recording in [self.large, self.stored, self.gone, self.again]:
             until("a meeting before anything is taken away", lambda: self.stack.is_done(recording))
 
     # What needs the permissions. Each sets something in motion and returns how to see that it has worked.
@@ -191,6 +193,15 @@ class Privileges:
     def copy_after_restart(self):
         self.restart("Transcript")
         return self.copy()
+
+    def copy_again(self):
+        """The row is lost, so the transcript is copied next to its first copy, whose turns are removed."""
+        table, key = self.stack.outputs["TableName"], {"recording_id": {"S": self.again}}
+        self.stack.dynamodb.delete_item(TableName=table, Key=key)
+        transcript = self.simulator.recording(self.again)["transcripts"][0]["id"]
+        about = {"recording_id": self.again, "transcript_id": transcript, "attempt": 1}
+        self.stack.send({"event": "transcript.done", **about})
+        return lambda: self.stack.is_done(self.again)
 
     def hide(self):
         """A message that no job can be read for. That it is denied again and again is not what is looked for here."""

@@ -8,13 +8,19 @@ mod http_client;
 pub mod shapes;
 mod waits;
 
-use std::{collections::BTreeSet, path::Path, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeSet, HashMap},
+    path::Path,
+    sync::Arc,
+    time::Duration,
+};
 
 use anyhow::{Context as _, Result, bail, ensure};
 use bytes::Bytes;
 use local::{
     build::Binaries,
     recall::{Meeting, Simulator, SimulatorConfig, random_webhook_secret},
+    s3::Algorithm,
     stack::{BUCKET, DEAD_LETTER_QUEUE, JOBS_TABLE, RecallTarget, Stack, StackConfig, WORK_QUEUE},
 };
 use serde_json::Value;
@@ -205,18 +211,48 @@ impl Pipeline {
         self.check_logs()
     }
 
-    /// No set without what its manifest names, and nothing half done in the bucket.
+    /// Nothing half done in the bucket, and no turns beside those that a manifest names.
     fn check_sets(&self) -> Result<()> {
         let open = self.stack.s3.open_uploads()?;
         ensure!(open.is_empty(), "open uploads: {open:?}");
-        for key in self.stack.s3.keys()?.iter().filter(|key| key.ends_with("/manifest.json")) {
+        self.check_bucket()
+    }
+
+    /// What must hold at any moment, whoever is at work: a manifest names nothing that differs from what it states, and
+    /// SQL finds no turns twice, and none without their verbatim file.
+    pub fn check_bucket(&self) -> Result<()> {
+        let keys = self.stack.s3.keys()?;
+        let mut named_turns = HashMap::new();
+        for key in keys.iter().filter(|key| key.ends_with("/manifest.json")) {
             let manifest: Value = serde_json::from_slice(&self.stack.s3.object(key)?.context("gone")?)?;
             for file in manifest["files"].as_array().context("no files")? {
                 let key = file["key"].as_str().context("a file without a key")?;
-                let object = self.stack.s3.object(key)?.with_context(|| format!("{key} is named but not there"))?;
-                ensure!(file["sha256"] == sha256(&object) && file["bytes"] == object.len(), "{key} is not as stated");
+                self.check_file(key, file)?;
+                if file["name"] == "turns.jsonl" {
+                    named_turns.insert(manifest["transcript_id"].as_str().context("no id")?.to_owned(), key.to_owned());
+                }
             }
         }
+        let mut filed = BTreeSet::new();
+        for key in keys.iter().filter(|key| key.starts_with("turns/")) {
+            let name = key.rsplit('/').next().and_then(|name| name.strip_suffix(".jsonl"));
+            let id = name.with_context(|| format!("{key} is no file of turns"))?;
+            ensure!(filed.insert(id), "the turns of {id} are filed twice");
+            ensure!(named_turns.get(id).is_none_or(|named| named == key), "{key} is not what the manifest names");
+            let verbatim = format!("/{id}/transcript.json");
+            ensure!(keys.iter().any(|key| key.ends_with(&verbatim)), "{key} stands before its verbatim file");
+        }
+        Ok(())
+    }
+
+    /// An object is what a manifest states.
+    fn check_file(&self, key: &str, stated: &Value) -> Result<()> {
+        let object = self.stack.s3.object(key)?.with_context(|| format!("{key} is named but not there"))?;
+        ensure!(stated["sha256"] == sha256(&object) && stated["bytes"] == object.len(), "{key} is not as stated");
+        let attributes = self.stack.s3.attributes(key)?.with_context(|| format!("{key} has no attributes"))?;
+        // Manifests of older versions do not state it.
+        let (crc64nvme, of_s3) = (&stated["crc64nvme"], attributes.checksums.get(&Algorithm::Crc64nvme));
+        ensure!(crc64nvme.is_null() || crc64nvme.as_str() == of_s3.map(String::as_str), "another CRC of {key}");
         Ok(())
     }
 

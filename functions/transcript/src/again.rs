@@ -2,29 +2,28 @@
 
 use std::time::Duration;
 
-use aws_sdk_s3::{operation::get_object::GetObjectOutput, primitives::ByteStreamError};
 use ring::digest::{Context, SHA256};
 use serde::Deserialize;
 use shared::{
     deadline::Deadline,
     ids::{RecordingId, TranscriptId},
     job::{Job, Receipt},
-    store::StoreError,
-    telemetry,
+    telemetry::{self, Chain},
     time::{self, Stopwatch, Timestamp},
 };
 
 use crate::{
     act::time_for_it,
-    manifest::{Manifest, turns_key},
-    render::{Format, Head, Meeting},
+    manifest::{Manifest, VERBATIM, is_turns_key, turns_key},
+    render::{Head, Meeting},
     renditions::{RenditionError, Renditions},
+    stored::{ReadError, interrupted, turns_key_of},
     tally::{Summary, Tally},
-    upload::{Bucket, UploadError, failed, hex},
+    upload::{Bucket, UploadError, hex},
 };
 
-/// A manifest is some kilobytes, and as much again for metadata.
-const MAX_MANIFEST_BYTES: usize = 1 << 20;
+/// The wait after S3 did not do what it was asked, or the time was up.
+const LATER: Duration = Duration::from_secs(5);
 
 /// A message of the work queue: `{"event": "render", "recording_id": "…", "transcript_id": "…"}`. Without a transcript,
 /// all that are stored of the recording.
@@ -43,7 +42,20 @@ enum Word {
     Render,
 }
 
-/// Renders what is stored.
+impl RenderAgain {
+    /// The transcripts that are meant and stored.
+    pub(crate) fn meant(&self, job: &Job) -> Vec<(TranscriptId, Receipt)> {
+        let stored = job.transcripts.iter().filter_map(|transcript| {
+            let id =
+                transcript.state.transcript_id().filter(|id| self.transcript_id.is_none_or(|meant| meant == *id))?;
+            Some((id, transcript.state.receipt()?.clone()))
+        });
+        stored.collect()
+    }
+}
+
+/// Renders what is stored. One worker at a time may render a transcript: each aborts unfinished uploads of the objects
+/// that it writes, and rewrites the manifest that it has read.
 #[derive(Debug)]
 pub(crate) struct Again {
     bucket: Bucket,
@@ -51,16 +63,26 @@ pub(crate) struct Again {
     renditions: Renditions,
 }
 
-/// Why something was not rendered. What stood before stands.
+/// What came of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Outcome {
+    Rendered,
+    /// Something in S3 is not what was stored. Another try does not help; the log says what it is.
+    NotAsStored,
+    Later {
+        after: Duration,
+    },
+}
+
+/// Why one transcript was not rendered.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum AgainError {
-    #[error(transparent)]
-    Store(#[from] StoreError),
-    /// Nothing here mends it.
+enum AgainError {
     #[error("{0}")]
     NotAsStored(String),
-    #[error("S3 did not do what it was asked")]
-    S3(#[source] Box<dyn std::error::Error + Send + Sync>),
+    #[error(transparent)]
+    Read(#[from] ReadError),
+    #[error(transparent)]
+    Upload(#[from] UploadError),
     #[error("the invocation's time is up")]
     OutOfTime,
 }
@@ -70,75 +92,72 @@ impl Again {
         Self { bucket, key_prefix, renditions }
     }
 
-    /// Renders every transcript of the job that is meant and stored; how many.
-    pub(crate) async fn render(&self, meant: &RenderAgain, job: &Job, deadline: Deadline) -> Result<usize, AgainError> {
-        let mut rendered = 0;
-        for transcript in &job.transcripts {
-            let id = transcript.state.transcript_id();
-            let is_meant = meant.transcript_id.is_none() || meant.transcript_id == id;
-            if let (Some(id), Some(receipt), true) = (id, transcript.state.receipt(), is_meant) {
-                let time = time_for_it(deadline);
-                let one = tokio::time::timeout(time, self.one(id, receipt, time));
-                one.await.unwrap_or(Err(AgainError::OutOfTime))?;
-                rendered += 1;
+    /// Renders these, one after the other. One that cannot be rendered does not hold up the others.
+    pub(crate) async fn render(&self, transcripts: &[(TranscriptId, Receipt)], deadline: Deadline) -> Outcome {
+        let mut outcome = Outcome::Rendered;
+        for (id, receipt) in transcripts {
+            let time = time_for_it(deadline);
+            let one = tokio::time::timeout(time, self.one(*id, receipt, time)).await;
+            if let Err(error) = one.unwrap_or(Err(AgainError::OutOfTime)) {
+                tracing::error!(transcript.id = %id, error = %Chain(&error), "transcript.not_rendered_again");
+                outcome = outcome.and(error.outcome());
             }
         }
-        Ok(rendered)
+        outcome
     }
 
     async fn one(&self, id: TranscriptId, receipt: &Receipt, time: Duration) -> Result<(), AgainError> {
         let watch = Stopwatch::start();
-        let mut manifest = self.manifest(&receipt.manifest_key).await?;
+        let gone = || AgainError::NotAsStored(format!("{} is gone", receipt.manifest_key));
+        let mut manifest = self.bucket.manifest(&receipt.manifest_key).await?.ok_or_else(gone)?;
+        if manifest.transcript_id != id {
+            return Err(AgainError::NotAsStored(format!("{} is of another transcript", receipt.manifest_key)));
+        }
         let started_at = manifest.recording.started_at.as_deref().and_then(Timestamp::parse_rfc3339);
         let head = Head::new(manifest.recording_id, id, started_at, &manifest.recording.metadata);
-        let (summary, meeting) = self.read(receipt, head).await?;
-        // Under another day, SQL would find every turn twice.
-        let filed = manifest.files.iter().find(|file| file.name == Format::Jsonl.file_name());
-        let turns_key = filed.map_or_else(
-            || {
-                let stored_at = Timestamp::parse_rfc3339(&manifest.stored_at);
-                turns_key(&self.key_prefix, started_at.or(stored_at).unwrap_or_else(time::now), id)
-            },
-            |file| file.key.clone(),
-        );
+        let Read { summary, meeting, filed } = self.read(receipt, head).await?;
+        let turns_key = self.turns_key(&manifest, id, filed);
+        // From here on the objects change that the manifest names.
+        let replaced = self.renditions.names();
+        if manifest.withdraw(|file| replaced.contains(&&*file.name)) {
+            self.put(receipt, &manifest).await?;
+        }
         let rendered = self.renditions.write(&meeting, turns_key, time.saturating_sub(watch.elapsed())).await;
         let files = rendered.map_err(|error| match error {
             RenditionError::OutOfTime => AgainError::OutOfTime,
             RenditionError::Upload(error) => error.into(),
         })?;
-        manifest.files.retain(|old| files.iter().all(|new| new.name != old.name));
-        manifest.files.extend(files);
+        // An older manifest has no checksum of S3's for it.
+        if let Some(verbatim) = manifest.files.iter_mut().find(|file| file.name == VERBATIM) {
+            verbatim.crc64nvme.get_or_insert_with(|| receipt.crc64nvme.clone());
+        }
+        manifest.complete(files, time::now());
         // A copy that was made unread knew nothing of these.
         manifest.counts = summary.counts;
         manifest.empty = summary.empty;
         manifest.language_codes = summary.language_codes.into_iter().collect();
-        manifest.rendering_error = None;
-        self.bucket.put(receipt.manifest_key.clone(), "application/json", &manifest.to_json()).await?;
+        self.put(receipt, &manifest).await?;
         tracing::info!(recording.id = %manifest.recording_id, transcript.id = %id, duration_ms = watch.millis(),
             "transcript.rendered_again");
         telemetry::count("TranscriptsRenderedAgain", &[]);
         Ok(())
     }
 
-    async fn manifest(&self, key: &str) -> Result<Manifest, AgainError> {
-        let mut object = self.get(key).await?;
-        let mut text = Vec::new();
-        while let Some(chunk) = object.body.next().await {
-            text.extend_from_slice(&chunk.map_err(interrupted)?);
-            if text.len() > MAX_MANIFEST_BYTES {
-                return Err(AgainError::NotAsStored(format!("{key} is over {MAX_MANIFEST_BYTES} bytes")));
-            }
-        }
-        let unreadable = |error: serde_json::Error| {
-            let (line, column) = (error.line(), error.column());
-            AgainError::NotAsStored(format!("{key} is not a manifest of ours, line {line} column {column}"))
-        };
-        serde_json::from_slice(&text).map_err(unreadable)
+    /// Where the turns are filed already: under another day, SQL would find every turn twice.
+    fn turns_key(&self, manifest: &Manifest, id: TranscriptId, filed: Option<String>) -> String {
+        let filed = manifest.turns_key().cloned().or(filed).filter(|key| is_turns_key(&self.key_prefix, key, id));
+        filed.unwrap_or_else(|| {
+            let day = [manifest.recording.started_at.as_deref(), Some(&*manifest.stored_at)];
+            let day = day.into_iter().flatten().find_map(Timestamp::parse_rfc3339);
+            turns_key(&self.key_prefix, day.unwrap_or_else(time::now), id)
+        })
     }
 
     /// Reads the verbatim file, which must be what the row says.
-    async fn read(&self, receipt: &Receipt, head: Head) -> Result<(Summary, Meeting), AgainError> {
-        let mut object = self.get(&receipt.key).await?;
+    async fn read(&self, receipt: &Receipt, head: Head) -> Result<Read, AgainError> {
+        let gone = || AgainError::NotAsStored(format!("{} is gone", receipt.key));
+        let mut object = self.bucket.get(&receipt.key).await?.ok_or_else(gone)?;
+        let filed = turns_key_of(object.metadata());
         let (mut tally, mut sha256, mut bytes) = (Tally::new(), Context::new(&SHA256), 0);
         while let Some(chunk) = object.body.next().await {
             let chunk = chunk.map_err(interrupted)?;
@@ -150,26 +169,38 @@ impl Again {
             return Err(AgainError::NotAsStored(format!("{} is not what was stored", receipt.key)));
         }
         let (summary, meeting) = tally.finish(head);
-        Ok((summary, meeting.map_err(AgainError::NotAsStored)?))
+        Ok(Read { summary, meeting: meeting.map_err(AgainError::NotAsStored)?, filed })
     }
 
-    async fn get(&self, key: &str) -> Result<GetObjectOutput, AgainError> {
-        match self.bucket.client.get_object().bucket(&self.bucket.name).key(key).send().await {
-            Ok(object) => Ok(object),
-            Err(error) if error.as_service_error().is_some_and(|error| error.is_no_such_key()) => {
-                Err(AgainError::NotAsStored(format!("{key} is gone")))
-            }
-            Err(error) => Err(failed("a question for an object")(error).into()),
+    async fn put(&self, receipt: &Receipt, manifest: &Manifest) -> Result<(), UploadError> {
+        self.bucket.put(receipt.manifest_key.clone(), "application/json", &manifest.to_json()).await.map(drop)
+    }
+}
+
+/// A verbatim file that was read.
+struct Read {
+    summary: Summary,
+    meeting: Meeting,
+    /// Where its turns are filed, as S3 has noted with it.
+    filed: Option<String>,
+}
+
+impl Outcome {
+    /// Of both: what helps comes first, so that nothing is given up that another try may bring.
+    fn and(self, other: Self) -> Self {
+        match (self, other) {
+            (later @ Self::Later { .. }, _) | (_, later @ Self::Later { .. }) => later,
+            (Self::NotAsStored, _) | (_, Self::NotAsStored) => Self::NotAsStored,
+            (Self::Rendered, Self::Rendered) => Self::Rendered,
         }
     }
 }
 
-impl From<UploadError> for AgainError {
-    fn from(error: UploadError) -> Self {
-        Self::S3(Box::new(error))
+impl AgainError {
+    fn outcome(&self) -> Outcome {
+        match self {
+            Self::NotAsStored(_) | Self::Read(ReadError::NotOurs(_)) => Outcome::NotAsStored,
+            Self::Read(ReadError::S3(_)) | Self::Upload(_) | Self::OutOfTime => Outcome::Later { after: LATER },
+        }
     }
-}
-
-fn interrupted(error: ByteStreamError) -> AgainError {
-    AgainError::S3(Box::new(error))
 }

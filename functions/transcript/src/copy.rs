@@ -2,6 +2,7 @@
 
 mod before;
 mod body;
+mod earlier;
 mod error;
 
 use std::time::Duration;
@@ -28,7 +29,7 @@ use crate::{
 };
 
 pub(crate) use self::before::Before;
-use self::{body::Body, error::CopyError};
+use self::{body::Body, earlier::Earlier, error::CopyError};
 
 /// A whole day of meeting takes about 40 MB; more than this is not a transcript.
 const MAX_TRANSCRIPT_BYTES: u64 = 256 << 20;
@@ -40,12 +41,6 @@ const MAX_URLS: u32 = 3;
 pub(crate) const RESERVE: Duration = Duration::from_secs(1);
 /// What the bytes' way leaves of a copy's time, to end an upload that is not complete.
 const CLEAN_UP: Duration = Duration::from_secs(1);
-/// The verbatim file in S3.
-struct Verbatim {
-    file: File,
-    crc64nvme: String,
-}
-
 /// Copies transcripts.
 #[derive(Debug)]
 pub(crate) struct Copier {
@@ -110,7 +105,9 @@ impl Copier {
     async fn try_copy(&self, ids: Ids, time: Duration) -> Result<Receipt, CopyError> {
         let Ids { recording_id, transcript_id, bot_id, attempt, before } = ids;
         let watch = Stopwatch::start();
-        let artifact = self.retrieve(recording_id, transcript_id).await?;
+        let earlier = Earlier::find(&self.bucket, &self.key_prefix, recording_id, transcript_id);
+        let (retrieved, earlier) = tokio::join!(self.retrieve(recording_id, transcript_id), earlier);
+        let (artifact, earlier) = (retrieved?, earlier?);
         let recording = self.recording(recording_id).await?;
         let about = About {
             recording_id,
@@ -119,15 +116,17 @@ impl Copier {
             attempt,
             provider: artifact.provider().map(str::to_owned),
             started_at: recording.as_ref().and_then(RecordingArtifact::started_at),
+            completed_at: recording.as_ref().and_then(RecordingArtifact::completed_at),
             made_at: artifact.made_at(),
+            bot_metadata: recording.as_ref().map(|recording| recording.bot_metadata().clone()).unwrap_or_default(),
             metadata: recording.map(|recording| recording.metadata).unwrap_or_default(),
         };
         let turns_key = about.turns_key(&self.key_prefix, time::now());
         let response = self.download(artifact).await?;
         let left = || time.saturating_sub(watch.elapsed());
-        let (verbatim, tally) = self.verbatim(&about, response, before, left()).await?;
+        let (file, tally) = self.verbatim(&about, &turns_key, earlier, response, before, left()).await?;
         let (summary, meeting) = match tally {
-            _ if verbatim.file.bytes == 0 => Summary::unread("Recall's file has 0 bytes".to_owned()),
+            _ if file.bytes == 0 => Summary::unread("Recall's file has 0 bytes".to_owned()),
             Some(tally) => tally.finish(about.head()),
             None => Summary::unread(format!("{} workers died over it, so it was not read", before.deaths)),
         };
@@ -137,7 +136,7 @@ impl Copier {
                 "transcript.not_rendered");
             telemetry::count("RenderingErrors", &[]);
         }
-        self.manifest(about, verbatim, summary, rendered).await
+        self.manifest(about, file, summary, rendered).await
     }
 
     /// Every rendition, or why there are none. The verbatim file stands already: nothing here can undo it.
@@ -229,25 +228,28 @@ impl Copier {
     async fn verbatim(
         &self,
         about: &About,
+        turns_key: &str,
+        earlier: Earlier,
         response: Response,
         before: Before,
         time: Duration,
-    ) -> Result<(Verbatim, Option<Tally>), CopyError> {
+    ) -> Result<(File, Option<Tally>), CopyError> {
         let key = about.key(&self.key_prefix, VERBATIM);
         let content_type = "application/json";
         let mut tally = before.is_read().then(Tally::new);
-        let mut upload = self.bucket.upload(key.clone(), content_type);
+        let mut upload = self.bucket.upload(key.clone(), content_type).with_turns(turns_key.to_owned());
         let stored = async {
             stream(Body::of(response), &mut upload, tally.as_mut()).await?;
             if upload.bytes() == 0 && before.may_fill() {
                 return Err(CopyError::Empty);
             }
-            let uploaded = upload.finish().await?;
-            let crc64nvme = uploaded.crc64nvme.clone();
-            Ok(Verbatim { file: File::new(VERBATIM, key, content_type, uploaded), crc64nvme })
+            let file = File::new(VERBATIM, key, content_type, upload.so_far());
+            earlier.make_room(&self.bucket, about, about.key(&self.key_prefix, MANIFEST), &file).await?;
+            upload.finish().await?;
+            Ok(file)
         };
         match tokio::time::timeout(time, stored).await.unwrap_or(Err(CopyError::OutOfTime)) {
-            Ok(verbatim) => Ok((verbatim, tally)),
+            Ok(file) => Ok((file, tally)),
             Err(error) => {
                 upload.abort().await;
                 Err(error)
@@ -258,18 +260,17 @@ impl Copier {
     async fn manifest(
         &self,
         about: About,
-        verbatim: Verbatim,
+        file: File,
         summary: Summary,
         rendered: Result<Vec<File>, String>,
     ) -> Result<Receipt, CopyError> {
-        let Verbatim { file, crc64nvme } = verbatim;
         let receipt = Receipt {
             stored_at: time::now(),
             manifest_key: about.key(&self.key_prefix, MANIFEST),
             key: file.key.clone(),
             bytes: file.bytes,
             sha256: file.sha256.clone(),
-            crc64nvme,
+            crc64nvme: file.crc64nvme.clone().unwrap_or_default(),
             empty: summary.empty,
             unreadable: summary.error.is_some(),
             provider: about.provider.clone(),

@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use aws_sdk_s3::types::ChecksumMode;
 use shared::{
     ids::{RecordingId, TranscriptId},
     job::{DeleteAnswer, Listed, LookUpAnswer, Receipt, Target},
@@ -10,7 +9,10 @@ use shared::{
     telemetry::{self, Chain},
 };
 
-use crate::upload::{Bucket, UploadError, failed};
+use crate::{
+    stored::{Head, ReadError},
+    upload::Bucket,
+};
 
 /// Deletes transcripts and recordings.
 #[derive(Debug)]
@@ -107,29 +109,15 @@ impl Deleter {
 impl Bucket {
     /// Whether the verbatim object and its manifest stand as the receipt says: S3 keeps the checksum of the bytes that
     /// it has, not of those that we meant to send.
-    async fn holds(&self, receipt: &Receipt) -> Result<bool, UploadError> {
-        let verbatim = self.head(&receipt.key).await?;
-        let Some((bytes, checksum)) = verbatim else { return Ok(false) };
-        Ok(is_same(receipt, bytes, checksum.as_deref()) && self.head(&receipt.manifest_key).await?.is_some())
-    }
-
-    /// Size and checksum of an object, if it is there.
-    async fn head(&self, key: &str) -> Result<Option<(u64, Option<String>)>, UploadError> {
-        let head = self.client.head_object().bucket(&self.name).key(key).checksum_mode(ChecksumMode::Enabled);
-        match head.send().await {
-            Ok(object) => {
-                let bytes = object.content_length().and_then(|bytes| u64::try_from(bytes).ok());
-                Ok(Some((bytes.unwrap_or_default(), object.checksum_crc64_nvme().map(str::to_owned))))
-            }
-            Err(error) if error.as_service_error().is_some_and(|error| error.is_not_found()) => Ok(None),
-            Err(error) => Err(failed("a question about an object")(error)),
-        }
+    async fn holds(&self, receipt: &Receipt) -> Result<bool, ReadError> {
+        let Some(verbatim) = self.head(&receipt.key).await? else { return Ok(false) };
+        Ok(is_same(receipt, &verbatim) && self.head(&receipt.manifest_key).await?.is_some())
     }
 }
 
 /// An object whose checksum S3 does not tell is not known to be the same.
-fn is_same(receipt: &Receipt, bytes: u64, checksum: Option<&str>) -> bool {
-    bytes == receipt.bytes && checksum == Some(&receipt.crc64nvme)
+fn is_same(receipt: &Receipt, object: &Head) -> bool {
+    object.bytes == receipt.bytes && object.crc64nvme.as_ref() == Some(&receipt.crc64nvme)
 }
 
 #[cfg(test)]
@@ -162,9 +150,11 @@ mod tests {
             provider: None,
             counts: Counts::default(),
         };
-        assert!(is_same(&receipt, 7, Some("AAAA")));
-        for (bytes, checksum) in [(8, Some("AAAA")), (7, Some("AAAB")), (7, None)] {
-            assert!(!is_same(&receipt, bytes, checksum), "{bytes} {checksum:?}");
+        let object =
+            |bytes, checksum: Option<&str>| Head { bytes, crc64nvme: checksum.map(str::to_owned), turns_key: None };
+        assert!(is_same(&receipt, &object(7, Some("AAAA"))));
+        for other in [object(8, Some("AAAA")), object(7, Some("AAAB")), object(7, None)] {
+            assert!(!is_same(&receipt, &other), "{other:?}");
         }
     }
 }

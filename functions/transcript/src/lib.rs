@@ -13,6 +13,7 @@ mod manifest;
 mod render;
 mod renditions;
 mod settings;
+mod stored;
 mod tally;
 mod upload;
 
@@ -37,7 +38,7 @@ use shared::{
 pub use self::settings::Settings;
 use self::{
     act::{Announcer, Received},
-    again::{Again, AgainError, RenderAgain},
+    again::{Again, RenderAgain},
     copy::Copier,
     delete::Deleter,
     renditions::Renditions,
@@ -149,22 +150,14 @@ impl Transcripts {
             Ok(Outcome::Ignored(reason)) => (Turn::Done, reason.as_str()),
             Ok(Outcome::Busy { until }) => (Turn::Again(until.since(time::now())), "busy"),
             Ok(Outcome::Waits { at }) => (self.wait(recording_id, *at, &trace).await, "waits"),
-            Err(error @ StoreError::Unreadable { .. }) => {
-                tracing::error!(recording.id = %recording_id, error = %Chain(error), "job.unreadable");
-                (self.park(record, "the recording's item in the table is not a job").await, "parked")
-            }
-            Err(error @ StoreError::Unavailable(_)) => {
-                tracing::error!(recording.id = %recording_id, error = %Chain(error), "job.not_saved");
-                (Turn::Again(unavailable(record)), "not_saved")
-            }
+            Err(error) => self.unreadable(record, recording_id, error).await,
         };
         tracing::info!(recording.id = %recording_id, delivery.id = trace, event = event.name(), outcome,
             duration_ms = watch.millis(), "message.handled");
         turn
     }
 
-    /// Renders what is stored, without Recall. It changes no row, so it needs no lease: whoever else renders the same
-    /// file writes the same bytes.
+    /// Renders what is stored, without Recall.
     async fn render_again(
         &self,
         record: &SqsMessage,
@@ -173,26 +166,38 @@ impl Transcripts {
         watch: Stopwatch,
     ) -> Turn {
         let recording_id = render.recording_id;
-        let result = match self.store.load(recording_id).await {
-            Ok(job) => self.again.render(render, &job, deadline).await,
-            Err(error) => Err(error.into()),
+        let (turn, outcome) = match self.store.load(recording_id).await.map(|job| render.meant(&job)) {
+            Ok(meant) if meant.is_empty() => (Turn::Done, "nothing_stored"),
+            Ok(meant) => match self.again.render(&meant, deadline).await {
+                again::Outcome::Rendered => (Turn::Done, "rendered"),
+                again::Outcome::NotAsStored => {
+                    (self.park(record, "what is stored cannot be rendered; the log says why").await, "parked")
+                }
+                again::Outcome::Later { .. } => (Turn::Again(unavailable(record)), "not_rendered"),
+            },
+            Err(error) => self.unreadable(record, recording_id, &error).await,
         };
-        let (turn, outcome) = match &result {
-            Ok(0) => (Turn::Done, "nothing_stored"),
-            Ok(_) => (Turn::Done, "rendered"),
-            Err(AgainError::Store(StoreError::Unreadable { .. }) | AgainError::NotAsStored(_)) => {
-                (self.park(record, "what is stored cannot be rendered; the log says why").await, "parked")
-            }
-            Err(AgainError::Store(StoreError::Unavailable(_)) | AgainError::S3(_) | AgainError::OutOfTime) => {
-                (Turn::Again(unavailable(record)), "not_rendered")
-            }
-        };
-        if let Err(error) = &result {
-            tracing::error!(recording.id = %recording_id, error = %Chain(error), "transcript.not_rendered_again");
-        }
         tracing::info!(recording.id = %recording_id, event = "render", outcome, duration_ms = watch.millis(),
             "message.handled");
         turn
+    }
+
+    async fn unreadable(
+        &self,
+        record: &SqsMessage,
+        recording_id: RecordingId,
+        error: &StoreError,
+    ) -> (Turn, &'static str) {
+        match error {
+            StoreError::Unreadable { .. } => {
+                tracing::error!(recording.id = %recording_id, error = %Chain(error), "job.unreadable");
+                (self.park(record, "the recording's item in the table is not a job").await, "parked")
+            }
+            StoreError::Unavailable(_) => {
+                tracing::error!(recording.id = %recording_id, error = %Chain(error), "job.not_saved");
+                (Turn::Again(unavailable(record)), "not_saved")
+            }
+        }
     }
 
     /// What a wait needs is in the row, so a wake-up takes the message's place: the times that a message is received

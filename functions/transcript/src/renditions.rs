@@ -35,7 +35,12 @@ impl Renditions {
         Self { bucket, key_prefix, formats }
     }
 
-    /// Writes them all, within this time. They replace older ones; no manifest names them yet.
+    /// The names of the files that [`Renditions::write`] writes.
+    pub(crate) fn names(&self) -> Vec<&'static str> {
+        self.formats.iter().map(|format| format.file_name()).collect()
+    }
+
+    /// Writes them all, within this time. They replace older ones, so no manifest may name these any more.
     pub(crate) async fn write(
         &self,
         meeting: &Meeting,

@@ -4,7 +4,7 @@
 //! object becomes visible only when all of it is there: by the one put, or by completing the parts with the size
 //! and the checksum of the whole.
 
-use std::time::Duration;
+use std::{collections::HashMap, time::Duration};
 
 use aws_sdk_s3::{
     Client,
@@ -24,6 +24,9 @@ const PART_BYTES: usize = 5 << 20;
 const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(30);
 /// S3 takes no more parts than this, so an object here has at most 48 GiB.
 const MAX_PARTS: i32 = 10_000;
+/// The metadata of a verbatim file that names the object with its turns. It becomes visible with the file, so whoever
+/// comes later finds turns that no manifest names.
+pub(crate) const TURNS_KEY: &str = "turns-key";
 
 /// Where objects go.
 #[derive(Clone, Debug)]
@@ -37,6 +40,7 @@ pub(crate) struct Upload<'a> {
     bucket: &'a Bucket,
     key: String,
     content_type: &'static str,
+    turns_key: Option<String>,
     part: Vec<u8>,
     multipart: Option<Multipart>,
     /// It takes parts, so an upload may be open, whether its beginning was answered or not.
@@ -86,6 +90,7 @@ impl Bucket {
             bucket: self,
             key,
             content_type,
+            turns_key: None,
             part: Vec::new(),
             multipart: None,
             large: false,
@@ -106,9 +111,20 @@ impl Bucket {
         upload.push(body).await?;
         upload.finish().await
     }
+
+    /// Removes an object. One that is not there is fine.
+    pub(crate) async fn remove(&self, key: &str) -> Result<(), UploadError> {
+        let removal = self.client.delete_object().bucket(&self.name).key(key);
+        removal.send().await.map(drop).map_err(failed("the removal of an object"))
+    }
 }
 
 impl Upload<'_> {
+    /// Notes where the turns of this file are filed.
+    pub(crate) fn with_turns(self, key: String) -> Self {
+        Self { turns_key: Some(key), ..self }
+    }
+
     /// Takes the next bytes of the object.
     pub(crate) async fn push(&mut self, mut bytes: &[u8]) -> Result<(), UploadError> {
         self.bytes += bytes.len() as u64;
@@ -145,8 +161,13 @@ impl Upload<'_> {
         } else {
             self.put().await?;
         }
+        Ok(self.so_far())
+    }
+
+    /// The object, if nothing more comes.
+    pub(crate) fn so_far(&self) -> Uploaded {
         let sha256 = self.sha256.clone().finish();
-        Ok(Uploaded { bytes: self.bytes, sha256: hex(sha256.as_ref()), crc64nvme: self.checksum() })
+        Uploaded { bytes: self.bytes, sha256: hex(sha256.as_ref()), crc64nvme: self.checksum() }
     }
 
     /// Gives up. Parts that were sent are not kept, and not paid for.
@@ -162,7 +183,8 @@ impl Upload<'_> {
     async fn put(&mut self) -> Result<(), UploadError> {
         let body = ByteStream::from(std::mem::take(&mut self.part));
         let put = self.bucket.client.put_object().bucket(&self.bucket.name).key(&self.key);
-        let put = put.content_type(self.content_type).checksum_crc64_nvme(self.checksum()).body(body);
+        let put = put.content_type(self.content_type).set_metadata(self.metadata());
+        let put = put.checksum_crc64_nvme(self.checksum()).body(body);
         // The checksum is in a signed header, so hashing the body again for the signature would show nothing more.
         put.customize().disable_payload_signing().send().await.map(drop).map_err(failed("the object"))
     }
@@ -207,6 +229,7 @@ impl Upload<'_> {
             .bucket(&self.bucket.name)
             .key(&self.key)
             .content_type(self.content_type)
+            .set_metadata(self.metadata())
             .checksum_algorithm(ChecksumAlgorithm::Crc64Nvme)
             .checksum_type(ChecksumType::FullObject)
             .send()
@@ -265,6 +288,10 @@ impl Upload<'_> {
             let error = UploadError { what: "the end of an upload", source: Box::new(error) };
             tracing::warn!(error = %shared::telemetry::Chain(&error), "upload.not_aborted");
         }
+    }
+
+    fn metadata(&self) -> Option<HashMap<String, String>> {
+        self.turns_key.as_ref().map(|key| HashMap::from([(TURNS_KEY.to_owned(), key.clone())]))
     }
 
     /// Of everything so far, as S3 writes it.

@@ -76,12 +76,12 @@ async fn kill_in(scene: Scene, side: Side) -> Result<()> {
     let pipeline = scene.pipeline().await?;
     for boundary in boundaries(scene)? {
         let logged = pipeline.stack.logs().len();
-        let begun = scene.begin(&pipeline).await?;
+        let begun = scene.begin(&pipeline).await.with_context(|| format!("the beginning of {scene:?}"))?;
         let mut play = Play::new(&pipeline, begun.recording());
         play.kill_at(&boundary, side);
         let ended = play.finish().await;
         let checked = match ended {
-            Ok(()) => scene.check(&pipeline, &begun).await,
+            Ok(()) => scene.check(&pipeline, &begun).await.and_then(|()| pipeline.check_bucket()),
             Err(error) => Err(error),
         };
         checked.with_context(|| {

@@ -6,6 +6,7 @@ use anyhow::{Context as _, Result};
 use bytes::Bytes;
 use local::{
     recall::Meeting,
+    s3::Algorithm,
     stack::{DEAD_LETTER_QUEUE, WORK_QUEUE},
     wire::{Fault, Service, When},
 };
@@ -43,10 +44,14 @@ fn text(pipeline: &Pipeline, manifest: &Value, name: &str) -> Result<String> {
 #[tokio::test(flavor = "multi_thread")]
 async fn every_rendition_stands_beside_the_verbatim_file() -> Result<()> {
     let pipeline = Pipeline::start().await?;
-    let recording = pipeline.simulator().play(Meeting::hour(3).metadata("title", "Quarterly review"));
+    let recording =
+        pipeline.simulator().play(Meeting::hour(3).metadata("title", "Quarterly review").bot_metadata("team", "sales"));
     let manifest = pipeline.ends_stored(recording).await?;
     let transcript = manifest["transcript_id"].as_str().context("no id")?;
     let started_at = manifest["recording"]["started_at"].as_str().context("no start")?;
+    assert!(manifest["recording"]["completed_at"].as_str() > Some(started_at), "{manifest}");
+    assert_eq!(manifest["recording"]["bot_metadata"], json!({"team": "sales"}));
+    assert_eq!(manifest["rendered_by"], env!("CARGO_PKG_VERSION"));
     for ((name, content_type), file) in FILES.iter().zip(manifest["files"].as_array().context("no files")?) {
         assert_eq!((&file["name"], &file["content_type"]), (&json!(name), &json!(content_type)));
         let key = match *name {
@@ -56,6 +61,7 @@ async fn every_rendition_stands_beside_the_verbatim_file() -> Result<()> {
         assert_eq!(file["key"], key);
         let attributes = pipeline.stack.s3.attributes(&key)?.context("no object")?;
         assert_eq!(attributes.content_type.as_deref(), Some(*content_type));
+        assert_eq!(file["crc64nvme"].as_str(), attributes.checksums.get(&Algorithm::Crc64nvme).map(String::as_str));
     }
     assert_eq!(names(&manifest).len(), FILES.len());
     let lines = text(&pipeline, &manifest, "turns.jsonl")?;
@@ -184,6 +190,19 @@ async fn ask_to_render(pipeline: &Pipeline, recording: Uuid, transcript: Option<
     pipeline.settles().await
 }
 
+/// The recording's one manifest, but for when it was rendered, which every rendering changes.
+fn undated(pipeline: &Pipeline, recording: Uuid) -> Result<Value> {
+    let mut manifests = pipeline.manifests(recording)?;
+    assert_eq!(manifests.len(), 1);
+    Ok(without_date(manifests.remove(0)))
+}
+
+fn without_date(mut manifest: Value) -> Value {
+    let at = manifest["rendered_at"].take();
+    assert!(at.as_str() >= manifest["stored_at"].as_str(), "rendered at {at}");
+    manifest
+}
+
 /// An old transcript gains the formats of today, from S3 alone.
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_stored_is_rendered_again_without_recall() -> Result<()> {
@@ -205,13 +224,12 @@ async fn what_is_stored_is_rendered_again_without_recall() -> Result<()> {
     let calls = pipeline.stack.wire.calls().iter().filter(|call| call.service == Service::Recall).count();
 
     ask_to_render(&pipeline, recording, Some(&transcript)).await?;
-    let manifests = pipeline.manifests(recording)?;
-    assert_eq!(manifests, [first]);
+    assert_eq!(undated(&pipeline, recording)?, without_date(first.clone()));
     pipeline.check_promises()?;
     // Again, and all of the recording: nothing changes. And nothing at all of one that is not stored.
     ask_to_render(&pipeline, recording, None).await?;
     ask_to_render(&pipeline, Uuid::from_u128(7), None).await?;
-    assert_eq!(pipeline.manifests(recording)?, manifests);
+    assert_eq!(undated(&pipeline, recording)?, without_date(first));
     let after = pipeline.stack.wire.calls().iter().filter(|call| call.service == Service::Recall).count();
     assert_eq!(after, calls, "Recall is not asked");
     assert_eq!(pipeline.dead_letters().await?.len(), 0);

@@ -8,7 +8,7 @@ use serde_json::Value;
 use crate::{FUNCTIONS, sources, template, text};
 
 /// The permission that an operation of the SDK needs, as AWS's service authorization reference has it.
-const ACTIONS: [(&str, &str); 18] = [
+const ACTIONS: [(&str, &str); 19] = [
     ("dynamodb.get_item", "dynamodb:GetItem"),
     ("dynamodb.put_item", "dynamodb:PutItem"),
     ("dynamodb.batch_get_item", "dynamodb:BatchGetItem"),
@@ -25,6 +25,7 @@ const ACTIONS: [(&str, &str); 18] = [
     ("s3.complete_multipart_upload", "s3:PutObject"),
     ("s3.abort_multipart_upload", "s3:AbortMultipartUpload"),
     ("s3.list_multipart_uploads", "s3:ListBucketMultipartUploads"),
+    ("s3.delete_object", "s3:DeleteObject"),
     ("s3.head_object", "s3:GetObject"),
     ("s3.get_object", "s3:GetObject"),
 ];

@@ -6,7 +6,7 @@ use reqwest::StatusCode;
 use shared::{job::CopyAnswer, recall::Problem};
 
 use super::MAX_TRANSCRIPT_BYTES;
-use crate::{guard::Forbidden, upload::UploadError};
+use crate::{guard::Forbidden, stored::ReadError, upload::UploadError};
 
 /// Waits before the next try.
 const SOON: Duration = Duration::from_secs(5);
@@ -43,6 +43,8 @@ pub(super) enum CopyError {
     TooLarge,
     #[error(transparent)]
     Recall(#[from] Problem),
+    #[error("what an earlier copy left cannot be read")]
+    Earlier(#[from] ReadError),
     #[error(transparent)]
     Upload(#[from] UploadError),
     #[error("S3 did not take the renditions")]
@@ -70,6 +72,7 @@ impl CopyError {
             | Self::Download(_)
             | Self::Gzip(_)
             | Self::Unframed
+            | Self::Earlier(_)
             | Self::Upload(_)
             | Self::OutOfTime => CopyAnswer::Later { after: SOON },
         }
@@ -89,7 +92,7 @@ impl CopyError {
             Self::Empty => "empty",
             Self::TooLarge => "too_large",
             Self::Recall(_) => "recall",
-            Self::Upload(_) => "upload",
+            Self::Earlier(_) | Self::Upload(_) => "upload",
             Self::RenditionsRefused(_) => "renditions_refused",
             Self::RenditionsLate => "renditions_late",
             Self::OutOfTime => "out_of_time",

@@ -172,6 +172,7 @@ impl<'a> Play<'a> {
             }
             stack.wire.go_on();
             self.trap = None;
+            self.pipeline.check_bucket().context("as the dead function left it")?;
         }
         work.await.context("it takes too long")?
     }

@@ -10,17 +10,23 @@ use anyhow::{Context as _, Result, ensure};
 use local::{
     queue::Attribute,
     recall::{DownloadFault, Meeting, Status, Target, WebhookFault},
-    stack::WORK_QUEUE,
+    stack::{JOBS_TABLE, WORK_QUEUE},
     wire::{Fault, Service, When},
 };
 use serde_json::json;
-use tests::{Pipeline, past};
+use tests::{Pipeline, in_hours, past, sha256};
 use uuid::Uuid;
+
+use super::play::Play;
 
 /// Two parts.
 const LARGE_BYTES: usize = 5_500_000;
 /// Two messages of the dead-letter queue.
 const LONG_BODY_CHARS: usize = 300_000;
+/// What is in a set: the verbatim file and every rendition.
+const FILES: usize = 7;
+/// How the files of an older version begin.
+const OLDER: &str = "an older ";
 
 /// One way through the pipeline. Each has effects that no other has.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -45,6 +51,12 @@ pub(super) enum Scene {
     DeleteRecording,
     /// Every webhook is lost: the sweep finds the recording, and then its transcript.
     Swept,
+    /// A set that an older version made is rendered again.
+    RenderedAgain,
+    /// It is copied again: the row is lost, and in the bucket stands a set with other bytes and other keys.
+    CopiedAgain,
+    /// The first copy does not know when the recording began and fails at its manifest; the next one knows it.
+    Moved,
     /// A signed body that nobody can read.
     UnreadableBody,
     /// A message on the queue that nobody can read.
@@ -68,7 +80,7 @@ impl Begun {
 }
 
 impl Scene {
-    pub(super) const ALL: [Self; 12] = [
+    pub(super) const ALL: [Self; 15] = [
         Self::Small,
         Self::Large,
         Self::CutOff,
@@ -79,6 +91,9 @@ impl Scene {
         Self::DeleteTranscript,
         Self::DeleteRecording,
         Self::Swept,
+        Self::RenderedAgain,
+        Self::CopiedAgain,
+        Self::Moved,
         Self::UnreadableBody,
         Self::UnreadableMessage,
     ];
@@ -115,6 +130,9 @@ impl Scene {
             | Self::Refused
             | Self::LookedUp
             | Self::Swept
+            | Self::RenderedAgain
+            | Self::CopiedAgain
+            | Self::Moved
             | Self::UnreadableBody
             | Self::UnreadableMessage => &[],
         }
@@ -144,6 +162,9 @@ impl Scene {
             | Self::Large
             | Self::DeleteTranscript
             | Self::DeleteRecording
+            | Self::RenderedAgain
+            | Self::CopiedAgain
+            | Self::Moved
             | Self::UnreadableBody
             | Self::UnreadableMessage => {}
         }
@@ -158,6 +179,28 @@ impl Scene {
             Self::UnreadableMessage => {
                 pipeline.stack.queues.send(WORK_QUEUE, &text, &[]).await?;
                 Begun::Unreadable(text)
+            }
+            Self::RenderedAgain => {
+                let (recording, _) = stored_by_an_older_version(pipeline, Older::Renditions).await?;
+                let message = json!({"event": "render", "recording_id": recording});
+                pipeline.stack.queues.send(WORK_QUEUE, &message.to_string(), &[]).await?;
+                Begun::Recording(recording)
+            }
+            Self::CopiedAgain => {
+                let (recording, transcript) = stored_by_an_older_version(pipeline, Older::All).await?;
+                pipeline.stack.dynamodb.remove(JOBS_TABLE, &recording.to_string())?;
+                let message = json!({
+                    "event": "transcript.done", "recording_id": recording, "transcript_id": transcript, "attempt": 1,
+                });
+                pipeline.stack.queues.send(WORK_QUEUE, &message.to_string(), &[]).await?;
+                Begun::Recording(recording)
+            }
+            Self::Moved => {
+                let recording = simulator.play(Meeting::short(1).started_at(in_hours(-50)));
+                let retrieved = format!("GET /api/v1/recording/{recording}");
+                drop(wire.inject(Service::Recall, &retrieved, When::Before, answer(404), 1));
+                drop(wire.inject(Service::S3, "/manifest.json?x-id=PutObject", When::Before, answer(403), 1));
+                Begun::Recording(recording)
             }
             Self::Swept => Begun::Recording(simulator.play(past(Meeting::short(1)))),
             Self::Large | Self::CutOff => Begun::Recording(simulator.play(large())),
@@ -200,6 +243,9 @@ impl Scene {
             | Self::Throttled
             | Self::LookedUp
             | Self::Swept
+            | Self::RenderedAgain
+            | Self::CopiedAgain
+            | Self::Moved
             | Self::UnreadableBody
             | Self::UnreadableMessage => ("stored", 1, 1),
         };
@@ -219,10 +265,58 @@ impl Scene {
         let stored = pipeline.stack.s3.object(&format!("recordings/{recording}/{id}/transcript.json"))?;
         ensure!(stored == pipeline.simulator().transcript_bytes(id), "it is stored otherwise than Recall has it");
         let at_recall = pipeline.simulator().transcript(id).map(|transcript| transcript.status);
+        let files = manifest["files"].as_array().map_or(0, Vec::len);
+        ensure!(files == FILES && manifest["rendering_error"].is_null(), "it has {files} files: {manifest}");
+        for file in manifest["files"].as_array().into_iter().flatten() {
+            let object = pipeline.stack.s3.object(file["key"].as_str().context("no key")?)?.context("no object")?;
+            ensure!(!object.starts_with(OLDER.as_bytes()), "{} is of the older version", file["name"]);
+        }
         let kept = if count == 1 { Status::Done } else { Status::Deleted };
         ensure!(at_recall == Some(kept), "it is {at_recall:?} at Recall");
         Ok(())
     }
+}
+
+/// What an older version made otherwise.
+#[derive(Clone, Copy, Eq, PartialEq)]
+enum Older {
+    /// Their bytes.
+    Renditions,
+    /// The verbatim file's, too, and the turns are filed under another day.
+    All,
+}
+
+/// Plays a meeting to its end, and then changes the set in the bucket to what an older version might have made. Its
+/// manifest has no field that came later.
+async fn stored_by_an_older_version(pipeline: &Pipeline, older: Older) -> Result<(Uuid, Uuid)> {
+    let recording = pipeline.simulator().play(Meeting::short(1));
+    Play::new(pipeline, Some(recording)).finish().await.context("the older version's play")?;
+    let s3 = &pipeline.stack.s3;
+    let mut manifest = pipeline.manifests(recording)?.pop().context("no manifest")?;
+    let id: Uuid = manifest["transcript_id"].as_str().context("no transcript")?.parse()?;
+    for file in manifest["files"].as_array_mut().context("no files")? {
+        file.as_object_mut().context("no object")?.remove("crc64nvme");
+        let (name, key) = (file["name"].as_str().context("no name")?, file["key"].as_str().context("no key")?);
+        if name == "transcript.json" && older == Older::Renditions {
+            continue;
+        }
+        let (name, mut new_key, bytes) = (name.to_owned(), key.to_owned(), format!("{OLDER}{name}"));
+        if name == "turns.jsonl" && older == Older::All {
+            new_key = format!("turns/date=2024-02-29/{id}.jsonl");
+        }
+        s3.remove(key)?;
+        s3.put(&new_key, "text/plain", bytes.as_bytes())?;
+        file["key"] = json!(new_key);
+        file["bytes"] = json!(bytes.len());
+        file["sha256"] = json!(sha256(bytes.as_bytes()));
+    }
+    manifest.as_object_mut().context("no object")?.retain(|name, _| !name.starts_with("rendered_"));
+    let of_recording = manifest["recording"].as_object_mut().context("no recording")?;
+    of_recording.retain(|name, _| name != "completed_at" && name != "bot_metadata");
+    let key = format!("recordings/{recording}/{id}/manifest.json");
+    s3.put(&key, "application/json", manifest.to_string().as_bytes())?;
+    pipeline.check_bucket()?;
+    Ok((recording, id))
 }
 
 fn large() -> Meeting {

@@ -11,7 +11,7 @@ use super::scenes::Scene;
 const TABLE: &str = include_str!("table.txt");
 
 /// The operations that change something outside, each by a part of its name that no other has.
-const EFFECTS: [(&str, Service, &str); 18] = [
+const EFFECTS: [(&str, Service, &str); 19] = [
     ("dynamodb", Service::DynamoDb, "PutItem"),
     ("recall", Service::Recall, "/create_transcript/"),
     ("recall", Service::Recall, "DELETE /api/v1/"),
@@ -30,6 +30,7 @@ const EFFECTS: [(&str, Service, &str); 18] = [
     ("s3", Service::S3, "?x-id=UploadPart"),
     ("s3", Service::S3, "/transcript.json?uploadId="),
     ("s3", Service::S3, "?x-id=AbortMultipartUpload"),
+    ("s3", Service::S3, ".jsonl?x-id=DeleteObject"),
 ];
 /// What the sweep looks at before its effects: it is killed there, too.
 const SWEEP_LOOKS: [(&str, Service, &str); 3] = [
