@@ -54,6 +54,12 @@ impl World {
         self.on_limit == "delete_stored"
     }
 
+    /// Whether a place at Recall becomes free when what has it is stored. With the recording goes a stored transcript
+    /// only once all that is wanted is stored, so that frees no place.
+    fn frees_the_place_of_what_is_stored(&self) -> bool {
+        self.makes_room() || self.delete == "transcript"
+    }
+
     /// How the chain of attempts ends when the first `failures` transcriptions fail, and how many are paid for.
     fn after(&self, failures: usize) -> (&'static str, usize) {
         let (mut creates, mut at_recall) = (0, 0);
@@ -201,9 +207,9 @@ impl Story {
             Self::Large | Self::Slow => exactly(&["stored"], 1),
             Self::NotCaptured | Self::NoMedia => exactly(&["failed"], 0),
             Self::Skipped => exactly(&["skipped"], 0),
-            // The other's may have the only place, or be stored, and the recording deleted, before ours is asked for.
-            Self::Shared if world.limit == 1 || world.delete == "recording" => {
-                Deserved { statuses: &["stored"], creates: 0..=1 }
+            // The other's may be there first, and then it has the only place for good.
+            Self::Shared if world.limit == 1 && !world.frees_the_place_of_what_is_stored() => {
+                Deserved { statuses: &["stored", "limit_reached"], creates: 0..=1 }
             }
             Self::Shared => exactly(&["stored"], 1),
             Self::Deleted => Deserved { statuses: &["stored", "lost", "failed"], creates: 0..=1 },

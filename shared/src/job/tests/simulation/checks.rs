@@ -3,7 +3,10 @@
 use std::collections::BTreeSet;
 
 use super::{recall::Made, world::World};
-use crate::job::{Announcement, DeleteAfterStore, Job, Notice, OnLimit, Recording, State, Status, Target};
+use crate::{
+    ids::TranscriptId,
+    job::{Announcement, DeleteAfterStore, Hold, Job, Notice, OnLimit, Recording, State, Status, Target},
+};
 
 impl World {
     /// What must hold at every save.
@@ -131,6 +134,19 @@ impl World {
             let refused = |transcript: &crate::job::Transcript| matches!(transcript.state, State::Refused { status, .. } if status != 404);
             used.clone().any(refused) || used.count() >= self.policy.tries_per_provider as usize
         });
+        // Whatever else is stored: what waits for a place must have to.
+        if matches!(job.hold, Some(Hold::LimitReached { .. })) {
+            // By Recall's own count: what the row counts may be gone.
+            let over = self.recall.existing() >= self.policy.max_transcripts as usize;
+            assert!(over, "seed {seed}: no limit is reached: {job:#?}");
+            let mut there = self.recall.made.iter().filter(|made| !made.deleted);
+            let may_go = |made: &Made| match self.policy.on_limit {
+                OnLimit::Stop => false,
+                OnLimit::DeleteFailed => made.fails(self.now),
+                OnLimit::DeleteStored => self.stored.contains(&made.id),
+            };
+            assert!(!there.any(may_go), "seed {seed}: there is something to make room: {job:#?}");
+        }
         match status {
             Status::Failed => {
                 // Somebody who deletes what we asked for wants no other one.
@@ -139,12 +155,20 @@ impl World {
                 assert!(tries || excused, "seed {seed}: it failed with tries left: {job:#?}");
             }
             Status::LimitReached => {
-                let over = job.transcript_count() >= self.policy.max_transcripts;
-                assert!(over, "seed {seed}: no limit is reached: {job:#?}");
+                assert!(!tries, "seed {seed}: it waits for a place that it has no use for: {job:#?}");
             }
             Status::Lost => {
-                let gone = self.recall.gone || self.recall.made.iter().any(|made| made.deleted && !made.deleted_by_us);
-                assert!(gone, "seed {seed}: nothing was deleted: {job:#?}");
+                let gone = |id: TranscriptId| self.recall.made.iter().any(|made| made.id == id && made.deleted);
+                for transcript in &job.transcripts {
+                    if let State::Lost { transcript_id } = transcript.state {
+                        let gone = self.recall.gone || gone(transcript_id);
+                        assert!(gone, "seed {seed}: {transcript_id} is still there: {job:#?}");
+                    }
+                }
+                let ours = |made: &Made| made.attempt.is_some() && made.deleted && !made.deleted_by_us;
+                // Of a recording that failed, nothing is asked for.
+                let lost = self.recall.gone || !self.captured || self.recall.made.iter().any(ours);
+                assert!(lost, "seed {seed}: nothing that we asked for was deleted: {job:#?}");
             }
             Status::Skipped => {
                 let left = job.transcripts.iter().any(|one| matches!(one.state, State::Left { .. }));
