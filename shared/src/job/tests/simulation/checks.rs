@@ -135,11 +135,13 @@ impl World {
             used.clone().any(refused) || used.count() >= self.policy.tries_per_provider as usize
         });
         // Whatever else is stored: what waits for a place must have to.
-        if matches!(job.hold, Some(Hold::LimitReached { .. })) {
+        if matches!(job.hold, Some(Hold::LimitReached { .. })) && !self.recall.gone {
             // By Recall's own count: what the row counts may be gone.
             let over = self.recall.existing() >= self.policy.max_transcripts as usize;
             assert!(over, "seed {seed}: no limit is reached: {job:#?}");
-            let mut there = self.recall.made.iter().filter(|made| !made.deleted);
+            // What is left alone is not ours to delete.
+            let is_left = |id| job.transcripts.iter().any(|one| one.state == State::Left { transcript_id: id });
+            let mut there = self.recall.made.iter().filter(|made| !made.deleted && !is_left(made.id));
             let may_go = |made: &Made| match self.policy.on_limit {
                 OnLimit::Stop => false,
                 OnLimit::DeleteFailed => made.fails(self.now),
