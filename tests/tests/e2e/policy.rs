@@ -230,8 +230,10 @@ async fn nothing_is_deleted_that_cannot_be_read_back() -> Result<()> {
         let pipeline = start(&[("DELETE_AFTER_STORE", wanted)]).await?;
         let (simulator, wire) = (pipeline.simulator(), &pipeline.stack.wire);
         let refused = Fault::Answer { status: 503, retry_after: None };
-        wire.inject(Service::S3, "HEAD", When::Before, refused, usize::MAX);
         let recording = simulator.play(Meeting::short(1));
+        // The copy looks for an earlier one; what comes after that is asked for the deletion.
+        pipeline.wait_until("the copy to begin", || Ok(wire.count(Service::S3, "HEAD") > 0)).await?;
+        wire.inject(Service::S3, "HEAD", When::Before, refused, usize::MAX);
         pipeline.reaches(recording, "stored").await?;
         for tries in 1..=2 {
             let tried = || pipeline.stack.logs().iter().filter(|line| line.contains("copy.not_verified")).count();

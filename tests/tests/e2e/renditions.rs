@@ -245,7 +245,10 @@ async fn what_is_not_as_stored_is_not_rendered() -> Result<()> {
     let key = manifest["files"][0]["key"].as_str().context("no key")?;
     pipeline.stack.s3.put(key, "application/json", b"[]")?;
     ask_to_render(&pipeline, recording, None).await?;
-    assert_eq!(pipeline.stack.queues.depth(DEAD_LETTER_QUEUE).await?, 1);
+    // It is not tried again, and it raises the alarm about renditions.
+    assert_eq!(pipeline.stack.queues.depth(DEAD_LETTER_QUEUE).await?, 0);
+    assert!(pipeline.stack.logs().iter().any(|line| line.contains("RenderingErrors")));
+    assert!(pipeline.job(recording)?.context("no job")?.get("due_at").is_none());
     assert_eq!(pipeline.manifests(recording)?, [manifest]);
     Ok(())
 }

@@ -164,8 +164,8 @@ async fn a_recording_of_another_workspace_ends_without_a_transcript() -> Result<
     let job = pipeline.job(recording)?.context("no job")?;
     assert_eq!((&job["status"], &job["transcript_count"]), (&json!("skipped"), &json!(0)), "{job}");
     // It is asked for a day, none of which is paid.
-    let calls = pipeline.stack.wire.count(Service::Recall, "/create_transcript/");
-    assert!((20..40).contains(&calls), "{calls} calls");
+    let calls = pipeline.stack.wire.count(Service::Recall, "GET /api/v1/recording/");
+    assert!((20..80).contains(&calls), "{calls} calls, of the sweep as well");
     assert_eq!((pipeline.simulator().all_creates(), pipeline.stack.s3.keys()?.len()), (0, 0));
     pipeline.check_promises()
 }
@@ -178,7 +178,8 @@ async fn a_key_of_another_region_stops_and_loses_nothing() -> Result<()> {
     pipeline.simulator().set_api_key(random_api_key());
     let recording = pipeline.simulator().add_recording(Meeting::short(1));
     let reply = pipeline.deliver(&done(recording)).await?;
-    assert_eq!((reply.status, reply.retry_after), (503, Some(300)), "{reply:?}");
+    // The delivery names no bot, so the recording is asked for first; the queue takes that from here.
+    assert_eq!(reply.status, 200, "{reply:?}");
     let job = pipeline.job(recording)?.context("no job")?;
     assert!(job["status"] == "waiting" && job["due_at"].is_number(), "{job}");
     assert!(logged(&pipeline, "recall.refuses_us") > 0);
