@@ -261,7 +261,9 @@ impl Job {
     /// Work under way comes before any result; among results the best one counts.
     pub fn status(&self) -> Status {
         let any = |test: fn(&State) -> bool| self.transcripts.iter().any(|transcript| test(&transcript.state));
-        let left_alone = self.transcripts.iter().all(|transcript| matches!(transcript.state, State::Left { .. }));
+        let all_left = self.transcripts.iter().all(|transcript| matches!(transcript.state, State::Left { .. }));
+        let left_alone = all_left && !self.transcripts.is_empty() && self.recording != Recording::Deleted;
+        let never_known = self.is_unknown_to_recall() && self.is_only_hearsay();
         if self.is_creating() {
             Status::Creating
         } else if any(|state| matches!(state, State::Copying(_))) {
@@ -280,9 +282,7 @@ impl Job {
             || matches!(self.recording, Recording::Failed { .. })
         {
             Status::Failed
-        } else if left_alone && !self.transcripts.is_empty() && self.recording != Recording::Deleted {
-            Status::Skipped
-        } else if self.is_unknown_to_recall() && self.is_only_hearsay() {
+        } else if left_alone || never_known {
             Status::Skipped
         } else {
             Status::Lost

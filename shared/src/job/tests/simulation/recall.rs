@@ -181,7 +181,10 @@ impl Recall {
     pub(super) fn look_for_room(&self, rng: &mut Rng, now: Timestamp, calm: bool) -> LookUpAnswer {
         match self.list(rng, now, calm) {
             LookUpAnswer::Listed(listed) if listed.is_empty() && self.gone => LookUpAnswer::Later { after: SECOND },
-            answer => answer,
+            answer @ (LookUpAnswer::Listed(_)
+            | LookUpAnswer::Incomplete(_)
+            | LookUpAnswer::Later { .. }
+            | LookUpAnswer::Operator) => answer,
         }
     }
 
