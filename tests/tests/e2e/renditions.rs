@@ -137,6 +137,27 @@ async fn renditions_that_ran_out_of_time_are_written_by_the_next_invocation() ->
     pipeline.check_promises()
 }
 
+/// Three broken downloads say nothing of the first rendition that S3 refuses.
+#[tokio::test(flavor = "multi_thread")]
+async fn other_failures_use_up_no_tries_of_the_renditions() -> Result<()> {
+    let pipeline = Pipeline::start().await?;
+    let fault = |status| Fault::Answer { status, retry_after: None };
+    pipeline.stack.wire.inject(Service::Download, "GET", When::Before, fault(503), 4);
+    pipeline.stack.wire.inject(Service::S3, ".jsonl?x-id=PutObject", When::Before, fault(403), 1);
+    let recording = pipeline.simulator().play(Meeting::short(1));
+    let failed = || Ok(pipeline.job(recording)?.is_some_and(|job| job["transcripts"][0]["failures"]["transient"] != 0));
+    pipeline.wait_until("a failed download", failed).await?;
+    let stored = || Ok(pipeline.status(recording)?.as_deref() == Some("stored"));
+    while !stored()? {
+        pipeline.wait_until("nobody works", || Ok(pipeline.is_idle())).await?;
+        pipeline.let_time_pass().await?;
+        pipeline.sweep().await?;
+    }
+    let manifest = pipeline.ends_stored(recording).await?;
+    assert_eq!((names(&manifest), &manifest["rendering_error"]), (FILES.map(|(name, _)| name).to_vec(), &Value::Null));
+    pipeline.check_promises()
+}
+
 /// S3 refuses the renditions, such as by a policy that nobody thought of, and takes all else.
 #[tokio::test(flavor = "multi_thread")]
 async fn renditions_that_s3_refuses_for_good_do_not_hold_up_the_transcript() -> Result<()> {
