@@ -147,8 +147,7 @@ async fn other_failures_use_up_no_tries_of_the_renditions() -> Result<()> {
     let recording = pipeline.simulator().play(Meeting::short(1));
     let failed = || Ok(pipeline.job(recording)?.is_some_and(|job| job["transcripts"][0]["failures"]["transient"] != 0));
     pipeline.wait_until("a failed download", failed).await?;
-    let stored = || Ok(pipeline.status(recording)?.as_deref() == Some("stored"));
-    while !stored()? {
+    while pipeline.status(recording)?.as_deref() != Some("stored") {
         pipeline.wait_until("nobody works", || Ok(pipeline.is_idle())).await?;
         pipeline.let_time_pass().await?;
         pipeline.sweep().await?;
