@@ -30,7 +30,7 @@ use crate::{
 /// Pages of each list in one run. A run a minute spends a third of the 60 calls that Recall lets a workspace make.
 const PAGES_PER_RUN: u32 = 20;
 /// Pages of one list from its beginning to its end: ten million entries, which are those of [`MAX_SPAN`] at ten million
-/// recordings a month. Longer ones are begun anew.
+/// recordings a month. Longer ones are started again.
 const MAX_PAGES: u32 = 100_000;
 /// A page that could not be had so often in a row is given up, and its list begun anew: its cursor may be bad.
 const MAX_FAILURES: u32 = 3;

@@ -69,7 +69,7 @@ impl Guard {
             folders.insert(format!("{region}.recall.ai"), API_DOWNLOADS.to_owned());
         }
         for host in &settings.download_hosts {
-            // Whoever lists an API host means its downloads: nothing else there is one.
+            // An operator who lists an API host means its downloads: nothing else there is one.
             let folder = if is_api(host) { API_DOWNLOADS } else { ANYWHERE };
             folders.insert(host.clone(), folder.to_owned());
         }

@@ -23,7 +23,7 @@ const BEING_REPLACED: &str = "files of this transcript are being replaced, and t
 pub(crate) const VERBATIM: &str = "transcript.json";
 pub(crate) const MANIFEST: &str = "manifest.json";
 
-/// `manifest.json`. Whoever sees it sees everything it names. Fields that may be absent came later than the format.
+/// `manifest.json`. A reader that sees it sees everything it names. Fields that may be absent came later than the format.
 #[derive(Debug, Deserialize, Serialize)]
 pub(crate) struct Manifest {
     pub(crate) schema: u32,
@@ -44,7 +44,7 @@ pub(crate) struct Manifest {
     #[serde(default)]
     pub(crate) rendered_by: Option<String>,
     pub(crate) files: Vec<File>,
-    /// Turns that were named and are being replaced. Whoever goes on finds them here.
+    /// Turns that were named and are being replaced. The next worker finds them here.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) replaced_turns: Option<String>,
 }
