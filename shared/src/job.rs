@@ -35,6 +35,7 @@ mod limit;
 mod outbox;
 mod policy;
 mod reading;
+mod reconcile;
 mod requests;
 mod state;
 #[cfg(test)]
@@ -53,6 +54,7 @@ pub use self::{
     events::{Event, Finished, Heard},
     outbox::{Announcement, Notice, Outbox},
     policy::{Context, DeleteAfterStore, OnLimit, Policy, Wishes},
+    reconcile::{HEAD_START, SeenRecording, SeenStatus, SeenTranscript},
     requests::{Rendering, Retry},
     state::{Claim, Copying, Counts, Creating, Failures, Kept, Receipt, Refused, State, Transcript},
 };
@@ -221,6 +223,16 @@ impl Status {
         match self {
             Self::LimitReached | Self::Failed | Self::Lost => true,
             Self::Creating | Self::Transcribing | Self::Copying | Self::Waiting | Self::Stored | Self::Skipped => false,
+        }
+    }
+
+    /// Nothing of it is in S3 yet, and it could be.
+    pub fn is_at_stake(self) -> bool {
+        match self {
+            Self::Stored | Self::Lost | Self::Skipped => false,
+            Self::Creating | Self::Transcribing | Self::Copying | Self::Waiting | Self::LimitReached | Self::Failed => {
+                true
+            }
         }
     }
 
