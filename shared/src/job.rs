@@ -29,6 +29,7 @@ mod attempts;
 mod copies;
 mod creates;
 mod decision;
+mod deleting;
 mod deletions;
 mod events;
 mod limit;
@@ -50,7 +51,8 @@ use serde::{Deserialize, Serialize};
 pub use self::{
     answers::{Answer, CopyAnswer, CreateAnswer, Listed, LookUpAnswer, RecordingAnswer, RenderAnswer},
     decision::{Command, Decision, Next, Reason},
-    deletions::{Deletable, DeleteAnswer, Deletion, Target, Why},
+    deleting::{Deletable, DeleteAnswer, DeleteSaid, DeleteStep, Deleting, Presence},
+    deletions::{Deletion, Target, Why},
     events::{Event, Finished, Heard},
     outbox::{Announcement, Notice, Outbox},
     policy::{Context, DeleteAfterStore, OnLimit, Policy, Wishes},
