@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use super::{CLAIM, NOW, OTHER, OURS, context, copying, done, job, policy, receipt};
 use crate::job::{
-    Answer, Command, CopyAnswer, Decision, DeleteAfterStore, DeleteAnswer, Event, Failures, Heard, Job, Kept, Listed,
-    Next, OnLimit, Policy, Receipt, State, Status, Target, Transcript,
+    Answer, Command, CopyAnswer, Decision, DeleteAfterStore, DeleteAnswer, Event, Failures, Heard, Job, Kept,
+    Listed, Next, OnLimit, Policy, Receipt, State, Status, Target, Transcript,
 };
 
 fn quiet(delete_after_store: DeleteAfterStore) -> Policy {
@@ -166,4 +166,21 @@ fn what_was_lost_and_is_done_after_all_is_copied() {
     let decision =
         job([State::Lost { transcript_id: OURS }]).on_event(&Event::TranscriptDone(heard), context(&policy, NOW));
     assert!(matches!(decision, Decision::Apply { next: Next::Act(Command::Copy { .. }), .. }), "{decision:?}");
+}
+
+/// Nothing was stored, and Recall says why: the chain goes on.
+#[test]
+fn what_was_given_up_on_and_has_failed_is_followed_by_the_next_attempt() {
+    let policy = quiet(DeleteAfterStore::Nothing);
+    let heard = Heard { transcript_id: OURS, attempt: Some(1), foreign: false };
+    let failed = Event::TranscriptFailed { heard, sub_code: None };
+    let mut lost = job([State::Lost { transcript_id: OURS }]);
+    let Decision::Apply { job, next } = lost.clone().on_event(&failed, context(&policy, NOW)) else {
+        panic!("nobody asks for another one")
+    };
+    assert_eq!(job.status(), Status::Waiting);
+    assert!(matches!(next, Next::Again { .. }), "{next:?}");
+    // What Recall has deleted is no failure of the provider's.
+    lost.transcripts[0].deleted = true;
+    assert!(matches!(lost.on_event(&failed, context(&policy, NOW)), Decision::Ignore(_)));
 }
