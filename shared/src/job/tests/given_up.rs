@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::{CLAIM, NOW, OTHER, OURS, context, copying, done, job, policy, receipt};
 use crate::job::{
-    Answer, Command, CopyAnswer, Decision, DeleteAfterStore, DeleteAnswer, Event, Failures, Heard, Job, Kept,
+    Answer, Command, CopyAnswer, Decision, DeleteAfterStore, DeleteAnswer, Event, Failures, Heard, Hold, Job, Kept,
     Listed, Next, OnLimit, Policy, Receipt, State, Status, Target, Transcript,
 };
 
@@ -183,4 +183,20 @@ fn what_was_given_up_on_and_has_failed_is_followed_by_the_next_attempt() {
     // What Recall has deleted is no failure of the provider's.
     lost.transcripts[0].deleted = true;
     assert!(matches!(lost.on_event(&failed, context(&policy, NOW)), Decision::Ignore(_)));
+}
+
+/// Somebody else's transcript was the first sign that the key is right again.
+#[test]
+fn a_recording_that_recall_knows_after_all_is_taken_up_again() {
+    let policy = quiet(DeleteAfterStore::Nothing);
+    let claim = CLAIM;
+    let copying = State::Copying(copying(NOW.plus(Duration::from_secs(9)), Some(claim), Failures::default()));
+    let mut unknown = job([copying]);
+    unknown.transcripts[0].attempt = None;
+    (unknown.unknown_since, unknown.hold) = (Some(NOW), Some(Hold::Skipped));
+    let stored = Answer::Copy { transcript_id: OURS, claim, answer: CopyAnswer::Stored(receipt()) };
+    let Decision::Apply { job, .. } = unknown.on_answer(&stored, context(&policy, NOW)) else { panic!("not stored") };
+    assert_eq!((job.status(), job.due_at()), (Status::Waiting, Some(NOW)));
+    let Decision::Apply { next, .. } = job.on_event(&Event::WAKE, context(&policy, NOW)) else { panic!("not due") };
+    assert!(matches!(next, Next::Act(Command::Create { .. })), "{next:?}");
 }
