@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::{CLAIM, NOW, OTHER, OURS, context, copying, done, job, policy, receipt};
 use crate::job::{
     Answer, Command, CopyAnswer, Decision, DeleteAfterStore, DeleteAnswer, Event, Failures, Heard, Hold, Job, Kept,
-    Listed, Next, OnLimit, Policy, Receipt, State, Status, Target, Transcript,
+    Listed, LookUpAnswer, Next, OnLimit, Policy, Receipt, State, Status, Target, Transcript,
 };
 
 fn quiet(delete_after_store: DeleteAfterStore) -> Policy {
@@ -199,4 +199,21 @@ fn a_recording_that_recall_knows_after_all_is_taken_up_again() {
     assert_eq!((job.status(), job.due_at()), (Status::Waiting, Some(NOW)));
     let Decision::Apply { next, .. } = job.on_event(&Event::WAKE, context(&policy, NOW)) else { panic!("not due") };
     assert!(matches!(next, Next::Act(Command::Create { .. })), "{next:?}");
+}
+
+/// It was made a moment ago, and its webhook was faster than the list.
+#[test]
+fn a_list_that_lags_behind_ends_nothing_that_is_on_its_way() {
+    let policy = quiet(DeleteAfterStore::Nothing);
+    let check_at = NOW.plus(Duration::from_secs(60));
+    let mut parked = job([
+        State::Transcribing { transcript_id: OURS, check_at, checks: 0, told_done: false },
+        State::Failed { transcript_id: OTHER, sub_code: None },
+    ]);
+    parked.transcripts.iter_mut().for_each(|transcript| transcript.attempt = None);
+    parked.hold = Some(Hold::LimitReached { until: Some(NOW) });
+    let listed = Answer::List(LookUpAnswer::Listed(Vec::new()));
+    let Decision::Apply { job, .. } = parked.on_answer(&listed, context(&policy, NOW)) else { panic!("not taken") };
+    assert!(matches!(job.transcripts[0].state, State::Transcribing { .. }), "{job:?}");
+    assert!(job.transcripts[1].deleted, "{job:?}");
 }
