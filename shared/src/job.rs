@@ -29,12 +29,14 @@ mod attempts;
 mod copies;
 mod creates;
 mod decision;
+mod deleting;
 mod deletions;
 mod events;
 mod limit;
 mod outbox;
 mod policy;
 mod reading;
+mod reconcile;
 mod requests;
 mod state;
 #[cfg(test)]
@@ -49,10 +51,12 @@ use serde::{Deserialize, Serialize};
 pub use self::{
     answers::{Answer, CopyAnswer, CreateAnswer, Listed, LookUpAnswer, RecordingAnswer, RenderAnswer},
     decision::{Command, Decision, Next, Reason},
-    deletions::{Deletable, DeleteAnswer, Deletion, Target, Why},
+    deleting::{Deletable, DeleteAnswer, DeleteSaid, DeleteStep, Deleting, Presence},
+    deletions::{Deletion, Target, Why},
     events::{Event, Finished, Heard},
     outbox::{Announcement, Notice, Outbox},
     policy::{Context, DeleteAfterStore, OnLimit, Policy, Wishes},
+    reconcile::{HEAD_START, SeenRecording, SeenStatus, SeenTranscript},
     requests::{Rendering, Retry},
     state::{Claim, Copying, Counts, Creating, Failures, Kept, Receipt, Refused, State, Transcript},
 };
@@ -221,6 +225,16 @@ impl Status {
         match self {
             Self::LimitReached | Self::Failed | Self::Lost => true,
             Self::Creating | Self::Transcribing | Self::Copying | Self::Waiting | Self::Stored | Self::Skipped => false,
+        }
+    }
+
+    /// Nothing of it is in S3 yet, and it could be.
+    pub fn is_at_stake(self) -> bool {
+        match self {
+            Self::Stored | Self::Lost | Self::Skipped => false,
+            Self::Creating | Self::Transcribing | Self::Copying | Self::Waiting | Self::LimitReached | Self::Failed => {
+                true
+            }
         }
     }
 

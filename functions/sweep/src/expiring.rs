@@ -10,8 +10,6 @@ use shared::{
     time::Timestamp,
 };
 
-use crate::missed::is_at_stake;
-
 /// Recordings that one run names, those that expire first; all of them are counted.
 const MAX_NAMED: usize = 20;
 
@@ -28,7 +26,7 @@ impl Expiring {
         let soon = context.now.plus(context.policy.expiry_alarm);
         let expires_at = job.expires_at.filter(|expires_at| *expires_at <= soon)?;
         let status = job.status();
-        is_at_stake(status).then_some(Self { recording_id: job.recording_id, status, expires_at })
+        status.is_at_stake().then_some(Self { recording_id: job.recording_id, status, expires_at })
     }
 }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 use shared::{
     deadline::Deadline,
     ids::RecordingId,
-    job::{Context, Decision, Event, Job},
+    job::{Context, Event, Job},
     store::Store,
     telemetry::Chain,
     time::{self, Timestamp},
@@ -89,7 +89,7 @@ impl Sweep {
                 match timeout(time, self.store.due(shard, now, after.take())).await {
                     Ok(Ok(page)) => {
                         expiring.extend(page.jobs.iter().filter_map(|job| Expiring::of(job, self.context(now))));
-                        due.extend(page.jobs.into_iter().filter_map(|job| to_wake(job, self.context(now))));
+                        due.extend(page.jobs.iter().filter_map(|job| to_wake(job, self.context(now))));
                         after = page.next;
                     }
                     Ok(Err(error)) => {
@@ -135,15 +135,10 @@ fn order(due: &Due) -> (bool, Option<Timestamp>, Timestamp) {
     (due.expires_at.is_none(), due.expires_at, due.due_at)
 }
 
-/// Whether a wake-up would do something. The core is asked, so that what is due but nobody can bring forward (a wait
-/// that another worker prolongs, an alarm that the operator has put off) neither keeps the workers busy nor takes the
-/// place of others.
-fn to_wake(job: Job, context: Context<'_>) -> Option<Due> {
+/// What is worth a wake-up: the core is asked whether it would do something.
+fn to_wake(job: &Job, context: Context<'_>) -> Option<Due> {
     let due = Due { recording_id: job.recording_id, due_at: job.due_at()?, expires_at: job.expires_at };
-    match job.on_event(&Event::WAKE, context) {
-        Decision::Apply { .. } => Some(due),
-        Decision::Ignore(_) | Decision::Busy { .. } => None,
-    }
+    job.can_be_woken(context).then_some(due)
 }
 
 #[cfg(test)]
@@ -185,7 +180,7 @@ pub(crate) mod tests {
     }
 
     fn woken(job: Job) -> bool {
-        to_wake(job, Context { now: NOW, lease_until: NOW, worker: true, policy: &policy() }).is_some()
+        to_wake(&job, Context { now: NOW, lease_until: NOW, worker: true, policy: &policy() }).is_some()
     }
 
     #[test]

@@ -51,7 +51,7 @@ impl Act for Received<'_> {
             }
             Command::List => {
                 let limit = deadline.for_call(time::now());
-                Answer::List(transcripts.recall.look_for_room(recording_id, limit).await)
+                Answer::List(transcripts.recall.look_up(recording_id, limit).await)
             }
             Command::Render { transcripts: stored, claim } => {
                 Answer::Render { claim, answer: transcripts.again.render(&stored, deadline).await }
@@ -62,7 +62,7 @@ impl Act for Received<'_> {
                 Answer::Copy { transcript_id, claim, answer }
             }
             Command::Delete { target, verify, deletable, claim } => {
-                let deletion = transcripts.deleter.delete(recording_id, target, &verify, &deletable);
+                let deletion = transcripts.deleter.delete(recording_id, target, verify, deletable);
                 let answer = timeout(time_for_it(deadline), deletion).await;
                 let late = |_| DeleteAnswer::Later { after: Duration::ZERO };
                 Answer::Delete { target, claim, answer: answer.unwrap_or_else(late) }

@@ -11,7 +11,7 @@ use reqwest::{Client, Response, StatusCode, header::ACCEPT_ENCODING};
 use shared::{
     deadline::Deadline,
     ids::{BotId, RecordingId, TranscriptId},
-    job::{CopyAnswer, Failures, Receipt},
+    job::{CopyAnswer, Failures, Presence, Receipt},
     recall::{Problem, Recall, RecordingArtifact, TranscriptArtifact, http_client, tls},
     secret::Secret,
     settings::RecallSettings,
@@ -160,7 +160,9 @@ impl Copier {
     async fn retrieve(&self, recording: RecordingId, id: TranscriptId) -> Result<TranscriptArtifact, CopyError> {
         let artifact = match self.recall.retrieve_transcript(id).await {
             Err(Problem::NotFound) => {
-                return Err(CopyError::Missing { recording_known: self.recall.knows(recording).await });
+                return Err(CopyError::Missing {
+                    recording_known: self.recall.presence(recording).await == Presence::There,
+                });
             }
             result => result?,
         };

@@ -1,10 +1,10 @@
 //! Deletes at Recall what may go. A copy is read back first: its size and its checksum.
 
-use std::time::Duration;
+use std::{ops::ControlFlow, time::Duration};
 
 use shared::{
     ids::RecordingId,
-    job::{Deletable, DeleteAnswer, LookUpAnswer, Receipt, Target},
+    job::{Deletable, DeleteAnswer, DeleteSaid, DeleteStep, Deleting, Receipt, Target},
     recall::{CALL_TIMEOUT, Problem, Recall},
     telemetry::{self, Chain},
 };
@@ -31,37 +31,57 @@ impl Deleter {
         &self,
         recording_id: RecordingId,
         target: Target,
-        copies: &[Receipt],
-        deletable: &Deletable,
+        copies: Vec<Receipt>,
+        deletable: Deletable,
     ) -> DeleteAnswer {
-        for receipt in copies {
-            match self.bucket.holds(receipt).await {
-                Ok(true) => {}
-                Ok(false) => {
-                    tracing::error!(recording.id = %recording_id, key = receipt.key, "copy.not_as_stored");
-                    telemetry::count("CopiesUnverified", &[]);
-                    return DeleteAnswer::Unverified;
-                }
-                Err(error) => {
-                    tracing::warn!(recording.id = %recording_id, error = %Chain(&error), "copy.not_verified");
-                    return DeleteAnswer::Later { after: Duration::ZERO };
+        let mut deleting = Deleting::new(target, copies, deletable);
+        loop {
+            let is_unclear = deleting.step() == DeleteStep::RetrieveRecording;
+            let said = match deleting.step() {
+                DeleteStep::Verify(receipt) => self.verify(recording_id, receipt).await,
+                DeleteStep::List => DeleteSaid::Listed(self.recall.look_up(recording_id, CALL_TIMEOUT).await),
+                DeleteStep::Retrieve(id) => DeleteSaid::Listed(self.recall.look_up_one(recording_id, id).await),
+                DeleteStep::Delete(target) => self.delete_at_recall(recording_id, target).await,
+                DeleteStep::RetrieveRecording => DeleteSaid::Recording(self.recall.presence(recording_id).await),
+            };
+            match deleting.on(said) {
+                ControlFlow::Continue(next) => deleting = next,
+                ControlFlow::Break(answer) => {
+                    match &answer {
+                        DeleteAnswer::Others(others) => {
+                            tracing::info!(recording.id = %recording_id, ?target, others = others.len(), "recall.kept");
+                        }
+                        DeleteAnswer::Deleted if is_unclear => {
+                            tracing::info!(recording.id = %recording_id, ?target, "recall.gone");
+                        }
+                        DeleteAnswer::Later { .. } if is_unclear => {
+                            let error = Problem::NotFound;
+                            tracing::warn!(recording.id = %recording_id, ?target, %error, "recall.not_deleted");
+                        }
+                        DeleteAnswer::Deleted | DeleteAnswer::Unverified | DeleteAnswer::Later { .. } => {}
+                    }
+                    return answer;
                 }
             }
         }
-        let others = match self.listed(recording_id, target, deletable).await {
-            LookUpAnswer::Listed(listed) => deletable.in_the_way(listed),
-            LookUpAnswer::Incomplete(listed) => match deletable.in_the_way(listed) {
-                // What cannot be read must not be deleted with its recording.
-                others if others.is_empty() => return DeleteAnswer::Later { after: Duration::ZERO },
-                others => others,
-            },
-            LookUpAnswer::Later { after } => return DeleteAnswer::Later { after },
-            LookUpAnswer::Operator => return DeleteAnswer::Later { after: Duration::ZERO },
-        };
-        if !others.is_empty() {
-            tracing::info!(recording.id = %recording_id, ?target, others = others.len(), "recall.kept");
-            return DeleteAnswer::Others(others);
+    }
+
+    async fn verify(&self, recording_id: RecordingId, receipt: &Receipt) -> DeleteSaid {
+        match self.bucket.holds(receipt).await {
+            Ok(true) => DeleteSaid::Holds(true),
+            Ok(false) => {
+                tracing::error!(recording.id = %recording_id, key = receipt.key, "copy.not_as_stored");
+                telemetry::count("CopiesUnverified", &[]);
+                DeleteSaid::Holds(false)
+            }
+            Err(error) => {
+                tracing::warn!(recording.id = %recording_id, error = %Chain(&error), "copy.not_verified");
+                DeleteSaid::Later { after: Duration::ZERO }
+            }
         }
+    }
+
+    async fn delete_at_recall(&self, recording_id: RecordingId, target: Target) -> DeleteSaid {
         let (what, deleted) = match target {
             Target::Transcript(id) => ("transcript", self.recall.delete_transcript(id).await),
             Target::Recording => ("recording", self.recall.delete_recording(recording_id).await),
@@ -70,36 +90,13 @@ impl Deleter {
             Ok(()) => {
                 tracing::info!(recording.id = %recording_id, what, ?target, "recall.deleted");
                 telemetry::count("DeletedAtRecall", &[("what", what)]);
-                DeleteAnswer::Deleted
+                DeleteSaid::Deleted
             }
-            Err(Problem::NotFound) if self.is_gone(recording_id, target).await => {
-                tracing::info!(recording.id = %recording_id, what, ?target, "recall.gone");
-                DeleteAnswer::Deleted
-            }
+            Err(problem @ Problem::NotFound) => DeleteSaid::NotFound { after: problem.after() },
             Err(problem) => {
                 tracing::warn!(recording.id = %recording_id, what, error = %Chain(&problem), "recall.not_deleted");
-                DeleteAnswer::Later { after: problem.after() }
+                DeleteSaid::Later { after: problem.after() }
             }
-        }
-    }
-
-    /// What Recall has of what would go, as far as that decides.
-    async fn listed(&self, recording_id: RecordingId, target: Target, deletable: &Deletable) -> LookUpAnswer {
-        match target {
-            Target::Recording => self.recall.look_up(recording_id, CALL_TIMEOUT).await,
-            Target::Transcript(id) if deletable.failed.contains(&id) => self.recall.look_up_one(recording_id, id).await,
-            Target::Transcript(_) => LookUpAnswer::Listed(Vec::new()),
-        }
-    }
-
-    /// After a 404. A key of another workspace gets one as well, so a transcript counts as gone only if this key knows
-    /// its recording, and a recording only if Recall says that it is deleted.
-    async fn is_gone(&self, recording_id: RecordingId, target: Target) -> bool {
-        let recording = self.recall.retrieve_recording(recording_id).await;
-        let status = recording.as_ref().ok().and_then(|recording| recording.status());
-        match target {
-            Target::Transcript(_) => recording.is_ok(),
-            Target::Recording => status == Some("deleted"),
         }
     }
 }

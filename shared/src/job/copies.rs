@@ -90,7 +90,7 @@ impl Job {
             if receipt.unreadable {
                 transcript.kept = Some(Kept::Unreadable);
             }
-            self.is_known();
+            self.is_known(context);
             self.settled();
             self.tell_stored(transcript_id, context);
             return self.advanced(Next::Nothing, context);
@@ -105,7 +105,7 @@ impl Job {
             CopyAnswer::Failed { sub_code } => {
                 transcript.state = State::Failed { transcript_id, sub_code: sub_code.clone() };
                 let ours = transcript.attempt.is_some();
-                self.is_known();
+                self.is_known(context);
                 let next = if ours { self.after_failure(context) } else { Next::Nothing };
                 return self.advanced(next, context);
             }
@@ -117,7 +117,7 @@ impl Job {
                 let wait = doubled(CHECK_WAIT, checks, TRANSCRIBING_CHECK);
                 let check_at = chosen(wait, expires_at, now);
                 transcript.state = State::Transcribing { transcript_id, check_at, checks: checks + 1, told_done };
-                self.is_known();
+                self.is_known(context);
                 return self.advanced(Next::Again { at: check_at }, context);
             }
             // Recall knows its recording, so it is this transcript that is gone.
@@ -168,7 +168,7 @@ impl Job {
                 self.unknown_since.get_or_insert(now);
             }
             CopyAnswer::Missing { recording_known: false } => {}
-            CopyAnswer::Missing { recording_known: true } => self.is_known(),
+            CopyAnswer::Missing { recording_known: true } => self.is_known(context),
             CopyAnswer::Stored(_)
             | CopyAnswer::NotReady
             | CopyAnswer::Failed { .. }
@@ -187,7 +187,7 @@ impl Job {
     /// Recall says that it is deleted.
     fn gone(mut self, index: usize, transcript_id: TranscriptId, context: Context<'_>) -> Decision {
         self.transcripts[index].deleted = true;
-        self.is_known();
+        self.is_known(context);
         self.lose(index, transcript_id, context)
     }
 

@@ -196,7 +196,7 @@ impl Job {
         let known =
             self.transcripts.iter().position(|transcript| transcript.state.transcript_id() == Some(transcript_id));
         let transcribing = State::Transcribing { transcript_id, check_at, checks: 0, told_done: false };
-        self.is_known();
+        self.is_known(context);
         self.refusals = None;
         match (waiting, known) {
             (Some(index), None) => self.transcripts[index].state = transcribing,

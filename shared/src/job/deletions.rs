@@ -9,8 +9,8 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Claim, Command, Context, Decision, DeleteAfterStore, Job, Kept, Listed, Next, OnLimit, Reason, Receipt, Recording,
-    State, Status, Transcript,
+    Claim, Command, Context, Decision, Deletable, DeleteAfterStore, DeleteAnswer, Job, Kept, Listed, Next, OnLimit,
+    Reason, Receipt, Recording, State, Status, Transcript,
     waits::{asked, doubled},
 };
 use crate::{ids::TranscriptId, time::Timestamp};
@@ -50,42 +50,6 @@ pub enum Why {
     Stored,
     /// Another transcript of the same attempt is stored.
     PaidTwice,
-}
-
-/// What may go together with a target, as far as the row knows.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Deletable {
-    /// These are stored, or Recall reported them as deleted.
-    pub safe: Vec<TranscriptId>,
-    /// These may go only if Recall, too, says that they failed.
-    pub failed: Vec<TranscriptId>,
-}
-
-impl Deletable {
-    /// What Recall lists and must not be deleted.
-    pub fn in_the_way(&self, mut listed: Vec<Listed>) -> Vec<Listed> {
-        listed.retain(|one| {
-            let may_go = match self.failed.contains(&one.transcript_id) {
-                true => one.failed,
-                false => self.safe.contains(&one.transcript_id),
-            };
-            one.foreign || !may_go
-        });
-        listed
-    }
-}
-
-/// How a deletion went.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum DeleteAnswer {
-    /// It is gone, and Recall has confirmed that.
-    Deleted,
-    /// The copy in S3 is not what the row says: nothing was deleted.
-    Unverified,
-    /// Recall has transcripts that must not go, such as one whose webhook was lost: nothing was deleted.
-    Others(Vec<Listed>),
-    /// It is not known to be gone: Recall refused, failed, or answered 404 without knowing the recording either.
-    Later { after: Duration },
 }
 
 impl Job {

@@ -266,6 +266,11 @@ impl Job {
                     self.transcripts[index].state = state;
                     index
                 }
+                // It was given up on, and now it is known what became of it: another one may be had.
+                State::Lost { .. } if !self.transcripts[index].deleted => {
+                    self.transcripts[index].state = state;
+                    index
+                }
                 State::Stored { .. } => return Decision::Ignore(Reason::AlreadyStored),
                 State::Failed { .. } | State::Refused { .. } | State::Lost { .. } => {
                     return Decision::Ignore(Reason::AlreadyEnded);

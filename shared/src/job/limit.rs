@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use super::{Command, Context, Decision, Deletion, Hold, Job, LookUpAnswer, Next, Reason, Target, Transcript, Why};
+use super::{
+    Command, Context, Decision, Deletion, Hold, Job, LookUpAnswer, Next, Reason, State, Target, Transcript, Why,
+};
 use crate::ids::TranscriptId;
 
 /// A parked job looks for room this often, besides whenever it changes.
@@ -80,7 +82,11 @@ impl Job {
             LookUpAnswer::Listed(listed) => {
                 self.take_in(listed, None, context);
                 let ids: Vec<TranscriptId> = listed.iter().map(|one| one.transcript_id).collect();
-                let is_gone = |one: &&mut Transcript| one.state.transcript_id().is_some_and(|id| !ids.contains(&id));
+                // The list may lag behind: of what is on its way, its own next check tells.
+                let is_gone = |one: &&mut Transcript| {
+                    let ends = !matches!(one.state, State::Transcribing { .. } | State::Copying(_));
+                    ends && one.state.transcript_id().is_some_and(|id| !ids.contains(&id))
+                };
                 self.transcripts.iter_mut().filter(is_gone).for_each(Transcript::delete);
             }
             LookUpAnswer::Incomplete(listed) => drop(self.take_in(listed, None, context)),

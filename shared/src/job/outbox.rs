@@ -134,15 +134,7 @@ impl Job {
 
     /// When its expiry becomes worth an alarm; `None` if it does not, or has been.
     pub(super) fn expiry_alarm_at(&self, context: Context<'_>) -> Option<Timestamp> {
-        let at_stake = match self.status() {
-            Status::Stored | Status::Lost | Status::Skipped => false,
-            Status::Creating
-            | Status::Transcribing
-            | Status::Copying
-            | Status::Waiting
-            | Status::LimitReached
-            | Status::Failed => !self.outbox.expiring,
-        };
+        let at_stake = self.status().is_at_stake() && !self.outbox.expiring;
         self.expires_at.filter(|_| at_stake).map(|at| at.minus(context.policy.expiry_alarm))
     }
 

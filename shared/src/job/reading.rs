@@ -107,9 +107,12 @@ impl Job {
         self.advanced(Next::Nothing, context)
     }
 
-    /// Recall knows the recording after all.
-    pub(super) fn is_known(&mut self) {
-        self.unknown_since = None;
+    /// Recall knows the recording after all. If the job had ended because it did not, the job goes on.
+    pub(super) fn is_known(&mut self, context: Context<'_>) {
+        let was_unknown = self.unknown_since.take().is_some();
+        if was_unknown && self.hold == Some(Hold::Skipped) && !self.skips() {
+            self.hold = Some(Hold::Wait { until: context.now, status: None, times: 0, since: context.now });
+        }
     }
 
     /// Nobody but the sender of an event knows this recording: no transcript of it was ever seen at Recall.

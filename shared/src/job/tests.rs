@@ -3,6 +3,7 @@
 mod chain;
 mod copies;
 mod creates;
+mod deleting;
 mod deletions;
 mod figures;
 mod given_up;

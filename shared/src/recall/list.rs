@@ -9,7 +9,7 @@ use url::Url;
 use super::{LATER, Problem, Recall, RecordingArtifact, TranscriptArtifact, attempt_of, is_foreign};
 use crate::{
     ids::{RecordingId, TranscriptId},
-    job::{Listed, LookUpAnswer},
+    job::{Listed, LookUpAnswer, Presence},
     telemetry::{self, Chain, Unit},
     time::Timestamp,
 };
@@ -107,14 +107,21 @@ impl Transcripts {
 }
 
 impl Recall {
-    /// Lists the recording's transcripts for the core, the oldest first. All pages together take no longer than
-    /// `timeout`.
+    /// Lists the recording's transcripts for the core, the oldest first. An empty list says nothing by itself: a key of
+    /// another workspace gets one, too. It counts only if the same key can retrieve the recording. All calls together take
+    /// no longer than `timeout`.
     pub async fn look_up(&self, recording_id: RecordingId, timeout: Duration) -> LookUpAnswer {
+        let look_up = async {
+            let answer = self.listed(recording_id, self.list_transcripts(recording_id).await?);
+            let is_empty = matches!(&answer, LookUpAnswer::Listed(listed) if listed.is_empty());
+            if is_empty && self.presence(recording_id).await == Presence::Unknown {
+                return Err(Problem::NotFound);
+            }
+            Ok(answer)
+        };
         let out_of_time = |_| Err(Problem::Later { after: LATER, status: None, source: None });
-        match tokio::time::timeout(timeout, self.list_transcripts(recording_id)).await.unwrap_or_else(out_of_time) {
-            Ok(all) => self.listed(recording_id, all),
-            Err(problem) => unanswered(recording_id, &problem),
-        }
+        let answer = tokio::time::timeout(timeout, look_up).await.unwrap_or_else(out_of_time);
+        answer.unwrap_or_else(|problem| unanswered(recording_id, &problem))
     }
 
     /// Retrieves one of its transcripts for the core, as a list of one, or of none if it is gone. Unlike the list of

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::{LATER, Problem, Recall, RecordingArtifact};
 use crate::{
     ids::RecordingId,
-    job::{Finished, LookUpAnswer, RecordingAnswer},
+    job::{Finished, Presence, RecordingAnswer},
     providers::wishes,
     telemetry::Chain,
 };
@@ -39,23 +39,12 @@ impl Recall {
         }
     }
 
-    /// Whether this key can retrieve the recording: then a 404 for one of its transcripts means that it is gone.
-    pub async fn knows(&self, id: RecordingId) -> bool {
-        let known = self.retrieve_recording(id).await;
-        known.is_ok_and(|recording| recording.status() != Some("deleted"))
-    }
-
-    /// Lists the recording's transcripts for a job that looks for room. Of an empty list, only a key that knows the
-    /// recording can tell that it means something.
-    pub async fn look_for_room(&self, id: RecordingId, timeout: Duration) -> LookUpAnswer {
-        match self.look_up(id, timeout).await {
-            LookUpAnswer::Listed(listed) if listed.is_empty() && !self.knows(id).await => {
-                LookUpAnswer::Later { after: LATER }
-            }
-            answer @ (LookUpAnswer::Listed(_)
-            | LookUpAnswer::Incomplete(_)
-            | LookUpAnswer::Later { .. }
-            | LookUpAnswer::Operator) => answer,
+    /// What retrieving the recording says to this key.
+    pub async fn presence(&self, id: RecordingId) -> Presence {
+        match self.retrieve_recording(id).await {
+            Ok(recording) if recording.status() == Some("deleted") => Presence::Deleted,
+            Ok(_) => Presence::There,
+            Err(_) => Presence::Unknown,
         }
     }
 }

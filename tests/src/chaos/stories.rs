@@ -54,12 +54,6 @@ impl World {
         self.on_limit == "delete_stored"
     }
 
-    /// Whether a place at Recall becomes free when what has it is stored. With the recording goes a stored transcript
-    /// only once all that is wanted is stored, so that frees no place.
-    fn frees_the_place_of_what_is_stored(&self) -> bool {
-        self.makes_room() || self.delete == "transcript"
-    }
-
     /// How the chain of attempts ends when the first `failures` transcriptions fail, and how many are paid for.
     fn after(&self, failures: usize) -> (&'static str, usize) {
         let (mut creates, mut at_recall) = (0, 0);
@@ -88,10 +82,10 @@ impl fmt::Display for World {
     }
 }
 
-/// What the end of a recording may be.
+/// A way in which a recording may end.
 #[derive(Debug)]
-pub(super) struct Deserved {
-    pub(super) statuses: &'static [&'static str],
+pub(super) struct End {
+    pub(super) status: &'static str,
     /// How many transcripts are paid for.
     pub(super) creates: RangeInclusive<usize>,
 }
@@ -194,26 +188,27 @@ impl Story {
         }
     }
 
-    /// Which end it deserves, from what Recall was told to do with it.
-    pub(super) fn deserves(self, world: &World) -> Deserved {
-        let exactly =
-            |status: &'static [&'static str], creates| Deserved { statuses: status, creates: creates..=creates };
+    /// Which ends it deserves, from what Recall was told to do with it.
+    pub(super) fn deserves(self, world: &World) -> Vec<End> {
+        let end = |status, creates| End { status, creates: creates..=creates };
         match self {
-            Self::Meeting { failures } => match world.after(failures) {
-                ("stored", creates) => exactly(&["stored"], creates),
-                ("failed", creates) => exactly(&["failed"], creates),
-                (_, creates) => exactly(&["limit_reached"], creates),
-            },
-            Self::Large | Self::Slow => exactly(&["stored"], 1),
-            Self::NotCaptured | Self::NoMedia => exactly(&["failed"], 0),
-            Self::Skipped => exactly(&["skipped"], 0),
-            // The other's may be there first, and then it has the only place for good.
-            Self::Shared if world.limit == 1 && !world.frees_the_place_of_what_is_stored() => {
-                Deserved { statuses: &["stored", "limit_reached"], creates: 0..=1 }
+            Self::Meeting { failures } => {
+                let (status, creates) = world.after(failures);
+                vec![end(status, creates)]
             }
-            Self::Shared => exactly(&["stored"], 1),
+            Self::Large | Self::Slow => vec![end("stored", 1)],
+            Self::NotCaptured | Self::NoMedia => vec![end("failed", 0)],
+            Self::Skipped => vec![end("skipped", 0)],
+            // The other's may have the only place before ours is asked for. It is not what was asked for, so the job
+            // waits for room, unless the other's may go once it is stored.
+            Self::Shared if world.limit == 1 && !world.makes_room() && world.delete != "transcript" => {
+                vec![end("stored", 1), end("limit_reached", 0)]
+            }
+            Self::Shared => vec![end("stored", 1)],
             // Where no webhook told of the deletion, Recall did not know it for a day.
-            Self::Deleted => Deserved { statuses: &["stored", "lost", "failed", "skipped"], creates: 0..=1 },
+            Self::Deleted => {
+                ["stored", "lost", "failed", "skipped"].map(|status| End { status, creates: 0..=1 }).into()
+            }
         }
     }
 }

@@ -1,11 +1,13 @@
 //! Every entry meets every row.
 
+use std::time::Duration;
+
 use serde_json::{Value, json};
 use shared::{
     ids::TranscriptId,
     job::{
-        Claim, Copying, Counts, Creating, DeleteAfterStore, Failures, Finished, Hold, OnLimit, Policy, Receipt,
-        Transcript, Wishes,
+        Claim, Copying, Counts, Creating, Decision, DeleteAfterStore, Failures, Finished, Hold, OnLimit, Policy,
+        Receipt, State, Transcript, Wishes,
     },
     time::Timestamp,
 };
@@ -237,7 +239,8 @@ fn a_transcript_is_told_until_its_row_has_moved_on() {
         (job(copying(NOW.minus(hours(1)), Some(Claim(1)))), done, None, None),
         (job(stored()), None, None, None),
         (job(self::failed()), done, None, None),
-        (job(lost.clone()), done, None, None),
+        // It was only given up on: whatever became of it is news.
+        (job(lost.clone()), done, failed, None),
         (deleted(lost), None, None, None),
         (job(State::Left { transcript_id: TRANSCRIPT }), None, None, None),
         (Job { recording: Recording::Deleted, ..job(transcribing()) }, None, None, None),

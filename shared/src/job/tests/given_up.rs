@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use super::{CLAIM, NOW, OTHER, OURS, context, copying, done, job, policy, receipt};
 use crate::job::{
-    Answer, Command, CopyAnswer, Decision, DeleteAfterStore, DeleteAnswer, Event, Failures, Heard, Job, Kept, Listed,
-    Next, OnLimit, Policy, Receipt, State, Status, Target, Transcript,
+    Answer, Command, CopyAnswer, Decision, DeleteAfterStore, DeleteAnswer, Event, Failures, Heard, Hold, Job, Kept,
+    Listed, LookUpAnswer, Next, OnLimit, Policy, Receipt, State, Status, Target, Transcript,
 };
 
 fn quiet(delete_after_store: DeleteAfterStore) -> Policy {
@@ -166,4 +166,54 @@ fn what_was_lost_and_is_done_after_all_is_copied() {
     let decision =
         job([State::Lost { transcript_id: OURS }]).on_event(&Event::TranscriptDone(heard), context(&policy, NOW));
     assert!(matches!(decision, Decision::Apply { next: Next::Act(Command::Copy { .. }), .. }), "{decision:?}");
+}
+
+/// Nothing was stored, and Recall says why: the chain goes on.
+#[test]
+fn what_was_given_up_on_and_has_failed_is_followed_by_the_next_attempt() {
+    let policy = quiet(DeleteAfterStore::Nothing);
+    let heard = Heard { transcript_id: OURS, attempt: Some(1), foreign: false };
+    let failed = Event::TranscriptFailed { heard, sub_code: None };
+    let mut lost = job([State::Lost { transcript_id: OURS }]);
+    let Decision::Apply { job, next } = lost.clone().on_event(&failed, context(&policy, NOW)) else {
+        panic!("nobody asks for another one")
+    };
+    assert_eq!(job.status(), Status::Waiting);
+    assert!(matches!(next, Next::Again { .. }), "{next:?}");
+    // What Recall has deleted is no failure of the provider's.
+    lost.transcripts[0].deleted = true;
+    assert!(matches!(lost.on_event(&failed, context(&policy, NOW)), Decision::Ignore(_)));
+}
+
+/// Somebody else's transcript was the first sign that the key is right again.
+#[test]
+fn a_recording_that_recall_knows_after_all_is_taken_up_again() {
+    let policy = quiet(DeleteAfterStore::Nothing);
+    let claim = CLAIM;
+    let copying = State::Copying(copying(NOW.plus(Duration::from_secs(9)), Some(claim), Failures::default()));
+    let mut unknown = job([copying]);
+    unknown.transcripts[0].attempt = None;
+    (unknown.unknown_since, unknown.hold) = (Some(NOW), Some(Hold::Skipped));
+    let stored = Answer::Copy { transcript_id: OURS, claim, answer: CopyAnswer::Stored(receipt()) };
+    let Decision::Apply { job, .. } = unknown.on_answer(&stored, context(&policy, NOW)) else { panic!("not stored") };
+    assert_eq!((job.status(), job.due_at()), (Status::Waiting, Some(NOW)));
+    let Decision::Apply { next, .. } = job.on_event(&Event::WAKE, context(&policy, NOW)) else { panic!("not due") };
+    assert!(matches!(next, Next::Act(Command::Create { .. })), "{next:?}");
+}
+
+/// It was made a moment ago, and its webhook was faster than the list.
+#[test]
+fn a_list_that_lags_behind_ends_nothing_that_is_on_its_way() {
+    let policy = quiet(DeleteAfterStore::Nothing);
+    let check_at = NOW.plus(Duration::from_secs(60));
+    let mut parked = job([
+        State::Transcribing { transcript_id: OURS, check_at, checks: 0, told_done: false },
+        State::Failed { transcript_id: OTHER, sub_code: None },
+    ]);
+    parked.transcripts.iter_mut().for_each(|transcript| transcript.attempt = None);
+    parked.hold = Some(Hold::LimitReached { until: Some(NOW) });
+    let listed = Answer::List(LookUpAnswer::Listed(Vec::new()));
+    let Decision::Apply { job, .. } = parked.on_answer(&listed, context(&policy, NOW)) else { panic!("not taken") };
+    assert!(matches!(job.transcripts[0].state, State::Transcribing { .. }), "{job:?}");
+    assert!(job.transcripts[1].deleted, "{job:?}");
 }

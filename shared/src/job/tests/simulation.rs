@@ -1,8 +1,8 @@
 //! The whole system around the core, in schedules of everything that can go wrong, each from a seed.
 //!
-//! One recording; the webhook function, the transcript function and the sweep as they call the core; a queue with
-//! visibility and delays; a sender that gives up after 27.6 hours; a table with versions; and models of Recall, S3 and
-//! the event bus (`world.rs`). A worker can die before or after each of its steps, and certainly dies at its
+//! One recording (`world.rs`); the webhook function and the transcript function as they call the core (`worker.rs`,
+//! `act.rs`); the sweep (`sweep.rs`); a queue with visibility, delays and a limit of receives, and a sender that gives up
+//! after 27.6 hours (`mail.rs`); a table with versions; and models of Recall, S3 and the event bus. A worker can die before or after each of its steps, and certainly dies at its
 //! deadline. For a while there are faults; after that everything works, and the job must come to an end.
 //!
 //! Some run with the tests. `SCHEDULES=1000000 cargo test --release -p shared no_schedule` runs more, and
@@ -12,11 +12,16 @@
 //! another, a key is remembered for an hour after its call has ended, and a deletion is seen at once. About clocks: no
 //! two workers differ by more than a second.
 
+mod act;
 mod checks;
+mod mail;
 mod recall;
+mod sweep;
+mod trouble;
+mod worker;
 mod world;
 
-use std::collections::HashMap;
+use std::{collections::HashMap, time::Duration};
 
 use self::world::World;
 use super::figures;
@@ -25,6 +30,9 @@ use crate::{env::Env, job::Status};
 /// With the tests.
 const SCHEDULES: u64 = 100_000;
 const THREADS: u64 = 2;
+const SECOND: Duration = Duration::from_secs(1);
+const MINUTE: Duration = Duration::from_secs(60);
+const HOUR: Duration = Duration::from_secs(60 * 60);
 
 #[test]
 fn no_schedule_pays_twice_or_gets_stuck() {

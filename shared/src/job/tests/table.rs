@@ -1,203 +1,36 @@
 //! Every situation of a job against every input, written out. `UPDATE_EXPECT=1 cargo test -p shared` renews it;
-//! read the difference before you keep it.
+//! read the difference before you keep it. Of other settings only what they change is shown.
+
+mod inputs;
+mod situations;
 
 use std::{fmt::Write as _, time::Duration};
 
 use expect_test::expect_file;
 
+use self::{
+    inputs::{answers, events},
+    situations::{creating, situations},
+};
+use super::{CLAIM, NOW, OTHER, OURS, context, done, job, policy, receipt};
 use crate::{
-    ids::{RecordingId, TranscriptId},
     job::{
-        Answer, Claim, Command, CopyAnswer, Copying, CreateAnswer, Creating, Decision, DeleteAnswer, Deletion, Event,
-        Failures, Heard, Hold, Job, KEY_REUSE, Listed, LookUpAnswer, Next, Notice, Policy, Recording, Refused, State,
-        Status, Target, Why, Wishes,
-        tests::{CLAIM, NOW, OTHER, OURS, context, done, job, policy, receipt},
+        Answer, Command, CopyAnswer, CreateAnswer, Decision, DeleteAfterStore, Event, Finished, Heard, Job, Next,
+        OnLimit, Policy, State, Status, Wishes,
     },
     time::Timestamp,
 };
-
-fn earlier(time: Duration) -> Timestamp {
-    Timestamp::from_millis(NOW.as_millis() - i64::try_from(time.as_millis()).expect("short"))
-}
-
-fn creating(first_call: Duration, errors: u32, until: Timestamp) -> Job {
-    let first_call_at = earlier(first_call);
-    let last_call_at = earlier(first_call.min(Duration::from_secs(300)));
-    let calls = if first_call_at < last_call_at { 2 } else { 1 };
-    job([State::Creating(Creating {
-        first_call_at,
-        last_call_at,
-        calls,
-        errors,
-        conflicts: 0,
-        until,
-        claim: Some(CLAIM),
-        refused: None,
-    })])
-}
-
-fn situations() -> Vec<(&'static str, Job)> {
-    let soon = NOW.plus(Duration::from_secs(9));
-    let passed = earlier(Duration::from_secs(1));
-    let minutes = |minutes: u64| Duration::from_secs(60 * minutes);
-    let wait = |until, status| Some(Hold::Wait { until, status, times: 1, since: NOW });
-    let deletion =
-        |why, until| Some(Deletion { target: Target::Transcript(OURS), why, until, claim: Some(CLAIM), tries: 0 });
-    let refused_creating = || {
-        let mut job = creating(minutes(1), 0, soon);
-        if let State::Creating(creating) = &mut job.transcripts[0].state {
-            creating.refused = Some(Refused { code: None });
-        }
-        job
-    };
-    let told = |mut job: Job| {
-        job.outbox.told = Some(job.status());
-        job
-    };
-    let copying = |until, claim, missing| {
-        let failures = Failures { transient: 2, missing, ..Failures::default() };
-        let missing_since = (missing > 0).then(|| earlier(Duration::from_secs(60 * 60)));
-        job([State::Copying(Copying { missing_since, ..super::copying(until, claim, failures) })])
-    };
-    let transcribing =
-        |check_at| job([State::Transcribing { transcript_id: OURS, check_at, checks: 0, told_done: false }]);
-    let deleted = |mut job: Job| {
-        job.transcripts[0].deleted = true;
-        job
-    };
-    let stored = || job([State::Stored { transcript_id: OURS, receipt: receipt() }]);
-    let failed = || job([State::Failed { transcript_id: OURS, sub_code: None }]);
-    let refused = || job([State::Refused { status: 400, code: None }]);
-    let used_up = || {
-        let mut transcripts = [failed().transcripts, refused().transcripts].concat();
-        transcripts[1].provider = Some("rev_async".to_owned());
-        transcripts
-    };
-    let left = || {
-        let mut job = job([State::Left { transcript_id: OTHER }]);
-        job.transcripts[0].attempt = None;
-        job
-    };
-    let new = || Job::new(RecordingId::from_u128(7));
-    let crowded = || {
-        let mut job =
-            job([OTHER, TranscriptId::from_u128(3)]
-                .map(|transcript_id| State::Failed { transcript_id, sub_code: None }));
-        job.transcripts.iter_mut().for_each(|transcript| transcript.attempt = None);
-        job
-    };
-    let full = || Job { transcripts: [failed().transcripts, crowded().transcripts].concat(), ..failed() };
-    vec![
-        ("nothing known", new()),
-        ("recording failed", Job { recording: Recording::Failed { sub_code: None }, version: 1, ..new() }),
-        ("recording deleted", Job { recording: Recording::Deleted, version: 2, ..new() }),
-        ("creating, leased", creating(minutes(1), 0, soon)),
-        ("creating, lease over", creating(minutes(10), 0, passed)),
-        ("creating, just called, same error thrice", creating(minutes(1), 3, passed)),
-        ("creating, same error thrice", creating(minutes(10), 3, passed)),
-        ("creating, a 400 to be understood", refused_creating()),
-        ("creating, key too old", creating(KEY_REUSE, 0, passed)),
-        ("transcribing", transcribing(soon)),
-        ("transcribing, check due", transcribing(passed)),
-        ("copying, leased", copying(soon, Some(CLAIM), 0)),
-        ("copying, lease over", copying(passed, Some(CLAIM), 0)),
-        ("copying, missing so often, leased", copying(soon, Some(CLAIM), 9)),
-        ("copying, to be tried again", copying(soon, None, 0)),
-        ("copying, to be tried again now", copying(passed, None, 0)),
-        ("stored", stored()),
-        ("stored, deleted at Recall", deleted(stored())),
-        ("stored, to be deleted at Recall", Job { deletion: deletion(Why::Stored, soon), ..stored() }),
-        ("failed, the next provider to come", Job { hold: wait(soon, None), ..failed() }),
-        ("failed, the chain used up", told(Job { transcripts: used_up(), ..failed() })),
-        ("refused, the next provider to come", Job { hold: wait(passed, None), ..refused() }),
-        ("lost, Recall did not know it", job([State::Lost { transcript_id: OURS }])),
-        ("lost, deleted", deleted(job([State::Lost { transcript_id: OURS }]))),
-        ("somebody else's, left alone", left()),
-        ("waiting", Job { hold: wait(soon, Some(429)), ..job([]) }),
-        ("waiting, time over", Job { hold: wait(passed, Some(429)), ..job([]) }),
-        (
-            "skipped",
-            Job { hold: Some(Hold::Skipped), wishes: Some(Wishes { skip: true, ..Wishes::default() }), ..job([]) },
-        ),
-        ("others' transcripts fill the limit", crowded()),
-        ("making room", Job { deletion: deletion(Why::Room, soon), ..crowded() }),
-        ("making room, of our own", Job { deletion: deletion(Why::Room, soon), ..full() }),
-        ("limit reached", told(Job { hold: Some(Hold::LimitReached { until: None }), ..crowded() })),
-    ]
-}
-
-fn events() -> Vec<Event> {
-    let ours = Heard { transcript_id: OURS, attempt: Some(1), foreign: false };
-    let other = Heard { transcript_id: OTHER, attempt: None, foreign: false };
-    let again = Heard { transcript_id: OTHER, attempt: Some(1), foreign: false };
-    vec![
-        done(),
-        Event::RecordingFailed { sub_code: None },
-        Event::RecordingDeleted,
-        Event::TranscriptProcessing(ours),
-        Event::TranscriptDone(ours),
-        Event::TranscriptFailed { heard: ours, sub_code: None },
-        Event::TranscriptDeleted(ours),
-        Event::TranscriptProcessing(other),
-        Event::TranscriptDone(other),
-        Event::TranscriptDone(again),
-        Event::TranscriptFailed { heard: other, sub_code: None },
-        Event::TranscriptDeleted(other),
-        Event::WAKE,
-    ]
-}
-
-fn answers() -> Vec<Answer> {
-    let after = Duration::from_secs(30);
-    let create = |answer| Answer::Create { attempt: 1, claim: CLAIM, answer };
-    let look_up = |answer| Answer::LookUp { attempt: 1, claim: CLAIM, answer };
-    let listed =
-        |transcript_id, attempt, ended| Listed { transcript_id, attempt, ended, failed: false, foreign: false };
-    let list = |listed: &[Listed]| look_up(LookUpAnswer::Listed(listed.to_vec()));
-    let delete = |answer| Answer::Delete { target: Target::Transcript(OURS), claim: CLAIM, answer };
-    let copy = |answer| Answer::Copy { transcript_id: OURS, claim: CLAIM, answer };
-    vec![
-        create(CreateAnswer::Created { transcript_id: OURS }),
-        create(CreateAnswer::Created { transcript_id: OTHER }),
-        create(CreateAnswer::InProgress),
-        create(CreateAnswer::Lost),
-        create(CreateAnswer::ServerError { after }),
-        create(CreateAnswer::Throttled { after }),
-        create(CreateAnswer::Operator { status: 402 }),
-        create(CreateAnswer::Refused { status: 400, code: None }),
-        Answer::Create { attempt: 1, claim: Claim(2), answer: CreateAnswer::Throttled { after } },
-        create(CreateAnswer::Refused { status: 404, code: None }),
-        list(&[listed(OURS, Some(1), false)]),
-        list(&[listed(OURS, Some(1), true)]),
-        list(&[listed(OURS, Some(1), true), listed(OTHER, Some(1), true)]),
-        list(&[listed(OTHER, None, true)]),
-        list(&[]),
-        look_up(LookUpAnswer::Later { after }),
-        copy(CopyAnswer::Stored(receipt())),
-        copy(CopyAnswer::NotReady),
-        copy(CopyAnswer::Failed { sub_code: None }),
-        copy(CopyAnswer::Deleted),
-        copy(CopyAnswer::Missing { recording_known: false }),
-        copy(CopyAnswer::Later { after }),
-        Answer::Copy { transcript_id: OURS, claim: Claim(2), answer: CopyAnswer::Deleted },
-        delete(DeleteAnswer::Deleted),
-        delete(DeleteAnswer::Unverified),
-        delete(DeleteAnswer::Others(vec![listed(OTHER, None, true)])),
-        delete(DeleteAnswer::Others(vec![listed(OURS, Some(1), true)])),
-        delete(DeleteAnswer::Later { after }),
-        Answer::Announce { sent: vec![Notice::Stored { transcript_id: OURS }] },
-        Answer::Announce { sent: Vec::new() },
-        Answer::Wake { sent: true },
-        Answer::Wake { sent: false },
-    ]
-}
 
 /// Short names for ids and claims, so that a row fits a line.
 fn input(debug: String) -> String {
     let receipt = format!("({:?})", receipt());
     let done = format!("{:?}", done());
+    let unread = format!("{:?}", Event::RecordingDone(Finished::default()));
+    let finished = format!("({:?})", Finished { wishes: Some(Wishes::default()), ..Finished::default() });
     let short = [
         (done.as_str(), "RecordingDone"),
+        (finished.as_str(), ""),
+        (unread.as_str(), "RecordingDone without metadata"),
         ("TranscriptId(00000000-0000-0000-0000-000000000001)", "ours"),
         ("TranscriptId(00000000-0000-0000-0000-000000000002)", "another"),
         ("Heard { transcript_id: ", "Heard { "),
@@ -237,20 +70,50 @@ fn decision(decision: Decision) -> String {
     }
 }
 
+/// A line for each input, with what comes of it.
+fn rows(job: &Job, policy: &Policy) -> Vec<String> {
+    let context = context(policy, NOW);
+    let of_events = events().into_iter().map(|event| {
+        let result = decision(job.clone().on_event(&event, context));
+        format!("    {:<72} {result}", input(format!("{event:?}")))
+    });
+    let of_answers = answers().into_iter().map(|answer| {
+        let result = decision(job.clone().on_answer(&answer, context));
+        format!("    {:<72} {result}", input(format!("{answer:?}")))
+    });
+    of_events.chain(of_answers).collect()
+}
+
+/// What else an operator may choose.
+fn other_policies() -> Vec<(&'static str, Policy)> {
+    vec![
+        ("ON_LIMIT=delete_failed", Policy { on_limit: OnLimit::DeleteFailed, ..policy() }),
+        ("ON_LIMIT=delete_stored", Policy { on_limit: OnLimit::DeleteStored, ..policy() }),
+        ("DELETE_AFTER_STORE=transcript", Policy { delete_after_store: DeleteAfterStore::Transcript, ..policy() }),
+        ("DELETE_AFTER_STORE=recording", Policy { delete_after_store: DeleteAfterStore::Recording, ..policy() }),
+        ("COPY_UNREQUESTED=false", Policy { copy_unrequested: false, ..policy() }),
+    ]
+}
+
 #[test]
 fn every_situation_meets_every_input() {
-    let policy = policy();
-    let context = context(&policy, NOW);
+    let base = policy();
     let mut table = String::from("Status (count of transcripts) after each input; the limit is 2.\n");
     for (name, job) in situations() {
         writeln!(table, "\n{name}: {} ({})", job.status().as_str(), job.transcript_count()).expect("a String");
-        for event in events() {
-            let result = decision(job.clone().on_event(&event, context));
-            writeln!(table, "    {:<72} {result}", input(format!("{event:?}"))).expect("a String");
+        for row in rows(&job, &base) {
+            writeln!(table, "{row}").expect("a String");
         }
-        for answer in answers() {
-            let result = decision(job.clone().on_answer(&answer, context));
-            writeln!(table, "    {:<72} {result}", input(format!("{answer:?}"))).expect("a String");
+    }
+    for (setting, policy) in other_policies() {
+        writeln!(table, "\n\nWith {setting}, where that makes a difference.").expect("a String");
+        for (name, job) in situations() {
+            let before = rows(&job, &base);
+            let differ: Vec<_> = rows(&job, &policy).into_iter().filter(|row| !before.contains(row)).collect();
+            if !differ.is_empty() {
+                writeln!(table, "\n{name}: {} ({})", job.status().as_str(), job.transcript_count()).expect("a String");
+                differ.iter().for_each(|row| writeln!(table, "{row}").expect("a String"));
+            }
         }
     }
     expect_file!["table.txt"].assert_eq(&table);

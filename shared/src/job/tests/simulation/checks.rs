@@ -2,10 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use super::{recall::Made, world::World};
-use crate::{
-    ids::TranscriptId,
-    job::{Announcement, DeleteAfterStore, Hold, Job, Notice, OnLimit, Recording, State, Status, Target},
+use super::{recall::Made, worker::Worker, world::World};
+use crate::job::{
+    Announcement, Command, DeleteAfterStore, Job, Notice, OnLimit, Recording, State, Status, Target, Transcript,
 };
 
 impl World {
@@ -45,6 +44,52 @@ impl World {
         assert_eq!(ids.len(), distinct.len(), "seed {seed}: one transcript twice: {next:#?}");
         if next.status().is_under_way() {
             assert!(next.due_at().is_some(), "seed {seed}: nobody will look at it again: {next:#?}");
+        }
+    }
+
+    /// No two workers do at once what only one may do.
+    pub(super) fn check_the_lease(&self, command: &Command) {
+        for other in self.workers.iter().filter_map(Worker::command).filter(|other| !self.is_outdated(other)) {
+            let clash = match (command, other) {
+                (
+                    Command::Create { attempt, .. } | Command::LookUp { attempt, .. },
+                    Command::Create { attempt: of, .. },
+                )
+                | (Command::LookUp { attempt, .. }, Command::LookUp { attempt: of, .. }) => attempt == of,
+                (Command::Copy { transcript_id, .. }, Command::Copy { transcript_id: of, .. }) => transcript_id == of,
+                (Command::Copy { transcript_id, .. }, Command::Delete { target, .. })
+                | (Command::Delete { target, .. }, Command::Copy { transcript_id, .. }) => {
+                    *target == Target::Transcript(*transcript_id)
+                }
+                (Command::Delete { target, .. }, Command::Delete { target: of, .. }) => target == of,
+                // A deletion reads back what is being written.
+                (Command::Render { .. }, Command::Render { .. } | Command::Delete { .. })
+                | (Command::Delete { .. }, Command::Render { .. })
+                | (Command::ReadRecording { .. }, Command::ReadRecording { .. }) => true,
+                (
+                    Command::Create { .. }
+                    | Command::LookUp { .. }
+                    | Command::ReadRecording { .. }
+                    | Command::List
+                    | Command::Copy { .. }
+                    | Command::Render { .. }
+                    | Command::Delete { .. }
+                    | Command::Announce { .. }
+                    | Command::Wake,
+                    _,
+                ) => false,
+            };
+            assert!(!clash, "seed {}: {command:?} while another worker is at {other:?}: {:#?}", self.seed, self.row);
+        }
+    }
+
+    /// A deletion of what has gone in the meantime: it can do nothing any more.
+    fn is_outdated(&self, command: &Command) -> bool {
+        let Command::Delete { target, .. } = command else { return false };
+        match target {
+            _ if self.recall.gone => true,
+            Target::Transcript(id) => self.recall.made.iter().any(|made| made.id == *id && made.deleted),
+            Target::Recording => false,
         }
     }
 
@@ -95,11 +140,11 @@ impl World {
         let most = (providers * self.policy.tries_per_provider) as usize;
         // What somebody else deletes before we know of it is made once more.
         let unseen = |made: &&Made| made.attempt.is_some() && made.deleted && !made.deleted_by_us;
-        let most = most + self.recall.made.iter().filter(unseen).count();
+        let most = most + self.recall.made.iter().filter(unseen).count() + self.retried.len();
         assert!(self.recall.paid.len() <= most, "seed {seed}: paid {:?} of {most}: {job:#?}", self.recall.paid);
         let ours = |made: &&Made| made.attempt.is_some() && made.is_good() && (!made.deleted || made.deleted_by_us);
         let good = self.recall.made.iter().filter(ours).count();
-        assert!(good <= 1, "seed {seed}: {good} good transcripts were paid for: {job:#?}");
+        assert!(good <= 1 + self.retried.len(), "seed {seed}: {good} good transcripts were paid for: {job:#?}");
         let status = job.status();
         assert!(!status.is_under_way(), "seed {seed}: it ends as {status:?}: {job:#?}");
         for made in
@@ -127,28 +172,16 @@ impl World {
             return;
         }
         let tries = self.policy.providers.iter().all(|provider| {
-            let of = |transcript: &&crate::job::Transcript| {
-                transcript.attempt.is_some() && transcript.provider.as_deref().unwrap_or(&self.policy.providers[0]) == provider
+            let of = |transcript: &&Transcript| {
+                transcript.attempt.is_some()
+                    && transcript.provider.as_deref().unwrap_or(&self.policy.providers[0]) == provider
             };
             let used = job.transcripts.iter().filter(of);
-            let refused = |transcript: &crate::job::Transcript| matches!(transcript.state, State::Refused { status, .. } if status != 404);
+            let refused =
+                |transcript: &Transcript| matches!(transcript.state, State::Refused { status, .. } if status != 404);
             used.clone().any(refused) || used.count() >= self.policy.tries_per_provider as usize
         });
-        // Whatever else is stored: what waits for a place must have to.
-        if matches!(job.hold, Some(Hold::LimitReached { .. })) && !self.recall.gone {
-            // By Recall's own count: what the row counts may be gone.
-            let over = self.recall.existing() >= self.policy.max_transcripts as usize;
-            assert!(over, "seed {seed}: no limit is reached: {job:#?}");
-            // What is left alone is not ours to delete.
-            let is_left = |id| job.transcripts.iter().any(|one| one.state == State::Left { transcript_id: id });
-            let mut there = self.recall.made.iter().filter(|made| !made.deleted && !is_left(made.id));
-            let may_go = |made: &Made| match self.policy.on_limit {
-                OnLimit::Stop => false,
-                OnLimit::DeleteFailed => made.fails(self.now),
-                OnLimit::DeleteStored => self.stored.contains(&made.id),
-            };
-            assert!(!there.any(may_go), "seed {seed}: there is something to make room: {job:#?}");
-        }
+        let begun = job.recording != Recording::Unknown || job.attempts > 0;
         match status {
             Status::Failed => {
                 // Somebody who deletes what we asked for wants no other one.
@@ -157,24 +190,22 @@ impl World {
                 assert!(tries || excused, "seed {seed}: it failed with tries left: {job:#?}");
             }
             Status::LimitReached => {
-                assert!(!tries, "seed {seed}: it waits for a place that it has no use for: {job:#?}");
+                let limit = self.policy.max_transcripts as usize;
+                let full = self.recall.existing() >= limit || self.recall.gone;
+                assert!(full, "seed {seed}: there is room at Recall: {job:#?}");
+                let deletable = self.recall.made.iter().filter(|made| !made.deleted).find(|made| self.makes_room(made));
+                assert!(deletable.is_none(), "seed {seed}: {deletable:?} could make room: {job:#?}");
             }
             Status::Lost => {
-                let gone = |id: TranscriptId| self.recall.made.iter().any(|made| made.id == id && made.deleted);
-                for transcript in &job.transcripts {
-                    if let State::Lost { transcript_id } = transcript.state {
-                        let gone = self.recall.gone || gone(transcript_id);
-                        assert!(gone, "seed {seed}: {transcript_id} is still there: {job:#?}");
-                    }
-                }
                 let ours = |made: &Made| made.attempt.is_some() && made.deleted && !made.deleted_by_us;
-                // Of a recording that failed, nothing is asked for.
-                let lost = self.recall.gone || !self.captured || self.recall.made.iter().any(ours);
-                assert!(lost, "seed {seed}: nothing that we asked for was deleted: {job:#?}");
+                // What is only hearsay of a recording that nobody captured is no loss.
+                let gone = !begun || self.recall.gone || self.recall.made.iter().any(ours);
+                assert!(gone, "seed {seed}: nothing of ours was deleted: {job:#?}");
             }
             Status::Skipped => {
                 let left = job.transcripts.iter().any(|one| matches!(one.state, State::Left { .. }));
-                let unknown = self.recall.gone && job.is_unknown_to_recall();
+                // Of a recording that nobody captured, only others' events tell.
+                let unknown = (self.recall.gone || !begun) && job.is_unknown_to_recall();
                 assert!(self.wishes.skip || left || unknown, "seed {seed}: nobody wished for that: {job:#?}");
             }
             Status::Stored => {}
@@ -182,10 +213,22 @@ impl World {
                 unreachable!("checked above")
             }
         }
-        let begun = job.recording != Recording::Unknown || job.attempts > 0;
         if status.is_bad_end() && begun && self.policy.announces {
             let id = format!("{}:failed:{}", job.recording_id, job.outbox.ends);
             assert!(self.announced.contains(&id), "seed {seed}: the end was not announced: {job:#?}");
         }
+    }
+
+    /// Whether the operator lets this one go so that the next attempt has its place.
+    fn makes_room(&self, made: &Made) -> bool {
+        let entry = self.row.transcripts.iter().find(|entry| entry.state.transcript_id() == Some(made.id));
+        // What the operator wants left alone is not deleted, either.
+        let stays = |entry: &Transcript| entry.kept.is_some() || matches!(entry.state, State::Left { .. });
+        !entry.is_some_and(stays)
+            && match self.policy.on_limit {
+                OnLimit::Stop => false,
+                OnLimit::DeleteFailed => made.fails(self.now),
+                OnLimit::DeleteStored => self.stored.contains(&made.id),
+            }
     }
 }

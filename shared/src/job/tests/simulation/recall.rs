@@ -7,7 +7,8 @@ use fastrand::Rng;
 use crate::{
     ids::TranscriptId,
     job::{
-        CopyAnswer, CreateAnswer, DeleteAnswer, Finished, Listed, LookUpAnswer, RECALL_MAX_TRANSCRIPTS, RecordingAnswer,
+        CopyAnswer, CreateAnswer, DeleteSaid, Finished, Heard, Listed, LookUpAnswer, Presence, RECALL_MAX_TRANSCRIPTS,
+        RecordingAnswer, SeenStatus, SeenTranscript,
     },
     time::Timestamp,
 };
@@ -76,6 +77,8 @@ pub(super) struct Recall {
     pub(super) gone: bool,
     /// Nothing works before this.
     pub(super) down_until: Timestamp,
+    /// Before this, we call with a key of another workspace: Recall knows nothing of what we ask for.
+    pub(super) foreign_until: Timestamp,
     /// Every transcript from now on fails.
     pub(super) provider_down: bool,
     keys: HashMap<u32, Key>,
@@ -120,6 +123,9 @@ impl Recall {
         if now < self.down_until {
             return (if rng.bool() { server_error } else { CreateAnswer::Lost }, None);
         }
+        if self.is_foreign(now) {
+            return (CreateAnswer::Refused { status: 404, code: None }, None);
+        }
         // The request may never arrive; throttling, credit and odd refusals may strike before the key is looked at.
         match fault {
             0 => return (CreateAnswer::Lost, None),
@@ -161,13 +167,23 @@ impl Recall {
         if now < self.down_until || (!calm && rng.u8(0..4) == 0) {
             return LookUpAnswer::Later { after: SECOND * rng.u32(0..60) };
         }
-        LookUpAnswer::Listed(self.listed(now))
+        let mut listed = self.listed(now);
+        match if calm { 99 } else { rng.u8(0..24) } {
+            0 => LookUpAnswer::Operator,
+            // One entry cannot be read.
+            1 if listed.pop().is_some() => LookUpAnswer::Incomplete(listed),
+            _ if listed.is_empty() && self.presence(rng, now) == Presence::Unknown => {
+                LookUpAnswer::Later { after: SECOND }
+            }
+            _ => LookUpAnswer::Listed(listed),
+        }
     }
 
     /// What retrieving the recording says.
     pub(super) fn read(&self, rng: &mut Rng, now: Timestamp, calm: bool, finished: Finished) -> RecordingAnswer {
         match if calm { 9 } else { rng.u8(0..10) } {
             _ if now < self.down_until => RecordingAnswer::Later { after: SECOND * rng.u32(0..60) },
+            _ if self.is_foreign(now) => RecordingAnswer::Unknown,
             0 => RecordingAnswer::Later { after: SECOND * rng.u32(0..60) },
             1 => RecordingAnswer::Operator,
             2 => RecordingAnswer::Unknown,
@@ -177,15 +193,25 @@ impl Recall {
         }
     }
 
-    /// The list, if it can be believed: an empty one says nothing unless the recording is there.
-    pub(super) fn look_for_room(&self, rng: &mut Rng, now: Timestamp, calm: bool) -> LookUpAnswer {
-        match self.list(rng, now, calm) {
-            LookUpAnswer::Listed(listed) if listed.is_empty() && self.gone => LookUpAnswer::Later { after: SECOND },
-            answer @ (LookUpAnswer::Listed(_)
-            | LookUpAnswer::Incomplete(_)
-            | LookUpAnswer::Later { .. }
-            | LookUpAnswer::Operator) => answer,
+    /// What the key that is used learns of the recording.
+    pub(super) fn presence(&self, rng: &mut Rng, now: Timestamp) -> Presence {
+        if !self.answers(now) {
+            return Presence::Unknown;
         }
+        match self.gone {
+            true if rng.bool() => Presence::Deleted,
+            true => Presence::Unknown,
+            false => Presence::There,
+        }
+    }
+
+    /// It works, and with our key.
+    pub(super) fn answers(&self, now: Timestamp) -> bool {
+        self.down_until <= now && !self.is_foreign(now)
+    }
+
+    fn is_foreign(&self, now: Timestamp) -> bool {
+        now < self.foreign_until
     }
 
     /// What retrieving one says; nothing if it is gone.
@@ -193,13 +219,26 @@ impl Recall {
         if now < self.down_until {
             return LookUpAnswer::Later { after: SECOND * rng.u32(0..60) };
         }
-        let there = self.made.iter().filter(|made| made.id == id && !made.deleted);
+        let there = self.made.iter().filter(|made| made.id == id && !made.deleted && !self.is_foreign(now));
         LookUpAnswer::Listed(there.map(|made| made.listed(now)).collect())
     }
 
-    pub(super) fn listed(&self, now: Timestamp) -> Vec<Listed> {
-        let there = self.made.iter().filter(|made| made.is_listed(now));
+    fn listed(&self, now: Timestamp) -> Vec<Listed> {
+        let there = self.made.iter().filter(|made| made.is_listed(now) && !self.is_foreign(now));
         there.map(|made| made.listed(now)).collect()
+    }
+
+    /// The same list, as the sweep reads it.
+    pub(super) fn seen(&self, now: Timestamp) -> Vec<SeenTranscript> {
+        let seen = |Listed { transcript_id, attempt, ended, failed, foreign }| {
+            let status = match (ended, failed) {
+                (false, _) => SeenStatus::Processing,
+                (true, false) => SeenStatus::Done,
+                (true, true) => SeenStatus::Failed { sub_code: None },
+            };
+            SeenTranscript { heard: Heard { transcript_id, attempt, foreign }, status }
+        };
+        self.listed(now).into_iter().map(seen).collect()
     }
 
     /// What retrieving it comes to. `None`: it is done, and can be copied.
@@ -207,6 +246,9 @@ impl Recall {
         let after = SECOND * rng.u32(0..60);
         if now < self.down_until {
             return Some(CopyAnswer::Later { after });
+        }
+        if self.is_foreign(now) {
+            return Some(CopyAnswer::Missing { recording_known: false });
         }
         let Some(made) = self.made.iter().find(|made| made.id == id) else {
             return Some(CopyAnswer::Missing { recording_known: !self.gone });
@@ -234,10 +276,14 @@ impl Recall {
         now: Timestamp,
         calm: bool,
         id: Option<TranscriptId>,
-    ) -> (DeleteAnswer, Vec<TranscriptId>) {
+    ) -> (DeleteSaid, Vec<TranscriptId>) {
         let fault = if calm { 99 } else { rng.u8(0..6) };
+        let after = SECOND * rng.u32(0..60);
         if now < self.down_until || fault == 0 {
-            return (DeleteAnswer::Later { after: SECOND * rng.u32(0..60) }, Vec::new());
+            return (DeleteSaid::Later { after }, Vec::new());
+        }
+        if self.is_foreign(now) || self.gone {
+            return (DeleteSaid::NotFound { after }, Vec::new());
         }
         self.gone |= id.is_none();
         let goes = |made: &&mut Made| !made.deleted && id.is_none_or(|id| made.id == id);
@@ -246,8 +292,13 @@ impl Recall {
             made.delete(now, true);
             gone.push(made.id);
         }
-        // The answer may be lost after the effect.
-        (if fault == 1 { DeleteAnswer::Later { after: SECOND } } else { DeleteAnswer::Deleted }, gone)
+        let said = match (fault, id) {
+            // The answer may be lost after the effect.
+            (1, _) => DeleteSaid::Later { after },
+            (_, Some(_)) if gone.is_empty() => DeleteSaid::NotFound { after },
+            (_, Some(_) | None) => DeleteSaid::Deleted,
+        };
+        (said, gone)
     }
 
     pub(super) fn existing(&self) -> usize {
