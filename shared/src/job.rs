@@ -294,9 +294,9 @@ impl Job {
             || matches!(self.recording, Recording::Failed { .. })
         {
             Status::Failed
-        } else if left_alone && !self.transcripts.is_empty() && self.recording != Recording::Deleted {
-            Status::Skipped
-        } else if self.is_unknown_to_recall() && self.is_only_hearsay() {
+        } else if (left_alone && !self.transcripts.is_empty() && self.recording != Recording::Deleted)
+            || (self.is_unknown_to_recall() && self.is_only_hearsay())
+        {
             Status::Skipped
         } else {
             Status::Lost

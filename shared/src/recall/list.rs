@@ -232,7 +232,9 @@ fn unanswered(recording_id: RecordingId, problem: &Problem) -> LookUpAnswer {
     tracing::warn!(recording.id = %recording_id, error = %Chain(problem), "look_up.unanswered");
     match problem {
         Problem::Operator { .. } => LookUpAnswer::Operator,
-        problem => LookUpAnswer::Later { after: problem.after() },
+        Problem::NotFound | Problem::Later { .. } | Problem::Unexpected { .. } | Problem::Secret(_) => {
+            LookUpAnswer::Later { after: problem.after() }
+        }
     }
 }
 

@@ -31,7 +31,9 @@ impl Recall {
                 tracing::warn!(recording.id = %id, error = %Chain(&problem), "recording.not_read");
                 match problem {
                     Problem::Operator { .. } => RecordingAnswer::Operator,
-                    problem => RecordingAnswer::Later { after: problem.after() },
+                    Problem::NotFound | Problem::Later { .. } | Problem::Unexpected { .. } | Problem::Secret(_) => {
+                        RecordingAnswer::Later { after: problem.after() }
+                    }
                 }
             }
         }
