@@ -170,7 +170,8 @@ impl Job {
             return Decision::Busy { until };
         }
         self.recording = Recording::Deleted;
-        self.hold = None;
+        // Nobody wanted anything of what was skipped, so nothing is lost.
+        self.hold = self.hold.filter(|hold| *hold == Hold::Skipped);
         self.retry = None;
         self.deletion = None;
         self.transcripts.retain(|transcript| !matches!(transcript.state, State::Creating(_)));

@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use super::{CLAIM, NOW, OTHER, OURS, context, job, policy, receipt};
 use crate::job::{
-    Answer, Command, CopyAnswer, Decision, Event, Failures, Finished, Heard, Job, Next, Notice, Policy, State, Status,
+    Answer, Command, CopyAnswer, Decision, Event, Failures, Finished, Heard, Hold, Job, Next, Notice, Policy, State,
+    Status, Wishes,
 };
 
 fn copying() -> Job {
@@ -217,5 +218,19 @@ fn the_newest_expiry_counts() {
         working = *job;
         let left = working.expires_at.map(|at| at.since(NOW).as_secs() / 60 / 60);
         assert_eq!(left, Some(hours));
+    }
+}
+
+/// Every recording is deleted in the end, and that is no news of one that nobody wanted anything of.
+#[test]
+fn a_recording_that_was_skipped_and_goes_is_no_loss() {
+    let policy = policy();
+    let unknown = Job { unknown_since: Some(NOW), ..job([]) };
+    let unwanted = Job { wishes: Some(Wishes { skip: true, ..Wishes::default() }), ..job([]) };
+    for skipped in [unknown, unwanted] {
+        let skipped = Job { hold: Some(Hold::Skipped), ..skipped };
+        let deleted = skipped.on_event(&Event::RecordingDeleted, context(&policy, NOW));
+        let Decision::Apply { job, next } = deleted else { panic!("it is not noted") };
+        assert_eq!((job.status(), next), (Status::Skipped, Next::Nothing));
     }
 }

@@ -61,7 +61,10 @@ impl World {
                 | (Command::Delete { target, .. }, Command::Copy { transcript_id, .. }) => {
                     *target == Target::Transcript(*transcript_id)
                 }
-                (Command::Delete { target, .. }, Command::Delete { target: of, .. }) => target == of,
+                // One of a recording that was dropped for another transcript may still be under way.
+                (Command::Delete { target, .. }, Command::Delete { target: of, .. }) => {
+                    target == of && *target != Target::Recording
+                }
                 // A deletion reads back what is being written.
                 (Command::Render { .. }, Command::Render { .. } | Command::Delete { .. })
                 | (Command::Delete { .. }, Command::Render { .. })

@@ -12,7 +12,7 @@ use crate::{
 impl World {
     pub(super) fn disturb(&mut self) {
         match self.rng.u8(0..24) {
-            0 => drop(self.make(None, Duration::ZERO)),
+            0 if !self.recall.gone => drop(self.make(None, Duration::ZERO)),
             1 => self.delete_all(),
             2 if !self.recall.made.is_empty() => self.delete_one(),
             3 => self.recall.down_until = self.now.plus(MINUTE * self.rng.u32(1..200)),

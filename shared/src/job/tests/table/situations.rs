@@ -107,6 +107,7 @@ pub(super) fn situations() -> Vec<(&'static str, Job)> {
     };
     let rendering = |until, claim| Some(Rendering { transcript_id: None, until, claim, tries: 0 });
     let retry = Some(Retry { provider: None });
+    let full_of_stored = || Job { transcripts: [stored().transcripts, stored_ones().transcripts].concat(), ..stored() };
     let full = || Job { transcripts: [failed().transcripts, crowded().transcripts].concat(), ..failed() };
     vec![
         ("nothing known", new()),
@@ -160,6 +161,9 @@ pub(super) fn situations() -> Vec<(&'static str, Job)> {
         ("another deployment's, stored", foreign()),
         ("stored, rendering, leased", Job { rendering: rendering(soon, Some(CLAIM)), ..stored() }),
         ("stored, rendering to be tried again", Job { rendering: rendering(soon, None), ..stored() }),
-        ("stored, another asked for, making room", Job { retry, deletion: deletion(Why::Room, soon), ..stored() }),
+        (
+            "stored, another asked for, making room",
+            Job { retry, deletion: deletion(Why::Room, soon), ..full_of_stored() },
+        ),
     ]
 }
