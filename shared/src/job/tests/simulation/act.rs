@@ -7,7 +7,7 @@ use crate::{
     ids::TranscriptId,
     job::{
         Announcement, Answer, Command, CopyAnswer, Deletable, DeleteAnswer, DeleteSaid, DeleteStep, Deleting, Event,
-        Heard, LookUpAnswer, Notice, Receipt, RenderAnswer, Target, tests::receipt,
+        Heard, Notice, Receipt, RenderAnswer, Target, tests::receipt,
     },
 };
 
@@ -35,11 +35,7 @@ impl World {
                 let answer = self.recall.read(&mut self.rng, now, calm, finished);
                 Answer::ReadRecording { claim: *claim, answer }
             }
-            Command::List => {
-                let answer = self.recall.list(&mut self.rng, now, calm);
-                self.looked_for_room = calm && matches!(answer, LookUpAnswer::Listed(_));
-                Answer::List(answer)
-            }
+            Command::List => Answer::List(self.recall.list(&mut self.rng, now, calm)),
             Command::Render { claim, .. } => {
                 let answer = match if calm { 9 } else { self.rng.u8(0..10) } {
                     0..=3 => RenderAnswer::Later { after: SECOND },

@@ -223,7 +223,7 @@ impl Recall {
         LookUpAnswer::Listed(there.map(|made| made.listed(now)).collect())
     }
 
-    fn listed(&self, now: Timestamp) -> Vec<Listed> {
+    pub(super) fn listed(&self, now: Timestamp) -> Vec<Listed> {
         let there = self.made.iter().filter(|made| made.is_listed(now) && !self.is_foreign(now));
         there.map(|made| made.listed(now)).collect()
     }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::{SECOND, mail::To, world::World};
 use crate::{
-    job::{Answer, Command, Context, Copying, Creating, Decision, Event, Hold, Job, Next, State},
+    job::{Answer, Command, Context, Copying, Creating, Decision, Event, Hold, Job, LookUpAnswer, Next, State},
     time::Timestamp,
 };
 
@@ -113,6 +113,9 @@ impl World {
         if let (Event::Retry { after_attempt, .. }, Input::Event) = (event, &input) {
             self.retried.insert(*after_attempt);
         }
+        let listed = self.recall.listed(self.now);
+        self.looked_for_room =
+            self.calm && matches!(&input, Input::Answer(Answer::List(LookUpAnswer::Listed(seen))) if *seen == listed);
         self.row = job.clone();
         match next {
             Next::Nothing => None,

@@ -29,7 +29,7 @@ pub(super) struct World {
     pub(super) announced: BTreeSet<String>,
     /// What was asked for again, by the newest attempt that the person knew of.
     pub(super) retried: BTreeSet<u32>,
-    /// A parked job has looked for room since everything works.
+    /// The last that a parked job did, since everything works, was to look for room at Recall as it is now.
     pub(super) looked_for_room: bool,
     /// Our endpoint does not answer before this.
     pub(super) deaf_until: Timestamp,
