@@ -248,9 +248,9 @@ class Privileges:
         transcript = self.simulator.recording(self.gone)["transcripts"][0]["id"]
         key = f"recordings/{self.gone}/{transcript}/transcript.json"
         self.stack.s3.delete_object(Bucket=self.stack.outputs["BucketName"], Key=key)
-        before = self.stack.waiting("DeadLetterQueueUrl")
+        since_ms = int(time.time() * 1000)
         self.stack.send({"event": "render", "recording_id": self.gone})
-        return lambda: self.stack.waiting("DeadLetterQueueUrl") == before + 1
+        return lambda: any(key in line and "is gone" in line for line in self.stack.log("Transcript", since_ms))
 
     def find(self):
         """No webhook has told of this recording."""
