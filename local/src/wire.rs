@@ -101,8 +101,8 @@ impl Wire {
         self.0.faults.calm();
     }
 
-    /// The faults that have not struck as often as was asked for, unless they are [`Hits::optional`]. Whoever injects
-    /// faults has to see at the end that there are none.
+    /// The faults that struck fewer times than was asked for, unless they are [`Hits::optional`]. A test that injects
+    /// faults has to check at the end that there are none.
     pub fn unstruck(&self) -> Vec<String> {
         self.0.faults.unstruck()
     }

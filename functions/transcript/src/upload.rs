@@ -24,8 +24,8 @@ const PART_BYTES: usize = 5 << 20;
 const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(30);
 /// S3 takes no more parts than this, so an object here has at most 48 GiB.
 const MAX_PARTS: i32 = 10_000;
-/// The metadata of a verbatim file that names the object with its turns. It becomes visible with the file, so whoever
-/// comes later finds turns that no manifest names.
+/// The metadata of a verbatim file that names the object with its turns. It becomes visible with the file, so a later
+/// copy finds turns that no manifest names.
 pub(crate) const TURNS_KEY: &str = "turns-key";
 
 /// Where objects go.

@@ -41,8 +41,8 @@ impl Envelope {
             // No method at all is none that is answered here, like this one.
             method: http.last("method").and_then(method).unwrap_or(Method::GET),
             headers: signature_headers(&Members::of(event.last("headers"))),
-            // What is not the base64 that it is said to be stays as it is: whoever signed these very bytes may be
-            // believed, and nobody else.
+            // A body that is marked as base64 and is not stays as it is. It is believed only if exactly these bytes
+            // were signed.
             is_base64: said && STANDARD.decode(&body).is_ok(),
             body,
         }

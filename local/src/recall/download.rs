@@ -39,7 +39,7 @@ use crate::wire::lock;
 pub const DOWNLOAD_HOST: &str = "localhost";
 /// Another address of the same machine: what a URL to a host that is not Recall's looks like here.
 const ELSEWHERE: &str = "[::ffff:127.0.0.1]";
-/// Where the API host serves the files of transcripts, to whoever has a token.
+/// Where the API host serves the files of transcripts, to any caller with a token.
 pub(super) const API_PATH: &str = "/api/v1/download/transcript";
 
 /// Makes and checks the URLs.

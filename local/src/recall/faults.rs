@@ -56,7 +56,7 @@ impl Target {
         Self { optional: true, ..self }
     }
 
-    /// It has not struck as often as was asked for.
+    /// It struck fewer times than was asked for.
     fn is_unstruck(&self) -> bool {
         let missing = if self.times == usize::MAX { self.left == self.times } else { self.left > 0 };
         missing && !self.optional
@@ -276,8 +276,8 @@ impl Faults {
         *rules = Rules { unstruck: rules.unstruck(), ..Rules::default() };
     }
 
-    /// The faults that have not struck as often as was asked for, unless they are [`Target::optional`]. Whoever asks for
-    /// faults has to see at the end that there are none.
+    /// The faults that struck fewer times than was asked for, unless they are [`Target::optional`]. A test that asks
+    /// for faults has to check at the end that there are none.
     pub fn unstruck(&self) -> Vec<String> {
         lock(&self.0.rules).unstruck()
     }

@@ -103,7 +103,7 @@ struct Rule {
 }
 
 impl Rule {
-    /// It has not struck as often as was asked for.
+    /// It struck fewer times than was asked for.
     fn is_unstruck(&self) -> bool {
         let missing = if self.times == usize::MAX { self.left == self.times } else { self.left > 0 };
         missing && !self.optional.load(Ordering::Relaxed)
@@ -143,7 +143,7 @@ impl Faults {
         *lock(&self.0) = Waiting { unstruck, ..Waiting::default() };
     }
 
-    /// Faults that have not struck as often as was asked for, those that were ended included.
+    /// Faults that struck fewer times than was asked for, those that were ended included.
     pub(super) fn unstruck(&self) -> Vec<String> {
         let waiting = lock(&self.0);
         let now = waiting.rules.iter().filter(|rule| rule.is_unstruck()).map(Rule::to_string);

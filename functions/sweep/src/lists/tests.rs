@@ -6,10 +6,10 @@ const NOW: Timestamp = Timestamp::from_secs(1_800_000_000);
 
 /// In a pass that began a moment ago, after one that came to its end an hour ago.
 fn at(link: &str, pages: u32) -> Position {
-    Position { next: Some(link.to_owned()), pages, began_at: Some(ago(1)), ..anew() }
+    Position { next: Some(link.to_owned()), pages, began_at: Some(ago(1)), ..restarted() }
 }
 
-fn anew() -> Position {
+fn restarted() -> Position {
     Position { complete_at: Some(ago(60 * 60)), ..Position::default() }
 }
 
@@ -19,7 +19,7 @@ fn ago(secs: u64) -> Timestamp {
 
 #[test]
 fn a_list_is_read_to_its_end_and_begun_anew() {
-    let mut position = Position { began_at: Some(ago(1)), ..anew() };
+    let mut position = Position { began_at: Some(ago(1)), ..restarted() };
     assert!(turn(&mut position, Some("a".to_owned())));
     assert_eq!(position, at("a", 1));
     position.failures = 2;
@@ -30,7 +30,7 @@ fn a_list_is_read_to_its_end_and_begun_anew() {
     // A link that leads nowhere, and lists without an end.
     for (mut position, link) in [(at("a", 1), "a"), (at("a", 1), &*"x".repeat(5000)), (at("a", 99_999), "b")] {
         assert!(!turn(&mut position, Some(link.to_owned())));
-        assert_eq!(position, anew(), "it has not come to its end");
+        assert_eq!(position, restarted(), "it has not come to its end");
     }
 }
 
@@ -69,7 +69,7 @@ fn until_a_pass_is_complete_the_window_stays_where_the_first_one_put_it() {
 #[test]
 fn whatever_goes_wrong_says_where_to_go_on() {
     let later = |status| Problem::Later { after: Duration::from_secs(90), status, source: None };
-    let (stays, anew) = (at("a", 7), anew());
+    let (stays, restarted) = (at("a", 7), restarted());
     let waits = Position { until: NOW.plus(Duration::from_secs(90)), ..stays.clone() };
     let failed = Position { failures: 1, ..stays.clone() };
     let unexpected = |status| Problem::Unexpected { status, detail: String::new() };
@@ -77,11 +77,11 @@ fn whatever_goes_wrong_says_where_to_go_on() {
         (later(Some(429)).into(), "throttled", &waits),
         (later(Some(503)).into(), "unanswered", &failed),
         (later(None).into(), "unanswered", &failed),
-        (Problem::NotFound.into(), "refused", &anew),
-        (unexpected(400).into(), "refused", &anew),
-        (unexpected(200).into(), "refused", &anew),
+        (Problem::NotFound.into(), "refused", &restarted),
+        (unexpected(400).into(), "refused", &restarted),
+        (unexpected(200).into(), "refused", &restarted),
         (Problem::Operator { status: 401 }.into(), "operator", &stays),
-        (Problem::Operator { status: 404 }.into(), "operator", &anew),
+        (Problem::Operator { status: 404 }.into(), "operator", &restarted),
         (StoreError::Unavailable("x".into()).into(), "unavailable", &failed),
         (PageError::OutOfTime, "out_of_time", &failed),
     ] {
@@ -99,7 +99,7 @@ fn a_page_that_cannot_be_had_does_not_hold_up_the_list_for_ever() {
         assert_eq!(position, Position { failures, ..at("a", 7) });
     }
     give_up(&PageError::OutOfTime, &mut position, NOW);
-    assert_eq!(position, anew());
+    assert_eq!(position, restarted());
 }
 
 /// Whatever a throttled list asks for: the next run after this is not in a year.

@@ -170,7 +170,7 @@ fn headers_that_no_request_can_have_sign_nothing() {
 fn header_names_may_have_capitals() {
     let capitals = signed().to_string().replace(r#""webhook-id""#, r#""Webhook-Id""#);
     let event: Value = serde_json::from_str(&capitals).expect("JSON");
-    // Whoever signs looks for small letters, so here it is signed before.
+    // The signing helper expects lower-case names, so the event is signed before they change.
     assert_eq!(event["headers"]["Webhook-Id"], "msg_1");
     let envelope: super::Envelope = serde_json::from_value(event).expect("an event");
     assert_eq!(envelope.headers["webhook-id"], "msg_1");

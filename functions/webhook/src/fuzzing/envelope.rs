@@ -1,5 +1,5 @@
-//! Whatever Lambda hands over, the function answers as HTTP. It believes what is signed, and nothing else, whatever
-//! stands beside it in the event.
+//! Whatever Lambda hands over, the function answers as HTTP. It believes what is signed, and nothing else that the
+//! event holds.
 
 use std::sync::OnceLock;
 

@@ -176,7 +176,7 @@ fn what_was_given_up_on_and_has_failed_is_followed_by_the_next_attempt() {
     let failed = Event::TranscriptFailed { heard, sub_code: None };
     let mut lost = job([State::Lost { transcript_id: OURS }]);
     let Decision::Apply { job, next } = lost.clone().on_event(&failed, context(&policy, NOW)) else {
-        panic!("nobody asks for another one")
+        panic!("no other attempt is to come")
     };
     assert_eq!(job.status(), Status::Waiting);
     assert!(matches!(next, Next::Again { .. }), "{next:?}");
