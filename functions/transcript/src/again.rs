@@ -17,7 +17,7 @@ use crate::{
     render::{Head, Meeting},
     renditions::{RenditionError, Renditions},
     stored::{ReadError, interrupted, turns_key_of},
-    tally::{Summary, Tally},
+    tally::{Recorded, Summary, Tally},
     upload::{Bucket, UploadError, hex},
 };
 
@@ -76,9 +76,9 @@ impl Again {
         if manifest.transcript_id != id {
             return Err(AgainError::NotAsStored(format!("{} is of another transcript", receipt.manifest_key)));
         }
-        let started_at = manifest.recording.started_at.as_deref().and_then(Timestamp::parse_rfc3339);
-        let head = Head::new(manifest.recording_id, id, started_at, &manifest.recording.metadata);
-        let Read { summary, meeting, filed } = self.read(receipt, head).await?;
+        let recorded = manifest.recording.recorded();
+        let head = Head::new(manifest.recording_id, id, recorded.started_at, &manifest.recording.metadata);
+        let Read { summary, meeting, filed } = self.read(receipt, recorded, head).await?;
         let turns_key = self.turns_key(&manifest, id, filed);
         // From here on the objects change that the manifest names.
         let replaced = self.renditions.names();
@@ -97,6 +97,7 @@ impl Again {
         manifest.complete(files, time::now());
         // A copy that was made unread knew nothing of these.
         manifest.counts = summary.counts;
+        manifest.skipped_values = summary.skipped_values;
         manifest.empty = summary.empty;
         manifest.language_codes = summary.language_codes.into_iter().collect();
         self.put(receipt, &manifest).await?;
@@ -117,11 +118,11 @@ impl Again {
     }
 
     /// Reads the verbatim file, which must be what the row says.
-    async fn read(&self, receipt: &Receipt, head: Head) -> Result<Read, AgainError> {
+    async fn read(&self, receipt: &Receipt, recorded: Recorded, head: Head) -> Result<Read, AgainError> {
         let gone = || AgainError::NotAsStored(format!("{} is gone", receipt.key));
         let mut object = self.bucket.get(&receipt.key).await?.ok_or_else(gone)?;
         let filed = turns_key_of(object.metadata());
-        let (mut tally, mut sha256, mut bytes) = (Tally::new(), Context::new(&SHA256), 0);
+        let (mut tally, mut sha256, mut bytes) = (Tally::new(recorded), Context::new(&SHA256), 0);
         while let Some(chunk) = object.body.next().await {
             let chunk = chunk.map_err(interrupted)?;
             bytes += chunk.len() as u64;

@@ -240,7 +240,7 @@ impl Copier {
     ) -> Result<(File, Option<Tally>), CopyError> {
         let key = about.key(&self.key_prefix, VERBATIM);
         let content_type = "application/json";
-        let mut tally = limits::is_read(failures).then(Tally::new);
+        let mut tally = limits::is_read(failures).then(|| Tally::new(about.recorded()));
         let mut upload = self.bucket.upload(key.clone(), content_type).with_turns(turns_key.to_owned());
         let stored = async {
             stream(Body::of(response), &mut upload, tally.as_mut()).await?;
@@ -278,7 +278,7 @@ impl Copier {
             empty: summary.empty,
             unreadable: summary.error.is_some(),
             provider: about.provider.clone(),
-            counts: summary.counts.rounded(),
+            counts: summary.counts.of_row(),
         };
         let (renditions, rendering_error) = match rendered {
             Ok(files) => (files, None),

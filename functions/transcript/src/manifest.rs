@@ -8,8 +8,8 @@ use shared::{
 };
 
 use crate::{
-    render::{Format, Head},
-    tally::{Counts, Summary},
+    render::{Counts, Format, Head},
+    tally::{Recorded, Summary},
     upload::Uploaded,
 };
 
@@ -35,6 +35,8 @@ pub(crate) struct Manifest {
     pub(crate) language_codes: Vec<String>,
     pub(crate) recording: Recording,
     pub(crate) counts: Counts,
+    #[serde(default)]
+    pub(crate) skipped_values: u64,
     pub(crate) empty: bool,
     pub(crate) rendering_error: Option<String>,
     pub(crate) stored_at: String,
@@ -58,6 +60,13 @@ pub(crate) struct Recording {
     /// Null where there is no bot.
     #[serde(default)]
     pub(crate) bot_metadata: Value,
+}
+
+impl Recording {
+    pub(crate) fn recorded(&self) -> Recorded {
+        let time = |time: &Option<String>| time.as_deref().and_then(Timestamp::parse_rfc3339);
+        Recorded { started_at: time(&self.started_at), completed_at: time(&self.completed_at) }
+    }
 }
 
 /// One object of the set.
@@ -166,6 +175,10 @@ impl About {
         Head::new(self.recording_id, self.transcript_id, self.started_at, &self.metadata)
     }
 
+    pub(crate) fn recorded(&self) -> Recorded {
+        Recorded { started_at: self.started_at, completed_at: self.completed_at }
+    }
+
     pub(crate) fn manifest(
         self,
         summary: Summary,
@@ -189,6 +202,7 @@ impl About {
                 bot_metadata: self.bot_metadata,
             },
             counts: summary.counts,
+            skipped_values: summary.skipped_values,
             empty: summary.empty,
             rendering_error,
             stored_at: stored_at.rfc3339(),

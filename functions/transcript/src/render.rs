@@ -35,11 +35,13 @@ mod md;
 mod meeting;
 mod people;
 mod pieces;
+mod repair;
 mod srt;
 #[cfg(test)]
 mod tests;
 mod times;
 mod txt;
+mod visible;
 mod vtt;
 mod words;
 
@@ -47,9 +49,10 @@ use std::fmt;
 
 pub(crate) use self::{
     build::Builder,
-    meeting::{Head, Meeting, Span, Turn},
-    people::Speaker,
+    meeting::{Counts, Head, Meeting, Span, Turn},
+    people::{Participant, Speaker},
     times::millis,
+    visible::has_visible,
 };
 
 /// One rendition. What it has to say goes to `out`; the caller empties `out` whenever it likes.

@@ -2,42 +2,34 @@
 //!
 //! The verbatim copy never depends on this: what cannot be parsed becomes a note in the manifest.
 
+mod not_a_number;
 mod reader;
 mod values;
 
-use std::{collections::BTreeSet, time::Duration};
+use std::collections::BTreeSet;
 
-use serde::{Deserialize, Serialize};
+use shared::time::Timestamp;
 
-use self::reader::Reader;
-use crate::render::{Head, Meeting};
+use self::{
+    not_a_number::Search,
+    reader::{Problem, Reader},
+};
+use crate::render::{Counts, Head, Meeting};
 
 /// The longest single value, such as a word with its times.
 const MAX_VALUE_BYTES: usize = 1 << 20;
 
-/// What a transcript holds.
-#[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize)]
-pub(crate) struct Counts {
-    pub(crate) turns: u64,
-    /// Entries of `words[]`, over all turns.
-    pub(crate) words: u64,
-    /// Distinct participants by id; those without one by name; all without either as one.
-    pub(crate) speakers: usize,
-    /// The end of the last word, in seconds from the start of the recording.
-    pub(crate) duration_s: f64,
+/// What is known of the recording before its transcript is read.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Recorded {
+    pub(crate) started_at: Option<Timestamp>,
+    pub(crate) completed_at: Option<Timestamp>,
 }
 
-impl Counts {
-    /// For the row, which holds whole numbers.
-    pub(crate) fn rounded(&self) -> shared::job::Counts {
-        // A meeting is shorter than a month; anything else is not a duration.
-        let duration_s = self.duration_s.clamp(0.0, 31.0 * 24.0 * 60.0 * 60.0);
-        shared::job::Counts {
-            turns: self.turns,
-            words: self.words,
-            speakers: self.speakers as u64,
-            duration_ms: u64::try_from(Duration::from_secs_f64(duration_s).as_millis()).unwrap_or_default(),
-        }
+impl Recorded {
+    fn length_ms(self) -> Option<u32> {
+        let length = self.completed_at?.since(self.started_at?);
+        u32::try_from(length.as_millis()).ok().filter(|length_ms| *length_ms > 0)
     }
 }
 
@@ -45,18 +37,22 @@ impl Counts {
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Summary {
     pub(crate) counts: Counts,
+    /// Entries, words, participants and times of which something could not be used.
+    pub(crate) skipped_values: u64,
     pub(crate) language_codes: BTreeSet<String>,
     /// Nobody said a word.
     pub(crate) empty: bool,
-    /// Why the file could not be read to its end. What was counted until then stands.
+    /// Why the file could not be read to its end, or why nothing in it could be read. What was counted until then
+    /// stands.
     pub(crate) error: Option<String>,
 }
 
 impl Summary {
     /// Of a file that was not looked into, and why there are no renditions.
     pub(crate) fn unread(why: String) -> (Self, Result<Meeting, String>) {
-        let error = Some(why.clone());
-        (Self { counts: Counts::default(), language_codes: BTreeSet::new(), empty: false, error }, Err(why))
+        let (counts, language_codes) = (Counts::default(), BTreeSet::new());
+        let summary = Self { counts, skipped_values: 0, language_codes, empty: false, error: Some(why.clone()) };
+        (summary, Err(why))
     }
 }
 
@@ -66,13 +62,15 @@ pub(crate) struct Tally {
     rest: Vec<u8>,
     /// An incomplete value is begun again; waiting until there is twice as much of it keeps that linear.
     worth_parsing: usize,
+    /// Python's numbers that are none are looked for as soon as there is something that is not JSON.
+    search: Option<Search>,
     reader: Reader,
     error: Option<String>,
 }
 
 impl Tally {
-    pub(crate) fn new() -> Self {
-        Self { rest: Vec::new(), worth_parsing: 0, reader: Reader::default(), error: None }
+    pub(crate) fn new(recorded: Recorded) -> Self {
+        Self { rest: Vec::new(), worth_parsing: 0, search: None, reader: Reader::new(recorded), error: None }
     }
 
     /// Takes the next bytes of the file.
@@ -101,33 +99,50 @@ impl Tally {
     /// reason why there is none.
     pub(crate) fn finish(mut self, head: Head) -> (Summary, Result<Meeting, String>) {
         self.is_whole();
-        let Reader { mut counts, spoken, meeting, .. } = self.reader;
-        counts.speakers = meeting.speakers();
+        let Reader { entries, skipped, lost_words, meeting, .. } = self.reader;
         let language_codes = meeting.languages().iter().map(|code| code.to_string()).collect();
-        let meeting = match &self.error {
-            Some(error) => Err(error.clone()),
-            None => meeting.finish(head),
-        };
-        (Summary { counts, language_codes, empty: !spoken && self.error.is_none(), error: self.error }, meeting)
+        let (counts, meeting) = meeting.finish(head);
+        let silent = counts.words == 0;
+        // Recall may have changed its format: that is no silence.
+        let unreadable = || (silent && lost_words).then(|| format!("no words were found in {entries} entries"));
+        let error = self.error.or_else(unreadable);
+        let meeting = error.clone().map_or(meeting, Err);
+        let empty = silent && error.is_none();
+        (Summary { counts, skipped_values: skipped, language_codes, empty, error }, meeting)
     }
 
     fn parse(&mut self) {
-        let (text, valid) = match str::from_utf8(&self.rest) {
-            Ok(text) => (text, true),
-            Err(error) => {
-                let text = self.rest.get(..error.valid_up_to()).and_then(|text| str::from_utf8(text).ok());
-                // A character at the end may only be incomplete.
-                (text.unwrap_or_default(), error.error_len().is_none())
+        while self.error.is_none() {
+            let ready = self.search.as_mut().map_or(self.rest.len(), |search| {
+                search.overwrite(&mut self.rest);
+                search.done
+            });
+            let ready = self.rest.get(..ready).unwrap_or_default();
+            let (text, valid) = match str::from_utf8(ready) {
+                Ok(text) => (text, true),
+                Err(error) => {
+                    let text = ready.get(..error.valid_up_to()).and_then(|text| str::from_utf8(text).ok());
+                    // A character at the end may only be incomplete.
+                    (text.unwrap_or_default(), error.error_len().is_none())
+                }
+            };
+            // serde_json takes a number that breaks off for a wrong one.
+            let text = text.trim_end_matches(|c: char| c.is_ascii_digit() || matches!(c, '+' | '-' | '.' | 'e' | 'E'));
+            let (bytes, outcome) = self.reader.read(text);
+            self.rest.drain(..bytes);
+            if let Some(search) = &mut self.search {
+                search.drained(bytes);
             }
-        };
-        // serde_json takes a number that breaks off for a wrong one.
-        let text = text.trim_end_matches(|c: char| c.is_ascii_digit() || matches!(c, '+' | '-' | '.' | 'e' | 'E'));
-        match self.reader.read(text) {
-            Ok(_) if !valid => self.error = Some("not valid JSON: it is not UTF-8".to_owned()),
-            Ok(bytes) => drop(self.rest.drain(..bytes)),
-            Err(problem) => self.error = Some(problem),
+            match outcome {
+                Ok(()) if valid => break,
+                Ok(()) => self.error = Some("not valid JSON: it is not UTF-8".to_owned()),
+                // What is left begins with a value, so outside of any text.
+                Err(Problem::Unexpected) if self.search.is_none() => self.search = Some(Search::default()),
+                Err(Problem::Unexpected) => self.error = Some(self.reader.unexpected()),
+                Err(Problem::TooLong) => self.error = Some(too_long()),
+            }
         }
-        if self.rest.len() > MAX_VALUE_BYTES {
+        if self.error.is_none() && self.rest.len() > MAX_VALUE_BYTES {
             self.error = Some(too_long());
         }
         if self.error.is_some() {
@@ -152,7 +167,7 @@ mod tests {
     }
 
     fn tally(file: &[u8], step: usize) -> Summary {
-        let mut tally = Tally::new();
+        let mut tally = Tally::new(Recorded::default());
         file.chunks(step).for_each(|chunk| tally.push(chunk));
         tally.finish(head()).0
     }
@@ -172,7 +187,10 @@ mod tests {
     fn counts_are_right_wherever_the_bytes_are_cut() {
         let whole = tally(MEETING.as_bytes(), usize::MAX);
         assert_eq!(whole.error, None);
-        assert_eq!(whole.counts, Counts { turns: 4, words: 3, speakers: 3, duration_s: 12.25 });
+        assert_eq!(
+            whole.counts,
+            Counts { turns: 3, words: 3, speakers: 3, speakers_over_limit: 0, duration_ms: 12_250 }
+        );
         assert_eq!(whole.language_codes, BTreeSet::from(["en".to_owned(), "ja".to_owned()]));
         assert!(!whole.empty);
         for step in 1..40 {
@@ -197,27 +215,42 @@ mod tests {
 
     #[test]
     fn a_time_that_is_none_is_no_duration() {
-        for (relative, duration_s) in [("1e999", 0.0), ("1e300", 0.0), ("-5", 0.0), ("12.5", 12.5)] {
+        for (relative, duration_ms) in [("1e999", 0), ("1e300", 0), ("-5", 0), ("12.5", 12_500)] {
             let file = format!(r#"[{{"words": [{{"text": "a", "end_timestamp": {{"relative": {relative}}}}}]}}]"#);
-            assert_eq!(tally(file.as_bytes(), 9).counts.duration_s, duration_s, "{relative}");
+            let summary = tally(file.as_bytes(), 9);
+            assert_eq!(summary.counts.duration_ms, duration_ms, "{relative}");
+            assert_eq!(summary.skipped_values, u64::from(duration_ms == 0), "{relative}");
         }
     }
 
     #[test]
-    fn what_is_of_another_type_is_as_good_as_absent() {
-        for odd in ["null", "true", "5", "-5", "0.5", r#""x""#, r#"["x"]"#, r#"{"relative": "x", "y": [{}]}"#] {
+    fn what_is_of_another_type_is_skipped_and_counted() {
+        // In place of the participant, of its fields, of the language, of the list of words and of a word's text; and
+        // of a time, of its seconds.
+        for (odd, values, times) in [
+            ("null", 3, 0),
+            ("true", 5, 3),
+            ("-5", 5, 3),
+            ("[3]", 5, 3),
+            ("NaN", 5, 3),
+            ("-Infinity", 5, 3),
+            ("5", 5, 0),
+            (r#""x""#, 3, 3),
+            (r#""5""#, 3, 0),
+            (r#"{"relative": "x", "y": [{}]}"#, 4, 3),
+        ] {
             let file = format!(
                 r#"[{{"participant": {odd}, "language_code": {odd}, "words": [
                     {{"text": "a", "start_timestamp": {odd}, "end_timestamp": {odd}}},
                     {{"text": {odd}, "start_timestamp": {{"relative": {odd}}}, "end_timestamp": {{"relative": 7}}}}]}},
                   {{"participant": {{"id": {odd}, "name": {odd}, "is_host": {odd}}}, "words": {odd}}}]"#
             );
-            // The one that can be taken for a list of words, but has none.
-            let no_words = odd == r#"["x"]"#;
             for step in [1, usize::MAX] {
                 let summary = tally(file.as_bytes(), step);
-                assert_eq!(summary.error.is_some(), no_words, "{odd}: {:?}", summary.error);
-                assert_eq!((summary.counts.words, summary.counts.duration_s), (2, 7.0), "{odd}");
+                assert_eq!(summary.error, None, "{odd}");
+                let texts = u64::from(odd.starts_with('"'));
+                assert_eq!(summary.counts.words, 1 + texts, "{odd}");
+                assert_eq!(summary.skipped_values, values + times, "{odd}");
             }
         }
     }
@@ -227,7 +260,89 @@ mod tests {
         let file = r#"[{"w\u006frds": [{"te\u0078t": "\"\ud83d\ude00\"", "end_timestamp": {"relat\u0069ve": 2}}]}]"#;
         for step in 1..20 {
             let summary = tally(file.as_bytes(), step);
-            assert_eq!((summary.error, summary.counts.words, summary.counts.duration_s), (None, 1, 2.0));
+            assert_eq!((summary.error, summary.counts.words, summary.counts.duration_ms), (None, 1, 2000));
+        }
+    }
+
+    /// What is read of a file, with this much known of the recording.
+    fn read(file: &str, started_at: Option<&str>, completed_at: Option<&str>) -> (Summary, Meeting) {
+        let time = |text: Option<&str>| text.map(|text| Timestamp::parse_rfc3339(text).expect("a time"));
+        let mut tally = Tally::new(Recorded { started_at: time(started_at), completed_at: time(completed_at) });
+        tally.push(file.as_bytes());
+        let (summary, meeting) = tally.finish(head());
+        (summary, meeting.expect("a meeting"))
+    }
+
+    fn starts(meeting: &Meeting) -> Vec<u32> {
+        meeting.turns().map(|turn| turn.span.start_ms).collect()
+    }
+
+    #[test]
+    fn of_a_key_that_is_there_twice_the_last_one_counts() {
+        let file = r#"[{"participant": {"name": "Bo", "name": "Ann"}, "participant": {"id": 1, "id": 2, "name": "Cy"},
+            "words": [{"text": "gone", "start_timestamp": {"relative": 90}}, {"text": "too"}],
+            "words": [{"text": "x", "text": "Hi.", "start_timestamp": {"relative": 9, "relative": 1}, "start_timestamp": 2}]}]"#;
+        let (summary, meeting) = read(file, None, None);
+        let turn = meeting.turns().next().expect("a turn");
+        assert_eq!((&*turn.text, meeting.label(&turn), turn.speaker_id), ("Hi.", "Cy", Some(2)));
+        assert_eq!((summary.counts.words, summary.counts.turns, summary.skipped_values), (1, 1, 0));
+        assert_eq!(starts(&meeting), [2000]);
+    }
+
+    #[test]
+    fn a_text_stands_in_for_words_only_where_there_are_none() {
+        for (entry, text, skipped) in [
+            (r#"{"text": "Told.", "words": []}"#, "Told.", 0),
+            (r#"{"text": "Told.", "words": null}"#, "Told.", 0),
+            (r#"{"words": "Listed.", "text": "Told."}"#, "Told.", 1),
+            (r#"{"text": "Told.", "words": [{"text": " "}, 5]}"#, "Told.", 1),
+            (r#"{"text": "Told.", "words": [{"text": "Listed."}]}"#, "Listed.", 0),
+            (r#"{"text": 5, "words": [{"text": "Listed."}]}"#, "Listed.", 1),
+        ] {
+            let (summary, meeting) = read(&format!("[{entry}]"), None, None);
+            assert_eq!(meeting.turns().next().map(|turn| turn.text).as_deref(), Some(text), "{entry}");
+            assert_eq!((summary.skipped_values, summary.counts.words), (skipped, 1), "{entry}");
+        }
+        let entry = r#"[{"speaker": "Ira", "text": "Told.", "start_time": 3, "end_time": "4.5"}]"#;
+        let (summary, meeting) = read(entry, None, None);
+        let turn = meeting.turns().next().expect("a turn");
+        assert_eq!((meeting.label(&turn), starts(&meeting), summary.counts.duration_ms), ("Ira", vec![3000], 4500));
+    }
+
+    /// A turn at each of these times: relative seconds, and seconds after ten o'clock.
+    fn stamped(times: &[(f64, Option<u32>)]) -> String {
+        let turn = |(relative, absolute): &(f64, Option<u32>)| {
+            let absolute = absolute.map(|s| format!("\"2026-03-12T10:{:02}:{:02}Z\"", s / 60, s % 60));
+            let absolute = absolute.unwrap_or_else(|| "null".to_owned());
+            format!(
+                r#"{{"words": [{{"text": "a", "start_timestamp": {{"relative": {relative}, "absolute": {absolute}}}}}]}}"#
+            )
+        };
+        format!("[{}]", times.iter().map(turn).collect::<Vec<_>>().join(","))
+    }
+
+    #[test]
+    fn absolute_times_go_on_where_relative_ones_begin_again() {
+        let ten = Some("2026-03-12T10:00:00Z");
+        let file = stamped(&[(1.5, Some(1)), (61.0, Some(1)), (2.0, Some(1200)), (3.0, None)]);
+        // By less than a minute, clocks may differ: the relative time is more exact.
+        assert_eq!(starts(&read(&file, ten, None).1), [1500, 3000, 61_000, 1_200_000]);
+        // When the recording began is what the first time says.
+        assert_eq!(starts(&read(&stamped(&[(1.0, Some(61)), (2.0, Some(1260))]), None, None).1), [1000, 1_200_000]);
+        // Absolute times of another clock are outside of the recording, and say nothing.
+        let file = stamped(&[(1.0, Some(1801)), (2.0, Some(1802))]);
+        assert_eq!(starts(&read(&file, ten, Some("2026-03-12T10:01:00Z")).1), [1000, 2000]);
+    }
+
+    #[test]
+    fn no_time_is_beyond_the_end_of_the_recording() {
+        let (started_at, completed_at) = (Some("2026-03-12T10:00:00Z"), Some("2026-03-12T10:01:00Z"));
+        for (last_s, duration_ms) in [(59.0, 59_400), (119.8, 120_000), (121.0, 10_800), (2_000_000.0, 10_800)] {
+            let file = format!(
+                r#"[{{"words": [{{"text": "a", "start_timestamp": 10, "end_timestamp": 10.4}},
+                    {{"text": "b", "start_timestamp": {last_s}}}]}}]"#
+            );
+            assert_eq!(read(&file, started_at, completed_at).0.counts.duration_ms, duration_ms, "{last_s}");
         }
     }
 
@@ -236,11 +351,11 @@ mod tests {
         let file = br#"[{"participant": {"name": "A\ud83d"}, "language_code": "en\udc00", "words": [
             {"text": "hi \ud83d", "start_timestamp": {"relative": 1e999}, "end_timestamp": {"relative": 2}, "x": 1e999}]}]"#;
         for step in 1..20 {
-            let mut tally = Tally::new();
+            let mut tally = Tally::new(Recorded::default());
             file.chunks(step).for_each(|piece| tally.push(piece));
             let head = Head::new(RecordingId::from_u128(1), TranscriptId::from_u128(2), None, &Value::Null);
             let (summary, meeting) = tally.finish(head);
-            assert_eq!((summary.error, summary.counts.words, summary.counts.duration_s), (None, 1, 2.0));
+            assert_eq!((summary.error, summary.counts.words, summary.counts.duration_ms), (None, 1, 2000));
             let meeting = meeting.expect("a meeting");
             let turn = meeting.turns().next().expect("a turn");
             assert!(turn.text.starts_with("hi \u{fffd}") && meeting.label(&turn).starts_with("A\u{fffd}"), "{turn:?}");
@@ -273,8 +388,10 @@ mod tests {
             "5",
             "null",
             r#"[{"words": ["secret"]}]"#,
-            r#"[{"words": [{"text": "a"}, "secret"]}]"#,
             r#"[{"words": [], "language_code": "en"}, "secret"]"#,
+            r#"[{"words": [{"texts": "secret"}]}]"#,
+            r#"[{"participant": {"id": 1}, "tokens": ["secret"]}]"#,
+            r#"[{"words": {"text": "secret"}}]"#,
             "[{",
             "[] []",
             "<html>secret",

@@ -22,9 +22,14 @@ impl Place {
         Self((chunks.len().saturating_sub(1) << OFFSET_BITS | offset) as u32)
     }
 
+    /// The number of the chunk, and the offset.
+    fn split(self) -> (usize, usize) {
+        ((self.0 >> OFFSET_BITS) as usize, (self.0 & ((1 << OFFSET_BITS) - 1)) as usize)
+    }
+
     fn get<'a, T: AsRef<[u8]>>(&mut self, chunks: &'a [T]) -> Option<(&'a T, usize)> {
-        let chunk = chunks.get((self.0 >> OFFSET_BITS) as usize)?;
-        let offset = (self.0 & ((1 << OFFSET_BITS) - 1)) as usize;
+        let (at, offset) = self.split();
+        let chunk = chunks.get(at)?;
         if offset < chunk.as_ref().len() {
             return Some((chunk, offset));
         }
@@ -86,13 +91,35 @@ impl Compact {
         self.last_start = span.start_ms;
     }
 
-    /// The place behind everything, with which an entry begins. Its first span is told from zero.
-    pub(crate) fn begin_entry(&mut self) -> Reading {
+    /// The place behind all words, with which an entry begins.
+    pub(crate) fn end_of_text(&self) -> Reading {
+        let text = Place::end_of(&self.text, self.text.last().map_or(0, String::len));
+        Reading { text, ..Reading::default() }
+    }
+
+    /// The place behind all spans, where those of an entry begin. The first one is told from zero.
+    pub(crate) fn begin_spans(&mut self) -> Place {
         self.last_start = 0;
-        Reading {
-            text: Place::end_of(&self.text, self.text.last().map_or(0, String::len)),
-            spans: Place::end_of(&self.spans, self.spans.last().map_or(0, Vec::len)),
-            last_start: 0,
+        Place::end_of(&self.spans, self.spans.last().map_or(0, Vec::len))
+    }
+
+    /// Adds to the last word, if there is room.
+    pub(crate) fn append_to_word(&mut self, text: &str) {
+        if let Some(chunk) = self.text.last_mut().filter(|chunk| chunk.capacity() - chunk.len() >= text.len()) {
+            chunk.pop();
+            chunk.push_str(text);
+            chunk.push('\n');
+        }
+    }
+
+    /// Takes back all words from this place on.
+    pub(crate) fn forget_text(&mut self, from: Reading) {
+        let (kept, offset) = from.text.split();
+        while self.text.len() > kept + 1 {
+            self.bytes -= self.text.pop().map_or(0, |chunk| chunk.capacity());
+        }
+        if let Some(chunk) = self.text.get_mut(kept) {
+            chunk.truncate(offset);
         }
     }
 
@@ -155,7 +182,8 @@ mod tests {
         let words: Vec<String> =
             (0..100_000).map(|n| if n == 50_000 { long.clone() } else { format!("{n:x}") }).collect();
         let span = |n: u32| Span { start_ms: n.wrapping_mul(2_654_435_761) % 2_678_400_001, end_ms: u32::MAX };
-        let mut at = compact.begin_entry();
+        let mut at = compact.end_of_text();
+        at.spans = compact.begin_spans();
         for (n, word) in (0..).zip(&words) {
             compact.push_word(word);
             compact.push_span(span(n));

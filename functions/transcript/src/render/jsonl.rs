@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde::Serialize;
 use shared::ids::{RecordingId, TranscriptId};
 
-use super::{Meeting, Renderer, Turn};
+use super::{Meeting, Renderer, Turn, meeting::seconds};
 
 #[derive(Debug)]
 pub(super) struct Jsonl;
@@ -16,6 +16,8 @@ struct Line<'a> {
     recording_id: RecordingId,
     transcript_id: TranscriptId,
     turn: u64,
+    /// The same for all turns of one person; null for those beyond the limit.
+    person: Option<usize>,
     speaker_id: Option<i64>,
     speaker: &'a str,
     is_host: bool,
@@ -36,8 +38,9 @@ impl Renderer for Jsonl {
             recording_id: head.recording_id,
             transcript_id: head.transcript_id,
             turn: turn.index,
-            speaker_id: speaker.and_then(|speaker| speaker.id),
-            speaker: speaker.map_or("", |speaker| speaker.name.as_deref().unwrap_or(&speaker.label)),
+            person: speaker.filter(|speaker| !speaker.is_crowd).map(|_| turn.speaker),
+            speaker_id: turn.speaker_id,
+            speaker: meeting.label(turn),
             is_host: speaker.is_some_and(|speaker| speaker.is_host),
             language_code: turn.language_code.as_deref(),
             start_s: turn.timed.then(|| seconds(turn.span.start_ms)),
@@ -49,9 +52,4 @@ impl Renderer for Jsonl {
         out.push_str(&serde_json::to_string(&line).unwrap_or_else(|_| unreachable!("text keys and plain values")));
         out.push('\n');
     }
-}
-
-/// The shortest number for whole milliseconds has at most three decimals.
-fn seconds(millis: u32) -> f64 {
-    f64::from(millis) / 1000.0
 }

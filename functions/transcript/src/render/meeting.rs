@@ -2,6 +2,7 @@
 
 use std::{ops::Range, sync::Arc};
 
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use shared::{
     ids::{RecordingId, TranscriptId},
@@ -10,7 +11,7 @@ use shared::{
 
 use super::{
     compact::{Compact, Reading},
-    people::{Speaker, short},
+    people::{Face, Speaker, short},
     words::Joiner,
 };
 
@@ -40,6 +41,49 @@ impl Head {
     }
 }
 
+/// How much was said. What was counted until a file breaks off stands.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+pub(crate) struct Counts {
+    /// As they are rendered: the lines of the JSON Lines.
+    pub(crate) turns: u64,
+    /// Entries of `words[]` with anything to see.
+    pub(crate) words: u64,
+    /// People: one who left and came back is one. All without an id and a name are one, too.
+    pub(crate) speakers: usize,
+    /// Those of them who are beyond the number that is told apart.
+    #[serde(default)]
+    pub(crate) speakers_over_limit: usize,
+    /// The end of the last word, from the start of the recording.
+    #[serde(rename = "duration_s", with = "seconds")]
+    pub(crate) duration_ms: u32,
+}
+
+impl Counts {
+    /// As the row has them.
+    pub(crate) fn of_row(&self) -> shared::job::Counts {
+        let Self { turns, words, speakers, duration_ms, .. } = *self;
+        shared::job::Counts { turns, words, speakers: speakers as u64, duration_ms: duration_ms.into() }
+    }
+}
+
+/// Milliseconds, written as seconds.
+mod seconds {
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    pub(super) fn serialize<S: Serializer>(millis: &u32, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_f64(super::seconds(*millis))
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u32, D::Error> {
+        Ok(crate::render::millis(f64::deserialize(deserializer)?).unwrap_or_default())
+    }
+}
+
+/// The shortest number for whole milliseconds has at most three decimals.
+pub(crate) fn seconds(millis: u32) -> f64 {
+    f64::from(millis) / 1000.0
+}
+
 /// A span on the recording's time line, in milliseconds.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Span {
@@ -50,7 +94,7 @@ pub(crate) struct Span {
 /// One entry of `words[]`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Word {
-    /// Where its text is in `Turn::text`; an entry without text has an empty range.
+    /// Where its text is in `Turn::text`.
     pub(crate) range: Range<usize>,
     /// Stated, or interpolated, or, if nothing is known, estimated. Starts never run backwards within a turn.
     pub(crate) span: Span,
@@ -63,6 +107,8 @@ pub(crate) struct Turn {
     pub(crate) index: u64,
     /// Index into `Meeting::speakers()`.
     pub(crate) speaker: usize,
+    /// Recall's participant id, where it is an integer. One speaker may have several.
+    pub(crate) speaker_id: Option<i64>,
     pub(crate) language_code: Option<Arc<str>>,
     /// The words, joined by the rules of their script. Plain text, one line, never empty.
     pub(crate) text: String,
@@ -80,7 +126,8 @@ pub(crate) struct Record {
     pub(crate) span: Span,
     /// Entries of `words[]`.
     pub(crate) words: u16,
-    pub(crate) speaker: u16,
+    /// Index into the faces.
+    pub(crate) face: u16,
     /// Index into the languages.
     pub(crate) language: Option<u16>,
     pub(crate) timed: bool,
@@ -91,6 +138,7 @@ pub(crate) struct Record {
 pub(crate) struct Meeting {
     pub(super) head: Head,
     pub(super) speakers: Vec<Speaker>,
+    pub(super) faces: Vec<Face>,
     pub(super) languages: Vec<Arc<str>>,
     pub(super) duration_ms: u32,
     pub(super) compact: Compact,
@@ -136,7 +184,7 @@ impl Meeting {
 
     /// Of every turn the speaker and, where it is known, the time. The words are not looked at.
     pub(crate) fn spans(&self) -> impl Iterator<Item = (usize, Option<Span>)> + '_ {
-        self.records.iter().map(|record| (usize::from(record.speaker), record.timed.then_some(record.span)))
+        self.records.iter().map(|record| (self.face(record).speaker, record.timed.then_some(record.span)))
     }
 
     /// The label of a turn's speaker.
@@ -144,7 +192,12 @@ impl Meeting {
         self.speakers.get(turn.speaker).map_or("", |speaker| &speaker.label)
     }
 
+    fn face(&self, record: &Record) -> Face {
+        self.faces.get(usize::from(record.face)).copied().unwrap_or_default()
+    }
+
     fn turn(&self, index: u64, record: &Record) -> Turn {
+        let Face { id: speaker_id, speaker } = self.face(record);
         let mut at = record.at;
         let language_code = record.language.and_then(|at| self.languages.get(usize::from(at)).cloned());
         let mut joiner = Joiner::new(language_code.as_deref());
@@ -158,14 +211,6 @@ impl Meeting {
             last_ms = start_ms;
             words.push(Word { range: joiner.push(word, &mut text), span: Span { start_ms, end_ms } });
         }
-        Turn {
-            index,
-            speaker: usize::from(record.speaker),
-            language_code,
-            text,
-            words,
-            timed: record.timed,
-            span: record.span,
-        }
+        Turn { index, speaker, speaker_id, language_code, text, words, timed: record.timed, span: record.span }
     }
 }

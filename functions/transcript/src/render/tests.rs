@@ -3,6 +3,7 @@
 mod goldens;
 mod html;
 mod large;
+mod oddities;
 mod properties;
 
 use shared::{
@@ -13,7 +14,7 @@ use shared::{
 use super::{Head, Meeting};
 use crate::{
     fuzzing::{render, subtitles},
-    tally::Tally,
+    tally::{Recorded, Tally},
 };
 
 fn head() -> Head {
@@ -27,7 +28,7 @@ fn head() -> Head {
 
 /// Reads a file in pieces of this many bytes.
 fn meeting(file: &[u8], step: usize) -> Result<Meeting, String> {
-    let mut tally = Tally::new();
+    let mut tally = Tally::new(Recorded::default());
     file.chunks(step).for_each(|chunk| tally.push(chunk));
     tally.finish(head()).1
 }

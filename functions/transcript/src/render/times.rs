@@ -33,6 +33,11 @@ impl Times {
         self.known.is_some()
     }
 
+    /// The last known moment so far.
+    pub(crate) fn known(&self) -> Option<u32> {
+        self.known
+    }
+
     /// Takes the next word, and gives to `settle` all spans that are certain now, in order.
     pub(crate) fn push(&mut self, start: Option<u32>, end: Option<u32>, settle: impl FnMut(Span)) {
         match (start, end) {

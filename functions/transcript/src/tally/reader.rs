@@ -1,21 +1,26 @@
 //! Follows Recall's format piece by piece, and looks only at what matters.
 //!
 //! A meeting has any number of turns, and a turn any number of words. So the file is followed down to these, and each
-//! word, like every other value of a turn, is read by serde_json once all of it is there.
+//! word, like every other value of a turn, is read by serde_json once all of it is there. A value that is not what it
+//! should be costs nothing but itself: it is skipped and counted.
 
 use std::borrow::Cow;
 
 use serde::{Deserialize, de::IgnoredAny};
 use serde_json::{Deserializer, value::RawValue};
+use shared::time::Timestamp;
 
 use super::{
-    Counts, MAX_VALUE_BYTES,
-    values::{Moment, Part, Participant, RawWord, Word, string},
+    MAX_VALUE_BYTES, Recorded,
+    values::{Moment, OddWord, Part, Word, participant, string},
 };
-use crate::render::{Builder, millis};
+use crate::render::{Builder, Participant, millis};
 
 /// Some write it before a file in UTF-8.
 const BYTE_ORDER_MARK: char = '\u{feff}';
+/// Recall's two times of one word may differ by this much. If they differ by more, the relative ones began again at
+/// zero, and the absolute ones are right.
+const CLOCKS_DIFFER_MS: u64 = 60_000;
 
 /// What comes next.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -41,8 +46,16 @@ enum Next {
 #[serde(field_identifier, rename_all = "snake_case")]
 enum Key {
     Participant,
+    /// A name, where there is no participant.
+    Speaker,
     LanguageCode,
     Words,
+    /// Stands in for words where there are none.
+    Text,
+    #[serde(alias = "start_time")]
+    StartTimestamp,
+    #[serde(alias = "end_time")]
+    EndTimestamp,
     #[serde(other)]
     Other,
 }
@@ -52,44 +65,65 @@ pub(super) struct Reader {
     next: Next,
     /// How far the file has been read, in bytes.
     at: usize,
-    pub(super) counts: Counts,
-    pub(super) spoken: bool,
+    pub(super) entries: u64,
+    /// Entries, words, participants and times of which something could not be used.
+    pub(super) skipped: u64,
+    /// Some of these may have held what somebody said.
+    pub(super) lost_words: bool,
     pub(super) meeting: Builder,
-    // Of the turn that is being read.
-    id: Option<String>,
-    name: Option<String>,
-    is_host: bool,
+    /// When the relative times begin, by the absolute ones: milliseconds since the epoch.
+    began_ms: Option<i64>,
+    entry: Entry,
+}
+
+/// The turn that is being read.
+#[derive(Default)]
+struct Entry {
+    participant: Option<Participant>,
+    speaker: Option<String>,
     language: Option<u16>,
+    /// A list of words has come.
+    listed: bool,
+    text: Option<String>,
+    start: Option<u32>,
+    end: Option<u32>,
+    /// Something in it could not be used.
+    odd: bool,
 }
 
 impl Reader {
-    /// Takes what has come and was not read yet, and says how much of it is read now. What is not complete comes again.
-    pub(super) fn read(&mut self, text: &str) -> Result<usize, String> {
+    pub(super) fn new(recorded: Recorded) -> Self {
+        let began_ms = recorded.started_at.map(Timestamp::as_millis);
+        Self { meeting: Builder::new(recorded.length_ms()), began_ms, ..Self::default() }
+    }
+
+    /// Takes what has come and was not read yet. Of it, so many bytes are read now; what is not complete comes again.
+    pub(super) fn read(&mut self, text: &str) -> (usize, Result<(), Problem>) {
         let mut rest = text;
         if self.at == 0 {
             rest = rest.strip_prefix(BYTE_ORDER_MARK).unwrap_or(rest);
         }
-        loop {
+        let outcome = loop {
             rest = rest.trim_start_matches([' ', '\t', '\n', '\r']);
-            let Some(first) = rest.bytes().next() else { break };
-            let expected = self.next;
+            let Some(first) = rest.bytes().next() else { break Ok(()) };
             match self.step(first, rest) {
-                Ok(0) => break,
+                Ok(0) => break Ok(()),
                 Ok(bytes) => rest = rest.get(bytes..).unwrap_or_default(),
-                Err(Problem::TooLong) => return Err(super::too_long()),
-                Err(Problem::Unexpected) => {
-                    let at = self.at + text.len() - rest.len();
-                    return Err(format!("not valid JSON of a transcript at byte {at}: {}", expected.name()));
-                }
+                Err(problem) => break Err(problem),
             }
-        }
+        };
         let bytes = text.len() - rest.len();
         self.at += bytes;
-        Ok(bytes)
+        (bytes, outcome)
     }
 
     pub(super) fn is_whole(&self) -> bool {
         self.next == Next::Nothing
+    }
+
+    /// Where something came that should not have come, and what should have.
+    pub(super) fn unexpected(&self) -> String {
+        format!("not valid JSON of a transcript at byte {}: {}", self.at, self.next.name())
     }
 
     /// Reads what begins with this byte: how long it is, or 0 if it is not complete yet.
@@ -97,18 +131,23 @@ impl Reader {
         self.next = match (self.next, first) {
             (Next::File, b'[') => Next::TurnOrEnd,
             (Next::TurnOrEnd | Next::Turn, b'{') => {
-                self.counts.turns += 1;
+                self.entries += 1;
                 self.meeting.begin();
                 Next::KeyOrEnd
             }
             (Next::AfterTurn, b',') => Next::Turn,
             (Next::TurnOrEnd | Next::AfterTurn, b']') => Next::Nothing,
+            (Next::TurnOrEnd | Next::Turn, _) => return self.value(rest, Self::no_turn),
             (Next::KeyOrEnd | Next::Key, b'"') => return self.value(rest, |_, key| Next::Colon(key)),
             (Next::Colon(key), b':') => Next::Value(key),
-            (Next::Value(Key::Words), b'[') => Next::WordOrEnd,
-            (Next::Value(Key::Participant), b'{') => return self.value(rest, Self::participant),
-            (Next::Value(Key::LanguageCode), b'"') => return self.value(rest, Self::language),
-            (Next::Value(_), _) => return self.value(rest, |_, IgnoredAny| Next::AfterValue),
+            (Next::Value(Key::Words), b'[') => {
+                if std::mem::replace(&mut self.entry.listed, true) {
+                    self.meeting.begin_again();
+                }
+                Next::WordOrEnd
+            }
+            (Next::Value(Key::Other), _) => return self.value(rest, |_, IgnoredAny| Next::AfterValue),
+            (Next::Value(key), _) => return self.value(rest, |reader, raw| reader.part_of_turn(key, raw)),
             (Next::AfterValue, b',') => Next::Key,
             (Next::KeyOrEnd | Next::AfterValue, b'}') => {
                 self.turn_ends();
@@ -116,12 +155,13 @@ impl Reader {
             }
             (Next::WordOrEnd | Next::Word, b'{') => {
                 return match self.value(rest, Self::word) {
-                    Err(Problem::Unexpected) => self.value(rest, Self::raw_word),
+                    Err(Problem::Unexpected) => self.value(rest, |reader, OddWord(word)| reader.word(word)),
                     read => read,
                 };
             }
             (Next::AfterWord, b',') => Next::Word,
             (Next::WordOrEnd | Next::AfterWord, b']') => Next::AfterValue,
+            (Next::WordOrEnd | Next::Word, _) => return self.value(rest, Self::no_word),
             (_, _) => return Err(Problem::Unexpected),
         };
         Ok(1)
@@ -147,56 +187,124 @@ impl Reader {
         }
     }
 
-    fn participant(&mut self, participant: Participant<'_>) -> Next {
-        let Participant { id, name, is_host } = participant;
-        let number = id.map(RawValue::get).filter(|id| id.starts_with(|c: char| c == '-' || c.is_ascii_digit()));
-        self.id = number.map(str::to_owned).or(string(id).map(Cow::into_owned));
-        self.name = string(name).map(Cow::into_owned);
-        self.is_host = is_host.is_some_and(|is_host| is_host.get() == "true");
-        Next::AfterValue
+    fn no_turn(&mut self, _: IgnoredAny) -> Next {
+        self.entries += 1;
+        self.skipped += 1;
+        self.lost_words = true;
+        Next::AfterTurn
     }
 
-    fn language(&mut self, code: &RawValue) -> Next {
-        self.language = string(Some(code)).and_then(|code| self.meeting.language(&code));
+    fn no_word(&mut self, _: IgnoredAny) -> Next {
+        self.skipped += 1;
+        self.lost_words = true;
+        Next::AfterWord
+    }
+
+    fn part_of_turn(&mut self, key: Key, raw: &RawValue) -> Next {
+        let is_null = raw.get() == "null";
+        match key {
+            Key::Participant => {
+                let (participant, usable) = participant(raw).map_or((None, false), |(who, usable)| (Some(who), usable));
+                self.entry.participant = participant;
+                self.skipped += u64::from(!usable);
+            }
+            Key::Speaker => self.entry.speaker = string(raw).map(Cow::into_owned),
+            Key::LanguageCode => {
+                let code = string(raw);
+                self.entry.odd |= code.is_none() && !is_null;
+                self.entry.language = code.and_then(|code| self.meeting.language(&code));
+            }
+            // Anything but a list.
+            Key::Words => self.entry.odd |= !is_null,
+            Key::Text => {
+                self.entry.text = string(raw).map(Cow::into_owned);
+                self.entry.odd |= self.entry.text.is_none() && !is_null;
+            }
+            Key::StartTimestamp => self.entry.start = self.moment(Part::of(raw)),
+            Key::EndTimestamp => self.entry.end = self.moment(Part::of(raw)),
+            Key::Other => {}
+        }
         Next::AfterValue
     }
 
     fn word(&mut self, word: Word<'_>) -> Next {
-        self.counts.words += 1;
         if let Part::Text(text) = word.text {
-            self.spoken |= self.meeting.text(&text);
+            self.meeting.text(&text);
+        } else {
+            self.skipped += 1;
+            self.lost_words = true;
         }
         let (start, end) = (self.moment(word.start_timestamp), self.moment(word.end_timestamp));
         self.meeting.word(start, end);
         Next::AfterWord
     }
 
-    fn raw_word(&mut self, word: RawWord<'_>) -> Next {
-        let RawWord { text, start_timestamp, end_timestamp } = word;
-        self.word(Word {
-            text: Part::of(text),
-            start_timestamp: Part::of(start_timestamp),
-            end_timestamp: Part::of(end_timestamp),
-        })
+    /// In milliseconds from the start of the recording; none if it is not known.
+    fn moment(&mut self, part: Part<'_>) -> Option<u32> {
+        let (seconds, absolute) = match part {
+            Part::Absent | Part::Null => return None,
+            Part::Number(seconds) => (Some(seconds), None),
+            Part::Text(text) => match Timestamp::parse_rfc3339(&text) {
+                None => (Some(number(&text)), None),
+                absolute => (None, absolute),
+            },
+            Part::Moment(Moment { relative, absolute }) => {
+                let seconds = relative.map(Part::of).and_then(|relative| match relative {
+                    Part::Absent | Part::Null => None,
+                    Part::Number(seconds) => Some(seconds),
+                    Part::Text(text) => Some(number(&text)),
+                    Part::Moment(_) | Part::Other => Some(f64::NAN),
+                });
+                let absolute = absolute.and_then(string).and_then(|text| Timestamp::parse_rfc3339(&text));
+                (seconds, absolute)
+            }
+            Part::Other => (Some(f64::NAN), None),
+        };
+        let relative = seconds.and_then(millis);
+        self.skipped += u64::from(seconds.is_some() && relative.is_none());
+        match absolute {
+            Some(absolute) => self.absolute(absolute.as_millis(), relative),
+            None => relative,
+        }
     }
 
-    /// In milliseconds.
-    fn moment(&mut self, part: Part<'_>) -> Option<u32> {
-        let Part::Moment(Moment { relative: Some(seconds) }) = part else { return None };
-        let seconds = seconds.get().parse().ok()?;
-        let ms = millis(seconds)?;
-        self.counts.duration_s = self.counts.duration_s.max(seconds);
-        Some(ms)
+    /// The relative time, unless it began again at zero.
+    fn absolute(&mut self, absolute_ms: i64, relative: Option<u32>) -> Option<u32> {
+        let began_ms = match (self.began_ms, relative) {
+            (Some(began_ms), _) => began_ms,
+            (None, Some(relative)) => *self.began_ms.insert(absolute_ms - i64::from(relative)),
+            (None, None) => return None,
+        };
+        let told = u32::try_from(absolute_ms.saturating_sub(began_ms)).ok().filter(|ms| self.meeting.is_within(*ms));
+        match (relative, told) {
+            (Some(relative), Some(told)) if u64::from(relative.abs_diff(told)) <= CLOCKS_DIFFER_MS => Some(relative),
+            // One that is outside of the recording is of another clock.
+            (relative, told) => told.or(relative),
+        }
     }
 
     fn turn_ends(&mut self) {
-        let (id, name) = (self.id.take(), self.name.take());
-        let (is_host, language) = (std::mem::take(&mut self.is_host), self.language.take());
-        self.meeting.end(id.as_deref(), name.as_deref(), is_host, language);
+        let Entry { participant, speaker, language, listed, text, start, end, odd } = std::mem::take(&mut self.entry);
+        if !self.meeting.has_words()
+            && let Some(text) = &text
+        {
+            self.meeting.text(text);
+            self.meeting.word(start, end);
+        }
+        let unread = !listed && text.is_none();
+        self.lost_words |= unread;
+        self.skipped += u64::from(unread || odd);
+        let participant = participant.unwrap_or_else(|| Participant { name: speaker, ..Participant::default() });
+        self.meeting.end(&participant, language);
     }
 }
 
-enum Problem {
+/// Anything that is no number is not one.
+fn number(text: &str) -> f64 {
+    text.trim().parse().unwrap_or(f64::NAN)
+}
+
+pub(super) enum Problem {
     /// Something else should have come.
     Unexpected,
     TooLong,

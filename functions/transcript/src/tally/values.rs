@@ -1,4 +1,4 @@
-//! The values of Recall's format, as serde_json reads them.
+//! The values of Recall's format, as serde_json reads them, whatever stands in their place.
 
 use std::{borrow::Cow, fmt};
 
@@ -6,71 +6,156 @@ use serde::{
     Deserialize,
     de::{IgnoredAny, MapAccess, SeqAccess, Visitor, value::MapAccessDeserializer},
 };
-use serde_json::value::RawValue;
+use serde_json::{Value, value::RawValue};
 
-/// Values are raw as long as they can be of any type: what is not of the right one is as good as absent. A key that is
-/// there twice is an error.
-#[derive(Deserialize)]
-pub(super) struct Participant<'a> {
-    #[serde(borrow)]
-    pub(super) id: Option<&'a RawValue>,
-    #[serde(borrow)]
-    pub(super) name: Option<&'a RawValue>,
-    #[serde(borrow)]
-    pub(super) is_host: Option<&'a RawValue>,
-}
+use super::not_a_number::NOT_A_NUMBER;
+use crate::render::Participant;
 
-/// Words are most of the file, so their values are looked at only once, if serde_json can read them all.
-#[derive(Deserialize)]
+/// The ids in `extra_data` that stay the same for a person who leaves and comes back: platform, then key.
+const STATIC_IDS: [(&str, &str); 3] =
+    [("google_meet", "static_participant_id"), ("zoom", "conf_user_id"), ("microsoft_teams", "user_id")];
+
+/// Words are most of the file, so their values are looked at only once, if they are as they should be.
+#[derive(Default, Deserialize)]
 pub(super) struct Word<'a> {
     #[serde(borrow, default)]
     pub(super) text: Part<'a>,
-    #[serde(borrow, default)]
+    #[serde(borrow, default, alias = "start_time")]
     pub(super) start_timestamp: Part<'a>,
-    #[serde(borrow, default)]
+    #[serde(borrow, default, alias = "end_time")]
     pub(super) end_timestamp: Part<'a>,
 }
 
-/// A word with something in it that serde_json takes for no value: half of a surrogate pair, a number beyond all bounds.
-#[derive(Deserialize)]
-pub(super) struct RawWord<'a> {
-    #[serde(borrow)]
-    pub(super) text: Option<&'a RawValue>,
-    #[serde(borrow)]
-    pub(super) start_timestamp: Option<&'a RawValue>,
-    #[serde(borrow)]
-    pub(super) end_timestamp: Option<&'a RawValue>,
-}
+/// A word of which [`Word`] cannot make sense: a key is there twice, and the last one counts; or half of a surrogate
+/// pair; or a number beyond all bounds.
+pub(super) struct OddWord<'a>(pub(super) Word<'a>);
 
 /// What a word consists of.
 #[derive(Default)]
 pub(super) enum Part<'a> {
-    Text(Cow<'a, str>),
-    Moment(Moment<'a>),
     #[default]
+    Absent,
+    Null,
+    Text(Cow<'a, str>),
+    Number(f64),
+    Moment(Moment<'a>),
+    /// Anything else.
     Other,
 }
 
-#[derive(Deserialize)]
+/// A time, in Recall's own form.
+#[derive(Default, Deserialize)]
 pub(super) struct Moment<'a> {
     #[serde(borrow)]
     pub(super) relative: Option<&'a RawValue>,
+    #[serde(borrow)]
+    pub(super) absolute: Option<&'a RawValue>,
+}
+
+/// The last value of each key.
+struct LastOf<'a, const N: usize> {
+    keys: [&'static str; N],
+    values: [Option<&'a RawValue>; N],
 }
 
 /// Borrowed where nothing is escaped. What is no character becomes U+FFFD. Only for raw values, which are known to be
 /// JSON: bytes are taken as they are.
 struct Text<'a>(Cow<'a, str>);
 
-/// A text, unescaped.
-pub(super) fn string(raw: Option<&RawValue>) -> Option<Cow<'_, str>> {
-    let text = raw.map(RawValue::get).filter(|text| text.starts_with('"'))?;
-    serde_json::from_str(text).map(|Text(text)| text).ok()
+/// A text, unescaped. A number that is none is not a text.
+pub(super) fn string(raw: &RawValue) -> Option<Cow<'_, str>> {
+    let text = Some(raw.get()).filter(|text| text.starts_with('"'))?;
+    serde_json::from_str(text).map(|Text(text)| text).ok().filter(|text| text != NOT_A_NUMBER)
+}
+
+/// A participant, and whether all of it could be used.
+pub(super) fn participant(raw: &RawValue) -> Option<(Participant, bool)> {
+    let [id, name, is_host, extra_data] = last_of(raw, ["id", "name", "is_host", "extra_data"])?;
+    let mut usable = true;
+    let mut text = |raw: Option<&RawValue>, numbers: bool| {
+        let raw = raw.filter(|raw| raw.get() != "null")?;
+        let number = raw.get().starts_with(|c: char| c == '-' || c.is_ascii_digit());
+        let text = if numbers && number { Some(raw.get().to_owned()) } else { string(raw).map(Cow::into_owned) };
+        usable &= text.is_some();
+        text
+    };
+    let (id, name) = (text(id, true), text(name, false));
+    usable &= is_host.is_none_or(|is_host| ["true", "false", "null"].contains(&is_host.get()));
+    let is_host = is_host.is_some_and(|is_host| is_host.get() == "true");
+    Some((Participant { id, name, is_host, static_ids: extra_data.map(static_ids).unwrap_or_default() }, usable))
+}
+
+fn static_ids(extra_data: &RawValue) -> Vec<(&'static str, String)> {
+    // Whatever else is in there, nothing of it is needed.
+    let Some(Value::Object(extra_data)) = serde_json::from_str(extra_data.get()).ok() else { return Vec::new() };
+    let static_id = |(platform, key): (&'static str, &str)| match extra_data.get(platform)?.get(key)? {
+        Value::String(id) if !id.is_empty() && id != NOT_A_NUMBER => Some((platform, id.clone())),
+        Value::Number(id) => Some((platform, id.to_string())),
+        _ => None,
+    };
+    STATIC_IDS.into_iter().filter_map(static_id).collect()
+}
+
+/// The values of these keys of an object. Where one is there twice, the last one counts.
+fn last_of<'a, const N: usize>(raw: &'a RawValue, keys: [&'static str; N]) -> Option<[Option<&'a RawValue>; N]> {
+    let mut deserializer = serde_json::Deserializer::from_str(raw.get());
+    let last = LastOf { keys, values: [None; N] };
+    serde::Deserializer::deserialize_map(&mut deserializer, last).ok()
 }
 
 impl<'a> Part<'a> {
-    pub(super) fn of(raw: Option<&'a RawValue>) -> Self {
-        let moment = || serde_json::from_str(raw?.get()).ok();
-        string(raw).map(Self::Text).or_else(|| moment().map(Self::Moment)).unwrap_or_default()
+    pub(super) fn of(raw: &'a RawValue) -> Self {
+        match raw.get().as_bytes().first() {
+            Some(b'n') => Self::Null,
+            Some(b'"') => string(raw).map_or(Self::Other, Self::Text),
+            Some(b'{') => last_of(raw, ["relative", "absolute"])
+                .map_or(Self::Other, |[relative, absolute]| Self::Moment(Moment { relative, absolute })),
+            // One that is too large is infinite.
+            Some(b'-' | b'0'..=b'9') => raw.get().parse().map_or(Self::Other, Self::Number),
+            _ => Self::Other,
+        }
+    }
+}
+
+impl<'de: 'a, 'a> Deserialize<'de> for OddWord<'a> {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let keys = ["text", "start_timestamp", "end_timestamp", "start_time", "end_time"];
+        let [text, start, end, start_time, end_time] =
+            deserializer.deserialize_map(LastOf { keys, values: [None; 5] })?;
+        let part = |raw: Option<&'a RawValue>| raw.map(Part::of).unwrap_or_default();
+        Ok(Self(Word {
+            text: part(text),
+            start_timestamp: part(start.or(start_time)),
+            end_timestamp: part(end.or(end_time)),
+        }))
+    }
+}
+
+impl<'de: 'a, 'a, const N: usize> Visitor<'de> for LastOf<'a, N> {
+    type Value = [Option<&'a RawValue>; N];
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+        let Self { keys, mut values } = self;
+        while let Some((key, value)) = map.next_entry::<Key<'de>, &'de RawValue>()? {
+            let known = keys.iter().zip(&mut values).find(|(known, _)| **known == key.0);
+            if let Some((_, known)) = known {
+                *known = Some(value);
+            }
+        }
+        Ok(values)
+    }
+}
+
+/// The key of an object, unescaped.
+struct Key<'a>(Cow<'a, str>);
+
+impl<'de: 'a, 'a> Deserialize<'de> for Key<'a> {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_bytes(Bytes).map(Self)
     }
 }
 
@@ -97,6 +182,14 @@ impl<'de> Visitor<'de> for Bytes {
     fn visit_bytes<E>(self, bytes: &[u8]) -> Result<Self::Value, E> {
         Ok(Cow::Owned(String::from_utf8_lossy(bytes).into_owned()))
     }
+
+    fn visit_borrowed_str<E>(self, text: &'de str) -> Result<Self::Value, E> {
+        Ok(Cow::Borrowed(text))
+    }
+
+    fn visit_str<E>(self, text: &str) -> Result<Self::Value, E> {
+        Ok(Cow::Owned(text.to_owned()))
+    }
 }
 
 impl<'de: 'a, 'a> Deserialize<'de> for Part<'a> {
@@ -115,7 +208,7 @@ impl<'de> Visitor<'de> for Parts {
     }
 
     fn visit_borrowed_str<E>(self, text: &'de str) -> Result<Self::Value, E> {
-        Ok(Part::Text(Cow::Borrowed(text)))
+        Ok(if text == NOT_A_NUMBER { Part::Other } else { Part::Text(Cow::Borrowed(text)) })
     }
 
     /// Something in it was escaped.
@@ -131,16 +224,16 @@ impl<'de> Visitor<'de> for Parts {
         IgnoredAny.visit_seq(seq).map(|_| Part::Other)
     }
 
-    fn visit_f64<E>(self, _: f64) -> Result<Self::Value, E> {
-        Ok(Part::Other)
+    fn visit_f64<E>(self, number: f64) -> Result<Self::Value, E> {
+        Ok(Part::Number(number))
     }
 
-    fn visit_u64<E>(self, _: u64) -> Result<Self::Value, E> {
-        Ok(Part::Other)
+    fn visit_u64<E>(self, number: u64) -> Result<Self::Value, E> {
+        Ok(Part::Number(number as f64))
     }
 
-    fn visit_i64<E>(self, _: i64) -> Result<Self::Value, E> {
-        Ok(Part::Other)
+    fn visit_i64<E>(self, number: i64) -> Result<Self::Value, E> {
+        Ok(Part::Number(number as f64))
     }
 
     fn visit_bool<E>(self, _: bool) -> Result<Self::Value, E> {
@@ -148,6 +241,6 @@ impl<'de> Visitor<'de> for Parts {
     }
 
     fn visit_unit<E>(self) -> Result<Self::Value, E> {
-        Ok(Part::Other)
+        Ok(Part::Null)
     }
 }

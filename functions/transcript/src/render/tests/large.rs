@@ -4,8 +4,11 @@ use std::fmt::Write;
 
 use serde_json::{Value, json};
 
-use super::{meeting, render, subtitles};
-use crate::render::Format;
+use super::{head, meeting, render, subtitles};
+use crate::{
+    render::Format,
+    tally::{Recorded, Tally},
+};
 
 /// Nine thousand words an hour.
 const WORDS: usize = 72_000;
@@ -91,6 +94,26 @@ fn a_crowd_that_talks_at_once_is_shown_in_order() {
         let words: usize = cues.iter().map(|cue| cue.lines.join(" ").matches('w').count()).sum();
         assert_eq!(words, 500 * 30, "{format:?}");
     }
+}
+
+#[test]
+fn more_people_than_are_told_apart_are_rendered() {
+    let turn = |n: u32| {
+        json!({"participant": {"id": n, "name": format!("P{n}")},
+            "words": [{"text": format!("w{n}."), "start_timestamp": {"relative": n}}]})
+    };
+    let file = json!((0..1200).map(turn).collect::<Vec<_>>()).to_string();
+    let mut tally = Tally::new(Recorded::default());
+    tally.push(file.as_bytes());
+    let (summary, meeting) = tally.finish(head());
+    assert_eq!((summary.error, summary.counts.speakers, summary.counts.speakers_over_limit), (None, 1200, 200));
+    let meeting = meeting.expect("a meeting");
+    let lines = render(&meeting, Format::Jsonl);
+    let lines: Vec<Value> = lines.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
+    assert_eq!((lines.len(), &lines[999]["person"], &lines[999]["speaker"]), (1200, &json!(999), &json!("P999")));
+    assert!(lines[1000..].iter().all(|line| line["person"].is_null() && line["speaker"] == "Other participants"));
+    assert_eq!(lines[1199]["speaker_id"], 1199);
+    assert_eq!(render(&meeting, Format::Txt).lines().last(), Some("[00:19:59] Other participants: w1199."));
 }
 
 /// By how much SubRip's cues begin after their words at most, in milliseconds, in ten minutes of this: a turn begins at

@@ -1,0 +1,308 @@
+//! When words were said: which of the stated times cannot be right.
+//!
+//! Recall passes on what a speech recognizer measured, and single measurements are wrong: a word is placed a minute
+//! away from its sentence, or begins after its own end; the times of a part jump back. Within one entry of the file,
+//! the order of the words is known: it is that of the file. So a time never moves a word. It is compared with the times
+//! around it, and one that does not fit is taken for unknown and filled in from its neighbors (see [`super::times`]):
+//!
+//! 1. A word that begins after its own end has one wrong time: the one that does not fit between the neighbors.
+//! 2. A word that lasts longer than [`LONGEST_MS`] has no known end.
+//! 3. Where the file lists its entries in time order, no word of an entry is earlier than the entry before it.
+//! 4. Of the remaining times, the most that are in order are kept: the longest run that never goes back. That is the
+//!    smallest number of wrong measurements that explains the entry. It takes out single words, and whole tails.
+//! 5. The first or the last word of an entry has a neighbor on one side only. It is wrong if it stands alone in the
+//!    middle of a sentence, and a neighboring entry begins in between: at least [`APART_MS`] before the others, because
+//!    the file lists such an entry later; or at least [`ALONE_MS`] after them, because people may go on after somebody
+//!    else. Where there is no neighboring entry, it is [`ALONE_MS`] on both sides, and the text must have punctuation:
+//!    without, everything is the middle of a sentence.
+//!
+//! Up to [`JITTER_MS`], times that go back are no fault: recognizers let words overlap.
+
+/// Words overlap by this much in transcripts that are right. It is longer than almost any word.
+pub(crate) const JITTER_MS: u32 = 500;
+/// No word takes this long, nor does a phrase that captions hold in one entry.
+const LONGEST_MS: u32 = 120_000;
+/// People who think in the middle of a sentence go on earlier than this, and recognizers begin a new entry before.
+const ALONE_MS: u32 = 30_000;
+/// A word this far away would be a turn of its own.
+const APART_MS: u32 = 3_000;
+
+/// What the file says of a word's time, in milliseconds from the start of the recording.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Measured {
+    pub(crate) start: Option<u32>,
+    pub(crate) end: Option<u32>,
+    pub(crate) ends_sentence: bool,
+}
+
+/// When the entries around this one begin, as far as that is known.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Around {
+    pub(crate) before: Option<u32>,
+    pub(crate) after: Option<u32>,
+}
+
+impl Measured {
+    /// The time by which a word is compared with others.
+    pub(crate) fn time(&self) -> Option<u32> {
+        self.start.or(self.end)
+    }
+
+    fn forget(&mut self) {
+        (self.start, self.end) = (None, None);
+    }
+}
+
+/// Forgets every time that cannot be right.
+pub(crate) fn repair(words: &mut [Measured], around: Around) {
+    own_ends(words, around);
+    if !is_in_order(words) {
+        before_the_entry(words, around);
+        out_of_order(words);
+    }
+    alone(words, around);
+}
+
+/// Most entries are, and need nothing else.
+fn is_in_order(words: &[Measured]) -> bool {
+    let mut latest = 0;
+    words.iter().filter_map(Measured::time).all(|time| {
+        latest = latest.max(time);
+        time + JITTER_MS >= latest
+    })
+}
+
+fn own_ends(words: &mut [Measured], around: Around) {
+    for at in 0..words.len() {
+        let Some(Measured { start: Some(start), end: Some(end), .. }) = words.get(at).copied() else { continue };
+        let wrong = if start > end.saturating_add(JITTER_MS) {
+            let (earlier, rest) = words.split_at(at);
+            let after = rest.iter().skip(1).find_map(Measured::time).or(around.after);
+            let before = earlier.iter().rev().find_map(|word| word.start.max(word.end)).or(around.before);
+            let fits = |time: u32| {
+                before.is_none_or(|before| time + JITTER_MS >= before)
+                    && after.is_none_or(|after| time <= after.saturating_add(JITTER_MS))
+            };
+            (fits(end) && !fits(start), !fits(end) || fits(start))
+        } else {
+            (false, end - end.min(start) > LONGEST_MS)
+        };
+        if let Some(word) = words.get_mut(at) {
+            word.start = word.start.filter(|_| !wrong.0);
+            word.end = word.end.filter(|_| !wrong.1);
+        }
+    }
+}
+
+fn before_the_entry(words: &mut [Measured], around: Around) {
+    let first = words.iter().find_map(Measured::time);
+    let (Some(before), Some(first)) = (around.before, first) else { return };
+    if first >= before && around.after.is_none_or(|after| first <= after) {
+        let early = |word: &&mut Measured| word.time().is_some_and(|time| time + JITTER_MS < before);
+        words.iter_mut().filter(early).for_each(Measured::forget);
+    }
+}
+
+/// Keeps a longest run of times that never go back, and what is as good as in it.
+fn out_of_order(words: &mut [Measured]) {
+    let kept = longest_run(words);
+    let (mut kept, mut latest) = (kept.into_iter().peekable(), 0);
+    for at in 0..words.len() {
+        if kept.next_if_eq(&at).is_some() {
+            latest = words.get(at).and_then(Measured::time).unwrap_or(latest);
+            continue;
+        }
+        let next = kept.peek().and_then(|at| words.get(*at)).and_then(Measured::time);
+        let Some(word) = words.get_mut(at) else { continue };
+        let fits =
+            |time: u32| time + JITTER_MS >= latest && next.is_none_or(|next| time <= next.saturating_add(JITTER_MS));
+        if !word.time().is_some_and(fits) {
+            word.forget();
+        }
+    }
+}
+
+/// The places of a longest run of times that never go back. Of several, it is the one that ends earliest, because a
+/// wrong time is more often far ahead than far behind; and then the one in which each time is nearest to the next.
+fn longest_run(words: &[Measured]) -> Vec<usize> {
+    let time = |at: usize| words.get(at).and_then(Measured::time).unwrap_or_default();
+    // Of the runs of each length, the one that ends earliest: its last place.
+    let mut ends: Vec<usize> = Vec::new();
+    // For each place, the last one of the run before it, and the place that it replaced in `ends`, whose time is later.
+    let mut places: Vec<(Option<usize>, Option<usize>)> = Vec::with_capacity(words.len());
+    for (at, word) in words.iter().enumerate() {
+        let Some(now) = word.time() else {
+            places.push((None, None));
+            continue;
+        };
+        let length = ends.partition_point(|end| time(*end) <= now);
+        let before = length.checked_sub(1).and_then(|shorter| ends.get(shorter)).copied();
+        let replaced = ends.get(length).copied();
+        places.push((before, replaced));
+        match ends.get_mut(length) {
+            Some(end) => *end = at,
+            None => ends.push(at),
+        }
+    }
+    let nearest_before = |at: &usize| {
+        let (before, _) = *places.get(*at)?;
+        let later = |place: &usize| places.get(*place)?.1.filter(|replaced| time(*replaced) <= time(*at));
+        std::iter::successors(before, later).last()
+    };
+    let mut run: Vec<usize> = std::iter::successors(ends.last().copied(), nearest_before).collect();
+    run.reverse();
+    run
+}
+
+fn alone(words: &mut [Measured], Around { before, after }: Around) {
+    let punctuated = words.iter().any(|word| word.ends_sentence);
+    let mut known = words.iter().enumerate().filter_map(|(at, word)| Some((at, word.time()?)));
+    if let (Some((at, time)), Some((_, next))) = (known.next(), known.next()) {
+        let first = words.get(at).copied().unwrap_or_default();
+        let (beyond, apart_ms) = match before {
+            Some(before) => (time < before && before <= next, APART_MS),
+            None => (punctuated, ALONE_MS),
+        };
+        if !first.ends_sentence && beyond && next.saturating_sub(first.end.max(first.start).unwrap_or(time)) >= apart_ms
+        {
+            words.iter_mut().skip(at).take(1).for_each(Measured::forget);
+        }
+    }
+    let mut known = words.iter().enumerate().rev().filter_map(|(at, word)| Some((at, word.time()?)));
+    if let (Some((at, time)), Some((previous, _))) = (known.next(), known.next()) {
+        let previous = words.get(previous).and_then(|word| word.start.max(word.end)).unwrap_or_default();
+        let beyond = after.map_or(punctuated, |after| time > after && after.saturating_add(JITTER_MS) >= previous);
+        let in_sentence = at.checked_sub(1).and_then(|at| words.get(at)).is_some_and(|word| !word.ends_sentence);
+        if in_sentence && beyond && time.saturating_sub(previous) >= ALONE_MS {
+            words.iter_mut().skip(at).take(1).for_each(Measured::forget);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NO: Option<u32> = None;
+
+    /// Words with these starts and ends, in seconds; `0` is not known. Of the text, only the last word ends a sentence.
+    fn words(times: &[(f64, f64)]) -> Vec<Measured> {
+        let ms = |seconds: f64| Some((seconds * 1000.0) as u32).filter(|ms| *ms > 0);
+        let word = |(at, (start, end)): (usize, &(f64, f64))| Measured {
+            start: ms(*start),
+            end: ms(*end),
+            ends_sentence: at + 1 == times.len(),
+        };
+        times.iter().enumerate().map(word).collect()
+    }
+
+    /// What is known after the repair.
+    fn repaired(times: &[(f64, f64)], before: Option<u32>, after: Option<u32>) -> Vec<(f64, f64)> {
+        let mut words = words(times);
+        repair(&mut words, Around { before, after });
+        let seconds = |time: Option<u32>| f64::from(time.unwrap_or_default()) / 1000.0;
+        words.iter().map(|word| (seconds(word.start), seconds(word.end))).collect()
+    }
+
+    /// One word after the other, from here on.
+    fn run(from: f64, count: usize) -> Vec<(f64, f64)> {
+        (0..count).map(|at| from + at as f64 * 0.5).map(|start| (start, start + 0.4)).collect()
+    }
+
+    #[test]
+    fn a_word_far_away_from_its_neighbors_is_out_of_place() {
+        for (before, after) in [(NO, NO), (Some(9_000), Some(14_000))] {
+            for wrong in [95.2, 200.0] {
+                for at in 0..6 {
+                    let mut times = run(10.0, 6);
+                    times[at] = (wrong, wrong + 0.2);
+                    let mut expected = times.clone();
+                    expected[at] = (0.0, 0.0);
+                    assert_eq!(repaired(&times, before, after), expected, "word {at} at {wrong}");
+                }
+            }
+            for at in 1..6 {
+                let mut times = run(50.0, 6);
+                times[at] = (1.0, 1.2);
+                let mut expected = times.clone();
+                expected[at] = (0.0, 0.0);
+                assert_eq!(repaired(&times, before, after), expected, "word {at} at 1.0");
+            }
+        }
+    }
+
+    #[test]
+    fn a_first_or_last_word_may_stand_alone() {
+        let first = [run(3.0, 1), run(10.0, 4)].concat();
+        let wrong = [vec![(0.0, 0.0)], run(10.0, 4)].concat();
+        // The file lists an entry before it that begins later.
+        assert_eq!(repaired(&first, Some(9_000), NO), wrong);
+        assert_eq!(repaired(&first, Some(2_000), NO), first);
+        assert_eq!(repaired(&first, NO, NO), first);
+        let last = [run(10.0, 4), run(30.0, 1)].concat();
+        // Somebody else spoke meanwhile, or nobody did.
+        assert_eq!(repaired(&last, NO, Some(14_000)), last);
+        assert_eq!(repaired(&last, NO, NO), last);
+        let far = [run(10.0, 4), run(60.0, 1)].concat();
+        let wrong = [run(10.0, 4), vec![(0.0, 0.0)]].concat();
+        assert_eq!(repaired(&far, NO, Some(14_000)), wrong);
+        assert_eq!(repaired(&far, NO, Some(70_000)), far);
+    }
+
+    #[test]
+    fn a_tail_that_jumps_back_does_not_fit() {
+        for tail in [1, 3, 20] {
+            let times = [run(100.0, 8), run(60.0, tail)].concat();
+            let expected = [run(100.0, 8), vec![(0.0, 0.0); tail]].concat();
+            // However long it is, the entry began in order with those around it.
+            assert_eq!(repaired(&times, Some(90_000), Some(110_000)), expected, "{tail} words");
+        }
+        // Without entries around it, the longer part is right.
+        let times = [run(100.0, 3), run(60.0, 8)].concat();
+        assert_eq!(repaired(&times, NO, NO), [vec![(0.0, 0.0); 3], run(60.0, 8)].concat());
+    }
+
+    #[test]
+    fn of_a_word_that_ends_before_it_starts_the_time_that_fits_is_right() {
+        for (start, end, expected) in [(95.2, 11.4, (0.0, 11.4)), (11.0, 3.0, (11.0, 0.0)), (95.2, 3.0, (0.0, 0.0))] {
+            let times = [run(10.0, 2), vec![(start, end)], run(11.5, 2)].concat();
+            assert_eq!(repaired(&times, NO, NO)[2], expected, "{start} to {end}");
+        }
+        // One word, between two entries.
+        assert_eq!(repaired(&[(95.2, 11.4)], Some(10_000), Some(12_000)), [(0.0, 11.4)]);
+        // Nothing says which one is wrong.
+        assert_eq!(repaired(&[(95.2, 11.4)], NO, NO), [(95.2, 0.0)]);
+    }
+
+    #[test]
+    fn no_word_lasts_for_minutes() {
+        assert_eq!(repaired(&[(10.0, 130.0), (130.5, 250.6)], NO, NO), [(10.0, 130.0), (130.5, 0.0)]);
+    }
+
+    #[test]
+    fn what_is_right_stays_as_it_is() {
+        for times in [
+            // Words overlap a little, and have the same time.
+            vec![(10.0, 10.6), (10.5, 11.0), (10.1, 11.2), (11.0, 11.0), (11.0, 11.0)],
+            // Some times are not known.
+            vec![(0.0, 10.4), (0.0, 0.0), (11.0, 0.0), (0.0, 12.0)],
+            // People think, and others speak meanwhile.
+            [run(10.0, 2), run(25.0, 1), run(50.0, 2)].concat(),
+        ] {
+            for around in [(NO, NO), (Some(9_000), Some(12_000)), (Some(9_000), Some(60_000))] {
+                assert_eq!(repaired(&times, around.0, around.1), times, "{around:?}");
+            }
+        }
+        // All that one person said is in one entry: lone words are far away from the others, and the next entry begins
+        // earlier.
+        let times = [run(5.0, 1), run(60.0, 3), run(120.0, 1), run(900.0, 4), run(3000.0, 1)].concat();
+        assert_eq!(repaired(&times, Some(2_000), Some(7_000)), times);
+    }
+
+    #[test]
+    fn what_is_nearly_in_order_is_kept_beside_the_longest_run() {
+        let times = vec![(10.0, 10.4), (95.0, 95.2), (10.9, 11.3), (10.6, 11.0), (11.4, 11.8)];
+        let expected = vec![(10.0, 10.4), (0.0, 0.0), (10.9, 11.3), (10.6, 11.0), (11.4, 11.8)];
+        assert_eq!(repaired(&times, NO, NO), expected);
+    }
+}

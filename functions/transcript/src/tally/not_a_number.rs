@@ -1,0 +1,83 @@
+//! Numbers that are none, as Python writes them: `NaN`, `Infinity`, `-Infinity`. JSON has no such values.
+//!
+//! They are overwritten, in place, by a text of the same length that no one says. So every other byte stays where it is,
+//! and serde_json reads the file.
+
+/// What stands in their place, quoted and padded with spaces: a control character.
+pub(super) const NOT_A_NUMBER: &str = "\u{7f}";
+
+const NAMES: [&[u8]; 3] = [b"NaN", b"Infinity", b"-Infinity"];
+
+/// Where a search has come to. It begins outside of any text.
+#[derive(Debug, Default)]
+pub(super) struct Search {
+    /// How many bytes have been searched.
+    pub(super) done: usize,
+    in_text: bool,
+    escaped: bool,
+}
+
+impl Search {
+    /// Overwrites what is found in these bytes, of which those that are `done` come again unchanged. A name that breaks
+    /// off at the end, and whatever is behind, is not done.
+    pub(super) fn overwrite(&mut self, bytes: &mut [u8]) {
+        while let Some(byte) = bytes.get(self.done).copied() {
+            if self.escaped {
+                self.escaped = false;
+            } else if self.in_text {
+                self.escaped = byte == b'\\';
+                self.in_text = byte != b'"';
+            } else if byte == b'"' {
+                self.in_text = true;
+            } else if matches!(byte, b'N' | b'I' | b'-') {
+                let rest = bytes.get_mut(self.done..).unwrap_or_default();
+                if NAMES.iter().any(|name| rest.len() < name.len() && name.starts_with(rest)) {
+                    return;
+                }
+                if let Some(name) = NAMES.into_iter().find(|name| rest.starts_with(name)) {
+                    let quoted = [b'"', NOT_A_NUMBER.as_bytes()[0], b'"'].into_iter().chain(std::iter::repeat(b' '));
+                    rest.iter_mut().take(name.len()).zip(quoted).for_each(|(byte, new)| *byte = new);
+                    self.done += name.len();
+                    continue;
+                }
+            }
+            self.done += 1;
+        }
+    }
+
+    /// So many bytes at the beginning are gone.
+    pub(super) fn drained(&mut self, bytes: usize) {
+        self.done = self.done.saturating_sub(bytes);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_is_no_text_is_overwritten_however_it_arrives() {
+        let file = br#"[NaN,-Infinity,{"NaN":Infinity,"a\"NaN":"-Infinity\\"},-1,NaN"#;
+        let expected =
+            "[\"\u{7f}\",\"\u{7f}\"      ,{\"NaN\":\"\u{7f}\"     ,\"a\\\"NaN\":\"-Infinity\\\\\"},-1,\"\u{7f}\"";
+        for step in 1..file.len() {
+            let (mut search, mut bytes) = (Search::default(), Vec::new());
+            for piece in file.chunks(step) {
+                bytes.extend_from_slice(piece);
+                search.overwrite(&mut bytes);
+            }
+            assert_eq!(String::from_utf8_lossy(&bytes), expected, "in steps of {step}");
+            assert_eq!(search.done, file.len());
+        }
+    }
+
+    #[test]
+    fn a_name_that_breaks_off_waits_for_its_end() {
+        for (text, done) in [("[Na", 1), ("[-", 1), ("[-Infinit", 1), ("[-5", 3), ("[Nan", 4)] {
+            let mut search = Search::default();
+            let mut bytes = text.as_bytes().to_vec();
+            search.overwrite(&mut bytes);
+            assert_eq!((search.done, &*bytes), (done, text.as_bytes()), "{text}");
+        }
+    }
+}
