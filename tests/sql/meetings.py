@@ -5,13 +5,16 @@ import json
 import math
 import os
 import pathlib
+import types
 import unicodedata
 import uuid
 from dataclasses import dataclass
 
 FIXTURES = pathlib.Path(__file__).parents[2] / "functions/transcript/src/render/fixtures"
-# A silence this long ends a turn, and so does a jump this far backwards.
+# A silence this long ends a turn.
 PAUSE_MS = 3000
+# Nobody sees these, and neither control characters, spaces nor what formats the text around it.
+FILLERS = "\u034f\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0" + "".join(map(chr, range(0xFE00, 0xFE10)))
 DAY = datetime.timedelta(days=1)
 
 
@@ -19,8 +22,9 @@ DAY = datetime.timedelta(days=1)
 class Turn:
     """What one speaker says without a pause. Times in milliseconds, or None."""
 
-    speaker_id: int | None
+    person: int | None
     speaker: str
+    speaker_id: int | None
     is_host: bool
     start: int | None
     end: int | None
@@ -33,7 +37,7 @@ class Turn:
 
     @property
     def who(self):
-        return self.speaker_id, self.speaker
+        return self.person, self.speaker
 
 
 @dataclass
@@ -62,17 +66,19 @@ def add_fixtures(bucket):
     date = str(datetime.date(2026, 11, 2) + number * DAY)
     _add(bucket, FIXTURES / "punctuation", date, recording=1000 + number, transcript=1, stored_hour=15)
     # Two people of one name speak in turn.
-    _add(bucket, FIXTURES / "meeting", "2026-11-20", 3000, 4000, stored_hour=12, rename=("Bob", "Ann"))
+    _add(bucket, FIXTURES / "meeting", "2026-11-20", 3000, 4000, stored_hour=12, rename=("Bob", "Ann", "Ann (2)"))
 
 
-def _add(bucket, fixture, date, recording, transcript, stored_hour, rename=("", "")):
+def _add(bucket, fixture, date, recording, transcript, stored_hour, rename=("", "", "")):
+    """With a name of the file in place of another, and the label that readers see then."""
+    old, new, label = rename
     recording_id, transcript_id = str(uuid.UUID(int=recording)), str(uuid.UUID(int=transcript))
     # An empty one has no file there.
     rendition = fixture / "transcript.jsonl"
     lines = [json.loads(line) for line in rendition.read_text().splitlines()] if rendition.exists() else []
     for line in lines:
         line.update(recording_id=recording_id, transcript_id=transcript_id)
-        line["speaker"] = line["speaker"].replace(*rename)
+        line["speaker"] = label if line["speaker"] == old else line["speaker"]
         if line["started_at"]:
             line["started_at"] = date + line["started_at"][10:]
     key = f"turns/date={date}/{transcript_id}.jsonl"
@@ -86,8 +92,7 @@ def _add(bucket, fixture, date, recording, transcript, stored_hour, rename=("", 
     for path in (folder, (bucket / key).parent):
         path.mkdir(parents=True, exist_ok=True)
     verbatim = (fixture / "transcript.json").read_text()
-    names = (f'"name": "{name}"' for name in rename)
-    (folder / "transcript.json").write_text(verbatim.replace(*names))
+    (folder / "transcript.json").write_text(verbatim.replace(f'"name": "{old}"', f'"name": "{new}"'))
     (folder / "manifest.json").write_text(json.dumps(manifest))
     (bucket / key).write_text("".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines))
     written = datetime.datetime.fromisoformat(manifest["stored_at"]).timestamp()
@@ -118,49 +123,94 @@ def load(bucket):
 
 def _turns(entries, lines):
     """The turns, from Recall's words alone but for one thing: where a long turn is cut is taken from the lines."""
-    words = [word for entry in entries for word in entry["words"]]
-    if any(_millis(word, "start") is None or _millis(word, "end") is None for word in words):
-        # How missing times are filled in is tested where it is done.
+    if not all(_is_regular(entry) for entry in entries):
+        # What becomes of odd values and missing times is tested where they are read.
         return [_as_written(line) for line in lines]
     cuts = {(line["speaker_id"], line["speaker"], round(line["start_s"] * 1000)) for line in lines}
-    names, hosts, turns = {}, {}, []
+    people = _people(entries)
+    turns = []
     for entry in entries:
-        identity, name, is_host = _participant(entry)
-        key = name if identity is None else identity
-        names[key] = names.get(key) or name
-        hosts[key] = hosts.get(key) or is_host
-    for entry in entries:
-        identity, name, _ = _participant(entry)
-        key = name if identity is None else identity
-        speaker = names[key] or ("Unknown speaker" if identity is None else f"Speaker {identity}")
+        identity, _, is_host = _participant(entry)
+        person, speaker, is_host = people[_key(entry)]
         identity = identity if isinstance(identity, int) else None
         turn = None
         for start, end, text in _settled(entry["words"]):
-            paused = turn and abs(start - last_end) >= PAUSE_MS
+            paused = turn and start - last_end >= PAUSE_MS
             # Where several words start at once, the first of them begins the turn.
             cut = (identity, speaker, start) in cuts and not (turn and turn.start == start)
             if turn is None or paused or cut:
-                turn = Turn(identity, speaker, bool(hosts[key]), start, end, 0, [])
+                turn = Turn(person, speaker, identity, is_host, start, end, 0, [])
                 turns.append(turn)
             turn.end, turn.words, last_end = max(turn.end, end), turn.words + 1, end
             turn.texts.append(text)
-    spoken = [turn for turn in turns if "".join(turn.texts).strip()]
-    return sorted(spoken, key=lambda turn: turn.start)
+    return sorted(turns, key=lambda turn: turn.start)
+
+
+def _is_regular(entry):
+    """Whether the entry is as Recall documents it, and all of its times are known and in order."""
+    words = entry.get("words") if isinstance(entry, dict) else None
+    if not isinstance(words, list) or not isinstance(entry.get("participant"), dict | types.NoneType):
+        return False
+    if not all(isinstance(word, dict) and isinstance(word.get("text"), str) for word in words):
+        return False
+    edges = [word.get(f"{edge}_timestamp") for word in words for edge in ("start", "end")]
+    if not all(isinstance(edge, dict) and not edge.get("absolute") for edge in edges):
+        return False
+    times = [edge.get("relative") for edge in edges]
+    usable = all(isinstance(time, int | float) and 0 <= time < 86_400 for time in times)
+    return usable and all(after > before - 0.5 for before, after in zip(times[::2], times[2::2]))
+
+
+def _people(entries):
+    """For each one of them, the place in order of appearance, the label and whether it is the host."""
+    names, hosts = {}, {}
+    for entry in entries:
+        identity, name, is_host = _participant(entry)
+        key = _key(entry)
+        names[key] = name or names.get(key) or ("" if identity is None else f"Speaker {identity}")
+        hosts[key] = hosts.get(key) or bool(is_host)
+    labels, people = set(), {}
+    for person, key in enumerate(names):
+        label = base = names[key] or "Unknown speaker"
+        number = 1
+        while label in labels:
+            number += 1
+            label = f"{base} ({number})"
+        labels.add(label)
+        people[key] = person, label, hosts[key]
+    return people
+
+
+def _key(entry):
+    """By what somebody is known again."""
+    participant = entry.get("participant") or {}
+    meet = (participant.get("extra_data") or {}).get("google_meet") or {}
+    identity, name, _ = _participant(entry)
+    return meet.get("static_participant_id") or (name if identity is None else f"id {identity}")
 
 
 def _participant(entry):
     participant = entry.get("participant") or {}
-    name = " ".join((participant.get("name") or "").split())
-    return participant.get("id"), name, participant.get("is_host")
+    name = unicodedata.normalize("NFC", " ".join((participant.get("name") or "").split()))
+    return participant.get("id"), name if _is_visible(name) else "", participant.get("is_host")
+
+
+def _is_visible(text):
+    return any(unicodedata.category(c)[0] not in "CZ" and c not in FILLERS for c in text)
 
 
 def _settled(words):
     """Start, end and text of an entry's words; none reaches into the next one."""
-    spans = [[_millis(word, "start"), _millis(word, "end"), word["text"]] for word in words]
+    spans = []
+    for word in words:
+        if _is_visible(word["text"]):
+            spans.append([_millis(word, "start"), _millis(word, "end"), word["text"]])
+        elif spans:
+            # Parts of the character before.
+            spans[-1][2] += word["text"].strip()
     for before, span in zip(spans, spans[1:]):
-        if before[0] - span[0] < PAUSE_MS:
-            span[0] = max(span[0], before[0])
-            before[1] = min(before[1], span[0])
+        span[0] = max(span[0], before[0])
+        before[1] = min(before[1], span[0])
         span[1] = max(span[1], span[0])
     return spans
 
@@ -172,8 +222,8 @@ def _millis(word, edge):
 
 def _as_written(line):
     start, end = (None if line[edge] is None else round(line[edge] * 1000) for edge in ("start_s", "end_s"))
-    who = line["speaker_id"], line["speaker"], line["is_host"]
-    return Turn(*who, start, end, line["words"], [line["text"]])
+    who = line["person"], line["speaker"], line["speaker_id"]
+    return Turn(*who, line["is_host"], start, end, line["words"], [line["text"]])
 
 
 def tokens(turn):

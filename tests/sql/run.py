@@ -92,10 +92,10 @@ def check_lines(meetings):
     assert any(not meeting.lines for meeting in meetings), "one is empty"
     for meeting in meetings:
         lines = [
-            (line["speaker_id"], line["speaker"], line["is_host"], line["start_s"], line["end_s"], line["words"])
+            tuple(line[name] for name in ("person", "speaker", "speaker_id", "is_host", "start_s", "end_s", "words"))
             for line in meeting.lines
         ]
-        turns = [(*t.who, t.is_host, seconds(t.start), seconds(t.end), t.words) for t in meeting.turns]
+        turns = [(*t.who, t.speaker_id, t.is_host, seconds(t.start), seconds(t.end), t.words) for t in meeting.turns]
         same(f"lines of {meeting.path.name}", lines, turns)
 
 

@@ -130,6 +130,11 @@ impl Copier {
             Some(tally) => tally.finish(about.head()),
             None => Summary::unread(format!("{} workers died over it, so it was not read", failures.deaths)),
         };
+        if summary.skipped_values > 0 {
+            tracing::warn!(recording.id = %recording_id, transcript.id = %transcript_id, values = summary.skipped_values,
+                "transcript.values_skipped");
+            telemetry::metric("SkippedValues", summary.skipped_values, Unit::Count, &[]);
+        }
         let rendered = self.render(meeting, turns_key, failures, left()).await?;
         if let Err(error) = &rendered {
             tracing::error!(recording.id = %recording_id, transcript.id = %transcript_id, error,

@@ -6,24 +6,26 @@
 //! **Memory.** The file is never held. A meeting is kept as text and time differences, about ten bytes a word, up to
 //! [`MAX_MEETING_BYTES`]; beyond that there are no renditions, only the verbatim file and its counts.
 //!
-//! **Turns.** An entry of the file is one turn, unless it has a pause of three seconds (or a jump as far backwards):
-//! then it is several. A turn that grows long ends with its sentence, a very long one with any word. Turns are in the
-//! order in which they start, those that start together in the order of the file, so overlapping speech stays, and a
-//! file with one entry per participant becomes a conversation. An entry without text is no turn.
+//! **Turns.** An entry of the file is one turn, unless it has a pause of three seconds: then it is several. A turn that
+//! grows long ends with its sentence, a very long one with any word. Turns are in the order in which they start, those
+//! that start together in the order of the file, so overlapping speech stays, and a file with one entry per participant
+//! becomes a conversation. An entry without words is no turn.
 //!
-//! **Times.** Relative seconds from 0 to 31 days are times; anything else is unknown.
+//! **Order.** Within an entry, words keep the order of the file. Times that cannot be right are unknown (see [`repair`]).
+//!
+//! **Times.** Relative seconds from 0 to a minute after the end of the recording are times, or to 31 days where its
+//! length is not known; anything else is unknown.
 //! - Unknown ones are spread evenly between the known ones of their entry, at most 1 s a word; before the first and
 //!   after the last known one a word takes 0.4 s.
-//! - An end before its start is moved to the start; a word ends when the next one of its entry starts; a start that
-//!   lies less than 3 s before that of the word before is moved to it.
+//! - A word ends when the next one of its entry starts, and starts no earlier than the one before.
 //! - An entry without any known time follows the entry before it in the file at 0.4 s a word. It is marked as not
 //!   timed, and its times are shown nowhere but in cues, which need some.
 //!
-//! **People.** One id is one speaker, whatever the names: the first name given for it counts for all of its turns.
-//! Without an id the name tells people apart; all without either are one unknown speaker.
+//! **People.** One person is one speaker (see [`people`]).
 //!
 //! **Words.** They are joined as their script is written (see [`words`]). White space within a word is one space,
-//! control characters are dropped. Every word is in every rendition exactly once.
+//! control characters are dropped. What has nothing to see is no word; joiners and the like belong to the word before.
+//! Every word is in every rendition exactly once.
 
 mod build;
 mod compact;
