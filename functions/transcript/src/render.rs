@@ -49,12 +49,13 @@ mod words;
 
 use std::fmt;
 
+#[cfg(any(test, fuzzing))]
+pub(crate) use self::visible::has_visible;
 pub(crate) use self::{
     build::Builder,
     meeting::{Counts, Head, Meeting, Span, Turn},
     people::{Participant, Speaker},
     times::millis,
-    visible::has_visible,
 };
 
 /// One rendition. What it has to say goes to `out`; the caller empties `out` whenever it likes.

@@ -219,7 +219,7 @@ impl Simulator {
                 metadata: meeting.metadata,
                 expires_at,
                 has_media: meeting.has_media,
-                duration: meeting.duration,
+                duration: meeting.worth.unwrap_or(meeting.duration),
                 content: meeting.content,
                 transcripts: Vec::new(),
                 creates: 0,

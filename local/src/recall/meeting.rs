@@ -21,6 +21,7 @@ use super::Metadata;
 pub struct Meeting {
     pub(super) content: Bytes,
     pub(super) duration: Duration,
+    pub(super) worth: Option<Duration>,
     pub(super) started_at: Option<OffsetDateTime>,
     pub(super) metadata: Metadata,
     pub(super) bot: bool,
@@ -56,6 +57,7 @@ impl Meeting {
         Self {
             content,
             duration: Duration::from_secs(600),
+            worth: None,
             started_at: None,
             metadata: Metadata::new(),
             bot: true,
@@ -101,6 +103,11 @@ impl Meeting {
     /// How long the recording is, which tells how long its transcription takes.
     pub fn lasting(self, duration: Duration) -> Self {
         Self { duration, ..self }
+    }
+
+    /// Transcribed as soon as a recording of this length, however long it is.
+    pub fn transcribed_like(self, worth: Duration) -> Self {
+        Self { worth: Some(worth), ..self }
     }
 
     /// When the recording began; without this, so that it ends just now.

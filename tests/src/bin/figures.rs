@@ -46,6 +46,8 @@ const RUNS_OF_LARGE: usize = 3;
 const WORDS_OF_A_DAY: usize = 270_000;
 /// As many as have renditions.
 const MAX_SPEAKERS: usize = 1_000;
+/// As long as a recording can be, so that no time is after its end.
+const LONGEST: Duration = Duration::from_secs(31 * 24 * 60 * 60);
 /// One copy, by a stack that is not optimised.
 const PATIENCE: Duration = Duration::from_secs(240);
 /// A function that has connected says what it wants by then.
@@ -292,7 +294,8 @@ async fn copies(binaries: &Binaries, case: &Case) -> Result<Vec<Copy>> {
     let mut copies = Vec::new();
     for _ in 0..case.runs {
         stack.transcript.kill().await;
-        copies.push(copy(&stack, Meeting::with_content(content.clone()).lasting(Duration::from_secs(20))).await?);
+        let meeting = Meeting::with_content(content.clone()).lasting(LONGEST).transcribed_like(Duration::from_secs(20));
+        copies.push(copy(&stack, meeting).await?);
     }
     Ok(copies)
 }

@@ -71,7 +71,10 @@ async fn a_silent_meeting_is_stored_and_empty() -> Result<()> {
     let recording = pipeline.simulator().play(Meeting::silent().without_bot());
     let manifest = pipeline.ends_stored(recording).await?;
     assert_eq!(manifest["empty"], true);
-    assert_eq!(manifest["counts"], json!({"turns": 0, "words": 0, "speakers": 0, "duration_s": 0.0}));
+    assert_eq!(
+        manifest["counts"],
+        json!({"turns": 0, "words": 0, "speakers": 0, "speakers_over_limit": 0, "duration_s": 0.0})
+    );
     assert_eq!(manifest["bot_id"], Value::Null);
     pipeline.check_promises()
 }

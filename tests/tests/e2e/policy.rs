@@ -1,6 +1,7 @@
 //! What the operator and a recording's metadata choose.
 
 use anyhow::{Context as _, Result};
+use bytes::Bytes;
 use local::{
     recall::{Meeting, Metadata, Status, Target, WebhookFault},
     stack::{DEAD_LETTER_QUEUE, StackConfig, WORK_QUEUE},
@@ -218,6 +219,29 @@ async fn what_is_stored_is_deleted_at_recall_where_the_operator_wants_that() -> 
         let job = pipeline.job(recording)?.context("no job")?;
         assert_eq!((&job["status"], &job["transcript_count"]), (&json!("stored"), &json!(0)), "{job}");
         assert!(job.get("due_at").is_none(), "{job}");
+        pipeline.check_promises()?;
+    }
+    Ok(())
+}
+
+/// A file in which no word was found may hold what only Recall can give again.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_file_of_a_changed_format_is_kept_at_recall() -> Result<()> {
+    for wanted in ["transcript", "recording"] {
+        let pipeline = start(&[("DELETE_AFTER_STORE", wanted)]).await?;
+        let simulator = pipeline.simulator();
+        let file = br#"[{"participant": {"id": 1}, "tokens": ["Hi"]}, {"participant": {"id": 2}, "tokens": []}]"#;
+        let recording = simulator.play(Meeting::with_content(Bytes::from_static(file)));
+        let manifest = pipeline.ends_stored(recording).await?;
+        pipeline.settles().await?;
+        assert_eq!((&manifest["empty"], &manifest["skipped_values"]), (&json!(false), &json!(2)), "{manifest}");
+        assert_eq!(manifest["rendering_error"], "no words were found in 2 entries");
+        assert_eq!(pipeline.stack.wire.count(Service::Recall, "DELETE "), 0);
+        assert_eq!(simulator.transcripts(recording)[0].status, Status::Done);
+        let logs = pipeline.stack.logs();
+        for metric in ["\"RenderingErrors\":1", "\"SkippedValues\":2"] {
+            assert!(logs.iter().any(|line| line.contains(metric)), "no {metric}");
+        }
         pipeline.check_promises()?;
     }
     Ok(())

@@ -110,6 +110,26 @@ async fn what_is_no_transcript_is_stored_and_not_rendered() -> Result<()> {
     pipeline.check_promises()
 }
 
+/// The manifest says what could not be used; a recording's length bounds the times.
+#[tokio::test(flavor = "multi_thread")]
+async fn odd_values_and_impossible_times_are_skipped_and_repaired() -> Result<()> {
+    let pipeline = Pipeline::start().await?;
+    let file = br#"[null, {"participant": {"id": 1, "name": "Ann"}, "words": [
+        {"text": "We", "start_timestamp": {"relative": 10.0}, "end_timestamp": {"relative": NaN}},
+        {"text": "do", "start_timestamp": 10.4, "end_timestamp": "10.6"},
+        {"text": "not", "start_timestamp": {"relative": 95.2}, "end_timestamp": {"relative": 95.4}},
+        {"text": "ship.", "start_timestamp": {"relative": 11.2}, "end_timestamp": {"relative": 359999}}]}]"#;
+    let recording = pipeline.simulator().play(Meeting::with_content(Bytes::from_static(file)));
+    let manifest = pipeline.ends_stored(recording).await?;
+    assert_eq!((&manifest["rendering_error"], &manifest["skipped_values"]), (&Value::Null, &json!(2)), "{manifest}");
+    let counts = json!({"turns": 1, "words": 4, "speakers": 1, "speakers_over_limit": 0, "duration_s": 11.6});
+    assert_eq!(manifest["counts"], counts);
+    assert_eq!(text(&pipeline, &manifest, "transcript.txt")?, "[00:00:10] Ann: We do not ship.\n");
+    let line: Value = serde_json::from_str(&text(&pipeline, &manifest, "turns.jsonl")?)?;
+    assert_eq!((&line["person"], &line["start_s"], &line["end_s"]), (&json!(0), &json!(10.0), &json!(11.6)), "{line}");
+    pipeline.check_promises()
+}
+
 /// S3 does not take a rendition: the copy comes again, and the set is complete in the end.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_rendition_that_s3_does_not_take_is_written_later() -> Result<()> {
