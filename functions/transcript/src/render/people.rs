@@ -72,6 +72,8 @@ pub(crate) struct People {
     /// The place of each participant in `faces`, by all that tells it apart.
     seen: HashMap<String, u16>,
     faces: Vec<(Option<i64>, usize)>,
+    /// The participant that is looked for.
+    key: String,
     /// Whose each id is, or without any id each name.
     known: HashMap<String, usize>,
     people: Vec<Person>,
@@ -92,12 +94,25 @@ impl People {
     pub(crate) fn meet(&mut self, participant: &Participant) -> u16 {
         let id = participant.id.as_deref().map(short).filter(|id| has_visible(id));
         let name = participant.name.as_deref().map(short).filter(|name| has_visible(name));
-        let keys = keys(&participant.static_ids, id.as_deref(), name.as_deref());
-        let key = keys.join("\n");
+        let mut key = std::mem::take(&mut self.key);
+        key.clear();
+        // One line each: there are no line feeds in them.
+        for (platform, id) in &participant.static_ids {
+            key.extend([platform, " ", id, "\n"]);
+        }
+        match (&id, &name) {
+            (Some(id), _) => key.push_str(id),
+            (None, Some(name)) if key.is_empty() => key.extend(["\n", &look(name)]),
+            (None, _) => {}
+        }
         let face = match self.seen.get(&key) {
             Some(face) => *face,
-            None => self.add(key, keys, id, &participant.static_ids),
+            None => {
+                let keys = keys(&participant.static_ids, id.as_deref(), name.as_deref());
+                self.add(key.clone(), keys, id, &participant.static_ids)
+            }
         };
+        self.key = key;
         if let Some(person) = self.person_of(face) {
             person.speaker.is_host |= participant.is_host;
             person.name = name.or(person.name.take());

@@ -55,20 +55,22 @@ impl Measured {
 
 /// Forgets every time that cannot be right.
 pub(crate) fn repair(words: &mut [Measured], around: Around) {
-    own_ends(words, around);
+    // Nearly all entries are in order, and are looked at once.
     if !is_in_order(words) {
+        own_ends(words, around);
         before_the_entry(words, around);
         out_of_order(words);
     }
     alone(words, around);
 }
 
-/// Most entries are, and need nothing else.
 fn is_in_order(words: &[Measured]) -> bool {
     let mut latest = 0;
-    words.iter().filter_map(Measured::time).all(|time| {
-        latest = latest.max(time);
-        time + JITTER_MS >= latest
+    words.iter().all(|word| {
+        let start = word.start.or(word.end).unwrap_or(latest);
+        let end = word.end.unwrap_or(start);
+        latest = latest.max(start);
+        start + JITTER_MS >= latest && end + JITTER_MS >= start && end <= start.saturating_add(LONGEST_MS)
     })
 }
 
@@ -155,25 +157,28 @@ fn longest_run(words: &[Measured]) -> Vec<usize> {
 }
 
 fn alone(words: &mut [Measured], Around { before, after }: Around) {
-    let punctuated = words.iter().any(|word| word.ends_sentence);
+    let punctuated = |words: &[Measured]| words.iter().any(|word| word.ends_sentence);
     let mut known = words.iter().enumerate().filter_map(|(at, word)| Some((at, word.time()?)));
     if let (Some((at, time)), Some((_, next))) = (known.next(), known.next()) {
         let first = words.get(at).copied().unwrap_or_default();
-        let (beyond, apart_ms) = match before {
-            Some(before) => (time < before && before <= next, APART_MS),
-            None => (punctuated, ALONE_MS),
+        let apart_ms = next.saturating_sub(first.end.max(first.start).unwrap_or(time));
+        let beyond = || match before {
+            Some(before) => time < before && before <= next,
+            None => apart_ms >= ALONE_MS && punctuated(words),
         };
-        if !first.ends_sentence && beyond && next.saturating_sub(first.end.max(first.start).unwrap_or(time)) >= apart_ms
-        {
+        if !first.ends_sentence && apart_ms >= APART_MS && beyond() {
             words.iter_mut().skip(at).take(1).for_each(Measured::forget);
         }
     }
     let mut known = words.iter().enumerate().rev().filter_map(|(at, word)| Some((at, word.time()?)));
     if let (Some((at, time)), Some((previous, _))) = (known.next(), known.next()) {
         let previous = words.get(previous).and_then(|word| word.start.max(word.end)).unwrap_or_default();
-        let beyond = after.map_or(punctuated, |after| time > after && after.saturating_add(JITTER_MS) >= previous);
+        let beyond = || match after {
+            Some(after) => time > after && after.saturating_add(JITTER_MS) >= previous,
+            None => punctuated(words),
+        };
         let in_sentence = at.checked_sub(1).and_then(|at| words.get(at)).is_some_and(|word| !word.ends_sentence);
-        if in_sentence && beyond && time.saturating_sub(previous) >= ALONE_MS {
+        if time.saturating_sub(previous) >= ALONE_MS && in_sentence && beyond() {
             words.iter_mut().skip(at).take(1).for_each(Measured::forget);
         }
     }

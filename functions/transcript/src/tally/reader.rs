@@ -12,7 +12,7 @@ use shared::time::Timestamp;
 
 use super::{
     MAX_VALUE_BYTES, Recorded,
-    values::{Moment, OddWord, Part, Word, participant, string},
+    values::{Moment, OddWord, Part, RawParticipant, Word, odd_participant, string},
 };
 use crate::render::{Builder, Participant, millis};
 
@@ -146,6 +146,15 @@ impl Reader {
                 }
                 Next::WordOrEnd
             }
+            (Next::Value(Key::Participant), b'{') => {
+                let known = self.value(rest, |reader, raw: RawParticipant<'_>| reader.participant(Some(&raw)));
+                return match known {
+                    Err(Problem::Unexpected) => {
+                        self.value(rest, |reader, raw| reader.participant(odd_participant(raw).as_ref()))
+                    }
+                    read => read,
+                };
+            }
             (Next::Value(Key::Other), _) => return self.value(rest, |_, IgnoredAny| Next::AfterValue),
             (Next::Value(key), _) => return self.value(rest, |reader, raw| reader.part_of_turn(key, raw)),
             (Next::AfterValue, b',') => Next::Key,
@@ -203,11 +212,8 @@ impl Reader {
     fn part_of_turn(&mut self, key: Key, raw: &RawValue) -> Next {
         let is_null = raw.get() == "null";
         match key {
-            Key::Participant => {
-                let (participant, usable) = participant(raw).map_or((None, false), |(who, usable)| (Some(who), usable));
-                self.entry.participant = participant;
-                self.skipped += u64::from(!usable);
-            }
+            // Anything but an object.
+            Key::Participant => drop(self.participant(None)),
             Key::Speaker => self.entry.speaker = string(raw).map(Cow::into_owned),
             Key::LanguageCode => {
                 let code = string(raw);
@@ -224,6 +230,13 @@ impl Reader {
             Key::EndTimestamp => self.entry.end = self.moment(Part::of(raw)),
             Key::Other => {}
         }
+        Next::AfterValue
+    }
+
+    fn participant(&mut self, raw: Option<&RawParticipant<'_>>) -> Next {
+        let (participant, usable) = raw.map(RawParticipant::read).unzip();
+        self.entry.participant = participant;
+        self.skipped += u64::from(usable != Some(true));
         Next::AfterValue
     }
 
@@ -249,11 +262,9 @@ impl Reader {
                 absolute => (None, absolute),
             },
             Part::Moment(Moment { relative, absolute }) => {
-                let seconds = relative.map(Part::of).and_then(|relative| match relative {
-                    Part::Absent | Part::Null => None,
-                    Part::Number(seconds) => Some(seconds),
-                    Part::Text(text) => Some(number(&text)),
-                    Part::Moment(_) | Part::Other => Some(f64::NAN),
+                // Almost always a number, and then nothing else has to be tried.
+                let seconds = relative.map(|raw| {
+                    raw.get().parse().unwrap_or_else(|_| string(raw).map_or(f64::NAN, |text| number(&text)))
                 });
                 let absolute = absolute.and_then(string).and_then(|text| Timestamp::parse_rfc3339(&text));
                 (seconds, absolute)

@@ -15,6 +15,19 @@ use crate::render::Participant;
 const STATIC_IDS: [(&str, &str); 3] =
     [("google_meet", "static_participant_id"), ("zoom", "conf_user_id"), ("microsoft_teams", "user_id")];
 
+/// Of an entry. What is of another type is as good as absent.
+#[derive(Deserialize)]
+pub(super) struct RawParticipant<'a> {
+    #[serde(borrow)]
+    id: Option<&'a RawValue>,
+    #[serde(borrow)]
+    name: Option<&'a RawValue>,
+    #[serde(borrow)]
+    is_host: Option<&'a RawValue>,
+    #[serde(borrow)]
+    extra_data: Option<&'a RawValue>,
+}
+
 /// Words are most of the file, so their values are looked at only once, if they are as they should be.
 #[derive(Default, Deserialize)]
 pub(super) struct Word<'a> {
@@ -68,21 +81,30 @@ pub(super) fn string(raw: &RawValue) -> Option<Cow<'_, str>> {
     serde_json::from_str(text).map(|Text(text)| text).ok().filter(|text| text != NOT_A_NUMBER)
 }
 
-/// A participant, and whether all of it could be used.
-pub(super) fn participant(raw: &RawValue) -> Option<(Participant, bool)> {
+impl RawParticipant<'_> {
+    /// Who it is, and whether all of it could be used.
+    pub(super) fn read(&self) -> (Participant, bool) {
+        let Self { id, name, is_host, extra_data } = *self;
+        let mut usable = true;
+        let mut text = |raw: Option<&RawValue>, numbers: bool| {
+            let raw = raw?;
+            let number = raw.get().starts_with(|c: char| c == '-' || c.is_ascii_digit());
+            let text = if numbers && number { Some(raw.get().to_owned()) } else { string(raw).map(Cow::into_owned) };
+            usable &= text.is_some();
+            text
+        };
+        let (id, name) = (text(id, true), text(name, false));
+        usable &= is_host.is_none_or(|is_host| ["true", "false"].contains(&is_host.get()));
+        let is_host = is_host.is_some_and(|is_host| is_host.get() == "true");
+        let static_ids = extra_data.map(static_ids).unwrap_or_default();
+        (Participant { id, name, is_host, static_ids }, usable)
+    }
+}
+
+/// A participant in which a key is there twice.
+pub(super) fn odd_participant(raw: &RawValue) -> Option<RawParticipant<'_>> {
     let [id, name, is_host, extra_data] = last_of(raw, ["id", "name", "is_host", "extra_data"])?;
-    let mut usable = true;
-    let mut text = |raw: Option<&RawValue>, numbers: bool| {
-        let raw = raw.filter(|raw| raw.get() != "null")?;
-        let number = raw.get().starts_with(|c: char| c == '-' || c.is_ascii_digit());
-        let text = if numbers && number { Some(raw.get().to_owned()) } else { string(raw).map(Cow::into_owned) };
-        usable &= text.is_some();
-        text
-    };
-    let (id, name) = (text(id, true), text(name, false));
-    usable &= is_host.is_none_or(|is_host| ["true", "false", "null"].contains(&is_host.get()));
-    let is_host = is_host.is_some_and(|is_host| is_host.get() == "true");
-    Some((Participant { id, name, is_host, static_ids: extra_data.map(static_ids).unwrap_or_default() }, usable))
+    Some(RawParticipant { id, name, is_host, extra_data })
 }
 
 fn static_ids(extra_data: &RawValue) -> Vec<(&'static str, String)> {
@@ -96,7 +118,7 @@ fn static_ids(extra_data: &RawValue) -> Vec<(&'static str, String)> {
     STATIC_IDS.into_iter().filter_map(static_id).collect()
 }
 
-/// The values of these keys of an object. Where one is there twice, the last one counts.
+/// The values of these keys of an object, except null. Where one is there twice, the last one counts.
 fn last_of<'a, const N: usize>(raw: &'a RawValue, keys: [&'static str; N]) -> Option<[Option<&'a RawValue>; N]> {
     let mut deserializer = serde_json::Deserializer::from_str(raw.get());
     let last = LastOf { keys, values: [None; N] };
@@ -143,7 +165,7 @@ impl<'de: 'a, 'a, const N: usize> Visitor<'de> for LastOf<'a, N> {
         while let Some((key, value)) = map.next_entry::<Key<'de>, &'de RawValue>()? {
             let known = keys.iter().zip(&mut values).find(|(known, _)| **known == key.0);
             if let Some((_, known)) = known {
-                *known = Some(value);
+                *known = Some(value).filter(|value| value.get() != "null");
             }
         }
         Ok(values)
@@ -176,7 +198,7 @@ impl<'de> Visitor<'de> for Bytes {
     }
 
     fn visit_borrowed_bytes<E>(self, bytes: &'de [u8]) -> Result<Self::Value, E> {
-        Ok(String::from_utf8_lossy(bytes))
+        Ok(str::from_utf8(bytes).map_or_else(|_| String::from_utf8_lossy(bytes), Cow::Borrowed))
     }
 
     fn visit_bytes<E>(self, bytes: &[u8]) -> Result<Self::Value, E> {
