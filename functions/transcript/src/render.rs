@@ -34,17 +34,21 @@ mod marks;
 mod md;
 mod meeting;
 mod people;
+mod phrases;
 mod pieces;
 mod srt;
 #[cfg(test)]
 mod tests;
 mod times;
 mod txt;
+mod visible;
 mod vtt;
 mod words;
 
 use std::fmt;
 
+#[cfg(any(test, fuzzing))]
+pub(crate) use self::visible::has_visible;
 pub(crate) use self::{
     build::Builder,
     meeting::{Head, Meeting, Span, Turn},
@@ -110,6 +114,11 @@ impl Format {
             Self::Srt => "application/x-subrip",
             Self::Html => "text/html; charset=utf-8",
         }
+    }
+
+    /// Whether a file of 0 bytes is a file of this format. Converters take it for a damaged one where it is not.
+    pub(crate) fn may_be_empty(self) -> bool {
+        self != Self::Srt
     }
 
     pub(crate) fn renderer(self) -> Box<dyn Renderer> {

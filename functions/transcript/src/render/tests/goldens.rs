@@ -22,6 +22,8 @@ fn renditions_are_as_they_were_judged() {
             let name = format!("transcript.{}", format.name());
             expect_file![folder.join(name)].assert_eq(&html::bare(&render(&meeting, format)));
         }
+        // What is not written is not there either.
+        assert_eq!(folder.join("transcript.srt").exists(), !meeting.is_empty(), "{}", folder.display());
         seen += 1;
     }
     assert!(seen > 10, "only {seen} fixtures");

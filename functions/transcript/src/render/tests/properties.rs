@@ -6,12 +6,12 @@ use unicode_segmentation::UnicodeSegmentation;
 
 use super::{meeting, render, subtitles};
 use crate::{
-    render::{Format, words::is_boundary},
+    render::{Format, has_visible, words::is_boundary},
     tally::Tally,
 };
 
 const PREFIXES: [&str; 12] = ["", "", "", "<i>", "--> ", "今日は", "สวัสดี", "(", "👨‍👩‍👧 ", "مرحبا", "한국어", "a b\n"];
-const REST: [&str; 37] = [
+const REST: [&str; 45] = [
     "",
     ".",
     ",",
@@ -41,6 +41,14 @@ const REST: [&str; 37] = [
     "„",
     "क्ष",
     "{\\an8}",
+    "{y:i}",
+    "}",
+    "\\N",
+    "\\h C:\\new",
+    "&nbsp;",
+    "&#123;",
+    " 00:00:01,000 00:00:02,000",
+    " so next topic then",
     "\u{5be}",
     "🇩",
     "\u{1100}",
@@ -50,8 +58,17 @@ const REST: [&str; 37] = [
     "\u{e33}",
     "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx",
 ];
-const NAMES: [&str; 7] =
-    ["Ann", "Ann", "<b>", "山田 太郎", "👩‍🚀", "a --> b\n\nc", "A name that is far too long for any line there is"];
+const NAMES: [&str; 9] = [
+    "Ann",
+    "Ann",
+    "<b>",
+    "山田 太郎",
+    "👩‍🚀",
+    "a --> b\n\nc",
+    "{\\an8}\\N{c:red}",
+    "&lt;&lt;&lt;&lt;&lt;&lt;&lt;",
+    "A name that is far too long for any line there is",
+];
 
 /// Entries of `words[]` some of which make one character together.
 const PARTS: [&str; 14] = [
@@ -134,7 +151,7 @@ fn file(entries: &[Entry]) -> (Vec<u8>, Vec<String>) {
     (json!(turns).to_string().into_bytes(), marks)
 }
 
-fn config(cases: u32) -> ProptestConfig {
+pub(super) fn config(cases: u32) -> ProptestConfig {
     ProptestConfig {
         cases,
         failure_persistence: Some(Box::new(FileFailurePersistence::Off)),
@@ -173,6 +190,8 @@ proptest! {
 
     #[test]
     fn no_line_parts_a_character(parts in vec(select(&PARTS[..]), 1..300)) {
+        // Cues without anything to see are left out.
+        prop_assume!(parts.iter().any(|part| has_visible(part)));
         let word = |(index, text): (usize, &&str)| {
             let at = |tenths: usize| json!({"relative": tenths as f64 / 10.0, "absolute": null});
             json!({"text": text, "start_timestamp": at(index), "end_timestamp": at(index + 1)})
