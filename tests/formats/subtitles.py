@@ -117,19 +117,26 @@ def without_names(path: Path, cues: list[Cue]) -> list[str]:
     """SubRip's text without the names before it, which are the voices of the WebVTT file beside it."""
     beside = path.with_suffix(".vtt").read_text("utf-8")
     voices = {html.unescape(voice).translate(LOOK_ALIKES) for voice in VOICE.findall(beside)}
-    return [said_in(path, cue.text.translate(LOOK_ALIKES), voices) for cue in cues]
+    texts = [cue.text.translate(LOOK_ALIKES) for cue in cues]
+    begins = [line.removeprefix("- ") for text in texts for line in text.split("\n")]
+    for voice in voices:
+        assert any(voice in named(line, {voice}) for line in begins), f"{path}: the name {voice} is missing"
+    return [said_in(text, voices) for text in texts]
 
 
-def said_in(path: Path, text: str, voices: set[str]) -> str:
+def named(text: str, voices: set[str]) -> dict[str, str]:
+    """The speakers whose name the text begins with, as it stands there. One that is too long ends with an ellipsis."""
+    cut = re.match(r"(.{1,24}?)…:", text)
+    found = {voice: cut[0] for voice in voices if cut and voice.startswith(cut[1])}
+    return found | {voice: f"{voice}:" for voice in voices if text.startswith(f"{voice}:")}
+
+
+def said_in(text: str, voices: set[str]) -> str:
     lines = text.split("\n")
     if len(lines) == 2 and all(line.startswith("- ") for line in lines):
-        return " ".join(said_in(path, line[2:], voices) for line in lines)
-    # A name that is too long ends with an ellipsis. Of names that begin alike the longest is meant.
-    names = [f"{voice}:" for voice in voices if text.startswith(f"{voice}:")]
-    cut = re.match(r"(.{1,24}?)…:", text)
-    if cut and any(voice.startswith(cut[1]) for voice in voices):
-        names.append(cut[0])
-    return text[max(map(len, names), default=0):]
+        return " ".join(said_in(line[2:], voices) for line in lines)
+    # Of names that begin alike the longest is meant.
+    return text[max(map(len, named(text, voices).values()), default=0):]
 
 
 # What programs read.
