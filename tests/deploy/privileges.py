@@ -95,6 +95,7 @@ class Privileges:
             ("Transcript", "s3:PutObject", "TranscriptsBucket/recordings/*"): self.copy,
             ("Transcript", "s3:PutObject", "TranscriptsBucket/turns/*"): self.copy,
             ("Transcript", "s3:DeleteObject", "TranscriptsBucket/turns/*"): self.copy_again,
+            ("Transcript", "s3:DeleteObject", "TranscriptsBucket/recordings/*/transcript.srt"): self.render_silence,
             ("Transcript", "s3:GetObject", "TranscriptsBucket/recordings/*"): self.render_over_leftovers,
             ("Transcript", "s3:AbortMultipartUpload", "TranscriptsBucket/recordings/*"): self.render_over_leftovers,
             ("Transcript", "s3:AbortMultipartUpload", "TranscriptsBucket/turns/*"): self.render_over_leftovers,
@@ -133,7 +134,7 @@ class Privileges:
         return succeeded() and not denied()
 
     def prepare(self):
-        """A transcript whose renditions are larger than one part of an upload, and one that is stored."""
+        """A transcript whose renditions are larger than one part of an upload, one of an empty meeting, and others."""
         words = [{"text": "a long caption " * 8, "start_timestamp": None, "end_timestamp": None}] * 60
         speaker = {"is_host": False, "platform": None, "extra_data": None}
         people = [{**speaker, "id": number, "name": f"Speaker {number}"} for number in range(900)]
@@ -142,7 +143,8 @@ class Privileges:
         self.stored = self.simulator.play("short")[0]
         self.gone = self.simulator.play("short")[0]
         self.again = self.simulator.play("short")[0]
-        for recording in [self.large, self.stored, self.gone, self.again]:
+        self.silent = self.simulator.play("silent")[0]
+        for recording in [self.large, self.stored, self.gone, self.again, self.silent]:
             until("a meeting before anything is taken away", lambda: self.stack.is_done(recording))
 
     # What needs the permissions. Each sets something in motion and returns how to see that it has worked.
@@ -251,6 +253,15 @@ class Privileges:
         since_ms = int(time.time() * 1000)
         self.stack.send({"event": "render", "recording_id": self.gone})
         return lambda: any(key in line and "is gone" in line for line in self.stack.log("Transcript", since_ms))
+
+    def render_silence(self):
+        """Subtitles of an empty meeting, as an older version wrote them, go when it is rendered again."""
+        bucket = self.stack.outputs["BucketName"]
+        transcript = self.simulator.recording(self.silent)["transcripts"][0]["id"]
+        key = f"recordings/{self.silent}/{transcript}/transcript.srt"
+        self.stack.s3.put_object(Bucket=bucket, Key=key, Body=b"")
+        self.stack.send({"event": "render", "recording_id": self.silent})
+        return lambda: key not in self.stack.objects()
 
     def find(self):
         """No webhook has told of this recording."""

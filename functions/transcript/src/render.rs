@@ -36,6 +36,7 @@ mod marks;
 mod md;
 mod meeting;
 mod people;
+mod phrases;
 mod pieces;
 mod repair;
 mod srt;
@@ -116,6 +117,11 @@ impl Format {
             Self::Srt => "application/x-subrip",
             Self::Html => "text/html; charset=utf-8",
         }
+    }
+
+    /// Whether a file of 0 bytes is a file of this format. Converters take it for a damaged one where it is not.
+    pub(crate) fn may_be_empty(self) -> bool {
+        self != Self::Srt
     }
 
     pub(crate) fn renderer(self) -> Box<dyn Renderer> {

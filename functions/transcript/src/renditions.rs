@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use shared::time::Stopwatch;
+use shared::{telemetry::Chain, time::Stopwatch};
 
 use crate::{
     manifest::{File, key},
@@ -12,6 +12,8 @@ use crate::{
 
 /// Text is handed over in pieces of about this size.
 const PIECE_BYTES: usize = 64 << 10;
+/// What the removal of an object may take of the renditions' time.
+const REMOVAL_TIME: Duration = Duration::from_secs(5);
 
 /// Writes the renditions that the operator wants.
 #[derive(Clone, Debug)]
@@ -35,12 +37,13 @@ impl Renditions {
         Self { bucket, key_prefix, formats }
     }
 
-    /// The names of the files that [`Renditions::write`] writes.
+    /// The names of the files that [`Renditions::write`] writes or removes.
     pub(crate) fn names(&self) -> Vec<&'static str> {
         self.formats.iter().map(|format| format.file_name()).collect()
     }
 
-    /// Writes them all, within this time. They replace older ones, so no manifest may name these any more.
+    /// Writes them all, within this time, but for one that its format does not allow to be empty (see
+    /// [`Format::may_be_empty`]). They replace older ones, so no manifest may name these any more.
     pub(crate) async fn write(
         &self,
         meeting: &Meeting,
@@ -62,7 +65,8 @@ impl Renditions {
             let written =
                 tokio::time::timeout(time.saturating_sub(watch.elapsed()), write(meeting, *format, &mut upload));
             match written.await.unwrap_or(Err(RenditionError::OutOfTime)) {
-                Ok(uploaded) => files.push(File::new(name, key, content_type, uploaded)),
+                Ok(Some(uploaded)) => files.push(File::new(name, key, content_type, uploaded)),
+                Ok(None) => self.remove(&key, time.saturating_sub(watch.elapsed())).await,
                 Err(error) => {
                     upload.abort().await;
                     return Err(error);
@@ -71,9 +75,22 @@ impl Renditions {
         }
         Ok(files)
     }
+
+    /// Removes what an older version of this program, or an older copy, has left where there is no file now. The
+    /// renditions are complete without it.
+    async fn remove(&self, key: &str, time: Duration) {
+        let removed = tokio::time::timeout(time.min(REMOVAL_TIME), self.bucket.remove(key)).await;
+        let error = match removed {
+            Ok(Ok(())) => return,
+            Ok(Err(error)) => Chain(&error).to_string(),
+            Err(_) => "S3 took too long".to_owned(),
+        };
+        tracing::warn!(key, error, "rendition.not_removed");
+    }
 }
 
-async fn write(meeting: &Meeting, format: Format, upload: &mut Upload<'_>) -> Result<Uploaded, RenditionError> {
+/// One rendition; none if it is empty and may not be.
+async fn write(meeting: &Meeting, format: Format, upload: &mut Upload<'_>) -> Result<Option<Uploaded>, RenditionError> {
     let mut renderer = format.renderer();
     let mut piece = String::new();
     renderer.begin(meeting, &mut piece);
@@ -88,5 +105,8 @@ async fn write(meeting: &Meeting, format: Format, upload: &mut Upload<'_>) -> Re
     }
     renderer.end(meeting, &mut piece);
     upload.push(piece.as_bytes()).await?;
-    Ok(upload.finish().await?)
+    if upload.bytes() == 0 && !format.may_be_empty() {
+        return Ok(None);
+    }
+    Ok(Some(upload.finish().await?))
 }

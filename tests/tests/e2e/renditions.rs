@@ -7,7 +7,7 @@ use bytes::Bytes;
 use local::{
     recall::Meeting,
     s3::Algorithm,
-    stack::{DEAD_LETTER_QUEUE, WORK_QUEUE},
+    stack::{DEAD_LETTER_QUEUE, JOBS_TABLE, WORK_QUEUE},
     wire::{Fault, Service, When},
 };
 use serde_json::{Value, json};
@@ -84,7 +84,7 @@ async fn every_rendition_stands_beside_the_verbatim_file() -> Result<()> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_operator_chooses_and_an_empty_meeting_has_them_all() -> Result<()> {
+async fn the_operator_chooses_and_an_empty_meeting_has_all_but_subrip() -> Result<()> {
     let pipeline = start("vtt,jsonl").await?;
     let recording = pipeline.simulator().play(Meeting::short(1));
     assert_eq!(names(&pipeline.ends_stored(recording).await?), ["transcript.json", "turns.jsonl", "transcript.vtt"]);
@@ -94,7 +94,68 @@ async fn the_operator_chooses_and_an_empty_meeting_has_them_all() -> Result<()> 
     let recording = pipeline.simulator().play(Meeting::silent());
     let manifest = pipeline.ends_stored(recording).await?;
     assert_eq!((&manifest["empty"], &manifest["rendering_error"]), (&json!(true), &Value::Null));
-    assert_eq!(names(&manifest), FILES.map(|(name, _)| name));
+    assert_eq!(names(&manifest), names_without_subrip());
+    assert!(!pipeline.stack.s3.keys()?.iter().any(|key| key.ends_with(".srt")));
+    pipeline.check_promises()
+}
+
+fn names_without_subrip() -> Vec<&'static str> {
+    FILES.map(|(name, _)| name).into_iter().filter(|name| *name != "transcript.srt").collect()
+}
+
+/// An empty meeting as an older version stored it: with subtitles of 0 bytes, which the manifest names.
+async fn with_empty_subrip(pipeline: &Pipeline) -> Result<(Uuid, Value, String)> {
+    let recording = pipeline.simulator().play(Meeting::silent());
+    let first = pipeline.ends_stored(recording).await?;
+    let folder = format!("recordings/{recording}/{}", first["transcript_id"].as_str().context("no id")?);
+    let key = format!("{folder}/transcript.srt");
+    pipeline.stack.s3.put(&key, "application/x-subrip", b"")?;
+    let mut old = first.clone();
+    let files = old["files"].as_array_mut().context("no files")?;
+    let nothing = files.iter().find(|file| file["name"] == "transcript.txt").context("no text")?;
+    assert_eq!(nothing["bytes"], 0);
+    let mut subrip = nothing.clone();
+    subrip["name"] = json!("transcript.srt");
+    subrip["key"] = json!(key);
+    subrip["content_type"] = json!("application/x-subrip");
+    files.push(subrip);
+    pipeline.stack.s3.put(&format!("{folder}/manifest.json"), "application/json", old.to_string().as_bytes())?;
+    Ok((recording, first, key))
+}
+
+/// Rendering again, and copying again, remove them once no manifest names them.
+#[tokio::test(flavor = "multi_thread")]
+async fn subtitles_without_cues_are_removed() -> Result<()> {
+    let pipeline = Pipeline::start().await?;
+    let (recording, first, key) = with_empty_subrip(&pipeline).await?;
+    ask_to_render(&pipeline, recording, None).await?;
+    assert_eq!(undated(&pipeline, recording)?, without_date(first));
+    assert_eq!(pipeline.stack.s3.object(&key)?, None);
+    pipeline.check_promises()?;
+
+    let (recording, first, key) = with_empty_subrip(&pipeline).await?;
+    // The row is lost, so the transcript is copied again.
+    pipeline.stack.dynamodb.remove(JOBS_TABLE, &recording.to_string())?;
+    let about = json!({"event": "transcript.done", "recording_id": recording,
+        "transcript_id": first["transcript_id"], "attempt": 1});
+    pipeline.stack.queues.send(WORK_QUEUE, &about.to_string(), &[]).await?;
+    let manifest = pipeline.ends_stored(recording).await?;
+    assert_eq!(names(&manifest), names_without_subrip());
+    assert_eq!(pipeline.stack.s3.object(&key)?, None);
+    pipeline.check_promises()
+}
+
+/// S3 does not remove them: the other renditions are complete all the same.
+#[tokio::test(flavor = "multi_thread")]
+async fn subtitles_that_s3_does_not_remove_hold_nothing_up() -> Result<()> {
+    let pipeline = Pipeline::start().await?;
+    let (recording, first, key) = with_empty_subrip(&pipeline).await?;
+    let refused = Fault::Answer { status: 403, retry_after: None };
+    pipeline.stack.wire.inject(Service::S3, "/transcript.srt?x-id=DeleteObject", When::Before, refused, usize::MAX);
+    ask_to_render(&pipeline, recording, None).await?;
+    assert_eq!(undated(&pipeline, recording)?, without_date(first));
+    assert!(pipeline.stack.s3.object(&key)?.is_some());
+    assert!(pipeline.stack.logs().iter().any(|line| line.contains("rendition.not_removed")));
     pipeline.check_promises()
 }
 

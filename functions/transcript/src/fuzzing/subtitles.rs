@@ -2,6 +2,8 @@
 
 use unicode_width::UnicodeWidthStr;
 
+use crate::render::has_visible;
+
 pub(crate) struct Shown {
     pub(crate) start_ms: u32,
     pub(crate) end_ms: u32,
@@ -26,7 +28,7 @@ pub(crate) fn srt(file: &str) -> Vec<Shown> {
         let (counted, rest) = block.split_once('\n').expect("a number");
         assert_eq!(counted, number.to_string());
         let (times, text) = rest.split_once('\n').expect("times and text");
-        assert!(!text.contains(['<', '>']), "{text}");
+        assert!(!text.contains(['<', '>', '{', '}', '\\']), "{text}");
         shown(times, ',', text.trim_end_matches('\n'))
     };
     (1..).zip(blocks).map(read).collect()
@@ -48,6 +50,7 @@ pub(crate) fn check(cues: &[Shown], may_overlap: bool) {
         let lasts_ms = cue.end_ms.checked_sub(cue.start_ms).expect("an end after the start");
         assert!((800..=7000).contains(&lasts_ms), "{}-{}", cue.start_ms, cue.end_ms);
         assert!((1..=2).contains(&cue.lines.len()), "{:?}", cue.lines);
+        assert!(cue.lines.iter().any(|line| has_visible(line)), "a blank cue: {:?}", cue.lines);
         for line in &cue.lines {
             assert!(line.width() <= 42 && !line.is_empty(), "{} columns: {line:?}", line.width());
             assert_eq!(line.trim(), line);

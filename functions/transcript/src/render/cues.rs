@@ -3,7 +3,9 @@
 //! - At most two lines of 42 columns; a full-width character takes two columns, so a Japanese line has 21 characters.
 //! - A cue lasts at most 7 s, and never less than 0.8 s: a shorter one cannot be read. Where there is time, it stays as
 //!   long as a fast reader takes for it, and ends 40 ms before the next one.
-//! - It ends with a sentence, or else with a clause, where that does not make it much shorter, and at every pause.
+//! - It ends with a sentence, or else with a clause, where that does not make it much shorter, and at every pause. It
+//!   never ends within a phrase that fits one cue (see [`phrases`]).
+//! - It has something to see: a cue of invisible characters is left out.
 //! - Cues start in order. Where people talk at once their cues take turns, in the order in which the words begin.
 //!
 //! What gives way where these do not fit differs: in WebVTT cues overlap, in SubRip they are late.
@@ -13,7 +15,9 @@ use std::{cmp::Reverse, collections::BinaryHeap};
 use super::{
     marks::Ending,
     meeting::Turn,
+    phrases::{self, Lines, added},
     pieces::{LINE_COLUMNS, Piece, columns, pieces},
+    visible::has_visible,
 };
 
 /// Longer than this nobody looks at one cue, in milliseconds.
@@ -101,8 +105,8 @@ impl Cues {
             let Some(Reverse((_, _, mut waiting))) = self.waiting.pop() else { break };
             let changes = self.last_speaker != Some(waiting.speaker);
             let said = if changes { prefix(waiting.speaker) } else { "" };
-            self.last_speaker = Some(waiting.speaker);
             if let Some(mut cue) = waiting.cut(said) {
+                self.last_speaker = Some(waiting.speaker);
                 cue.start_ms = cue.start_ms.max(self.last_ms);
                 cue.end_ms = cue.end_ms.max(cue.start_ms);
                 self.last_ms = cue.start_ms;
@@ -120,15 +124,17 @@ impl Cues {
 }
 
 impl Waiting {
-    /// Takes the next cue off.
+    /// Takes the next cue off; none if nothing of it can be seen.
     fn cut(&mut self, prefix: &str) -> Option<Cue> {
         let prefix_columns = columns(prefix);
+        phrases::part_first(self.pieces.get_mut(self.next..)?, prefix_columns);
         let pieces = self.pieces.get(self.next..)?;
         let first = pieces.first()?;
         let fits = fitting(pieces, prefix_columns);
         let count = if fits < pieces.len() { good_end(pieces, fits) } else { fits };
         let pieces = pieces.get(..count)?;
         let end_ms = pieces.iter().map(|piece| piece.end_ms).max().unwrap_or(first.end_ms);
+        let is_visible = pieces.iter().any(|piece| has_visible(self.said(piece)));
         let (text, columns) = self.lines(pieces, prefix, prefix_columns);
         let cue = Cue {
             start_ms: first.start_ms,
@@ -138,7 +144,11 @@ impl Waiting {
             columns,
         };
         self.next += count;
-        Some(cue)
+        is_visible.then_some(cue)
+    }
+
+    fn said(&self, piece: &Piece) -> &str {
+        self.text.get(piece.from..piece.to).unwrap_or_default()
     }
 
     /// The text of a cue, on two lines of about the same length if one is too short for it.
@@ -153,7 +163,7 @@ impl Waiting {
             } else if !text.is_empty() && (at == 0 || piece.spaced) {
                 text.push(' ');
             }
-            text.push_str(self.text.get(piece.from..piece.to).unwrap_or_default());
+            text.push_str(self.said(piece));
         }
         (text, whole)
     }
@@ -164,33 +174,24 @@ fn width(pieces: &[Piece], prefix_columns: usize) -> usize {
     pieces.iter().enumerate().fold(prefix_columns, |used, (at, piece)| used + added(used, at, piece))
 }
 
-/// What a piece adds to a line on which so much is used. Before the first one there is nothing but the prefix.
-fn added(used: usize, at: usize, piece: &Piece) -> usize {
-    piece.columns + usize::from(if at == 0 { used > 0 } else { piece.spaced })
-}
-
-/// How many pieces fit into one cue: at least one.
+/// How many pieces fit into one cue: at least one, and no part of a phrase.
 fn fitting(pieces: &[Piece], prefix_columns: usize) -> usize {
     let start_ms = pieces.first().map_or(0, |piece| piece.start_ms);
-    let (mut line, mut used, mut before_ms) = (1, prefix_columns, start_ms);
-    for (at, piece) in pieces.iter().enumerate() {
-        let late = piece.end_ms.saturating_sub(start_ms) > MAX_CUE_MS;
-        let pause = piece.start_ms.saturating_sub(before_ms) >= PAUSE_MS;
-        if at > 0 && (late || pause) {
-            return at;
+    let (mut lines, mut count, mut before_ms) = (Lines::new(prefix_columns), 0, start_ms);
+    for phrase in pieces.chunk_by(|_, next| next.joined) {
+        let (Some(first), Some(last)) = (phrase.first(), phrase.last()) else { continue };
+        let late = last.end_ms.saturating_sub(start_ms) > MAX_CUE_MS;
+        let pause = first.start_ms.saturating_sub(before_ms) >= PAUSE_MS;
+        if count > 0 && (late || pause) {
+            return count;
         }
-        let more = added(used, at, piece);
-        if used + more <= LINE_COLUMNS {
-            used += more;
-        } else if line == 1 {
-            line = 2;
-            used = piece.columns;
-        } else {
-            return at;
+        if !(count..).zip(phrase).all(|(at, piece)| lines.take(at, piece)) {
+            return count.max(1);
         }
-        before_ms = piece.end_ms;
+        count += phrase.len();
+        before_ms = last.end_ms;
     }
-    pieces.len()
+    count
 }
 
 /// Where to end a cue into which not everything fits.
@@ -198,9 +199,11 @@ fn good_end(pieces: &[Piece], fits: usize) -> usize {
     let Some(fitting) = pieces.get(..fits) else { return fits };
     let whole = width(fitting, 0);
     let (mut used, mut best) = (0, None);
+    let ends = |count: usize| !pieces.get(count).is_some_and(|next| next.joined);
     for (at, piece) in fitting.iter().enumerate() {
         used += added(used, at, piece);
         let far_enough = match piece.ending {
+            _ if !ends(at + 1) => false,
             Ending::Sentence => used * 3 >= whole,
             Ending::Clause => used * 5 >= whole * 2,
             Ending::Open => false,
@@ -218,12 +221,14 @@ fn good_end(pieces: &[Piece], fits: usize) -> usize {
         (Some(last), Some(next)) => next.start_ms.saturating_sub(last.end_ms) >= PAUSE_MS,
         _ => true,
     };
-    while !pauses && count > 1 && width(rest.get(..SHORT_COLUMNS).unwrap_or(rest), 0) < SHORT_COLUMNS {
-        count -= 1;
+    while !pauses && width(rest.get(..SHORT_COLUMNS).unwrap_or(rest), 0) < SHORT_COLUMNS {
+        let Some(fewer) = (1..count).rev().find(|fewer| ends(*fewer)) else { break };
+        count = fewer;
         rest = pieces.get(count..).unwrap_or_default();
     }
     // Nor is a word parted from its ending, unless that would cost half of the cue.
-    let whole_word = (1..=count).rev().find(|count| !pieces.get(*count).is_some_and(|next| next.clings));
+    let parts = |next: &Piece| next.clings || next.joined;
+    let whole_word = (1..=count).rev().find(|count| !pieces.get(*count).is_some_and(parts));
     whole_word.filter(|whole_word| whole_word * 2 > count).unwrap_or(count)
 }
 

@@ -118,7 +118,8 @@ fn escape_marks(text: &str, out: &mut String) {
     out.push_str(text.get(from..).unwrap_or_default());
 }
 
-fn is_entity(rest: &str) -> bool {
+/// Whether an entity of HTML begins here, such as `&amp;`, whether there is one of this name or not.
+pub(super) fn is_entity(rest: &str) -> bool {
     let end = rest.bytes().skip(1).position(|byte| !byte.is_ascii_alphanumeric() && byte != b'#');
     end.is_some_and(|end| end > 0 && rest.as_bytes().get(end + 1) == Some(&b';'))
 }

@@ -1,7 +1,8 @@
-//! SubRip, for players that know nothing better. Lines end in a line feed; an empty meeting is an empty file.
+//! SubRip, for players that know nothing better. Lines end in a line feed; an empty meeting has no such file.
 //!
-//! The format has no voices: where the speaker changes, the words begin with the name. It has no escapes: `<` and `>`
-//! become `‹` and `›`, which look alike but are neither tags nor arrows, and the backslash of `{\` becomes `∖`.
+//! The format has no voices: where the speaker changes, the words begin with the name. It has no escapes, and every
+//! player has its own idea of what is a command: tags, `{\an8}`, `{y:i}`, `\N`, entities of HTML, two times in one line.
+//! So the characters that such commands need are replaced by others that look alike (see [`look_alike`]).
 //!
 //! It has no overlaps either. Where cues of one line follow each other more closely than they can be read, two of them
 //! become one: a line each, with a dash before each if two people speak. What does not fit comes later, and the later
@@ -9,13 +10,18 @@
 //! however many people talk at once: four who talk all the time are 4 s late. With more, it gets later until they talk
 //! less, and then catches up.
 
-use std::fmt::{self, Write};
+use std::{
+    borrow::Cow,
+    fmt::{self, Write},
+};
 
 use unicode_segmentation::UnicodeSegmentation;
 
 use super::{
     Meeting, Renderer, Turn,
     cues::{Cue, Cues, GAP_MS, MAX_CUE_MS, MIN_CUE_MS},
+    md::is_entity,
+    meeting::Word,
     pieces::{LINE_COLUMNS, columns},
 };
 
@@ -50,12 +56,17 @@ struct Held {
 
 impl Renderer for Srt {
     fn begin(&mut self, meeting: &Meeting, _out: &mut String) {
-        self.prefixes = meeting.speakers().iter().map(|speaker| prefix(&speaker.label)).collect();
+        self.prefixes = meeting.speakers().iter().map(|speaker| prefix(&neutral(&speaker.label))).collect();
     }
 
     fn turn(&mut self, _meeting: &Meeting, turn: &Turn, out: &mut String) {
         let Self { cues, prefixes, shown } = self;
-        cues.turn(turn, |speaker| prefixes.get(speaker).map_or("", |prefix| prefix), |cue| shown.show(cue, out));
+        // Before it is cut into cues, because look-alikes can be wider.
+        cues.turn(
+            &neutral_turn(turn),
+            |speaker| prefixes.get(speaker).map_or("", |prefix| prefix),
+            |cue| shown.show(cue, out),
+        );
     }
 
     fn end(&mut self, _meeting: &Meeting, out: &mut String) {
@@ -63,6 +74,7 @@ impl Renderer for Srt {
         cues.end(|speaker| prefixes.get(speaker).map_or("", |prefix| prefix), |cue| shown.show(cue, out));
         if let Some(Held { mut cue, .. }) = shown.held.take() {
             cue.end_ms = cue.wanted_ms();
+            keep_number(&mut cue.text);
             shown.write(&cue, out);
         }
     }
@@ -93,8 +105,9 @@ impl Shown {
         let before = if self.number > 0 { "\n" } else { "" };
         self.number += 1;
         let _ = writeln!(out, "{before}{}\n{} --> {}", self.number, At(cue.start_ms), At(cue.end_ms));
-        neutral(&cue.text, out);
-        out.push('\n');
+        for line in cue.text.split('\n') {
+            text_line(line, out);
+        }
     }
 }
 
@@ -131,20 +144,90 @@ fn prefix(label: &str) -> String {
     prefix
 }
 
-fn neutral(text: &str, out: &mut String) {
+/// The last line of a file is taken for the number of a cue that is missing if it is nothing but a number, so the number
+/// shares its line with a word where there is room.
+fn keep_number(text: &mut String) {
+    let Some((line, number)) = text.split_once('\n').filter(|(_, last)| last.chars().all(char::is_numeric)) else {
+        return;
+    };
+    let fits = |before: &str| columns(before) + 1 + columns(number) <= LINE_COLUMNS;
+    if fits(line) {
+        *text = format!("{line} {number}");
+    } else if let Some((rest, word)) = line.rsplit_once(' ').filter(|(_, word)| fits(word)) {
+        *text = format!("{rest}\n{word} {number}");
+    }
+}
+
+/// What stands for this byte of the text, if a player could take it for a part of a command. Each of these characters
+/// has [`LOOK_ALIKE_BYTES`].
+fn look_alike(text: &str, at: usize, byte: u8) -> Option<char> {
+    match byte {
+        b'<' => Some('‹'),
+        b'>' => Some('›'),
+        b'{' => Some('❴'),
+        b'}' => Some('❵'),
+        b'\\' => Some('∖'),
+        b'&' if text.get(at..).is_some_and(is_entity) => Some('＆'),
+        _ => None,
+    }
+}
+
+const LOOK_ALIKE_BYTES: usize = 3;
+
+/// Writes a line of a cue. Two times such as `00:00:01,000` in one line begin a cue for some readers, with or without an
+/// arrow between them, so these are written with another colon.
+fn text_line(line: &str, out: &mut String) {
+    let is_in_time = |at: usize| is_in_time(line.get(..at).unwrap_or_default(), line.get(at + 1..).unwrap_or_default());
+    let colons = || line.bytes().enumerate().filter(|(_, byte)| *byte == b':').map(|(at, _)| at);
     let mut from = 0;
-    for (at, byte) in text.bytes().enumerate() {
-        let neutral = match byte {
-            b'<' => '‹',
-            b'>' => '›',
-            b'\\' if text.get(..at).is_some_and(|before| before.ends_with('{')) => '∖',
-            _ => continue,
-        };
+    if colons().count() >= 4 && colons().filter(|at| is_in_time(*at)).count() >= 2 {
+        for at in colons().filter(|at| is_in_time(*at)) {
+            out.push_str(line.get(from..at).unwrap_or_default());
+            out.push('∶');
+            from = at + 1;
+        }
+    }
+    out.push_str(line.get(from..).unwrap_or_default());
+    out.push('\n');
+}
+
+/// Whether the colon between these is the second one of a time.
+fn is_in_time(before: &str, after: &str) -> bool {
+    let (hours, seconds) = (before.trim_end_matches(char::is_numeric), after.trim_start_matches(char::is_numeric));
+    let is_number = |rest: &str, whole: &str| rest.len() < whole.len();
+    let has_hours = hours.strip_suffix(':').is_some_and(|hours| hours.ends_with(char::is_numeric));
+    let has_fraction = seconds.strip_prefix(['.', ',']).is_some_and(|rest| rest.starts_with(char::is_numeric));
+    is_number(hours, before) && is_number(seconds, after) && has_hours && has_fraction
+}
+
+/// Where the text needs a look-alike, and which.
+fn look_alikes(text: &str) -> impl Iterator<Item = (usize, char)> {
+    text.bytes().enumerate().filter_map(|(at, byte)| Some((at, look_alike(text, at, byte)?)))
+}
+
+/// The text without anything that a player could take for a command.
+fn neutral(text: &str) -> Cow<'_, str> {
+    let mut out = String::new();
+    let mut from = 0;
+    for (at, shown) in look_alikes(text) {
         out.push_str(text.get(from..at).unwrap_or_default());
-        out.push(neutral);
+        out.push(shown);
         from = at + 1;
     }
+    if from == 0 {
+        return Cow::Borrowed(text);
+    }
     out.push_str(text.get(from..).unwrap_or_default());
+    Cow::Owned(out)
+}
+
+fn neutral_turn(turn: &Turn) -> Cow<'_, Turn> {
+    let Cow::Owned(text) = neutral(&turn.text) else { return Cow::Borrowed(turn) };
+    let replaced: Vec<usize> = look_alikes(&turn.text).map(|(at, _)| at).collect();
+    let moved = |at: usize| at + (LOOK_ALIKE_BYTES - 1) * replaced.partition_point(|before| *before < at);
+    let word = |word: &Word| Word { range: moved(word.range.start)..moved(word.range.end), span: word.span };
+    let words = turn.words.iter().map(word).collect();
+    Cow::Owned(Turn { text, words, language_code: turn.language_code.clone(), ..*turn })
 }
 
 /// `01:02:03,004`
@@ -153,5 +236,94 @@ struct At(u32);
 impl fmt::Display for At {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{},{:03}", super::Clock(self.0), self.0 % 1000)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::render::meeting::Span;
+
+    const LOOK_ALIKES: [char; 7] = ['‹', '›', '❴', '❵', '∖', '＆', '∶'];
+
+    #[test]
+    fn nothing_that_is_said_is_a_command() {
+        for (said, shown) in [
+            ("plain: R&D, 10:30, 1:02:03 (yes) & no;", "plain: R&D, 10:30, 1:02:03 (yes) & no;"),
+            ("<i>x</i> a --> b <", "‹i›x‹/i› a --› b ‹"),
+            ("{y:i} {\\an8}{name} { }", "❴y:i❵ ❴∖an8❵❴name❵ ❴ ❵"),
+            ("C:\\new\\Notes \\N \\n \\h \\", "C:∖new∖Notes ∖N ∖n ∖h ∖"),
+            ("&lt;b&gt; &amp;nbsp; &#123; &#x7b; AT&T;", "＆lt;b＆gt; ＆amp;nbsp; ＆#123; ＆#x7b; AT＆T;"),
+        ] {
+            assert_eq!(neutral(said), shown);
+        }
+    }
+
+    #[test]
+    fn two_times_in_a_line_are_no_times_of_a_cue() {
+        for (said, shown) in [
+            ("00:00:01,000 --› 1:2:3.4 5:06", "00:00∶01,000 --› 1:2∶3.4 5:06\n"),
+            ("only 00:00:01,000 and 10:30:15, so", "only 00:00:01,000 and 10:30:15, so\n"),
+            ("at 10:30:15, or 10:30:15. ::1,0 1:2:x.1", "at 10:30:15, or 10:30:15. ::1,0 1:2:x.1\n"),
+        ] {
+            let mut out = String::new();
+            text_line(said, &mut out);
+            assert_eq!(out, shown);
+        }
+    }
+
+    #[test]
+    fn a_name_is_no_command_either_and_no_longer_than_others() {
+        for (name, shown) in [
+            ("{\\an8}Ann", "❴∖an8❵Ann:"),
+            ("<b>&lt;</b>", "‹b›＆lt;‹/b›:"),
+            ("{{{{{{{{{{{{{{{{{{{{{{{{{", "❴❴❴❴❴❴❴❴❴❴❴❴❴❴❴❴❴❴❴❴❴❴❴❴…:"),
+        ] {
+            assert_eq!(prefix(&neutral(name)), shown);
+        }
+    }
+
+    #[test]
+    fn look_alikes_take_as_much_room_as_is_counted_for_them() {
+        for c in LOOK_ALIKES {
+            assert_eq!(c.len_utf8(), LOOK_ALIKE_BYTES, "{c}");
+            assert_eq!(columns(&c.to_string()), if c == '＆' { 2 } else { 1 }, "{c}");
+        }
+    }
+
+    #[test]
+    fn words_are_found_where_they_are() {
+        let span = Span { start_ms: 5, end_ms: 9 };
+        let text = "{a} é & \\b &lt; c".to_owned();
+        let said = ["{a}", "é", "&", "\\b", "&lt", ";", "", "c"];
+        let shown = ["❴a❵", "é", "&", "∖b", "＆lt", ";", "", "c"];
+        let mut to = 0;
+        let word = |said: &str| {
+            let from = to + text.get(to..).and_then(|rest| rest.find(said)).expect("it is said");
+            to = from + said.len();
+            Word { range: from..to, span }
+        };
+        let words = said.map(word).to_vec();
+        let turn = Turn { index: 1, speaker: 2, speaker_id: None, language_code: None, text, words, timed: true, span };
+        let neutral = neutral_turn(&turn);
+        let found: Vec<_> = neutral.words.iter().map(|word| &neutral.text[word.range.clone()]).collect();
+        assert_eq!(found, shown);
+        assert_eq!((neutral.index, neutral.speaker, neutral.span), (1, 2, span));
+    }
+
+    #[test]
+    fn no_number_stands_alone_in_the_last_line() {
+        let long = "x".repeat(40);
+        for (text, kept) in [
+            ("Ann: In\n2026".to_owned(), "Ann: In 2026".to_owned()),
+            (format!("{long} y\n2026"), format!("{long}\ny 2026")),
+            (format!("{long}\n2026"), format!("{long}\n2026")),
+            ("1\nx 2".to_owned(), "1\nx 2".to_owned()),
+            ("2026".to_owned(), "2026".to_owned()),
+        ] {
+            let mut shown = text;
+            keep_number(&mut shown);
+            assert_eq!(shown, kept);
+        }
     }
 }

@@ -1,5 +1,6 @@
 //! What the renditions of some meetings look like, and what must hold for those of any.
 
+mod cues;
 mod goldens;
 mod html;
 mod large;

@@ -9,10 +9,11 @@ use super::marks::{binds, closes, opens};
 /// Appends `text` as one line: white space becomes single spaces, control characters and the marks that turn the
 /// direction of all the text after them are left out.
 pub(crate) fn clean(text: &str, out: &mut String) {
-    let text = text.trim();
+    // Most words have nothing to clean.
     if text.bytes().all(|byte| byte.is_ascii_graphic()) {
         return out.push_str(text);
     }
+    let text = text.trim();
     let from = out.len();
     let mut space = false;
     for c in text.chars() {

@@ -45,6 +45,8 @@ fn renditions_are_as_they_were_judged() {
         let summary = json!({"counts": counts, "skipped_values": skipped_values, "language_codes": language_codes,
             "empty": empty});
         expect_file![folder.join("summary.json")].assert_eq(&format!("{summary:#}\n"));
+        // What is not written is not there either.
+        assert_eq!(folder.join("transcript.srt").exists(), !meeting.is_empty(), "{}", folder.display());
         seen += 1;
     }
     assert!(seen > 10, "only {seen} fixtures");

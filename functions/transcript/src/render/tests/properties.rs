@@ -15,7 +15,7 @@ use crate::{
 };
 
 const PREFIXES: [&str; 12] = ["", "", "", "<i>", "--> ", "今日は", "สวัสดี", "(", "👨‍👩‍👧 ", "مرحبا", "한국어", "a b\n"];
-const REST: [&str; 37] = [
+const REST: [&str; 45] = [
     "",
     ".",
     ",",
@@ -45,6 +45,14 @@ const REST: [&str; 37] = [
     "„",
     "क्ष",
     "{\\an8}",
+    "{y:i}",
+    "}",
+    "\\N",
+    "\\h C:\\new",
+    "&nbsp;",
+    "&#123;",
+    " 00:00:01,000 00:00:02,000",
+    " so next topic then",
     "\u{5be}",
     "🇩",
     "\u{1100}",
@@ -54,8 +62,17 @@ const REST: [&str; 37] = [
     "\u{e33}",
     "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx",
 ];
-const NAMES: [&str; 7] =
-    ["Ann", "Ann", "<b>", "山田 太郎", "👩‍🚀", "a --> b\n\nc", "A name that is far too long for any line there is"];
+const NAMES: [&str; 9] = [
+    "Ann",
+    "Ann",
+    "<b>",
+    "山田 太郎",
+    "👩‍🚀",
+    "a --> b\n\nc",
+    "{\\an8}\\N{c:red}",
+    "&lt;&lt;&lt;&lt;&lt;&lt;&lt;",
+    "A name that is far too long for any line there is",
+];
 
 /// Entries of `words[]` some of which make one character together.
 const PARTS: [&str; 14] = [
