@@ -7,7 +7,7 @@ use crate::{
     ids::{RecordingId, TranscriptId},
     job::{
         Answer, Claim, Command, CreateAnswer, Decision, Event, Finished, Heard, Hold, Job, Listed, LookUpAnswer, Next,
-        Policy, State, Status, Wishes,
+        Policy, Reason, State, Status, Wishes,
     },
 };
 
@@ -112,6 +112,115 @@ fn an_operator_is_waited_for_longer_each_time_also_after_a_lost_answer() {
     }
     assert!(waits.is_sorted(), "{waits:?}");
     assert_eq!(waits.last(), Some(&HOUR));
+}
+
+/// Plays the shell: every create is answered like this, every list is empty, and every wait is waited for, until nothing
+/// is to come. How long that took, and what became of it.
+fn asked_to_the_end(before: Job, answer: &CreateAnswer) -> (Duration, Job) {
+    let policy = quiet();
+    let (mut now, mut decision) = (NOW, before.on_event(&done(), context(&policy, NOW)));
+    for _ in 0..20_000 {
+        let (job, next) = applied(decision);
+        decision = match next {
+            Next::Act(Command::Create { attempt, claim, .. }) => {
+                job.on_answer(&Answer::Create { attempt, claim, answer: answer.clone() }, context(&policy, now))
+            }
+            Next::Act(Command::LookUp { attempt, claim }) => {
+                let answer = LookUpAnswer::Listed(Vec::new());
+                job.on_answer(&Answer::LookUp { attempt, claim, answer }, context(&policy, now))
+            }
+            Next::Again { at } => {
+                now = at;
+                job.on_event(&Event::WAKE, context(&policy, now))
+            }
+            Next::Nothing => return (now.since(NOW), job),
+            Next::Act(command) => panic!("{command:?}"),
+        };
+    }
+    panic!("no end")
+}
+
+#[test]
+fn server_errors_are_borne_for_30_days_where_nobody_knows_when_the_recording_expires() {
+    let error = CreateAnswer::ServerError { after: Duration::ZERO };
+    let (took, job) = asked_to_the_end(new(), &error);
+    assert_eq!((took.as_secs() / (24 * 60 * 60), job.due_at(), job.transcript_count()), (30, None, 0));
+}
+
+/// And for a day more, because Recall may keep it longer than it has told.
+#[test]
+fn a_refused_key_is_waited_for_until_the_recording_has_expired() {
+    let expires_at = Some(NOW.plus(40 * 24 * HOUR));
+    let (took, job) = asked_to_the_end(Job { expires_at, ..new() }, &CreateAnswer::Operator { status: 401 });
+    let days = took.as_secs() / (24 * 60 * 60);
+    assert_eq!((days, job.due_at(), job.transcripts.len()), (41, None, 0));
+}
+
+#[test]
+fn a_refused_key_is_tried_again_after_5_minutes_doubling_to_an_hour() {
+    let policy = quiet();
+    let (mut now, mut decision, mut waits) = (NOW, new().on_event(&done(), context(&policy, NOW)), Vec::new());
+    while waits.len() < 6 {
+        let (job, next) = applied(decision);
+        let Next::Act(Command::Create { attempt, claim, .. }) = next else { panic!("{next:?}") };
+        let operator = Answer::Create { attempt, claim, answer: CreateAnswer::Operator { status: 402 } };
+        let (job, next) = applied(job.on_answer(&operator, context(&policy, now)));
+        let Next::Again { at } = next else { panic!("{next:?}") };
+        waits.push(at.since(now).as_secs() / 60);
+        now = at;
+        decision = job.on_event(&Event::WAKE, context(&policy, now));
+    }
+    assert_eq!(waits, [5, 10, 20, 40, 60, 60]);
+}
+
+/// Recall may be replaying one error. A call may still take effect, and be listed, for two minutes after its answer.
+#[test]
+fn after_three_server_errors_recall_is_asked_what_there_is() {
+    let policy = quiet();
+    let (mut now, mut decision) = (NOW, new().on_event(&done(), context(&policy, NOW)));
+    let (mut calls, mut answered_at) = (0, NOW);
+    loop {
+        let (job, next) = applied(decision);
+        decision = match next {
+            Next::Act(Command::Create { attempt, claim, .. }) => {
+                calls += 1;
+                answered_at = now.plus(Duration::from_secs(1));
+                now = answered_at;
+                let error = CreateAnswer::ServerError { after: Duration::ZERO };
+                job.on_answer(&Answer::Create { attempt, claim, answer: error }, context(&policy, now))
+            }
+            Next::Again { at } => {
+                now = at;
+                job.on_event(&Event::WAKE, context(&policy, now))
+            }
+            Next::Act(Command::LookUp { .. }) => break,
+            Next::Nothing | Next::Act(_) => panic!("{next:?}"),
+        };
+    }
+    assert_eq!((calls, now.since(answered_at).as_secs()), (3, 120));
+}
+
+/// Its time comes without another delivery: the sender is not told to come again.
+#[test]
+fn a_delivery_that_meets_a_lost_answer_is_done_with() {
+    let policy = quiet();
+    let (job, attempt, claim) = asked(new(), &policy);
+    let lost = Answer::Create { attempt, claim, answer: CreateAnswer::Lost };
+    let (job, _) = applied(job.on_answer(&lost, context(&policy, NOW)));
+    assert_eq!(job.on_event(&done(), context(&policy, NOW)), Decision::Ignore(Reason::AlreadyRequested));
+}
+
+/// The create took ten seconds, and its lease ends while the list is read.
+#[test]
+fn one_worker_at_a_time_looks_up_what_a_400_means() {
+    let policy = quiet();
+    let (job, attempt, claim) = asked(new(), &policy);
+    let (answered_at, later) = (NOW.plus(Duration::from_secs(10)), NOW.plus(Duration::from_secs(20)));
+    let refused = Answer::Create { attempt, claim, answer: CreateAnswer::Refused { status: 400, code: None } };
+    let (job, next) = applied(job.on_answer(&refused, context(&policy, answered_at)));
+    assert!(matches!(next, Next::Act(Command::LookUp { .. })), "{next:?}");
+    let until = context(&policy, answered_at).lease_until;
+    assert_eq!(job.on_event(&done(), context(&policy, later)), Decision::Busy { until });
 }
 
 /// What cannot be read may be ours, and paid for: no other attempt begins, and what can be read counts.

@@ -7,7 +7,7 @@ use crate::{
     ids::RecordingId,
     job::{
         Answer, Command, CopyAnswer, CreateAnswer, Creating, Decision, Event, Failures, Heard, Hold, Job, LIST_SETTLE,
-        LookUpAnswer, Next, Policy, Reason, Recording, Refusals, State, Status, Wishes,
+        LookUpAnswer, Next, OnLimit, Policy, Reason, Recording, Refusals, State, Status, Wishes,
     },
     time::Timestamp,
 };
@@ -61,6 +61,17 @@ fn a_person_restarts_a_job_whatever_it_ended_as() {
         let again = started.on_event(&retry(newest), context(&policy, NOW));
         assert_eq!(again, Decision::Ignore(Reason::Overtaken), "{what}");
     }
+}
+
+/// The webhook that said that the recording is done never came.
+#[test]
+fn a_person_gets_an_attempt_of_a_recording_of_which_only_others_transcripts_are_known() {
+    let policy = quiet();
+    let mut theirs = job([State::Stored { transcript_id: OTHER, receipt: receipt() }]);
+    theirs.transcripts[0].attempt = None;
+    let theirs = Job { recording: Recording::Unknown, wishes: None, attempts: 0, ..theirs };
+    let (_, attempt, _) = started(theirs.on_event(&retry(0), context(&policy, NOW)));
+    assert_eq!(attempt, 1);
 }
 
 #[test]
@@ -137,6 +148,20 @@ fn the_last_try_comes_earlier_where_the_recording_goes_soon() {
         panic!("no wait")
     };
     assert_eq!(at.since(NOW), HOUR / 4);
+}
+
+/// The last one that fits is the last one, unless room is made for more.
+#[test]
+fn the_last_try_that_the_limit_leaves_room_for_outlasts_an_outage() {
+    for (on_limit, wait) in [(OnLimit::Stop, HOUR), (OnLimit::DeleteFailed, Duration::from_secs(60))] {
+        let policy = Policy { tries_per_provider: 5, max_transcripts: 2, on_limit, ..quiet() };
+        let transcribing = State::Transcribing { transcript_id: OURS, check_at: NOW, checks: 0, told_done: false };
+        let heard = Heard { transcript_id: OURS, attempt: Some(1), foreign: false };
+        let failed = Event::TranscriptFailed { heard, sub_code: None };
+        let decision = job([transcribing]).on_event(&failed, context(&policy, NOW));
+        let Decision::Apply { next: Next::Again { at }, .. } = decision else { panic!("{decision:?}") };
+        assert_eq!(at.since(NOW), wait, "{on_limit:?}");
+    }
 }
 
 /// A wait of ours ends, a lease does not, and nor does the time that a look-up needs to settle.
@@ -266,6 +291,8 @@ fn one_kind_of_failure_says_nothing_of_another() {
     assert_eq!((failures, wait), (Some(Failures { operator: 1, missing: 0, ..transient }), 5 * 60), "the first 401");
     let (failures, wait) = after(transient, CopyAnswer::RenditionsRefused);
     assert_eq!((failures, wait), (Some(Failures { renditions_refused: 1, missing: 0, ..transient }), 5));
+    let (failures, wait) = after(transient, CopyAnswer::RenditionsLate);
+    assert_eq!((failures, wait), (Some(Failures { renditions_late: 1, missing: 0, ..transient }), 5));
     let (failures, wait) = after(transient, CopyAnswer::EmptyBody);
     assert_eq!((failures, wait), (Some(Failures { empty_bodies: 1, missing: 0, ..transient }), 5));
     let (failures, _) = after(transient, CopyAnswer::Missing { recording_known: false });

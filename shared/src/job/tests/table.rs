@@ -119,6 +119,15 @@ fn every_situation_meets_every_input() {
     expect_file!["table.txt"].assert_eq(&table);
 }
 
+/// Logs, metrics and messages all call it by the word that Recall uses.
+#[test]
+fn an_event_has_one_name() {
+    for event in events() {
+        let message = serde_json::to_value(&event).expect("JSON");
+        assert_eq!(message["event"], event.name());
+    }
+}
+
 #[test]
 fn others_transcripts_are_left_alone_if_the_operator_wants_that() {
     let policy = Policy { copy_unrequested: false, ..policy() };
@@ -186,6 +195,12 @@ fn waits_grow_and_nothing_is_given_up_soon() {
     let (later, status) = waits(&CopyAnswer::Later { after }, 12);
     assert_eq!(later, [5, 10, 20, 40, 80, 160, 320, 640, 900, 900, 900, 900]);
     assert_eq!(status, Status::Copying);
+    let (operator, _) = waits(&CopyAnswer::Operator, 9);
+    assert_eq!(
+        operator.iter().map(|seconds| seconds / 60).collect::<Vec<_>>(),
+        [5, 10, 20, 40, 80, 160, 320, 360, 360],
+        "up to six hours"
+    );
     let (not_ready, _) = waits(&CopyAnswer::NotReady, 10);
     assert_eq!(not_ready, [15, 30, 60, 120, 240, 480, 960, 1920, 3600, 3600]);
     let (missing, status) = waits(&CopyAnswer::Missing { recording_known: true }, 99);

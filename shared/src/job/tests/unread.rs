@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
-use super::{NOW, context, job, policy};
+use super::{NOW, OTHER, OURS, context, job, policy};
 use crate::{
     ids::RecordingId,
     job::{
-        Answer, Claim, Command, Context, Decision, Event, Finished, Hold, Job, Next, Policy, Reason, Recording,
-        RecordingAnswer, Status, Wishes,
+        Answer, Claim, Command, Context, CopyAnswer, Decision, Event, Finished, Heard, Hold, Job, Next, Policy, Reason,
+        Recording, RecordingAnswer, Status, Wishes,
     },
 };
 
@@ -131,4 +131,34 @@ fn no_later_attempt_is_paid_for_unread() {
     let hold = Some(Hold::Unread { until, claim: Some(Claim(9)), times: 0, since: until });
     let decision = Job { hold, wishes: None, ..job([]) }.on_event(&Event::WAKE, context(&policy, NOW));
     assert!(matches!(decision, Decision::Apply { next: Next::Act(Command::ReadRecording { .. }), .. }), "{decision:?}");
+}
+
+/// Of a row that was lost, the failure of our attempt is the first that is heard.
+#[test]
+fn a_row_that_was_lost_goes_on_from_the_attempt_that_it_hears_of() {
+    let policy = quiet();
+    let heard = Heard { transcript_id: OURS, attempt: Some(1), foreign: false };
+    let failed = Event::TranscriptFailed { heard, sub_code: None };
+    let decision = Job::new(RecordingId::from_u128(7)).on_event(&failed, context(&policy, NOW));
+    let Decision::Apply { job, next: Next::Again { at } } = decision else { panic!("{decision:?}") };
+    let decision = job.on_event(&Event::WAKE, context(&policy, at));
+    assert!(matches!(decision, Decision::Apply { next: Next::Act(Command::ReadRecording { .. }), .. }), "{decision:?}");
+}
+
+/// With a key of another workspace, nothing but a webhook tells of the recording: that makes nothing late.
+#[test]
+fn what_is_only_hearsay_is_waited_for_quietly() {
+    let policy = quiet();
+    let done = Event::TranscriptDone(Heard { transcript_id: OTHER, attempt: None, foreign: false });
+    let captured = Job { attempts: 0, ..job([]) };
+    for (job, is_quiet) in [(Job::new(RecordingId::from_u128(7)), true), (captured, false)] {
+        let decision = job.on_event(&done, context(&policy, NOW));
+        let Decision::Apply { job, next: Next::Act(Command::Copy { claim, .. }) } = decision else {
+            panic!("{decision:?}")
+        };
+        let missing = CopyAnswer::Missing { recording_known: false };
+        let missing = Answer::Copy { transcript_id: OTHER, claim, answer: missing };
+        let Decision::Apply { job, .. } = job.on_answer(&missing, context(&policy, NOW)) else { panic!("stuck") };
+        assert_eq!((job.status(), job.is_unknown_to_recall(), job.is_open()), (Status::Copying, is_quiet, !is_quiet));
+    }
 }
