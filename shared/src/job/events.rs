@@ -169,7 +169,11 @@ impl Job {
         if let Some(until) = self.transcripts.iter().filter_map(|transcript| transcript.state.busy(context.now)).max() {
             return Decision::Busy { until };
         }
-        self.recording = Recording::Deleted;
+        let before = self.clone();
+        // What could not be recorded was never there to be lost.
+        if !matches!(self.recording, Recording::Failed { .. }) {
+            self.recording = Recording::Deleted;
+        }
         // Nobody wanted anything of what was skipped, so nothing is lost.
         self.hold = self.hold.filter(|hold| *hold == Hold::Skipped);
         self.retry = None;
@@ -178,7 +182,9 @@ impl Job {
         for transcript in &mut self.transcripts {
             transcript.delete();
         }
-        self.advanced(Next::Nothing, context)
+        // Where nothing was to come any more, that it goes is no other end.
+        self.outbox.told = self.outbox.told.map(|_| self.status());
+        if self == before { Decision::Ignore(Reason::AlreadyKnown) } else { self.advanced(Next::Nothing, context) }
     }
 
     fn on_processing(mut self, heard: Heard, context: Context<'_>) -> Decision {
