@@ -132,6 +132,10 @@ impl Job {
         }
         let before = (self.recording.clone(), self.bot_id, self.wishes.clone(), self.expires_at);
         self.learn_recording(finished);
+        // What the job waits to read, this event has brought.
+        if finished.wishes.is_some() && matches!(self.hold, Some(Hold::Unread { claim: None, .. })) {
+            self.hold = None;
+        }
         if !self.skips() && self.hold == Some(Hold::Skipped) {
             self.hold = None;
             // Recall may know it by now, and has another day to.

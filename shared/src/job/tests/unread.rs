@@ -162,3 +162,21 @@ fn what_is_only_hearsay_is_waited_for_quietly() {
         assert_eq!((job.status(), job.is_unknown_to_recall(), job.is_open()), (Status::Copying, is_quiet, !is_quiet));
     }
 }
+
+/// The sweep's entry, or another delivery, has the metadata that Recall would not let us read.
+#[test]
+fn metadata_that_comes_with_an_event_is_not_waited_for() {
+    let policy = quiet();
+    let (reading, claim) = reading(&policy, context(&policy, NOW));
+    let until = context(&policy, NOW).lease_until;
+    let busy = reading.clone().on_event(&without_bot(), context(&policy, NOW));
+    assert_eq!(busy, Decision::Busy { until }, "a worker is at it");
+    let operator = Answer::ReadRecording { claim, answer: RecordingAnswer::Operator };
+    let Decision::Apply { job, .. } = reading.on_answer(&operator, context(&policy, NOW)) else { panic!("stuck") };
+    let nothing_new = job.clone().on_event(&without_bot(), context(&policy, NOW));
+    assert_eq!(nothing_new, Decision::Ignore(Reason::AlreadyRequested));
+    let decision = job.clone().on_event(&with(Wishes::default()), context(&policy, NOW));
+    assert!(matches!(decision, Decision::Apply { next: Next::Act(Command::Create { .. }), .. }), "{decision:?}");
+    let Decision::Apply { job, .. } = job.on_event(&with(skip()), context(&policy, NOW)) else { panic!("ignored") };
+    assert_eq!((job.status(), job.due_at()), (Status::Skipped, None));
+}
