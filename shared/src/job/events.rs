@@ -266,6 +266,7 @@ impl Job {
         }
         let state = State::Failed { transcript_id: heard.transcript_id, sub_code };
         let index = match self.find(heard) {
+            None if self.unwanted(heard, context) => return self.leave(heard, context),
             None => self.learn(heard, state),
             Some(index) => match self.transcripts[index].state {
                 State::Copying(Copying { until, claim: Some(_), .. }) if context.now < until => {

@@ -141,6 +141,25 @@ fn others_transcripts_are_left_alone_if_the_operator_wants_that() {
     assert_eq!(decision(waiting.on_event(&other, context)), "creating (2)");
 }
 
+/// Webhooks come in any order.
+#[test]
+fn somebody_elses_failure_is_left_alone_whatever_was_heard_before() {
+    let policy = Policy { copy_unrequested: false, ..policy() };
+    let heard = Heard { transcript_id: OTHER, attempt: None, foreign: false };
+    let processing = Event::TranscriptProcessing(heard);
+    let failed = Event::TranscriptFailed { heard, sub_code: None };
+    for events in [vec![&failed], vec![&processing, &failed], vec![&failed, &processing]] {
+        let mut job = job([]);
+        for event in events {
+            if let Decision::Apply { job: next, .. } = job.clone().on_event(event, context(&policy, NOW)) {
+                job = *next;
+            }
+        }
+        assert_eq!(job.transcripts[0].state, State::Left { transcript_id: OTHER });
+        assert_eq!((job.transcripts.len(), job.transcript_count()), (1, 1), "it counts towards the limit");
+    }
+}
+
 #[test]
 fn a_create_that_was_refused_and_exists_all_the_same_was_paid_once() {
     let policy = policy();
