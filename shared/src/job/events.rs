@@ -211,6 +211,7 @@ impl Job {
                 }
             },
         }
+        self.is_known(context);
         self.settled();
         self.advanced(Next::Nothing, context)
     }
@@ -256,6 +257,7 @@ impl Job {
             | State::Lost { .. }
             | State::Left { .. } => self.transcripts[index].state = told,
         }
+        self.is_known(context);
         self.settled();
         self.copy(index, heard.transcript_id, context)
     }
@@ -289,6 +291,7 @@ impl Job {
                 }
             },
         };
+        self.is_known(context);
         self.settled();
         let ours = self.transcripts[index].attempt.is_some();
         let next = if ours { self.after_failure(context) } else { Next::Nothing };
@@ -346,6 +349,7 @@ impl Job {
     /// Notes a transcript that is not ours to copy: it counts towards the limit all the same.
     fn leave(mut self, heard: Heard, context: Context<'_>) -> Decision {
         self.learn(heard, State::Left { transcript_id: heard.transcript_id });
+        self.is_known(context);
         self.advanced(Next::Nothing, context)
     }
 

@@ -11,6 +11,8 @@ use crate::{
     },
 };
 
+const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+
 fn quiet() -> Policy {
     Policy { announces: false, ..policy() }
 }
@@ -179,4 +181,27 @@ fn metadata_that_comes_with_an_event_is_not_waited_for() {
     assert!(matches!(decision, Decision::Apply { next: Next::Act(Command::Create { .. }), .. }), "{decision:?}");
     let Decision::Apply { job, .. } = job.on_event(&with(skip()), context(&policy, NOW)) else { panic!("ignored") };
     assert_eq!((job.status(), job.due_at()), (Status::Skipped, None));
+}
+
+/// Recall tells of a transcript of it, so it knows the recording: the quiet day is over, and a given-up job goes on.
+#[test]
+fn a_recording_that_recall_tells_of_is_not_unknown() {
+    let heard = Heard { transcript_id: OTHER, attempt: None, foreign: false };
+    let wait = Hold::Wait { until: NOW.plus(DAY), status: Some(404), times: 9, since: NOW };
+    for copy_unrequested in [true, false] {
+        let policy = Policy { copy_unrequested, ..quiet() };
+        for event in [
+            Event::TranscriptProcessing(heard),
+            Event::TranscriptDone(heard),
+            Event::TranscriptFailed { heard, sub_code: None },
+        ] {
+            for (hold, goes_on) in [(wait.clone(), NOW.plus(DAY)), (Hold::Skipped, NOW)] {
+                let unknown = Job { hold: Some(hold), unknown_since: Some(NOW.minus(DAY)), ..job([]) };
+                let decision = unknown.on_event(&event, context(&policy, NOW));
+                let Decision::Apply { job, .. } = decision else { panic!("{decision:?}") };
+                assert!(!job.is_unknown_to_recall() && job.is_open(), "{}: {job:?}", event.name());
+                assert_eq!(job.held_until(), Some(goes_on), "{}", event.name());
+            }
+        }
+    }
 }
