@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     Context, Copying, Decision, Hold, Job, Next, Reason, Recording, State, TRANSCRIBING_CHECK, Transcript, Wishes,
+    creates::MAX_REMEMBERED,
 };
 use crate::{
     ids::{BotId, TranscriptId},
@@ -299,8 +300,7 @@ impl Job {
     }
 
     fn on_deleted(mut self, heard: Heard, context: Context<'_>) -> Decision {
-        // A transcript that came and went without us is nothing to keep.
-        let Some(index) = self.find(heard) else { return Decision::Ignore(Reason::UnknownTranscript) };
+        let Some(index) = self.find(heard) else { return self.came_and_went(heard, context) };
         let transcript = &mut self.transcripts[index];
         match transcript.state {
             State::Copying(Copying { until, claim: Some(_), .. }) if context.now < until => {
@@ -324,6 +324,18 @@ impl Job {
             | State::Left { .. } => transcript.delete(),
         }
         self.settled();
+        self.advanced(Next::Nothing, context)
+    }
+
+    /// Somebody else's transcript that is gone before we hear of it: it is nothing to keep. But webhooks come in any order,
+    /// and what an older one says of it must not count towards the limit.
+    fn came_and_went(mut self, heard: Heard, context: Context<'_>) -> Decision {
+        let is_known = self.version > 0 && self.recording != Recording::Deleted;
+        if !is_known || heard.ours().is_some() || self.transcripts.len() >= MAX_REMEMBERED {
+            return Decision::Ignore(Reason::UnknownTranscript);
+        }
+        let index = self.learn(heard, State::Left { transcript_id: heard.transcript_id });
+        self.transcripts[index].deleted = true;
         self.advanced(Next::Nothing, context)
     }
 

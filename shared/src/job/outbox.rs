@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Command, Context, Counts, Decision, Job, Next, Reason, Recording, Status, Transcript, waits::doubled};
+use super::{Command, Context, Counts, Decision, Job, Next, Reason, Status, Transcript, waits::doubled};
 use crate::{
     ids::{BotId, RecordingId, TranscriptId},
     time::Timestamp,
@@ -102,8 +102,7 @@ impl Job {
     /// Notes the end of a job that ends without a transcript.
     pub(super) fn tell_end(&mut self, context: Context<'_>) {
         // Before the recording is done, somebody else's transcripts of it end nothing.
-        let begun = self.recording != Recording::Unknown || self.attempts > 0;
-        let bad = Some(self.status()).filter(|status| begun && status.is_bad_end());
+        let bad = Some(self.status()).filter(|status| self.has_begun() && status.is_bad_end());
         if let Some(status) = bad
             && self.outbox.told != bad
         {

@@ -5,7 +5,8 @@ use std::time::Duration;
 use super::{CLAIM, NOW, OTHER, OURS, context, copying, done, job, policy, receipt};
 use crate::job::{
     Answer, Command, CopyAnswer, Decision, Deletable, DeleteAfterStore, DeleteAnswer, Deletion, Event, Failures, Heard,
-    Hold, Job, Kept, Listed, LookUpAnswer, Next, OnLimit, Policy, Receipt, State, Status, Target, Transcript, Why,
+    Hold, Job, Kept, Listed, LookUpAnswer, Next, OnLimit, Policy, Receipt, Recording, State, Status, Target,
+    Transcript, Why,
 };
 
 fn quiet(delete_after_store: DeleteAfterStore) -> Policy {
@@ -56,6 +57,16 @@ fn a_recording_goes_only_with_what_recall_reported_or_what_is_stored() {
     let unreadable = Receipt { unreadable: true, ..receipt() };
     let (_, next) = then(beside(None, State::Stored { transcript_id: OTHER, receipt: unreadable }), &policy);
     assert!(!deletes_the_recording(&next), "nobody has read it: {next:?}");
+}
+
+/// Nothing came of what was asked for: that is not hidden by somebody else's transcript.
+#[test]
+fn only_what_nobody_asked_for_is_skipped_because_others_transcripts_are_left_alone() {
+    let left = || State::Left { transcript_id: OTHER };
+    let theirs = || Job { attempts: 0, recording: Recording::Unknown, ..job_of(None, left()) };
+    assert_eq!(theirs().status(), Status::Skipped);
+    assert_eq!(Job { attempts: 3, ..theirs() }.status(), Status::Lost);
+    assert_eq!(Job { recording: Recording::Done, ..theirs() }.status(), Status::Lost);
 }
 
 #[test]

@@ -7,7 +7,7 @@ use crate::{
     ids::TranscriptId,
     job::{
         Answer, Command, CopyAnswer, Decision, DeleteAnswer, Event, Failures, Heard, Hold, Job, Listed, LookUpAnswer,
-        Next, OnLimit, Policy, State, Status, Transcript,
+        Next, OnLimit, Policy, Reason, Recording, State, Status, Transcript,
     },
     time::Timestamp,
 };
@@ -160,4 +160,44 @@ fn a_slot_that_recall_reports_as_freed_is_used_at_once() {
     let deleted = Event::TranscriptDeleted(Heard { transcript_id: id(8), attempt: None, foreign: false });
     let decision = parked([stored(8), failed(9)], &policy).on_event(&deleted, context(&policy, NOW));
     assert!(matches!(decision, Decision::Apply { next: Next::Act(Command::Wake), .. }), "{decision:?}");
+}
+
+/// Webhooks come in any order: an older one about what is gone at Recall takes no place under the limit again.
+#[test]
+fn what_recall_has_deleted_takes_no_place_whatever_is_heard_of_it_later() {
+    let policy = quiet(OnLimit::Stop);
+    let heard = |number| Heard { transcript_id: id(number), attempt: None, foreign: false };
+    let events = |number| {
+        [
+            Event::TranscriptProcessing(heard(number)),
+            Event::TranscriptDone(heard(number)),
+            Event::TranscriptFailed { heard: heard(number), sub_code: None },
+        ]
+    };
+    let mut full = parked([stored(8), failed(9)], &policy);
+    // The second was never heard of before.
+    for number in [9, 10] {
+        let deleted = Event::TranscriptDeleted(heard(number));
+        let Decision::Apply { job, .. } = full.on_event(&deleted, context(&policy, NOW)) else { panic!("ignored") };
+        assert_eq!(job.transcript_count(), 1);
+        for late in events(number) {
+            let decision = job.clone().on_event(&late, context(&policy, NOW));
+            assert!(matches!(decision, Decision::Ignore(_)), "{late:?}: {decision:?}");
+        }
+        full = *job;
+    }
+    // Of recordings that we know nothing of, nothing is kept.
+    let unheard = Event::TranscriptDeleted(heard(10));
+    for unknown in [Job::new(full.recording_id), Job { recording: Recording::Deleted, ..full.clone() }] {
+        let ours = Job { transcripts: Vec::new(), ..unknown };
+        let decision = ours.on_event(&unheard, context(&policy, NOW));
+        assert_eq!(decision, Decision::Ignore(Reason::UnknownTranscript));
+    }
+    for number in 100..400 {
+        let deleted = Event::TranscriptDeleted(heard(number));
+        if let Decision::Apply { job, .. } = full.clone().on_event(&deleted, context(&policy, NOW)) {
+            full = *job;
+        }
+    }
+    assert_eq!(full.transcripts.len(), 200, "the row remembers only so much");
 }
