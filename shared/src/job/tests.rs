@@ -10,6 +10,7 @@ mod given_up;
 mod model;
 mod outbox;
 mod parked;
+mod reconcile;
 mod retry;
 mod room;
 mod simulation;

@@ -7,7 +7,8 @@ use crate::{
     ids::RecordingId,
     job::{
         Answer, Command, CopyAnswer, CreateAnswer, Creating, Decision, Event, Failures, Heard, Hold, Job, LIST_SETTLE,
-        LookUpAnswer, Next, OnLimit, Policy, Reason, Recording, Refusals, State, Status, Wishes,
+        LookUpAnswer, Next, OnLimit, Policy, Reason, Recording, Refusals, RenderAnswer, Rendering, State, Status,
+        Wishes,
     },
     time::Timestamp,
 };
@@ -271,6 +272,71 @@ fn renderings_take_a_lease_and_are_tried_again() {
     };
     let again = waits.on_event(&Event::WAKE, context(&policy, at));
     assert!(matches!(again, Decision::Apply { next: Next::Act(Command::Render { .. }), .. }), "{again:?}");
+}
+
+#[test]
+fn a_rendering_that_fails_is_tried_16_times() {
+    let policy = quiet();
+    let stored = job([State::Stored { transcript_id: OURS, receipt: receipt() }]);
+    let (mut now, mut waits) = (NOW, Vec::new());
+    let mut decision = stored.on_event(&Event::Render { transcript_id: None }, context(&policy, now));
+    while let Decision::Apply { job, next: Next::Act(Command::Render { claim, .. }) } = decision {
+        let answer = RenderAnswer::Later { after: Duration::ZERO };
+        let Decision::Apply { job, next } = job.on_answer(&Answer::Render { claim, answer }, context(&policy, now))
+        else {
+            panic!("stuck")
+        };
+        let Next::Again { at } = next else {
+            assert_eq!((job.status(), job.rendering, job.due_at()), (Status::Stored, None, None));
+            break;
+        };
+        waits.push(at.since(now).as_secs());
+        now = at;
+        decision = job.on_event(&Event::WAKE, context(&policy, now));
+    }
+    assert_eq!(waits[..9], [10, 20, 40, 80, 160, 320, 640, 1280, 2560]);
+    assert_eq!(waits[9..], [3600; 6], "16 tries have 15 waits");
+}
+
+#[test]
+fn a_rendering_is_one_workers_until_its_lease_ends() {
+    let policy = quiet();
+    let render = Event::Render { transcript_id: None };
+    let stored = job([State::Stored { transcript_id: OURS, receipt: receipt() }]);
+    let Decision::Apply { job, .. } = stored.on_event(&render, context(&policy, NOW)) else { panic!("not rendered") };
+    let until = context(&policy, NOW).lease_until;
+    let before = job.clone().on_event(&render, context(&policy, until.minus(Duration::from_secs(1))));
+    assert_eq!(before, Decision::Busy { until });
+    let decision = job.on_event(&render, context(&policy, until));
+    assert!(matches!(decision, Decision::Apply { next: Next::Act(Command::Render { .. }), .. }), "{decision:?}");
+}
+
+/// Nothing that was asked for is forgotten when another one is asked for.
+#[test]
+fn whoever_asks_for_one_while_another_is_to_be_rendered_gets_both() {
+    let policy = quiet();
+    let stored = job([OURS, OTHER].map(|transcript_id| State::Stored { transcript_id, receipt: receipt() }));
+    let waits = Some(Rendering { transcript_id: Some(OURS), until: NOW.plus(HOUR), claim: None, tries: 3 });
+    for (asked, rendered) in [(Some(OURS), vec![OURS]), (Some(OTHER), vec![OURS, OTHER]), (None, vec![OURS, OTHER])] {
+        let waiting = Job { rendering: waits, ..stored.clone() };
+        let decision = waiting.on_event(&Event::Render { transcript_id: asked }, context(&policy, NOW));
+        let Decision::Apply { next: Next::Act(Command::Render { transcripts, .. }), .. } = decision else {
+            panic!("{decision:?}")
+        };
+        assert_eq!(transcripts.into_iter().map(|(id, _)| id).collect::<Vec<_>>(), rendered, "{asked:?}");
+    }
+}
+
+#[test]
+fn a_retry_waits_for_the_worker_that_reads_the_metadata() {
+    let policy = quiet();
+    let until = NOW.plus(HOUR);
+    let unread = Some(Hold::Unread { until, claim: Some(CLAIM), times: 0, since: NOW });
+    let reading = Job { hold: unread, wishes: None, attempts: 0, ..job([]) };
+    let before = reading.clone().on_event(&retry(0), context(&policy, until.minus(Duration::from_secs(1))));
+    assert_eq!(before, Decision::Busy { until });
+    let (_, attempt, _) = started(reading.on_event(&retry(0), context(&policy, until)));
+    assert_eq!(attempt, 1);
 }
 
 /// Each kind of failure has its own counter.

@@ -71,6 +71,16 @@ fn what_is_being_deleted_is_not_copied_meanwhile() {
     assert_eq!(job.deletion, None);
 }
 
+#[test]
+fn a_deletion_whose_worker_has_died_is_taken_up_when_its_lease_ends() {
+    let (policy, held, ..) = making_room();
+    let until = held.deletion.expect("it is noted").until;
+    let before = held.clone().on_event(&done(), context(&policy, until.minus(Duration::from_secs(1))));
+    assert_eq!(before, Decision::Busy { until });
+    let decision = held.on_event(&done(), context(&policy, until));
+    assert!(matches!(decision, Decision::Apply { next: Next::Act(Command::Delete { .. }), .. }), "{decision:?}");
+}
+
 /// Its `transcript.done` was lost, or is still to come.
 #[test]
 fn what_has_not_failed_after_all_makes_no_room_and_is_copied() {

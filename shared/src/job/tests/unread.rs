@@ -6,8 +6,8 @@ use super::{NOW, OTHER, OURS, context, job, policy};
 use crate::{
     ids::RecordingId,
     job::{
-        Answer, Claim, Command, Context, CopyAnswer, Decision, Event, Finished, Heard, Hold, Job, Next, Policy, Reason,
-        Recording, RecordingAnswer, Status, Wishes,
+        Answer, Claim, Command, Context, CopyAnswer, CreateAnswer, Decision, Event, Finished, Heard, Hold, Job, Next,
+        Policy, Reason, Recording, RecordingAnswer, State, Status, Wishes,
     },
 };
 
@@ -133,6 +133,26 @@ fn no_later_attempt_is_paid_for_unread() {
     let hold = Some(Hold::Unread { until, claim: Some(Claim(9)), times: 0, since: until });
     let decision = Job { hold, wishes: None, ..job([]) }.on_event(&Event::WAKE, context(&policy, NOW));
     assert!(matches!(decision, Decision::Apply { next: Next::Act(Command::ReadRecording { .. }), .. }), "{decision:?}");
+}
+
+/// A provider's options were refused; then the key was one of another workspace for a day.
+#[test]
+fn what_was_only_refused_is_skipped_when_recall_does_not_know_its_recording() {
+    let policy = Policy { max_transcripts: 10, ..quiet() };
+    let wait = Some(Hold::Wait { until: NOW, status: Some(404), times: 9, since: NOW.minus(DAY) });
+    let (refused, failed) =
+        (State::Refused { status: 400, code: None }, State::Failed { transcript_id: OURS, sub_code: None });
+    for (state, ends) in [(refused, Status::Skipped), (failed, Status::Failed)] {
+        let unknown = Job { hold: wait.clone(), unknown_since: Some(NOW.minus(DAY)), ..job([state]) };
+        let Decision::Apply { job, next: Next::Act(Command::Create { attempt, claim, .. }) } =
+            unknown.on_event(&Event::WAKE, context(&policy, NOW))
+        else {
+            panic!("not asked")
+        };
+        let unknown = Answer::Create { attempt, claim, answer: CreateAnswer::Refused { status: 404, code: None } };
+        let Decision::Apply { job, next } = job.on_answer(&unknown, context(&policy, NOW)) else { panic!("stuck") };
+        assert_eq!((job.status(), job.due_at(), next), (ends, None, Next::Nothing));
+    }
 }
 
 /// Of a row that was lost, the failure of our attempt is the first that is heard.
