@@ -131,7 +131,10 @@ impl Job {
             Recording::Deleted => return Decision::Ignore(Reason::RecordingDeleted),
             Recording::Unknown | Recording::Failed { .. } | Recording::Done => {}
         }
-        let before = (self.recording.clone(), self.bot_id, self.wishes.clone(), self.expires_at);
+        let known = |job: &Self| {
+            (job.recording.clone(), job.bot_id, job.wishes.clone(), job.expires_at, job.is_unknown_to_recall())
+        };
+        let before = known(&self);
         self.learn_recording(finished);
         // What the job waits to read, this event has brought.
         if finished.wishes.is_some() && matches!(self.hold, Some(Hold::Unread { claim: None, .. })) {
@@ -142,7 +145,10 @@ impl Job {
             // Recall may know it by now, and has another day to.
             self.unknown_since = self.unknown_since.map(|_| context.now);
         }
-        let news = before != (self.recording.clone(), self.bot_id, self.wishes.clone(), self.expires_at);
+        if self.is_parked() {
+            self.is_known(context);
+        }
+        let news = before != known(&self);
         match self.clone().pursue(context) {
             Decision::Ignore(_) if news => self.advanced(Next::Nothing, context),
             Decision::Busy { until } if news => self.advanced(Next::Again { at: until }, context),
@@ -164,7 +170,7 @@ impl Job {
 
     /// Everything of the recording is gone at Recall. What is being worked on is let finish first: a copy may
     /// still succeed, and a create's answer must not find its attempt gone.
-    fn on_recording_deleted(mut self, context: Context<'_>) -> Decision {
+    pub(super) fn on_recording_deleted(mut self, context: Context<'_>) -> Decision {
         if self.version == 0 {
             return Decision::Ignore(Reason::UnknownRecording);
         }

@@ -6,8 +6,8 @@ use super::{NOW, OTHER, context, done, job, policy, receipt};
 use crate::{
     ids::TranscriptId,
     job::{
-        Answer, Command, CopyAnswer, Decision, DeleteAnswer, Event, Failures, Heard, Hold, Job, Listed, LookUpAnswer,
-        Next, OnLimit, Policy, Reason, Recording, State, Status, Transcript,
+        Answer, Command, CopyAnswer, Decision, DeleteAnswer, Event, Failures, Finished, Heard, Hold, Job, Listed,
+        LookUpAnswer, Next, OnLimit, Policy, Reason, Recording, RecordingAnswer, State, Status, Transcript,
     },
     time::Timestamp,
 };
@@ -25,7 +25,7 @@ fn id(number: u128) -> TranscriptId {
 /// Somebody else's transcripts fill the limit of two, and ours does not fit.
 fn parked(states: [State; 2], policy: &Policy) -> Job {
     let mut full = job([]);
-    full.attempts = 0;
+    (full.attempts, full.expires_at) = (0, Some(NOW.plus(100 * DAY)));
     full.transcripts.extend(states.map(|state| Transcript::new(None, None, state)));
     let Decision::Apply { job, next } = full.on_event(&done(), context(policy, NOW)) else { panic!("ignored") };
     assert_eq!((job.status(), next), (Status::LimitReached, Next::Nothing));
@@ -126,6 +126,56 @@ fn a_parked_job_looks_no_longer_when_its_recording_has_expired() {
     }
     assert_eq!(job.status(), Status::LimitReached);
     assert!(looks > 8 && now.since(NOW) < 11 * DAY, "{looks} looks");
+}
+
+/// The daily look asks for the recording first; this is what Recall says of it.
+fn looked(job: Job, answer: RecordingAnswer, policy: &Policy, now: Timestamp) -> (Job, Next) {
+    let (job, next) = woken(job, policy, now);
+    let Next::Act(Command::ReadRecording { claim }) = next else { panic!("{next:?}") };
+    let decision = job.on_answer(&Answer::ReadRecording { claim, answer }, context(policy, now));
+    let Decision::Apply { job, next } = decision else { panic!("{decision:?}") };
+    (*job, next)
+}
+
+#[test]
+fn a_parked_job_learns_when_its_recording_expires() {
+    let policy = quiet(OnLimit::Stop);
+    let job = Job { expires_at: None, ..parked([stored(8), failed(9)], &policy) };
+    let expires_at = Some(NOW.plus(30 * DAY));
+    let read = RecordingAnswer::Read(Finished { expires_at, ..Finished::default() });
+    let (job, next) = looked(job, read, &policy, NOW.plus(DAY));
+    assert_eq!((next, job.status(), job.expires_at), (Next::Act(Command::List), Status::LimitReached, expires_at));
+    let later = Answer::List(LookUpAnswer::Later { after: Duration::ZERO });
+    let Decision::Apply { job, .. } = job.on_answer(&later, context(&policy, NOW.plus(DAY))) else { panic!("stuck") };
+    let (_, next) = woken(*job, &policy, NOW.plus(2 * DAY));
+    assert_eq!(next, Next::Act(Command::List), "it is known now");
+}
+
+/// And whose recording has no expiry that Recall would tell.
+#[test]
+fn a_parked_job_looks_no_longer_when_its_recording_is_gone() {
+    let policy = quiet(OnLimit::Stop);
+    let parked = || Job { expires_at: None, ..parked([stored(8), failed(9)], &policy) };
+    let (job, next) = looked(parked(), RecordingAnswer::Deleted, &policy, NOW.plus(DAY));
+    assert_eq!((&job.recording, job.due_at(), next), (&Recording::Deleted, None, Next::Nothing));
+    assert_eq!(job.outbox.ends, 1, "it had told of its end");
+    // A key of another workspace is told the same, for a while.
+    let (job, _) = looked(parked(), RecordingAnswer::Unknown, &policy, NOW.plus(DAY));
+    assert_eq!((job.status(), job.due_at()), (Status::LimitReached, Some(NOW.plus(2 * DAY))));
+    for answer in [RecordingAnswer::Operator, RecordingAnswer::Later { after: Duration::ZERO }] {
+        let (job, next) = looked(job.clone(), answer, &policy, NOW.plus(2 * DAY));
+        assert_eq!((job.due_at(), next), (Some(NOW.plus(3 * DAY)), Next::Nothing), "that says nothing");
+    }
+    let (job, next) = looked(job, RecordingAnswer::Unknown, &policy, NOW.plus(2 * DAY));
+    assert_eq!((job.status(), job.due_at(), next), (Status::LimitReached, None, Next::Nothing));
+    // Recall tells of it after all.
+    let processing = Event::TranscriptProcessing(Heard { transcript_id: id(10), attempt: None, foreign: false });
+    for event in [done(), processing] {
+        let decision = job.clone().on_event(&event, context(&policy, NOW.plus(9 * DAY)));
+        let Decision::Apply { job, .. } = decision else { panic!("{decision:?}") };
+        let look_at = job.hold.as_ref().and_then(Hold::until);
+        assert_eq!((job.is_unknown_to_recall(), look_at), (false, Some(NOW.plus(10 * DAY))), "{event:?}");
+    }
 }
 
 #[test]

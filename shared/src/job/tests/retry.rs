@@ -6,9 +6,9 @@ use super::{CLAIM, NOW, OTHER, OURS, context, copying, job, policy, receipt};
 use crate::{
     ids::RecordingId,
     job::{
-        Answer, Command, CopyAnswer, CreateAnswer, Creating, Decision, Event, Failures, Heard, Hold, Job, LIST_SETTLE,
-        LookUpAnswer, Next, OnLimit, Policy, Reason, Recording, Refusals, RenderAnswer, Rendering, State, Status,
-        Wishes,
+        Answer, Command, CopyAnswer, CreateAnswer, Creating, Decision, DeleteAfterStore, Deletion, Event, Failures,
+        Heard, Hold, Job, LIST_SETTLE, LookUpAnswer, Next, OnLimit, Policy, Reason, Recording, Refusals, RenderAnswer,
+        Rendering, State, Status, Target, Why, Wishes,
     },
     time::Timestamp,
 };
@@ -270,8 +270,35 @@ fn renderings_take_a_lease_and_are_tried_again() {
     else {
         panic!("no wait")
     };
-    let again = waits.on_event(&Event::WAKE, context(&policy, at));
-    assert!(matches!(again, Decision::Apply { next: Next::Act(Command::Render { .. }), .. }), "{again:?}");
+    for (event, now) in [(&Event::WAKE, at), (&render, NOW)] {
+        let again = waits.clone().on_event(event, context(&policy, now));
+        assert!(matches!(again, Decision::Apply { next: Next::Act(Command::Render { .. }), .. }), "{again:?}");
+    }
+}
+
+/// What a deletion reads back is what a rendering writes.
+#[test]
+fn nothing_is_rendered_while_it_is_deleted_nor_deleted_while_it_is_rendered() {
+    let policy = Policy { delete_after_store: DeleteAfterStore::Transcript, ..quiet() };
+    let (until, render) = (NOW.plus(HOUR), Event::Render { transcript_id: None });
+    let just_before = until.minus(Duration::from_secs(1));
+    let (target, why) = (Target::Transcript(OURS), Why::Stored);
+    let stored = || job([State::Stored { transcript_id: OURS, receipt: receipt() }]);
+    let deletion = Some(Deletion { target, why, until, claim: Some(CLAIM), tries: 0 });
+    let deleting = Job { deletion, ..stored() };
+    assert_eq!(deleting.clone().on_event(&render, context(&policy, just_before)), Decision::Busy { until });
+    let decision = deleting.on_event(&render, context(&policy, until));
+    assert!(matches!(decision, Decision::Apply { next: Next::Act(Command::Render { .. }), .. }), "{decision:?}");
+    let rendering = Some(Rendering { transcript_id: None, until, claim: Some(CLAIM), tries: 0 });
+    let failed = Event::TranscriptFailed {
+        heard: Heard { transcript_id: OTHER, attempt: None, foreign: false },
+        sub_code: None,
+    };
+    for (now, deletes) in [(just_before, false), (until, true)] {
+        let decision = Job { rendering, ..stored() }.on_event(&failed, context(&policy, now));
+        let Decision::Apply { next, .. } = decision else { panic!("{decision:?}") };
+        assert_eq!(matches!(next, Next::Act(Command::Delete { .. })), deletes, "{next:?}");
+    }
 }
 
 #[test]
@@ -363,6 +390,20 @@ fn one_kind_of_failure_says_nothing_of_another() {
     assert_eq!((failures, wait), (Some(Failures { empty_bodies: 1, missing: 0, ..transient }), 5));
     let (failures, _) = after(transient, CopyAnswer::Missing { recording_known: false });
     assert_eq!(failures, Some(Failures { missing: 4, ..transient }));
+}
+
+#[test]
+fn failures_of_every_kind_are_told_together() {
+    let failures = Failures {
+        transient: 1,
+        operator: 20,
+        missing: 300,
+        renditions_refused: 4_000,
+        renditions_late: 50_000,
+        empty_bodies: 600_000,
+        deaths: 7_000_000,
+    };
+    assert_eq!(failures.total(), 7_654_321);
 }
 
 /// What a sweep says in every run does not bring the next check forward.
