@@ -99,6 +99,17 @@ fn a_copy_that_is_tried_again_is_one_workers_until_its_lease_ends() {
     assert!(matches!(decision, Decision::Apply { next: Next::Act(Command::Copy { .. }), .. }), "{decision:?}");
 }
 
+/// The copy may still succeed, as long as its worker can be alive.
+#[test]
+fn a_recording_that_goes_waits_for_the_worker_that_copies() {
+    let policy = quiet();
+    let until = held().until;
+    let deleted = |now| job([State::Copying(held())]).on_event(&Event::RecordingDeleted, context(&policy, now));
+    assert_eq!(deleted(until.minus(Duration::from_secs(1))), Decision::Busy { until });
+    let Decision::Apply { job, .. } = deleted(until) else { panic!("nobody is at it any more") };
+    assert_eq!((job.status(), job.transcript_count()), (Status::Lost, 0));
+}
+
 #[test]
 fn a_worker_that_dies_over_a_copy_is_counted() {
     let policy = quiet();

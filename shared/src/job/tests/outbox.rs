@@ -265,3 +265,17 @@ fn a_recording_that_goes_after_a_bad_end_is_no_other_end() {
         assert_eq!(again, Decision::Ignore(Reason::AlreadyKnown), "{what}");
     }
 }
+
+/// An operator has put the bus right: what waits is sent at once, and what a worker is sending is left to it.
+#[test]
+fn wake_now_ends_the_wait_of_an_announcement_and_no_lease() {
+    let policy = policy();
+    let mut stored = job([State::Stored { transcript_id: OURS, receipt: receipt() }]);
+    stored.outbox.notices.push(Notice::Stored { transcript_id: OURS });
+    stored.outbox.until = NOW.plus(Duration::from_secs(900));
+    let now = Event::Wake { now: true };
+    let decision = stored.clone().on_event(&now, context(&policy, NOW));
+    assert!(matches!(decision, Decision::Apply { next: Next::Act(Command::Announce { .. }), .. }), "{decision:?}");
+    stored.outbox.sending = true;
+    assert_eq!(stored.on_event(&now, context(&policy, NOW)), Decision::Ignore(Reason::NotDue));
+}
