@@ -185,7 +185,7 @@ fn a_retry_is_never_over_the_limit() {
     stored_twice.attempts = 2;
     let retry = Event::Retry { provider: None, after_attempt: 2 };
     let decision = stored_twice.on_event(&retry, context(&policy, NOW));
-    assert_eq!(decision, Decision::Ignore(crate::job::Reason::LimitReached), "and it stays stored");
+    assert_eq!(decision, Decision::Ignore(Reason::LimitReached), "and it stays stored");
 }
 
 /// Its room was to be made by a deletion that turns out to be impossible.

@@ -124,7 +124,7 @@ fn wishes_that_were_read_stay_when_a_delivery_carries_none() {
 #[test]
 fn no_later_attempt_is_paid_for_unread() {
     let policy = quiet();
-    let failed = crate::job::State::Failed { transcript_id: super::OURS, sub_code: None };
+    let failed = State::Failed { transcript_id: OURS, sub_code: None };
     let unread = Job { wishes: None, ..job([failed]) };
     let decision = unread.on_event(&without_bot(), context(&policy, NOW));
     assert!(matches!(decision, Decision::Apply { next: Next::Act(Command::ReadRecording { .. }), .. }), "{decision:?}");
