@@ -223,6 +223,36 @@ fn one_worker_at_a_time_looks_up_what_a_400_means() {
     assert_eq!(job.on_event(&done(), context(&policy, later)), Decision::Busy { until });
 }
 
+/// A refusal says nothing of the call before it, which may have taken effect: only Recall's list does.
+#[test]
+fn a_refusal_after_a_lost_answer_is_followed_by_a_look_up() {
+    let policy = quiet();
+    for refusal in [
+        CreateAnswer::Throttled { after: Duration::from_secs(30) },
+        CreateAnswer::Operator { status: 402 },
+        CreateAnswer::Refused { status: 400, code: None },
+    ] {
+        let (mut now, mut decision, mut calls) = (NOW, new().on_event(&done(), context(&policy, NOW)), 0);
+        loop {
+            let (job, next) = applied(decision);
+            decision = match next {
+                Next::Act(Command::Create { attempt, claim, .. }) => {
+                    calls += 1;
+                    let answer = if calls == 1 { CreateAnswer::Lost } else { refusal.clone() };
+                    job.on_answer(&Answer::Create { attempt, claim, answer }, context(&policy, now))
+                }
+                Next::Again { at } => {
+                    now = at;
+                    job.on_event(&Event::WAKE, context(&policy, now))
+                }
+                Next::Act(Command::LookUp { attempt: 1, .. }) => break,
+                Next::Nothing | Next::Act(_) => panic!("{next:?}"),
+            };
+        }
+        assert_eq!(calls, 2, "{refusal:?}");
+    }
+}
+
 /// What cannot be read may be ours, and paid for: no other attempt begins, and what can be read counts.
 #[test]
 fn a_list_that_is_not_complete_proves_nothing() {
