@@ -169,6 +169,7 @@ fn a_deletion_that_recall_refuses_is_stopped_and_an_operator_can_have_it_tried_a
     let (mut now, mut calls) = (NOW, 0);
     while let Next::Act(Command::Delete { target, claim, .. }) = next {
         calls += 1;
+        assert!(calls < 100, "it is asked for ever");
         let refused = Answer::Delete { target, claim, answer: DeleteAnswer::Later { after: Duration::ZERO } };
         let Decision::Apply { job: refused, next: then } = job.on_answer(&refused, context(&policy, now)) else {
             panic!("stuck")
