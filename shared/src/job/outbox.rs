@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Command, Context, Counts, Decision, Job, Next, Reason, Status, Transcript, waits::doubled};
+use super::{Command, Context, Counts, Decision, Job, Next, Reason, Recording, Status, Transcript, waits::doubled};
 use crate::{
     ids::{BotId, RecordingId, TranscriptId},
     time::Timestamp,
@@ -133,7 +133,8 @@ impl Job {
 
     /// When its expiry becomes worth an alarm; `None` if it does not, or has been.
     pub(super) fn expiry_alarm_at(&self, context: Context<'_>) -> Option<Timestamp> {
-        let at_stake = self.status().is_at_stake() && !self.outbox.expiring;
+        let is_gone = self.recording == Recording::Deleted;
+        let at_stake = self.status().is_at_stake() && !is_gone && !self.outbox.expiring;
         self.expires_at.filter(|_| at_stake).map(|at| at.minus(context.policy.expiry_alarm))
     }
 

@@ -279,3 +279,13 @@ fn wake_now_ends_the_wait_of_an_announcement_and_no_lease() {
     stored.outbox.sending = true;
     assert_eq!(stored.on_event(&now, context(&policy, NOW)), Decision::Ignore(Reason::NotDue));
 }
+
+#[test]
+fn of_what_is_gone_no_alarm_says_that_it_goes_soon() {
+    let policy = Policy { announces: false, ..policy() };
+    let failed = State::Failed { transcript_id: OURS, sub_code: None };
+    let failed = Job { expires_at: Some(NOW.plus(Duration::from_secs(48 * 60 * 60))), ..job([failed]) };
+    let decision = failed.on_event(&Event::RecordingDeleted, context(&policy, NOW));
+    let Decision::Apply { job, .. } = decision else { panic!("{decision:?}") };
+    assert_eq!((job.status(), job.due_at()), (Status::Failed, None));
+}
