@@ -32,6 +32,7 @@ mod decision;
 mod deleting;
 mod deletions;
 mod events;
+mod heard;
 mod limit;
 mod outbox;
 mod policy;
