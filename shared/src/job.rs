@@ -32,6 +32,7 @@ mod decision;
 mod deleting;
 mod deletions;
 mod events;
+mod heard;
 mod limit;
 mod outbox;
 mod policy;
@@ -276,7 +277,7 @@ impl Job {
     pub fn status(&self) -> Status {
         let any = |test: fn(&State) -> bool| self.transcripts.iter().any(|transcript| test(&transcript.state));
         let all_left = self.transcripts.iter().all(|transcript| matches!(transcript.state, State::Left { .. }));
-        let left_alone = all_left && !self.transcripts.is_empty() && self.recording != Recording::Deleted;
+        let left_alone = all_left && !self.transcripts.is_empty() && !self.has_begun();
         let never_known = self.is_unknown_to_recall() && self.is_only_hearsay();
         if self.is_creating() {
             Status::Creating
@@ -301,6 +302,11 @@ impl Job {
         } else {
             Status::Lost
         }
+    }
+
+    /// Recall has told what became of the recording, or we have asked for a transcript of it.
+    fn has_begun(&self) -> bool {
+        self.recording != Recording::Unknown || self.attempts > 0
     }
 
     /// How many transcripts exist, or may exist, on the recording.

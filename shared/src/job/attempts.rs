@@ -300,6 +300,6 @@ impl Job {
 impl Transcript {
     /// Recall refused our attempt, and nothing was paid.
     fn is_refused(&self) -> bool {
-        self.attempt.is_some() && matches!(self.state, State::Refused { .. })
+        matches!(self.state, State::Refused { .. })
     }
 }

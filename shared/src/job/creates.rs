@@ -27,7 +27,7 @@ const PATIENCE: u32 = 4;
 /// How long a look-up is tried, where it is not known when the recording expires.
 const LOOK_UP_PATIENCE: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 /// Transcripts of one recording that the row remembers. Recall lets a recording have ten, and a hundred attempts.
-const MAX_REMEMBERED: usize = 200;
+pub(super) const MAX_REMEMBERED: usize = 200;
 
 impl Job {
     pub(super) fn on_create_answer(

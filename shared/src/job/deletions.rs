@@ -282,7 +282,7 @@ impl Job {
         }
     }
 
-    fn deletable(&self, Deletion { target, why, .. }: Deletion) -> Deletable {
+    pub(super) fn deletable(&self, Deletion { target, why, .. }: Deletion) -> Deletable {
         let mut deletable = Deletable::default();
         for one in &self.transcripts {
             let Some(id) = one.state.transcript_id() else { continue };

@@ -2,9 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{
-    Context, Copying, Decision, Hold, Job, Next, Reason, Recording, State, TRANSCRIBING_CHECK, Transcript, Wishes,
-};
+use super::{Context, Copying, Decision, Hold, Job, Next, Reason, Recording, State, TRANSCRIBING_CHECK, Wishes};
 use crate::{
     ids::{BotId, TranscriptId},
     time::Timestamp,
@@ -82,7 +80,7 @@ pub struct Heard {
 const MAX_ATTEMPT: u32 = 1_000_000;
 
 impl Heard {
-    fn ours(self) -> Option<u32> {
+    pub(super) fn ours(self) -> Option<u32> {
         self.attempt.filter(|attempt| (1..=MAX_ATTEMPT).contains(attempt))
     }
 }
@@ -130,14 +128,24 @@ impl Job {
             Recording::Deleted => return Decision::Ignore(Reason::RecordingDeleted),
             Recording::Unknown | Recording::Failed { .. } | Recording::Done => {}
         }
-        let before = (self.recording.clone(), self.bot_id, self.wishes.clone(), self.expires_at);
+        let known = |job: &Self| {
+            (job.recording.clone(), job.bot_id, job.wishes.clone(), job.expires_at, job.is_unknown_to_recall())
+        };
+        let before = known(&self);
         self.learn_recording(finished);
+        // What the job waits to read, this event has brought.
+        if finished.wishes.is_some() && matches!(self.hold, Some(Hold::Unread { claim: None, .. })) {
+            self.hold = None;
+        }
         if !self.skips() && self.hold == Some(Hold::Skipped) {
             self.hold = None;
             // Recall may know it by now, and has another day to.
             self.unknown_since = self.unknown_since.map(|_| context.now);
         }
-        let news = before != (self.recording.clone(), self.bot_id, self.wishes.clone(), self.expires_at);
+        if self.is_parked() {
+            self.is_known(context);
+        }
+        let news = before != known(&self);
         match self.clone().pursue(context) {
             Decision::Ignore(_) if news => self.advanced(Next::Nothing, context),
             Decision::Busy { until } if news => self.advanced(Next::Again { at: until }, context),
@@ -159,7 +167,7 @@ impl Job {
 
     /// Everything of the recording is gone at Recall. What is being worked on is let finish first: a copy may
     /// still succeed, and a create's answer must not find its attempt gone.
-    fn on_recording_deleted(mut self, context: Context<'_>) -> Decision {
+    pub(super) fn on_recording_deleted(mut self, context: Context<'_>) -> Decision {
         if self.version == 0 {
             return Decision::Ignore(Reason::UnknownRecording);
         }
@@ -169,7 +177,11 @@ impl Job {
         if let Some(until) = self.transcripts.iter().filter_map(|transcript| transcript.state.busy(context.now)).max() {
             return Decision::Busy { until };
         }
-        self.recording = Recording::Deleted;
+        let before = self.clone();
+        // What could not be recorded was never there to be lost.
+        if !matches!(self.recording, Recording::Failed { .. }) {
+            self.recording = Recording::Deleted;
+        }
         // Nobody wanted anything of what was skipped, so nothing is lost.
         self.hold = self.hold.filter(|hold| *hold == Hold::Skipped);
         self.retry = None;
@@ -178,7 +190,9 @@ impl Job {
         for transcript in &mut self.transcripts {
             transcript.delete();
         }
-        self.advanced(Next::Nothing, context)
+        // Where nothing was to come any more, that it goes is no other end.
+        self.outbox.told = self.outbox.told.map(|_| self.status());
+        if self == before { Decision::Ignore(Reason::AlreadyKnown) } else { self.advanced(Next::Nothing, context) }
     }
 
     fn on_processing(mut self, heard: Heard, context: Context<'_>) -> Decision {
@@ -201,6 +215,7 @@ impl Job {
                 }
             },
         }
+        self.is_known(context);
         self.settled();
         self.advanced(Next::Nothing, context)
     }
@@ -246,6 +261,7 @@ impl Job {
             | State::Lost { .. }
             | State::Left { .. } => self.transcripts[index].state = told,
         }
+        self.is_known(context);
         self.settled();
         self.copy(index, heard.transcript_id, context)
     }
@@ -256,6 +272,7 @@ impl Job {
         }
         let state = State::Failed { transcript_id: heard.transcript_id, sub_code };
         let index = match self.find(heard) {
+            None if self.unwanted(heard, context) => return self.leave(heard, context),
             None => self.learn(heard, state),
             Some(index) => match self.transcripts[index].state {
                 State::Copying(Copying { until, claim: Some(_), .. }) if context.now < until => {
@@ -278,6 +295,7 @@ impl Job {
                 }
             },
         };
+        self.is_known(context);
         self.settled();
         let ours = self.transcripts[index].attempt.is_some();
         let next = if ours { self.after_failure(context) } else { Next::Nothing };
@@ -285,8 +303,7 @@ impl Job {
     }
 
     fn on_deleted(mut self, heard: Heard, context: Context<'_>) -> Decision {
-        // A transcript that came and went without us is nothing to keep.
-        let Some(index) = self.find(heard) else { return Decision::Ignore(Reason::UnknownTranscript) };
+        let Some(index) = self.find(heard) else { return self.came_and_went(heard, context) };
         let transcript = &mut self.transcripts[index];
         match transcript.state {
             State::Copying(Copying { until, claim: Some(_), .. }) if context.now < until => {
@@ -311,48 +328,5 @@ impl Job {
         }
         self.settled();
         self.advanced(Next::Nothing, context)
-    }
-
-    /// By Recall's id; else by the attempt that our metadata names, if that create still waits for its answer.
-    fn find(&self, heard: Heard) -> Option<usize> {
-        let by_id = self
-            .transcripts
-            .iter()
-            .position(|transcript| transcript.state.transcript_id() == Some(heard.transcript_id));
-        by_id.or_else(|| {
-            let ours = heard.ours();
-            self.transcripts
-                .iter()
-                .position(|transcript| matches!(transcript.state, State::Creating(_)) && transcript.attempt == ours)
-        })
-    }
-
-    /// It is not ours, and the operator does not want others'.
-    fn unwanted(&self, heard: Heard, context: Context<'_>) -> bool {
-        heard.ours().is_none() && !context.policy.copy_unrequested
-    }
-
-    /// Notes a transcript that is not ours to copy: it counts towards the limit all the same.
-    fn leave(mut self, heard: Heard, context: Context<'_>) -> Decision {
-        self.learn(heard, State::Left { transcript_id: heard.transcript_id });
-        self.advanced(Next::Nothing, context)
-    }
-
-    /// Adds a transcript that we hear of for the first time, and says where. If it is an attempt that the row does not
-    /// know, the row is older than the attempt (a restored table), and the attempt counts all the same. If the row
-    /// says that the attempt was refused, it was not.
-    pub(super) fn learn(&mut self, heard: Heard, state: State) -> usize {
-        let attempt = heard.ours();
-        self.attempts = self.attempts.max(attempt.unwrap_or(0));
-        let refused = self.transcripts.iter().position(|transcript| {
-            matches!(transcript.state, State::Refused { .. })
-                && transcript.attempt.is_some_and(|of| Some(of) == attempt)
-        });
-        if let Some(index) = refused {
-            self.transcripts[index].state = state;
-            return index;
-        }
-        self.transcripts.push(Transcript { foreign: heard.foreign, ..Transcript::new(attempt, None, state) });
-        self.transcripts.len() - 1
     }
 }

@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use super::{
-    Command, Context, Decision, Deletion, Hold, Job, LookUpAnswer, Next, Reason, State, Target, Transcript, Why,
+    Command, Context, Decision, Deletion, Hold, Job, LookUpAnswer, Next, Reason, Recording, RecordingAnswer, State,
+    Target, Transcript, Why, reading::UNKNOWN_PATIENCE,
 };
 use crate::ids::TranscriptId;
 
@@ -48,7 +49,7 @@ impl Job {
     }
 
     /// Parks the job until its next check. Once the recording has expired there is nothing to check for.
-    fn park(&mut self, context: Context<'_>) {
+    pub(super) fn park(&mut self, context: Context<'_>) {
         let until = (!self.has_expired(context.now)).then(|| self.chosen(PARKED_CHECK, context.now));
         self.hold = Some(Hold::LimitReached { until });
     }
@@ -74,7 +75,34 @@ impl Job {
             return self.advanced(Next::Nothing, context);
         }
         self.hold = Some(Hold::LimitReached { until: Some(context.lease_until) });
+        if self.recording == Recording::Done && self.expires_at.is_none() {
+            let claim = self.next_claim();
+            return self.advanced(Next::Act(Command::ReadRecording { claim }), context);
+        }
         self.advanced(Next::Act(Command::List), context)
+    }
+
+    /// Where nobody knows when the recording expires, it is retrieved before each look: a recording that is gone would be
+    /// looked at for ever.
+    pub(super) fn on_recording_of_parked(mut self, answer: &RecordingAnswer, context: Context<'_>) -> Decision {
+        match answer {
+            RecordingAnswer::Read(finished) => {
+                self.learn_recording(finished);
+                self.is_known(context);
+                self.hold = Some(Hold::LimitReached { until: Some(context.lease_until) });
+                return self.advanced(Next::Act(Command::List), context);
+            }
+            RecordingAnswer::Deleted => return self.on_recording_deleted(context),
+            RecordingAnswer::Unknown => {
+                let unknown_since = *self.unknown_since.get_or_insert(context.now);
+                self.park(context);
+                if context.now.since(unknown_since) >= UNKNOWN_PATIENCE {
+                    self.hold = Some(Hold::LimitReached { until: None });
+                }
+            }
+            RecordingAnswer::Operator | RecordingAnswer::Later { .. } => self.park(context),
+        }
+        self.advanced(Next::Nothing, context)
     }
 
     pub(super) fn on_list_answer(mut self, answer: &LookUpAnswer, context: Context<'_>) -> Decision {

@@ -102,8 +102,7 @@ impl Job {
     /// Notes the end of a job that ends without a transcript.
     pub(super) fn tell_end(&mut self, context: Context<'_>) {
         // Before the recording is done, somebody else's transcripts of it end nothing.
-        let begun = self.recording != Recording::Unknown || self.attempts > 0;
-        let bad = Some(self.status()).filter(|status| begun && status.is_bad_end());
+        let bad = Some(self.status()).filter(|status| self.has_begun() && status.is_bad_end());
         if let Some(status) = bad
             && self.outbox.told != bad
         {
@@ -134,7 +133,8 @@ impl Job {
 
     /// When its expiry becomes worth an alarm; `None` if it does not, or has been.
     pub(super) fn expiry_alarm_at(&self, context: Context<'_>) -> Option<Timestamp> {
-        let at_stake = self.status().is_at_stake() && !self.outbox.expiring;
+        let is_gone = self.recording == Recording::Deleted;
+        let at_stake = self.status().is_at_stake() && !is_gone && !self.outbox.expiring;
         self.expires_at.filter(|_| at_stake).map(|at| at.minus(context.policy.expiry_alarm))
     }
 

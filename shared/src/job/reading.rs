@@ -51,6 +51,9 @@ impl Job {
         answer: &RecordingAnswer,
         context: Context<'_>,
     ) -> Decision {
+        if self.is_parked() {
+            return self.on_recording_of_parked(answer, context);
+        }
         let Some(Hold::Unread { claim: Some(held), times, since, .. }) = self.hold else {
             return Decision::Ignore(Reason::Overtaken);
         };
@@ -112,6 +115,9 @@ impl Job {
         let was_unknown = self.unknown_since.take().is_some();
         if was_unknown && self.hold == Some(Hold::Skipped) && !self.skips() {
             self.hold = Some(Hold::Wait { until: context.now, status: None, times: 0, since: context.now });
+        }
+        if was_unknown && self.is_parked() {
+            self.park(context);
         }
     }
 

@@ -28,13 +28,17 @@ fn long() -> Failures {
     Failures { transient: 8, operator: 8, missing: 8, ..Failures::default() }
 }
 
-/// Answers every try like this, and waits for every wait, until nothing is to come: when that was, and what became of
-/// it.
-fn tried_to_the_end(mut job: Job, answer: &CopyAnswer) -> (Timestamp, Job) {
+fn transcribing() -> Job {
+    job([State::Transcribing { transcript_id: OURS, check_at: NOW, checks: 0, told_done: false }])
+}
+
+/// Answers every try like this, and waits for every wait, until nothing is to come: when that was, after how many tries,
+/// and what became of it.
+fn tried_to_the_end(mut job: Job, answer: &CopyAnswer) -> (Timestamp, u32, Job) {
     let policy = quiet();
     let mut now = NOW;
-    for _ in 0..10_000 {
-        let Some(at) = job.due_at() else { return (now, job) };
+    for tries in 0..10_000 {
+        let Some(at) = job.due_at() else { return (now, tries, job) };
         now = now.max(at);
         let decision = job.on_event(&Event::WAKE, context(&policy, now));
         let Decision::Apply { job: copying, next: Next::Act(Command::Copy { transcript_id, claim, .. }) } = decision
@@ -51,15 +55,59 @@ fn tried_to_the_end(mut job: Job, answer: &CopyAnswer) -> (Timestamp, Job) {
 
 #[test]
 fn what_cannot_be_copied_for_a_month_ends() {
-    let transcribing =
-        || job([State::Transcribing { transcript_id: OURS, check_at: NOW, checks: 0, told_done: false }]);
     for answer in [CopyAnswer::Later { after: Duration::from_secs(5) }, CopyAnswer::Operator, CopyAnswer::NotReady] {
-        let (ended, job) = tried_to_the_end(transcribing(), &answer);
+        let (ended, _, job) = tried_to_the_end(transcribing(), &answer);
         let days = ended.since(NOW).as_secs() / DAY.as_secs();
         assert!((29..=31).contains(&days), "{answer:?} ends after {days} days");
         assert_eq!(job.status(), Status::Lost);
         assert!(!job.transcripts[0].deleted, "should it be there after all, it is copied");
     }
+}
+
+/// Hourly, in the end.
+#[test]
+fn what_is_not_ready_is_asked_for_720_times() {
+    let (_, tries, job) = tried_to_the_end(transcribing(), &CopyAnswer::NotReady);
+    assert_eq!((tries, job.status()), (720, Status::Lost));
+}
+
+/// A wrong workspace or base URL says the same, and that can be put right within a day.
+#[test]
+fn what_recall_knows_nothing_of_is_asked_for_for_a_day() {
+    let missing = CopyAnswer::Missing { recording_known: false };
+    let (ended, _, job) = tried_to_the_end(transcribing(), &missing);
+    let hours = ended.since(NOW).as_secs() / 60 / 60;
+    assert!((24..=25).contains(&hours), "it ends after {hours} hours");
+    assert_eq!((job.status(), job.transcripts[0].deleted), (Status::Lost, false));
+}
+
+#[test]
+fn a_copy_that_is_tried_again_is_one_workers_until_its_lease_ends() {
+    let policy = quiet();
+    let waiting = job([State::Copying(copying(NOW, None, Failures::default()))]);
+    let Decision::Apply { job, next: Next::Act(Command::Copy { .. }) } =
+        waiting.on_event(&Event::WAKE, context(&policy, NOW))
+    else {
+        panic!("not taken up")
+    };
+    let until = context(&policy, NOW).lease_until;
+    let done = Event::TranscriptDone(Heard { transcript_id: OURS, attempt: Some(1), foreign: false });
+    let just_before = until.minus(Duration::from_secs(1));
+    assert_eq!(job.clone().on_event(&Event::WAKE, context(&policy, just_before)), Decision::Ignore(Reason::NotDue));
+    assert_eq!(job.clone().on_event(&done, context(&policy, just_before)), Decision::Busy { until });
+    let decision = job.on_event(&done, context(&policy, until));
+    assert!(matches!(decision, Decision::Apply { next: Next::Act(Command::Copy { .. }), .. }), "{decision:?}");
+}
+
+/// The copy may still succeed, as long as its worker can be alive.
+#[test]
+fn a_recording_that_goes_waits_for_the_worker_that_copies() {
+    let policy = quiet();
+    let until = held().until;
+    let deleted = |now| job([State::Copying(held())]).on_event(&Event::RecordingDeleted, context(&policy, now));
+    assert_eq!(deleted(until.minus(Duration::from_secs(1))), Decision::Busy { until });
+    let Decision::Apply { job, .. } = deleted(until) else { panic!("nobody is at it any more") };
+    assert_eq!((job.status(), job.transcript_count()), (Status::Lost, 0));
 }
 
 #[test]

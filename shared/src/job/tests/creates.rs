@@ -6,8 +6,8 @@ use super::{NOW, OTHER, OURS, context, done, job, policy};
 use crate::{
     ids::{RecordingId, TranscriptId},
     job::{
-        Answer, Claim, Command, CreateAnswer, Decision, Event, Finished, Heard, Hold, Job, Listed, LookUpAnswer, Next,
-        Policy, State, Status, Wishes,
+        Answer, Claim, Command, CreateAnswer, Decision, Event, Heard, Hold, Job, Listed, LookUpAnswer, Next, Policy,
+        Reason, State, Status,
     },
 };
 
@@ -114,6 +114,145 @@ fn an_operator_is_waited_for_longer_each_time_also_after_a_lost_answer() {
     assert_eq!(waits.last(), Some(&HOUR));
 }
 
+/// Plays the shell: every create is answered like this, every list is empty, and every wait is waited for, until nothing
+/// is to come. How long that took, and what became of it.
+fn asked_to_the_end(before: Job, answer: &CreateAnswer) -> (Duration, Job) {
+    let policy = quiet();
+    let (mut now, mut decision) = (NOW, before.on_event(&done(), context(&policy, NOW)));
+    for _ in 0..20_000 {
+        let (job, next) = applied(decision);
+        decision = match next {
+            Next::Act(Command::Create { attempt, claim, .. }) => {
+                job.on_answer(&Answer::Create { attempt, claim, answer: answer.clone() }, context(&policy, now))
+            }
+            Next::Act(Command::LookUp { attempt, claim }) => {
+                let answer = LookUpAnswer::Listed(Vec::new());
+                job.on_answer(&Answer::LookUp { attempt, claim, answer }, context(&policy, now))
+            }
+            Next::Again { at } => {
+                now = at;
+                job.on_event(&Event::WAKE, context(&policy, now))
+            }
+            Next::Nothing => return (now.since(NOW), job),
+            Next::Act(command) => panic!("{command:?}"),
+        };
+    }
+    panic!("no end")
+}
+
+#[test]
+fn server_errors_are_borne_for_30_days_where_nobody_knows_when_the_recording_expires() {
+    let error = CreateAnswer::ServerError { after: Duration::ZERO };
+    let (took, job) = asked_to_the_end(new(), &error);
+    assert_eq!((took.as_secs() / (24 * 60 * 60), job.due_at(), job.transcript_count()), (30, None, 0));
+}
+
+/// And for a day more, because Recall may keep it longer than it has told.
+#[test]
+fn a_refused_key_is_waited_for_until_the_recording_has_expired() {
+    let expires_at = Some(NOW.plus(40 * 24 * HOUR));
+    let (took, job) = asked_to_the_end(Job { expires_at, ..new() }, &CreateAnswer::Operator { status: 401 });
+    let days = took.as_secs() / (24 * 60 * 60);
+    assert_eq!((days, job.due_at(), job.transcripts.len()), (41, None, 0));
+}
+
+#[test]
+fn a_refused_key_is_tried_again_after_5_minutes_doubling_to_an_hour() {
+    let policy = quiet();
+    let (mut now, mut decision, mut waits) = (NOW, new().on_event(&done(), context(&policy, NOW)), Vec::new());
+    while waits.len() < 6 {
+        let (job, next) = applied(decision);
+        let Next::Act(Command::Create { attempt, claim, .. }) = next else { panic!("{next:?}") };
+        let operator = Answer::Create { attempt, claim, answer: CreateAnswer::Operator { status: 402 } };
+        let (job, next) = applied(job.on_answer(&operator, context(&policy, now)));
+        let Next::Again { at } = next else { panic!("{next:?}") };
+        waits.push(at.since(now).as_secs() / 60);
+        now = at;
+        decision = job.on_event(&Event::WAKE, context(&policy, now));
+    }
+    assert_eq!(waits, [5, 10, 20, 40, 60, 60]);
+}
+
+/// Recall may be replaying one error. A call may still take effect, and be listed, for two minutes after its answer.
+#[test]
+fn after_three_server_errors_recall_is_asked_what_there_is() {
+    let policy = quiet();
+    let (mut now, mut decision) = (NOW, new().on_event(&done(), context(&policy, NOW)));
+    let (mut calls, mut answered_at) = (0, NOW);
+    loop {
+        let (job, next) = applied(decision);
+        decision = match next {
+            Next::Act(Command::Create { attempt, claim, .. }) => {
+                calls += 1;
+                answered_at = now.plus(Duration::from_secs(1));
+                now = answered_at;
+                let error = CreateAnswer::ServerError { after: Duration::ZERO };
+                job.on_answer(&Answer::Create { attempt, claim, answer: error }, context(&policy, now))
+            }
+            Next::Again { at } => {
+                now = at;
+                job.on_event(&Event::WAKE, context(&policy, now))
+            }
+            Next::Act(Command::LookUp { .. }) => break,
+            Next::Nothing | Next::Act(_) => panic!("{next:?}"),
+        };
+    }
+    assert_eq!((calls, now.since(answered_at).as_secs()), (3, 120));
+}
+
+/// Its time comes without another delivery: the sender is not told to come again.
+#[test]
+fn a_delivery_that_meets_a_lost_answer_is_done_with() {
+    let policy = quiet();
+    let (job, attempt, claim) = asked(new(), &policy);
+    let lost = Answer::Create { attempt, claim, answer: CreateAnswer::Lost };
+    let (job, _) = applied(job.on_answer(&lost, context(&policy, NOW)));
+    assert_eq!(job.on_event(&done(), context(&policy, NOW)), Decision::Ignore(Reason::AlreadyRequested));
+}
+
+/// The create took ten seconds, and its lease ends while the list is read.
+#[test]
+fn one_worker_at_a_time_looks_up_what_a_400_means() {
+    let policy = quiet();
+    let (job, attempt, claim) = asked(new(), &policy);
+    let (answered_at, later) = (NOW.plus(Duration::from_secs(10)), NOW.plus(Duration::from_secs(20)));
+    let refused = Answer::Create { attempt, claim, answer: CreateAnswer::Refused { status: 400, code: None } };
+    let (job, next) = applied(job.on_answer(&refused, context(&policy, answered_at)));
+    assert!(matches!(next, Next::Act(Command::LookUp { .. })), "{next:?}");
+    let until = context(&policy, answered_at).lease_until;
+    assert_eq!(job.on_event(&done(), context(&policy, later)), Decision::Busy { until });
+}
+
+/// A refusal says nothing of the call before it, which may have taken effect: only Recall's list does.
+#[test]
+fn a_refusal_after_a_lost_answer_is_followed_by_a_look_up() {
+    let policy = quiet();
+    for refusal in [
+        CreateAnswer::Throttled { after: Duration::from_secs(30) },
+        CreateAnswer::Operator { status: 402 },
+        CreateAnswer::Refused { status: 400, code: None },
+    ] {
+        let (mut now, mut decision, mut calls) = (NOW, new().on_event(&done(), context(&policy, NOW)), 0);
+        loop {
+            let (job, next) = applied(decision);
+            decision = match next {
+                Next::Act(Command::Create { attempt, claim, .. }) => {
+                    calls += 1;
+                    let answer = if calls == 1 { CreateAnswer::Lost } else { refusal.clone() };
+                    job.on_answer(&Answer::Create { attempt, claim, answer }, context(&policy, now))
+                }
+                Next::Again { at } => {
+                    now = at;
+                    job.on_event(&Event::WAKE, context(&policy, now))
+                }
+                Next::Act(Command::LookUp { attempt: 1, .. }) => break,
+                Next::Nothing | Next::Act(_) => panic!("{next:?}"),
+            };
+        }
+        assert_eq!(calls, 2, "{refusal:?}");
+    }
+}
+
 /// What cannot be read may be ours, and paid for: no other attempt begins, and what can be read counts.
 #[test]
 fn a_list_that_is_not_complete_proves_nothing() {
@@ -173,79 +312,4 @@ fn our_numbers_stay_ours_however_often_we_are_throttled() {
     let (job, next) = applied(throttled.on_event(&done, context(&policy, NOW)));
     assert!(matches!(next, Next::Act(Command::Copy { .. })), "{next:?}");
     assert_eq!(job.transcripts[0].attempt, Some(5_000));
-}
-
-fn quiet_with(tries_per_provider: u32) -> Policy {
-    Policy { tries_per_provider, ..quiet() }
-}
-
-/// Asks for its language and is refused with a 400 that the limit does not explain: what comes next.
-fn refused_for(language: &str, job: Job, policy: &Policy) -> (Job, Next) {
-    let wishes = Wishes { language: Some(language.to_owned()), ..Wishes::default() };
-    let done = Event::RecordingDone(Finished { wishes: Some(wishes), ..Finished::default() });
-    let Decision::Apply { job, next: Next::Act(Command::Create { attempt, claim, language: asked, .. }) } =
-        job.on_event(&done, context(policy, NOW))
-    else {
-        panic!("not asked")
-    };
-    assert_eq!(asked.as_deref(), Some(language));
-    let refused = CreateAnswer::Refused { status: 400, code: None };
-    let Decision::Apply { job, next: Next::Act(Command::LookUp { claim, .. }) } =
-        job.on_answer(&Answer::Create { attempt, claim, answer: refused }, context(policy, NOW))
-    else {
-        panic!("not looked up")
-    };
-    let none = Answer::LookUp { attempt, claim, answer: LookUpAnswer::Listed(Vec::new()) };
-    let Decision::Apply { job, next } = job.on_answer(&none, context(policy, NOW)) else { panic!("stuck") };
-    (*job, next)
-}
-
-/// Nonsense in somebody's metadata must not cost the transcript.
-#[test]
-fn a_language_that_is_refused_is_dropped_and_the_same_provider_asked_without() {
-    let policy = Policy { providers: vec!["recallai_async".to_owned()], ..quiet_with(1) };
-    let (job, next) = refused_for("english", Job::new(RecordingId::from_u128(7)), &policy);
-    let Next::Act(Command::Create { attempt, provider, language, claim }) = next else { panic!("{next:?}") };
-    assert_eq!((attempt, provider.as_str(), language), (2, "recallai_async", None));
-    // It is refused again: now it was not the language.
-    let refused = CreateAnswer::Refused { status: 400, code: None };
-    let Decision::Apply { job, next: Next::Act(Command::LookUp { claim, .. }) } =
-        job.on_answer(&Answer::Create { attempt, claim, answer: refused }, context(&policy, NOW))
-    else {
-        panic!("not looked up")
-    };
-    let none = Answer::LookUp { attempt, claim, answer: LookUpAnswer::Listed(Vec::new()) };
-    let Decision::Apply { job, .. } = job.on_answer(&none, context(&policy, NOW)) else { panic!("stuck") };
-    assert!(matches!((job.status(), &job.hold), (Status::Waiting, Some(Hold::Refused { .. }))), "{job:?}");
-}
-
-#[test]
-fn a_language_that_was_refused_does_not_come_back_with_the_same_metadata() {
-    let policy = quiet_with(2);
-    let (mut job, _) = refused_for("english", Job::new(RecordingId::from_u128(7)), &policy);
-    job.transcripts.clear();
-    let wished = |language: &str| {
-        let wishes = Wishes { language: Some(language.to_owned()), ..Wishes::default() };
-        Event::RecordingDone(Finished { wishes: Some(wishes), ..Finished::default() })
-    };
-    for (language, asked) in [("english", None), ("en", Some("en"))] {
-        let decision = job.clone().on_event(&wished(language), context(&policy, NOW));
-        let Decision::Apply { next: Next::Act(Command::Create { language, .. }), .. } = decision else {
-            panic!("{decision:?}")
-        };
-        assert_eq!(language.as_deref(), asked);
-    }
-}
-
-#[test]
-fn only_so_many_languages_are_dropped() {
-    let policy = quiet_with(1);
-    let mut job = Job::new(RecordingId::from_u128(7));
-    for number in 0..10 {
-        (job, _) = refused_for(&format!("x{number}"), job, &policy);
-        job.transcripts.clear();
-    }
-    let (job, next) = refused_for("y", job, &policy);
-    assert!(matches!(next, Next::Again { .. }), "the next provider comes: {next:?}");
-    assert!(matches!(job.transcripts[0].state, State::Refused { status: 400, .. }), "{job:?}");
 }

@@ -2,10 +2,13 @@
 
 use std::time::Duration;
 
-use super::{CLAIM, NOW, OTHER, OURS, context, job, policy, receipt};
-use crate::job::{
-    Answer, Command, CopyAnswer, Decision, Event, Failures, Finished, Heard, Hold, Job, Next, Notice, Policy, State,
-    Status, Wishes,
+use super::{CLAIM, NOW, OTHER, OURS, context, done, job, policy, receipt};
+use crate::{
+    ids::{BotId, RecordingId},
+    job::{
+        Answer, Command, CopyAnswer, Decision, Event, Failures, Finished, Heard, Hold, Job, Next, Notice, Policy,
+        Reason, State, Status, Transcript, Wishes,
+    },
 };
 
 fn copying() -> Job {
@@ -94,7 +97,7 @@ fn a_recording_that_goes_soon_and_is_not_stored_is_announced_once() {
     }]);
     working.expires_at = Some(NOW.plus(Duration::from_secs(25 * 60 * 60)));
     let Decision::Apply { job, .. } = working.on_event(
-        &Event::RecordingDone(Finished { bot_id: Some(crate::ids::BotId::from_u128(1)), ..Default::default() }),
+        &Event::RecordingDone(Finished { bot_id: Some(BotId::from_u128(1)), ..Default::default() }),
         context(&policy, NOW),
     ) else {
         panic!("not applied")
@@ -233,4 +236,56 @@ fn a_recording_that_was_skipped_and_goes_is_no_loss() {
         let Decision::Apply { job, next } = deleted else { panic!("it is not noted") };
         assert_eq!((job.status(), next), (Status::Skipped, Next::Nothing));
     }
+}
+
+/// Every recording is deleted in the end. What had ended badly by then has told of it.
+#[test]
+fn a_recording_that_goes_after_a_bad_end_is_no_other_end() {
+    let policy = Policy { max_transcripts: 0, ..policy() };
+    let failed = Event::RecordingFailed { sub_code: None };
+    let theirs = State::Transcribing { transcript_id: OTHER, check_at: NOW, checks: 0, told_done: false };
+    for (what, before, ended, after) in [
+        ("could not be recorded", Job::new(RecordingId::from_u128(7)), failed, Status::Failed),
+        ("at the limit", job([]), done(), Status::Lost),
+    ] {
+        let Decision::Apply { job, next: Next::Act(Command::Announce { announcements }) } =
+            before.on_event(&ended, context(&policy, NOW))
+        else {
+            panic!("{what}: not announced")
+        };
+        let sent = Answer::Announce { sent: announcements.iter().map(|one| one.notice).collect() };
+        let Decision::Apply { mut job, .. } = job.on_answer(&sent, context(&policy, NOW)) else { panic!("{what}") };
+        // Somebody else's goes with it.
+        job.transcripts.push(Transcript::new(None, None, theirs.clone()));
+        let decision = job.on_event(&Event::RecordingDeleted, context(&policy, NOW));
+        let Decision::Apply { job, next } = decision else { panic!("{what}: {decision:?}") };
+        assert_eq!((job.status(), job.transcript_count(), next), (after, 0, Next::Nothing), "{what}");
+        assert_eq!((job.outbox.ends, job.due_at()), (1, None), "{what}");
+        let again = job.on_event(&Event::RecordingDeleted, context(&policy, NOW));
+        assert_eq!(again, Decision::Ignore(Reason::AlreadyKnown), "{what}");
+    }
+}
+
+/// An operator has put the bus right: what waits is sent at once, and what a worker is sending is left to it.
+#[test]
+fn wake_now_ends_the_wait_of_an_announcement_and_no_lease() {
+    let policy = policy();
+    let mut stored = job([State::Stored { transcript_id: OURS, receipt: receipt() }]);
+    stored.outbox.notices.push(Notice::Stored { transcript_id: OURS });
+    stored.outbox.until = NOW.plus(Duration::from_secs(900));
+    let now = Event::Wake { now: true };
+    let decision = stored.clone().on_event(&now, context(&policy, NOW));
+    assert!(matches!(decision, Decision::Apply { next: Next::Act(Command::Announce { .. }), .. }), "{decision:?}");
+    stored.outbox.sending = true;
+    assert_eq!(stored.on_event(&now, context(&policy, NOW)), Decision::Ignore(Reason::NotDue));
+}
+
+#[test]
+fn of_what_is_gone_no_alarm_says_that_it_goes_soon() {
+    let policy = Policy { announces: false, ..policy() };
+    let failed = State::Failed { transcript_id: OURS, sub_code: None };
+    let failed = Job { expires_at: Some(NOW.plus(Duration::from_secs(48 * 60 * 60))), ..job([failed]) };
+    let decision = failed.on_event(&Event::RecordingDeleted, context(&policy, NOW));
+    let Decision::Apply { job, .. } = decision else { panic!("{decision:?}") };
+    assert_eq!((job.status(), job.due_at()), (Status::Failed, None));
 }

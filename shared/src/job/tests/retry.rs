@@ -7,7 +7,7 @@ use crate::{
     ids::RecordingId,
     job::{
         Answer, Command, CopyAnswer, CreateAnswer, Creating, Decision, Event, Failures, Heard, Hold, Job, LIST_SETTLE,
-        LookUpAnswer, Next, Policy, Reason, Recording, Refusals, State, Status, Wishes,
+        LookUpAnswer, Next, OnLimit, Policy, Reason, Recording, Refusals, State, Status, Wishes,
     },
     time::Timestamp,
 };
@@ -61,6 +61,17 @@ fn a_person_restarts_a_job_whatever_it_ended_as() {
         let again = started.on_event(&retry(newest), context(&policy, NOW));
         assert_eq!(again, Decision::Ignore(Reason::Overtaken), "{what}");
     }
+}
+
+/// The webhook that said that the recording is done never came.
+#[test]
+fn a_person_gets_an_attempt_of_a_recording_of_which_only_others_transcripts_are_known() {
+    let policy = quiet();
+    let mut theirs = job([State::Stored { transcript_id: OTHER, receipt: receipt() }]);
+    theirs.transcripts[0].attempt = None;
+    let theirs = Job { recording: Recording::Unknown, wishes: None, attempts: 0, ..theirs };
+    let (_, attempt, _) = started(theirs.on_event(&retry(0), context(&policy, NOW)));
+    assert_eq!(attempt, 1);
 }
 
 #[test]
@@ -137,6 +148,20 @@ fn the_last_try_comes_earlier_where_the_recording_goes_soon() {
         panic!("no wait")
     };
     assert_eq!(at.since(NOW), HOUR / 4);
+}
+
+/// The last one that fits is the last one, unless room is made for more.
+#[test]
+fn the_last_try_that_the_limit_leaves_room_for_outlasts_an_outage() {
+    for (on_limit, wait) in [(OnLimit::Stop, HOUR), (OnLimit::DeleteFailed, Duration::from_secs(60))] {
+        let policy = Policy { tries_per_provider: 5, max_transcripts: 2, on_limit, ..quiet() };
+        let transcribing = State::Transcribing { transcript_id: OURS, check_at: NOW, checks: 0, told_done: false };
+        let heard = Heard { transcript_id: OURS, attempt: Some(1), foreign: false };
+        let failed = Event::TranscriptFailed { heard, sub_code: None };
+        let decision = job([transcribing]).on_event(&failed, context(&policy, NOW));
+        let Decision::Apply { next: Next::Again { at }, .. } = decision else { panic!("{decision:?}") };
+        assert_eq!(at.since(NOW), wait, "{on_limit:?}");
+    }
 }
 
 /// A wait of ours ends, a lease does not, and nor does the time that a look-up needs to settle.
@@ -225,27 +250,15 @@ fn a_look_up_that_never_tells_ends_and_starts_no_other_attempt() {
 }
 
 #[test]
-fn renderings_take_a_lease_and_are_tried_again() {
+fn a_retry_waits_for_the_worker_that_reads_the_metadata() {
     let policy = quiet();
-    let render = Event::Render { transcript_id: None };
-    let stored = || job([State::Stored { transcript_id: OURS, receipt: receipt() }]);
-    assert_eq!(failed().on_event(&render, context(&policy, NOW)), Decision::Ignore(Reason::NothingStored));
-    let Decision::Apply { job: rendering, next: Next::Act(Command::Render { transcripts, claim }) } =
-        stored().on_event(&render, context(&policy, NOW))
-    else {
-        panic!("not rendered")
-    };
-    assert_eq!((transcripts, rendering.status()), (vec![(OURS, receipt())], Status::Stored));
-    let busy = rendering.clone().on_event(&render, context(&policy, NOW));
-    assert!(matches!(busy, Decision::Busy { .. }), "one worker at a time: {busy:?}");
-    let later = crate::job::RenderAnswer::Later { after: Duration::ZERO };
-    let answer = Answer::Render { claim, answer: later };
-    let Decision::Apply { job: waits, next: Next::Again { at } } = rendering.on_answer(&answer, context(&policy, NOW))
-    else {
-        panic!("no wait")
-    };
-    let again = waits.on_event(&Event::WAKE, context(&policy, at));
-    assert!(matches!(again, Decision::Apply { next: Next::Act(Command::Render { .. }), .. }), "{again:?}");
+    let until = NOW.plus(HOUR);
+    let unread = Some(Hold::Unread { until, claim: Some(CLAIM), times: 0, since: NOW });
+    let reading = Job { hold: unread, wishes: None, attempts: 0, ..job([]) };
+    let before = reading.clone().on_event(&retry(0), context(&policy, until.minus(Duration::from_secs(1))));
+    assert_eq!(before, Decision::Busy { until });
+    let (_, attempt, _) = started(reading.on_event(&retry(0), context(&policy, until)));
+    assert_eq!(attempt, 1);
 }
 
 /// Each kind of failure has its own counter.
@@ -266,10 +279,26 @@ fn one_kind_of_failure_says_nothing_of_another() {
     assert_eq!((failures, wait), (Some(Failures { operator: 1, missing: 0, ..transient }), 5 * 60), "the first 401");
     let (failures, wait) = after(transient, CopyAnswer::RenditionsRefused);
     assert_eq!((failures, wait), (Some(Failures { renditions_refused: 1, missing: 0, ..transient }), 5));
+    let (failures, wait) = after(transient, CopyAnswer::RenditionsLate);
+    assert_eq!((failures, wait), (Some(Failures { renditions_late: 1, missing: 0, ..transient }), 5));
     let (failures, wait) = after(transient, CopyAnswer::EmptyBody);
     assert_eq!((failures, wait), (Some(Failures { empty_bodies: 1, missing: 0, ..transient }), 5));
     let (failures, _) = after(transient, CopyAnswer::Missing { recording_known: false });
     assert_eq!(failures, Some(Failures { missing: 4, ..transient }));
+}
+
+#[test]
+fn failures_of_every_kind_are_told_together() {
+    let failures = Failures {
+        transient: 1,
+        operator: 20,
+        missing: 300,
+        renditions_refused: 4_000,
+        renditions_late: 50_000,
+        empty_bodies: 600_000,
+        deaths: 7_000_000,
+    };
+    assert_eq!(failures.total(), 7_654_321);
 }
 
 /// What a sweep says in every run does not bring the next check forward.

@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use super::{NOW, OTHER, OURS, context, done, job, policy, receipt};
 use crate::{
-    ids::TranscriptId,
+    ids::{BotId, TranscriptId},
     job::{
-        Answer, Claim, Command, CopyAnswer, Decision, DeleteAnswer, Event, Heard, Job, Listed, Next, OnLimit, Policy,
-        State, Status, Target,
+        Answer, Claim, Command, CopyAnswer, Decision, DeleteAnswer, Event, Finished, Heard, Job, Listed, Next, OnLimit,
+        Policy, State, Status, Target,
     },
 };
 
@@ -32,6 +32,33 @@ fn making_room() -> (Policy, Job, Target, Claim, Vec<TranscriptId>) {
     (policy, *job, target, claim, deletable.failed)
 }
 
+/// What is stored was read back, and of another transcript of a stored attempt nothing is needed.
+#[test]
+fn recall_is_asked_first_only_about_the_failed_one_that_is_to_go() {
+    let failed = |id| State::Failed { transcript_id: id, sub_code: None };
+    let stored = State::Stored { transcript_id: OURS, receipt: receipt() };
+    let theirs = |states: [State; 2]| {
+        let mut job = job(states);
+        job.transcripts.iter_mut().for_each(|transcript| transcript.attempt = None);
+        job
+    };
+    for (what, on_limit, crowded, asked_about) in [
+        ("failed", OnLimit::DeleteFailed, theirs([failed(OURS), failed(OTHER)]), vec![OURS]),
+        ("stored", OnLimit::DeleteStored, theirs([stored.clone(), failed(OTHER)]), vec![]),
+        ("paid twice", OnLimit::Stop, job([failed(OTHER), stored]), vec![]),
+    ] {
+        let policy = Policy { on_limit, ..quiet() };
+        let bot_id = Some(BotId::from_u128(9));
+        let Event::RecordingDone(finished) = done() else { unreachable!("it is done") };
+        let done = Event::RecordingDone(Finished { bot_id, ..finished });
+        let decision = crowded.on_event(&done, context(&policy, NOW));
+        let Decision::Apply { next: Next::Act(Command::Delete { deletable, .. }), .. } = decision else {
+            panic!("{what}: {decision:?}")
+        };
+        assert_eq!((deletable.failed, deletable.safe), (asked_about, vec![]), "{what}");
+    }
+}
+
 #[test]
 fn what_is_being_deleted_is_not_copied_meanwhile() {
     let (policy, held, ..) = making_room();
@@ -42,6 +69,16 @@ fn what_is_being_deleted_is_not_copied_meanwhile() {
     let decision = held.on_event(&done, context(&policy, until));
     let Decision::Apply { job, next: Next::Act(Command::Copy { .. }) } = decision else { panic!("{decision:?}") };
     assert_eq!(job.deletion, None);
+}
+
+#[test]
+fn a_deletion_whose_worker_has_died_is_taken_up_when_its_lease_ends() {
+    let (policy, held, ..) = making_room();
+    let until = held.deletion.expect("it is noted").until;
+    let before = held.clone().on_event(&done(), context(&policy, until.minus(Duration::from_secs(1))));
+    assert_eq!(before, Decision::Busy { until });
+    let decision = held.on_event(&done(), context(&policy, until));
+    assert!(matches!(decision, Decision::Apply { next: Next::Act(Command::Delete { .. }), .. }), "{decision:?}");
 }
 
 /// Its `transcript.done` was lost, or is still to come.

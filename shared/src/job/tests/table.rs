@@ -119,6 +119,15 @@ fn every_situation_meets_every_input() {
     expect_file!["table.txt"].assert_eq(&table);
 }
 
+/// Logs, metrics and messages all call it by the word that Recall uses.
+#[test]
+fn an_event_has_one_name() {
+    for event in events() {
+        let message = serde_json::to_value(&event).expect("JSON");
+        assert_eq!(message["event"], event.name());
+    }
+}
+
 #[test]
 fn others_transcripts_are_left_alone_if_the_operator_wants_that() {
     let policy = Policy { copy_unrequested: false, ..policy() };
@@ -130,6 +139,25 @@ fn others_transcripts_are_left_alone_if_the_operator_wants_that() {
     // Also while a create of ours waits for its answer: whatever we made says so in its metadata.
     let waiting = creating(Duration::from_secs(1), 0, NOW.plus(Duration::from_secs(9)));
     assert_eq!(decision(waiting.on_event(&other, context)), "creating (2)");
+}
+
+/// Webhooks come in any order.
+#[test]
+fn somebody_elses_failure_is_left_alone_whatever_was_heard_before() {
+    let policy = Policy { copy_unrequested: false, ..policy() };
+    let heard = Heard { transcript_id: OTHER, attempt: None, foreign: false };
+    let processing = Event::TranscriptProcessing(heard);
+    let failed = Event::TranscriptFailed { heard, sub_code: None };
+    for events in [vec![&failed], vec![&processing, &failed], vec![&failed, &processing]] {
+        let mut job = job([]);
+        for event in events {
+            if let Decision::Apply { job: next, .. } = job.clone().on_event(event, context(&policy, NOW)) {
+                job = *next;
+            }
+        }
+        assert_eq!(job.transcripts[0].state, State::Left { transcript_id: OTHER });
+        assert_eq!((job.transcripts.len(), job.transcript_count()), (1, 1), "it counts towards the limit");
+    }
 }
 
 #[test]
@@ -186,6 +214,12 @@ fn waits_grow_and_nothing_is_given_up_soon() {
     let (later, status) = waits(&CopyAnswer::Later { after }, 12);
     assert_eq!(later, [5, 10, 20, 40, 80, 160, 320, 640, 900, 900, 900, 900]);
     assert_eq!(status, Status::Copying);
+    let (operator, _) = waits(&CopyAnswer::Operator, 9);
+    assert_eq!(
+        operator.iter().map(|seconds| seconds / 60).collect::<Vec<_>>(),
+        [5, 10, 20, 40, 80, 160, 320, 360, 360],
+        "up to six hours"
+    );
     let (not_ready, _) = waits(&CopyAnswer::NotReady, 10);
     assert_eq!(not_ready, [15, 30, 60, 120, 240, 480, 960, 1920, 3600, 3600]);
     let (missing, status) = waits(&CopyAnswer::Missing { recording_known: true }, 99);

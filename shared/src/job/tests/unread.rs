@@ -2,14 +2,16 @@
 
 use std::time::Duration;
 
-use super::{NOW, context, job, policy};
+use super::{NOW, OTHER, OURS, context, job, policy};
 use crate::{
     ids::RecordingId,
     job::{
-        Answer, Claim, Command, Context, Decision, Event, Finished, Hold, Job, Next, Policy, Reason, Recording,
-        RecordingAnswer, Status, Wishes,
+        Answer, Claim, Command, Context, CopyAnswer, CreateAnswer, Decision, Event, Finished, Heard, Hold, Job, Next,
+        Policy, Reason, Recording, RecordingAnswer, State, Status, Wishes,
     },
 };
+
+const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
 fn quiet() -> Policy {
     Policy { announces: false, ..policy() }
@@ -122,7 +124,7 @@ fn wishes_that_were_read_stay_when_a_delivery_carries_none() {
 #[test]
 fn no_later_attempt_is_paid_for_unread() {
     let policy = quiet();
-    let failed = crate::job::State::Failed { transcript_id: super::OURS, sub_code: None };
+    let failed = State::Failed { transcript_id: OURS, sub_code: None };
     let unread = Job { wishes: None, ..job([failed]) };
     let decision = unread.on_event(&without_bot(), context(&policy, NOW));
     assert!(matches!(decision, Decision::Apply { next: Next::Act(Command::ReadRecording { .. }), .. }), "{decision:?}");
@@ -131,4 +133,95 @@ fn no_later_attempt_is_paid_for_unread() {
     let hold = Some(Hold::Unread { until, claim: Some(Claim(9)), times: 0, since: until });
     let decision = Job { hold, wishes: None, ..job([]) }.on_event(&Event::WAKE, context(&policy, NOW));
     assert!(matches!(decision, Decision::Apply { next: Next::Act(Command::ReadRecording { .. }), .. }), "{decision:?}");
+}
+
+/// A provider's options were refused; then the key was one of another workspace for a day.
+#[test]
+fn what_was_only_refused_is_skipped_when_recall_does_not_know_its_recording() {
+    let policy = Policy { max_transcripts: 10, ..quiet() };
+    let wait = Some(Hold::Wait { until: NOW, status: Some(404), times: 9, since: NOW.minus(DAY) });
+    let (refused, failed) =
+        (State::Refused { status: 400, code: None }, State::Failed { transcript_id: OURS, sub_code: None });
+    for (state, ends) in [(refused, Status::Skipped), (failed, Status::Failed)] {
+        let unknown = Job { hold: wait.clone(), unknown_since: Some(NOW.minus(DAY)), ..job([state]) };
+        let Decision::Apply { job, next: Next::Act(Command::Create { attempt, claim, .. }) } =
+            unknown.on_event(&Event::WAKE, context(&policy, NOW))
+        else {
+            panic!("not asked")
+        };
+        let unknown = Answer::Create { attempt, claim, answer: CreateAnswer::Refused { status: 404, code: None } };
+        let Decision::Apply { job, next } = job.on_answer(&unknown, context(&policy, NOW)) else { panic!("stuck") };
+        assert_eq!((job.status(), job.due_at(), next), (ends, None, Next::Nothing));
+    }
+}
+
+/// Of a row that was lost, the failure of our attempt is the first that is heard.
+#[test]
+fn a_row_that_was_lost_goes_on_from_the_attempt_that_it_hears_of() {
+    let policy = quiet();
+    let heard = Heard { transcript_id: OURS, attempt: Some(1), foreign: false };
+    let failed = Event::TranscriptFailed { heard, sub_code: None };
+    let decision = Job::new(RecordingId::from_u128(7)).on_event(&failed, context(&policy, NOW));
+    let Decision::Apply { job, next: Next::Again { at } } = decision else { panic!("{decision:?}") };
+    let decision = job.on_event(&Event::WAKE, context(&policy, at));
+    assert!(matches!(decision, Decision::Apply { next: Next::Act(Command::ReadRecording { .. }), .. }), "{decision:?}");
+}
+
+/// With a key of another workspace, nothing but a webhook tells of the recording: that makes nothing late.
+#[test]
+fn what_is_only_hearsay_is_waited_for_quietly() {
+    let policy = quiet();
+    let done = Event::TranscriptDone(Heard { transcript_id: OTHER, attempt: None, foreign: false });
+    let captured = Job { attempts: 0, ..job([]) };
+    for (job, is_quiet) in [(Job::new(RecordingId::from_u128(7)), true), (captured, false)] {
+        let decision = job.on_event(&done, context(&policy, NOW));
+        let Decision::Apply { job, next: Next::Act(Command::Copy { claim, .. }) } = decision else {
+            panic!("{decision:?}")
+        };
+        let missing = CopyAnswer::Missing { recording_known: false };
+        let missing = Answer::Copy { transcript_id: OTHER, claim, answer: missing };
+        let Decision::Apply { job, .. } = job.on_answer(&missing, context(&policy, NOW)) else { panic!("stuck") };
+        assert_eq!((job.status(), job.is_unknown_to_recall(), job.is_open()), (Status::Copying, is_quiet, !is_quiet));
+    }
+}
+
+/// The sweep's entry, or another delivery, has the metadata that Recall would not let us read.
+#[test]
+fn metadata_that_comes_with_an_event_is_not_waited_for() {
+    let policy = quiet();
+    let (reading, claim) = reading(&policy, context(&policy, NOW));
+    let until = context(&policy, NOW).lease_until;
+    let busy = reading.clone().on_event(&without_bot(), context(&policy, NOW));
+    assert_eq!(busy, Decision::Busy { until }, "a worker is at it");
+    let operator = Answer::ReadRecording { claim, answer: RecordingAnswer::Operator };
+    let Decision::Apply { job, .. } = reading.on_answer(&operator, context(&policy, NOW)) else { panic!("stuck") };
+    let nothing_new = job.clone().on_event(&without_bot(), context(&policy, NOW));
+    assert_eq!(nothing_new, Decision::Ignore(Reason::AlreadyRequested));
+    let decision = job.clone().on_event(&with(Wishes::default()), context(&policy, NOW));
+    assert!(matches!(decision, Decision::Apply { next: Next::Act(Command::Create { .. }), .. }), "{decision:?}");
+    let Decision::Apply { job, .. } = job.on_event(&with(skip()), context(&policy, NOW)) else { panic!("ignored") };
+    assert_eq!((job.status(), job.due_at()), (Status::Skipped, None));
+}
+
+/// Recall tells of a transcript of it, so it knows the recording: the quiet day is over, and a given-up job goes on.
+#[test]
+fn a_recording_that_recall_tells_of_is_not_unknown() {
+    let heard = Heard { transcript_id: OTHER, attempt: None, foreign: false };
+    let wait = Hold::Wait { until: NOW.plus(DAY), status: Some(404), times: 9, since: NOW };
+    for copy_unrequested in [true, false] {
+        let policy = Policy { copy_unrequested, ..quiet() };
+        for event in [
+            Event::TranscriptProcessing(heard),
+            Event::TranscriptDone(heard),
+            Event::TranscriptFailed { heard, sub_code: None },
+        ] {
+            for (hold, goes_on) in [(wait.clone(), NOW.plus(DAY)), (Hold::Skipped, NOW)] {
+                let unknown = Job { hold: Some(hold), unknown_since: Some(NOW.minus(DAY)), ..job([]) };
+                let decision = unknown.on_event(&event, context(&policy, NOW));
+                let Decision::Apply { job, .. } = decision else { panic!("{decision:?}") };
+                assert!(!job.is_unknown_to_recall() && job.is_open(), "{}: {job:?}", event.name());
+                assert_eq!(job.held_until(), Some(goes_on), "{}", event.name());
+            }
+        }
+    }
 }

@@ -65,10 +65,11 @@ impl World {
                 (Command::Delete { target, .. }, Command::Delete { target: of, .. }) => {
                     target == of && *target != Target::Recording
                 }
+                // Whoever ends the wait of a parked job has it look again at once, and that takes no lease.
+                (Command::ReadRecording { .. }, Command::ReadRecording { .. }) => !self.row.is_parked(),
                 // A deletion reads back what is being written.
                 (Command::Render { .. }, Command::Render { .. } | Command::Delete { .. })
-                | (Command::Delete { .. }, Command::Render { .. })
-                | (Command::ReadRecording { .. }, Command::ReadRecording { .. }) => true,
+                | (Command::Delete { .. }, Command::Render { .. }) => true,
                 (
                     Command::Create { .. }
                     | Command::LookUp { .. }

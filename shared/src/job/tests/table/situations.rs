@@ -72,7 +72,7 @@ pub(super) fn situations() -> Vec<(&'static str, Job)> {
     let left = || {
         let mut job = job([State::Left { transcript_id: OTHER }]);
         job.transcripts[0].attempt = None;
-        job
+        Job { recording: Recording::Unknown, attempts: 0, ..job }
     };
     let new = || Job::new(RecordingId::from_u128(7));
     let crowded = || {
