@@ -6,6 +6,7 @@ mod html;
 mod large;
 mod oddities;
 mod properties;
+mod providers;
 
 use shared::{
     ids::{RecordingId, TranscriptId},
