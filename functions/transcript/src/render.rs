@@ -56,6 +56,7 @@ pub(crate) use self::{
     build::Builder,
     meeting::{Counts, Head, Meeting, Span, Turn},
     people::{Participant, Speaker},
+    repair::CLOCKS_DIFFER_MS,
     times::millis,
 };
 

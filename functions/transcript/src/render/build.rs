@@ -7,7 +7,7 @@ use super::{
     marks::{Ending, ending},
     meeting::{Counts, Head, Meeting, Record, Span},
     people::{Crowd, Participant, People, short},
-    repair::{Around, Measured, repair},
+    repair::{Around, LATE_MS, Measured, repair},
     times::{MAX_MS, Times},
     visible::{has_visible, modifies},
     words::{clean, extends, is_closing, is_unfinished},
@@ -15,8 +15,6 @@ use super::{
 
 /// A silence this long ends a turn, in milliseconds.
 const PAUSE_MS: u32 = 3000;
-/// Words may end this much after the recording: it is not stopped at the same moment everywhere.
-const LATE_MS: u32 = 60_000;
 /// Words of one entry whose times wait for those that follow. An entry of more is settled in parts.
 const MAX_UNSETTLED: usize = 1 << 14;
 /// A turn this long ends with its sentence, in bytes of text: about 40 seconds of talking.

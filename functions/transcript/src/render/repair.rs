@@ -5,21 +5,29 @@
 //! the order of the words is known: it is that of the file. So a time never moves a word. It is compared with the times
 //! around it, and one that does not fit is taken for unknown and filled in from its neighbors (see [`super::times`]):
 //!
-//! 1. A word that begins after its own end has one wrong time: the one that does not fit between the neighbors.
-//! 2. A word that lasts longer than [`LONGEST_MS`] has no known end.
-//! 3. Where the file lists its entries in time order, no word of an entry is earlier than the entry before it.
-//! 4. Of the remaining times, the most that are in order are kept: the longest run that never goes back. That is the
+//! 1. A time that is later than the end of the recording by more than [`LATE_MS`] is none.
+//! 2. Where Recall gives an absolute time, too, and the two differ by more than [`CLOCKS_DIFFER_MS`], the relative times
+//!    began again at zero, as after a break, and the absolute one counts; unless that one is outside of the recording.
+//! 3. A word that begins after its own end has one wrong time: the one that does not fit between the neighbors.
+//! 4. A word that lasts longer than [`LONGEST_MS`] has no known end.
+//! 5. Where the file lists its entries in time order, no word of an entry is earlier than the entry before it.
+//! 6. Of the remaining times, the most that are in order are kept: the longest run that never goes back. That is the
 //!    smallest number of wrong measurements that explains the entry. It takes out single words, and whole tails.
-//! 5. The first or the last word of an entry has a neighbor on one side only. It is wrong if it stands alone in the
+//! 7. The first or the last word of an entry has a neighbor on one side only. It is wrong if it stands alone in the
 //!    middle of a sentence, and a neighboring entry begins in between: at least [`APART_MS`] before the others, because
 //!    the file lists such an entry later; or at least [`ALONE_MS`] after them, because people may go on after somebody
 //!    else. Where there is no neighboring entry, it is [`ALONE_MS`] on both sides, and the text must have punctuation:
 //!    without, everything is the middle of a sentence.
 //!
-//! Up to [`JITTER_MS`], times that go back are no fault: recognizers let words overlap.
+//! Up to [`JITTER_MS`], times that go back are no fault: recognizers let words overlap. The first two rules need no
+//! neighbors, so they are applied while the file is read.
 
+/// A recording is not stopped at the same moment everywhere.
+pub(crate) const LATE_MS: u32 = 60_000;
+/// Clocks are nearer to each other than this, and breaks are longer.
+pub(crate) const CLOCKS_DIFFER_MS: u32 = 60_000;
 /// Words overlap by this much in transcripts that are right. It is longer than almost any word.
-pub(crate) const JITTER_MS: u32 = 500;
+const JITTER_MS: u32 = 500;
 /// No word takes this long, nor does a phrase that captions hold in one entry.
 const LONGEST_MS: u32 = 120_000;
 /// People who think in the middle of a sentence go on earlier than this, and recognizers begin a new entry before.

@@ -14,13 +14,10 @@ use super::{
     MAX_VALUE_BYTES, Recorded,
     values::{Moment, OddWord, Part, RawParticipant, Word, odd_participant, string},
 };
-use crate::render::{Builder, Participant, millis};
+use crate::render::{Builder, CLOCKS_DIFFER_MS, Participant, millis};
 
 /// Some write it before a file in UTF-8.
 const BYTE_ORDER_MARK: char = '\u{feff}';
-/// Recall's two times of one word may differ by this much. If they differ by more, the relative ones began again at
-/// zero, and the absolute ones are right.
-const CLOCKS_DIFFER_MS: u64 = 60_000;
 
 /// What comes next.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -288,7 +285,7 @@ impl Reader {
         };
         let told = u32::try_from(absolute_ms.saturating_sub(began_ms)).ok().filter(|ms| self.meeting.is_within(*ms));
         match (relative, told) {
-            (Some(relative), Some(told)) if u64::from(relative.abs_diff(told)) <= CLOCKS_DIFFER_MS => Some(relative),
+            (Some(relative), Some(told)) if relative.abs_diff(told) <= CLOCKS_DIFFER_MS => Some(relative),
             // One that is outside of the recording is of another clock.
             (relative, told) => told.or(relative),
         }
