@@ -121,7 +121,7 @@ impl Job {
                 return self.advanced(Next::Again { at: check_at }, context);
             }
             // Recall knows its recording, so it is this transcript that is gone.
-            CopyAnswer::Missing { recording_known: true } if failures.missing >= MISSING_TRIES => {
+            CopyAnswer::Missing { recording_known: true } if failures.gone >= MISSING_TRIES => {
                 return self.gone(index, transcript_id, context);
             }
             // A wrong base URL or workspace says the same for a while.
@@ -132,9 +132,10 @@ impl Job {
             CopyAnswer::Later { .. } | CopyAnswer::Operator if now.since(held.since) >= COPY_PATIENCE => {
                 return self.lose(index, transcript_id, context);
             }
-            CopyAnswer::Missing { .. } => {
-                let wait = doubled(MISSING_WAIT, failures.missing, MISSING_WAIT_MAX);
-                failures.missing += 1;
+            CopyAnswer::Missing { recording_known } => {
+                let count = if *recording_known { &mut failures.gone } else { &mut failures.missing };
+                let wait = doubled(MISSING_WAIT, *count, MISSING_WAIT_MAX);
+                *count += 1;
                 (chosen(wait, expires_at, now), Some(missing_since))
             }
             CopyAnswer::Operator => {
@@ -178,6 +179,10 @@ impl Job {
             | CopyAnswer::RenditionsRefused
             | CopyAnswer::RenditionsLate
             | CopyAnswer::EmptyBody => failures.missing = 0,
+        }
+        // Only one time after the other does it show that the transcript is gone.
+        if !matches!(answer, CopyAnswer::Missing { recording_known: true }) {
+            failures.gone = 0;
         }
         let copying = Copying { until, claim: None, failures, missing_since, ..held };
         self.transcripts[index].state = State::Copying(copying);

@@ -128,8 +128,10 @@ pub struct Failures {
     pub transient: u32,
     /// Somebody has to fix something first: the key, the account, the allowed hosts.
     pub operator: u32,
-    /// Recall answered 404, one time after the other.
+    /// Recall answered 404, and did not know the recording either, one time after the other.
     pub missing: u32,
+    /// Recall answered 404 although it knows the recording, one time after the other.
+    pub gone: u32,
     /// The file was stored, and S3 refused one of its renditions.
     pub renditions_refused: u32,
     /// The file was stored, and the time was up before its renditions were.
@@ -186,6 +188,7 @@ impl Failures {
             self.transient,
             self.operator,
             self.missing,
+            self.gone,
             self.renditions_refused,
             self.renditions_late,
             self.empty_bodies,

@@ -25,7 +25,7 @@ fn held() -> Copying {
 
 /// It has been tried for long.
 fn long() -> Failures {
-    Failures { transient: 8, operator: 8, missing: 8, ..Failures::default() }
+    Failures { transient: 8, operator: 8, missing: 8, gone: 8, ..Failures::default() }
 }
 
 /// Answers every try like this, and waits for every wait, until nothing is to come: when that was, and what became of
@@ -145,4 +145,31 @@ fn what_is_found_deleted_stays_so() {
     assert_eq!((job.status(), job.transcript_count()), (Status::Lost, 0));
     let done = Event::TranscriptDone(Heard { transcript_id: OURS, attempt: Some(1), foreign: false });
     assert_eq!(job.on_event(&done, context(&policy, NOW)), Decision::Ignore(Reason::AlreadyEnded));
+}
+
+/// A key of another workspace gets a 404 for everything, so what it was told says nothing of the transcript.
+#[test]
+fn only_404s_of_a_key_that_knows_the_recording_count_towards_gone() {
+    let policy = quiet();
+    let transcribing = State::Transcribing { transcript_id: OURS, check_at: NOW, checks: 0, told_done: true };
+    let (mut job, mut now) = (job([transcribing]), NOW);
+    let mut told = |answer: CopyAnswer| {
+        now = now.max(job.due_at().expect("it is tried again"));
+        let decision = job.clone().on_event(&Event::WAKE, context(&policy, now));
+        let Decision::Apply { job: copying, next: Next::Act(Command::Copy { claim, .. }) } = decision else {
+            panic!("{decision:?}")
+        };
+        let answer = Answer::Copy { transcript_id: OURS, claim, answer };
+        let Decision::Apply { job: next, .. } = copying.on_answer(&answer, context(&policy, now)) else { panic!() };
+        job = *next;
+        job.transcripts[0].deleted
+    };
+    let missing = |recording_known| CopyAnswer::Missing { recording_known };
+    // The wrong key, nine times, then ours; and a bad minute of Recall's in between.
+    let wrong_key = std::iter::repeat_n(missing(false), 9);
+    let later = CopyAnswer::Later { after: Duration::ZERO };
+    for answer in wrong_key.chain([missing(true), later.clone()]).chain(std::iter::repeat_n(missing(true), 9)) {
+        assert!(!told(answer.clone()), "it counts as deleted after {answer:?}");
+    }
+    assert!(told(missing(true)), "the tenth in a row");
 }

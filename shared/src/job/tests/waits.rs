@@ -41,6 +41,7 @@ fn late() -> Vec<(Job, Vec<Answer>)> {
         transient: 9,
         operator: 9,
         missing: 5,
+        gone: 5,
         renditions_refused: 9,
         renditions_late: 9,
         empty_bodies: 9,
