@@ -11,7 +11,7 @@ use crate::ids::TranscriptId;
 /// What may go together with a target, as far as the row knows.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Deletable {
-    /// These are stored, or Recall reported them as deleted.
+    /// These are stored, and nothing is known against deleting their originals.
     pub safe: Vec<TranscriptId>,
     /// These may go only if Recall, too, says that they failed.
     pub failed: Vec<TranscriptId>,

@@ -170,9 +170,6 @@ impl Job {
                 self.advanced(next, context)
             }
             (DeleteAnswer::Unverified, Some(deletion)) => self.keep(deletion, Kept::Unverified, context),
-            (DeleteAnswer::Later { .. }, Some(deletion)) if deletion.tries + 1 >= DELETE_TRIES => {
-                self.keep(deletion, Kept::NotDeleted, context)
-            }
             (DeleteAnswer::Later { after }, Some(deletion)) => self.delete_later(deletion, *after, context),
         }
     }
@@ -190,7 +187,7 @@ impl Job {
         self.advanced(Next::Nothing, context)
     }
 
-    /// What the row calls failed or lost, and Recall lists as something else. Whether there was any.
+    /// What the row calls failed, lost or deleted, and Recall lists as something else. Whether there was any.
     fn take_up_again(&mut self, listed: &[Listed], context: Context<'_>) -> bool {
         let (check_at, copies_others) = (context.now, context.policy.copy_unrequested);
         let mut news = false;
@@ -200,6 +197,13 @@ impl Job {
                 news |= one.foreign && !transcript.foreign;
                 transcript.foreign |= one.foreign;
                 let given_up = matches!(transcript.state, State::Failed { .. } | State::Lost { .. });
+                // A list has nothing that is deleted. Where it says so again and again, one of the two is wrong for good.
+                if transcript.deleted && !transcript.found_again {
+                    (transcript.deleted, transcript.found_again, news) = (false, true, true);
+                    if given_up && one.failed {
+                        transcript.state = State::Failed { transcript_id, sub_code: None };
+                    }
+                }
                 if one.failed || !given_up || transcript.deleted {
                     continue;
                 }
@@ -222,6 +226,9 @@ impl Job {
     }
 
     fn delete_later(mut self, deletion: Deletion, after: Duration, context: Context<'_>) -> Decision {
+        if deletion.tries + 1 >= DELETE_TRIES {
+            return self.keep(deletion, Kept::NotDeleted, context);
+        }
         let wait = doubled(DELETE_WAIT, deletion.tries, DELETE_WAIT_MAX);
         let until = self.chosen(wait, context.now).max(asked(after, context.now));
         self.deletion = Some(Deletion { until, claim: None, tries: deletion.tries + 1, ..deletion });
@@ -293,7 +300,8 @@ impl Job {
                 }
                 Target::Transcript(_) => {}
                 Target::Recording if has_failed => deletable.failed.push(id),
-                Target::Recording if one.may_go_with_its_recording() => deletable.safe.push(id),
+                // Recall must not list what it reported as deleted.
+                Target::Recording if one.is_safe() && !one.foreign => deletable.safe.push(id),
                 Target::Recording => {}
             }
         }
@@ -319,6 +327,6 @@ impl Transcript {
             | State::Lost { .. }
             | State::Left { .. } => false,
         };
-        self.deleted || (may_go && !self.foreign)
+        self.kept != Some(Kept::NotDeleted) && (self.deleted || (may_go && !self.foreign))
     }
 }

@@ -19,6 +19,9 @@ pub struct Transcript {
     /// Recall has said that it is deleted; it no longer counts towards the limit.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub deleted: bool,
+    /// Recall listed it after it had counted as deleted, and it was taken up again. That happens once.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub found_again: bool,
     /// Why we do not delete it at Recall.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub kept: Option<Kept>,
@@ -200,11 +203,12 @@ impl Failures {
 
 impl Transcript {
     pub fn new(attempt: Option<u32>, provider: Option<String>, state: State) -> Self {
-        Self { attempt, provider, state, deleted: false, kept: None, foreign: false }
+        Self { attempt, provider, state, deleted: false, found_again: false, kept: None, foreign: false }
     }
 
     /// Recall has it no longer.
     pub(super) fn delete(&mut self) {
+        self.kept = self.kept.filter(|why| *why != Kept::NotDeleted);
         match self.state {
             State::Transcribing { transcript_id, .. } | State::Copying(Copying { transcript_id, .. }) => {
                 self.state = State::Lost { transcript_id };

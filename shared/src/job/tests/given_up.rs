@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use super::{CLAIM, NOW, OTHER, OURS, context, copying, done, job, policy, receipt};
 use crate::job::{
-    Answer, Command, CopyAnswer, Decision, DeleteAfterStore, DeleteAnswer, Event, Failures, Heard, Hold, Job, Kept,
-    Listed, LookUpAnswer, Next, OnLimit, Policy, Receipt, State, Status, Target, Transcript,
+    Answer, Command, CopyAnswer, Decision, DeleteAfterStore, DeleteAnswer, Deletion, Event, Failures, Heard, Hold, Job,
+    Kept, Listed, LookUpAnswer, Next, OnLimit, Policy, Receipt, State, Status, Target, Transcript, Why,
 };
 
 fn quiet(delete_after_store: DeleteAfterStore) -> Policy {
@@ -113,6 +113,87 @@ fn a_recording_stays_while_recall_lists_another_deployments_transcript() {
     let Decision::Apply { job, next } = job.on_answer(&answer, context(&policy, NOW)) else { panic!("stuck") };
     assert_eq!((next, job.deletion, job.due_at()), (Next::Nothing, None, None));
     assert!(job.transcripts[1].foreign);
+}
+
+/// Ten 404s to a key that knows the recording, and then Recall lists it all the same: nobody has its bytes.
+#[test]
+fn a_recording_stays_while_recall_lists_what_had_counted_as_deleted() {
+    let policy = quiet(DeleteAfterStore::Recording);
+    let deleted = || {
+        let mut two = beside(None, State::Lost { transcript_id: OTHER });
+        two.transcripts[1].deleted = true;
+        two
+    };
+    let listed = |failed| Listed { transcript_id: OTHER, attempt: None, ended: true, failed, foreign: false };
+    let others = |claim, listed: Vec<Listed>| {
+        let (target, answer) = (Target::Recording, DeleteAnswer::Others(listed));
+        Answer::Delete { target, claim, answer }
+    };
+    for (failed, status) in [(false, Status::Transcribing), (true, Status::Stored)] {
+        let (job, next) = then(deleted(), &policy);
+        let Next::Act(Command::Delete { deletable, claim, .. }) = next else { panic!("{next:?}") };
+        let in_the_way = deletable.in_the_way(vec![listed(failed)]);
+        assert_eq!(in_the_way, [listed(failed)]);
+        let Decision::Apply { job, .. } = job.on_answer(&others(claim, in_the_way), context(&policy, NOW)) else {
+            panic!("stuck")
+        };
+        assert_eq!((job.status(), job.transcript_count()), (status, 2), "failed: {failed}");
+        assert!(matches!((failed, &job.transcripts[1].state), (false, _) | (true, State::Failed { .. })), "{job:?}");
+    }
+    // What was deleted as it should be is not listed, and what is stored may be listed as long as Recall likes.
+    let (_, next) = then(deleted(), &policy);
+    let Next::Act(Command::Delete { deletable, .. }) = next else { panic!("{next:?}") };
+    assert_eq!(deletable.in_the_way(vec![Listed { transcript_id: OURS, ..listed(false) }]), []);
+}
+
+/// Its list has a transcript, and whoever retrieves it is told that it was deleted.
+#[test]
+fn a_recall_that_contradicts_itself_is_not_asked_for_ever() {
+    let policy = quiet(DeleteAfterStore::Recording);
+    let mut two = beside(None, State::Lost { transcript_id: OTHER });
+    two.transcripts[1].deleted = true;
+    let (mut job, mut next) = then(two, &policy);
+    let (mut now, mut copies) = (NOW, 0);
+    loop {
+        let answer = match next {
+            Next::Act(Command::Delete { target, claim, .. }) => {
+                let other = Listed { transcript_id: OTHER, attempt: None, ended: true, failed: false, foreign: false };
+                Answer::Delete { target, claim, answer: DeleteAnswer::Others(vec![other]) }
+            }
+            Next::Act(Command::Copy { transcript_id, claim, .. }) => {
+                copies += 1;
+                Answer::Copy { transcript_id, claim, answer: CopyAnswer::Deleted }
+            }
+            Next::Act(Command::Wake) | Next::Again { .. } => {
+                now = now.max(job.due_at().expect("it is due"));
+                let decision = job.on_event(&Event::WAKE, context(&policy, now));
+                let Decision::Apply { job: woken, next: then } = decision else { panic!("{decision:?}") };
+                (job, next) = (*woken, then);
+                continue;
+            }
+            Next::Act(_) => panic!("{next:?}"),
+            Next::Nothing => break,
+        };
+        let Decision::Apply { job: told, next: then } = job.on_answer(&answer, context(&policy, now)) else {
+            panic!("stuck")
+        };
+        (job, next) = (*told, then);
+        assert!(now.since(NOW) < Duration::from_secs(7 * 24 * 60 * 60), "still at it: {job:?}");
+    }
+    assert_eq!((copies, job.due_at(), job.transcripts[0].kept), (1, None, Some(Kept::NotDeleted)));
+}
+
+/// Everything on the recording is gone, and still Recall does not delete it.
+#[test]
+fn a_recording_that_recall_does_not_delete_is_let_be_even_with_nothing_on_it() {
+    let policy = quiet(DeleteAfterStore::Recording);
+    let mut stored = job([State::Stored { transcript_id: OURS, receipt: receipt() }]);
+    stored.transcripts[0].deleted = true;
+    let (target, why, until) = (Target::Recording, Why::Stored, NOW.plus(Duration::from_secs(9)));
+    stored.deletion = Some(Deletion { target, why, until, claim: Some(CLAIM), tries: 15 });
+    let refused = Answer::Delete { target, claim: CLAIM, answer: DeleteAnswer::Later { after: Duration::ZERO } };
+    let Decision::Apply { job, next } = stored.on_answer(&refused, context(&policy, NOW)) else { panic!("stuck") };
+    assert_eq!((next, job.deletion, job.transcripts[0].kept), (Next::Nothing, None, Some(Kept::NotDeleted)));
 }
 
 /// The kept one of a double-paid attempt has to be readable before the other may go.
