@@ -5,10 +5,10 @@ use std::time::Duration;
 use super::{
     Claim, Command, Context, CopyAnswer, Copying, Creating, Decision, Failures, Job, Kept, Next, Reason, State,
     TRANSCRIBING_CHECK,
-    reading::UNKNOWN_PATIENCE,
+    reading::{EXPIRY_GRACE, UNKNOWN_PATIENCE},
     waits::{asked, chosen, doubled},
 };
-use crate::ids::TranscriptId;
+use crate::{ids::TranscriptId, time::Timestamp};
 
 /// The first wait after a copy that failed; it doubles with every failure of the same kind.
 const COPY_WAIT: Duration = Duration::from_secs(5);
@@ -16,8 +16,11 @@ const COPY_WAIT_MAX: Duration = Duration::from_secs(15 * 60);
 /// The first wait for an operator; it doubles every time.
 const OPERATOR_WAIT: Duration = Duration::from_secs(5 * 60);
 const OPERATOR_WAIT_MAX: Duration = Duration::from_secs(6 * 60 * 60);
-/// A copy that has failed for this long is given up, and an operator is told.
+/// A copy that has failed for this long is given up, and an operator is told, where it is not known when the recording
+/// expires.
 const COPY_PATIENCE: Duration = Duration::from_secs(30 * 24 * 60 * 60);
+/// Where it is known, a copy is tried until then, and for this long in any case: Recall may keep a recording longer.
+const EXPIRED_PATIENCE: Duration = Duration::from_secs(24 * 60 * 60);
 /// Recall is asked about a transcript that is not ready this many times: hourly, in the end, for a month.
 const MOST_CHECKS: u32 = 30 * 24;
 /// The first wait for a transcript that Recall does not know; it doubles with every try.
@@ -100,6 +103,9 @@ impl Job {
         };
         let Copying { mut failures, checks, told_done, .. } = held;
         let missing_since = held.missing_since.unwrap_or(now);
+        // What the refused key has cost of the patience is not counted.
+        let was_refused = failures.operator > 0 && *answer != CopyAnswer::Operator;
+        let since = if was_refused { now } else { held.since };
         let (until, missing_since) = match answer {
             CopyAnswer::Stored(_) => return Decision::Ignore(Reason::AlreadyStored),
             CopyAnswer::Failed { sub_code } => {
@@ -129,7 +135,11 @@ impl Job {
                 return self.lose(index, transcript_id, context);
             }
             // Nobody has fixed it in all that time.
-            CopyAnswer::Later { .. } | CopyAnswer::Operator if now.since(held.since) >= COPY_PATIENCE => {
+            CopyAnswer::Later { .. } | CopyAnswer::NotTaken if is_hopeless(since, expires_at, now) => {
+                return self.lose(index, transcript_id, context);
+            }
+            // A refused key ends nothing that Recall still has.
+            CopyAnswer::Operator if expires_at.is_some() && is_hopeless(since, expires_at, now) => {
                 return self.lose(index, transcript_id, context);
             }
             CopyAnswer::Missing { recording_known } => {
@@ -141,6 +151,11 @@ impl Job {
             CopyAnswer::Operator => {
                 let wait = doubled(OPERATOR_WAIT, failures.operator, OPERATOR_WAIT_MAX);
                 failures.operator += 1;
+                (chosen(wait, expires_at, now), None)
+            }
+            CopyAnswer::NotTaken => {
+                let wait = doubled(OPERATOR_WAIT, failures.not_taken, OPERATOR_WAIT_MAX);
+                failures.not_taken += 1;
                 (chosen(wait, expires_at, now), None)
             }
             CopyAnswer::Later { after } => {
@@ -176,6 +191,7 @@ impl Job {
             | CopyAnswer::Deleted
             | CopyAnswer::Later { .. }
             | CopyAnswer::Operator
+            | CopyAnswer::NotTaken
             | CopyAnswer::RenditionsRefused
             | CopyAnswer::RenditionsLate
             | CopyAnswer::EmptyBody => failures.missing = 0,
@@ -184,7 +200,10 @@ impl Job {
         if !matches!(answer, CopyAnswer::Missing { recording_known: true }) {
             failures.gone = 0;
         }
-        let copying = Copying { until, claim: None, failures, missing_since, ..held };
+        if *answer != CopyAnswer::Operator {
+            failures.operator = 0;
+        }
+        let copying = Copying { until, claim: None, since, failures, missing_since, ..held };
         self.transcripts[index].state = State::Copying(copying);
         self.advanced(Next::Again { at: until }, context)
     }
@@ -211,5 +230,14 @@ impl Job {
 
     pub(super) fn is_creating(&self) -> bool {
         self.transcripts.iter().any(|transcript| matches!(transcript.state, State::Creating(Creating { .. })))
+    }
+}
+
+/// Nothing has helped for long, and the recording has expired if it is known when it does.
+fn is_hopeless(since: Timestamp, expires_at: Option<Timestamp>, now: Timestamp) -> bool {
+    let tried = now.since(since);
+    match expires_at {
+        Some(at) => at.plus(EXPIRY_GRACE) <= now && tried >= EXPIRED_PATIENCE,
+        None => tried >= COPY_PATIENCE,
     }
 }

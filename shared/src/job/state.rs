@@ -108,7 +108,7 @@ pub struct Copying {
     pub until: Timestamp,
     /// The worker that copies; `None` while it waits.
     pub claim: Option<Claim>,
-    /// When it was first tried.
+    /// When it was first tried, or again after the key had been refused.
     pub since: Timestamp,
     #[serde(default)]
     pub failures: Failures,
@@ -129,8 +129,10 @@ pub struct Copying {
 pub struct Failures {
     /// The network, S3 or Recall failed.
     pub transient: u32,
-    /// Somebody has to fix something first: the key, the account, the allowed hosts.
+    /// Recall refused the key or the account, one time after the other.
     pub operator: u32,
+    /// What Recall offered was not taken: the host is not allowed, the file is too large.
+    pub not_taken: u32,
     /// Recall answered 404, and did not know the recording either, one time after the other.
     pub missing: u32,
     /// Recall answered 404 although it knows the recording, one time after the other.
@@ -190,6 +192,7 @@ impl Failures {
         let kinds = [
             self.transient,
             self.operator,
+            self.not_taken,
             self.missing,
             self.gone,
             self.renditions_refused,

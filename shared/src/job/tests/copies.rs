@@ -25,7 +25,7 @@ fn held() -> Copying {
 
 /// It has been tried for long.
 fn long() -> Failures {
-    Failures { transient: 8, operator: 8, missing: 8, gone: 8, ..Failures::default() }
+    Failures { transient: 8, operator: 8, not_taken: 8, missing: 8, gone: 8, ..Failures::default() }
 }
 
 /// Answers every try like this, and waits for every wait, until nothing is to come: when that was, and what became of
@@ -53,12 +53,58 @@ fn tried_to_the_end(mut job: Job, answer: &CopyAnswer) -> (Timestamp, Job) {
 fn what_cannot_be_copied_for_a_month_ends() {
     let transcribing =
         || job([State::Transcribing { transcript_id: OURS, check_at: NOW, checks: 0, told_done: false }]);
-    for answer in [CopyAnswer::Later { after: Duration::from_secs(5) }, CopyAnswer::Operator, CopyAnswer::NotReady] {
+    for answer in [CopyAnswer::Later { after: Duration::from_secs(5) }, CopyAnswer::NotTaken, CopyAnswer::NotReady] {
         let (ended, job) = tried_to_the_end(transcribing(), &answer);
         let days = ended.since(NOW).as_secs() / DAY.as_secs();
         assert!((29..=31).contains(&days), "{answer:?} ends after {days} days");
         assert_eq!(job.status(), Status::Lost);
         assert!(!job.transcripts[0].deleted, "should it be there after all, it is copied");
+    }
+}
+
+/// A person has to put it right, and Recall has the recording for as long.
+#[test]
+fn a_refused_key_ends_no_copy_of_a_recording_that_recall_still_has() {
+    let policy = quiet();
+    let later = CopyAnswer::Later { after: Duration::from_secs(5) };
+    for expires_at in [None, Some(NOW.plus(90 * DAY))] {
+        let transcribing = State::Transcribing { transcript_id: OURS, check_at: NOW, checks: 0, told_done: true };
+        let mut job = Job { expires_at, ..job([transcribing]) };
+        let mut now = NOW;
+        let mut told = |answer: &CopyAnswer, until: Timestamp| {
+            while now < until {
+                let Some(at) = job.due_at() else { break };
+                now = at;
+                let decision = job.clone().on_event(&Event::WAKE, context(&policy, now));
+                let Decision::Apply { job: copying, next: Next::Act(Command::Copy { claim, .. }) } = decision else {
+                    panic!("{decision:?}")
+                };
+                let answer = Answer::Copy { transcript_id: OURS, claim, answer: answer.clone() };
+                let decision = copying.on_answer(&answer, context(&policy, now));
+                let Decision::Apply { job: waits, .. } = decision else { panic!("{decision:?}") };
+                job = *waits;
+            }
+            job.status()
+        };
+        assert_eq!(told(&CopyAnswer::Operator, NOW.plus(60 * DAY)), Status::Copying, "{expires_at:?}");
+        // The key is right again, and Recall has a bad day.
+        assert_eq!(told(&later, NOW.plus(61 * DAY)), Status::Copying, "{expires_at:?}");
+    }
+}
+
+/// It is known when Recall deletes the recording: until then there is something to save, and a day after that there is
+/// not.
+#[test]
+fn a_copy_is_tried_until_the_recording_expires() {
+    for answer in [CopyAnswer::Later { after: Duration::from_secs(5) }, CopyAnswer::NotTaken, CopyAnswer::Operator] {
+        for (expires, ends) in [(7, 8), (90, 91)] {
+            let copying = State::Copying(copying(NOW, None, Failures::default()));
+            let mut job = Job { expires_at: Some(NOW.plus(expires * DAY)), ..job([copying]) };
+            job.outbox.expiring = true;
+            let (ended, job) = tried_to_the_end(job, &answer);
+            let days = ended.since(NOW).as_secs() / DAY.as_secs();
+            assert_eq!((days, job.status()), (ends, Status::Lost), "{answer:?}, {expires} days");
+        }
     }
 }
 
@@ -98,6 +144,7 @@ fn no_wait_of_a_copy_outlasts_the_recording() {
         CopyAnswer::NotReady,
         CopyAnswer::Missing { recording_known: false },
         CopyAnswer::Operator,
+        CopyAnswer::NotTaken,
     ] {
         for (left, most) in [(2 * 60 * 60, 30 * 60), (60, 15), (8, 5), (1, 5)] {
             let copying = Copying { failures: long(), checks: 8, ..held() };
