@@ -38,7 +38,7 @@ impl Job {
         if let Some(until) = self.being_deleted(transcript_id, context.now) {
             return Decision::Busy { until };
         }
-        let (claim, bot_id) = (self.next_claim(), self.bot_id);
+        let (claim, bot_id, expires_at) = (self.next_claim(), self.bot_id, self.expires_at);
         let transcript = &mut self.transcripts[index];
         let attempt = transcript.attempt;
         let (until, since) = (context.lease_until, context.now);
@@ -53,6 +53,9 @@ impl Job {
             told_done: false,
         };
         let copying = match transcript.state {
+            State::Copying(before) if before.claim.is_some() && is_hopeless(before.since, expires_at, context.now) => {
+                return self.lose(index, transcript_id, context);
+            }
             State::Copying(before) => {
                 let mut failures = before.failures;
                 failures.deaths = failures.deaths.saturating_add(u32::from(before.claim.is_some()));

@@ -77,8 +77,15 @@ impl Job {
         if context.now < deletion.until {
             return None;
         }
+        // Who held it before never said how it went: it died.
+        let died = u32::from(deletion.claim.is_some());
+        let deletion = Deletion { tries: deletion.tries.saturating_add(died), ..deletion };
+        if deletion.tries >= DELETE_TRIES {
+            self.stop(&deletion, Kept::NotDeleted);
+            return if self.awaited(&deletion) { Some(self.start_soon(context)) } else { self.delete(context) };
+        }
         if !context.worker {
-            self.deletion = Some(deletion);
+            self.deletion = Some(Deletion { claim: None, ..deletion });
             return Some(Next::Act(Command::Wake));
         }
         let claim = self.next_claim();
@@ -176,15 +183,19 @@ impl Job {
 
     /// The deletion is stopped: its target stays at Recall, and keeps its place under the limit.
     fn keep(mut self, deletion: Deletion, why: Kept, context: Context<'_>) -> Decision {
+        self.stop(&deletion, why);
+        if deletion.why == Why::Room {
+            return self.go_on(context);
+        }
+        self.advanced(Next::Nothing, context)
+    }
+
+    fn stop(&mut self, deletion: &Deletion, why: Kept) {
         self.deletion = None;
         match deletion.target {
             Target::Transcript(id) => self.of_mut(id).for_each(|transcript| transcript.kept = Some(why)),
             Target::Recording => self.transcripts.iter_mut().for_each(|transcript| transcript.kept = Some(why)),
         }
-        if deletion.why == Why::Room {
-            return self.go_on(context);
-        }
-        self.advanced(Next::Nothing, context)
     }
 
     /// What the row calls failed, lost or deleted, and Recall lists as something else. Whether there was any.

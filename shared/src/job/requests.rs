@@ -100,6 +100,12 @@ impl Job {
         }
         let claim = self.next_claim();
         let Some(rendering) = &mut self.rendering else { return Decision::Ignore(Reason::NotDue) };
+        // Who held it before never said how it went: it died.
+        rendering.tries = rendering.tries.saturating_add(u32::from(rendering.claim.is_some()));
+        if rendering.tries >= RENDER_TRIES {
+            self.rendering = None;
+            return self.advanced(Next::Nothing, context);
+        }
         (rendering.until, rendering.claim) = (context.lease_until, Some(claim));
         let wanted = rendering.transcript_id;
         let transcripts = self.to_render(wanted);

@@ -2,11 +2,12 @@
 
 use std::time::Duration;
 
-use super::{CLAIM, NOW, OTHER, OURS, context, copying, job, policy};
+use super::{CLAIM, NOW, OTHER, OURS, context, copying, job, policy, receipt};
 use crate::{
+    ids::TranscriptId,
     job::{
-        Answer, Command, CopyAnswer, Copying, Decision, Event, Failures, Heard, Hold, Job, Next, Policy, Reason, State,
-        Status,
+        Answer, Command, CopyAnswer, Copying, Decision, Event, Failures, Heard, Hold, Job, Next, Policy, Reason,
+        Rendering, State, Status,
     },
     time::Timestamp,
 };
@@ -133,6 +134,46 @@ fn a_worker_that_dies_over_a_copy_is_counted() {
         panic!("not taken up")
     };
     assert_eq!(failures.deaths, 3);
+}
+
+/// No answer ever tells, so its next worker has to look at the time.
+#[test]
+fn a_copy_over_which_every_worker_dies_ends() {
+    let policy = quiet();
+    for (expires_at, ends) in [(None, 30), (Some(NOW.plus(2 * DAY)), 3)] {
+        let mut job = Job { expires_at, ..job([State::Copying(held())]) };
+        job.outbox.expiring = true;
+        let mut now = NOW;
+        while let Some(at) = job.due_at() {
+            now = at;
+            let Decision::Apply { job: next, .. } = job.on_event(&Event::WAKE, context(&policy, now)) else { panic!() };
+            job = *next;
+        }
+        assert_eq!((now.since(NOW).as_secs() / DAY.as_secs(), job.status()), (ends, Status::Lost), "{expires_at:?}");
+        assert!(!job.transcripts[0].deleted, "should it be there after all, it is copied");
+    }
+}
+
+/// The first two kill every worker that takes them up.
+#[test]
+fn work_that_kills_its_worker_holds_up_nothing_else() {
+    let policy = quiet();
+    let rendering = Rendering { transcript_id: None, until: NOW, claim: Some(CLAIM), tries: 0 };
+    let mut three = job([
+        State::Stored { transcript_id: TranscriptId::from_u128(3), receipt: receipt() },
+        State::Copying(copying(NOW, Some(CLAIM), Failures::default())),
+        State::Transcribing { transcript_id: OTHER, check_at: NOW, checks: 0, told_done: true },
+    ]);
+    three.rendering = Some(rendering);
+    let (mut job, mut now, mut copied) = (three, NOW, false);
+    for _ in 0..6 {
+        now = now.plus(Duration::from_secs(60));
+        let decision = job.on_event(&Event::WAKE, context(&policy, now));
+        let Decision::Apply { job: next, next: Next::Act(command) } = decision else { panic!("{decision:?}") };
+        copied |= matches!(command, Command::Copy { transcript_id: OTHER, .. });
+        job = *next;
+    }
+    assert!(copied, "{job:?}");
 }
 
 /// It is tried a few more times before Recall deletes the recording, whatever the waits would be otherwise.

@@ -298,3 +298,28 @@ fn a_list_that_lags_behind_ends_nothing_that_is_on_its_way() {
     assert!(matches!(job.transcripts[0].state, State::Transcribing { .. }), "{job:?}");
     assert!(job.transcripts[1].deleted, "{job:?}");
 }
+
+/// Nobody says how it went, so its next worker counts it.
+#[test]
+fn a_deletion_over_which_every_worker_dies_is_stopped() {
+    let policy = Policy { on_limit: OnLimit::DeleteStored, max_transcripts: 1, ..quiet(DeleteAfterStore::Transcript) };
+    for why in [Why::Stored, Why::Room, Why::PaidTwice] {
+        let mut held = job_of((why != Why::Room).then_some(1), stored());
+        if why == Why::PaidTwice {
+            let kept = job([State::Stored { transcript_id: OURS, receipt: receipt() }]);
+            held.transcripts.splice(0..0, kept.transcripts);
+        }
+        let target = Target::Transcript(OTHER);
+        held.deletion = Some(Deletion { target, why, until: NOW, claim: Some(CLAIM), tries: 0 });
+        let (mut now, mut deaths) = (NOW, 0);
+        while held.transcripts.iter().all(|one| one.kept.is_none()) {
+            let decision = held.on_event(&Event::WAKE, context(&policy, now));
+            let Decision::Apply { job, .. } = decision else { panic!("{why:?}: {decision:?}") };
+            (held, deaths) = (*job, deaths + 1);
+            now = held.due_at().unwrap_or(now);
+            assert!(deaths <= 16, "{why:?}: still at it: {:?}", held.deletion);
+        }
+        let kept = held.transcripts.iter().find(|one| one.kept.is_some()).and_then(|one| one.state.transcript_id());
+        assert_eq!((deaths, kept), (16, Some(OTHER)), "{why:?}");
+    }
+}

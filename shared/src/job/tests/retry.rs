@@ -248,6 +248,22 @@ fn renderings_take_a_lease_and_are_tried_again() {
     assert!(matches!(again, Decision::Apply { next: Next::Act(Command::Render { .. }), .. }), "{again:?}");
 }
 
+#[test]
+fn a_rendering_over_which_every_worker_dies_ends() {
+    let policy = quiet();
+    let stored = job([State::Stored { transcript_id: OURS, receipt: receipt() }]);
+    let mut decision = stored.on_event(&Event::Render { transcript_id: None }, context(&policy, NOW));
+    let mut deaths = 0;
+    while let Decision::Apply { job, next: Next::Act(Command::Render { .. }) } = decision {
+        deaths += 1;
+        assert!(deaths <= 16, "still at it: {:?}", job.rendering);
+        let now = job.due_at().expect("a lease ends");
+        decision = job.on_event(&Event::WAKE, context(&policy, now));
+    }
+    let Decision::Apply { job, next: Next::Nothing } = decision else { panic!("{decision:?}") };
+    assert_eq!((deaths, job.rendering, job.due_at()), (16, None, None));
+}
+
 /// Each kind of failure has its own counter.
 #[test]
 fn one_kind_of_failure_says_nothing_of_another() {
