@@ -109,6 +109,9 @@ pub struct Job {
     pub retry: Option<Retry>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rendering: Option<Rendering>,
+    /// When the newest request to render was given up.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rendering_stopped_at: Option<Timestamp>,
     /// The language that the newest call of create_transcript asked for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub asked_language: Option<String>,
@@ -261,6 +264,7 @@ impl Job {
             refusals: None,
             retry: None,
             rendering: None,
+            rendering_stopped_at: None,
             asked_language: None,
             refused_languages: Vec::new(),
             attempts: 0,

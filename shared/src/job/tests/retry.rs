@@ -7,7 +7,7 @@ use crate::{
     ids::RecordingId,
     job::{
         Answer, Command, CopyAnswer, CreateAnswer, Creating, Decision, Event, Failures, Heard, Hold, Job, LIST_SETTLE,
-        LookUpAnswer, Next, Policy, Reason, Recording, Refusals, State, Status, Wishes,
+        LookUpAnswer, Next, Policy, Reason, Recording, Refusals, RenderAnswer, State, Status, Wishes,
     },
     time::Timestamp,
 };
@@ -262,6 +262,42 @@ fn a_rendering_over_which_every_worker_dies_ends() {
     }
     let Decision::Apply { job, next: Next::Nothing } = decision else { panic!("{decision:?}") };
     assert_eq!((deaths, job.rendering, job.due_at()), (16, None, None));
+    assert!(job.rendering_stopped_at.is_some());
+}
+
+#[test]
+fn a_rendering_that_is_given_up_is_in_the_row() {
+    let policy = quiet();
+    let render = Event::Render { transcript_id: None };
+    let stored = || job([State::Stored { transcript_id: OURS, receipt: receipt() }]);
+    let end_of = |mut decision: Decision, answer: RenderAnswer| {
+        let mut now = NOW;
+        loop {
+            let Decision::Apply { job, next } = decision else { panic!("{decision:?}") };
+            decision = match next {
+                Next::Act(Command::Render { claim, .. }) => {
+                    job.on_answer(&Answer::Render { claim, answer }, context(&policy, now))
+                }
+                Next::Again { at } => {
+                    now = at;
+                    job.on_event(&Event::WAKE, context(&policy, now))
+                }
+                Next::Nothing => return (*job, now),
+                Next::Act(_) => panic!("{next:?}"),
+            };
+        }
+    };
+    let later = RenderAnswer::Later { after: Duration::ZERO };
+    for (answer, hours) in [(later, 7), (RenderAnswer::NotAsStored, 0)] {
+        let (job, now) = end_of(stored().on_event(&render, context(&policy, NOW)), answer);
+        assert_eq!((job.rendering, job.rendering_stopped_at, job.due_at()), (None, Some(now), None), "{answer:?}");
+        assert_eq!(now.since(NOW).as_secs() / 3600, hours);
+        // A person asks for it again, and this time it works.
+        let asked = job.on_event(&render, context(&policy, NOW));
+        assert!(matches!(&asked, Decision::Apply { job, .. } if job.rendering_stopped_at.is_none()), "{asked:?}");
+        let (job, _) = end_of(asked, RenderAnswer::Rendered);
+        assert_eq!((job.rendering, job.rendering_stopped_at), (None, None));
+    }
 }
 
 /// Each kind of failure has its own counter.

@@ -101,6 +101,7 @@ impl View<'_> {
             refusals,
             retry: _,
             rendering: _,
+            rendering_stopped_at: _,
             asked_language: _,
             refused_languages: _,
             attempts,
