@@ -98,6 +98,7 @@ impl Job {
     /// Whether a deletion that was noted is still to be made.
     fn is_wanted(&self, deletion: &Deletion, context: Context<'_>) -> bool {
         match (deletion.why, deletion.target) {
+            (_, Target::Transcript(id)) if self.is_foreign(id) => false,
             (Why::Room, Target::Transcript(id)) => {
                 let full = self.transcript_count() >= context.policy.max_transcripts;
                 full && self.wants_attempt() && self.may_make_room(id, context)
@@ -107,6 +108,10 @@ impl Job {
             (Why::Stored, Target::Recording) => self.is_finished(context),
             (Why::Room | Why::PaidTwice, Target::Recording) => false,
         }
+    }
+
+    fn is_foreign(&self, id: TranscriptId) -> bool {
+        self.transcripts.iter().any(|one| one.state.transcript_id() == Some(id) && one.foreign)
     }
 
     /// Nothing of the recording is needed at Recall any more: it is done, what was asked for is stored, or nothing is
@@ -205,8 +210,6 @@ impl Job {
         for one in listed {
             let transcript_id = one.transcript_id;
             for transcript in self.of_mut(transcript_id) {
-                news |= one.foreign && !transcript.foreign;
-                transcript.foreign |= one.foreign;
                 let given_up = matches!(transcript.state, State::Failed { .. } | State::Lost { .. });
                 // A list has nothing that is deleted. Where it says so again and again, one of the two is wrong for good.
                 if transcript.deleted && !transcript.found_again {
@@ -266,6 +269,7 @@ impl Job {
             one.attempt.is_some()
                 && one.exists()
                 && one.kept.is_none()
+                && !one.foreign
                 && one.state.busy(context.now).is_none()
                 && self.kept_twin(one).is_some()
         });
@@ -309,6 +313,8 @@ impl Job {
                 Target::Transcript(target) if target == id && has_failed && why == Why::Room => {
                     deletable.failed.push(id);
                 }
+                // Whose it is was never seen, if nothing that told of it carried its metadata.
+                Target::Transcript(target) if target == id && one.attempt.is_none() => deletable.safe.push(id),
                 Target::Transcript(_) => {}
                 Target::Recording if has_failed => deletable.failed.push(id),
                 // Recall must not list what it reported as deleted.

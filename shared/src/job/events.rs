@@ -91,6 +91,22 @@ impl Event {
     /// A wake-up that ends no wait.
     pub const WAKE: Self = Self::Wake { now: false };
 
+    /// The transcript that it is about.
+    fn heard(&self) -> Option<Heard> {
+        match self {
+            Self::TranscriptProcessing(heard)
+            | Self::TranscriptDone(heard)
+            | Self::TranscriptFailed { heard, .. }
+            | Self::TranscriptDeleted(heard) => Some(*heard),
+            Self::RecordingDone(_)
+            | Self::RecordingFailed { .. }
+            | Self::RecordingDeleted
+            | Self::Wake { .. }
+            | Self::Retry { .. }
+            | Self::Render { .. } => None,
+        }
+    }
+
     /// The name for logs and metrics, which is Recall's.
     pub fn name(&self) -> &'static str {
         match self {
@@ -110,7 +126,16 @@ impl Event {
 
 impl Job {
     /// Decides what an event means.
-    pub fn on_event(self, event: &Event, context: Context<'_>) -> Decision {
+    pub fn on_event(mut self, event: &Event, context: Context<'_>) -> Decision {
+        let learned = event.heard().is_some_and(|heard| self.learn_whose(heard.transcript_id, heard.foreign));
+        let before = learned.then(|| self.clone());
+        match (self.decide(event, context), before) {
+            (Decision::Ignore(_), Some(job)) => job.advanced(Next::Nothing, context),
+            (decision, _) => decision,
+        }
+    }
+
+    fn decide(self, event: &Event, context: Context<'_>) -> Decision {
         match event {
             Event::RecordingDone(finished) => self.on_recording_done(finished, context),
             Event::RecordingFailed { sub_code } => self.on_recording_failed(sub_code.clone(), context),
@@ -311,6 +336,13 @@ impl Job {
         }
         self.settled();
         self.advanced(Next::Nothing, context)
+    }
+
+    /// Whoever carries the metadata may tell that another deployment asked for it, and that stays true, whatever else
+    /// carries none. Whether that is news.
+    pub(super) fn learn_whose(&mut self, id: TranscriptId, foreign: bool) -> bool {
+        let known = self.transcripts.iter_mut().find(|one| one.state.transcript_id() == Some(id));
+        known.is_some_and(|known| foreign && !std::mem::replace(&mut known.foreign, true))
     }
 
     /// By Recall's id; else by the attempt that our metadata names, if that create still waits for its answer.

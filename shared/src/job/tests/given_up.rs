@@ -1,11 +1,12 @@
 //! What was only given up on is not gone: it stays at Recall, and keeps its place under the limit.
 
-use std::time::Duration;
+use std::{ops::ControlFlow, time::Duration};
 
 use super::{CLAIM, NOW, OTHER, OURS, context, copying, done, job, policy, receipt};
 use crate::job::{
-    Answer, Command, CopyAnswer, Decision, DeleteAfterStore, DeleteAnswer, Deletion, Event, Failures, Heard, Hold, Job,
-    Kept, Listed, LookUpAnswer, Next, OnLimit, Policy, Receipt, State, Status, Target, Transcript, Why,
+    Answer, Command, CopyAnswer, Copying, Decision, DeleteAfterStore, DeleteAnswer, DeleteSaid, DeleteStep, Deleting,
+    Deletion, Event, Failures, Heard, Hold, Job, Kept, Listed, LookUpAnswer, Next, OnLimit, Policy, Receipt, State,
+    Status, Target, Transcript, Why,
 };
 
 fn quiet(delete_after_store: DeleteAfterStore) -> Policy {
@@ -90,6 +91,64 @@ fn nothing_of_another_deployments_is_ever_deleted() {
         theirs.transcripts[0].foreign = true;
         let Decision::Apply { job, .. } = theirs.on_event(&done(), context(&policy, NOW)) else { panic!("ignored") };
         assert_eq!((job.status(), job.deletion), (Status::LimitReached, None), "{on_limit:?}");
+    }
+}
+
+/// Not everything that tells of a transcript carries its metadata.
+#[test]
+fn whose_a_transcript_is_may_be_learned_late() {
+    let policy = quiet(DeleteAfterStore::Transcript);
+    let heard = |foreign| Heard { transcript_id: OTHER, attempt: None, foreign };
+    let (processing, done) = (Event::TranscriptProcessing(heard(true)), Event::TranscriptDone(heard(true)));
+    let failed = Event::TranscriptFailed { heard: heard(true), sub_code: None };
+    let transcribing = State::Transcribing { transcript_id: OTHER, check_at: NOW, checks: 0, told_done: false };
+    for event in [processing, done, failed, Event::TranscriptDeleted(heard(true))] {
+        for state in [transcribing.clone(), stored(), State::Failed { transcript_id: OTHER, sub_code: None }] {
+            let decision = job_of(None, state).on_event(&event, context(&policy, NOW));
+            let Decision::Apply { job, next } = decision else { panic!("{}: {decision:?}", event.name()) };
+            assert!(job.transcripts[0].foreign, "{}: {job:?}", event.name());
+            assert!(!matches!(next, Next::Act(Command::Delete { .. })), "{}: {next:?}", event.name());
+            // What carries none takes nothing back, and the same again is no news.
+            let again = job.clone().on_event(&Event::TranscriptProcessing(heard(false)), context(&policy, NOW));
+            assert!(matches!(again, Decision::Ignore(_)), "{again:?}");
+        }
+    }
+    // So does a list.
+    let listed = Listed { transcript_id: OTHER, attempt: None, ended: true, failed: false, foreign: true };
+    let list = Answer::List(LookUpAnswer::Listed(vec![listed]));
+    let Decision::Apply { job, .. } = job_of(None, stored()).on_answer(&list, context(&policy, NOW)) else {
+        panic!("no news")
+    };
+    assert!(job.transcripts[0].foreign);
+}
+
+/// A row that nobody told whose it is asks Recall, which has the metadata.
+#[test]
+fn what_is_not_known_to_be_ours_is_retrieved_before_it_is_deleted() {
+    let until = NOW.plus(Duration::from_secs(9));
+    let copied = super::copying(until, Some(CLAIM), Failures::default());
+    let copied = State::Copying(Copying { transcript_id: OTHER, ..copied });
+    let answer = Answer::Copy { transcript_id: OTHER, claim: CLAIM, answer: CopyAnswer::Stored(receipt()) };
+    let after_store = quiet(DeleteAfterStore::Transcript);
+    let for_room = Policy { on_limit: OnLimit::DeleteStored, max_transcripts: 1, ..quiet(DeleteAfterStore::Nothing) };
+    for (decision, policy) in [
+        (job_of(None, copied).on_answer(&answer, context(&after_store, NOW)), &after_store),
+        (job_of(None, stored()).on_event(&done(), context(&for_room, NOW)), &for_room),
+    ] {
+        let Decision::Apply { job, next: Next::Act(Command::Delete { target, deletable, claim, verify }) } = decision
+        else {
+            panic!("{decision:?}")
+        };
+        let deleting = Deleting::new(target, verify, deletable);
+        let ControlFlow::Continue(deleting) = deleting.on(DeleteSaid::Holds(true)) else { panic!("it ends") };
+        assert_eq!(deleting.step(), DeleteStep::Retrieve(OTHER));
+        let listed = |foreign| Listed { transcript_id: OTHER, attempt: None, ended: true, failed: false, foreign };
+        let said = |foreign| DeleteSaid::Listed(LookUpAnswer::Listed(vec![listed(foreign)]));
+        let ControlFlow::Break(answer) = deleting.on(said(true)) else { panic!("it goes on") };
+        assert_eq!(answer, DeleteAnswer::Others(vec![listed(true)]));
+        let decision = job.on_answer(&Answer::Delete { target, claim, answer }, context(policy, NOW));
+        let Decision::Apply { job, .. } = decision else { panic!("{decision:?}") };
+        assert_eq!((job.deletion, job.transcripts[0].foreign), (None, true));
     }
 }
 
