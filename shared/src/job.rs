@@ -58,7 +58,7 @@ pub use self::{
     policy::{Context, DeleteAfterStore, OnLimit, Policy, Wishes},
     reconcile::{HEAD_START, SeenRecording, SeenStatus, SeenTranscript},
     requests::{Rendering, Retry},
-    state::{Claim, Copying, Counts, Creating, Failures, Kept, Receipt, Refused, State, Transcript},
+    state::{Claim, Copying, Counts, Creating, Doubt, Failures, Kept, Receipt, Refused, State, Transcript},
 };
 use crate::{
     ids::{BotId, RecordingId},

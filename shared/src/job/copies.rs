@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::{
-    Claim, Command, Context, CopyAnswer, Copying, Creating, Decision, Failures, Job, Kept, Next, Reason, State,
+    Claim, Command, Context, CopyAnswer, Copying, Creating, Decision, Doubt, Failures, Job, Kept, Next, Reason, State,
     TRANSCRIBING_CHECK,
     reading::{EXPIRY_GRACE, UNKNOWN_PATIENCE},
     waits::{asked, chosen, doubled},
@@ -31,6 +31,9 @@ const MISSING_WAIT_MAX: Duration = Duration::from_secs(60 * 60);
 const MISSING_TRIES: u32 = 9;
 /// The first wait for a transcript that is not done; it doubles with every check.
 const CHECK_WAIT: Duration = Duration::from_secs(15);
+/// The first wait after a transcript that is said to be done had failed when it was retrieved; it doubles every time.
+const DOUBT_WAIT: Duration = Duration::from_secs(60 * 60);
+const DOUBT_WAIT_MAX: Duration = Duration::from_secs(24 * 60 * 60);
 
 impl Job {
     /// Claims the copy of a transcript to S3.
@@ -112,6 +115,11 @@ impl Job {
         let (until, missing_since) = match answer {
             CopyAnswer::Stored(_) => return Decision::Ignore(Reason::AlreadyStored),
             CopyAnswer::Failed { sub_code } => {
+                if told_done {
+                    let times = transcript.doubt.map_or(0, |doubt| doubt.times);
+                    let until = chosen(doubled(DOUBT_WAIT, times, DOUBT_WAIT_MAX), expires_at, now);
+                    transcript.doubt = Some(Doubt { until, times: times + 1 });
+                }
                 transcript.state = State::Failed { transcript_id, sub_code: sub_code.clone() };
                 let ours = transcript.attempt.is_some();
                 self.is_known(context);

@@ -252,6 +252,10 @@ impl Job {
                     return Decision::Ignore(Reason::AlreadyKnown);
                 }
                 State::Creating(_) | State::Transcribing { .. } | State::Copying(_) => index,
+                // It was said to be done before, and had failed: what comes next is not put off by the same again.
+                State::Failed { .. } if self.is_in_doubt(index, context) => {
+                    return Decision::Ignore(Reason::AlreadyEnded);
+                }
                 // Recall did not know it any more, or said that it failed, and now says that it is there.
                 State::Lost { .. } | State::Failed { .. } if !self.transcripts[index].deleted => index,
                 State::Left { .. } => return Decision::Ignore(Reason::AlreadyKnown),
@@ -273,6 +277,12 @@ impl Job {
         }
         self.settled();
         self.copy(index, heard.transcript_id, context)
+    }
+
+    /// Whether it is too early to ask again what has become of it. The next attempt, if its time is to come, comes first.
+    fn is_in_doubt(&self, index: usize, context: Context<'_>) -> bool {
+        let next_waits = matches!(self.hold, Some(Hold::Wait { status: None, .. }));
+        self.transcripts[index].doubt.is_some_and(|doubt| next_waits || context.now < doubt.until)
     }
 
     fn on_failed(mut self, heard: Heard, sub_code: Option<String>, context: Context<'_>) -> Decision {

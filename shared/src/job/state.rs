@@ -22,12 +22,24 @@ pub struct Transcript {
     /// Recall listed it after it had counted as deleted, and it was taken up again. That happens once.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub found_again: bool,
+    /// Recall said that it is done, and that it has failed when it was retrieved.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub doubt: Option<Doubt>,
     /// Why we do not delete it at Recall.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub kept: Option<Kept>,
     /// Another deployment of this product asked for it. We may copy it, and never delete it.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub foreign: bool,
+}
+
+/// What Recall says of a failed transcript contradicts itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Doubt {
+    /// Before this, nobody retrieves it because it is said to be done once more.
+    pub until: Timestamp,
+    /// How many times.
+    pub times: u32,
 }
 
 /// Why a transcript stays at Recall although it is stored.
@@ -206,7 +218,7 @@ impl Failures {
 
 impl Transcript {
     pub fn new(attempt: Option<u32>, provider: Option<String>, state: State) -> Self {
-        Self { attempt, provider, state, deleted: false, found_again: false, kept: None, foreign: false }
+        Self { attempt, provider, state, deleted: false, found_again: false, doubt: None, kept: None, foreign: false }
     }
 
     /// Recall has it no longer.

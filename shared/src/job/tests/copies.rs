@@ -7,7 +7,7 @@ use crate::{
     ids::TranscriptId,
     job::{
         Answer, Command, CopyAnswer, Copying, Decision, Event, Failures, Heard, Hold, Job, Next, Policy, Reason,
-        Rendering, State, Status,
+        Rendering, SeenStatus, SeenTranscript, State, Status,
     },
     time::Timestamp,
 };
@@ -221,6 +221,56 @@ fn somebody_elses_failure_leaves_our_wait_alone() {
         let Decision::Apply { job, .. } = job.on_answer(&failed, context(&policy, NOW)) else { panic!("ignored") };
         assert_eq!(job.hold, Some(hold));
     }
+}
+
+/// Recall's list says in every run of the sweep that it is done, and whoever retrieves it is told that it has failed.
+#[test]
+fn a_list_that_contradicts_what_is_retrieved_puts_off_no_attempt() {
+    let heard = Heard { transcript_id: OURS, attempt: Some(1), foreign: false };
+    let seen = SeenTranscript { heard, status: SeenStatus::Done };
+    let failed = |tries_per_provider, hold| {
+        let failed = job([State::Failed { transcript_id: OURS, sub_code: None }]);
+        (Policy { tries_per_provider, providers: vec!["recallai_async".to_owned()], ..quiet() }, Job { hold, ..failed })
+    };
+    // How many times it was retrieved, and when the next attempt started.
+    let watch = |(policy, mut job): (Policy, Job), time: Duration, minutes: &dyn Fn(u64) -> bool| {
+        let (mut now, mut retrieved) = (NOW, 0);
+        while now < NOW.plus(time) {
+            let context = context(&policy, now);
+            let woken = job.clone().on_event(&Event::WAKE, context);
+            if let Decision::Apply { next: Next::Act(Command::Create { .. }), .. } = woken {
+                return (retrieved, Some(now.since(NOW)), job);
+            }
+            if minutes(now.since(NOW).as_secs() / 60)
+                && let Some(event) = job.missed_transcript(&seen, context)
+            {
+                let decision = job.clone().on_event(&event, context);
+                let Decision::Apply { job: copying, next: Next::Act(Command::Copy { claim, .. }) } = decision else {
+                    panic!("{decision:?}")
+                };
+                retrieved += 1;
+                let answer = CopyAnswer::Failed { sub_code: None };
+                let answer = Answer::Copy { transcript_id: OURS, claim, answer };
+                let decision = copying.on_answer(&answer, context);
+                let Decision::Apply { job: next, .. } = decision else { panic!("{decision:?}") };
+                job = *next;
+            }
+            now = now.plus(Duration::from_secs(60));
+        }
+        (retrieved, None, job)
+    };
+    let hour = Duration::from_secs(60 * 60);
+    let hold = Some(Hold::Wait { until: NOW.plus(hour), status: None, times: 0, since: NOW });
+    for every in [1, 7, 60] {
+        let (retrieved, started, _) = watch(failed(3, hold.clone()), DAY, &|minute| minute % every == 0);
+        assert!(retrieved == 1 && started.is_some_and(|after| after <= 2 * hour), "{retrieved}, {started:?}");
+    }
+    // Nothing else is to come: it is asked less and less, and what is done after all is copied.
+    let (retrieved, started, job) = watch(failed(1, None), 4 * DAY, &|_| true);
+    assert_eq!((retrieved, started, job.status()), (8, None, Status::Failed));
+    let policy = quiet();
+    let decision = job.on_event(&Event::TranscriptDone(heard), context(&policy, NOW.plus(6 * DAY)));
+    assert!(matches!(decision, Decision::Apply { next: Next::Act(Command::Copy { .. }), .. }), "{decision:?}");
 }
 
 /// What Recall says it has deleted is not taken up again by an old webhook.

@@ -129,7 +129,9 @@ impl View<'_> {
             Some(Hold::Skipped) => self.see([3]),
         }
         self.count(transcripts.len());
-        for Transcript { attempt, provider: _, state, deleted: _, found_again: _, kept: _, foreign: _ } in transcripts {
+        for Transcript { attempt, provider: _, state, deleted: _, found_again: _, doubt: _, kept: _, foreign: _ } in
+            transcripts
+        {
             self.see([attempt.unwrap_or(0)]);
             self.state(state);
         }
