@@ -60,10 +60,9 @@ impl CopyError {
             Self::Deleted => CopyAnswer::Deleted,
             Self::Missing { recording_known } => CopyAnswer::Missing { recording_known },
             Self::Recall(Problem::Operator { .. }) => CopyAnswer::Operator,
-            Self::OtherRecording
-            | Self::Forbidden(_)
-            | Self::TooLarge
-            | Self::Recall(Problem::Unexpected { .. }) => CopyAnswer::NotTaken,
+            Self::OtherRecording | Self::Forbidden(_) | Self::TooLarge | Self::Recall(Problem::Unexpected { .. }) => {
+                CopyAnswer::NotTaken
+            }
             Self::Recall(problem) => CopyAnswer::Later { after: problem.after() },
             Self::RenditionsRefused(_) => CopyAnswer::RenditionsRefused,
             Self::RenditionsLate => CopyAnswer::RenditionsLate,

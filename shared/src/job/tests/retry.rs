@@ -238,7 +238,7 @@ fn renderings_take_a_lease_and_are_tried_again() {
     assert_eq!((transcripts, rendering.status()), (vec![(OURS, receipt())], Status::Stored));
     let busy = rendering.clone().on_event(&render, context(&policy, NOW));
     assert!(matches!(busy, Decision::Busy { .. }), "one worker at a time: {busy:?}");
-    let later = crate::job::RenderAnswer::Later { after: Duration::ZERO };
+    let later = RenderAnswer::Later { after: Duration::ZERO };
     let answer = Answer::Render { claim, answer: later };
     let Decision::Apply { job: waits, next: Next::Again { at } } = rendering.on_answer(&answer, context(&policy, NOW))
     else {
