@@ -59,7 +59,7 @@ pub use self::{
     policy::{Context, DeleteAfterStore, OnLimit, Policy, Wishes},
     reconcile::{HEAD_START, SeenRecording, SeenStatus, SeenTranscript},
     requests::{Rendering, Retry},
-    state::{Claim, Copying, Counts, Creating, Failures, Kept, Receipt, Refused, State, Transcript},
+    state::{Claim, Copying, Counts, Creating, Doubt, Failures, Kept, Receipt, Refused, State, Transcript},
 };
 use crate::{
     ids::{BotId, RecordingId},
@@ -110,6 +110,9 @@ pub struct Job {
     pub retry: Option<Retry>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rendering: Option<Rendering>,
+    /// When the newest request to render was given up.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rendering_stopped_at: Option<Timestamp>,
     /// The language that the newest call of create_transcript asked for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub asked_language: Option<String>,
@@ -262,6 +265,7 @@ impl Job {
             refusals: None,
             retry: None,
             rendering: None,
+            rendering_stopped_at: None,
             asked_language: None,
             refused_languages: Vec::new(),
             attempts: 0,

@@ -240,6 +240,7 @@ mod tests {
             refusals: Some(Refusals { since: at, rounds: 1 }),
             retry: Some(Retry { provider: Some("p".to_owned()) }),
             rendering: Some(Rendering { transcript_id: None, until: at, claim: None, tries: 1 }),
+            rendering_stopped_at: Some(at),
             deletion: Some(Deletion {
                 target: Target::Transcript(transcript_id),
                 why: Why::Room,

@@ -59,11 +59,7 @@ impl Again {
             let one = tokio::time::timeout(time, self.one(*id, receipt, time)).await;
             if let Err(error) = one.unwrap_or(Err(AgainError::OutOfTime)) {
                 tracing::error!(transcript.id = %id, error = %Chain(&error), "transcript.not_rendered_again");
-                let failed = error.answer();
-                if failed == RenderAnswer::NotAsStored {
-                    telemetry::count("RenderingErrors", &[]);
-                }
-                answer = both(answer, failed);
+                answer = both(answer, error.answer());
             }
         }
         answer

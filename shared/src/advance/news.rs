@@ -22,6 +22,8 @@ pub(super) struct Marks {
     refusals: u32,
     /// How many transcripts stay at Recall because it did not delete them.
     not_deleted: usize,
+    /// When rendering again was given up.
+    rendering_stopped_at: Option<Timestamp>,
     /// How many wished languages were refused.
     refused_languages: usize,
     /// Transcripts that we asked for and Recall has made, or is making.
@@ -54,6 +56,7 @@ enum News {
     Unknown,
     Refused,
     NotDeleted,
+    NotRendered,
     WishIgnored,
     Ended,
     Paid(Paid),
@@ -74,6 +77,7 @@ impl Marks {
             unknown: job.is_unknown_to_recall(),
             refusals: job.refusals.map_or(0, |refusals| refusals.rounds),
             not_deleted: job.transcripts.iter().filter(|one| one.kept == Some(Kept::NotDeleted)).count(),
+            rendering_stopped_at: job.rendering_stopped_at,
             refused_languages: job.refused_languages.len(),
             paid: job.transcripts.iter().filter_map(Paid::of).collect(),
             failures: job.transcripts.iter().filter_map(Failure::of).collect(),
@@ -123,6 +127,9 @@ fn between(before: &Marks, saved: &Job) -> Vec<News> {
     if after.not_deleted > before.not_deleted {
         news.push(News::NotDeleted);
     }
+    if after.rendering_stopped_at.is_some() && after.rendering_stopped_at != before.rendering_stopped_at {
+        news.push(News::NotRendered);
+    }
     if after.refused_languages > before.refused_languages {
         news.push(News::WishIgnored);
     }
@@ -162,6 +169,10 @@ impl News {
             Self::NotDeleted => {
                 tracing::error!(recording.id = %recording_id, "deletion.stopped");
                 telemetry::count("DeletionsStopped", &[]);
+            }
+            Self::NotRendered => {
+                tracing::error!(recording.id = %recording_id, "rendering.stopped");
+                telemetry::count("RenderingErrors", &[]);
             }
             Self::WishIgnored => {
                 tracing::warn!(recording.id = %recording_id, key = "transcript_language", "wish.ignored");
@@ -260,6 +271,17 @@ mod tests {
         deleted.transcripts[0].deleted = true;
         assert_eq!(news(&job(Some(1), failed()), &deleted), [], "it made room for another one");
         assert_eq!(news(&job(None, transcribing()), &job(None, failed())), [], "somebody else's");
+    }
+
+    #[test]
+    fn a_rendering_that_is_given_up_is_counted_once() {
+        let under_way = job(Some(1), stored(90));
+        let stopped = |at| Job { rendering_stopped_at: Some(at), ..under_way.clone() };
+        let (first, second) = (stopped(DONE_AT), stopped(DONE_AT.plus(Duration::from_secs(1))));
+        assert_eq!(news(&under_way, &first), [News::NotRendered]);
+        assert_eq!(news(&first, &first), []);
+        assert_eq!(news(&first, &under_way), [], "it is asked for again, or was rendered");
+        assert_eq!(news(&first, &second), [News::NotRendered], "and once more in vain");
     }
 
     #[test]

@@ -172,8 +172,11 @@ pub enum CopyAnswer {
     Later {
         after: Duration,
     },
-    /// An operator has to fix something first: the key, the account, the allowed hosts.
+    /// 401, 402, 403: an operator has to act.
     Operator,
+    /// What Recall offers is not taken: it is on a host that is not allowed, too large, another recording's, or cannot be
+    /// understood. Somebody has to fix something first.
+    NotTaken,
     /// The file is stored, and S3 refused one of its renditions.
     RenditionsRefused,
     /// The file is stored, and the time was up before its renditions were.

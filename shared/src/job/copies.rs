@@ -3,12 +3,12 @@
 use std::time::Duration;
 
 use super::{
-    Claim, Command, Context, CopyAnswer, Copying, Creating, Decision, Failures, Job, Kept, Next, Reason, State,
+    Claim, Command, Context, CopyAnswer, Copying, Creating, Decision, Doubt, Failures, Job, Kept, Next, Reason, State,
     TRANSCRIBING_CHECK,
-    reading::UNKNOWN_PATIENCE,
+    reading::{EXPIRY_GRACE, UNKNOWN_PATIENCE},
     waits::{asked, chosen, doubled},
 };
-use crate::ids::TranscriptId;
+use crate::{ids::TranscriptId, time::Timestamp};
 
 /// The first wait after a copy that failed; it doubles with every failure of the same kind.
 const COPY_WAIT: Duration = Duration::from_secs(5);
@@ -16,8 +16,11 @@ const COPY_WAIT_MAX: Duration = Duration::from_secs(15 * 60);
 /// The first wait for an operator; it doubles every time.
 const OPERATOR_WAIT: Duration = Duration::from_secs(5 * 60);
 const OPERATOR_WAIT_MAX: Duration = Duration::from_secs(6 * 60 * 60);
-/// A copy that has failed for this long is given up, and an operator is told.
+/// A copy that has failed for this long is given up, and an operator is told, where it is not known when the recording
+/// expires.
 const COPY_PATIENCE: Duration = Duration::from_secs(30 * 24 * 60 * 60);
+/// Where it is known, a copy is tried until then, and for this long in any case: Recall may keep a recording longer.
+const EXPIRED_PATIENCE: Duration = Duration::from_secs(24 * 60 * 60);
 /// Recall is asked about a transcript that is not ready this many times: hourly, in the end, for a month.
 const MOST_CHECKS: u32 = 30 * 24;
 /// The first wait for a transcript that Recall does not know; it doubles with every try.
@@ -28,6 +31,9 @@ const MISSING_WAIT_MAX: Duration = Duration::from_secs(60 * 60);
 const MISSING_TRIES: u32 = 9;
 /// The first wait for a transcript that is not done; it doubles with every check.
 const CHECK_WAIT: Duration = Duration::from_secs(15);
+/// The first wait after a transcript that is said to be done had failed when it was retrieved; it doubles every time.
+const DOUBT_WAIT: Duration = Duration::from_secs(60 * 60);
+const DOUBT_WAIT_MAX: Duration = Duration::from_secs(24 * 60 * 60);
 
 impl Job {
     /// Claims the copy of a transcript to S3.
@@ -35,7 +41,7 @@ impl Job {
         if let Some(until) = self.being_deleted(transcript_id, context.now) {
             return Decision::Busy { until };
         }
-        let (claim, bot_id) = (self.next_claim(), self.bot_id);
+        let (claim, bot_id, expires_at) = (self.next_claim(), self.bot_id, self.expires_at);
         let transcript = &mut self.transcripts[index];
         let attempt = transcript.attempt;
         let (until, since) = (context.lease_until, context.now);
@@ -50,6 +56,9 @@ impl Job {
             told_done: false,
         };
         let copying = match transcript.state {
+            State::Copying(before) if before.claim.is_some() && is_hopeless(before.since, expires_at, context.now) => {
+                return self.lose(index, transcript_id, context);
+            }
             State::Copying(before) => {
                 let mut failures = before.failures;
                 failures.deaths = failures.deaths.saturating_add(u32::from(before.claim.is_some()));
@@ -100,9 +109,17 @@ impl Job {
         };
         let Copying { mut failures, checks, told_done, .. } = held;
         let missing_since = held.missing_since.unwrap_or(now);
+        // What the refused key has cost of the patience is not counted.
+        let was_refused = failures.operator > 0 && *answer != CopyAnswer::Operator;
+        let since = if was_refused { now } else { held.since };
         let (until, missing_since) = match answer {
             CopyAnswer::Stored(_) => return Decision::Ignore(Reason::AlreadyStored),
             CopyAnswer::Failed { sub_code } => {
+                if told_done {
+                    let times = transcript.doubt.map_or(0, |doubt| doubt.times);
+                    let until = chosen(doubled(DOUBT_WAIT, times, DOUBT_WAIT_MAX), expires_at, now);
+                    transcript.doubt = Some(Doubt { until, times: times + 1 });
+                }
                 transcript.state = State::Failed { transcript_id, sub_code: sub_code.clone() };
                 let ours = transcript.attempt.is_some();
                 self.is_known(context);
@@ -121,7 +138,7 @@ impl Job {
                 return self.advanced(Next::Again { at: check_at }, context);
             }
             // Recall knows its recording, so it is this transcript that is gone.
-            CopyAnswer::Missing { recording_known: true } if failures.missing >= MISSING_TRIES => {
+            CopyAnswer::Missing { recording_known: true } if failures.gone >= MISSING_TRIES => {
                 return self.gone(index, transcript_id, context);
             }
             // A wrong base URL or workspace says the same for a while.
@@ -129,17 +146,27 @@ impl Job {
                 return self.lose(index, transcript_id, context);
             }
             // Nobody has fixed it in all that time.
-            CopyAnswer::Later { .. } | CopyAnswer::Operator if now.since(held.since) >= COPY_PATIENCE => {
+            CopyAnswer::Later { .. } | CopyAnswer::NotTaken if is_hopeless(since, expires_at, now) => {
                 return self.lose(index, transcript_id, context);
             }
-            CopyAnswer::Missing { .. } => {
-                let wait = doubled(MISSING_WAIT, failures.missing, MISSING_WAIT_MAX);
-                failures.missing += 1;
+            // A refused key ends nothing that Recall still has.
+            CopyAnswer::Operator if expires_at.is_some() && is_hopeless(since, expires_at, now) => {
+                return self.lose(index, transcript_id, context);
+            }
+            CopyAnswer::Missing { recording_known } => {
+                let count = if *recording_known { &mut failures.gone } else { &mut failures.missing };
+                let wait = doubled(MISSING_WAIT, *count, MISSING_WAIT_MAX);
+                *count += 1;
                 (chosen(wait, expires_at, now), Some(missing_since))
             }
             CopyAnswer::Operator => {
                 let wait = doubled(OPERATOR_WAIT, failures.operator, OPERATOR_WAIT_MAX);
                 failures.operator += 1;
+                (chosen(wait, expires_at, now), None)
+            }
+            CopyAnswer::NotTaken => {
+                let wait = doubled(OPERATOR_WAIT, failures.not_taken, OPERATOR_WAIT_MAX);
+                failures.not_taken += 1;
                 (chosen(wait, expires_at, now), None)
             }
             CopyAnswer::Later { after } => {
@@ -175,11 +202,19 @@ impl Job {
             | CopyAnswer::Deleted
             | CopyAnswer::Later { .. }
             | CopyAnswer::Operator
+            | CopyAnswer::NotTaken
             | CopyAnswer::RenditionsRefused
             | CopyAnswer::RenditionsLate
             | CopyAnswer::EmptyBody => failures.missing = 0,
         }
-        let copying = Copying { until, claim: None, failures, missing_since, ..held };
+        // Only one time after the other does it show that the transcript is gone.
+        if !matches!(answer, CopyAnswer::Missing { recording_known: true }) {
+            failures.gone = 0;
+        }
+        if *answer != CopyAnswer::Operator {
+            failures.operator = 0;
+        }
+        let copying = Copying { until, claim: None, since, failures, missing_since, ..held };
         self.transcripts[index].state = State::Copying(copying);
         self.advanced(Next::Again { at: until }, context)
     }
@@ -206,5 +241,14 @@ impl Job {
 
     pub(super) fn is_creating(&self) -> bool {
         self.transcripts.iter().any(|transcript| matches!(transcript.state, State::Creating(Creating { .. })))
+    }
+}
+
+/// Nothing has helped for long, and the recording has expired if it is known when it does.
+fn is_hopeless(since: Timestamp, expires_at: Option<Timestamp>, now: Timestamp) -> bool {
+    let tried = now.since(since);
+    match expires_at {
+        Some(at) => at.plus(EXPIRY_GRACE) <= now && tried >= EXPIRED_PATIENCE,
+        None => tried >= COPY_PATIENCE,
     }
 }

@@ -165,6 +165,7 @@ impl Job {
         let mut news = false;
         for one in listed.iter().filter(|one| Some(*one) != ours) {
             let transcript_id = one.transcript_id;
+            news |= self.learn_whose(transcript_id, one.foreign);
             let known = self.transcripts.iter().any(|known| known.state.transcript_id() == Some(transcript_id));
             if known || self.transcripts.len() >= MAX_REMEMBERED {
                 continue;

@@ -11,7 +11,8 @@ use crate::ids::TranscriptId;
 /// What may go together with a target, as far as the row knows.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Deletable {
-    /// These are stored, or Recall reported them as deleted.
+    /// These are stored, and nothing is known against deleting their originals. They may go unless Recall says that
+    /// another deployment asked for them.
     pub safe: Vec<TranscriptId>,
     /// These may go only if Recall, too, says that they failed.
     pub failed: Vec<TranscriptId>,
@@ -102,9 +103,9 @@ impl Deletable {
 
 impl Deleting {
     pub fn new(target: Target, copies: Vec<Receipt>, deletable: Deletable) -> Self {
-        // A transcript whose copy was read back is not asked about.
+        // Our own transcript whose copy was read back is not asked about.
         let is_clear = match target {
-            Target::Transcript(id) => !deletable.failed.contains(&id),
+            Target::Transcript(id) => !deletable.failed.contains(&id) && !deletable.safe.contains(&id),
             Target::Recording => false,
         };
         Self { target, copies: copies.into_iter(), deletable, is_clear, not_found: None }

@@ -77,8 +77,15 @@ impl Job {
         if context.now < deletion.until {
             return None;
         }
+        // Who held it before never said how it went: it died.
+        let died = u32::from(deletion.claim.is_some());
+        let deletion = Deletion { tries: deletion.tries.saturating_add(died), ..deletion };
+        if deletion.tries >= DELETE_TRIES {
+            self.stop(&deletion, Kept::NotDeleted);
+            return if self.awaited(&deletion) { Some(self.start_soon(context)) } else { self.delete(context) };
+        }
         if !context.worker {
-            self.deletion = Some(deletion);
+            self.deletion = Some(Deletion { claim: None, ..deletion });
             return Some(Next::Act(Command::Wake));
         }
         let claim = self.next_claim();
@@ -91,6 +98,7 @@ impl Job {
     /// Whether a deletion that was noted is still to be made.
     fn is_wanted(&self, deletion: &Deletion, context: Context<'_>) -> bool {
         match (deletion.why, deletion.target) {
+            (_, Target::Transcript(id)) if self.is_foreign(id) => false,
             (Why::Room, Target::Transcript(id)) => {
                 let full = self.transcript_count() >= context.policy.max_transcripts;
                 full && self.wants_attempt() && self.may_make_room(id, context)
@@ -100,6 +108,10 @@ impl Job {
             (Why::Stored, Target::Recording) => self.is_finished(context),
             (Why::Room | Why::PaidTwice, Target::Recording) => false,
         }
+    }
+
+    fn is_foreign(&self, id: TranscriptId) -> bool {
+        self.transcripts.iter().any(|one| one.state.transcript_id() == Some(id) && one.foreign)
     }
 
     /// Nothing of the recording is needed at Recall any more: it is done, what was asked for is stored, or nothing is
@@ -170,36 +182,42 @@ impl Job {
                 self.advanced(next, context)
             }
             (DeleteAnswer::Unverified, Some(deletion)) => self.keep(deletion, Kept::Unverified, context),
-            (DeleteAnswer::Later { .. }, Some(deletion)) if deletion.tries + 1 >= DELETE_TRIES => {
-                self.keep(deletion, Kept::NotDeleted, context)
-            }
             (DeleteAnswer::Later { after }, Some(deletion)) => self.delete_later(deletion, *after, context),
         }
     }
 
     /// The deletion is stopped: its target stays at Recall, and keeps its place under the limit.
     fn keep(mut self, deletion: Deletion, why: Kept, context: Context<'_>) -> Decision {
-        self.deletion = None;
-        match deletion.target {
-            Target::Transcript(id) => self.of_mut(id).for_each(|transcript| transcript.kept = Some(why)),
-            Target::Recording => self.transcripts.iter_mut().for_each(|transcript| transcript.kept = Some(why)),
-        }
+        self.stop(&deletion, why);
         if deletion.why == Why::Room {
             return self.go_on(context);
         }
         self.advanced(Next::Nothing, context)
     }
 
-    /// What the row calls failed or lost, and Recall lists as something else. Whether there was any.
+    fn stop(&mut self, deletion: &Deletion, why: Kept) {
+        self.deletion = None;
+        match deletion.target {
+            Target::Transcript(id) => self.of_mut(id).for_each(|transcript| transcript.kept = Some(why)),
+            Target::Recording => self.transcripts.iter_mut().for_each(|transcript| transcript.kept = Some(why)),
+        }
+    }
+
+    /// What the row calls failed, lost or deleted, and Recall lists as something else. Whether there was any.
     fn take_up_again(&mut self, listed: &[Listed], context: Context<'_>) -> bool {
         let (check_at, copies_others) = (context.now, context.policy.copy_unrequested);
         let mut news = false;
         for one in listed {
             let transcript_id = one.transcript_id;
             for transcript in self.of_mut(transcript_id) {
-                news |= one.foreign && !transcript.foreign;
-                transcript.foreign |= one.foreign;
                 let given_up = matches!(transcript.state, State::Failed { .. } | State::Lost { .. });
+                // A list has nothing that is deleted. Where it says so again and again, one of the two is wrong for good.
+                if transcript.deleted && !transcript.found_again {
+                    (transcript.deleted, transcript.found_again, news) = (false, true, true);
+                    if given_up && one.failed {
+                        transcript.state = State::Failed { transcript_id, sub_code: None };
+                    }
+                }
                 if one.failed || !given_up || transcript.deleted {
                     continue;
                 }
@@ -222,6 +240,9 @@ impl Job {
     }
 
     fn delete_later(mut self, deletion: Deletion, after: Duration, context: Context<'_>) -> Decision {
+        if deletion.tries + 1 >= DELETE_TRIES {
+            return self.keep(deletion, Kept::NotDeleted, context);
+        }
         let wait = doubled(DELETE_WAIT, deletion.tries, DELETE_WAIT_MAX);
         let until = self.chosen(wait, context.now).max(asked(after, context.now));
         self.deletion = Some(Deletion { until, claim: None, tries: deletion.tries + 1, ..deletion });
@@ -248,6 +269,7 @@ impl Job {
             one.attempt.is_some()
                 && one.exists()
                 && one.kept.is_none()
+                && !one.foreign
                 && one.state.busy(context.now).is_none()
                 && self.kept_twin(one).is_some()
         });
@@ -291,9 +313,12 @@ impl Job {
                 Target::Transcript(target) if target == id && has_failed && why == Why::Room => {
                     deletable.failed.push(id);
                 }
+                // Whose it is was never seen, if nothing that told of it carried its metadata.
+                Target::Transcript(target) if target == id && one.attempt.is_none() => deletable.safe.push(id),
                 Target::Transcript(_) => {}
                 Target::Recording if has_failed => deletable.failed.push(id),
-                Target::Recording if one.may_go_with_its_recording() => deletable.safe.push(id),
+                // Recall must not list what it reported as deleted.
+                Target::Recording if one.is_safe() && !one.foreign => deletable.safe.push(id),
                 Target::Recording => {}
             }
         }
@@ -319,6 +344,6 @@ impl Transcript {
             | State::Lost { .. }
             | State::Left { .. } => false,
         };
-        self.deleted || (may_go && !self.foreign)
+        self.kept != Some(Kept::NotDeleted) && (self.deleted || (may_go && !self.foreign))
     }
 }

@@ -89,6 +89,22 @@ impl Event {
     /// A wake-up that ends no wait.
     pub const WAKE: Self = Self::Wake { now: false };
 
+    /// The transcript that it is about.
+    fn heard(&self) -> Option<Heard> {
+        match self {
+            Self::TranscriptProcessing(heard)
+            | Self::TranscriptDone(heard)
+            | Self::TranscriptFailed { heard, .. }
+            | Self::TranscriptDeleted(heard) => Some(*heard),
+            Self::RecordingDone(_)
+            | Self::RecordingFailed { .. }
+            | Self::RecordingDeleted
+            | Self::Wake { .. }
+            | Self::Retry { .. }
+            | Self::Render { .. } => None,
+        }
+    }
+
     /// The name for logs and metrics, which is Recall's.
     pub fn name(&self) -> &'static str {
         match self {
@@ -108,7 +124,16 @@ impl Event {
 
 impl Job {
     /// Decides what an event means.
-    pub fn on_event(self, event: &Event, context: Context<'_>) -> Decision {
+    pub fn on_event(mut self, event: &Event, context: Context<'_>) -> Decision {
+        let learned = event.heard().is_some_and(|heard| self.learn_whose(heard.transcript_id, heard.foreign));
+        let before = learned.then(|| self.clone());
+        match (self.decide(event, context), before) {
+            (Decision::Ignore(_), Some(job)) => job.advanced(Next::Nothing, context),
+            (decision, _) => decision,
+        }
+    }
+
+    fn decide(self, event: &Event, context: Context<'_>) -> Decision {
         match event {
             Event::RecordingDone(finished) => self.on_recording_done(finished, context),
             Event::RecordingFailed { sub_code } => self.on_recording_failed(sub_code.clone(), context),
@@ -242,6 +267,10 @@ impl Job {
                     return Decision::Ignore(Reason::AlreadyKnown);
                 }
                 State::Creating(_) | State::Transcribing { .. } | State::Copying(_) => index,
+                // It was said to be done before, and had failed: what comes next is not put off by the same again.
+                State::Failed { .. } if self.is_in_doubt(index, context) => {
+                    return Decision::Ignore(Reason::AlreadyEnded);
+                }
                 // Recall did not know it any more, or said that it failed, and now says that it is there.
                 State::Lost { .. } | State::Failed { .. } if !self.transcripts[index].deleted => index,
                 State::Left { .. } => return Decision::Ignore(Reason::AlreadyKnown),
@@ -264,6 +293,12 @@ impl Job {
         self.is_known(context);
         self.settled();
         self.copy(index, heard.transcript_id, context)
+    }
+
+    /// Whether it is too early to ask again what has become of it. The next attempt, if its time is to come, comes first.
+    fn is_in_doubt(&self, index: usize, context: Context<'_>) -> bool {
+        let next_waits = matches!(self.hold, Some(Hold::Wait { status: None, .. }));
+        self.transcripts[index].doubt.is_some_and(|doubt| next_waits || context.now < doubt.until)
     }
 
     fn on_failed(mut self, heard: Heard, sub_code: Option<String>, context: Context<'_>) -> Decision {

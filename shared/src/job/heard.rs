@@ -1,5 +1,7 @@
 //! Which transcript an event is about, and what is noted of one that the row does not know.
 
+use crate::ids::TranscriptId;
+
 use super::{Context, Decision, Heard, Job, Next, Reason, Recording, State, Transcript, creates::MAX_REMEMBERED};
 
 impl Job {
@@ -13,6 +15,13 @@ impl Job {
         let index = self.learn(heard, State::Left { transcript_id: heard.transcript_id });
         self.transcripts[index].deleted = true;
         self.advanced(Next::Nothing, context)
+    }
+
+    /// Whoever carries the metadata may tell that another deployment asked for it, and that stays true, whatever else
+    /// carries none. Whether that is news.
+    pub(super) fn learn_whose(&mut self, id: TranscriptId, foreign: bool) -> bool {
+        let known = self.transcripts.iter_mut().find(|one| one.state.transcript_id() == Some(id));
+        known.is_some_and(|known| foreign && !std::mem::replace(&mut known.foreign, true))
     }
 
     /// By Recall's id; else by the attempt that our metadata names, if that create still waits for its answer.

@@ -18,7 +18,7 @@ const UNKNOWN_WAIT_MAX: Duration = Duration::from_secs(60 * 60);
 /// A recording that Recall has not known for this long is nothing to wait for.
 pub(super) const UNKNOWN_PATIENCE: Duration = Duration::from_secs(24 * 60 * 60);
 /// A recording may be kept longer than Recall has told, so a job goes on for this long after its expiry.
-const EXPIRY_GRACE: Duration = Duration::from_secs(24 * 60 * 60);
+pub(super) const EXPIRY_GRACE: Duration = Duration::from_secs(24 * 60 * 60);
 
 impl Job {
     /// Notes what an event or an answer says about the recording. What it does not say stays as it was: only metadata

@@ -13,7 +13,8 @@ use crate::{ids::TranscriptId, time::Timestamp};
 /// The first wait after rendering failed; it doubles with every try.
 const RENDER_WAIT: Duration = Duration::from_secs(10);
 const RENDER_WAIT_MAX: Duration = Duration::from_secs(60 * 60);
-/// After this many tries, about half a day, rendering is given up. What was stored before is still there.
+/// After this many tries, about seven hours, rendering is given up, and an operator is told. What was stored before is
+/// still there.
 const RENDER_TRIES: u32 = 16;
 
 /// Another attempt that a person asked for, whatever the job had come to.
@@ -88,6 +89,7 @@ impl Job {
             }
         }
         self.rendering = Some(rendering);
+        self.rendering_stopped_at = None;
         self.render(context)
     }
 
@@ -100,6 +102,12 @@ impl Job {
         }
         let claim = self.next_claim();
         let Some(rendering) = &mut self.rendering else { return Decision::Ignore(Reason::NotDue) };
+        // Who held it before never said how it went: it died.
+        rendering.tries = rendering.tries.saturating_add(u32::from(rendering.claim.is_some()));
+        if rendering.tries >= RENDER_TRIES {
+            (self.rendering, self.rendering_stopped_at) = (None, Some(context.now));
+            return self.advanced(Next::Nothing, context);
+        }
         (rendering.until, rendering.claim) = (context.lease_until, Some(claim));
         let wanted = rendering.transcript_id;
         let transcripts = self.to_render(wanted);
@@ -121,8 +129,12 @@ impl Job {
                 self.rendering = Some(Rendering { until, claim: None, tries: held.tries + 1, ..held });
                 Next::Again { at: until }
             }
-            RenderAnswer::Rendered | RenderAnswer::NotAsStored | RenderAnswer::Later { .. } => {
-                self.rendering = None;
+            RenderAnswer::Rendered => {
+                (self.rendering, self.rendering_stopped_at) = (None, None);
+                Next::Nothing
+            }
+            RenderAnswer::NotAsStored | RenderAnswer::Later { .. } => {
+                (self.rendering, self.rendering_stopped_at) = (None, Some(context.now));
                 Next::Nothing
             }
         };

@@ -19,12 +19,27 @@ pub struct Transcript {
     /// Recall has said that it is deleted; it no longer counts towards the limit.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub deleted: bool,
+    /// Recall listed it after it had counted as deleted, and it was taken up again. That happens once.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub found_again: bool,
+    /// Recall said that it is done, and that it has failed when it was retrieved.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub doubt: Option<Doubt>,
     /// Why we do not delete it at Recall.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub kept: Option<Kept>,
     /// Another deployment of this product asked for it. We may copy it, and never delete it.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub foreign: bool,
+}
+
+/// What Recall says of a failed transcript contradicts itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Doubt {
+    /// Before this, nobody retrieves it because it is said to be done once more.
+    pub until: Timestamp,
+    /// How many times.
+    pub times: u32,
 }
 
 /// Why a transcript stays at Recall although it is stored.
@@ -105,7 +120,7 @@ pub struct Copying {
     pub until: Timestamp,
     /// The worker that copies; `None` while it waits.
     pub claim: Option<Claim>,
-    /// When it was first tried.
+    /// When it was first tried, or again after the key had been refused.
     pub since: Timestamp,
     #[serde(default)]
     pub failures: Failures,
@@ -126,10 +141,14 @@ pub struct Copying {
 pub struct Failures {
     /// The network, S3 or Recall failed.
     pub transient: u32,
-    /// Somebody has to fix something first: the key, the account, the allowed hosts.
+    /// Recall refused the key or the account, one time after the other.
     pub operator: u32,
-    /// Recall answered 404, one time after the other.
+    /// What Recall offered was not taken: the host is not allowed, the file is too large.
+    pub not_taken: u32,
+    /// Recall answered 404, and did not know the recording either, one time after the other.
     pub missing: u32,
+    /// Recall answered 404 although it knows the recording, one time after the other.
+    pub gone: u32,
     /// The file was stored, and S3 refused one of its renditions.
     pub renditions_refused: u32,
     /// The file was stored, and the time was up before its renditions were.
@@ -185,7 +204,9 @@ impl Failures {
         let kinds = [
             self.transient,
             self.operator,
+            self.not_taken,
             self.missing,
+            self.gone,
             self.renditions_refused,
             self.renditions_late,
             self.empty_bodies,
@@ -197,11 +218,12 @@ impl Failures {
 
 impl Transcript {
     pub fn new(attempt: Option<u32>, provider: Option<String>, state: State) -> Self {
-        Self { attempt, provider, state, deleted: false, kept: None, foreign: false }
+        Self { attempt, provider, state, deleted: false, found_again: false, doubt: None, kept: None, foreign: false }
     }
 
     /// Recall has it no longer.
     pub(super) fn delete(&mut self) {
+        self.kept = self.kept.filter(|why| *why != Kept::NotDeleted);
         match self.state {
             State::Transcribing { transcript_id, .. } | State::Copying(Copying { transcript_id, .. }) => {
                 self.state = State::Lost { transcript_id };

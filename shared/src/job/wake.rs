@@ -1,6 +1,7 @@
 //! A wake-up: the first thing whose time has come is taken up.
 
 use super::{Context, Copying, Creating, Decision, Hold, Job, Kept, Next, Reason, State};
+use crate::time::Timestamp;
 
 impl Job {
     /// `now`: what waits is due as well, because an operator has fixed what it waited for.
@@ -9,13 +10,21 @@ impl Job {
         if now {
             self.end_waits(context);
         }
-        if let Some(rendering) = self.rendering
-            && rendering.until <= context.now
+        // What has been due for longest comes first: work that kills its worker again and again holds up nothing else.
+        let is_due = |at: &Timestamp| *at <= context.now;
+        let transcripts = self.transcripts.iter().map(|transcript| transcript.state.due_at().filter(is_due));
+        let transcript = transcripts.zip(0..).filter_map(|(at, index)| Some((at?, index))).min();
+        let hold = self.hold.as_ref().filter(|_| !self.is_creating()).and_then(Hold::until).filter(is_due);
+        let others = transcript.map(|(at, _)| at).into_iter().chain(hold).min();
+        if let Some(rendering) = self.rendering.filter(|one| is_due(&one.until))
+            && others.is_none_or(|at| rendering.until <= at)
         {
             return self.render(context);
         }
-        for (index, transcript) in self.transcripts.iter().enumerate() {
-            match &transcript.state {
+        if let Some((at, index)) = transcript
+            && hold.is_none_or(|hold| at <= hold)
+        {
+            match &self.transcripts[index].state {
                 State::Creating(Creating { until, .. }) if *until <= context.now => return self.repeat(index, context),
                 State::Transcribing { transcript_id, check_at, .. } if *check_at <= context.now => {
                     let transcript_id = *transcript_id;
@@ -35,10 +44,7 @@ impl Job {
                 | State::Left { .. } => {}
             }
         }
-        if !self.is_creating()
-            && let Some(until) = self.hold.as_ref().and_then(Hold::until)
-            && until <= context.now
-        {
+        if hold.is_some() {
             return self.end_hold(context);
         }
         // An alarm that the operator has put off since is due as well: it is noted for its new time.

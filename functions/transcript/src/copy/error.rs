@@ -59,10 +59,10 @@ impl CopyError {
             Self::Failed { sub_code } => CopyAnswer::Failed { sub_code },
             Self::Deleted => CopyAnswer::Deleted,
             Self::Missing { recording_known } => CopyAnswer::Missing { recording_known },
-            Self::OtherRecording
-            | Self::Forbidden(_)
-            | Self::TooLarge
-            | Self::Recall(Problem::Operator { .. } | Problem::Unexpected { .. }) => CopyAnswer::Operator,
+            Self::Recall(Problem::Operator { .. }) => CopyAnswer::Operator,
+            Self::OtherRecording | Self::Forbidden(_) | Self::TooLarge | Self::Recall(Problem::Unexpected { .. }) => {
+                CopyAnswer::NotTaken
+            }
             Self::Recall(problem) => CopyAnswer::Later { after: problem.after() },
             Self::RenditionsRefused(_) => CopyAnswer::RenditionsRefused,
             Self::RenditionsLate => CopyAnswer::RenditionsLate,

@@ -2,11 +2,12 @@
 
 use std::time::Duration;
 
-use super::{CLAIM, NOW, OTHER, OURS, context, copying, job, policy};
+use super::{CLAIM, NOW, OTHER, OURS, context, copying, job, policy, receipt};
 use crate::{
+    ids::TranscriptId,
     job::{
-        Answer, Command, CopyAnswer, Copying, Decision, Event, Failures, Heard, Hold, Job, Next, Policy, Reason, State,
-        Status,
+        Answer, Command, CopyAnswer, Copying, Decision, Event, Failures, Heard, Hold, Job, Next, Policy, Reason,
+        Rendering, SeenStatus, SeenTranscript, State, Status,
     },
     time::Timestamp,
 };
@@ -25,7 +26,7 @@ fn held() -> Copying {
 
 /// It has been tried for long.
 fn long() -> Failures {
-    Failures { transient: 8, operator: 8, missing: 8, ..Failures::default() }
+    Failures { transient: 8, operator: 8, not_taken: 8, missing: 8, gone: 8, ..Failures::default() }
 }
 
 fn transcribing() -> Job {
@@ -55,7 +56,7 @@ fn tried_to_the_end(mut job: Job, answer: &CopyAnswer) -> (Timestamp, u32, Job) 
 
 #[test]
 fn what_cannot_be_copied_for_a_month_ends() {
-    for answer in [CopyAnswer::Later { after: Duration::from_secs(5) }, CopyAnswer::Operator, CopyAnswer::NotReady] {
+    for answer in [CopyAnswer::Later { after: Duration::from_secs(5) }, CopyAnswer::NotTaken, CopyAnswer::NotReady] {
         let (ended, _, job) = tried_to_the_end(transcribing(), &answer);
         let days = ended.since(NOW).as_secs() / DAY.as_secs();
         assert!((29..=31).contains(&days), "{answer:?} ends after {days} days");
@@ -110,6 +111,52 @@ fn a_recording_that_goes_waits_for_the_worker_that_copies() {
     assert_eq!((job.status(), job.transcript_count()), (Status::Lost, 0));
 }
 
+/// A person has to put it right, and Recall has the recording for as long.
+#[test]
+fn a_refused_key_ends_no_copy_of_a_recording_that_recall_still_has() {
+    let policy = quiet();
+    let later = CopyAnswer::Later { after: Duration::from_secs(5) };
+    for expires_at in [None, Some(NOW.plus(90 * DAY))] {
+        let transcribing = State::Transcribing { transcript_id: OURS, check_at: NOW, checks: 0, told_done: true };
+        let mut job = Job { expires_at, ..job([transcribing]) };
+        let mut now = NOW;
+        let mut told = |answer: &CopyAnswer, until: Timestamp| {
+            while now < until {
+                let Some(at) = job.due_at() else { break };
+                now = at;
+                let decision = job.clone().on_event(&Event::WAKE, context(&policy, now));
+                let Decision::Apply { job: copying, next: Next::Act(Command::Copy { claim, .. }) } = decision else {
+                    panic!("{decision:?}")
+                };
+                let answer = Answer::Copy { transcript_id: OURS, claim, answer: answer.clone() };
+                let decision = copying.on_answer(&answer, context(&policy, now));
+                let Decision::Apply { job: waits, .. } = decision else { panic!("{decision:?}") };
+                job = *waits;
+            }
+            job.status()
+        };
+        assert_eq!(told(&CopyAnswer::Operator, NOW.plus(60 * DAY)), Status::Copying, "{expires_at:?}");
+        // The key is right again, and Recall has a bad day.
+        assert_eq!(told(&later, NOW.plus(61 * DAY)), Status::Copying, "{expires_at:?}");
+    }
+}
+
+/// It is known when Recall deletes the recording: until then there is something to save, and a day after that there is
+/// not.
+#[test]
+fn a_copy_is_tried_until_the_recording_expires() {
+    for answer in [CopyAnswer::Later { after: Duration::from_secs(5) }, CopyAnswer::NotTaken, CopyAnswer::Operator] {
+        for (expires, ends) in [(7, 8), (90, 91)] {
+            let copying = State::Copying(copying(NOW, None, Failures::default()));
+            let mut job = Job { expires_at: Some(NOW.plus(expires * DAY)), ..job([copying]) };
+            job.outbox.expiring = true;
+            let (ended, _, job) = tried_to_the_end(job, &answer);
+            let days = ended.since(NOW).as_secs() / DAY.as_secs();
+            assert_eq!((days, job.status()), (ends, Status::Lost), "{answer:?}, {expires} days");
+        }
+    }
+}
+
 #[test]
 fn a_worker_that_dies_over_a_copy_is_counted() {
     let policy = quiet();
@@ -137,6 +184,46 @@ fn a_worker_that_dies_over_a_copy_is_counted() {
     assert_eq!(failures.deaths, 3);
 }
 
+/// No answer ever tells, so its next worker has to look at the time.
+#[test]
+fn a_copy_over_which_every_worker_dies_ends() {
+    let policy = quiet();
+    for (expires_at, ends) in [(None, 30), (Some(NOW.plus(2 * DAY)), 3)] {
+        let mut job = Job { expires_at, ..job([State::Copying(held())]) };
+        job.outbox.expiring = true;
+        let mut now = NOW;
+        while let Some(at) = job.due_at() {
+            now = at;
+            let Decision::Apply { job: next, .. } = job.on_event(&Event::WAKE, context(&policy, now)) else { panic!() };
+            job = *next;
+        }
+        assert_eq!((now.since(NOW).as_secs() / DAY.as_secs(), job.status()), (ends, Status::Lost), "{expires_at:?}");
+        assert!(!job.transcripts[0].deleted, "should it be there after all, it is copied");
+    }
+}
+
+/// The first two kill every worker that takes them up.
+#[test]
+fn work_that_kills_its_worker_holds_up_nothing_else() {
+    let policy = quiet();
+    let rendering = Rendering { transcript_id: None, until: NOW, claim: Some(CLAIM), tries: 0 };
+    let mut three = job([
+        State::Stored { transcript_id: TranscriptId::from_u128(3), receipt: receipt() },
+        State::Copying(copying(NOW, Some(CLAIM), Failures::default())),
+        State::Transcribing { transcript_id: OTHER, check_at: NOW, checks: 0, told_done: true },
+    ]);
+    three.rendering = Some(rendering);
+    let (mut job, mut now, mut copied) = (three, NOW, false);
+    for _ in 0..6 {
+        now = now.plus(Duration::from_secs(60));
+        let decision = job.on_event(&Event::WAKE, context(&policy, now));
+        let Decision::Apply { job: next, next: Next::Act(command) } = decision else { panic!("{decision:?}") };
+        copied |= matches!(command, Command::Copy { transcript_id: OTHER, .. });
+        job = *next;
+    }
+    assert!(copied, "{job:?}");
+}
+
 /// It is tried a few more times before Recall deletes the recording, whatever the waits would be otherwise.
 #[test]
 fn no_wait_of_a_copy_outlasts_the_recording() {
@@ -146,6 +233,7 @@ fn no_wait_of_a_copy_outlasts_the_recording() {
         CopyAnswer::NotReady,
         CopyAnswer::Missing { recording_known: false },
         CopyAnswer::Operator,
+        CopyAnswer::NotTaken,
     ] {
         for (left, most) in [(2 * 60 * 60, 30 * 60), (60, 15), (8, 5), (1, 5)] {
             let copying = Copying { failures: long(), checks: 8, ..held() };
@@ -183,6 +271,56 @@ fn somebody_elses_failure_leaves_our_wait_alone() {
     }
 }
 
+/// Recall's list says in every run of the sweep that it is done, and whoever retrieves it is told that it has failed.
+#[test]
+fn a_list_that_contradicts_what_is_retrieved_puts_off_no_attempt() {
+    let heard = Heard { transcript_id: OURS, attempt: Some(1), foreign: false };
+    let seen = SeenTranscript { heard, status: SeenStatus::Done };
+    let failed = |tries_per_provider, hold| {
+        let failed = job([State::Failed { transcript_id: OURS, sub_code: None }]);
+        (Policy { tries_per_provider, providers: vec!["recallai_async".to_owned()], ..quiet() }, Job { hold, ..failed })
+    };
+    // How many times it was retrieved, and when the next attempt started.
+    let watch = |(policy, mut job): (Policy, Job), time: Duration, minutes: &dyn Fn(u64) -> bool| {
+        let (mut now, mut retrieved) = (NOW, 0);
+        while now < NOW.plus(time) {
+            let context = context(&policy, now);
+            let woken = job.clone().on_event(&Event::WAKE, context);
+            if let Decision::Apply { next: Next::Act(Command::Create { .. }), .. } = woken {
+                return (retrieved, Some(now.since(NOW)), job);
+            }
+            if minutes(now.since(NOW).as_secs() / 60)
+                && let Some(event) = job.missed_transcript(&seen, context)
+            {
+                let decision = job.clone().on_event(&event, context);
+                let Decision::Apply { job: copying, next: Next::Act(Command::Copy { claim, .. }) } = decision else {
+                    panic!("{decision:?}")
+                };
+                retrieved += 1;
+                let answer = CopyAnswer::Failed { sub_code: None };
+                let answer = Answer::Copy { transcript_id: OURS, claim, answer };
+                let decision = copying.on_answer(&answer, context);
+                let Decision::Apply { job: next, .. } = decision else { panic!("{decision:?}") };
+                job = *next;
+            }
+            now = now.plus(Duration::from_secs(60));
+        }
+        (retrieved, None, job)
+    };
+    let hour = Duration::from_secs(60 * 60);
+    let hold = Some(Hold::Wait { until: NOW.plus(hour), status: None, times: 0, since: NOW });
+    for every in [1, 7, 60] {
+        let (retrieved, started, _) = watch(failed(3, hold.clone()), DAY, &|minute| minute % every == 0);
+        assert!(retrieved == 1 && started.is_some_and(|after| after <= 2 * hour), "{retrieved}, {started:?}");
+    }
+    // Nothing else is to come: it is asked less and less, and what is done after all is copied.
+    let (retrieved, started, job) = watch(failed(1, None), 4 * DAY, &|_| true);
+    assert_eq!((retrieved, started, job.status()), (8, None, Status::Failed));
+    let policy = quiet();
+    let decision = job.on_event(&Event::TranscriptDone(heard), context(&policy, NOW.plus(6 * DAY)));
+    assert!(matches!(decision, Decision::Apply { next: Next::Act(Command::Copy { .. }), .. }), "{decision:?}");
+}
+
 /// What Recall says it has deleted is not taken up again by an old webhook.
 #[test]
 fn what_is_found_deleted_stays_so() {
@@ -193,4 +331,31 @@ fn what_is_found_deleted_stays_so() {
     assert_eq!((job.status(), job.transcript_count()), (Status::Lost, 0));
     let done = Event::TranscriptDone(Heard { transcript_id: OURS, attempt: Some(1), foreign: false });
     assert_eq!(job.on_event(&done, context(&policy, NOW)), Decision::Ignore(Reason::AlreadyEnded));
+}
+
+/// A key of another workspace gets a 404 for everything, so what it was told says nothing of the transcript.
+#[test]
+fn only_404s_of_a_key_that_knows_the_recording_count_towards_gone() {
+    let policy = quiet();
+    let transcribing = State::Transcribing { transcript_id: OURS, check_at: NOW, checks: 0, told_done: true };
+    let (mut job, mut now) = (job([transcribing]), NOW);
+    let mut told = |answer: CopyAnswer| {
+        now = now.max(job.due_at().expect("it is tried again"));
+        let decision = job.clone().on_event(&Event::WAKE, context(&policy, now));
+        let Decision::Apply { job: copying, next: Next::Act(Command::Copy { claim, .. }) } = decision else {
+            panic!("{decision:?}")
+        };
+        let answer = Answer::Copy { transcript_id: OURS, claim, answer };
+        let Decision::Apply { job: next, .. } = copying.on_answer(&answer, context(&policy, now)) else { panic!() };
+        job = *next;
+        job.transcripts[0].deleted
+    };
+    let missing = |recording_known| CopyAnswer::Missing { recording_known };
+    // The wrong key, nine times, then ours; and a bad minute of Recall's in between.
+    let wrong_key = std::iter::repeat_n(missing(false), 9);
+    let later = CopyAnswer::Later { after: Duration::ZERO };
+    for answer in wrong_key.chain([missing(true), later.clone()]).chain(std::iter::repeat_n(missing(true), 9)) {
+        assert!(!told(answer.clone()), "it counts as deleted after {answer:?}");
+    }
+    assert!(told(missing(true)), "the tenth in a row");
 }

@@ -1,12 +1,12 @@
 //! What was only given up on is not gone: it stays at Recall, and keeps its place under the limit.
 
-use std::time::Duration;
+use std::{ops::ControlFlow, time::Duration};
 
 use super::{CLAIM, NOW, OTHER, OURS, context, copying, done, job, policy, receipt};
 use crate::job::{
-    Answer, Command, CopyAnswer, Decision, Deletable, DeleteAfterStore, DeleteAnswer, Deletion, Event, Failures, Heard,
-    Hold, Job, Kept, Listed, LookUpAnswer, Next, OnLimit, Policy, Receipt, Recording, State, Status, Target,
-    Transcript, Why,
+    Answer, Command, CopyAnswer, Copying, Decision, Deletable, DeleteAfterStore, DeleteAnswer, DeleteSaid, DeleteStep,
+    Deleting, Deletion, Event, Failures, Heard, Hold, Job, Kept, Listed, LookUpAnswer, Next, OnLimit, Policy, Receipt,
+    Recording, State, Status, Target, Transcript, Why,
 };
 
 fn quiet(delete_after_store: DeleteAfterStore) -> Policy {
@@ -126,6 +126,64 @@ fn what_must_stay_is_never_called_safe() {
     assert_eq!(row.deletable(deletion), Deletable::default(), "one is being copied, the other was left alone");
 }
 
+/// Not everything that tells of a transcript carries its metadata.
+#[test]
+fn whose_a_transcript_is_may_be_learned_late() {
+    let policy = quiet(DeleteAfterStore::Transcript);
+    let heard = |foreign| Heard { transcript_id: OTHER, attempt: None, foreign };
+    let (processing, done) = (Event::TranscriptProcessing(heard(true)), Event::TranscriptDone(heard(true)));
+    let failed = Event::TranscriptFailed { heard: heard(true), sub_code: None };
+    let transcribing = State::Transcribing { transcript_id: OTHER, check_at: NOW, checks: 0, told_done: false };
+    for event in [processing, done, failed, Event::TranscriptDeleted(heard(true))] {
+        for state in [transcribing.clone(), stored(), State::Failed { transcript_id: OTHER, sub_code: None }] {
+            let decision = job_of(None, state).on_event(&event, context(&policy, NOW));
+            let Decision::Apply { job, next } = decision else { panic!("{}: {decision:?}", event.name()) };
+            assert!(job.transcripts[0].foreign, "{}: {job:?}", event.name());
+            assert!(!matches!(next, Next::Act(Command::Delete { .. })), "{}: {next:?}", event.name());
+            // What carries none takes nothing back, and the same again is no news.
+            let again = job.clone().on_event(&Event::TranscriptProcessing(heard(false)), context(&policy, NOW));
+            assert!(matches!(again, Decision::Ignore(_)), "{again:?}");
+        }
+    }
+    // So does a list.
+    let listed = Listed { transcript_id: OTHER, attempt: None, ended: true, failed: false, foreign: true };
+    let list = Answer::List(LookUpAnswer::Listed(vec![listed]));
+    let Decision::Apply { job, .. } = job_of(None, stored()).on_answer(&list, context(&policy, NOW)) else {
+        panic!("no news")
+    };
+    assert!(job.transcripts[0].foreign);
+}
+
+/// A row that nobody told whose it is asks Recall, which has the metadata.
+#[test]
+fn what_is_not_known_to_be_ours_is_retrieved_before_it_is_deleted() {
+    let until = NOW.plus(Duration::from_secs(9));
+    let copied = copying(until, Some(CLAIM), Failures::default());
+    let copied = State::Copying(Copying { transcript_id: OTHER, ..copied });
+    let answer = Answer::Copy { transcript_id: OTHER, claim: CLAIM, answer: CopyAnswer::Stored(receipt()) };
+    let after_store = quiet(DeleteAfterStore::Transcript);
+    let for_room = Policy { on_limit: OnLimit::DeleteStored, max_transcripts: 1, ..quiet(DeleteAfterStore::Nothing) };
+    for (decision, policy) in [
+        (job_of(None, copied).on_answer(&answer, context(&after_store, NOW)), &after_store),
+        (job_of(None, stored()).on_event(&done(), context(&for_room, NOW)), &for_room),
+    ] {
+        let Decision::Apply { job, next: Next::Act(Command::Delete { target, deletable, claim, verify }) } = decision
+        else {
+            panic!("{decision:?}")
+        };
+        let deleting = Deleting::new(target, verify, deletable);
+        let ControlFlow::Continue(deleting) = deleting.on(DeleteSaid::Holds(true)) else { panic!("it ends") };
+        assert_eq!(deleting.step(), DeleteStep::Retrieve(OTHER));
+        let listed = |foreign| Listed { transcript_id: OTHER, attempt: None, ended: true, failed: false, foreign };
+        let said = |foreign| DeleteSaid::Listed(LookUpAnswer::Listed(vec![listed(foreign)]));
+        let ControlFlow::Break(answer) = deleting.on(said(true)) else { panic!("it goes on") };
+        assert_eq!(answer, DeleteAnswer::Others(vec![listed(true)]));
+        let decision = job.on_answer(&Answer::Delete { target, claim, answer }, context(policy, NOW));
+        let Decision::Apply { job, .. } = decision else { panic!("{decision:?}") };
+        assert_eq!((job.deletion, job.transcripts[0].foreign), (None, true));
+    }
+}
+
 fn job_of(attempt: Option<u32>, state: State) -> Job {
     let mut job = job([]);
     job.transcripts.push(Transcript::new(attempt, None, state));
@@ -146,6 +204,87 @@ fn a_recording_stays_while_recall_lists_another_deployments_transcript() {
     let Decision::Apply { job, next } = job.on_answer(&answer, context(&policy, NOW)) else { panic!("stuck") };
     assert_eq!((next, job.deletion, job.due_at()), (Next::Nothing, None, None));
     assert!(job.transcripts[1].foreign);
+}
+
+/// Ten 404s to a key that knows the recording, and then Recall lists it all the same: nobody has its bytes.
+#[test]
+fn a_recording_stays_while_recall_lists_what_had_counted_as_deleted() {
+    let policy = quiet(DeleteAfterStore::Recording);
+    let deleted = || {
+        let mut two = beside(None, State::Lost { transcript_id: OTHER });
+        two.transcripts[1].deleted = true;
+        two
+    };
+    let listed = |failed| Listed { transcript_id: OTHER, attempt: None, ended: true, failed, foreign: false };
+    let others = |claim, listed: Vec<Listed>| {
+        let (target, answer) = (Target::Recording, DeleteAnswer::Others(listed));
+        Answer::Delete { target, claim, answer }
+    };
+    for (failed, status) in [(false, Status::Transcribing), (true, Status::Stored)] {
+        let (job, next) = then(deleted(), &policy);
+        let Next::Act(Command::Delete { deletable, claim, .. }) = next else { panic!("{next:?}") };
+        let in_the_way = deletable.in_the_way(vec![listed(failed)]);
+        assert_eq!(in_the_way, [listed(failed)]);
+        let Decision::Apply { job, .. } = job.on_answer(&others(claim, in_the_way), context(&policy, NOW)) else {
+            panic!("stuck")
+        };
+        assert_eq!((job.status(), job.transcript_count()), (status, 2), "failed: {failed}");
+        assert!(matches!((failed, &job.transcripts[1].state), (false, _) | (true, State::Failed { .. })), "{job:?}");
+    }
+    // What was deleted as it should be is not listed, and what is stored may be listed as long as Recall likes.
+    let (_, next) = then(deleted(), &policy);
+    let Next::Act(Command::Delete { deletable, .. }) = next else { panic!("{next:?}") };
+    assert_eq!(deletable.in_the_way(vec![Listed { transcript_id: OURS, ..listed(false) }]), []);
+}
+
+/// Its list has a transcript, and whoever retrieves it is told that it was deleted.
+#[test]
+fn a_recall_that_contradicts_itself_is_not_asked_for_ever() {
+    let policy = quiet(DeleteAfterStore::Recording);
+    let mut two = beside(None, State::Lost { transcript_id: OTHER });
+    two.transcripts[1].deleted = true;
+    let (mut job, mut next) = then(two, &policy);
+    let (mut now, mut copies) = (NOW, 0);
+    loop {
+        let answer = match next {
+            Next::Act(Command::Delete { target, claim, .. }) => {
+                let other = Listed { transcript_id: OTHER, attempt: None, ended: true, failed: false, foreign: false };
+                Answer::Delete { target, claim, answer: DeleteAnswer::Others(vec![other]) }
+            }
+            Next::Act(Command::Copy { transcript_id, claim, .. }) => {
+                copies += 1;
+                Answer::Copy { transcript_id, claim, answer: CopyAnswer::Deleted }
+            }
+            Next::Act(Command::Wake) | Next::Again { .. } => {
+                now = now.max(job.due_at().expect("it is due"));
+                let decision = job.on_event(&Event::WAKE, context(&policy, now));
+                let Decision::Apply { job: woken, next: then } = decision else { panic!("{decision:?}") };
+                (job, next) = (*woken, then);
+                continue;
+            }
+            Next::Act(_) => panic!("{next:?}"),
+            Next::Nothing => break,
+        };
+        let Decision::Apply { job: told, next: then } = job.on_answer(&answer, context(&policy, now)) else {
+            panic!("stuck")
+        };
+        (job, next) = (*told, then);
+        assert!(now.since(NOW) < Duration::from_secs(7 * 24 * 60 * 60), "still at it: {job:?}");
+    }
+    assert_eq!((copies, job.due_at(), job.transcripts[0].kept), (1, None, Some(Kept::NotDeleted)));
+}
+
+/// Everything on the recording is gone, and still Recall does not delete it.
+#[test]
+fn a_recording_that_recall_does_not_delete_is_let_be_even_with_nothing_on_it() {
+    let policy = quiet(DeleteAfterStore::Recording);
+    let mut stored = job([State::Stored { transcript_id: OURS, receipt: receipt() }]);
+    stored.transcripts[0].deleted = true;
+    let (target, why, until) = (Target::Recording, Why::Stored, NOW.plus(Duration::from_secs(9)));
+    stored.deletion = Some(Deletion { target, why, until, claim: Some(CLAIM), tries: 15 });
+    let refused = Answer::Delete { target, claim: CLAIM, answer: DeleteAnswer::Later { after: Duration::ZERO } };
+    let Decision::Apply { job, next } = stored.on_answer(&refused, context(&policy, NOW)) else { panic!("stuck") };
+    assert_eq!((next, job.deletion, job.transcripts[0].kept), (Next::Nothing, None, Some(Kept::NotDeleted)));
 }
 
 /// The kept one of a double-paid attempt has to be readable before the other may go.
@@ -250,4 +389,29 @@ fn a_list_that_lags_behind_ends_nothing_that_is_on_its_way() {
     let Decision::Apply { job, .. } = parked.on_answer(&listed, context(&policy, NOW)) else { panic!("not taken") };
     assert!(matches!(job.transcripts[0].state, State::Transcribing { .. }), "{job:?}");
     assert!(job.transcripts[1].deleted, "{job:?}");
+}
+
+/// Nobody says how it went, so its next worker counts it.
+#[test]
+fn a_deletion_over_which_every_worker_dies_is_stopped() {
+    let policy = Policy { on_limit: OnLimit::DeleteStored, max_transcripts: 1, ..quiet(DeleteAfterStore::Transcript) };
+    for why in [Why::Stored, Why::Room, Why::PaidTwice] {
+        let mut held = job_of((why != Why::Room).then_some(1), stored());
+        if why == Why::PaidTwice {
+            let kept = job([State::Stored { transcript_id: OURS, receipt: receipt() }]);
+            held.transcripts.splice(0..0, kept.transcripts);
+        }
+        let target = Target::Transcript(OTHER);
+        held.deletion = Some(Deletion { target, why, until: NOW, claim: Some(CLAIM), tries: 0 });
+        let (mut now, mut deaths) = (NOW, 0);
+        while held.transcripts.iter().all(|one| one.kept.is_none()) {
+            let decision = held.on_event(&Event::WAKE, context(&policy, now));
+            let Decision::Apply { job, .. } = decision else { panic!("{why:?}: {decision:?}") };
+            (held, deaths) = (*job, deaths + 1);
+            now = held.due_at().unwrap_or(now);
+            assert!(deaths <= 16, "{why:?}: still at it: {:?}", held.deletion);
+        }
+        let kept = held.transcripts.iter().find(|one| one.kept.is_some()).and_then(|one| one.state.transcript_id());
+        assert_eq!((deaths, kept), (16, Some(OTHER)), "{why:?}");
+    }
 }

@@ -7,7 +7,7 @@ use crate::{
     ids::RecordingId,
     job::{
         Answer, Command, CopyAnswer, CreateAnswer, Creating, Decision, Event, Failures, Heard, Hold, Job, LIST_SETTLE,
-        LookUpAnswer, Next, OnLimit, Policy, Reason, Recording, Refusals, State, Status, Wishes,
+        LookUpAnswer, Next, OnLimit, Policy, Reason, Recording, Refusals, RenderAnswer, State, Status, Wishes,
     },
     time::Timestamp,
 };
@@ -261,6 +261,58 @@ fn a_retry_waits_for_the_worker_that_reads_the_metadata() {
     assert_eq!(attempt, 1);
 }
 
+#[test]
+fn a_rendering_over_which_every_worker_dies_ends() {
+    let policy = quiet();
+    let stored = job([State::Stored { transcript_id: OURS, receipt: receipt() }]);
+    let mut decision = stored.on_event(&Event::Render { transcript_id: None }, context(&policy, NOW));
+    let mut deaths = 0;
+    while let Decision::Apply { job, next: Next::Act(Command::Render { .. }) } = decision {
+        deaths += 1;
+        assert!(deaths <= 16, "still at it: {:?}", job.rendering);
+        let now = job.due_at().expect("a lease ends");
+        decision = job.on_event(&Event::WAKE, context(&policy, now));
+    }
+    let Decision::Apply { job, next: Next::Nothing } = decision else { panic!("{decision:?}") };
+    assert_eq!((deaths, job.rendering, job.due_at()), (16, None, None));
+    assert!(job.rendering_stopped_at.is_some());
+}
+
+#[test]
+fn a_rendering_that_is_given_up_is_in_the_row() {
+    let policy = quiet();
+    let render = Event::Render { transcript_id: None };
+    let stored = || job([State::Stored { transcript_id: OURS, receipt: receipt() }]);
+    let end_of = |mut decision: Decision, answer: RenderAnswer| {
+        let mut now = NOW;
+        loop {
+            let Decision::Apply { job, next } = decision else { panic!("{decision:?}") };
+            decision = match next {
+                Next::Act(Command::Render { claim, .. }) => {
+                    job.on_answer(&Answer::Render { claim, answer }, context(&policy, now))
+                }
+                Next::Again { at } => {
+                    now = at;
+                    job.on_event(&Event::WAKE, context(&policy, now))
+                }
+                Next::Nothing => return (*job, now),
+                Next::Act(_) => panic!("{next:?}"),
+            };
+        }
+    };
+    let later = RenderAnswer::Later { after: Duration::ZERO };
+    for (answer, hours) in [(later, 7), (RenderAnswer::NotAsStored, 0)] {
+        let (job, now) = end_of(stored().on_event(&render, context(&policy, NOW)), answer);
+        assert_eq!((job.rendering, job.rendering_stopped_at, job.due_at()), (None, Some(now), None), "{answer:?}");
+        assert_eq!(now.since(NOW).as_secs() / 3600, hours);
+        // A person asks for it again, and this time it works.
+        let asked = job.on_event(&render, context(&policy, NOW));
+        assert!(matches!(&asked, Decision::Apply { job, .. } if job.rendering_stopped_at.is_none()), "{asked:?}");
+        let (job, _) = end_of(asked, RenderAnswer::Rendered);
+        assert_eq!((job.rendering, job.rendering_stopped_at), (None, None));
+    }
+}
+
 /// Each kind of failure has its own counter.
 #[test]
 fn one_kind_of_failure_says_nothing_of_another() {
@@ -297,8 +349,10 @@ fn failures_of_every_kind_are_told_together() {
         renditions_late: 50_000,
         empty_bodies: 600_000,
         deaths: 7_000_000,
+        gone: 80_000_000,
+        not_taken: 900_000_000,
     };
-    assert_eq!(failures.total(), 7_654_321);
+    assert_eq!(failures.total(), 987_654_321);
 }
 
 /// What a sweep says in every run does not bring the next check forward.

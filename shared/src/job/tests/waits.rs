@@ -40,7 +40,9 @@ fn late() -> Vec<(Job, Vec<Answer>)> {
     let failures = Failures {
         transient: 9,
         operator: 9,
+        not_taken: 9,
         missing: 5,
+        gone: 5,
         renditions_refused: 9,
         renditions_late: 9,
         empty_bodies: 9,
@@ -82,6 +84,7 @@ fn late() -> Vec<(Job, Vec<Answer>)> {
                 copy(CopyAnswer::Missing { recording_known: false }),
                 copy(CopyAnswer::Later { after: zero }),
                 copy(CopyAnswer::Operator),
+                copy(CopyAnswer::NotTaken),
                 copy(CopyAnswer::RenditionsRefused),
                 copy(CopyAnswer::RenditionsLate),
                 copy(CopyAnswer::EmptyBody),

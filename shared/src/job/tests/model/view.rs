@@ -101,6 +101,7 @@ impl View<'_> {
             refusals,
             retry: _,
             rendering: _,
+            rendering_stopped_at: _,
             asked_language: _,
             refused_languages: _,
             attempts,
@@ -128,7 +129,9 @@ impl View<'_> {
             Some(Hold::Skipped) => self.see([3]),
         }
         self.count(transcripts.len());
-        for Transcript { attempt, provider: _, state, deleted: _, kept: _, foreign: _ } in transcripts {
+        for Transcript { attempt, provider: _, state, deleted: _, found_again: _, doubt: _, kept: _, foreign: _ } in
+            transcripts
+        {
             self.see([attempt.unwrap_or(0)]);
             self.state(state);
         }

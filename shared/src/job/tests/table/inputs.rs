@@ -81,6 +81,7 @@ pub(super) fn answers() -> Vec<Answer> {
         copy(CopyAnswer::Missing { recording_known: true }),
         copy(CopyAnswer::Later { after }),
         copy(CopyAnswer::Operator),
+        copy(CopyAnswer::NotTaken),
         copy(CopyAnswer::RenditionsRefused),
         copy(CopyAnswer::RenditionsLate),
         copy(CopyAnswer::EmptyBody),

@@ -51,7 +51,7 @@ pub(super) fn situations() -> Vec<(&'static str, Job)> {
         job
     };
     let copying = |until, claim, missing| {
-        let failures = Failures { transient: 2, missing, ..Failures::default() };
+        let failures = Failures { transient: 2, missing, gone: missing, ..Failures::default() };
         let missing_since = (missing > 0).then(|| earlier(Duration::from_secs(60 * 60)));
         job([State::Copying(Copying { missing_since, ..tests::copying(until, claim, failures) })])
     };
