@@ -63,6 +63,7 @@ impl Job {
                 self.learn_recording(finished);
                 // Nothing asks for anything, and that was read, too.
                 self.wishes.get_or_insert_default();
+                self.is_known(context);
                 self.hold = None;
                 return self.go_on(context);
             }

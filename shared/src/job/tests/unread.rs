@@ -6,7 +6,7 @@ use super::{NOW, context, job, policy};
 use crate::{
     ids::RecordingId,
     job::{
-        Answer, Claim, Command, Context, Decision, Event, Finished, Hold, Job, Next, Policy, Reason, Recording,
+        Answer, Claim, Command, Context, CreateAnswer, Decision, Event, Finished, Hold, Job, Next, Policy, Reason, Recording,
         RecordingAnswer, Status, Wishes,
     },
 };
@@ -91,6 +91,34 @@ fn a_recording_that_is_deleted_or_unknown_when_it_is_read_is_not_paid_for() {
     let unknown = Answer::ReadRecording { claim, answer: RecordingAnswer::Unknown };
     let Decision::Apply { job, .. } = job.on_answer(&unknown, context) else { panic!("stuck") };
     assert!(job.is_unknown_to_recall() && matches!(job.hold, Some(Hold::Wait { status: Some(404), .. })), "{job:?}");
+}
+
+/// It counts as unfinished again, and a later 404 begins a day of its own.
+#[test]
+fn a_recording_that_can_be_read_is_known_from_then_on() {
+    let policy = quiet();
+    let (job, claim) = reading(&policy, context(&policy, NOW));
+    let unknown = Answer::ReadRecording { claim, answer: RecordingAnswer::Unknown };
+    let Decision::Apply { job, next: Next::Again { at } } = job.on_answer(&unknown, context(&policy, NOW)) else {
+        panic!("no wait")
+    };
+    let Decision::Apply { job, next: Next::Act(Command::ReadRecording { claim }) } =
+        job.on_event(&Event::WAKE, context(&policy, at))
+    else {
+        panic!("not read again")
+    };
+    let read = Answer::ReadRecording { claim, answer: RecordingAnswer::Read(Finished::default()) };
+    let Decision::Apply { job, next: Next::Act(Command::Create { attempt, claim, .. }) } =
+        job.on_answer(&read, context(&policy, at))
+    else {
+        panic!("not asked for")
+    };
+    assert!(job.is_open() && !job.is_unknown_to_recall(), "{job:?}");
+    let later = at.plus(Duration::from_secs(2 * 24 * 60 * 60));
+    let unknown = CreateAnswer::Refused { status: 404, code: None };
+    let decision = job.on_answer(&Answer::Create { attempt, claim, answer: unknown }, context(&policy, later));
+    let Decision::Apply { job, next: Next::Again { .. } } = decision else { panic!("{decision:?}") };
+    assert_eq!((job.status(), job.unknown_since), (Status::Waiting, Some(later)));
 }
 
 #[test]
