@@ -64,6 +64,12 @@ impl Job {
         {
             return Decision::Busy { until };
         }
+        // What is being deleted may be the recording, and then another transcript would be paid for nothing.
+        if let Some(until) = self.deletion.filter(|one| one.claim.is_some()).map(|one| one.until)
+            && context.now < until
+        {
+            return Decision::Busy { until };
+        }
         self.retry = Some(Retry { provider: provider.map(str::to_owned) });
         self.hold = None;
         self.pursue(context)

@@ -6,8 +6,9 @@ use super::{CLAIM, NOW, OTHER, OURS, context, copying, job, policy, receipt};
 use crate::{
     ids::RecordingId,
     job::{
-        Answer, Command, CopyAnswer, CreateAnswer, Creating, Decision, Event, Failures, Heard, Hold, Job, LIST_SETTLE,
-        LookUpAnswer, Next, Policy, Reason, Recording, Refusals, State, Status, Wishes,
+        Answer, Command, CopyAnswer, CreateAnswer, Creating, Decision, DeleteAfterStore, Deletion, Event, Failures,
+        Heard, Hold, Job, LIST_SETTLE, LookUpAnswer, Next, Policy, Reason, Recording, Refusals, State, Status, Target,
+        Why, Wishes,
     },
     time::Timestamp,
 };
@@ -86,6 +87,24 @@ fn a_retry_never_runs_alongside_an_attempt_nor_without_a_recording() {
     assert_eq!(deleted.on_event(&retry(2), context(&policy, NOW)), Decision::Ignore(Reason::RecordingDeleted));
     let new = Job::new(RecordingId::from_u128(7));
     assert_eq!(new.on_event(&retry(0), context(&policy, NOW)), Decision::Ignore(Reason::UnknownRecording));
+}
+
+/// What is being deleted may be the recording: then there is nothing to pay for.
+#[test]
+fn a_retry_waits_for_a_deletion_under_way() {
+    let policy = Policy { delete_after_store: DeleteAfterStore::Recording, ..quiet() };
+    let until = NOW.plus(HOUR);
+    let deleting = |claim| {
+        let deletion = Deletion { target: Target::Recording, why: Why::Stored, until, claim, tries: 1 };
+        Job { deletion: Some(deletion), ..job([State::Stored { transcript_id: OURS, receipt: receipt() }]) }
+    };
+    let busy = deleting(Some(CLAIM)).on_event(&retry(1), context(&policy, NOW));
+    assert_eq!(busy, Decision::Busy { until });
+    // Once nobody is at it, the recording is needed, and stays.
+    let (started, _, _) = started(deleting(None).on_event(&retry(1), context(&policy, NOW)));
+    assert_eq!(started.deletion, None);
+    let died = deleting(Some(CLAIM)).on_event(&retry(1), context(&policy, until));
+    assert!(matches!(died, Decision::Apply { next: Next::Act(Command::Create { .. }), .. }), "{died:?}");
 }
 
 fn creating(until: Timestamp, claim: Option<crate::job::Claim>) -> State {
