@@ -104,7 +104,7 @@ pub struct Job {
     /// Every provider that had tries left was refused.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub refusals: Option<Refusals>,
-    /// Another attempt that a person asked for, and that has not started yet.
+    /// Another attempt that a person asked for, and that has not started yet, or had no effect.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub retry: Option<Retry>,
     #[serde(default, skip_serializing_if = "Option::is_none")]

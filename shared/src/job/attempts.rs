@@ -84,7 +84,7 @@ impl Job {
             };
         }
         if self.is_hopeless(context.now) {
-            self.hold = None;
+            (self.hold, self.retry) = (None, None);
             return self.advanced(Next::Nothing, context);
         }
         if self.wishes.is_none() && self.retry.is_none() {
@@ -220,7 +220,6 @@ impl Job {
     fn start(mut self, provider: String, context: Context<'_>) -> Decision {
         let claim = self.next_claim();
         self.attempts += 1;
-        self.retry = None;
         if !matches!(self.hold, Some(Hold::Wait { status: Some(_), .. })) {
             self.hold = None;
         }
@@ -234,6 +233,7 @@ impl Job {
             until: context.lease_until,
             claim: Some(claim),
             refused: None,
+            retry: self.retry.take(),
         };
         let creating = State::Creating(creating);
         self.transcripts.push(Transcript::new(Some(attempt), Some(provider.clone()), creating));

@@ -74,7 +74,7 @@ impl Job {
             }
             // The recording, not the attempt, is what Recall does not know.
             CreateAnswer::Refused { status: 404, .. } => {
-                self.transcripts.remove(index);
+                self.take_back(index);
                 return self.not_known(context);
             }
             // The limit, or something else? Never by the text: the list tells.
@@ -130,7 +130,7 @@ impl Job {
         }
         let room = listed.len() < RECALL_MAX_TRANSCRIPTS as usize;
         if creating.refused.is_some() && room && self.drop_language() {
-            self.transcripts.remove(index);
+            self.take_back(index);
             return self.go_on(context);
         }
         // Nobody can create anything at the moment, for a reason that the row does not know.
@@ -148,7 +148,7 @@ impl Job {
             // At the limit, or made by nobody: either way the attempt had no effect, and the next one is decided on
             // with all that is known now.
             Some(_) | None => {
-                self.transcripts.remove(index);
+                self.take_back(index);
                 self.go_on(context)
             }
         }
@@ -284,9 +284,16 @@ impl Job {
         self.advanced(Next::Again { at }, context)
     }
 
+    /// The attempt certainly had no effect, so it leaves the list. What a person asked for is still to be had.
+    fn take_back(&mut self, index: usize) {
+        if let State::Creating(Creating { retry: Some(retry), .. }) = self.transcripts.remove(index).state {
+            self.retry = Some(retry);
+        }
+    }
+
     /// The attempt certainly had no effect; the next one starts after a wait, under a new key.
     fn hold_off(mut self, index: usize, status: u16, until: Timestamp, context: Context<'_>) -> Decision {
-        self.transcripts.remove(index);
+        self.take_back(index);
         let (times, since) = self.held(context.now);
         self.hold = Some(Hold::Wait { until, status: Some(status), times: times + 1, since });
         self.advanced(Next::Again { at: until }, context)

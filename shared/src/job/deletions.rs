@@ -233,8 +233,7 @@ impl Job {
         match self.clone().pursue(context) {
             apply @ Decision::Apply { .. } => apply,
             Decision::Ignore(reason) => {
-                // What a person asked for beyond the limit is over, too.
-                self.retry = self.retry.filter(|_| reason != Reason::LimitReached);
+                self.end_retry(reason);
                 let next = self.held_until().map_or(Next::Nothing, |at| Next::Again { at });
                 self.advanced(next, context)
             }

@@ -104,7 +104,7 @@ impl Job {
     /// What was never known ends as skipped, without a word; what was known once ends as what became of it.
     fn give_up_unknown(mut self, context: Context<'_>) -> Decision {
         let known = self.transcripts.iter().any(|one| one.attempt.is_some() && one.state.transcript_id().is_some());
-        self.hold = (!known).then_some(Hold::Skipped);
+        (self.hold, self.retry) = ((!known).then_some(Hold::Skipped), None);
         self.advanced(Next::Nothing, context)
     }
 

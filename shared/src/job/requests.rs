@@ -75,6 +75,12 @@ impl Job {
         self.pursue(context)
     }
 
+    /// Nothing is started now: what a person asked for waits with the rest, or it is over, at the limit or with its
+    /// recording gone.
+    pub(super) fn end_retry(&mut self, reason: Reason) {
+        self.retry = self.retry.take().filter(|_| reason == Reason::AlreadyRequested);
+    }
+
     /// Whether the next attempt is to be started: a person asked for it, or none of ours stands.
     pub(super) fn wants_attempt(&self) -> bool {
         self.retry.is_some() || !self.transcripts.iter().any(super::Transcript::stands)

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::Retry;
 use crate::{ids::TranscriptId, time::Timestamp};
 
 /// No answer of Recall's: whether the attempt took effect was never found out.
@@ -90,6 +91,9 @@ pub struct Creating {
     /// The code of a 400. The list of transcripts tells whether the limit was meant.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub refused: Option<Refused>,
+    /// A person asked for this attempt. Should it have no effect, the next one takes its place.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retry: Option<Retry>,
 }
 
 /// A 400 that is not understood yet.

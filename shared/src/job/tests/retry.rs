@@ -89,6 +89,100 @@ fn a_retry_never_runs_alongside_an_attempt_nor_without_a_recording() {
     assert_eq!(new.on_event(&retry(0), context(&policy, NOW)), Decision::Ignore(Reason::UnknownRecording));
 }
 
+/// Throttled, refused for a key, of a recording that Recall does not know, or unanswered and made by nobody: nothing was
+/// paid, so what was asked for is still to be had.
+#[test]
+fn a_retry_stands_until_one_of_its_attempts_has_an_outcome() {
+    let policy = quiet();
+    let throttled = CreateAnswer::Throttled { after: Duration::from_secs(10) };
+    let unknown = CreateAnswer::Refused { status: 404, code: None };
+    let failing = CreateAnswer::ServerError { after: Duration::ZERO };
+    let event = |newest| Event::Retry { provider: Some("rev_async".to_owned()), after_attempt: newest };
+    for (what, ended) in [
+        ("failed", failed()),
+        ("stored", job([State::Stored { transcript_id: OURS, receipt: receipt() }])),
+        ("lost", job([State::Lost { transcript_id: OURS }])),
+    ] {
+        for answer in [&throttled, &CreateAnswer::Operator { status: 401 }, &unknown, &failing] {
+            let newest = ended.attempts;
+            let (job, attempt, mut providers) = no_effect(ended.clone(), &event(newest), answer, &policy);
+            providers.dedup();
+            assert_eq!((attempt, providers), (newest + 2, vec!["rev_async".to_owned()]), "{what}, {answer:?}");
+            // The message comes again: it pays once.
+            let again = job.clone().on_event(&event(newest), context(&policy, NOW));
+            assert_eq!(again, Decision::Ignore(Reason::Overtaken), "{what}, {answer:?}");
+            // It is made, and that is all: no other one follows.
+            let processing = Heard { transcript_id: OTHER, attempt: Some(attempt), foreign: false };
+            let made = Job { transcripts: job.transcripts.into_iter().filter(of(attempt)).collect(), ..job };
+            let decision = made.on_event(&Event::TranscriptProcessing(processing), context(&policy, NOW));
+            let Decision::Apply { job, .. } = decision else { panic!("{what}, {answer:?}: {decision:?}") };
+            assert_eq!((job.status(), job.retry, job.hold), (Status::Transcribing, None, None), "{what}, {answer:?}");
+        }
+    }
+}
+
+fn of(attempt: u32) -> impl Fn(&crate::job::Transcript) -> bool {
+    move |one| one.attempt == Some(attempt)
+}
+
+/// The first attempt has no effect; here is the second one, with the providers of all calls.
+fn no_effect(job: Job, event: &Event, answer: &CreateAnswer, policy: &Policy) -> (Job, u32, Vec<String>) {
+    let first = job.attempts + 1;
+    let (mut decision, mut now, mut providers) = (job.on_event(event, context(policy, NOW)), NOW, Vec::new());
+    for _ in 0..20 {
+        let Decision::Apply { job, next } = decision else { panic!("{answer:?}: {decision:?}") };
+        decision = match next {
+            Next::Act(Command::Create { attempt, claim, provider, .. }) => {
+                providers.push(provider);
+                if attempt > first {
+                    return (*job, attempt, providers);
+                }
+                job.on_answer(&Answer::Create { attempt, claim, answer: answer.clone() }, context(policy, now))
+            }
+            Next::Act(Command::LookUp { attempt, claim }) => {
+                let answer = LookUpAnswer::Listed(Vec::new());
+                job.on_answer(&Answer::LookUp { attempt, claim, answer }, context(policy, now))
+            }
+            Next::Again { at } => {
+                assert!(job.status().is_under_way(), "{answer:?}: {job:?}");
+                let again = job.clone().on_event(&retry(job.attempts), context(policy, now));
+                assert_eq!(again, Decision::Ignore(Reason::AlreadyRequested), "one at a time");
+                now = at;
+                job.on_event(&Event::WAKE, context(policy, now))
+            }
+            Next::Nothing | Next::Act(_) => panic!("{answer:?}: {next:?} {job:?}"),
+        };
+    }
+    panic!("no second attempt after {answer:?}")
+}
+
+#[test]
+fn a_retry_is_over_when_its_recording_is_not_known_for_a_day() {
+    let policy = quiet();
+    let stored = job([State::Stored { transcript_id: OURS, receipt: receipt() }]);
+    let (mut decision, mut now) = (stored.on_event(&retry(1), context(&policy, NOW)), NOW);
+    for _ in 0..100 {
+        let Decision::Apply { job, next } = decision else { panic!("{decision:?}") };
+        decision = match next {
+            Next::Act(Command::Create { attempt, claim, .. }) => {
+                let answer = CreateAnswer::Refused { status: 404, code: None };
+                job.on_answer(&Answer::Create { attempt, claim, answer }, context(&policy, now))
+            }
+            Next::Again { at } => {
+                now = at;
+                job.on_event(&Event::WAKE, context(&policy, now))
+            }
+            Next::Nothing => {
+                assert_eq!((job.status(), job.due_at(), job.retry), (Status::Stored, None, None));
+                assert!(now.since(NOW) >= 24 * HOUR, "{:?}", now.since(NOW));
+                return;
+            }
+            Next::Act(command) => panic!("{command:?}"),
+        };
+    }
+    panic!("no end");
+}
+
 /// What is being deleted may be the recording: then there is nothing to pay for.
 #[test]
 fn a_retry_waits_for_a_deletion_under_way() {
@@ -117,6 +211,7 @@ fn creating(until: Timestamp, claim: Option<crate::job::Claim>) -> State {
         until,
         claim,
         refused: None,
+        retry: None,
     })
 }
 

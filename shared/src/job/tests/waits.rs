@@ -30,6 +30,7 @@ fn creating(calls: u32, errors: u32) -> State {
         until: soon(),
         claim: Some(CLAIM),
         refused: None,
+        retry: None,
     })
 }
 

@@ -89,7 +89,7 @@ impl View<'_> {
     }
 
     fn job(&mut self, job: &Job) {
-        // Nobody here knows of bots, wishes or expiry, and nothing is deleted or announced.
+        // Nobody here knows of bots, wishes or expiry, nothing is deleted or announced, and no person asks for anything.
         let Job {
             recording_id: _,
             bot_id: _,
@@ -145,6 +145,7 @@ impl View<'_> {
                 until,
                 claim,
                 refused,
+                retry: _,
             }) => {
                 self.see([0, *calls, *errors, *conflicts, u32::from(refused.is_some()), u32::from(claim.is_some())]);
                 self.since(*first_call_at, KEY_REUSE);
