@@ -147,10 +147,18 @@ pub enum Recording {
 #[serde(tag = "hold", rename_all = "snake_case")]
 pub enum Hold {
     /// Until then: Recall answered with this status; without one, the last attempt failed and the next is to come.
-    /// `times`: how many times in a row; `since`: when the first of them was.
+    /// `times`: how many times in a row it was trouble of the same kind; `since`: when the first of them was.
     Wait { until: Timestamp, status: Option<u16>, times: u32, since: Timestamp },
     /// The metadata of the recording has never been read. `claim`: the worker that retrieves it; `None` while it waits.
-    Unread { until: Timestamp, claim: Option<Claim>, times: u32, since: Timestamp },
+    /// `trouble`: what kept it from being read last; `times` and `since` are of that kind, too.
+    Unread {
+        until: Timestamp,
+        claim: Option<Claim>,
+        #[serde(default)]
+        trouble: Trouble,
+        times: u32,
+        since: Timestamp,
+    },
     /// Every provider of the chain that had tries left was refused; then the chain starts again.
     Refused { until: Timestamp },
     /// Another create would go over the limit of transcripts. `until`: when the job looks for room again.
@@ -159,7 +167,45 @@ pub enum Hold {
     Skipped,
 }
 
+/// What Recall holds us off with. Each kind is counted by itself, and says nothing of another.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Trouble {
+    /// Server errors, or no answer that makes sense.
+    #[default]
+    Errors,
+    /// 400 although the row has room.
+    Full,
+    /// 401, 402, 403.
+    Operator,
+    /// 404.
+    Unknown,
+    /// 429.
+    Throttled,
+}
+
+impl Trouble {
+    fn of(status: u16) -> Self {
+        match status {
+            400 => Self::Full,
+            401..=403 => Self::Operator,
+            404 => Self::Unknown,
+            429 => Self::Throttled,
+            _ => Self::Errors,
+        }
+    }
+}
+
 impl Hold {
+    /// What Recall holds us off with, how many times in a row, and since when.
+    fn trouble(&self) -> Option<(Trouble, u32, Timestamp)> {
+        match self {
+            Self::Wait { status: Some(status), times, since, .. } => Some((Trouble::of(*status), *times, *since)),
+            Self::Unread { trouble, times, since, .. } => Some((*trouble, *times, *since)),
+            Self::Wait { status: None, .. } | Self::Refused { .. } | Self::LimitReached { .. } | Self::Skipped => None,
+        }
+    }
+
     /// When it must be looked at again.
     fn until(&self) -> Option<Timestamp> {
         match self {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::{
     Claim, Command, Context, Creating, Decision, ERRORS_BEFORE_LOOK_UP, Hold, Job, KEY_REUSE, LIST_SETTLE, Next,
-    OnLimit, Reason, Recording, Refusals, State, Transcript, waits::doubled,
+    OnLimit, Reason, Recording, Refusals, State, Transcript, Trouble, waits::doubled,
 };
 use crate::time::Timestamp;
 
@@ -120,13 +120,11 @@ impl Job {
     fn is_hopeless(&self, now: Timestamp) -> bool {
         let for_long = |since: Timestamp, patience| self.expires_at.is_none() && now.since(since) >= patience;
         let is_stuck = match self.hold {
-            Some(
-                Hold::Wait { status: Some(401..=403 | 404 | 429) | None, .. }
-                | Hold::LimitReached { .. }
-                | Hold::Skipped,
-            )
-            | None => false,
-            Some(Hold::Wait { since, .. } | Hold::Unread { since, .. }) => for_long(since, ERROR_PATIENCE),
+            Some(Hold::Wait { .. } | Hold::Unread { .. }) => match self.hold.as_ref().and_then(Hold::trouble) {
+                Some((Trouble::Errors | Trouble::Full, _, since)) => for_long(since, ERROR_PATIENCE),
+                Some((Trouble::Operator | Trouble::Unknown | Trouble::Throttled, ..)) | None => false,
+            },
+            Some(Hold::LimitReached { .. } | Hold::Skipped) | None => false,
             Some(Hold::Refused { .. }) => self.refusals.is_some_and(|one| for_long(one.since, REFUSED_PATIENCE)),
         };
         is_stuck || (self.hold.is_some() && !self.is_parked() && self.has_expired(now))

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::{
     Claim, Command, Context, Copying, CreateAnswer, Creating, Decision, ERRORS_BEFORE_LOOK_UP, Heard, Hold, Job,
     LIST_SETTLE, Listed, LookUpAnswer, Next, RECALL_MAX_TRANSCRIPTS, Reason, Recording, Refused, State,
-    TRANSCRIBING_CHECK,
+    TRANSCRIBING_CHECK, Trouble,
     state::OUTCOME_UNKNOWN,
     waits::{asked, doubled},
 };
@@ -69,7 +69,7 @@ impl Job {
             }
             CreateAnswer::Throttled { after } => return self.hold_off(index, 429, asked(*after, now), context),
             CreateAnswer::Operator { status } => {
-                let until = self.chosen(doubled(OPERATOR_WAIT, self.held(now).0, OPERATOR_WAIT_MAX), now);
+                let until = self.chosen(doubled(OPERATOR_WAIT, self.held(Trouble::Operator, now).0, OPERATOR_WAIT_MAX), now);
                 return self.hold_off(index, *status, until, context);
             }
             // The recording, not the attempt, is what Recall does not know.
@@ -294,27 +294,21 @@ impl Job {
     /// The attempt certainly had no effect; the next one starts after a wait, under a new key.
     fn hold_off(mut self, index: usize, status: u16, until: Timestamp, context: Context<'_>) -> Decision {
         self.take_back(index);
-        let (times, since) = self.held(context.now);
+        let (times, since) = self.held(Trouble::of(status), context.now);
         self.hold = Some(Hold::Wait { until, status: Some(status), times: times + 1, since });
         self.advanced(Next::Again { at: until }, context)
     }
 
     /// The same for a reason that will not pass soon.
     fn pause(self, index: usize, status: u16, context: Context<'_>) -> Decision {
-        let until = self.chosen(doubled(PAUSE, self.held(context.now).0, PAUSE_MAX), context.now);
+        let until = self.chosen(doubled(PAUSE, self.held(Trouble::of(status), context.now).0, PAUSE_MAX), context.now);
         self.hold_off(index, status, until, context)
     }
 
-    /// How many times in a row Recall has held us off, and since when.
-    pub(super) fn held(&self, now: Timestamp) -> (u32, Timestamp) {
-        match self.hold {
-            Some(Hold::Wait { times, since, status: Some(_), .. } | Hold::Unread { times, since, .. }) => {
-                (times, since)
-            }
-            Some(Hold::Wait { .. } | Hold::Refused { .. } | Hold::LimitReached { .. } | Hold::Skipped) | None => {
-                (0, now)
-            }
-        }
+    /// How many times in a row Recall has held us off with this, and since when.
+    pub(super) fn held(&self, by: Trouble, now: Timestamp) -> (u32, Timestamp) {
+        let before = self.hold.as_ref().and_then(Hold::trouble).filter(|(trouble, ..)| *trouble == by);
+        before.map_or((0, now), |(_, times, since)| (times, since))
     }
 }
 

@@ -114,6 +114,75 @@ fn an_operator_is_waited_for_longer_each_time_also_after_a_lost_answer() {
     assert_eq!(waits.last(), Some(&HOUR));
 }
 
+/// What comes of this answer to a new create, in a job that has been throttled five times.
+fn after_five_429s(answer: CreateAnswer) -> (Job, Duration) {
+    let policy = quiet();
+    let (mut job, mut attempt, mut claim) = asked(new(), &policy);
+    let mut now = NOW;
+    for _ in 0..5 {
+        let throttled = CreateAnswer::Throttled { after: Duration::from_secs(10) };
+        let (held, next) =
+            applied(job.on_answer(&Answer::Create { attempt, claim, answer: throttled }, context(&policy, now)));
+        let Next::Again { at } = next else { panic!("{next:?}") };
+        now = at;
+        let next;
+        (job, next) = applied(held.on_event(&Event::WAKE, context(&policy, now)));
+        let Next::Act(Command::Create { attempt: new, claim: its, .. }) = next else { panic!("{next:?}") };
+        (attempt, claim) = (new, its);
+    }
+    let (job, next) = applied(job.on_answer(&Answer::Create { attempt, claim, answer }, context(&policy, now)));
+    let Next::Again { at } = next else { panic!("{next:?}") };
+    (job, at.since(now))
+}
+
+#[test]
+fn one_kind_of_trouble_with_creates_says_nothing_of_another() {
+    let (_, operator) = after_five_429s(CreateAnswer::Operator { status: 401 });
+    let (_, unknown) = after_five_429s(CreateAnswer::Refused { status: 404, code: None });
+    assert_eq!((operator.as_secs(), unknown.as_secs()), (5 * 60, 60), "the first 401, the first 404");
+    let (job, _) = after_five_429s(CreateAnswer::Throttled { after: Duration::from_secs(10) });
+    assert!(matches!(job.hold, Some(Hold::Wait { status: Some(429), times: 6, since: NOW, .. })), "{:?}", job.hold);
+}
+
+/// The key is right again after a month, and Recall has a bad minute.
+#[test]
+fn server_errors_after_a_month_of_a_refused_key_end_nothing() {
+    let policy = quiet();
+    let (mut job, mut attempt, mut claim) = asked(new(), &policy);
+    let mut now = NOW;
+    while now.since(NOW) < 31 * 24 * HOUR {
+        let answer = CreateAnswer::Operator { status: 401 };
+        let (held, next) = applied(job.on_answer(&Answer::Create { attempt, claim, answer }, context(&policy, now)));
+        let Next::Again { at } = next else { panic!("{next:?}") };
+        now = at;
+        let next;
+        (job, next) = applied(held.on_event(&Event::WAKE, context(&policy, now)));
+        let Next::Act(Command::Create { attempt: new, claim: its, .. }) = next else { panic!("{next:?}") };
+        (attempt, claim) = (new, its);
+    }
+    let fixed = now;
+    let failing = || CreateAnswer::ServerError { after: Duration::ZERO };
+    let answer = Answer::Create { attempt, claim, answer: failing() };
+    let (mut job, mut next) = applied(job.on_answer(&answer, context(&policy, now)));
+    while now.since(fixed) < 2 * HOUR {
+        (job, next) = applied(match next {
+            Next::Again { at } => {
+                now = at;
+                job.on_event(&Event::WAKE, context(&policy, now))
+            }
+            Next::Act(Command::Create { attempt, claim, .. }) => {
+                job.on_answer(&Answer::Create { attempt, claim, answer: failing() }, context(&policy, now))
+            }
+            Next::Act(Command::LookUp { attempt, claim }) => {
+                let answer = LookUpAnswer::Listed(Vec::new());
+                job.on_answer(&Answer::LookUp { attempt, claim, answer }, context(&policy, now))
+            }
+            Next::Nothing | Next::Act(_) => panic!("{next:?}: {job:?}"),
+        });
+    }
+    assert!(job.status().is_under_way(), "{job:?}");
+}
+
 /// What cannot be read may be ours, and paid for: no other attempt begins, and what can be read counts.
 #[test]
 fn a_list_that_is_not_complete_proves_nothing() {

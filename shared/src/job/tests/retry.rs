@@ -8,7 +8,7 @@ use crate::{
     job::{
         Answer, Command, CopyAnswer, CreateAnswer, Creating, Decision, DeleteAfterStore, Deletion, Event, Failures,
         Heard, Hold, Job, LIST_SETTLE, LookUpAnswer, Next, Policy, Reason, Recording, Refusals, State, Status, Target,
-        Why, Wishes,
+        Trouble, Why, Wishes,
     },
     time::Timestamp,
 };
@@ -267,7 +267,8 @@ fn wake_now_ends_waits_and_no_leases() {
     };
     let copied = |claim| job([State::Copying(copying(later, claim, Failures { operator: 7, ..Failures::default() }))]);
     let held = |status| Some(Hold::Wait { until: later, status, times: 3, since: NOW });
-    let unread = |claim| Some(Hold::Unread { until: later, claim, times: 3, since: NOW });
+    let unread =
+        |claim| Some(Hold::Unread { until: later, claim, trouble: Trouble::Errors, times: 3, since: NOW });
     let waiting = |hold| Job { hold, ..job([]) };
     assert_eq!(wakes(copied(None)), "copy", "after a refused key");
     assert_eq!(wakes(copied(Some(CLAIM))), "not_due", "a worker copies it");

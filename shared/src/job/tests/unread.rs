@@ -7,7 +7,7 @@ use crate::{
     ids::RecordingId,
     job::{
         Answer, Claim, Command, Context, CreateAnswer, Decision, Event, Finished, Hold, Job, Next, Policy, Reason, Recording,
-        RecordingAnswer, Status, Wishes,
+        RecordingAnswer, Status, Trouble, Wishes,
     },
 };
 
@@ -156,7 +156,7 @@ fn no_later_attempt_is_paid_for_unread() {
     assert!(matches!(decision, Decision::Apply { next: Next::Act(Command::ReadRecording { .. }), .. }), "{decision:?}");
     // A worker that died over it holds nothing up.
     let until = NOW.minus(Duration::from_secs(1));
-    let hold = Some(Hold::Unread { until, claim: Some(Claim(9)), times: 0, since: until });
+    let hold = Some(Hold::Unread { until, claim: Some(Claim(9)), trouble: Trouble::Errors, times: 0, since: until });
     let decision = Job { hold, wishes: None, ..job([]) }.on_event(&Event::WAKE, context(&policy, NOW));
     assert!(matches!(decision, Decision::Apply { next: Next::Act(Command::ReadRecording { .. }), .. }), "{decision:?}");
 }

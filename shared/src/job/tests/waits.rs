@@ -8,7 +8,7 @@ use crate::{
     job::{
         Answer, Claim, CopyAnswer, CreateAnswer, Creating, Decision, DeleteAnswer, Deletion, Event, Failures, Finished,
         Heard, Hold, Job, LookUpAnswer, Next, Notice, Outbox, Policy, RecordingAnswer, Refusals, RenderAnswer,
-        Rendering, State, Target, Why,
+        Rendering, State, Target, Trouble, Why,
     },
     time::Timestamp,
 };
@@ -50,7 +50,11 @@ fn late() -> Vec<(Job, Vec<Answer>)> {
     let held = |status| Some(Hold::Wait { until: NOW, status, times: 9, since: NOW });
     let copied = job([State::Copying(crate::job::Copying { checks: 9, ..copying(soon(), Some(CLAIM), failures) })]);
     let stored = || job([State::Stored { transcript_id: OURS, receipt: receipt() }]);
-    let unread = Hold::Unread { until: soon(), claim: Some(CLAIM), times: 9, since: NOW };
+    let unread = |trouble| {
+        let hold = Hold::Unread { until: soon(), claim: Some(CLAIM), trouble, times: 9, since: NOW };
+        Job { hold: Some(hold), wishes: None, ..job([]) }
+    };
+    let read = |answer| Answer::ReadRecording { claim: CLAIM, answer };
     let (target, why) = (Target::Transcript(OURS), Why::PaidTwice);
     let deletion = Some(Deletion { target, why, until: soon(), claim: Some(CLAIM), tries: 9 });
     let rendering = Some(Rendering { transcript_id: None, until: soon(), claim: Some(CLAIM), tries: 9 });
@@ -67,11 +71,14 @@ fn late() -> Vec<(Job, Vec<Answer>)> {
                 create(CreateAnswer::Created { transcript_id: OURS }),
                 create(CreateAnswer::InProgress),
                 create(CreateAnswer::Operator { status: 402 }),
-                create(CreateAnswer::Refused { status: 404, code: None }),
                 look_up(LookUpAnswer::Later { after }),
                 look_up(LookUpAnswer::Incomplete(Vec::new())),
                 look_up(LookUpAnswer::Operator),
             ],
+        ),
+        (
+            Job { hold: held(Some(404)), ..job([creating(1, 0)]) },
+            vec![create(CreateAnswer::Refused { status: 404, code: None })],
         ),
         (job([creating(9, 0)]), vec![create(CreateAnswer::Lost), create(CreateAnswer::Operator { status: 402 })]),
         (Job { hold: held(Some(500)), ..job([creating(9, 9)]) }, vec![refused.clone()]),
@@ -88,14 +95,9 @@ fn late() -> Vec<(Job, Vec<Answer>)> {
                 copy(CopyAnswer::EmptyBody),
             ],
         ),
-        (
-            Job { hold: Some(unread), wishes: None, ..job([]) },
-            vec![
-                Answer::ReadRecording { claim: CLAIM, answer: RecordingAnswer::Unknown },
-                Answer::ReadRecording { claim: CLAIM, answer: RecordingAnswer::Operator },
-                Answer::ReadRecording { claim: CLAIM, answer: RecordingAnswer::Later { after: zero } },
-            ],
-        ),
+        (unread(Trouble::Unknown), vec![read(RecordingAnswer::Unknown)]),
+        (unread(Trouble::Operator), vec![read(RecordingAnswer::Operator)]),
+        (unread(Trouble::Errors), vec![read(RecordingAnswer::Later { after: zero })]),
         (
             Job { deletion, ..stored() },
             vec![Answer::Delete { target, claim: CLAIM, answer: DeleteAnswer::Later { after: zero } }],
@@ -196,7 +198,7 @@ fn no_event_waits_for_a_backoff() {
         waiting(creating(2, 1)),
         job([State::Copying(copying(until, None, Failures::default()))]),
         Job { hold: Some(Hold::Wait { until, status: Some(429), times: 1, since: NOW }), ..job([]) },
-        Job { hold: Some(Hold::Unread { until, claim: None, times: 1, since: NOW }), wishes: None, ..job([]) },
+        Job { hold: Some(Hold::Unread { until, claim: None, trouble: Trouble::Errors, times: 1, since: NOW }), wishes: None, ..job([]) },
         Job { hold: Some(Hold::Refused { until }), ..job([]) },
         Job { version: 4, ..Job::new(RecordingId::from_u128(7)) },
     ];
@@ -217,7 +219,7 @@ fn no_event_waits_for_a_backoff() {
     // A lease is one.
     let leased = job([creating(1, 0)]).on_event(&done(), context(&policy, NOW));
     assert_eq!(leased, Decision::Busy { until: soon() });
-    let unread = Some(Hold::Unread { until: soon(), claim: Some(Claim(3)), times: 0, since: NOW });
+    let unread = Some(Hold::Unread { until: soon(), claim: Some(Claim(3)), trouble: Trouble::Errors, times: 0, since: NOW });
     let leased = Job { hold: unread, wishes: None, ..job([]) };
     let leased = leased.on_event(&Event::RecordingDone(Finished::default()), context(&policy, NOW));
     assert_eq!(leased, Decision::Busy { until: soon() });
