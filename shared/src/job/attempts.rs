@@ -231,6 +231,7 @@ impl Job {
             until: context.lease_until,
             claim: Some(claim),
             refused: None,
+            untold_since: None,
             retry: self.retry.take(),
         };
         let creating = State::Creating(creating);

@@ -24,7 +24,7 @@ const PAUSE: Duration = Duration::from_secs(60);
 const PAUSE_MAX: Duration = Duration::from_secs(60 * 60);
 /// A wait that repeats grows to this part of the time since the first call.
 const PATIENCE: u32 = 4;
-/// How long a look-up is tried, where it is not known when the recording expires.
+/// How long a look-up is tried, where it is not known when the recording expires. A refused key does not count.
 const LOOK_UP_PATIENCE: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 /// Transcripts of one recording that the row remembers. Recall lets a recording have ten, and a hundred attempts.
 const MAX_REMEMBERED: usize = 200;
@@ -69,7 +69,8 @@ impl Job {
             }
             CreateAnswer::Throttled { after } => return self.hold_off(index, 429, asked(*after, now), context),
             CreateAnswer::Operator { status } => {
-                let until = self.chosen(doubled(OPERATOR_WAIT, self.held(Trouble::Operator, now).0, OPERATOR_WAIT_MAX), now);
+                let until =
+                    self.chosen(doubled(OPERATOR_WAIT, self.held(Trouble::Operator, now).0, OPERATOR_WAIT_MAX), now);
                 return self.hold_off(index, *status, until, context);
             }
             // The recording, not the attempt, is what Recall does not know.
@@ -257,7 +258,15 @@ impl Job {
         answer: &LookUpAnswer,
         context: Context<'_>,
     ) -> Decision {
-        let for_long = self.expires_at.is_none() && context.now.since(creating.first_call_at) >= LOOK_UP_PATIENCE;
+        let untold_since = match answer {
+            // Nobody but an operator can change that, and it never ends a job.
+            LookUpAnswer::Operator => None,
+            LookUpAnswer::Listed(_) | LookUpAnswer::Incomplete(_) | LookUpAnswer::Later { .. } => {
+                Some(creating.untold_since.unwrap_or(context.now))
+            }
+        };
+        let patience_is_over = |since| context.now.since(since) >= LOOK_UP_PATIENCE;
+        let for_long = self.expires_at.is_none() && untold_since.is_some_and(patience_is_over);
         if for_long || self.has_expired(context.now) {
             let code = Some("outcome_unknown".to_owned());
             self.transcripts[index].state = State::Refused { status: OUTCOME_UNKNOWN, code };
@@ -274,7 +283,7 @@ impl Job {
                 self.chosen(wait, context.now)
             }
         };
-        self.wait(index, Creating { until, ..creating }, context)
+        self.wait(index, Creating { until, untold_since, ..creating }, context)
     }
 
     /// The same key again, later.

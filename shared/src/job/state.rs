@@ -91,6 +91,9 @@ pub struct Creating {
     /// The code of a 400. The list of transcripts tells whether the limit was meant.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub refused: Option<Refused>,
+    /// Since when look-ups have not told what became of it, other than that the key is refused.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub untold_since: Option<Timestamp>,
     /// A person asked for this attempt. Should it have no effect, the next one takes its place.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub retry: Option<Retry>,

@@ -14,6 +14,7 @@ use crate::{
 };
 
 const HOUR: Duration = Duration::from_secs(60 * 60);
+const DAY: Duration = HOUR.saturating_mul(24);
 
 fn quiet() -> Policy {
     Policy { announces: false, max_transcripts: 10, ..policy() }
@@ -211,6 +212,7 @@ fn creating(until: Timestamp, claim: Option<crate::job::Claim>) -> State {
         until,
         claim,
         refused: None,
+        untold_since: None,
         retry: None,
     })
 }
@@ -267,8 +269,7 @@ fn wake_now_ends_waits_and_no_leases() {
     };
     let copied = |claim| job([State::Copying(copying(later, claim, Failures { operator: 7, ..Failures::default() }))]);
     let held = |status| Some(Hold::Wait { until: later, status, times: 3, since: NOW });
-    let unread =
-        |claim| Some(Hold::Unread { until: later, claim, trouble: Trouble::Errors, times: 3, since: NOW });
+    let unread = |claim| Some(Hold::Unread { until: later, claim, trouble: Trouble::Errors, times: 3, since: NOW });
     let waiting = |hold| Job { hold, ..job([]) };
     assert_eq!(wakes(copied(None)), "copy", "after a refused key");
     assert_eq!(wakes(copied(Some(CLAIM))), "not_due", "a worker copies it");
@@ -337,6 +338,41 @@ fn a_look_up_that_never_tells_ends_and_starts_no_other_attempt() {
     assert_eq!((job.status(), job.due_at(), job.attempts), (Status::Failed, None, 1));
     let done = job.on_event(&super::done(), context(&policy, now));
     assert!(matches!(done, Decision::Ignore(_)), "{done:?}");
+}
+
+/// The job as it is after the look-up is answered like this for so long.
+fn looked_up(mut job: Job, from: Timestamp, time: Duration, answer: &LookUpAnswer) -> (Job, Timestamp) {
+    let (policy, mut now) = (quiet(), from);
+    while now.since(from) < time && job.status().is_under_way() {
+        let decision = job.on_event(&Event::WAKE, context(&policy, now));
+        let Decision::Apply { job: looking, next: Next::Act(Command::LookUp { attempt, claim }) } = decision else {
+            panic!("{decision:?}")
+        };
+        let answer = Answer::LookUp { attempt, claim, answer: answer.clone() };
+        let Decision::Apply { job: after, next } = looking.on_answer(&answer, context(&policy, now)) else {
+            panic!("stuck")
+        };
+        job = *after;
+        if let Next::Again { at } = next {
+            now = at;
+        }
+    }
+    (job, now)
+}
+
+/// Months of a refused key end no look-up, and no time that it took counts against the errors after it.
+#[test]
+fn a_refused_key_ends_no_look_up_before_the_recording_expires() {
+    let (start, later) = (NOW.plus(LIST_SETTLE), LookUpAnswer::Later { after: Duration::ZERO });
+    let (held, now) = looked_up(job([creating(NOW, None)]), start, 60 * DAY, &LookUpAnswer::Operator);
+    assert_eq!(held.status(), Status::Creating);
+    let (failing, now) = looked_up(held.clone(), now, 29 * DAY, &later);
+    assert_eq!(failing.status(), Status::Creating);
+    let (ended, _) = looked_up(failing, now, 2 * DAY, &later);
+    assert_eq!(ended.status(), Status::Failed);
+    let expires_at = Some(now.plus(DAY));
+    let (expired, _) = looked_up(Job { expires_at, ..held }, now, 3 * DAY, &LookUpAnswer::Operator);
+    assert_eq!(expired.status(), Status::Failed);
 }
 
 #[test]

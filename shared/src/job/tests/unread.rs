@@ -6,10 +6,13 @@ use super::{NOW, context, job, policy};
 use crate::{
     ids::RecordingId,
     job::{
-        Answer, Claim, Command, Context, CreateAnswer, Decision, Event, Finished, Hold, Job, Next, Policy, Reason, Recording,
-        RecordingAnswer, Status, Trouble, Wishes,
+        Answer, Claim, Command, Context, CreateAnswer, Decision, Event, Finished, Hold, Job, Next, Policy, Reason,
+        Recording, RecordingAnswer, Status, Trouble, Wishes,
     },
+    time::Timestamp,
 };
+
+const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
 fn quiet() -> Policy {
     Policy { announces: false, ..policy() }
@@ -91,6 +94,42 @@ fn a_recording_that_is_deleted_or_unknown_when_it_is_read_is_not_paid_for() {
     let unknown = Answer::ReadRecording { claim, answer: RecordingAnswer::Unknown };
     let Decision::Apply { job, .. } = job.on_answer(&unknown, context) else { panic!("stuck") };
     assert!(job.is_unknown_to_recall() && matches!(job.hold, Some(Hold::Wait { status: Some(404), .. })), "{job:?}");
+}
+
+/// How the job ends when reading fails like this, and after how long, if it does within 60 days.
+fn fails_to_be_read(expires_at: Option<Timestamp>, answer: &RecordingAnswer) -> (Status, Option<Duration>) {
+    let policy = quiet();
+    let (job, claim) = reading(&policy, context(&policy, NOW));
+    let (mut job, mut next) = (Job { expires_at, ..job }, Next::Act(Command::ReadRecording { claim }));
+    let mut now = NOW;
+    while now.since(NOW) < 60 * DAY {
+        let decision = match next {
+            Next::Act(Command::ReadRecording { claim }) => {
+                job.on_answer(&Answer::ReadRecording { claim, answer: answer.clone() }, context(&policy, now))
+            }
+            Next::Again { at } => {
+                now = at;
+                job.on_event(&Event::WAKE, context(&policy, now))
+            }
+            Next::Nothing => return (job.status(), Some(now.since(NOW))),
+            Next::Act(command) => panic!("{command:?}"),
+        };
+        let Decision::Apply { job: after, next: then } = decision else { panic!("{decision:?}") };
+        (job, next) = (*after, then);
+    }
+    (job.status(), None)
+}
+
+#[test]
+fn a_refused_key_ends_no_reading_before_the_recording_expires() {
+    let operator = RecordingAnswer::Operator;
+    assert_eq!(fails_to_be_read(None, &operator), (Status::Waiting, None));
+    let (status, ended) = fails_to_be_read(Some(NOW.plus(40 * DAY)), &operator);
+    assert_eq!(status, Status::Lost);
+    assert!(ended.is_some_and(|after| after >= 40 * DAY), "{ended:?}");
+    let (status, ended) = fails_to_be_read(None, &RecordingAnswer::Later { after: Duration::ZERO });
+    assert_eq!(status, Status::Lost);
+    assert!(ended.is_some_and(|after| after >= 30 * DAY), "server errors have an end: {ended:?}");
 }
 
 /// It counts as unfinished again, and a later 404 begins a day of its own.

@@ -30,6 +30,7 @@ fn creating(calls: u32, errors: u32) -> State {
         until: soon(),
         claim: Some(CLAIM),
         refused: None,
+        untold_since: None,
         retry: None,
     })
 }
@@ -198,7 +199,11 @@ fn no_event_waits_for_a_backoff() {
         waiting(creating(2, 1)),
         job([State::Copying(copying(until, None, Failures::default()))]),
         Job { hold: Some(Hold::Wait { until, status: Some(429), times: 1, since: NOW }), ..job([]) },
-        Job { hold: Some(Hold::Unread { until, claim: None, trouble: Trouble::Errors, times: 1, since: NOW }), wishes: None, ..job([]) },
+        Job {
+            hold: Some(Hold::Unread { until, claim: None, trouble: Trouble::Errors, times: 1, since: NOW }),
+            wishes: None,
+            ..job([])
+        },
         Job { hold: Some(Hold::Refused { until }), ..job([]) },
         Job { version: 4, ..Job::new(RecordingId::from_u128(7)) },
     ];
@@ -219,7 +224,8 @@ fn no_event_waits_for_a_backoff() {
     // A lease is one.
     let leased = job([creating(1, 0)]).on_event(&done(), context(&policy, NOW));
     assert_eq!(leased, Decision::Busy { until: soon() });
-    let unread = Some(Hold::Unread { until: soon(), claim: Some(Claim(3)), trouble: Trouble::Errors, times: 0, since: NOW });
+    let unread =
+        Some(Hold::Unread { until: soon(), claim: Some(Claim(3)), trouble: Trouble::Errors, times: 0, since: NOW });
     let leased = Job { hold: unread, wishes: None, ..job([]) };
     let leased = leased.on_event(&Event::RecordingDone(Finished::default()), context(&policy, NOW));
     assert_eq!(leased, Decision::Busy { until: soon() });

@@ -136,6 +136,7 @@ impl View<'_> {
 
     fn state(&mut self, state: &State) {
         match state {
+            // The model ends before a look-up is given up.
             State::Creating(Creating {
                 first_call_at,
                 last_call_at,
@@ -145,6 +146,7 @@ impl View<'_> {
                 until,
                 claim,
                 refused,
+                untold_since: _,
                 retry: _,
             }) => {
                 self.see([0, *calls, *errors, *conflicts, u32::from(refused.is_some()), u32::from(claim.is_some())]);

@@ -29,6 +29,7 @@ pub(super) fn creating(first_call: Duration, errors: u32, until: Timestamp) -> J
         until,
         claim: Some(CLAIM),
         refused: None,
+        untold_since: None,
         retry: None,
     })])
 }
