@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use super::{
     Claim, Command, Context, Copying, CreateAnswer, Creating, Decision, ERRORS_BEFORE_LOOK_UP, Heard, Hold, Job,
-    LIST_SETTLE, Listed, LookUpAnswer, Next, RECALL_MAX_TRANSCRIPTS, Reason, Recording, Refused, State,
-    TRANSCRIBING_CHECK, Trouble,
+    KEY_REUSE, LIST_SETTLE, Listed, LookUpAnswer, Next, RECALL_MAX_TRANSCRIPTS, Reason, Recording, Refused, State,
+    TRANSCRIBING_CHECK, Transcript, Trouble,
     state::OUTCOME_UNKNOWN,
     waits::{asked, doubled},
 };
@@ -109,7 +109,10 @@ impl Job {
             }
         };
         let ours = listed.iter().find(|one| one.attempt == Some(attempt));
-        let news = self.take_in(listed, ours, context);
+        let mut news = self.take_in(listed, ours, context);
+        if is_complete {
+            news |= self.drop_unmade(listed);
+        }
         if let Some(Listed { transcript_id, ended, .. }) = ours {
             let check_at = if *ended { context.now } else { self.chosen(TRANSCRIBING_CHECK, context.now) };
             let next = if *ended { Next::Act(Command::Wake) } else { self.wake_if_due(context) };
@@ -180,6 +183,37 @@ impl Job {
             self.learn(Heard { transcript_id, attempt: one.attempt, foreign: one.foreign }, state);
         }
         news
+    }
+
+    /// A complete list does not have them, so these attempts had no effect after all. Whether there were any.
+    pub(super) fn drop_unmade(&mut self, listed: &[Listed]) -> bool {
+        let before = self.transcripts.len();
+        let is_listed = |one: &Transcript| listed.iter().any(|listed| listed.attempt == one.attempt);
+        self.transcripts.retain(|one| !one.is_outcome_unknown() || is_listed(one));
+        self.transcripts.len() < before
+    }
+
+    /// An attempt whose outcome was never found out takes the last place. It is looked up once more, for a person who asks
+    /// for another one: if it exists, that is the one; if it does not, there is room. The request takes a number, so that
+    /// it changes nothing when it comes again.
+    pub(super) fn look_up_again(&mut self, context: Context<'_>) -> Option<Command> {
+        let (claim, longest_ago) = (self.next_claim(), context.now.minus(KEY_REUSE));
+        let transcript = self.transcripts.iter_mut().find(|one| one.is_outcome_unknown())?;
+        let attempt = transcript.attempt?;
+        transcript.state = State::Creating(Creating {
+            first_call_at: longest_ago,
+            last_call_at: longest_ago,
+            calls: 1,
+            errors: 0,
+            conflicts: 0,
+            until: context.lease_until,
+            claim: Some(claim),
+            refused: None,
+            untold_since: None,
+            retry: self.retry.take(),
+        });
+        self.attempts += 1;
+        Some(Command::LookUp { attempt, claim })
     }
 
     /// The transcript of this attempt exists: our create's answer says so, or a look-up found it.

@@ -7,8 +7,8 @@ use crate::{
     ids::RecordingId,
     job::{
         Answer, Command, CopyAnswer, CreateAnswer, Creating, Decision, DeleteAfterStore, Deletion, Event, Failures,
-        Heard, Hold, Job, LIST_SETTLE, LookUpAnswer, Next, Policy, Reason, Recording, Refusals, State, Status, Target,
-        Trouble, Why, Wishes,
+        Heard, Hold, Job, LIST_SETTLE, Listed, LookUpAnswer, Next, Policy, Reason, Recording, Refusals, State, Status,
+        Target, Trouble, Why, Wishes,
     },
     time::Timestamp,
 };
@@ -338,6 +338,59 @@ fn a_look_up_that_never_tells_ends_and_starts_no_other_attempt() {
     assert_eq!((job.status(), job.due_at(), job.attempts), (Status::Failed, None, 1));
     let done = job.on_event(&super::done(), context(&policy, now));
     assert!(matches!(done, Decision::Ignore(_)), "{done:?}");
+}
+
+/// It may exist, and Recall would count it, so it counts. A person who asks for another one has it looked up first.
+#[test]
+fn an_attempt_that_was_never_found_out_keeps_its_place_until_a_list_tells() {
+    let policy = Policy { max_transcripts: 1, ..quiet() };
+    let outcome_unknown = State::Refused { status: crate::job::state::OUTCOME_UNKNOWN, code: None };
+    let ended = job([outcome_unknown]);
+    assert_eq!((ended.status(), ended.transcript_count()), (Status::Failed, 1));
+    let decision = ended.on_event(&retry(1), context(&policy, NOW));
+    let Decision::Apply { job, next: Next::Act(Command::LookUp { attempt: 1, claim }) } = decision else {
+        panic!("{decision:?}")
+    };
+    let listed = |listed| Answer::LookUp { attempt: 1, claim, answer: LookUpAnswer::Listed(listed) };
+    // Nobody made it: what was asked for is made now.
+    let (made, attempt, _) = started(job.clone().on_answer(&listed(Vec::new()), context(&policy, NOW)));
+    assert_eq!((attempt, made.transcript_count(), made.transcripts.len()), (3, 1, 1));
+    // It is there: that is what was asked for, also when the message comes again.
+    let there = Listed { transcript_id: OURS, attempt: Some(1), ended: false, failed: false, foreign: false };
+    let Decision::Apply { job: found, .. } = job.clone().on_answer(&listed(vec![there]), context(&policy, NOW)) else {
+        panic!("not found")
+    };
+    assert_eq!((found.status(), &found.retry), (Status::Transcribing, &None));
+    assert_eq!(found.on_event(&retry(1), context(&policy, NOW)), Decision::Ignore(Reason::Overtaken));
+    // There is no list: it is looked up again later, and nothing is paid for.
+    let later = LookUpAnswer::Later { after: Duration::ZERO };
+    let (waits, _) = looked_up(
+        match job.on_answer(&Answer::LookUp { attempt: 1, claim, answer: later.clone() }, context(&policy, NOW)) {
+            Decision::Apply { job, .. } => *job,
+            decision @ (Decision::Ignore(_) | Decision::Busy { .. }) => panic!("{decision:?}"),
+        },
+        NOW.plus(HOUR),
+        DAY,
+        &later,
+    );
+    assert_eq!((waits.status(), waits.transcript_count()), (Status::Creating, 1));
+}
+
+/// The look-up of another attempt tells, too.
+#[test]
+fn a_complete_list_without_it_ends_an_attempt_that_was_never_found_out() {
+    let policy = quiet();
+    let outcome_unknown = State::Refused { status: crate::job::state::OUTCOME_UNKNOWN, code: None };
+    let mut ended = job([outcome_unknown, creating(NOW, Some(CLAIM))]);
+    (ended.attempts, ended.transcripts[1].attempt) = (2, Some(2));
+    let ours = Listed { transcript_id: OURS, attempt: Some(2), ended: false, failed: false, foreign: false };
+    for (answer, count) in [(LookUpAnswer::Incomplete(vec![ours]), 2), (LookUpAnswer::Listed(vec![ours]), 1)] {
+        let answer = Answer::LookUp { attempt: 2, claim: CLAIM, answer };
+        let Decision::Apply { job, .. } = ended.clone().on_answer(&answer, context(&policy, NOW)) else {
+            panic!("nothing learned")
+        };
+        assert_eq!((job.status(), job.transcript_count()), (Status::Transcribing, count));
+    }
 }
 
 /// The job as it is after the look-up is answered like this for so long.
