@@ -115,6 +115,9 @@ pub struct Job {
     /// Wished languages that were refused. They are not asked for again, even when the metadata comes again.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub refused_languages: Vec<String>,
+    /// When an attempt of ours that was paid for last failed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub failed_at: Option<Timestamp>,
     /// The number of the newest attempt that was ever started; 0 before the first.
     pub attempts: u32,
     /// In the order in which we learned of them.
@@ -309,6 +312,7 @@ impl Job {
             rendering: None,
             asked_language: None,
             refused_languages: Vec::new(),
+            failed_at: None,
             attempts: 0,
             transcripts: Vec::new(),
             hold: None,

@@ -11,9 +11,9 @@ use crate::time::Timestamp;
 /// The wait before the next try after a failed one; it doubles with every try.
 const RETRY_WAIT: Duration = Duration::from_secs(60);
 const RETRY_WAIT_MAX: Duration = Duration::from_secs(60 * 60);
-/// The last try of the whole chain comes no sooner than this after the one before it failed, so that the chain outlasts
-/// an outage.
-const LAST_TRY_WAIT: Duration = Duration::from_secs(60 * 60);
+/// The last try of the whole chain comes no sooner than this after the last failure that was paid for, so that the chain
+/// outlasts an outage. A refusal says nothing of one.
+pub(super) const LAST_TRY_WAIT: Duration = Duration::from_secs(60 * 60);
 /// The first wait after every provider was refused; it doubles every time.
 const REFUSED_WAIT: Duration = Duration::from_secs(60 * 60);
 const REFUSED_WAIT_MAX: Duration = Duration::from_secs(12 * 60 * 60);
@@ -138,11 +138,15 @@ impl Job {
 
     /// After one of our attempts has failed: when the next one starts, if there is to be one.
     pub(super) fn after_failure(&mut self, context: Context<'_>) -> Next {
+        self.failed_at = Some(context.now);
+        self.after_refusal(context)
+    }
+
+    /// The same after a refusal, which was not paid for.
+    pub(super) fn after_refusal(&mut self, context: Context<'_>) -> Next {
         let over = self.transcripts.iter().any(Transcript::stands)
             || self.skips()
             || matches!(self.recording, Recording::Deleted | Recording::Failed { .. });
-        let refused_last =
-            self.transcripts.iter().rfind(|one| one.attempt.is_some()).is_some_and(Transcript::is_refused);
         let left = self.tries_left(context);
         let until = match left.usable {
             _ if over => return Next::Nothing,
@@ -153,7 +157,8 @@ impl Job {
                 let failures = self.transcripts.iter().filter(|transcript| transcript.attempt.is_some()).count();
                 let times = u32::try_from(failures.saturating_sub(1)).unwrap_or(u32::MAX);
                 let wait = doubled(RETRY_WAIT, times, RETRY_WAIT_MAX);
-                let wait = if left.is_last && !refused_last { wait.max(LAST_TRY_WAIT) } else { wait };
+                let outage = self.failed_at.map(|at| LAST_TRY_WAIT.saturating_sub(context.now.since(at)));
+                let wait = outage.filter(|_| left.is_last).map_or(wait, |outage| wait.max(outage));
                 let until = self.chosen(wait, context.now);
                 self.hold = Some(Hold::Wait { until, status: None, times, since: context.now });
                 until

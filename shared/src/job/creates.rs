@@ -263,7 +263,7 @@ impl Job {
     fn refused(mut self, index: usize, status: u16, code: Option<String>, context: Context<'_>) -> Decision {
         self.transcripts[index].state = State::Refused { status, code };
         self.hold = None;
-        let next = self.after_failure(context);
+        let next = self.after_refusal(context);
         self.advanced(next, context)
     }
 

@@ -19,7 +19,7 @@ use crate::{
     ids::TranscriptId,
     job::{
         Answer, Claim, Command, CopyAnswer, Copying, CreateAnswer, Creating, Event, Heard, Hold, Job, KEY_REUSE,
-        LIST_SETTLE, Listed, LookUpAnswer, Next, Recording, State, Transcript,
+        LIST_SETTLE, Listed, LookUpAnswer, Next, Recording, State, Transcript, attempts::LAST_TRY_WAIT,
     },
     time::Timestamp,
 };
@@ -103,6 +103,7 @@ impl View<'_> {
             rendering: _,
             asked_language: _,
             refused_languages: _,
+            failed_at,
             attempts,
             transcripts,
             hold,
@@ -113,6 +114,9 @@ impl View<'_> {
         self.numbers.push(*version);
         self.see([u32::from(*recording == Recording::Done), *attempts, u32::from(unknown_since.is_some())]);
         self.see([refusals.map_or(0, |refusals| refusals.rounds)]);
+        // Within this time it holds the last try back.
+        self.see([u32::from(failed_at.is_some())]);
+        failed_at.iter().for_each(|at| self.since(*at, LAST_TRY_WAIT));
         match hold {
             None => self.see([0]),
             Some(Hold::Wait { until, status, times, since: _ }) => {
