@@ -59,6 +59,7 @@ pub use self::{
     reconcile::{HEAD_START, SeenRecording, SeenStatus, SeenTranscript},
     requests::{Rendering, Retry},
     state::{Claim, Copying, Counts, Creating, Failures, Kept, Receipt, Refused, State, Transcript},
+    waits::{JITTER_PART, chosen_wait},
 };
 use crate::{
     ids::{BotId, RecordingId},

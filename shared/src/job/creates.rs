@@ -16,6 +16,8 @@ const IN_PROGRESS_WAIT: Duration = Duration::from_secs(10);
 /// The first wait after a lost answer or a server error; it doubles with every call.
 const BACKOFF: Duration = Duration::from_secs(5);
 const BACKOFF_MAX: Duration = Duration::from_secs(5 * 60);
+/// The wait after a 429 that does not say how long.
+const THROTTLED_WAIT: Duration = Duration::from_secs(15);
 /// The first wait for an operator; it doubles every time.
 const OPERATOR_WAIT: Duration = Duration::from_secs(5 * 60);
 const OPERATOR_WAIT_MAX: Duration = Duration::from_secs(60 * 60);
@@ -51,7 +53,9 @@ impl Job {
         let repeated = creating.calls > 1;
         let backoff = self.chosen(doubled(BACKOFF, creating.calls.saturating_sub(1), BACKOFF_MAX), now);
         let (creating, until) = match answer {
-            CreateAnswer::Throttled { after } if repeated => (looked_up, asked(*after, now)),
+            CreateAnswer::Throttled { after } if repeated => {
+                (looked_up, self.asked_or_chosen(*after, THROTTLED_WAIT, now))
+            }
             CreateAnswer::Operator { .. } if repeated => {
                 let wait = patience(&creating, now, OPERATOR_WAIT_MAX).max(OPERATOR_WAIT);
                 (looked_up, self.chosen(wait, now))
@@ -67,7 +71,10 @@ impl Job {
             CreateAnswer::ServerError { after } => {
                 (Creating { errors: creating.errors + 1, ..creating }, backoff.max(asked(*after, now)))
             }
-            CreateAnswer::Throttled { after } => return self.hold_off(index, 429, asked(*after, now), context),
+            CreateAnswer::Throttled { after } => {
+                let until = self.asked_or_chosen(*after, THROTTLED_WAIT, now);
+                return self.hold_off(index, 429, until, context);
+            }
             CreateAnswer::Operator { status } => {
                 let until =
                     self.chosen(doubled(OPERATOR_WAIT, self.held(Trouble::Operator, now).0, OPERATOR_WAIT_MAX), now);
@@ -309,7 +316,7 @@ impl Job {
         }
         let until = match answer {
             LookUpAnswer::Later { after } => {
-                let wait = patience(&creating, context.now, BACKOFF_MAX);
+                let wait = patience(&creating, context.now, BACKOFF_MAX).max(BACKOFF);
                 self.chosen(wait, context.now).max(asked(*after, context.now))
             }
             LookUpAnswer::Listed(_) | LookUpAnswer::Incomplete(_) | LookUpAnswer::Operator => {

@@ -161,7 +161,7 @@ impl Job {
             (DeleteAnswer::Others(listed), Some(deletion)) => {
                 let (new, changed) = (self.take_in(listed, None, context), self.take_up_again(listed, context));
                 if !new && !changed {
-                    return self.delete_later(deletion, DELETE_WAIT, context);
+                    return self.delete_later(deletion, Duration::ZERO, context);
                 }
                 // It is decided on again once these are stored, or left alone.
                 self.deletion = None;

@@ -7,8 +7,8 @@ use crate::{
     ids::RecordingId,
     job::{
         Answer, Claim, CopyAnswer, CreateAnswer, Creating, Decision, DeleteAnswer, Deletion, Event, Failures, Finished,
-        Heard, Hold, Job, LookUpAnswer, Next, Notice, Outbox, Policy, RecordingAnswer, Refusals, RenderAnswer,
-        Rendering, State, Target, Trouble, Why,
+        Heard, Hold, JITTER_PART, Job, LookUpAnswer, Next, Notice, Outbox, Policy, RecordingAnswer, Refusals,
+        RenderAnswer, Rendering, State, Target, Trouble, Why,
     },
     time::Timestamp,
 };
@@ -71,6 +71,7 @@ fn late() -> Vec<(Job, Vec<Answer>)> {
             vec![
                 create(CreateAnswer::Created { transcript_id: OURS }),
                 create(CreateAnswer::InProgress),
+                create(CreateAnswer::Throttled { after: zero }),
                 create(CreateAnswer::Operator { status: 402 }),
                 look_up(LookUpAnswer::Later { after }),
                 look_up(LookUpAnswer::Incomplete(Vec::new())),
@@ -154,10 +155,11 @@ fn every_wait_that_we_choose_is_at_most_a_quarter_of_what_is_left() {
                     let Decision::Apply { job, .. } = decision else { panic!("{answer:?}: {decision:?}") };
                     longest(&job)
                 };
-                // A lease that is taken now, or Recall's own Retry-After of 10 s, is no wait that we choose.
-                let most = Duration::from_secs(left / 4).max(LEASE);
+                // A lease that is taken now, or Recall's own Retry-After of 10 s, is no wait that we choose. On the queue
+                // a wait gets longer by the jitter.
+                let most = Duration::from_secs(left / 4).max(LEASE + LEASE / JITTER_PART);
                 let bounded = wait(Some(NOW.plus(Duration::from_secs(left))));
-                assert!(bounded <= most, "{answer:?} with {left} s left waits for {bounded:?}");
+                assert!(bounded + bounded / JITTER_PART <= most, "{answer:?} with {left} s left waits for {bounded:?}");
                 cut += u32::from(wait(None) > bounded);
                 answers += 1;
             }
@@ -181,6 +183,37 @@ fn what_recall_asks_for_and_what_a_look_up_needs_is_not_cut() {
     assert_eq!(waits(CreateAnswer::Throttled { after }, 1), after);
     assert_eq!(waits(CreateAnswer::ServerError { after }, 1), after);
     assert_eq!(waits(CreateAnswer::Refused { status: 400, code: None }, 2), crate::job::LIST_SETTLE);
+}
+
+/// Recall names no time, so the wait is ours, and cut like every other.
+#[test]
+fn where_recall_names_no_time_the_wait_is_ours() {
+    let policy = quiet();
+    let waits = |answer: &Answer, job: Job, left| {
+        let job = Job { expires_at: Some(NOW.plus(Duration::from_secs(left))), ..job };
+        let Decision::Apply { next: Next::Again { at }, .. } = job.on_answer(answer, context(&policy, NOW)) else {
+            panic!("no wait")
+        };
+        at.since(NOW).as_secs_f64()
+    };
+    let zero = Duration::ZERO;
+    let throttled = Answer::Create { attempt: 1, claim: CLAIM, answer: CreateAnswer::Throttled { after: zero } };
+    let listed = Answer::LookUp { attempt: 1, claim: CLAIM, answer: LookUpAnswer::Later { after: zero } };
+    for (answer, ours) in [(throttled, 15.0), (listed, 300.0)] {
+        assert_eq!(waits(&answer, job([creating(1, 0)]), 24 * 60 * 60), ours, "{answer:?}");
+        assert_eq!(waits(&answer, job([creating(1, 0)]), 48), 10.0, "a quarter of 48 s, less the jitter: {answer:?}");
+        assert_eq!(waits(&answer, job([creating(1, 0)]), 12), 5.0, "nothing is cut to less: {answer:?}");
+    }
+    let deletion =
+        Deletion { target: Target::Transcript(OURS), why: Why::PaidTwice, until: soon(), claim: Some(CLAIM), tries: 0 };
+    let stored = || job([State::Stored { transcript_id: OURS, receipt: receipt() }]);
+    let others = DeleteAnswer::Others(Vec::new());
+    let answer = Answer::Delete { target: deletion.target, claim: CLAIM, answer: others };
+    assert_eq!(waits(&answer, Job { deletion: Some(deletion), ..stored() }, 48), 10.0);
+    // The event comes again after this when its wake-up could not be sent.
+    let expires_at = Some(NOW.plus(Duration::from_secs(8)));
+    let not_sent = Job { expires_at, ..stored() }.on_answer(&Answer::Wake { sent: false }, context(&policy, NOW));
+    assert_eq!(not_sent, Decision::Busy { until: NOW.plus(Duration::from_secs(5)) });
 }
 
 /// A backoff is no lease: an event that meets one is done with, because its time comes without it.
