@@ -34,6 +34,16 @@ pub enum Outcome {
     },
 }
 
+/// The table could not be read or written. What was saved until then stands, and the event may come again.
+#[derive(Debug, thiserror::Error)]
+#[error("the job was not loaded or not saved")]
+pub struct NotSaved {
+    #[source]
+    pub error: StoreError,
+    /// When Recall deletes the recording, as far as that is known without the row.
+    pub expires_at: Option<Timestamp>,
+}
+
 /// Carries out commands. Each function does it in its own way: the webhook hands copies over, the transcript function
 /// makes them.
 pub trait Act {
@@ -56,9 +66,11 @@ impl Advance<'_> {
     /// Takes the event through the core.
     ///
     /// # Errors
-    /// The table could not be read or written. What was saved until then stands, and the event may come again.
-    pub async fn run(self, recording_id: RecordingId, event: &Event, actor: &impl Act) -> Result<Outcome, StoreError> {
-        let job = self.store.load(recording_id).await?;
+    /// [`NotSaved`]
+    pub async fn run(self, recording_id: RecordingId, event: &Event, actor: &impl Act) -> Result<Outcome, NotSaved> {
+        let expires_at = if let Event::RecordingDone(finished) = event { finished.expires_at } else { None };
+        let loaded = self.store.load(recording_id).await;
+        let job = loaded.map_err(|error| NotSaved { error, expires_at })?;
         let mut step = self.step(job, &|job, context| job.on_event(event, context)).await?;
         for _ in 0..MAX_COMMANDS {
             let (job, command) = match step {
@@ -77,7 +89,7 @@ impl Advance<'_> {
         Ok(Outcome::Busy { until: self.lease_until })
     }
 
-    async fn step(&self, job: Job, decide: &(dyn Fn(Job, Context<'_>) -> Decision + Sync)) -> Result<Step, StoreError> {
+    async fn step(&self, job: Job, decide: &(dyn Fn(Job, Context<'_>) -> Decision + Sync)) -> Result<Step, NotSaved> {
         let mut job = job;
         for _ in 0..MAX_CONFLICTS {
             let before = Marks::of(&job);
@@ -88,7 +100,8 @@ impl Advance<'_> {
                 Decision::Busy { until } => return Ok(Step::End(Outcome::Busy { until })),
                 Decision::Apply { job, next } => (job, next),
             };
-            match self.store.save(&decided).await? {
+            let saved = self.store.save(&decided).await;
+            match saved.map_err(|error| NotSaved { error, expires_at: decided.expires_at })? {
                 Saved::Yes => {
                     news::tell(&before, &decided);
                     return Ok(match next {

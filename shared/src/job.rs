@@ -60,6 +60,7 @@ pub use self::{
     reconcile::{HEAD_START, SeenRecording, SeenStatus, SeenTranscript},
     requests::{Rendering, Retry},
     state::{Claim, Copying, Counts, Creating, Doubt, Failures, Kept, Receipt, Refused, State, Transcript},
+    waits::{JITTER_PART, chosen_wait},
 };
 use crate::{
     ids::{BotId, RecordingId},
@@ -105,7 +106,7 @@ pub struct Job {
     /// Every provider that had tries left was refused.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub refusals: Option<Refusals>,
-    /// Another attempt that a person asked for, and that has not started yet.
+    /// Another attempt that a person asked for, and that has not started yet, or had no effect.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub retry: Option<Retry>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -119,6 +120,9 @@ pub struct Job {
     /// Wished languages that were refused. They are not asked for again, even when the metadata comes again.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub refused_languages: Vec<String>,
+    /// When an attempt of ours that was paid for last failed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub failed_at: Option<Timestamp>,
     /// The number of the newest attempt that was ever started; 0 before the first.
     pub attempts: u32,
     /// In the order in which we learned of them.
@@ -151,10 +155,18 @@ pub enum Recording {
 #[serde(tag = "hold", rename_all = "snake_case")]
 pub enum Hold {
     /// Until then: Recall answered with this status; without one, the last attempt failed and the next is to come.
-    /// `times`: how many times in a row; `since`: when the first of them was.
+    /// `times`: how many times in a row it was trouble of the same kind; `since`: when the first of them was.
     Wait { until: Timestamp, status: Option<u16>, times: u32, since: Timestamp },
     /// The metadata of the recording has never been read. `claim`: the worker that retrieves it; `None` while it waits.
-    Unread { until: Timestamp, claim: Option<Claim>, times: u32, since: Timestamp },
+    /// `trouble`: what kept it from being read last; `times` and `since` are of that kind, too.
+    Unread {
+        until: Timestamp,
+        claim: Option<Claim>,
+        #[serde(default)]
+        trouble: Trouble,
+        times: u32,
+        since: Timestamp,
+    },
     /// Every provider of the chain that had tries left was refused; then the chain starts again.
     Refused { until: Timestamp },
     /// Another create would go over the limit of transcripts. `until`: when the job looks for room again.
@@ -163,7 +175,45 @@ pub enum Hold {
     Skipped,
 }
 
+/// What Recall holds us off with. Each kind is counted by itself, and says nothing of another.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Trouble {
+    /// Server errors, or no answer that makes sense.
+    #[default]
+    Errors,
+    /// 400 although the row has room.
+    Full,
+    /// 401, 402, 403.
+    Operator,
+    /// 404.
+    Unknown,
+    /// 429.
+    Throttled,
+}
+
+impl Trouble {
+    fn of(status: u16) -> Self {
+        match status {
+            400 => Self::Full,
+            401..=403 => Self::Operator,
+            404 => Self::Unknown,
+            429 => Self::Throttled,
+            _ => Self::Errors,
+        }
+    }
+}
+
 impl Hold {
+    /// What Recall holds us off with, how many times in a row, and since when.
+    fn trouble(&self) -> Option<(Trouble, u32, Timestamp)> {
+        match self {
+            Self::Wait { status: Some(status), times, since, .. } => Some((Trouble::of(*status), *times, *since)),
+            Self::Unread { trouble, times, since, .. } => Some((*trouble, *times, *since)),
+            Self::Wait { status: None, .. } | Self::Refused { .. } | Self::LimitReached { .. } | Self::Skipped => None,
+        }
+    }
+
     /// When it must be looked at again.
     fn until(&self) -> Option<Timestamp> {
         match self {
@@ -268,6 +318,7 @@ impl Job {
             rendering_stopped_at: None,
             asked_language: None,
             refused_languages: Vec::new(),
+            failed_at: None,
             attempts: 0,
             transcripts: Vec::new(),
             hold: None,

@@ -38,8 +38,6 @@ const POOL_IDLE_TIMEOUT: Duration = Duration::from_secs(20);
 const SHORTEST_CALL: Duration = Duration::from_millis(500);
 /// An answer is at most this long: a page of 100 artifacts takes about 200 KB.
 const MAX_ANSWER_BYTES: usize = 8 << 20;
-/// The wait after an answer that makes no sense, or none at all.
-const LATER: Duration = Duration::from_secs(10);
 
 /// Recall, as one workspace in one region knows us.
 #[derive(Clone, Debug)]
@@ -57,8 +55,8 @@ pub enum Problem {
     #[error("Recall does not have it")]
     NotFound,
     /// Throttled, out of order, or out of reach.
-    #[error("Recall asks to come back in {} s (status {status:?})", after.as_secs())]
-    Later { after: Duration, status: Option<u16>, source: Option<reqwest::Error> },
+    #[error("Recall is throttling, out of order or out of reach (status {status:?}, Retry-After {after:?})")]
+    Later { after: Option<Duration>, status: Option<u16>, source: Option<reqwest::Error> },
     /// 401, 402, 403, or a 404 that is not the API's: the key, the account, a firewall or the base URL needs somebody's
     /// attention.
     #[error("Recall refuses the caller (status {status}): check key, region, base URL and credit")]
@@ -71,13 +69,11 @@ pub enum Problem {
 }
 
 impl Problem {
-    /// When to try again.
-    pub fn after(&self) -> Duration {
+    /// Recall's own Retry-After, as the core takes it: zero where Recall names no time.
+    pub fn retry_after(&self) -> Duration {
         match self {
-            Self::Later { after, .. } => *after,
-            Self::NotFound | Self::Unexpected { .. } => 6 * LATER,
-            Self::Operator { .. } => 30 * LATER,
-            Self::Secret(_) => LATER,
+            Self::Later { after, .. } => after.unwrap_or_default(),
+            Self::NotFound | Self::Unexpected { .. } | Self::Operator { .. } | Self::Secret(_) => Duration::ZERO,
         }
     }
 }
@@ -170,9 +166,7 @@ impl Recall {
                 tracing::error!(status = 404, "recall.not_its_api");
                 Err(Problem::Operator { status: 404 })
             }
-            408 | 425 | 429 | 500.. => {
-                Err(Problem::Later { after: after.unwrap_or(LATER), status: Some(status.as_u16()), source: None })
-            }
+            408 | 425 | 429 | 500.. => Err(Problem::Later { after, status: Some(status.as_u16()), source: None }),
             status => Err(Problem::Unexpected { status, detail: ErrorBody::parse(&body).code() }),
         }
     }
@@ -234,7 +228,7 @@ async fn read(mut response: Response) -> reqwest::Result<Vec<u8>> {
 }
 
 fn later(error: reqwest::Error) -> Problem {
-    Problem::Later { after: LATER, status: None, source: Some(error.without_url()) }
+    Problem::Later { after: None, status: None, source: Some(error.without_url()) }
 }
 
 /// `Retry-After` in seconds or as a date, whatever its size: the core keeps it within bounds.
@@ -278,6 +272,17 @@ mod tests {
             assert!(!ErrorBody::parse(&body).is_json);
             let sent = server.await.expect("no panic");
             assert!(sent < 32 << 20, "it read on for {sent} bytes");
+        }
+    }
+
+    /// Everything else is a wait that we choose, and the core chooses it.
+    #[test]
+    fn only_what_recall_states_is_a_retry_after() {
+        let later = |after| Problem::Later { after, status: Some(503), source: None };
+        assert_eq!(later(Some(Duration::from_secs(40))).retry_after(), Duration::from_secs(40));
+        let unexpected = Problem::Unexpected { status: 418, detail: String::new() };
+        for problem in [later(None), Problem::NotFound, Problem::Operator { status: 401 }, unexpected] {
+            assert_eq!(problem.retry_after(), Duration::ZERO, "{problem:?}");
         }
     }
 

@@ -78,7 +78,7 @@ impl CreateSettings {
         let providers = if providers.is_empty() { providers::default() } else { providers };
         let policy = Policy {
             providers: providers.iter().map(|provider| provider.name.clone()).collect(),
-            tries_per_provider: whole_number(reader, "TRIES_PER_PROVIDER", 2, MAX_TRIES),
+            tries_per_provider: whole_number(reader, "TRIES_PER_PROVIDER", 3, MAX_TRIES),
             max_transcripts: whole_number(
                 reader,
                 "MAX_TRANSCRIPTS_PER_RECORDING",
@@ -291,7 +291,7 @@ mod tests {
         assert!(recall.download_hosts.is_empty());
         assert_eq!(create.providers[0].body.get(), r#"{"recallai_async": {}}"#);
         let policy = create.policy;
-        assert_eq!((policy.max_transcripts, policy.tries_per_provider), (10, 2));
+        assert_eq!((policy.max_transcripts, policy.tries_per_provider), (10, 3));
         assert_eq!((policy.on_limit, policy.delete_after_store), (OnLimit::Stop, DeleteAfterStore::Nothing));
         assert_eq!(policy.expiry_alarm, Duration::from_secs(24 * 60 * 60));
         assert!(policy.copy_unrequested && !policy.announces && !create.separate_streams);

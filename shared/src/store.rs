@@ -196,6 +196,8 @@ mod tests {
             claim: Some(Claim(3)),
             conflicts: 1,
             refused: Some(Refused { code: None }),
+            untold_since: None,
+            retry: None,
         };
         let copying = Copying {
             transcript_id,

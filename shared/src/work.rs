@@ -8,7 +8,10 @@ use aws_sdk_sqs::{
 };
 use serde::{Deserialize, Serialize};
 
-use crate::{ids::RecordingId, job::Event};
+use crate::{
+    ids::RecordingId,
+    job::{Event, JITTER_PART},
+};
 
 /// The longest delay that SQS knows.
 pub const MAX_DELAY: Duration = Duration::from_secs(15 * 60);
@@ -16,9 +19,6 @@ pub const MAX_DELAY: Duration = Duration::from_secs(15 * 60);
 pub const MAX_BATCH: usize = 10;
 /// So often a message of a batch is sent that SQS does not take although it took others.
 const MAX_SENDS: u32 = 3;
-
-/// A wait is stretched by up to this part of itself.
-const JITTER: f64 = 0.2;
 
 /// One message of the queue, as JSON:
 /// `{"recording_id": "…", "event": "transcript.done", "transcript_id": "…", "attempt": 1, "trace": "msg_…"}`.
@@ -151,9 +151,10 @@ impl WorkQueue {
     }
 }
 
-/// Many jobs that were told to wait equally long should not all come back at once.
+/// Many jobs that were told to wait equally long should not all come back at once. The core leaves room for this in the
+/// waits that it cuts.
 fn jittered(wait: Duration) -> Duration {
-    wait + wait.mul_f64(JITTER * fastrand::f64())
+    wait + (wait / JITTER_PART).mul_f64(fastrand::f64())
 }
 
 #[cfg(test)]
@@ -164,7 +165,7 @@ mod tests {
     fn waits_are_stretched_each_by_another_part() {
         let wait = Duration::from_secs(100);
         let waits: Vec<Duration> = (0..100).map(|_| jittered(wait)).collect();
-        assert!(waits.iter().all(|stretched| (wait..=wait.mul_f64(1.0 + JITTER)).contains(stretched)), "{waits:?}");
+        assert!(waits.iter().all(|stretched| (wait..=wait + wait / JITTER_PART).contains(stretched)), "{waits:?}");
         assert!(waits.iter().any(|stretched| *stretched != waits[0]), "{waits:?}");
         assert_eq!(jittered(Duration::ZERO), Duration::ZERO);
     }

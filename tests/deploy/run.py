@@ -125,7 +125,7 @@ class Test:
                     file.write(b"\n")
             with ThreadPoolExecutor(1) as threads:
                 # The other way: no `sam build`, but what cargo lambda has built.
-                parameters = self.parameters(TriesPerProvider=3, Tracing="true", KmsKeyArn=self.stack.key)
+                parameters = self.parameters(TriesPerProvider=4, Tracing="true", KmsKeyArn=self.stack.key)
                 deployed = threads.submit(self.stack.deploy, "--template-file", "template.yaml", **parameters)
                 while not deployed.done():
                     if under_way is None and self.code()["Transcript"] != before["Transcript"]:
@@ -155,7 +155,7 @@ class Test:
         for name, function in self.stack.functions().items():
             tries = function["Environment"]["Variables"]["TRIES_PER_PROVIDER"]
             tracing = function["TracingConfig"]["Mode"]
-            assert (tries, tracing) == ("3", "Active"), f"{name}: {tries} tries, tracing {tracing}"
+            assert (tries, tracing) == ("4", "Active"), f"{name}: {tries} tries, tracing {tracing}"
             assert function["CodeSha256"] != before[name], f"{name} has its old code"
         # The emulator leaves out how the bucket encrypts.
         secret = self.stack.secretsmanager.describe_secret(SecretId=self.stack.outputs["SecretArn"])

@@ -40,6 +40,8 @@ const MAX_LINK_BYTES: usize = 4 << 10;
 const MAX_SPAN: Duration = Duration::from_secs(31 * 24 * 60 * 60);
 /// Recall may ask us to wait, but not for longer than this.
 const MAX_WAIT: Duration = Duration::from_secs(60 * 60);
+/// It waits this long where Recall throttles and does not say how long.
+const THROTTLED_WAIT: Duration = Duration::from_secs(10);
 /// No invocation, and so no lease of one, is as long.
 const MAX_LEASE: Duration = Duration::from_secs(20 * 60);
 
@@ -252,7 +254,7 @@ fn turn(position: &mut Position, next: Option<String>) -> bool {
 fn give_up(error: &PageError, position: &mut Position, now: Timestamp) -> &'static str {
     match error {
         PageError::Recall(Problem::Later { status: Some(429), after, .. }) => {
-            position.until = now.plus((*after).min(MAX_WAIT));
+            position.until = now.plus(after.unwrap_or(THROTTLED_WAIT).min(MAX_WAIT));
             "throttled"
         }
         PageError::Recall(Problem::Later { .. }) => {

@@ -21,9 +21,6 @@ use crate::{
     upload::{Bucket, UploadError, hex},
 };
 
-/// The wait after S3 did not do what it was asked, or the time was up.
-const LATER: Duration = Duration::from_secs(5);
-
 /// Renders what is stored. One worker at a time may render a transcript: each aborts unfinished uploads of the objects
 /// that it writes, and rewrites the manifest that it has read.
 #[derive(Debug)]
@@ -158,7 +155,9 @@ impl AgainError {
     fn answer(&self) -> RenderAnswer {
         match self {
             Self::NotAsStored(_) | Self::Read(ReadError::NotOurs(_)) => RenderAnswer::NotAsStored,
-            Self::Read(ReadError::S3(_)) | Self::Upload(_) | Self::OutOfTime => RenderAnswer::Later { after: LATER },
+            Self::Read(ReadError::S3(_)) | Self::Upload(_) | Self::OutOfTime => {
+                RenderAnswer::Later { after: Duration::ZERO }
+            }
         }
     }
 }

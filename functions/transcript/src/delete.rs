@@ -92,10 +92,10 @@ impl Deleter {
                 telemetry::count("DeletedAtRecall", &[("what", what)]);
                 DeleteSaid::Deleted
             }
-            Err(problem @ Problem::NotFound) => DeleteSaid::NotFound { after: problem.after() },
+            Err(problem @ Problem::NotFound) => DeleteSaid::NotFound { after: problem.retry_after() },
             Err(problem) => {
                 tracing::warn!(recording.id = %recording_id, what, error = %Chain(&problem), "recall.not_deleted");
-                DeleteSaid::Later { after: problem.after() }
+                DeleteSaid::Later { after: problem.retry_after() }
             }
         }
     }

@@ -21,10 +21,11 @@ use std::{sync::Arc, time::Duration};
 
 use aws_lambda_events::sqs::{BatchItemFailure, SqsBatchResponse, SqsEvent, SqsMessage};
 use shared::{
-    advance::{Advance, Outcome},
+    advance::{Advance, NotSaved, Outcome},
     bus::Bus,
     deadline::Deadline,
     ids::RecordingId,
+    job,
     park::Parking,
     recall::{Recall, http_client, tls},
     secret::Secrets,
@@ -49,7 +50,8 @@ use self::{
 const WARM_UP: Duration = Duration::from_millis(500);
 /// A message is not begun with less time than this; it goes back to the queue.
 const SHORTEST_TURN: Duration = Duration::from_secs(5);
-/// How long a message waits when something of ours is out of order; it doubles with every time it was received.
+/// How long a message waits when something of ours is out of order; it doubles with every time it was received. Where the
+/// row cannot be read, nobody knows when the recording expires.
 const UNAVAILABLE: Duration = Duration::from_secs(5);
 const UNAVAILABLE_MAX: Duration = Duration::from_secs(15 * 60);
 /// The reason of a request, and its sender, are cut to this in logs.
@@ -163,7 +165,7 @@ impl Transcripts {
         &self,
         record: &SqsMessage,
         recording_id: RecordingId,
-        error: &StoreError,
+        NotSaved { error, expires_at }: &NotSaved,
     ) -> (Turn, &'static str) {
         match error {
             StoreError::Unreadable { .. } => {
@@ -172,7 +174,8 @@ impl Transcripts {
             }
             StoreError::Unavailable(_) => {
                 tracing::error!(recording.id = %recording_id, error = %Chain(error), "job.not_saved");
-                (Turn::Again(unavailable(record)), "not_saved")
+                let wait = job::chosen_wait(unavailable(record), *expires_at, time::now());
+                (Turn::Again(wait), "not_saved")
             }
         }
     }

@@ -17,7 +17,7 @@ use lambda_http::{
 };
 use serde::Serialize;
 use shared::{
-    advance::{Act, Advance, Outcome},
+    advance::{Act, Advance, NotSaved, Outcome},
     deadline::Deadline,
     ids::RecordingId,
     job::{Answer, Command, Event},
@@ -198,7 +198,7 @@ impl Webhook {
                 come_again(at, Reply::Applied)
             }
             Ok(Outcome::Busy { until }) => come_again(until, Reply::Ignored),
-            Err(error) => {
+            Err(NotSaved { error, .. }) => {
                 tracing::error!(recording.id = %recording_id, error = %Chain(&error), "job.not_saved");
                 Reply::Again(UNAVAILABLE)
             }

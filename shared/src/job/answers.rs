@@ -3,6 +3,8 @@
 //! An answer that carries an outdated claim comes from a worker whose lease had ended. It may still bring a fact (a
 //! transcript that exists, a copy that is complete), and facts always count; but it may not end a wait or an attempt
 //! that somebody else has taken over.
+//!
+//! `after` is always Recall's own Retry-After, and zero where Recall names no time: what we choose is in `waits.rs`.
 
 use std::time::Duration;
 
@@ -64,8 +66,7 @@ pub enum CreateAnswer {
     InProgress,
     /// No answer: whether it took effect is unknown.
     Lost,
-    /// 5xx: whether it took effect is unknown, and Recall may replay the error under this key. `after`: Retry-After,
-    /// or nothing.
+    /// 5xx: whether it took effect is unknown, and Recall may replay the error under this key.
     ServerError {
         after: Duration,
     },
@@ -201,7 +202,7 @@ impl Job {
             Answer::Announce { sent } => self.on_announced(sent, context),
             Answer::Wake { sent: true } => Decision::Ignore(Reason::AlreadyKnown),
             // The row is complete, but nothing looks at it soon: the event has to come again.
-            Answer::Wake { sent: false } => Decision::Busy { until: context.now.plus(WAKE_WAIT) },
+            Answer::Wake { sent: false } => Decision::Busy { until: self.chosen(WAKE_WAIT, context.now) },
         }
     }
 }

@@ -4,16 +4,16 @@ use std::time::Duration;
 
 use super::{
     Claim, Command, Context, Creating, Decision, ERRORS_BEFORE_LOOK_UP, Hold, Job, KEY_REUSE, LIST_SETTLE, Next,
-    OnLimit, Reason, Recording, Refusals, State, Transcript, waits::doubled,
+    OnLimit, Reason, Recording, Refusals, State, Transcript, Trouble, waits::doubled,
 };
 use crate::time::Timestamp;
 
 /// The wait before the next try after a failed one; it doubles with every try.
 const RETRY_WAIT: Duration = Duration::from_secs(60);
 const RETRY_WAIT_MAX: Duration = Duration::from_secs(60 * 60);
-/// The last try of the whole chain comes no sooner than this after the one before it failed, so that the chain outlasts
-/// an outage.
-const LAST_TRY_WAIT: Duration = Duration::from_secs(60 * 60);
+/// The last try of the whole chain comes no sooner than this after the last failure that was paid for, so that the chain
+/// outlasts an outage. A refusal says nothing of one.
+pub(super) const LAST_TRY_WAIT: Duration = Duration::from_secs(60 * 60);
 /// The first wait after every provider was refused; it doubles every time.
 const REFUSED_WAIT: Duration = Duration::from_secs(60 * 60);
 const REFUSED_WAIT_MAX: Duration = Duration::from_secs(12 * 60 * 60);
@@ -84,7 +84,7 @@ impl Job {
             };
         }
         if self.is_hopeless(context.now) {
-            self.hold = None;
+            (self.hold, self.retry) = (None, None);
             return self.advanced(Next::Nothing, context);
         }
         if self.wishes.is_none() && self.retry.is_none() {
@@ -120,13 +120,11 @@ impl Job {
     fn is_hopeless(&self, now: Timestamp) -> bool {
         let for_long = |since: Timestamp, patience| self.expires_at.is_none() && now.since(since) >= patience;
         let is_stuck = match self.hold {
-            Some(
-                Hold::Wait { status: Some(401..=403 | 404 | 429) | None, .. }
-                | Hold::LimitReached { .. }
-                | Hold::Skipped,
-            )
-            | None => false,
-            Some(Hold::Wait { since, .. } | Hold::Unread { since, .. }) => for_long(since, ERROR_PATIENCE),
+            Some(Hold::Wait { .. } | Hold::Unread { .. }) => match self.hold.as_ref().and_then(Hold::trouble) {
+                Some((Trouble::Errors | Trouble::Full, _, since)) => for_long(since, ERROR_PATIENCE),
+                Some((Trouble::Operator | Trouble::Unknown | Trouble::Throttled, ..)) | None => false,
+            },
+            Some(Hold::LimitReached { .. } | Hold::Skipped) | None => false,
             Some(Hold::Refused { .. }) => self.refusals.is_some_and(|one| for_long(one.since, REFUSED_PATIENCE)),
         };
         is_stuck || (self.hold.is_some() && !self.is_parked() && self.has_expired(now))
@@ -140,11 +138,15 @@ impl Job {
 
     /// After one of our attempts has failed: when the next one starts, if there is to be one.
     pub(super) fn after_failure(&mut self, context: Context<'_>) -> Next {
+        self.failed_at = Some(context.now);
+        self.after_refusal(context)
+    }
+
+    /// The same after a refusal, which was not paid for.
+    pub(super) fn after_refusal(&mut self, context: Context<'_>) -> Next {
         let over = self.transcripts.iter().any(Transcript::stands)
             || self.skips()
             || matches!(self.recording, Recording::Deleted | Recording::Failed { .. });
-        let refused_last =
-            self.transcripts.iter().rfind(|one| one.attempt.is_some()).is_some_and(Transcript::is_refused);
         let left = self.tries_left(context);
         let until = match left.usable {
             _ if over => return Next::Nothing,
@@ -155,7 +157,8 @@ impl Job {
                 let failures = self.transcripts.iter().filter(|transcript| transcript.attempt.is_some()).count();
                 let times = u32::try_from(failures.saturating_sub(1)).unwrap_or(u32::MAX);
                 let wait = doubled(RETRY_WAIT, times, RETRY_WAIT_MAX);
-                let wait = if left.is_last && !refused_last { wait.max(LAST_TRY_WAIT) } else { wait };
+                let outage = self.failed_at.map(|at| LAST_TRY_WAIT.saturating_sub(context.now.since(at)));
+                let wait = outage.filter(|_| left.is_last).map_or(wait, |outage| wait.max(outage));
                 let until = self.chosen(wait, context.now);
                 self.hold = Some(Hold::Wait { until, status: None, times, since: context.now });
                 until
@@ -220,7 +223,6 @@ impl Job {
     fn start(mut self, provider: String, context: Context<'_>) -> Decision {
         let claim = self.next_claim();
         self.attempts += 1;
-        self.retry = None;
         if !matches!(self.hold, Some(Hold::Wait { status: Some(_), .. })) {
             self.hold = None;
         }
@@ -234,6 +236,8 @@ impl Job {
             until: context.lease_until,
             claim: Some(claim),
             refused: None,
+            untold_since: None,
+            retry: self.retry.take(),
         };
         let creating = State::Creating(creating);
         self.transcripts.push(Transcript::new(Some(attempt), Some(provider.clone()), creating));

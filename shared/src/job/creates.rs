@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use super::{
     Claim, Command, Context, Copying, CreateAnswer, Creating, Decision, ERRORS_BEFORE_LOOK_UP, Heard, Hold, Job,
-    LIST_SETTLE, Listed, LookUpAnswer, Next, RECALL_MAX_TRANSCRIPTS, Reason, Recording, Refused, State,
-    TRANSCRIBING_CHECK,
+    KEY_REUSE, LIST_SETTLE, Listed, LookUpAnswer, Next, RECALL_MAX_TRANSCRIPTS, Reason, Recording, Refused, State,
+    TRANSCRIBING_CHECK, Transcript, Trouble,
     state::OUTCOME_UNKNOWN,
     waits::{asked, doubled},
 };
@@ -16,6 +16,8 @@ const IN_PROGRESS_WAIT: Duration = Duration::from_secs(10);
 /// The first wait after a lost answer or a server error; it doubles with every call.
 const BACKOFF: Duration = Duration::from_secs(5);
 const BACKOFF_MAX: Duration = Duration::from_secs(5 * 60);
+/// The wait after a 429 that does not say how long.
+const THROTTLED_WAIT: Duration = Duration::from_secs(15);
 /// The first wait for an operator; it doubles every time.
 const OPERATOR_WAIT: Duration = Duration::from_secs(5 * 60);
 const OPERATOR_WAIT_MAX: Duration = Duration::from_secs(60 * 60);
@@ -24,7 +26,7 @@ const PAUSE: Duration = Duration::from_secs(60);
 const PAUSE_MAX: Duration = Duration::from_secs(60 * 60);
 /// A wait that repeats grows to this part of the time since the first call.
 const PATIENCE: u32 = 4;
-/// How long a look-up is tried, where it is not known when the recording expires.
+/// How long a look-up is tried, where it is not known when the recording expires. A refused key does not count.
 const LOOK_UP_PATIENCE: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 /// Transcripts of one recording that the row remembers. Recall lets a recording have ten, and a hundred attempts.
 pub(super) const MAX_REMEMBERED: usize = 200;
@@ -51,7 +53,9 @@ impl Job {
         let repeated = creating.calls > 1;
         let backoff = self.chosen(doubled(BACKOFF, creating.calls.saturating_sub(1), BACKOFF_MAX), now);
         let (creating, until) = match answer {
-            CreateAnswer::Throttled { after } if repeated => (looked_up, asked(*after, now)),
+            CreateAnswer::Throttled { after } if repeated => {
+                (looked_up, self.asked_or_chosen(*after, THROTTLED_WAIT, now))
+            }
             CreateAnswer::Operator { .. } if repeated => {
                 let wait = patience(&creating, now, OPERATOR_WAIT_MAX).max(OPERATOR_WAIT);
                 (looked_up, self.chosen(wait, now))
@@ -67,14 +71,18 @@ impl Job {
             CreateAnswer::ServerError { after } => {
                 (Creating { errors: creating.errors + 1, ..creating }, backoff.max(asked(*after, now)))
             }
-            CreateAnswer::Throttled { after } => return self.hold_off(index, 429, asked(*after, now), context),
+            CreateAnswer::Throttled { after } => {
+                let until = self.asked_or_chosen(*after, THROTTLED_WAIT, now);
+                return self.hold_off(index, 429, until, context);
+            }
             CreateAnswer::Operator { status } => {
-                let until = self.chosen(doubled(OPERATOR_WAIT, self.held(now).0, OPERATOR_WAIT_MAX), now);
+                let until =
+                    self.chosen(doubled(OPERATOR_WAIT, self.held(Trouble::Operator, now).0, OPERATOR_WAIT_MAX), now);
                 return self.hold_off(index, *status, until, context);
             }
             // The recording, not the attempt, is what Recall does not know.
             CreateAnswer::Refused { status: 404, .. } => {
-                self.transcripts.remove(index);
+                self.take_back(index);
                 return self.not_known(context);
             }
             // The limit, or something else? Never by the text: the list tells.
@@ -108,7 +116,10 @@ impl Job {
             }
         };
         let ours = listed.iter().find(|one| one.attempt == Some(attempt));
-        let news = self.take_in(listed, ours, context);
+        let mut news = self.take_in(listed, ours, context);
+        if is_complete {
+            news |= self.drop_unmade(listed);
+        }
         if let Some(Listed { transcript_id, ended, .. }) = ours {
             let check_at = if *ended { context.now } else { self.chosen(TRANSCRIBING_CHECK, context.now) };
             let next = if *ended { Next::Act(Command::Wake) } else { self.wake_if_due(context) };
@@ -130,7 +141,7 @@ impl Job {
         }
         let room = listed.len() < RECALL_MAX_TRANSCRIPTS as usize;
         if creating.refused.is_some() && room && self.drop_language() {
-            self.transcripts.remove(index);
+            self.take_back(index);
             return self.go_on(context);
         }
         // Nobody can create anything at the moment, for a reason that the row does not know.
@@ -148,7 +159,7 @@ impl Job {
             // At the limit, or made by nobody: either way the attempt had no effect, and the next one is decided on
             // with all that is known now.
             Some(_) | None => {
-                self.transcripts.remove(index);
+                self.take_back(index);
                 self.go_on(context)
             }
         }
@@ -180,6 +191,37 @@ impl Job {
             self.learn(Heard { transcript_id, attempt: one.attempt, foreign: one.foreign }, state);
         }
         news
+    }
+
+    /// A complete list does not have them, so these attempts had no effect after all. Whether there were any.
+    pub(super) fn drop_unmade(&mut self, listed: &[Listed]) -> bool {
+        let before = self.transcripts.len();
+        let is_listed = |one: &Transcript| listed.iter().any(|listed| listed.attempt == one.attempt);
+        self.transcripts.retain(|one| !one.is_outcome_unknown() || is_listed(one));
+        self.transcripts.len() < before
+    }
+
+    /// An attempt whose outcome was never found out takes the last place. It is looked up once more, for a person who asks
+    /// for another one: if it exists, that is the one; if it does not, there is room. The request takes a number, so that
+    /// it changes nothing when it comes again.
+    pub(super) fn look_up_again(&mut self, context: Context<'_>) -> Option<Command> {
+        let (claim, longest_ago) = (self.next_claim(), context.now.minus(KEY_REUSE));
+        let transcript = self.transcripts.iter_mut().find(|one| one.is_outcome_unknown())?;
+        let attempt = transcript.attempt?;
+        transcript.state = State::Creating(Creating {
+            first_call_at: longest_ago,
+            last_call_at: longest_ago,
+            calls: 1,
+            errors: 0,
+            conflicts: 0,
+            until: context.lease_until,
+            claim: Some(claim),
+            refused: None,
+            untold_since: None,
+            retry: self.retry.take(),
+        });
+        self.attempts += 1;
+        Some(Command::LookUp { attempt, claim })
     }
 
     /// The transcript of this attempt exists: our create's answer says so, or a look-up found it.
@@ -229,7 +271,7 @@ impl Job {
     fn refused(mut self, index: usize, status: u16, code: Option<String>, context: Context<'_>) -> Decision {
         self.transcripts[index].state = State::Refused { status, code };
         self.hold = None;
-        let next = self.after_failure(context);
+        let next = self.after_refusal(context);
         self.advanced(next, context)
     }
 
@@ -258,7 +300,15 @@ impl Job {
         answer: &LookUpAnswer,
         context: Context<'_>,
     ) -> Decision {
-        let for_long = self.expires_at.is_none() && context.now.since(creating.first_call_at) >= LOOK_UP_PATIENCE;
+        let untold_since = match answer {
+            // Nobody but an operator can change that, and it never ends a job.
+            LookUpAnswer::Operator => None,
+            LookUpAnswer::Listed(_) | LookUpAnswer::Incomplete(_) | LookUpAnswer::Later { .. } => {
+                Some(creating.untold_since.unwrap_or(context.now))
+            }
+        };
+        let patience_is_over = |since| context.now.since(since) >= LOOK_UP_PATIENCE;
+        let for_long = self.expires_at.is_none() && untold_since.is_some_and(patience_is_over);
         if for_long || self.has_expired(context.now) {
             let code = Some("outcome_unknown".to_owned());
             self.transcripts[index].state = State::Refused { status: OUTCOME_UNKNOWN, code };
@@ -267,7 +317,7 @@ impl Job {
         }
         let until = match answer {
             LookUpAnswer::Later { after } => {
-                let wait = patience(&creating, context.now, BACKOFF_MAX);
+                let wait = patience(&creating, context.now, BACKOFF_MAX).max(BACKOFF);
                 self.chosen(wait, context.now).max(asked(*after, context.now))
             }
             LookUpAnswer::Listed(_) | LookUpAnswer::Incomplete(_) | LookUpAnswer::Operator => {
@@ -275,7 +325,7 @@ impl Job {
                 self.chosen(wait, context.now)
             }
         };
-        self.wait(index, Creating { until, ..creating }, context)
+        self.wait(index, Creating { until, untold_since, ..creating }, context)
     }
 
     /// The same key again, later.
@@ -285,30 +335,31 @@ impl Job {
         self.advanced(Next::Again { at }, context)
     }
 
+    /// The attempt certainly had no effect, so it leaves the list. What a person asked for is still to be had.
+    fn take_back(&mut self, index: usize) {
+        if let State::Creating(Creating { retry: Some(retry), .. }) = self.transcripts.remove(index).state {
+            self.retry = Some(retry);
+        }
+    }
+
     /// The attempt certainly had no effect; the next one starts after a wait, under a new key.
     fn hold_off(mut self, index: usize, status: u16, until: Timestamp, context: Context<'_>) -> Decision {
-        self.transcripts.remove(index);
-        let (times, since) = self.held(context.now);
+        self.take_back(index);
+        let (times, since) = self.held(Trouble::of(status), context.now);
         self.hold = Some(Hold::Wait { until, status: Some(status), times: times + 1, since });
         self.advanced(Next::Again { at: until }, context)
     }
 
     /// The same for a reason that will not pass soon.
     fn pause(self, index: usize, status: u16, context: Context<'_>) -> Decision {
-        let until = self.chosen(doubled(PAUSE, self.held(context.now).0, PAUSE_MAX), context.now);
+        let until = self.chosen(doubled(PAUSE, self.held(Trouble::of(status), context.now).0, PAUSE_MAX), context.now);
         self.hold_off(index, status, until, context)
     }
 
-    /// How many times in a row Recall has held us off, and since when.
-    pub(super) fn held(&self, now: Timestamp) -> (u32, Timestamp) {
-        match self.hold {
-            Some(Hold::Wait { times, since, status: Some(_), .. } | Hold::Unread { times, since, .. }) => {
-                (times, since)
-            }
-            Some(Hold::Wait { .. } | Hold::Refused { .. } | Hold::LimitReached { .. } | Hold::Skipped) | None => {
-                (0, now)
-            }
-        }
+    /// How many times in a row Recall has held us off with this, and since when.
+    pub(super) fn held(&self, by: Trouble, now: Timestamp) -> (u32, Timestamp) {
+        let before = self.hold.as_ref().and_then(Hold::trouble).filter(|(trouble, ..)| *trouble == by);
+        before.map_or((0, now), |(_, times, since)| (times, since))
     }
 }
 

@@ -173,7 +173,7 @@ impl Job {
             (DeleteAnswer::Others(listed), Some(deletion)) => {
                 let (new, changed) = (self.take_in(listed, None, context), self.take_up_again(listed, context));
                 if !new && !changed {
-                    return self.delete_later(deletion, DELETE_WAIT, context);
+                    return self.delete_later(deletion, Duration::ZERO, context);
                 }
                 // It is decided on again once these are stored, or left alone.
                 self.deletion = None;
@@ -254,8 +254,7 @@ impl Job {
         match self.clone().pursue(context) {
             apply @ Decision::Apply { .. } => apply,
             Decision::Ignore(reason) => {
-                // What a person asked for beyond the limit is over, too.
-                self.retry = self.retry.filter(|_| reason != Reason::LimitReached);
+                self.end_retry(reason);
                 let next = self.held_until().map_or(Next::Nothing, |at| Next::Again { at });
                 self.advanced(next, context)
             }

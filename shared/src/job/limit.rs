@@ -26,6 +26,11 @@ impl Job {
         let _ = self.keep_what_is_needed(context);
         if self.deletion.is_none() {
             let Some(id) = self.to_make_room(context) else {
+                if self.retry.is_some()
+                    && let Some(command) = self.look_up_again(context)
+                {
+                    return self.advanced(Next::Act(command), context);
+                }
                 // What a person has asked for beyond the policy is refused, not parked.
                 if self.retry.take().is_some() && !self.wants_attempt() {
                     return Decision::Ignore(Reason::LimitReached);
@@ -109,6 +114,7 @@ impl Job {
         match answer {
             LookUpAnswer::Listed(listed) => {
                 self.take_in(listed, None, context);
+                self.drop_unmade(listed);
                 let ids: Vec<TranscriptId> = listed.iter().map(|one| one.transcript_id).collect();
                 // The list may lag behind: of what is on its way, its own next check tells.
                 let is_gone = |one: &&mut Transcript| {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::{
     Claim, Command, Context, Decision, Finished, Hold, Job, Next, Reason, Recording, RecordingAnswer, State,
-    Transcript,
+    Transcript, Trouble,
     waits::{asked, doubled},
 };
 use crate::time::Timestamp;
@@ -40,8 +40,9 @@ impl Job {
     /// Retrieves the recording: nothing is paid for before its metadata was read.
     pub(super) fn read(mut self, context: Context<'_>) -> Decision {
         let claim = self.next_claim();
-        let (times, since) = self.held(context.now);
-        self.hold = Some(Hold::Unread { until: context.lease_until, claim: Some(claim), times, since });
+        let before = self.hold.as_ref().and_then(Hold::trouble);
+        let (trouble, times, since) = before.unwrap_or((Trouble::default(), 0, context.now));
+        self.hold = Some(Hold::Unread { until: context.lease_until, claim: Some(claim), trouble, times, since });
         self.advanced(Next::Act(Command::ReadRecording { claim }), context)
     }
 
@@ -54,18 +55,18 @@ impl Job {
         if self.is_parked() {
             return self.on_recording_of_parked(answer, context);
         }
-        let Some(Hold::Unread { claim: Some(held), times, since, .. }) = self.hold else {
+        let Some(Hold::Unread { claim: Some(held), trouble, times, since, .. }) = self.hold else {
             return Decision::Ignore(Reason::Overtaken);
         };
         if held != claim {
             return Decision::Ignore(Reason::Overtaken);
         }
-        let wait = self.chosen(doubled(READ_WAIT, times, READ_WAIT_MAX), context.now);
-        let until = match answer {
+        let (trouble, after) = match answer {
             RecordingAnswer::Read(finished) => {
                 self.learn_recording(finished);
                 // Nothing asks for anything, and that was read, too.
                 self.wishes.get_or_insert_default();
+                self.is_known(context);
                 self.hold = None;
                 return self.go_on(context);
             }
@@ -78,20 +79,23 @@ impl Job {
             RecordingAnswer::Unknown => return self.not_known(context),
             // The webhook's caller does not wait: the work queue takes it from here.
             RecordingAnswer::Operator | RecordingAnswer::Later { .. } if !context.worker => {
-                self.hold = Some(Hold::Unread { until: context.now, claim: None, times, since });
+                self.hold = Some(Hold::Unread { until: context.now, claim: None, trouble, times, since });
                 return self.advanced(Next::Act(Command::Wake), context);
             }
-            RecordingAnswer::Operator => wait,
-            RecordingAnswer::Later { after } => wait.max(asked(*after, context.now)),
+            RecordingAnswer::Operator => (Trouble::Operator, Duration::ZERO),
+            RecordingAnswer::Later { after } => (Trouble::Errors, *after),
         };
-        self.hold = Some(Hold::Unread { until, claim: None, times: times + 1, since });
+        let (times, since) = self.held(trouble, context.now);
+        let wait = self.chosen(doubled(READ_WAIT, times, READ_WAIT_MAX), context.now);
+        let until = wait.max(asked(after, context.now));
+        self.hold = Some(Hold::Unread { until, claim: None, trouble, times: times + 1, since });
         self.advanced(Next::Again { at: until }, context)
     }
 
     /// Recall answers 404: it does not know the recording, or not yet, or not in this workspace. Nothing was paid, and
     /// the job waits quietly.
     pub(super) fn not_known(mut self, context: Context<'_>) -> Decision {
-        let (times, since) = self.held(context.now);
+        let (times, since) = self.held(Trouble::Unknown, context.now);
         let unknown_since = *self.unknown_since.get_or_insert(context.now);
         if context.now.since(unknown_since) >= UNKNOWN_PATIENCE {
             return self.give_up_unknown(context);
@@ -106,7 +110,7 @@ impl Job {
     /// What was never known ends as skipped, without a word; what was known once ends as what became of it.
     fn give_up_unknown(mut self, context: Context<'_>) -> Decision {
         let known = self.transcripts.iter().any(|one| one.attempt.is_some() && one.state.transcript_id().is_some());
-        self.hold = (!known).then_some(Hold::Skipped);
+        (self.hold, self.retry) = ((!known).then_some(Hold::Skipped), None);
         self.advanced(Next::Nothing, context)
     }
 

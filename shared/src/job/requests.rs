@@ -65,9 +65,21 @@ impl Job {
         {
             return Decision::Busy { until };
         }
+        // What is being deleted may be the recording, and then another transcript would be paid for nothing.
+        if let Some(until) = self.deletion.filter(|one| one.claim.is_some()).map(|one| one.until)
+            && context.now < until
+        {
+            return Decision::Busy { until };
+        }
         self.retry = Some(Retry { provider: provider.map(str::to_owned) });
         self.hold = None;
         self.pursue(context)
+    }
+
+    /// Nothing is started now: what a person asked for waits with the rest, or it is over, at the limit or with its
+    /// recording gone.
+    pub(super) fn end_retry(&mut self, reason: Reason) {
+        self.retry = self.retry.take().filter(|_| reason == Reason::AlreadyRequested);
     }
 
     /// Whether the next attempt is to be started: a person asked for it, or none of ours stands.

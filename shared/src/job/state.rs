@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::Retry;
 use crate::{ids::TranscriptId, time::Timestamp};
 
 /// No answer of Recall's: whether the attempt took effect was never found out.
@@ -77,7 +78,7 @@ pub enum State {
     /// Recall could not make it. Should Recall say later that it is done after all, it is copied.
     Failed { transcript_id: TranscriptId, sub_code: Option<String> },
     /// Recall would not make it. Should it exist after all, that counts. With the status [`OUTCOME_UNKNOWN`], nobody could
-    /// ever find out whether it does.
+    /// find out whether it does: it counts towards the limit until a list says that it does not.
     Refused { status: u16, code: Option<String> },
     /// Deleted or expired before it was copied, or given up after many failures. If Recall has not said that it is
     /// deleted, it still counts towards the limit, and a later `transcript.done` takes it up again.
@@ -105,6 +106,12 @@ pub struct Creating {
     /// The code of a 400. The list of transcripts tells whether the limit was meant.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub refused: Option<Refused>,
+    /// Since when look-ups have not told what became of it, other than that the key is refused.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub untold_since: Option<Timestamp>,
+    /// A person asked for this attempt. Should it have no effect, the next one takes its place.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retry: Option<Retry>,
 }
 
 /// A 400 that is not understood yet.
@@ -254,6 +261,11 @@ impl Transcript {
         !self.deleted && self.state.exists()
     }
 
+    /// Ours, and whether it exists was never found out.
+    pub(super) fn is_outcome_unknown(&self) -> bool {
+        self.attempt.is_some() && matches!(self.state, State::Refused { status: OUTCOME_UNKNOWN, .. })
+    }
+
     /// Ours, and no other one is needed: it is on its way, or it has ended in a way that another try does not change.
     pub(super) fn stands(&self) -> bool {
         self.attempt.is_some()
@@ -379,7 +391,8 @@ impl State {
             | Self::Stored { .. }
             | Self::Failed { .. }
             | Self::Lost { .. }
-            | Self::Left { .. } => true,
+            | Self::Left { .. }
+            | Self::Refused { status: OUTCOME_UNKNOWN, .. } => true,
             Self::Refused { .. } => false,
         }
     }

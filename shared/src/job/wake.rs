@@ -63,8 +63,9 @@ impl Job {
         }
         match self.clone().pursue(context) {
             decision @ (Decision::Apply { .. } | Decision::Busy { .. }) => decision,
-            Decision::Ignore(_) => {
+            Decision::Ignore(reason) => {
                 self.hold = None;
+                self.end_retry(reason);
                 self.advanced(Next::Nothing, context)
             }
         }

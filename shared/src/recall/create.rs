@@ -19,9 +19,6 @@ use crate::{
     time::{self, Stopwatch},
 };
 
-/// The wait when Recall throttles without saying how long.
-const DEFAULT_RETRY_AFTER: Duration = Duration::from_secs(15);
-
 /// One paid call.
 #[derive(Clone, Debug)]
 pub struct Create<'a> {
@@ -99,7 +96,7 @@ async fn create_answer(response: Response) -> CreateAnswer {
         },
         408 => CreateAnswer::Lost,
         409 => CreateAnswer::InProgress,
-        425 | 429 => CreateAnswer::Throttled { after: stated.unwrap_or(DEFAULT_RETRY_AFTER) },
+        425 | 429 => CreateAnswer::Throttled { after: stated.unwrap_or_default() },
         400..500 => match ErrorBody::of(response).await {
             // A firewall's page, or another server's: the API answers in JSON.
             body if !body.is_json => CreateAnswer::Operator { status },

@@ -6,7 +6,7 @@ use serde::{Deserialize, Deserializer, de::DeserializeOwned};
 use serde_json::{Value, value::RawValue};
 use url::Url;
 
-use super::{LATER, Problem, Recall, RecordingArtifact, TranscriptArtifact, attempt_of, is_foreign};
+use super::{Problem, Recall, RecordingArtifact, TranscriptArtifact, attempt_of, is_foreign};
 use crate::{
     ids::{RecordingId, TranscriptId},
     job::{Listed, LookUpAnswer, Presence},
@@ -119,7 +119,7 @@ impl Recall {
             }
             Ok(answer)
         };
-        let out_of_time = |_| Err(Problem::Later { after: LATER, status: None, source: None });
+        let out_of_time = |_| Err(Problem::Later { after: None, status: None, source: None });
         let answer = tokio::time::timeout(timeout, look_up).await.unwrap_or_else(out_of_time);
         answer.unwrap_or_else(|problem| unanswered(recording_id, &problem))
     }
@@ -233,7 +233,7 @@ fn unanswered(recording_id: RecordingId, problem: &Problem) -> LookUpAnswer {
     match problem {
         Problem::Operator { .. } => LookUpAnswer::Operator,
         Problem::NotFound | Problem::Later { .. } | Problem::Unexpected { .. } | Problem::Secret(_) => {
-            LookUpAnswer::Later { after: problem.after() }
+            LookUpAnswer::Later { after: problem.retry_after() }
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{LATER, Problem, Recall, RecordingArtifact};
+use super::{Problem, Recall, RecordingArtifact};
 use crate::{
     ids::RecordingId,
     job::{Finished, Presence, RecordingAnswer},
@@ -37,7 +37,7 @@ impl RecordingArtifact {
 impl Recall {
     /// Retrieves the recording for the core.
     pub async fn read_recording(&self, id: RecordingId, chain: &[String], timeout: Duration) -> RecordingAnswer {
-        let out_of_time = |_| Err(Problem::Later { after: LATER, status: None, source: None });
+        let out_of_time = |_| Err(Problem::Later { after: None, status: None, source: None });
         let retrieved = tokio::time::timeout(timeout, self.retrieve_recording(id)).await.unwrap_or_else(out_of_time);
         match retrieved.and_then(|recording| recording.answer(chain)) {
             Ok(answer) => answer,
@@ -47,7 +47,7 @@ impl Recall {
                 match problem {
                     Problem::Operator { .. } => RecordingAnswer::Operator,
                     Problem::NotFound | Problem::Later { .. } | Problem::Unexpected { .. } | Problem::Secret(_) => {
-                        RecordingAnswer::Later { after: problem.after() }
+                        RecordingAnswer::Later { after: problem.retry_after() }
                     }
                 }
             }

@@ -68,7 +68,7 @@ fn until_a_pass_is_complete_the_window_stays_where_the_first_one_put_it() {
 
 #[test]
 fn whatever_goes_wrong_says_where_to_go_on() {
-    let later = |status| Problem::Later { after: Duration::from_secs(90), status, source: None };
+    let later = |status| Problem::Later { after: Some(Duration::from_secs(90)), status, source: None };
     let (stays, restarted) = (at("a", 7), restarted());
     let waits = Position { until: NOW.plus(Duration::from_secs(90)), ..stays.clone() };
     let failed = Position { failures: 1, ..stays.clone() };
@@ -105,11 +105,14 @@ fn a_page_that_cannot_be_had_does_not_hold_up_the_list_for_ever() {
 /// Whatever a throttled list asks for: the next run after this is not in a year.
 #[test]
 fn an_absurd_wait_is_cut_short() {
-    let after = Duration::from_secs(365 * 24 * 60 * 60);
+    let after = Some(Duration::from_secs(365 * 24 * 60 * 60));
     let error = Problem::Later { after, status: Some(429), source: None }.into();
     let mut position = at("a", 7);
     assert_eq!(give_up(&error, &mut position, NOW), "throttled");
     assert_eq!(position.until, NOW.plus(MAX_WAIT));
+    let error = Problem::Later { after: None, status: Some(429), source: None }.into();
+    give_up(&error, &mut position, NOW);
+    assert_eq!(position.until, NOW.plus(THROTTLED_WAIT), "it names no time");
 }
 
 #[test]

@@ -73,6 +73,8 @@ fn creating(until: Timestamp) -> State {
         conflicts: 0,
         claim: Some(Claim(1)),
         refused: None,
+        untold_since: None,
+        retry: None,
     })
 }
 

@@ -8,9 +8,6 @@ use shared::{job::CopyAnswer, recall::Problem};
 use super::MAX_TRANSCRIPT_BYTES;
 use crate::{guard::Forbidden, stored::ReadError, upload::UploadError};
 
-/// Waits before the next try.
-const SOON: Duration = Duration::from_secs(5);
-
 /// Why a copy did not come about, by what to do next.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum CopyError {
@@ -63,7 +60,7 @@ impl CopyError {
             Self::OtherRecording | Self::Forbidden(_) | Self::TooLarge | Self::Recall(Problem::Unexpected { .. }) => {
                 CopyAnswer::NotTaken
             }
-            Self::Recall(problem) => CopyAnswer::Later { after: problem.after() },
+            Self::Recall(problem) => CopyAnswer::Later { after: problem.retry_after() },
             Self::RenditionsRefused(_) => CopyAnswer::RenditionsRefused,
             Self::RenditionsLate => CopyAnswer::RenditionsLate,
             Self::Empty => CopyAnswer::EmptyBody,
@@ -73,7 +70,7 @@ impl CopyError {
             | Self::Unframed
             | Self::Earlier(_)
             | Self::Upload(_)
-            | Self::OutOfTime => CopyAnswer::Later { after: SOON },
+            | Self::OutOfTime => CopyAnswer::Later { after: Duration::ZERO },
         }
     }
 

@@ -291,6 +291,42 @@ fn waits_between_tries_double_up_to_an_hour() {
 }
 
 /// A 400 that means the limit: what others made since counts, and no other provider is asked in vain.
+/// A provider's refusal between two tries says nothing of the outage that the first one met.
+#[test]
+fn the_last_try_comes_an_hour_after_the_last_failure_that_was_paid_for() {
+    let providers = ["recallai_async", "refused_async", "rev_async"].map(str::to_owned).to_vec();
+    let policy = Policy { providers, announces: false, ..chain(1, 10) };
+    let (mut starts, mut now) = (Vec::new(), NOW);
+    let mut decision = Job::new(RecordingId::from_u128(7)).on_event(&done(), context(&policy, now));
+    while let Decision::Apply { job, next } = decision {
+        decision = match next {
+            Next::Act(Command::Create { attempt, claim, provider, .. }) => {
+                starts.push((provider.clone(), now.since(NOW)));
+                let refused = CreateAnswer::Refused { status: 422, code: None };
+                let answer = if provider == "refused_async" { refused } else { created(attempt) };
+                job.on_answer(&Answer::Create { attempt, claim, answer }, context(&policy, now))
+            }
+            Next::Again { at } => {
+                now = at;
+                job.on_event(&Event::WAKE, context(&policy, now))
+            }
+            Next::Nothing if starts.len() == 3 => break,
+            Next::Nothing => {
+                let attempt = job.attempts;
+                let heard = Heard {
+                    transcript_id: TranscriptId::from_u128(attempt.into()),
+                    attempt: Some(attempt),
+                    foreign: false,
+                };
+                job.on_event(&Event::TranscriptFailed { heard, sub_code: None }, context(&policy, now))
+            }
+            Next::Act(command) => panic!("{command:?}"),
+        };
+    }
+    let minutes: Vec<(&str, u64)> = starts.iter().map(|(name, at)| (name.as_str(), at.as_secs() / 60)).collect();
+    assert_eq!(minutes, [("recallai_async", 0), ("refused_async", 1), ("rev_async", 60)]);
+}
+
 #[test]
 fn a_400_at_the_limit_is_told_by_the_list() {
     let policy = Policy { max_transcripts: 10, ..policy() };

@@ -292,7 +292,7 @@ fn no_wait_for_the_next_attempt_outlasts_the_recording() {
     let (asking, attempt, claim) = asked(new(), &policy);
     let operator = Answer::Create { attempt, claim, answer: CreateAnswer::Operator { status: 402 } };
     let (_, next) = applied(Job { expires_at, ..asking }.on_answer(&operator, context(&policy, NOW)));
-    assert_eq!(wait(next), 100);
+    assert_eq!(wait(next), 83, "a quarter, less the jitter of the queue");
     let failed = |transcript_id| State::Failed { transcript_id, sub_code: None };
     let working = State::Transcribing { transcript_id: OURS, check_at: NOW, checks: 0, told_done: false };
     let mut third = job([failed(OTHER), failed(TranscriptId::from_u128(3)), working]);
@@ -300,7 +300,7 @@ fn no_wait_for_the_next_attempt_outlasts_the_recording() {
     let heard = Heard { transcript_id: OURS, attempt: Some(1), foreign: false };
     let event = Event::TranscriptFailed { heard, sub_code: None };
     let (_, next) = applied(third.on_event(&event, context(&policy, NOW)));
-    assert_eq!(wait(next), 100);
+    assert_eq!(wait(next), 83, "a quarter, less the jitter of the queue");
 }
 
 /// Each throttled create takes a number, and there may be very many of them.
@@ -312,4 +312,73 @@ fn our_numbers_stay_ours_however_often_we_are_throttled() {
     let (job, next) = applied(throttled.on_event(&done, context(&policy, NOW)));
     assert!(matches!(next, Next::Act(Command::Copy { .. })), "{next:?}");
     assert_eq!(job.transcripts[0].attempt, Some(5_000));
+}
+
+/// What comes of this answer to a new create, in a job that has been throttled five times.
+fn after_five_429s(answer: CreateAnswer) -> (Job, Duration) {
+    let policy = quiet();
+    let (mut job, mut attempt, mut claim) = asked(new(), &policy);
+    let mut now = NOW;
+    for _ in 0..5 {
+        let throttled = CreateAnswer::Throttled { after: Duration::from_secs(10) };
+        let (held, next) =
+            applied(job.on_answer(&Answer::Create { attempt, claim, answer: throttled }, context(&policy, now)));
+        let Next::Again { at } = next else { panic!("{next:?}") };
+        now = at;
+        let next;
+        (job, next) = applied(held.on_event(&Event::WAKE, context(&policy, now)));
+        let Next::Act(Command::Create { attempt: new, claim: its, .. }) = next else { panic!("{next:?}") };
+        (attempt, claim) = (new, its);
+    }
+    let (job, next) = applied(job.on_answer(&Answer::Create { attempt, claim, answer }, context(&policy, now)));
+    let Next::Again { at } = next else { panic!("{next:?}") };
+    (job, at.since(now))
+}
+
+#[test]
+fn one_kind_of_trouble_with_creates_says_nothing_of_another() {
+    let (_, operator) = after_five_429s(CreateAnswer::Operator { status: 401 });
+    let (_, unknown) = after_five_429s(CreateAnswer::Refused { status: 404, code: None });
+    assert_eq!((operator.as_secs(), unknown.as_secs()), (5 * 60, 60), "the first 401, the first 404");
+    let (job, _) = after_five_429s(CreateAnswer::Throttled { after: Duration::from_secs(10) });
+    assert!(matches!(job.hold, Some(Hold::Wait { status: Some(429), times: 6, since: NOW, .. })), "{:?}", job.hold);
+}
+
+/// The key is right again after a month, and Recall has a bad minute.
+#[test]
+fn server_errors_after_a_month_of_a_refused_key_end_nothing() {
+    let policy = quiet();
+    let (mut job, mut attempt, mut claim) = asked(new(), &policy);
+    let mut now = NOW;
+    while now.since(NOW) < 31 * 24 * HOUR {
+        let answer = CreateAnswer::Operator { status: 401 };
+        let (held, next) = applied(job.on_answer(&Answer::Create { attempt, claim, answer }, context(&policy, now)));
+        let Next::Again { at } = next else { panic!("{next:?}") };
+        now = at;
+        let next;
+        (job, next) = applied(held.on_event(&Event::WAKE, context(&policy, now)));
+        let Next::Act(Command::Create { attempt: new, claim: its, .. }) = next else { panic!("{next:?}") };
+        (attempt, claim) = (new, its);
+    }
+    let fixed = now;
+    let failing = || CreateAnswer::ServerError { after: Duration::ZERO };
+    let answer = Answer::Create { attempt, claim, answer: failing() };
+    let (mut job, mut next) = applied(job.on_answer(&answer, context(&policy, now)));
+    while now.since(fixed) < 2 * HOUR {
+        (job, next) = applied(match next {
+            Next::Again { at } => {
+                now = at;
+                job.on_event(&Event::WAKE, context(&policy, now))
+            }
+            Next::Act(Command::Create { attempt, claim, .. }) => {
+                job.on_answer(&Answer::Create { attempt, claim, answer: failing() }, context(&policy, now))
+            }
+            Next::Act(Command::LookUp { attempt, claim }) => {
+                let answer = LookUpAnswer::Listed(Vec::new());
+                job.on_answer(&Answer::LookUp { attempt, claim, answer }, context(&policy, now))
+            }
+            Next::Nothing | Next::Act(_) => panic!("{next:?}: {job:?}"),
+        });
+    }
+    assert!(job.status().is_under_way(), "{job:?}");
 }

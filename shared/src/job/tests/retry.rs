@@ -6,13 +6,15 @@ use super::{CLAIM, NOW, OTHER, OURS, context, copying, job, policy, receipt};
 use crate::{
     ids::RecordingId,
     job::{
-        Answer, Command, CopyAnswer, CreateAnswer, Creating, Decision, Event, Failures, Heard, Hold, Job, LIST_SETTLE,
-        LookUpAnswer, Next, OnLimit, Policy, Reason, Recording, Refusals, RenderAnswer, State, Status, Wishes,
+        Answer, Command, CopyAnswer, CreateAnswer, Creating, Decision, DeleteAfterStore, Deletion, Event, Failures,
+        Heard, Hold, Job, LIST_SETTLE, Listed, LookUpAnswer, Next, OnLimit, Policy, Reason, Recording, Refusals,
+        RenderAnswer, State, Status, Target, Trouble, Why, Wishes,
     },
     time::Timestamp,
 };
 
 const HOUR: Duration = Duration::from_secs(60 * 60);
+const DAY: Duration = HOUR.saturating_mul(24);
 
 fn quiet() -> Policy {
     Policy { announces: false, max_transcripts: 10, ..policy() }
@@ -99,6 +101,118 @@ fn a_retry_never_runs_alongside_an_attempt_nor_without_a_recording() {
     assert_eq!(new.on_event(&retry(0), context(&policy, NOW)), Decision::Ignore(Reason::UnknownRecording));
 }
 
+/// Throttled, refused for a key, of a recording that Recall does not know, or unanswered and made by nobody: nothing was
+/// paid, so what was asked for is still to be had.
+#[test]
+fn a_retry_stands_until_one_of_its_attempts_has_an_outcome() {
+    let policy = quiet();
+    let throttled = CreateAnswer::Throttled { after: Duration::from_secs(10) };
+    let unknown = CreateAnswer::Refused { status: 404, code: None };
+    let failing = CreateAnswer::ServerError { after: Duration::ZERO };
+    let event = |newest| Event::Retry { provider: Some("rev_async".to_owned()), after_attempt: newest };
+    for (what, ended) in [
+        ("failed", failed()),
+        ("stored", job([State::Stored { transcript_id: OURS, receipt: receipt() }])),
+        ("lost", job([State::Lost { transcript_id: OURS }])),
+    ] {
+        for answer in [&throttled, &CreateAnswer::Operator { status: 401 }, &unknown, &failing] {
+            let newest = ended.attempts;
+            let (job, attempt, mut providers) = no_effect(ended.clone(), &event(newest), answer, &policy);
+            providers.dedup();
+            assert_eq!((attempt, providers), (newest + 2, vec!["rev_async".to_owned()]), "{what}, {answer:?}");
+            // The message comes again: it pays once.
+            let again = job.clone().on_event(&event(newest), context(&policy, NOW));
+            assert_eq!(again, Decision::Ignore(Reason::Overtaken), "{what}, {answer:?}");
+            // It is made, and that is all: no other one follows.
+            let processing = Heard { transcript_id: OTHER, attempt: Some(attempt), foreign: false };
+            let made = Job { transcripts: job.transcripts.into_iter().filter(of(attempt)).collect(), ..job };
+            let decision = made.on_event(&Event::TranscriptProcessing(processing), context(&policy, NOW));
+            let Decision::Apply { job, .. } = decision else { panic!("{what}, {answer:?}: {decision:?}") };
+            assert_eq!((job.status(), job.retry, job.hold), (Status::Transcribing, None, None), "{what}, {answer:?}");
+        }
+    }
+}
+
+fn of(attempt: u32) -> impl Fn(&crate::job::Transcript) -> bool {
+    move |one| one.attempt == Some(attempt)
+}
+
+/// The first attempt has no effect; here is the second one, with the providers of all calls.
+fn no_effect(job: Job, event: &Event, answer: &CreateAnswer, policy: &Policy) -> (Job, u32, Vec<String>) {
+    let first = job.attempts + 1;
+    let (mut decision, mut now, mut providers) = (job.on_event(event, context(policy, NOW)), NOW, Vec::new());
+    for _ in 0..20 {
+        let Decision::Apply { job, next } = decision else { panic!("{answer:?}: {decision:?}") };
+        decision = match next {
+            Next::Act(Command::Create { attempt, claim, provider, .. }) => {
+                providers.push(provider);
+                if attempt > first {
+                    return (*job, attempt, providers);
+                }
+                job.on_answer(&Answer::Create { attempt, claim, answer: answer.clone() }, context(policy, now))
+            }
+            Next::Act(Command::LookUp { attempt, claim }) => {
+                let answer = LookUpAnswer::Listed(Vec::new());
+                job.on_answer(&Answer::LookUp { attempt, claim, answer }, context(policy, now))
+            }
+            Next::Again { at } => {
+                assert!(job.status().is_under_way(), "{answer:?}: {job:?}");
+                let again = job.clone().on_event(&retry(job.attempts), context(policy, now));
+                assert_eq!(again, Decision::Ignore(Reason::AlreadyRequested), "one at a time");
+                now = at;
+                job.on_event(&Event::WAKE, context(policy, now))
+            }
+            Next::Nothing | Next::Act(_) => panic!("{answer:?}: {next:?} {job:?}"),
+        };
+    }
+    panic!("no second attempt after {answer:?}")
+}
+
+#[test]
+fn a_retry_is_over_when_its_recording_is_not_known_for_a_day() {
+    let policy = quiet();
+    let stored = job([State::Stored { transcript_id: OURS, receipt: receipt() }]);
+    let (mut decision, mut now) = (stored.on_event(&retry(1), context(&policy, NOW)), NOW);
+    for _ in 0..100 {
+        let Decision::Apply { job, next } = decision else { panic!("{decision:?}") };
+        decision = match next {
+            Next::Act(Command::Create { attempt, claim, .. }) => {
+                let answer = CreateAnswer::Refused { status: 404, code: None };
+                job.on_answer(&Answer::Create { attempt, claim, answer }, context(&policy, now))
+            }
+            Next::Again { at } => {
+                now = at;
+                job.on_event(&Event::WAKE, context(&policy, now))
+            }
+            Next::Nothing => {
+                assert_eq!((job.status(), job.due_at(), job.retry), (Status::Stored, None, None));
+                assert!(now.since(NOW) >= 24 * HOUR, "{:?}", now.since(NOW));
+                return;
+            }
+            Next::Act(command) => panic!("{command:?}"),
+        };
+    }
+    panic!("no end");
+}
+
+/// What is being deleted may be the recording: then there is nothing to pay for.
+#[test]
+fn a_retry_waits_for_a_deletion_under_way() {
+    let policy = Policy { delete_after_store: DeleteAfterStore::Recording, ..quiet() };
+    let until = NOW.plus(HOUR);
+    let deleting = |claim| {
+        let deletion = Deletion { target: Target::Recording, why: Why::Stored, until, claim, tries: 1 };
+        Job { deletion: Some(deletion), ..job([State::Stored { transcript_id: OURS, receipt: receipt() }]) }
+    };
+    let busy = deleting(Some(CLAIM)).on_event(&retry(1), context(&policy, NOW));
+    assert_eq!(busy, Decision::Busy { until });
+    // Once nobody is at it, the recording is needed, and stays.
+    let (started, _, _) = started(deleting(None).on_event(&retry(1), context(&policy, NOW)));
+    assert_eq!(started.deletion, None);
+    let died = deleting(Some(CLAIM)).on_event(&retry(1), context(&policy, until));
+    assert!(matches!(died, Decision::Apply { next: Next::Act(Command::Create { .. }), .. }), "{died:?}");
+}
+
 fn creating(until: Timestamp, claim: Option<crate::job::Claim>) -> State {
     State::Creating(Creating {
         first_call_at: NOW.minus(2 * HOUR),
@@ -109,6 +223,8 @@ fn creating(until: Timestamp, claim: Option<crate::job::Claim>) -> State {
         until,
         claim,
         refused: None,
+        untold_since: None,
+        retry: None,
     })
 }
 
@@ -147,7 +263,7 @@ fn the_last_try_comes_earlier_where_the_recording_goes_soon() {
     let Decision::Apply { next: Next::Again { at }, .. } = job.on_event(&failed, context(&policy, NOW)) else {
         panic!("no wait")
     };
-    assert_eq!(at.since(NOW), HOUR / 4);
+    assert_eq!(at.since(NOW), HOUR / 24 * 5, "a quarter, less the jitter of the queue");
 }
 
 /// The last one that fits is the last one, unless room is made for more.
@@ -178,7 +294,7 @@ fn wake_now_ends_waits_and_no_leases() {
     };
     let copied = |claim| job([State::Copying(copying(later, claim, Failures { operator: 7, ..Failures::default() }))]);
     let held = |status| Some(Hold::Wait { until: later, status, times: 3, since: NOW });
-    let unread = |claim| Some(Hold::Unread { until: later, claim, times: 3, since: NOW });
+    let unread = |claim| Some(Hold::Unread { until: later, claim, trouble: Trouble::Errors, times: 3, since: NOW });
     let waiting = |hold| Job { hold, ..job([]) };
     assert_eq!(wakes(copied(None)), "copy", "after a refused key");
     assert_eq!(wakes(copied(Some(CLAIM))), "not_due", "a worker copies it");
@@ -249,11 +365,99 @@ fn a_look_up_that_never_tells_ends_and_starts_no_other_attempt() {
     assert!(matches!(done, Decision::Ignore(_)), "{done:?}");
 }
 
+/// It may exist, and Recall would count it, so it counts. A person who asks for another one has it looked up first.
+#[test]
+fn an_attempt_that_was_never_found_out_keeps_its_place_until_a_list_tells() {
+    let policy = Policy { max_transcripts: 1, ..quiet() };
+    let outcome_unknown = State::Refused { status: crate::job::state::OUTCOME_UNKNOWN, code: None };
+    let ended = job([outcome_unknown]);
+    assert_eq!((ended.status(), ended.transcript_count()), (Status::Failed, 1));
+    let decision = ended.on_event(&retry(1), context(&policy, NOW));
+    let Decision::Apply { job, next: Next::Act(Command::LookUp { attempt: 1, claim }) } = decision else {
+        panic!("{decision:?}")
+    };
+    let listed = |listed| Answer::LookUp { attempt: 1, claim, answer: LookUpAnswer::Listed(listed) };
+    // Nobody made it: what was asked for is made now.
+    let (made, attempt, _) = started(job.clone().on_answer(&listed(Vec::new()), context(&policy, NOW)));
+    assert_eq!((attempt, made.transcript_count(), made.transcripts.len()), (3, 1, 1));
+    // It is there: that is what was asked for, also when the message comes again.
+    let there = Listed { transcript_id: OURS, attempt: Some(1), ended: false, failed: false, foreign: false };
+    let Decision::Apply { job: found, .. } = job.clone().on_answer(&listed(vec![there]), context(&policy, NOW)) else {
+        panic!("not found")
+    };
+    assert_eq!((found.status(), &found.retry), (Status::Transcribing, &None));
+    assert_eq!(found.on_event(&retry(1), context(&policy, NOW)), Decision::Ignore(Reason::Overtaken));
+    // There is no list: it is looked up again later, and nothing is paid for.
+    let later = LookUpAnswer::Later { after: Duration::ZERO };
+    let (waits, _) = looked_up(
+        match job.on_answer(&Answer::LookUp { attempt: 1, claim, answer: later.clone() }, context(&policy, NOW)) {
+            Decision::Apply { job, .. } => *job,
+            decision @ (Decision::Ignore(_) | Decision::Busy { .. }) => panic!("{decision:?}"),
+        },
+        NOW.plus(HOUR),
+        DAY,
+        &later,
+    );
+    assert_eq!((waits.status(), waits.transcript_count()), (Status::Creating, 1));
+}
+
+/// The look-up of another attempt tells, too.
+#[test]
+fn a_complete_list_without_it_ends_an_attempt_that_was_never_found_out() {
+    let policy = quiet();
+    let outcome_unknown = State::Refused { status: crate::job::state::OUTCOME_UNKNOWN, code: None };
+    let mut ended = job([outcome_unknown, creating(NOW, Some(CLAIM))]);
+    (ended.attempts, ended.transcripts[1].attempt) = (2, Some(2));
+    let ours = Listed { transcript_id: OURS, attempt: Some(2), ended: false, failed: false, foreign: false };
+    for (answer, count) in [(LookUpAnswer::Incomplete(vec![ours]), 2), (LookUpAnswer::Listed(vec![ours]), 1)] {
+        let answer = Answer::LookUp { attempt: 2, claim: CLAIM, answer };
+        let Decision::Apply { job, .. } = ended.clone().on_answer(&answer, context(&policy, NOW)) else {
+            panic!("nothing learned")
+        };
+        assert_eq!((job.status(), job.transcript_count()), (Status::Transcribing, count));
+    }
+}
+
+/// The job as it is after the look-up is answered like this for so long.
+fn looked_up(mut job: Job, from: Timestamp, time: Duration, answer: &LookUpAnswer) -> (Job, Timestamp) {
+    let (policy, mut now) = (quiet(), from);
+    while now.since(from) < time && job.status().is_under_way() {
+        let decision = job.on_event(&Event::WAKE, context(&policy, now));
+        let Decision::Apply { job: looking, next: Next::Act(Command::LookUp { attempt, claim }) } = decision else {
+            panic!("{decision:?}")
+        };
+        let answer = Answer::LookUp { attempt, claim, answer: answer.clone() };
+        let Decision::Apply { job: after, next } = looking.on_answer(&answer, context(&policy, now)) else {
+            panic!("stuck")
+        };
+        job = *after;
+        if let Next::Again { at } = next {
+            now = at;
+        }
+    }
+    (job, now)
+}
+
+/// Months of a refused key end no look-up, and no time that it took counts against the errors after it.
+#[test]
+fn a_refused_key_ends_no_look_up_before_the_recording_expires() {
+    let (start, later) = (NOW.plus(LIST_SETTLE), LookUpAnswer::Later { after: Duration::ZERO });
+    let (held, now) = looked_up(job([creating(NOW, None)]), start, 60 * DAY, &LookUpAnswer::Operator);
+    assert_eq!(held.status(), Status::Creating);
+    let (failing, now) = looked_up(held.clone(), now, 29 * DAY, &later);
+    assert_eq!(failing.status(), Status::Creating);
+    let (ended, _) = looked_up(failing, now, 2 * DAY, &later);
+    assert_eq!(ended.status(), Status::Failed);
+    let expires_at = Some(now.plus(DAY));
+    let (expired, _) = looked_up(Job { expires_at, ..held }, now, 3 * DAY, &LookUpAnswer::Operator);
+    assert_eq!(expired.status(), Status::Failed);
+}
+
 #[test]
 fn a_retry_waits_for_the_worker_that_reads_the_metadata() {
     let policy = quiet();
     let until = NOW.plus(HOUR);
-    let unread = Some(Hold::Unread { until, claim: Some(CLAIM), times: 0, since: NOW });
+    let unread = Some(Hold::Unread { until, claim: Some(CLAIM), trouble: Trouble::Errors, times: 0, since: NOW });
     let reading = Job { hold: unread, wishes: None, attempts: 0, ..job([]) };
     let before = reading.clone().on_event(&retry(0), context(&policy, until.minus(Duration::from_secs(1))));
     assert_eq!(before, Decision::Busy { until });

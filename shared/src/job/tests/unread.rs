@@ -7,8 +7,9 @@ use crate::{
     ids::RecordingId,
     job::{
         Answer, Claim, Command, Context, CopyAnswer, CreateAnswer, Decision, Event, Finished, Heard, Hold, Job, Next,
-        Policy, Reason, Recording, RecordingAnswer, State, Status, Wishes,
+        Policy, Reason, Recording, RecordingAnswer, State, Status, Trouble, Wishes,
     },
+    time::Timestamp,
 };
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
@@ -95,6 +96,70 @@ fn a_recording_that_is_deleted_or_unknown_when_it_is_read_is_not_paid_for() {
     assert!(job.is_unknown_to_recall() && matches!(job.hold, Some(Hold::Wait { status: Some(404), .. })), "{job:?}");
 }
 
+/// How the job ends when reading fails like this, and after how long, if it does within 60 days.
+fn fails_to_be_read(expires_at: Option<Timestamp>, answer: &RecordingAnswer) -> (Status, Option<Duration>) {
+    let policy = quiet();
+    let (job, claim) = reading(&policy, context(&policy, NOW));
+    let (mut job, mut next) = (Job { expires_at, ..job }, Next::Act(Command::ReadRecording { claim }));
+    let mut now = NOW;
+    while now.since(NOW) < 60 * DAY {
+        let decision = match next {
+            Next::Act(Command::ReadRecording { claim }) => {
+                job.on_answer(&Answer::ReadRecording { claim, answer: answer.clone() }, context(&policy, now))
+            }
+            Next::Again { at } => {
+                now = at;
+                job.on_event(&Event::WAKE, context(&policy, now))
+            }
+            Next::Nothing => return (job.status(), Some(now.since(NOW))),
+            Next::Act(command) => panic!("{command:?}"),
+        };
+        let Decision::Apply { job: after, next: then } = decision else { panic!("{decision:?}") };
+        (job, next) = (*after, then);
+    }
+    (job.status(), None)
+}
+
+#[test]
+fn a_refused_key_ends_no_reading_before_the_recording_expires() {
+    let operator = RecordingAnswer::Operator;
+    assert_eq!(fails_to_be_read(None, &operator), (Status::Waiting, None));
+    let (status, ended) = fails_to_be_read(Some(NOW.plus(40 * DAY)), &operator);
+    assert_eq!(status, Status::Lost);
+    assert!(ended.is_some_and(|after| after >= 40 * DAY), "{ended:?}");
+    let (status, ended) = fails_to_be_read(None, &RecordingAnswer::Later { after: Duration::ZERO });
+    assert_eq!(status, Status::Lost);
+    assert!(ended.is_some_and(|after| after >= 30 * DAY), "server errors have an end: {ended:?}");
+}
+
+/// It counts as unfinished again, and a later 404 begins a day of its own.
+#[test]
+fn a_recording_that_can_be_read_is_known_from_then_on() {
+    let policy = quiet();
+    let (job, claim) = reading(&policy, context(&policy, NOW));
+    let unknown = Answer::ReadRecording { claim, answer: RecordingAnswer::Unknown };
+    let Decision::Apply { job, next: Next::Again { at } } = job.on_answer(&unknown, context(&policy, NOW)) else {
+        panic!("no wait")
+    };
+    let Decision::Apply { job, next: Next::Act(Command::ReadRecording { claim }) } =
+        job.on_event(&Event::WAKE, context(&policy, at))
+    else {
+        panic!("not read again")
+    };
+    let read = Answer::ReadRecording { claim, answer: RecordingAnswer::Read(Finished::default()) };
+    let Decision::Apply { job, next: Next::Act(Command::Create { attempt, claim, .. }) } =
+        job.on_answer(&read, context(&policy, at))
+    else {
+        panic!("not asked for")
+    };
+    assert!(job.is_open() && !job.is_unknown_to_recall(), "{job:?}");
+    let later = at.plus(Duration::from_secs(2 * 24 * 60 * 60));
+    let unknown = CreateAnswer::Refused { status: 404, code: None };
+    let decision = job.on_answer(&Answer::Create { attempt, claim, answer: unknown }, context(&policy, later));
+    let Decision::Apply { job, next: Next::Again { .. } } = decision else { panic!("{decision:?}") };
+    assert_eq!((job.status(), job.unknown_since), (Status::Waiting, Some(later)));
+}
+
 #[test]
 fn only_metadata_that_was_read_lifts_a_skip() {
     let policy = quiet();
@@ -130,7 +195,7 @@ fn no_later_attempt_is_paid_for_unread() {
     assert!(matches!(decision, Decision::Apply { next: Next::Act(Command::ReadRecording { .. }), .. }), "{decision:?}");
     // A worker that died over it holds nothing up.
     let until = NOW.minus(Duration::from_secs(1));
-    let hold = Some(Hold::Unread { until, claim: Some(Claim(9)), times: 0, since: until });
+    let hold = Some(Hold::Unread { until, claim: Some(Claim(9)), trouble: Trouble::Errors, times: 0, since: until });
     let decision = Job { hold, wishes: None, ..job([]) }.on_event(&Event::WAKE, context(&policy, NOW));
     assert!(matches!(decision, Decision::Apply { next: Next::Act(Command::ReadRecording { .. }), .. }), "{decision:?}");
 }

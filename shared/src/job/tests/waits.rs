@@ -7,8 +7,8 @@ use crate::{
     ids::RecordingId,
     job::{
         Answer, Claim, CopyAnswer, CreateAnswer, Creating, Decision, DeleteAnswer, Deletion, Event, Failures, Finished,
-        Heard, Hold, Job, LookUpAnswer, Next, Notice, Outbox, Policy, RecordingAnswer, Refusals, RenderAnswer,
-        Rendering, State, Target, Why,
+        Heard, Hold, JITTER_PART, Job, LookUpAnswer, Next, Notice, Outbox, Policy, RecordingAnswer, Refusals,
+        RenderAnswer, Rendering, State, Target, Trouble, Why,
     },
     time::Timestamp,
 };
@@ -30,6 +30,8 @@ fn creating(calls: u32, errors: u32) -> State {
         until: soon(),
         claim: Some(CLAIM),
         refused: None,
+        untold_since: None,
+        retry: None,
     })
 }
 
@@ -51,7 +53,11 @@ fn late() -> Vec<(Job, Vec<Answer>)> {
     let held = |status| Some(Hold::Wait { until: NOW, status, times: 9, since: NOW });
     let copied = job([State::Copying(crate::job::Copying { checks: 9, ..copying(soon(), Some(CLAIM), failures) })]);
     let stored = || job([State::Stored { transcript_id: OURS, receipt: receipt() }]);
-    let unread = Hold::Unread { until: soon(), claim: Some(CLAIM), times: 9, since: NOW };
+    let unread = |trouble| {
+        let hold = Hold::Unread { until: soon(), claim: Some(CLAIM), trouble, times: 9, since: NOW };
+        Job { hold: Some(hold), wishes: None, ..job([]) }
+    };
+    let read = |answer| Answer::ReadRecording { claim: CLAIM, answer };
     let (target, why) = (Target::Transcript(OURS), Why::PaidTwice);
     let deletion = Some(Deletion { target, why, until: soon(), claim: Some(CLAIM), tries: 9 });
     let rendering = Some(Rendering { transcript_id: None, until: soon(), claim: Some(CLAIM), tries: 9 });
@@ -67,12 +73,16 @@ fn late() -> Vec<(Job, Vec<Answer>)> {
             vec![
                 create(CreateAnswer::Created { transcript_id: OURS }),
                 create(CreateAnswer::InProgress),
+                create(CreateAnswer::Throttled { after: zero }),
                 create(CreateAnswer::Operator { status: 402 }),
-                create(CreateAnswer::Refused { status: 404, code: None }),
                 look_up(LookUpAnswer::Later { after }),
                 look_up(LookUpAnswer::Incomplete(Vec::new())),
                 look_up(LookUpAnswer::Operator),
             ],
+        ),
+        (
+            Job { hold: held(Some(404)), ..job([creating(1, 0)]) },
+            vec![create(CreateAnswer::Refused { status: 404, code: None })],
         ),
         (job([creating(9, 0)]), vec![create(CreateAnswer::Lost), create(CreateAnswer::Operator { status: 402 })]),
         (Job { hold: held(Some(500)), ..job([creating(9, 9)]) }, vec![refused.clone()]),
@@ -90,14 +100,9 @@ fn late() -> Vec<(Job, Vec<Answer>)> {
                 copy(CopyAnswer::EmptyBody),
             ],
         ),
-        (
-            Job { hold: Some(unread), wishes: None, ..job([]) },
-            vec![
-                Answer::ReadRecording { claim: CLAIM, answer: RecordingAnswer::Unknown },
-                Answer::ReadRecording { claim: CLAIM, answer: RecordingAnswer::Operator },
-                Answer::ReadRecording { claim: CLAIM, answer: RecordingAnswer::Later { after: zero } },
-            ],
-        ),
+        (unread(Trouble::Unknown), vec![read(RecordingAnswer::Unknown)]),
+        (unread(Trouble::Operator), vec![read(RecordingAnswer::Operator)]),
+        (unread(Trouble::Errors), vec![read(RecordingAnswer::Later { after: zero })]),
         (
             Job { deletion, ..stored() },
             vec![Answer::Delete { target, claim: CLAIM, answer: DeleteAnswer::Later { after: zero } }],
@@ -153,10 +158,11 @@ fn every_wait_that_we_choose_is_at_most_a_quarter_of_what_is_left() {
                     let Decision::Apply { job, .. } = decision else { panic!("{answer:?}: {decision:?}") };
                     longest(&job)
                 };
-                // A lease that is taken now, or Recall's own Retry-After of 10 s, is no wait that we choose.
-                let most = Duration::from_secs(left / 4).max(LEASE);
+                // A lease that is taken now, or Recall's own Retry-After of 10 s, is no wait that we choose. On the queue
+                // a wait gets longer by the jitter.
+                let most = Duration::from_secs(left / 4).max(LEASE + LEASE / JITTER_PART);
                 let bounded = wait(Some(NOW.plus(Duration::from_secs(left))));
-                assert!(bounded <= most, "{answer:?} with {left} s left waits for {bounded:?}");
+                assert!(bounded + bounded / JITTER_PART <= most, "{answer:?} with {left} s left waits for {bounded:?}");
                 cut += u32::from(wait(None) > bounded);
                 answers += 1;
             }
@@ -182,6 +188,37 @@ fn what_recall_asks_for_and_what_a_look_up_needs_is_not_cut() {
     assert_eq!(waits(CreateAnswer::Refused { status: 400, code: None }, 2), crate::job::LIST_SETTLE);
 }
 
+/// Recall names no time, so the wait is ours, and cut like every other.
+#[test]
+fn where_recall_names_no_time_the_wait_is_ours() {
+    let policy = quiet();
+    let waits = |answer: &Answer, job: Job, left| {
+        let job = Job { expires_at: Some(NOW.plus(Duration::from_secs(left))), ..job };
+        let Decision::Apply { next: Next::Again { at }, .. } = job.on_answer(answer, context(&policy, NOW)) else {
+            panic!("no wait")
+        };
+        at.since(NOW).as_secs_f64()
+    };
+    let zero = Duration::ZERO;
+    let throttled = Answer::Create { attempt: 1, claim: CLAIM, answer: CreateAnswer::Throttled { after: zero } };
+    let listed = Answer::LookUp { attempt: 1, claim: CLAIM, answer: LookUpAnswer::Later { after: zero } };
+    for (answer, ours) in [(throttled, 15.0), (listed, 300.0)] {
+        assert_eq!(waits(&answer, job([creating(1, 0)]), 24 * 60 * 60), ours, "{answer:?}");
+        assert_eq!(waits(&answer, job([creating(1, 0)]), 48), 10.0, "a quarter of 48 s, less the jitter: {answer:?}");
+        assert_eq!(waits(&answer, job([creating(1, 0)]), 12), 5.0, "nothing is cut to less: {answer:?}");
+    }
+    let deletion =
+        Deletion { target: Target::Transcript(OURS), why: Why::PaidTwice, until: soon(), claim: Some(CLAIM), tries: 0 };
+    let stored = || job([State::Stored { transcript_id: OURS, receipt: receipt() }]);
+    let others = DeleteAnswer::Others(Vec::new());
+    let answer = Answer::Delete { target: deletion.target, claim: CLAIM, answer: others };
+    assert_eq!(waits(&answer, Job { deletion: Some(deletion), ..stored() }, 48), 10.0);
+    // The event comes again after this when its wake-up could not be sent.
+    let expires_at = Some(NOW.plus(Duration::from_secs(8)));
+    let not_sent = Job { expires_at, ..stored() }.on_answer(&Answer::Wake { sent: false }, context(&policy, NOW));
+    assert_eq!(not_sent, Decision::Busy { until: NOW.plus(Duration::from_secs(5)) });
+}
+
 /// A backoff is no lease: an event that meets one is done with, because its time comes without it.
 #[test]
 fn no_event_waits_for_a_backoff() {
@@ -198,7 +235,11 @@ fn no_event_waits_for_a_backoff() {
         waiting(creating(2, 1)),
         job([State::Copying(copying(until, None, Failures::default()))]),
         Job { hold: Some(Hold::Wait { until, status: Some(429), times: 1, since: NOW }), ..job([]) },
-        Job { hold: Some(Hold::Unread { until, claim: None, times: 1, since: NOW }), wishes: None, ..job([]) },
+        Job {
+            hold: Some(Hold::Unread { until, claim: None, trouble: Trouble::Errors, times: 1, since: NOW }),
+            wishes: None,
+            ..job([])
+        },
         Job { hold: Some(Hold::Refused { until }), ..job([]) },
         Job { version: 4, ..Job::new(RecordingId::from_u128(7)) },
     ];
@@ -219,7 +260,8 @@ fn no_event_waits_for_a_backoff() {
     // A lease is one.
     let leased = job([creating(1, 0)]).on_event(&done(), context(&policy, NOW));
     assert_eq!(leased, Decision::Busy { until: soon() });
-    let unread = Some(Hold::Unread { until: soon(), claim: Some(Claim(3)), times: 0, since: NOW });
+    let unread =
+        Some(Hold::Unread { until: soon(), claim: Some(Claim(3)), trouble: Trouble::Errors, times: 0, since: NOW });
     let leased = Job { hold: unread, wishes: None, ..job([]) };
     let leased = leased.on_event(&Event::RecordingDone(Finished::default()), context(&policy, NOW));
     assert_eq!(leased, Decision::Busy { until: soon() });

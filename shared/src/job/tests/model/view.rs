@@ -19,7 +19,7 @@ use crate::{
     ids::TranscriptId,
     job::{
         Answer, Claim, Command, CopyAnswer, Copying, CreateAnswer, Creating, Event, Heard, Hold, Job, KEY_REUSE,
-        LIST_SETTLE, Listed, LookUpAnswer, Next, Recording, State, Transcript,
+        LIST_SETTLE, Listed, LookUpAnswer, Next, Recording, State, Transcript, attempts::LAST_TRY_WAIT,
     },
     time::Timestamp,
 };
@@ -89,7 +89,7 @@ impl View<'_> {
     }
 
     fn job(&mut self, job: &Job) {
-        // Nobody here knows of bots, wishes or expiry, and nothing is deleted or announced.
+        // Nobody here knows of bots, wishes or expiry, nothing is deleted or announced, and no person asks for anything.
         let Job {
             recording_id: _,
             bot_id: _,
@@ -104,6 +104,7 @@ impl View<'_> {
             rendering_stopped_at: _,
             asked_language: _,
             refused_languages: _,
+            failed_at,
             attempts,
             transcripts,
             hold,
@@ -114,6 +115,9 @@ impl View<'_> {
         self.numbers.push(*version);
         self.see([u32::from(*recording == Recording::Done), *attempts, u32::from(unknown_since.is_some())]);
         self.see([refusals.map_or(0, |refusals| refusals.rounds)]);
+        // Within this time it holds the last try back.
+        self.see([u32::from(failed_at.is_some())]);
+        failed_at.iter().for_each(|at| self.since(*at, LAST_TRY_WAIT));
         match hold {
             None => self.see([0]),
             Some(Hold::Wait { until, status, times, since: _ }) => {
@@ -139,6 +143,7 @@ impl View<'_> {
 
     fn state(&mut self, state: &State) {
         match state {
+            // The model ends before a look-up is given up.
             State::Creating(Creating {
                 first_call_at,
                 last_call_at,
@@ -148,6 +153,8 @@ impl View<'_> {
                 until,
                 claim,
                 refused,
+                untold_since: _,
+                retry: _,
             }) => {
                 self.see([0, *calls, *errors, *conflicts, u32::from(refused.is_some()), u32::from(claim.is_some())]);
                 self.since(*first_call_at, KEY_REUSE);

@@ -47,6 +47,23 @@ impl World {
         }
     }
 
+    /// What a person asked for does not vanish: it ends in an attempt whose outcome is known, at the limit, or with its
+    /// recording gone.
+    pub(super) fn check_the_retry(&self, next: &Job, applied: bool) {
+        if is_asked(next) || !(applied || is_asked(&self.row)) {
+            return;
+        }
+        let limit = self.policy.max_transcripts;
+        let full = next.transcript_count() >= limit || self.recall.existing() >= limit as usize;
+        let gone = self.recall.gone
+            || next.is_unknown_to_recall()
+            || matches!(next.recording, Recording::Deleted | Recording::Failed { .. });
+        let known = self.row.transcripts.iter().filter(|one| asked_attempt(one)).any(|asked| {
+            next.transcripts.iter().any(|one| one.attempt == asked.attempt && !matches!(one.state, State::Creating(_)))
+        });
+        assert!(known || full || gone, "seed {}: nothing came of a retry: {:#?} {next:#?}", self.seed, self.row);
+    }
+
     /// No two workers do at once what only one may do.
     pub(super) fn check_the_lease(&self, command: &Command) {
         for other in self.workers.iter().filter_map(Worker::command).filter(|other| !self.is_outdated(other)) {
@@ -149,6 +166,7 @@ impl World {
         let ours = |made: &&Made| made.attempt.is_some() && made.is_good() && (!made.deleted || made.deleted_by_us);
         let good = self.recall.made.iter().filter(ours).count();
         assert!(good <= 1 + self.retried.len(), "seed {seed}: {good} good transcripts were paid for: {job:#?}");
+        assert!(!is_asked(job), "seed {seed}: a retry is left over: {job:#?}");
         let status = job.status();
         assert!(!status.is_under_way(), "seed {seed}: it ends as {status:?}: {job:#?}");
         for made in
@@ -235,4 +253,13 @@ impl World {
                 OnLimit::DeleteStored => self.stored.contains(&made.id),
             }
     }
+}
+
+/// A person waits for another attempt, or for what became of it.
+fn is_asked(job: &Job) -> bool {
+    job.retry.is_some() || job.transcripts.iter().any(asked_attempt)
+}
+
+fn asked_attempt(one: &Transcript) -> bool {
+    matches!(&one.state, State::Creating(creating) if creating.retry.is_some())
 }

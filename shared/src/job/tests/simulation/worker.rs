@@ -110,6 +110,7 @@ impl World {
             return Some(Step::Decide(self.row.clone(), input));
         }
         self.check_the_save(&job);
+        self.check_the_retry(&job, matches!((event, &input), (Event::Retry { .. }, Input::Event)));
         if let (Event::Retry { after_attempt, .. }, Input::Event) = (event, &input) {
             self.retried.insert(*after_attempt);
         }

@@ -6,7 +6,7 @@ use crate::{
     ids::{RecordingId, TranscriptId},
     job::{
         Copying, Creating, Deletion, Failures, Hold, Job, KEY_REUSE, Recording, Refusals, Refused, Rendering, Retry,
-        State, Target, Why, Wishes,
+        State, Target, Trouble, Why, Wishes,
         tests::{self, CLAIM, NOW, OTHER, OURS, job, receipt},
     },
     time::Timestamp,
@@ -29,6 +29,8 @@ pub(super) fn creating(first_call: Duration, errors: u32, until: Timestamp) -> J
         until,
         claim: Some(CLAIM),
         refused: None,
+        untold_since: None,
+        retry: None,
     })])
 }
 
@@ -89,7 +91,7 @@ pub(super) fn situations() -> Vec<(&'static str, Job)> {
         job
     };
     let unread = |until, claim| Job {
-        hold: Some(Hold::Unread { until, claim, times: 1, since: NOW }),
+        hold: Some(Hold::Unread { until, claim, trouble: Trouble::Errors, times: 1, since: NOW }),
         wishes: None,
         attempts: 0,
         ..job([])
