@@ -119,7 +119,7 @@ impl Copier {
             completed_at: recording.as_ref().and_then(RecordingArtifact::completed_at),
             made_at: artifact.made_at(),
             bot_metadata: recording.as_ref().map(|recording| recording.bot_metadata().clone()).unwrap_or_default(),
-            metadata: recording.map(|recording| recording.metadata().clone()).unwrap_or_default(),
+            metadata: recording.map(|recording| recording.metadata).unwrap_or_default(),
         };
         let turns_key = about.turns_key(&self.key_prefix, time::now());
         let response = self.download(artifact).await?;

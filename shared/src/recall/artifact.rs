@@ -37,11 +37,6 @@ fn optional<'de, D: Deserializer<'de>, T: DeserializeOwned + Default>(deserializ
     Ok(serde_json::from_str(raw.get()).unwrap_or_default())
 }
 
-/// A value that is there, whatever it is.
-fn present<'de, D: Deserializer<'de>, T: DeserializeOwned + Default>(deserializer: D) -> Result<Option<T>, D::Error> {
-    optional(deserializer).map(Some)
-}
-
 #[derive(Debug, Default, Deserialize)]
 struct Reference {
     #[serde(default, deserialize_with = "optional")]
@@ -125,12 +120,12 @@ pub struct RecordingArtifact {
     completed_at: Option<String>,
     #[serde(default, deserialize_with = "optional")]
     expires_at: Option<String>,
-    #[serde(default, deserialize_with = "bot_or_none")]
+    #[serde(default, deserialize_with = "optional")]
     bot: Bot,
     #[serde(default, deserialize_with = "optional")]
     media_shortcuts: Shortcuts,
-    #[serde(default, deserialize_with = "present")]
-    metadata: Option<Value>,
+    #[serde(default, deserialize_with = "optional")]
+    pub metadata: Value,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -143,15 +138,8 @@ struct Shortcuts {
 struct Bot {
     #[serde(default, deserialize_with = "optional")]
     id: Option<BotId>,
-    #[serde(default, deserialize_with = "present")]
-    metadata: Option<Value>,
-}
-
-fn bot_or_none<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Bot, D::Error> {
-    let raw = Box::<RawValue>::deserialize(deserializer)?;
-    // Null says that there is no bot, and so no metadata of one.
-    let none = Bot { id: None, metadata: Some(Value::Null) };
-    Ok(serde_json::from_str::<Option<Bot>>(raw.get()).map(|bot| bot.unwrap_or(none)).unwrap_or_default())
+    #[serde(default, deserialize_with = "optional")]
+    metadata: Value,
 }
 
 impl RecordingArtifact {
@@ -182,19 +170,9 @@ impl RecordingArtifact {
         self.media_shortcuts.transcript.as_ref()
     }
 
-    /// Null where there is none.
-    pub fn metadata(&self) -> &Value {
-        self.metadata.as_ref().unwrap_or(&Value::Null)
-    }
-
     /// Null where there is no bot.
     pub fn bot_metadata(&self) -> &Value {
-        self.bot.metadata.as_ref().unwrap_or(&Value::Null)
-    }
-
-    /// Whether it has its metadata and that of its bot, be they null. What was left out may hold a wish.
-    pub(super) fn shows_metadata(&self) -> bool {
-        self.metadata.is_some() && self.bot.metadata.is_some()
+        &self.bot.metadata
     }
 }
 
