@@ -147,6 +147,12 @@ impl Job {
 
     fn on_recording_failed(mut self, sub_code: Option<String>, context: Context<'_>) -> Decision {
         match self.recording {
+            Recording::Unknown if self.is_said_to_have_failed() => Decision::Ignore(Reason::AlreadyKnown),
+            // The event may be about a recording that Recall does not know: it is asked first.
+            Recording::Unknown if self.attempts == 0 => {
+                self.unknown_since = self.unknown_since.map(|_| context.now);
+                self.read(context)
+            }
             Recording::Unknown => {
                 self.recording = Recording::Failed { sub_code };
                 self.advanced(Next::Nothing, context)
@@ -166,12 +172,18 @@ impl Job {
         if self.recording == Recording::Deleted {
             return Decision::Ignore(Reason::AlreadyKnown);
         }
+        // What Recall says counts, and it is being asked.
+        if self.is_said_to_have_failed() {
+            return Decision::Ignore(Reason::UnknownRecording);
+        }
         if let Some(until) = self.transcripts.iter().filter_map(|transcript| transcript.state.busy(context.now)).max() {
             return Decision::Busy { until };
         }
+        let never_told = self.recording == Recording::Unknown && self.attempts == 0;
         self.recording = Recording::Deleted;
-        // Nobody wanted anything of what was skipped, so nothing is lost.
-        self.hold = self.hold.filter(|hold| *hold == Hold::Skipped);
+        // Nobody wanted anything of what was skipped, so nothing is lost; nor of what was never done, or never known.
+        let never_known = never_told || (self.is_unknown_to_recall() && !self.has_seen_ours());
+        self.hold = if never_known { Some(Hold::Skipped) } else { self.hold.filter(|hold| *hold == Hold::Skipped) };
         self.retry = None;
         self.deletion = None;
         self.transcripts.retain(|transcript| !matches!(transcript.state, State::Creating(_)));
