@@ -333,7 +333,6 @@ impl Job {
         let any = |test: fn(&State) -> bool| self.transcripts.iter().any(|transcript| test(&transcript.state));
         let all_left = self.transcripts.iter().all(|transcript| matches!(transcript.state, State::Left { .. }));
         let left_alone = all_left && !self.transcripts.is_empty() && !self.has_begun();
-        let never_known = self.is_unknown_to_recall() && self.is_only_hearsay();
         if self.is_creating() {
             Status::Creating
         } else if any(|state| matches!(state, State::Copying(_))) {
@@ -346,13 +345,13 @@ impl Job {
             Status::LimitReached
         } else if any(|state| matches!(state, State::Stored { .. })) {
             Status::Stored
-        } else if self.hold == Some(Hold::Skipped) {
+        } else if self.hold == Some(Hold::Skipped) || self.is_nobodys() {
             Status::Skipped
         } else if any(|state| matches!(state, State::Failed { .. } | State::Refused { .. }))
             || matches!(self.recording, Recording::Failed { .. })
         {
             Status::Failed
-        } else if left_alone || never_known {
+        } else if left_alone {
             Status::Skipped
         } else {
             Status::Lost

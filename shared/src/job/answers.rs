@@ -131,6 +131,10 @@ pub struct Listed {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum RecordingAnswer {
     Read(Finished),
+    /// Recall says that it could not be captured.
+    Failed {
+        sub_code: Option<String>,
+    },
     /// Recall says that it is deleted.
     Deleted,
     /// 404: Recall does not know it, or not yet.

@@ -45,7 +45,7 @@ impl Job {
             Recording::Deleted => return Decision::Ignore(Reason::RecordingDeleted),
             Recording::Failed { .. } => return Decision::Ignore(Reason::AlreadyEnded),
             // Somebody else's transcripts are no reason to ask for one of our own.
-            Recording::Unknown if self.attempts == 0 && self.retry.is_none() => {
+            Recording::Unknown if self.attempts == 0 && self.retry.is_none() && !self.is_said_to_have_failed() => {
                 return Decision::Ignore(Reason::UnknownRecording);
             }
             Recording::Unknown | Recording::Done => {}

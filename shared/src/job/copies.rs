@@ -26,8 +26,8 @@ const MOST_CHECKS: u32 = 30 * 24;
 /// The first wait for a transcript that Recall does not know; it doubles with every try.
 const MISSING_WAIT: Duration = Duration::from_secs(15);
 const MISSING_WAIT_MAX: Duration = Duration::from_secs(60 * 60);
-/// Recall must say this many times that it does not know a transcript, although it knows the recording, before the
-/// transcript counts as deleted: an hour in all.
+/// After this many times, two hours, that Recall did not know a transcript although it knows the recording, the next
+/// time says that the transcript is deleted.
 const MISSING_TRIES: u32 = 9;
 /// The first wait for a transcript that is not done; it doubles with every check.
 const CHECK_WAIT: Duration = Duration::from_secs(15);

@@ -153,9 +153,8 @@ impl Job {
             Recording::Deleted => return Decision::Ignore(Reason::RecordingDeleted),
             Recording::Unknown | Recording::Failed { .. } | Recording::Done => {}
         }
-        let known = |job: &Self| {
-            (job.recording.clone(), job.bot_id, job.wishes.clone(), job.expires_at, job.is_unknown_to_recall())
-        };
+        let known =
+            |job: &Self| (job.recording.clone(), job.bot_id, job.wishes.clone(), job.expires_at, job.unknown_since);
         let before = known(&self);
         self.learn_recording(finished);
         // What the job waits to read, this event has brought.
@@ -163,12 +162,11 @@ impl Job {
             self.hold = None;
         }
         if !self.skips() && self.hold == Some(Hold::Skipped) {
+            self.may_be_known(context);
             self.hold = None;
-            // Recall may know it by now, and has another day to.
-            self.unknown_since = self.unknown_since.map(|_| context.now);
         }
         if self.is_parked() {
-            self.is_known(context);
+            self.may_be_known(context);
         }
         let news = before != known(&self);
         match self.clone().pursue(context) {
@@ -180,6 +178,12 @@ impl Job {
 
     fn on_recording_failed(mut self, sub_code: Option<String>, context: Context<'_>) -> Decision {
         match self.recording {
+            Recording::Unknown if self.is_said_to_have_failed() => Decision::Ignore(Reason::AlreadyKnown),
+            // The event may be about a recording that Recall does not know: it is asked first.
+            Recording::Unknown if self.attempts == 0 => {
+                self.unknown_since = self.unknown_since.map(|_| context.now);
+                self.read(context)
+            }
             Recording::Unknown => {
                 self.recording = Recording::Failed { sub_code };
                 self.advanced(Next::Nothing, context)
@@ -199,16 +203,22 @@ impl Job {
         if self.recording == Recording::Deleted {
             return Decision::Ignore(Reason::AlreadyKnown);
         }
+        // What Recall says counts, and it is being asked.
+        if self.is_said_to_have_failed() {
+            return Decision::Ignore(Reason::UnknownRecording);
+        }
         if let Some(until) = self.transcripts.iter().filter_map(|transcript| transcript.state.busy(context.now)).max() {
             return Decision::Busy { until };
         }
         let before = self.clone();
+        let never_told = self.recording == Recording::Unknown && self.attempts == 0;
         // What could not be recorded was never there to be lost.
         if !matches!(self.recording, Recording::Failed { .. }) {
             self.recording = Recording::Deleted;
         }
-        // Nobody wanted anything of what was skipped, so nothing is lost.
-        self.hold = self.hold.filter(|hold| *hold == Hold::Skipped);
+        // Nobody wanted anything of what was skipped, so nothing is lost; nor of what was never done, or never known.
+        let never_known = never_told || (self.is_unknown_to_recall() && !self.has_seen_ours());
+        self.hold = if never_known { Some(Hold::Skipped) } else { self.hold.filter(|hold| *hold == Hold::Skipped) };
         self.retry = None;
         self.deletion = None;
         self.transcripts.retain(|transcript| !matches!(transcript.state, State::Creating(_)));
@@ -240,7 +250,7 @@ impl Job {
                 }
             },
         }
-        self.is_known(context);
+        self.may_be_known(context);
         self.settled();
         self.advanced(Next::Nothing, context)
     }
@@ -290,7 +300,7 @@ impl Job {
             | State::Lost { .. }
             | State::Left { .. } => self.transcripts[index].state = told,
         }
-        self.is_known(context);
+        self.may_be_known(context);
         self.settled();
         self.copy(index, heard.transcript_id, context)
     }
@@ -330,7 +340,7 @@ impl Job {
                 }
             },
         };
-        self.is_known(context);
+        self.may_be_known(context);
         self.settled();
         let ours = self.transcripts[index].attempt.is_some();
         let next = if ours { self.after_failure(context) } else { Next::Nothing };

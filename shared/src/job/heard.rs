@@ -46,7 +46,7 @@ impl Job {
     /// Notes a transcript that is not ours to copy: it counts towards the limit all the same.
     pub(super) fn leave(mut self, heard: Heard, context: Context<'_>) -> Decision {
         self.learn(heard, State::Left { transcript_id: heard.transcript_id });
-        self.is_known(context);
+        self.may_be_known(context);
         self.advanced(Next::Nothing, context)
     }
 

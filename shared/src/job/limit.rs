@@ -98,6 +98,11 @@ impl Job {
                 return self.advanced(Next::Act(Command::List), context);
             }
             RecordingAnswer::Deleted => return self.on_recording_deleted(context),
+            // Nothing can be made of it any more.
+            RecordingAnswer::Failed { sub_code } => {
+                self.recording = Recording::Failed { sub_code: sub_code.clone() };
+                self.hold = Some(Hold::LimitReached { until: None });
+            }
             RecordingAnswer::Unknown => {
                 let unknown_since = *self.unknown_since.get_or_insert(context.now);
                 self.park(context);

@@ -70,6 +70,12 @@ impl Job {
                 self.hold = None;
                 return self.go_on(context);
             }
+            RecordingAnswer::Failed { sub_code } => {
+                self.hold = None;
+                self.recording = Recording::Failed { sub_code: sub_code.clone() };
+                self.is_known(context);
+                return self.advanced(Next::Nothing, context);
+            }
             RecordingAnswer::Deleted => {
                 self.hold = None;
                 self.recording = Recording::Deleted;
@@ -109,27 +115,58 @@ impl Job {
 
     /// What was never known ends as skipped, without a word; what was known once ends as what became of it.
     fn give_up_unknown(mut self, context: Context<'_>) -> Decision {
-        let known = self.transcripts.iter().any(|one| one.attempt.is_some() && one.state.transcript_id().is_some());
-        (self.hold, self.retry) = ((!known).then_some(Hold::Skipped), None);
+        (self.hold, self.retry) = ((!self.has_seen_ours()).then_some(Hold::Skipped), None);
         self.advanced(Next::Nothing, context)
+    }
+
+    /// Recall had a transcript of ours, so it knew the recording once.
+    pub(super) fn has_seen_ours(&self) -> bool {
+        self.transcripts.iter().any(|one| one.attempt.is_some() && one.state.transcript_id().is_some())
     }
 
     /// Recall knows the recording after all. If the job had ended because it did not, the job goes on.
     pub(super) fn is_known(&mut self, context: Context<'_>) {
-        let was_unknown = self.unknown_since.take().is_some();
-        if was_unknown && self.hold == Some(Hold::Skipped) && !self.skips() {
+        self.may_be_known(context);
+        self.unknown_since = None;
+    }
+
+    /// An event tells of the recording, so Recall may know it by now, and has another day to. Only Recall's own answer says
+    /// that it does.
+    pub(super) fn may_be_known(&mut self, context: Context<'_>) {
+        if self.unknown_since.is_none() {
+            return;
+        }
+        self.unknown_since = Some(context.now);
+        if self.hold == Some(Hold::Skipped) && !self.skips() {
             self.hold = Some(Hold::Wait { until: context.now, status: None, times: 0, since: context.now });
         }
-        if was_unknown && self.is_parked() {
+        if self.is_parked() {
             self.park(context);
         }
     }
 
-    /// Nobody but the sender of an event knows this recording: no transcript of it was ever seen at Recall.
-    pub(super) fn is_only_hearsay(&self) -> bool {
+    /// An event says that it could not be captured, and Recall is being asked: what is not known there is not announced.
+    pub(super) fn is_said_to_have_failed(&self) -> bool {
         self.recording == Recording::Unknown
             && self.attempts == 0
-            && self.transcripts.iter().all(|one| matches!(one.state, State::Copying(_) | State::Lost { .. }))
+            && matches!(self.hold, Some(Hold::Unread { .. } | Hold::Wait { .. }))
+    }
+
+    /// Nobody but the sender of an event knows this recording: no transcript of it was ever seen at Recall, or none that
+    /// is more than a failure of somebody else's.
+    pub(super) fn is_only_hearsay(&self) -> bool {
+        let hearsay = |state: &State| matches!(state, State::Copying(_) | State::Lost { .. } | State::Failed { .. });
+        self.recording == Recording::Unknown
+            && self.attempts == 0
+            && self.transcripts.iter().all(|one| hearsay(&one.state))
+    }
+
+    /// It ends without a word: Recall does not know it, or all that events tell of it is that others' transcripts have
+    /// failed or are deleted.
+    pub(super) fn is_nobodys(&self) -> bool {
+        let over = |one: &Transcript| one.deleted || matches!(one.state, State::Failed { .. });
+        let all_over = !self.transcripts.is_empty() && self.transcripts.iter().all(over);
+        self.is_only_hearsay() && (self.is_unknown_to_recall() || all_over)
     }
 
     /// Waits for Recall to know the recording, or has ended so: it is in no measure of what is late.

@@ -45,6 +45,8 @@ impl Job {
             _ if self.version == 0 => return Decision::Ignore(Reason::UnknownRecording),
             Recording::Deleted => return Decision::Ignore(Reason::RecordingDeleted),
             Recording::Failed { .. } => return Decision::Ignore(Reason::AlreadyEnded),
+            // First Recall says whether it has failed.
+            Recording::Unknown if self.is_said_to_have_failed() => return Decision::Ignore(Reason::AlreadyRequested),
             Recording::Unknown | Recording::Done => {}
         }
         if after_attempt < self.attempts {

@@ -148,6 +148,10 @@ impl RecordingArtifact {
         self.status.code.as_deref()
     }
 
+    pub fn sub_code(&self) -> Option<String> {
+        self.status.sub_code.as_deref().map(cut)
+    }
+
     pub fn started_at(&self) -> Option<Timestamp> {
         self.started_at.as_deref().and_then(Timestamp::parse_rfc3339)
     }

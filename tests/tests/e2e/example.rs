@@ -1,33 +1,123 @@
 //! "Send example" in Recall's dashboard: the first button that an operator presses.
 
-use anyhow::Result;
-use local::wire::Service;
+use std::time::Duration;
+
+use anyhow::{Result, bail};
+use local::{
+    recall::Meeting,
+    stack::{JOBS_TABLE, WORK_QUEUE},
+    wire::{Fault, Service, When},
+};
+use serde_json::Value;
 use tests::Pipeline;
+use uuid::Uuid;
+
+/// The events that the README asks to tick.
+const TICKED: [&str; 7] = [
+    "recording.done",
+    "recording.failed",
+    "recording.deleted",
+    "transcript.processing",
+    "transcript.done",
+    "transcript.failed",
+    "transcript.deleted",
+];
+/// What raises an alarm as soon as it is counted, or often enough.
+const ALARMING: [&str; 11] = [
+    "AttemptsFailed",
+    "AttemptsPaidTwice",
+    "DeletionsStopped",
+    "JobsFailed",
+    "MessagesParked",
+    "ProvidersRefused",
+    "RecallRefusals",
+    "RecordingsExpiring",
+    "TranscriptsPaid",
+    "WebhooksParked",
+    "WebhooksRefused",
+];
+/// More rounds than it takes to ask again for a day.
+const MOST_WAITS: usize = 500;
+const LOOK_EVERY: Duration = Duration::from_millis(10);
+
+/// Presses the button; the recording that the example names.
+async fn send_example(pipeline: &Pipeline, event: &str) -> Uuid {
+    let recording = pipeline.simulator().send_example(event);
+    let of_it = |it: &local::recall::Simulator| {
+        it.deliveries().into_iter().find(|delivery| delivery.recording_id == Some(recording))
+    };
+    let first = pipeline.simulator().wait_for(of_it).await;
+    assert_eq!((first.attempt, first.status), (1, Some(200)), "{event}");
+    recording
+}
+
+/// Time passes until no job waits for anything.
+async fn until_nothing_is_due(pipeline: &Pipeline) -> Result<()> {
+    let queues = &pipeline.stack.queues;
+    for _ in 0..MOST_WAITS {
+        while !pipeline.is_idle() || queues.visible(WORK_QUEUE).await? > 0 {
+            tokio::time::sleep(LOOK_EVERY).await;
+        }
+        let is_due = pipeline.stack.dynamodb.items(JOBS_TABLE)?.iter().any(|row| row.get("due_at").is_some());
+        if !is_due && queues.depth(WORK_QUEUE).await? == 0 {
+            return Ok(());
+        }
+        pipeline.let_time_pass().await?;
+        // What is too far away for a message is woken by the sweep alone.
+        pipeline.sweep().await?;
+    }
+    bail!("they wait forever: {:#?}", pipeline.stack.dynamodb.items(JOBS_TABLE)?)
+}
+
+/// How often the metric was counted.
+fn counted(lines: &[Value], metric: &str) -> usize {
+    let name = |line: &&Value| line["_aws"]["CloudWatchMetrics"][0]["Metrics"][0]["Name"] == metric;
+    lines.iter().filter(name).count()
+}
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_example_is_taken_at_its_first_delivery_and_pays_nothing() -> Result<()> {
+async fn an_example_of_every_event_is_taken_at_once_and_ends_without_a_word() -> Result<()> {
     let pipeline = Pipeline::start().await?;
-    for event in ["recording.done", "transcript.done"] {
-        let recording = pipeline.simulator().send_example(event);
-        let of_it = |it: &local::recall::Simulator| {
-            it.deliveries().into_iter().find(|delivery| delivery.recording_id == Some(recording))
-        };
-        let first = pipeline.simulator().wait_for(of_it).await;
-        assert_eq!((first.attempt, first.status), (1, Some(200)), "{event}");
+    let mut examples = Vec::new();
+    for event in TICKED {
+        examples.push((event, send_example(&pipeline, event).await));
     }
-    // Recall was asked about both, and knows neither.
-    for operation in ["/create_transcript/", "GET /api/v1/transcript/"] {
-        let asked = || {
-            let calls = pipeline.stack.wire.calls();
-            Ok(calls.iter().any(|call| {
-                call.service == Service::Recall && call.operation.contains(operation) && call.status == Some(404)
-            }))
+    until_nothing_is_due(&pipeline).await?;
+    for (event, recording) in examples {
+        let expected = match event {
+            // Nothing was known of it, and there is nothing to do.
+            "recording.deleted" | "transcript.deleted" => None,
+            _ => Some("skipped"),
         };
-        pipeline.wait_until(operation, asked).await?;
+        assert_eq!(pipeline.status(recording)?.as_deref(), expected, "{event}: {:#?}", pipeline.job(recording)?);
     }
     assert_eq!(pipeline.simulator().all_creates(), 0);
     assert_eq!(pipeline.dead_letters().await?.len(), 0);
     let told: Vec<String> = pipeline.stack.bus.events().into_iter().map(|event| event.detail_type).collect();
     assert_eq!(told, Vec::<String>::new(), "there is nothing to tell of");
+    let lines: Vec<Value> = pipeline.stack.logs().iter().filter_map(|line| serde_json::from_str(line).ok()).collect();
+    let errors: Vec<&Value> = lines.iter().filter(|line| line["level"] == "ERROR").collect();
+    assert!(errors.is_empty(), "{errors:#?}");
+    for metric in ALARMING {
+        assert_eq!(counted(&lines, metric), 0, "{metric}");
+    }
+    // Recall was asked about four of them, each of which counts once; the alarm begins with the fifth in an hour.
+    assert_eq!(counted(&lines, "RecordingsUnknown"), 4);
+    pipeline.check_promises()
+}
+
+/// The same event of a recording that Recall knows, while Recall cannot be asked at first.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_recording_that_failed_is_announced_once_recall_can_be_asked() -> Result<()> {
+    let pipeline = Pipeline::start().await?;
+    let fault = Fault::Answer { status: 503, retry_after: None };
+    pipeline.stack.wire.inject(Service::Recall, "GET /api/v1/recording/", When::Before, fault, 2);
+    let recording = pipeline.simulator().recording_failed(Meeting::short(1), Some("internal_error"));
+    pipeline.reaches(recording, "failed").await?;
+    until_nothing_is_due(&pipeline).await?;
+    let told: Vec<_> = pipeline.stack.bus.events().into_iter().map(|event| (event.detail_type, event.detail)).collect();
+    assert_eq!(told.len(), 1, "{told:?}");
+    assert_eq!((told[0].0.as_str(), &told[0].1["sub_code"]), ("Transcript Failed", &"internal_error".into()));
+    assert_eq!(pipeline.simulator().all_creates(), 0);
     pipeline.check_promises()
 }

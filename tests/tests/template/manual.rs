@@ -3,6 +3,8 @@
 use std::collections::BTreeSet;
 
 use regex_lite::Regex;
+use shared::work::Message;
+use uuid::Uuid;
 
 use crate::{read, sources, template};
 
@@ -21,6 +23,47 @@ fn every_log_line_that_is_searched_for_is_written_by_that_function() {
         let (function, message) = (&found[1], &found[2]);
         let code = sources::of(&format!("functions/{function}/src")) + &sources::of("shared/src");
         assert!(code.contains(&format!("\"{message}\")")), "{function} never logs {message}");
+    }
+}
+
+#[test]
+fn every_message_to_paste_is_one_that_the_workers_read() {
+    let manual = read("docs/operating.md");
+    let messages = found(r"(?m)^work '(.*?)'", &manual);
+    for event in ["wake", "retry", "render", "recording.done"] {
+        assert!(messages.iter().any(|message| message.contains(&format!("\"{event}\""))), "{event}");
+    }
+    for message in messages {
+        let filled = message.replace("RECORDING_ID", &Uuid::from_u128(7).to_string()).replace("ATTEMPTS", "3");
+        let parsed: Result<Message, _> = serde_json::from_str(&filled);
+        assert!(parsed.is_ok(), "{message}: {parsed:?}");
+    }
+}
+
+/// Who is woken at night need not look for what to send.
+#[test]
+fn the_alarms_about_jobs_that_ended_or_wait_name_their_message() {
+    let manual = read("docs/operating.md");
+    for (alarm, messages) in [
+        ("recordings-expiring", &["retry", "wake"][..]),
+        ("jobs-failed", &["retry", "wake"]),
+        ("attempts-failed", &["retry"]),
+        ("key-refused", &["wake"]),
+        ("recordings-unknown", &["wake"]),
+        ("providers-refused", &["wake"]),
+        ("deletions-stopped", &["wake"]),
+        ("webhooks-missed", &["recording.done"]),
+        ("oldest-unfinished", &["wake"]),
+        ("rendering-errors", &["render"]),
+        ("copies-unverified", &["wake"]),
+        ("announcements-failed", &["wake"]),
+    ] {
+        let entry = manual.split("\n### ").find_map(|entry| entry.strip_prefix(&format!("{alarm}\n")));
+        let entry = entry.unwrap_or_default().replace('\\', "");
+        for message in messages {
+            let named = entry.contains(&format!("\"event\": \"{message}\""));
+            assert!(named && entry.contains("work "), "{alarm} does not name {message}");
+        }
     }
 }
 

@@ -158,7 +158,7 @@ fn whose_a_transcript_is_may_be_learned_late() {
 #[test]
 fn what_is_not_known_to_be_ours_is_retrieved_before_it_is_deleted() {
     let until = NOW.plus(Duration::from_secs(9));
-    let copied = super::copying(until, Some(CLAIM), Failures::default());
+    let copied = copying(until, Some(CLAIM), Failures::default());
     let copied = State::Copying(Copying { transcript_id: OTHER, ..copied });
     let answer = Answer::Copy { transcript_id: OTHER, claim: CLAIM, answer: CopyAnswer::Stored(receipt()) };
     let after_store = quiet(DeleteAfterStore::Transcript);

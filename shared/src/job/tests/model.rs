@@ -25,7 +25,8 @@
 //! - A write whose answer is lost is repeated by the SDK and meets its own token, so it is a write, or a death.
 //! - What changes nothing is left out: an event that is ignored, a death before the first save.
 //! - One provider with three tries, a limit of two, nothing deleted, nobody else's transcripts, no skewed clocks beyond
-//!   what a lease allows for.
+//!   what a lease allows for. The recording is done and its metadata was read: nothing has to be retrieved, and
+//!   `recording.failed` is ignored.
 //!
 //! # What must hold
 //!

@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use super::{CLAIM, NOW, OTHER, OURS, context, done, job, policy, receipt};
 use crate::{
-    ids::{BotId, RecordingId},
+    ids::BotId,
     job::{
         Answer, Command, CopyAnswer, Decision, Event, Failures, Finished, Heard, Hold, Job, Next, Notice, Policy,
-        Reason, State, Status, Transcript, Wishes,
+        Reason, Recording, State, Status, Transcript, Wishes,
     },
 };
 
@@ -245,7 +245,7 @@ fn a_recording_that_goes_after_a_bad_end_is_no_other_end() {
     let failed = Event::RecordingFailed { sub_code: None };
     let theirs = State::Transcribing { transcript_id: OTHER, check_at: NOW, checks: 0, told_done: false };
     for (what, before, ended, after) in [
-        ("could not be recorded", Job::new(RecordingId::from_u128(7)), failed, Status::Failed),
+        ("could not be recorded", Job { recording: Recording::Unknown, ..job([]) }, failed, Status::Failed),
         ("at the limit", job([]), done(), Status::Lost),
     ] {
         let Decision::Apply { job, next: Next::Act(Command::Announce { announcements }) } =

@@ -169,13 +169,13 @@ fn a_parked_job_looks_no_longer_when_its_recording_is_gone() {
     }
     let (job, next) = looked(job, RecordingAnswer::Unknown, &policy, NOW.plus(2 * DAY));
     assert_eq!((job.status(), job.due_at(), next), (Status::LimitReached, None, Next::Nothing));
-    // Recall tells of it after all.
+    // An event tells of it after all.
     let processing = Event::TranscriptProcessing(Heard { transcript_id: id(10), attempt: None, foreign: false });
     for event in [done(), processing] {
         let decision = job.clone().on_event(&event, context(&policy, NOW.plus(9 * DAY)));
         let Decision::Apply { job, .. } = decision else { panic!("{decision:?}") };
         let look_at = job.hold.as_ref().and_then(Hold::until);
-        assert_eq!((job.is_unknown_to_recall(), look_at), (false, Some(NOW.plus(10 * DAY))), "{event:?}");
+        assert_eq!(look_at, Some(NOW.plus(10 * DAY)), "{event:?}");
     }
 }
 

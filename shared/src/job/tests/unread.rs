@@ -268,9 +268,9 @@ fn metadata_that_comes_with_an_event_is_not_waited_for() {
     assert_eq!((job.status(), job.due_at()), (Status::Skipped, None));
 }
 
-/// Recall tells of a transcript of it, so it knows the recording: the quiet day is over, and a given-up job goes on.
+/// A transcript of it is told of, so Recall may know it by now: the quiet day begins again, and a given-up job goes on.
 #[test]
-fn a_recording_that_recall_tells_of_is_not_unknown() {
+fn a_recording_that_an_event_tells_of_has_another_day() {
     let heard = Heard { transcript_id: OTHER, attempt: None, foreign: false };
     let wait = Hold::Wait { until: NOW.plus(DAY), status: Some(404), times: 9, since: NOW };
     for copy_unrequested in [true, false] {
@@ -284,9 +284,118 @@ fn a_recording_that_recall_tells_of_is_not_unknown() {
                 let unknown = Job { hold: Some(hold), unknown_since: Some(NOW.minus(DAY)), ..job([]) };
                 let decision = unknown.on_event(&event, context(&policy, NOW));
                 let Decision::Apply { job, .. } = decision else { panic!("{decision:?}") };
-                assert!(!job.is_unknown_to_recall() && job.is_open(), "{}: {job:?}", event.name());
+                assert_eq!(job.unknown_since, Some(NOW), "{}: {job:?}", event.name());
                 assert_eq!(job.held_until(), Some(goes_on), "{}", event.name());
             }
+        }
+    }
+}
+
+/// Recall is asked about what an event says has failed; its answer.
+fn asked(job: Job, answer: RecordingAnswer, context: Context<'_>) -> (Job, Next) {
+    let Some(Hold::Unread { claim: Some(claim), .. }) = job.hold else { panic!("not asked: {job:?}") };
+    let decision = job.on_answer(&Answer::ReadRecording { claim, answer }, context);
+    let Decision::Apply { job, next } = decision else { panic!("{decision:?}") };
+    (*job, next)
+}
+
+/// `recording.failed` is the first that is heard of it.
+fn said_to_have_failed(context: Context<'_>) -> Job {
+    let failed = Event::RecordingFailed { sub_code: None };
+    let decision = Job::new(RecordingId::from_u128(7)).on_event(&failed, context);
+    let Decision::Apply { job, next: Next::Act(Command::ReadRecording { .. }) } = decision else {
+        panic!("{decision:?}")
+    };
+    assert_eq!((job.status(), job.outbox.ends), (Status::Waiting, 0));
+    assert_eq!(job.clone().on_event(&failed, context), Decision::Ignore(Reason::AlreadyKnown));
+    *job
+}
+
+#[test]
+fn a_recording_that_failed_is_announced_once_recall_says_so() {
+    let policy = policy();
+    let context = context(&policy, NOW);
+    let sub_code = Some("internal_error".to_owned());
+    let (job, next) =
+        asked(said_to_have_failed(context), RecordingAnswer::Failed { sub_code: sub_code.clone() }, context);
+    assert_eq!((job.status(), job.outbox.ends), (Status::Failed, 1));
+    assert!(matches!(&next, Next::Act(Command::Announce { announcements }) if announcements[0].sub_code == sub_code));
+    let again = job.on_event(&Event::RecordingFailed { sub_code }, context);
+    assert_eq!(again, Decision::Ignore(Reason::AlreadyKnown));
+}
+
+#[test]
+fn a_failure_that_recall_cannot_be_asked_about_is_not_forgotten() {
+    let policy = policy();
+    let (mut job, mut now) = (said_to_have_failed(context(&policy, NOW)), NOW);
+    let later = RecordingAnswer::Later { after: Duration::ZERO };
+    // It is down, then our key is refused, then it does not know it yet.
+    for answer in [later, RecordingAnswer::Operator, RecordingAnswer::Unknown] {
+        let (waits, next) = asked(job, answer, context(&policy, now));
+        assert!(matches!(next, Next::Again { at } if Some(at) == waits.due_at()), "{next:?}");
+        assert_eq!((waits.status(), waits.outbox.ends), (Status::Waiting, 0));
+        now = waits.due_at().expect("it waits");
+        let decision = waits.on_event(&Event::WAKE, context(&policy, now));
+        let Decision::Apply { job: again, next: Next::Act(Command::ReadRecording { .. }) } = decision else {
+            panic!("not asked again: {decision:?}")
+        };
+        job = *again;
+    }
+    let (job, _) = asked(job, RecordingAnswer::Failed { sub_code: None }, context(&policy, now));
+    assert_eq!((job.status(), job.outbox.ends, job.is_unknown_to_recall()), (Status::Failed, 1, false));
+}
+
+/// "Send example": whatever event it is, and whichever others have the same ids.
+#[test]
+fn an_example_ends_without_a_word_whatever_its_event_is() {
+    let policy = policy();
+    let heard = Heard { transcript_id: OURS, attempt: None, foreign: false };
+    let examples = [
+        with(Wishes::default()),
+        Event::RecordingFailed { sub_code: None },
+        Event::RecordingDeleted,
+        Event::TranscriptProcessing(heard),
+        Event::TranscriptDone(heard),
+        Event::TranscriptFailed { heard, sub_code: None },
+        Event::TranscriptDeleted(heard),
+    ];
+    for first in &examples {
+        for second in &examples {
+            let (mut job, mut now, mut unknown) = (Job::new(RecordingId::from_u128(7)), NOW, 0);
+            let mut heard = vec![second.clone(), first.clone()];
+            for _ in 0..200 {
+                let event = heard.pop().unwrap_or(Event::WAKE);
+                let mut decision = job.clone().on_event(&event, context(&policy, now));
+                while let Decision::Apply { job: saved, next } = decision {
+                    unknown += u32::from(saved.is_unknown_to_recall() && !job.is_unknown_to_recall());
+                    job = *saved;
+                    let answer = match next {
+                        Next::Act(Command::Create { attempt, claim, .. }) => {
+                            let answer = CreateAnswer::Refused { status: 404, code: None };
+                            Answer::Create { attempt, claim, answer }
+                        }
+                        Next::Act(Command::ReadRecording { claim }) => {
+                            Answer::ReadRecording { claim, answer: RecordingAnswer::Unknown }
+                        }
+                        Next::Act(Command::Copy { transcript_id, claim, .. }) => {
+                            let answer = CopyAnswer::Missing { recording_known: false };
+                            Answer::Copy { transcript_id, claim, answer }
+                        }
+                        Next::Nothing | Next::Again { .. } => break,
+                        Next::Act(other) => panic!("{first:?}, {second:?}: {other:?}"),
+                    };
+                    decision = job.clone().on_answer(&answer, context(&policy, now));
+                }
+                match job.due_at() {
+                    Some(at) if heard.is_empty() => now = now.max(at),
+                    None if heard.is_empty() => break,
+                    Some(_) | None => {}
+                }
+            }
+            let what = format!("{}, then {}: {job:?}", first.name(), second.name());
+            assert_eq!((job.due_at(), job.outbox.ends, job.outbox.notices.len()), (None, 0, 0), "{what}");
+            assert!(job.version == 0 || job.status() == Status::Skipped, "{what}");
+            assert!(unknown <= 1, "counted {unknown} times: {what}");
         }
     }
 }

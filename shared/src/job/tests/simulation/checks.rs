@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::{recall::Made, worker::Worker, world::World};
 use crate::job::{
-    Announcement, Command, DeleteAfterStore, Job, Notice, OnLimit, Recording, State, Status, Target, Transcript,
+    Announcement, Command, DeleteAfterStore, Hold, Job, Notice, OnLimit, Recording, State, Status, Target, Transcript,
 };
 
 impl World {
@@ -183,6 +183,15 @@ impl World {
             }
         }
         self.check_the_reason(status);
+        if self.recall.is_example {
+            let quiet = job.version == 0 || (status == Status::Skipped && job.outbox.ends == 0);
+            assert!(quiet && self.announced.is_empty(), "seed {seed}: an example ends as {status:?}: {job:#?}");
+        }
+        if self.told_failed && job.attempts == 0 {
+            let told = matches!(job.recording, Recording::Failed { .. } | Recording::Deleted | Recording::Done);
+            let unknown = job.hold == Some(Hold::Skipped) && job.is_unknown_to_recall();
+            assert!(told || unknown, "seed {seed}: its failure was forgotten: {job:#?}");
+        }
         status
     }
 
@@ -208,7 +217,7 @@ impl World {
             Status::Failed => {
                 // Somebody who deletes what we asked for wants no other one.
                 let unwanted = self.recall.made.iter().any(|made| made.attempt.is_some() && made.deleted);
-                let excused = !self.captured || self.recall.gone || self.wishes.skip || unwanted;
+                let excused = self.recall.has_failed || self.recall.gone || self.wishes.skip || unwanted;
                 assert!(tries || excused, "seed {seed}: it failed with tries left: {job:#?}");
             }
             Status::LimitReached => {
@@ -227,8 +236,12 @@ impl World {
             Status::Skipped => {
                 let left = job.transcripts.iter().any(|one| matches!(one.state, State::Left { .. }));
                 // Of a recording that nobody captured, only others' events tell.
-                let unknown = (self.recall.gone || !begun) && job.is_unknown_to_recall();
-                assert!(self.wishes.skip || left || unknown, "seed {seed}: nobody wished for that: {job:#?}");
+                let unknown = (self.recall.gone || !begun || self.recall.is_example) && job.is_unknown_to_recall();
+                // Nobody has told that it was done: others' failures, or its deletion, end nothing.
+                let over = |one: &Transcript| one.deleted || matches!(one.state, State::Failed { .. });
+                let others = !begun && job.transcripts.iter().any(over);
+                let others = others || (self.recall.gone && job.attempts == 0 && job.wishes.is_none());
+                assert!(self.wishes.skip || left || unknown || others, "seed {seed}: nobody wished for that: {job:#?}");
             }
             Status::Stored => {}
             Status::Creating | Status::Transcribing | Status::Copying | Status::Waiting => {

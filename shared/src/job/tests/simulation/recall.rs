@@ -79,6 +79,10 @@ pub(super) struct Recall {
     pub(super) down_until: Timestamp,
     /// Before this, we call with a key of another workspace: Recall knows nothing of what we ask for.
     pub(super) foreign_until: Timestamp,
+    /// It never knows anything of this recording: an example was sent, with made-up ids.
+    pub(super) is_example: bool,
+    /// The meeting could not be recorded.
+    pub(super) has_failed: bool,
     /// Every transcript from now on fails.
     pub(super) provider_down: bool,
     keys: HashMap<u32, Key>,
@@ -189,6 +193,7 @@ impl Recall {
             2 => RecordingAnswer::Unknown,
             _ if self.gone && rng.bool() => RecordingAnswer::Deleted,
             _ if self.gone => RecordingAnswer::Unknown,
+            _ if self.has_failed => RecordingAnswer::Failed { sub_code: None },
             _ => RecordingAnswer::Read(finished),
         }
     }
@@ -211,7 +216,7 @@ impl Recall {
     }
 
     fn is_foreign(&self, now: Timestamp) -> bool {
-        now < self.foreign_until
+        self.is_example || now < self.foreign_until
     }
 
     /// What retrieving one says; nothing if it is gone.

@@ -29,7 +29,7 @@ impl World {
         let (context, finished) = (self.sweeps(), self.finished());
         let listed = self.recall.seen(self.now);
         let mut finds = Vec::new();
-        if !self.recall.gone && self.captured {
+        if !self.recall.gone && !self.recall.has_failed && !self.recall.is_example {
             // Which of its transcripts Recall shows with a recording is not documented.
             let shown = usize::try_from(self.seed).unwrap_or_default().checked_rem(listed.len());
             let seen = SeenRecording {

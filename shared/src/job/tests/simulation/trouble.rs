@@ -12,6 +12,7 @@ use crate::{
 impl World {
     pub(super) fn disturb(&mut self) {
         match self.rng.u8(0..24) {
+            0..=2 if self.recall.is_example => self.send_example(),
             0 if !self.recall.gone => drop(self.make(None, Duration::ZERO)),
             1 => self.delete_all(),
             2 if !self.recall.made.is_empty() => self.delete_one(),
@@ -27,7 +28,7 @@ impl World {
                 self.mail.swap_remove(index);
             }
             7 => self.message(Event::Wake { now: true }, self.now),
-            8..=9 => self.ask_again(),
+            8..=9 if !self.recall.is_example => self.ask_again(),
             10 => {
                 let one = if self.rng.bool() { self.rng.choice(&self.recall.made).map(|made| made.id) } else { None };
                 self.message(Event::Render { transcript_id: one }, self.now);
@@ -40,12 +41,28 @@ impl World {
                 let copy = self.any_mail();
                 self.mail.push(copy);
             }
-            _ if self.captured => {
+            _ if !self.recall.has_failed && !self.recall.is_example => {
                 let event = self.done();
                 self.webhook(event, self.now);
             }
             _ => {}
         }
+    }
+
+    /// Somebody presses "send example", always for the same event, whose ids nobody has. Not `recording.done`: an attempt
+    /// whose worker died is looked up for a month.
+    pub(super) fn send_example(&mut self) {
+        let heard = Heard { transcript_id: TranscriptId::from_u128(1), attempt: None, foreign: false };
+        let examples = [
+            Event::RecordingFailed { sub_code: None },
+            Event::RecordingDeleted,
+            Event::TranscriptProcessing(heard),
+            Event::TranscriptDone(heard),
+            Event::TranscriptFailed { heard, sub_code: None },
+            Event::TranscriptDeleted(heard),
+        ];
+        let which = usize::try_from(self.seed).unwrap_or_default() / 7 % examples.len();
+        self.webhook(examples[which].clone(), self.now);
     }
 
     /// A person asks for another attempt, from what the table shows them. The message may come twice.
@@ -76,7 +93,7 @@ impl World {
 
     /// The recording goes at Recall, with all its transcripts.
     pub(super) fn delete_all(&mut self) {
-        if !self.recall.gone {
+        if !self.recall.gone && !self.recall.is_example {
             self.recall.gone = true;
             self.recall.made.iter_mut().filter(|made| !made.deleted).for_each(|made| made.delete(self.now, false));
             self.webhook(Event::RecordingDeleted, self.now);

@@ -114,6 +114,7 @@ impl World {
         if let (Event::Retry { after_attempt, .. }, Input::Event) = (event, &input) {
             self.retried.insert(*after_attempt);
         }
+        self.told_failed |= matches!((event, &input), (Event::RecordingFailed { .. }, Input::Event));
         let listed = self.recall.listed(self.now);
         self.looked_for_room =
             self.calm && matches!(&input, Input::Answer(Answer::List(LookUpAnswer::Listed(seen))) if *seen == listed);

@@ -42,8 +42,8 @@ pub(super) struct World {
     done_at: Timestamp,
     /// When Recall deletes the recording, if it ever does.
     expires_at: Option<Timestamp>,
-    /// The meeting could be recorded.
-    pub(super) captured: bool,
+    /// It was said that the recording has failed, and the row was saved.
+    pub(super) told_failed: bool,
 }
 
 impl World {
@@ -91,19 +91,24 @@ impl World {
             wishes,
             done_at: now,
             expires_at,
-            captured: true,
+            told_failed: false,
         };
         world.no_webhooks = world.rng.u8(0..20) == 0;
         // The longest run of the sender's tries, and a little more.
         if world.rng.u8(0..20) == 0 {
             world.deaf_until = now.plus(28 * HOUR);
         }
+        if world.rng.u8(0..20) == 0 {
+            world.recall.is_example = true;
+            world.send_example();
+            return world;
+        }
         for _ in 0..[0, 0, 0, 1, 2, 10][world.rng.usize(0..6)] {
             world.make(None, Duration::ZERO);
         }
         match world.rng.u8(0..20) {
             0 => {
-                world.captured = false;
+                world.recall.has_failed = true;
                 world.webhook(Event::RecordingFailed { sub_code: None }, now);
             }
             _ => {

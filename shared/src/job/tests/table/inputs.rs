@@ -65,6 +65,7 @@ pub(super) fn answers() -> Vec<Answer> {
         look_up(LookUpAnswer::Later { after }),
         look_up(LookUpAnswer::Operator),
         read(RecordingAnswer::Read(Finished { wishes: Some(Wishes::default()), ..Finished::default() })),
+        read(RecordingAnswer::Failed { sub_code: None }),
         read(RecordingAnswer::Deleted),
         read(RecordingAnswer::Unknown),
         read(RecordingAnswer::Operator),

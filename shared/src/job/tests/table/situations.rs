@@ -6,7 +6,7 @@ use crate::{
     ids::{RecordingId, TranscriptId},
     job::{
         Copying, Creating, Deletion, Failures, Hold, Job, KEY_REUSE, Recording, Refusals, Refused, Rendering, Retry,
-        State, Target, Trouble, Why, Wishes,
+        State, Target, Transcript, Trouble, Why, Wishes,
         tests::{self, CLAIM, NOW, OTHER, OURS, job, receipt},
     },
     time::Timestamp,
@@ -77,6 +77,15 @@ pub(super) fn situations() -> Vec<(&'static str, Job)> {
         Job { recording: Recording::Unknown, attempts: 0, ..job }
     };
     let new = || Job::new(RecordingId::from_u128(7));
+    let said_to_have_failed = |until, claim| Job {
+        hold: Some(Hold::Unread { until, claim, trouble: Trouble::Errors, times: 1, since: NOW }),
+        version: 1,
+        ..new()
+    };
+    let others_failure = || {
+        let failed = State::Failed { transcript_id: OTHER, sub_code: None };
+        Job { transcripts: vec![Transcript::new(None, None, failed)], version: 1, ..new() }
+    };
     let crowded = || {
         let mut job =
             job([OTHER, TranscriptId::from_u128(3)]
@@ -114,6 +123,9 @@ pub(super) fn situations() -> Vec<(&'static str, Job)> {
     vec![
         ("nothing known", new()),
         ("recording failed", Job { recording: Recording::Failed { sub_code: None }, version: 1, ..new() }),
+        ("said to have failed, leased", said_to_have_failed(soon, Some(CLAIM))),
+        ("said to have failed, time over", said_to_have_failed(passed, None)),
+        ("somebody else's failure, and no recording", others_failure()),
         ("recording deleted", Job { recording: Recording::Deleted, version: 2, ..new() }),
         ("creating, leased", creating(minutes(1), 0, soon)),
         ("creating, lease over", creating(minutes(10), 0, passed)),
