@@ -5,7 +5,7 @@
 
 use shared::{
     ids::RecordingId,
-    job::{Context, Job, Status},
+    job::{Context, Job, Recording, Status},
     telemetry::{self, Unit},
     time::Timestamp,
 };
@@ -26,7 +26,8 @@ impl Expiring {
         let soon = context.now.plus(context.policy.expiry_alarm);
         let expires_at = job.expires_at.filter(|expires_at| *expires_at <= soon)?;
         let status = job.status();
-        status.is_at_stake().then_some(Self { recording_id: job.recording_id, status, expires_at })
+        let at_stake = status.is_at_stake() && job.recording != Recording::Deleted;
+        at_stake.then_some(Self { recording_id: job.recording_id, status, expires_at })
     }
 }
 
@@ -47,7 +48,7 @@ pub(crate) fn raise(mut all: Vec<Expiring>) {
 mod tests {
     use std::time::Duration;
 
-    use shared::job::{Hold, Policy, Recording, State, Transcript};
+    use shared::job::{Hold, Policy, State, Transcript};
 
     use super::*;
     use crate::wake::tests::{NOW, policy, transcribing};
@@ -85,5 +86,9 @@ mod tests {
             ..ends(Some(NOW))
         };
         assert!(!expiring(&lost), "{lost:?}");
+        let failed = State::Refused { status: 400, code: None };
+        let failed = Transcript::new(Some(1), None, failed);
+        let gone = Job { transcripts: vec![failed], recording: Recording::Deleted, ..ends(Some(NOW)) };
+        assert_eq!((gone.status(), expiring(&gone)), (Status::Failed, false));
     }
 }

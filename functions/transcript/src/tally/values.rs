@@ -113,7 +113,7 @@ fn static_ids(extra_data: &RawValue) -> Vec<(&'static str, String)> {
     let static_id = |(platform, key): (&'static str, &str)| match extra_data.get(platform)?.get(key)? {
         Value::String(id) if !id.is_empty() && id != NOT_A_NUMBER => Some((platform, id.clone())),
         Value::Number(id) => Some((platform, id.to_string())),
-        _ => None,
+        Value::Null | Value::Bool(_) | Value::String(_) | Value::Array(_) | Value::Object(_) => None,
     };
     STATIC_IDS.into_iter().filter_map(static_id).collect()
 }
