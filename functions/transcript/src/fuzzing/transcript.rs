@@ -23,9 +23,13 @@ pub fn transcript(input: &[u8]) {
     let Some((choice, file)) = input.split_first() else { return };
     let (summary, meeting) = read(file, |_| usize::MAX);
     let (cut, cut_meeting) = read(file, |piece| 1 + (usize::from(*choice) * piece) % 61);
-    // Where it was found, and what was missed, may differ.
     assert_eq!(summary.error.is_some(), cut.error.is_some(), "it depends on where the file is cut");
-    assert_eq!(Summary { error: None, ..summary.clone() }, Summary { error: None, ..cut }, "so do its counts");
+    // Where a file is found to be broken may differ, and so what was skipped before.
+    let comparable = |summary: Summary| match summary.error {
+        Some(_) => Summary { error: None, skipped_values: 0, ..summary },
+        None => summary,
+    };
+    assert_eq!(comparable(summary.clone()), comparable(cut), "so do its counts");
     assert!(summary.error.is_none() || meeting.is_err(), "a meeting of half a file");
     counted_rightly(file, &summary);
 
@@ -109,7 +113,7 @@ fn counted_rightly(file: &[u8], summary: &Summary) {
 fn words(turn: &Value) -> usize {
     let visible = |value: &Value| value["text"].as_str().is_some_and(seen);
     match turn["words"].as_array().into_iter().flatten().filter(|word| visible(word)).count() {
-        0 if visible(turn) => 1,
+        0 => turn["text"].as_str().unwrap_or_default().split_whitespace().filter(|word| seen(word)).count(),
         count => count,
     }
 }

@@ -17,6 +17,8 @@ use super::{
 const PAUSE_MS: u32 = 3000;
 /// Words of one entry whose times wait for those that follow. An entry of more is settled in parts.
 const MAX_UNSETTLED: usize = 1 << 14;
+/// The last words of a part are settled with the next one, which has their neighbors.
+const CARRIED_OVER: usize = 64;
 /// A turn this long ends with its sentence, in bytes of text: about 40 seconds of talking.
 const SOFT_TURN_BYTES: usize = 600;
 /// A turn this long ends with any word.
@@ -61,8 +63,8 @@ struct Entry {
     words: u32,
     /// Those that are not settled yet.
     measured: Vec<Measured>,
-    /// The first time that the file states.
-    first_ms: Option<u32>,
+    /// The first times that the file states: any of them may be wrong.
+    first_ms: [Option<u32>; 3],
     times: Times,
     /// Whether spans have been written.
     open: bool,
@@ -126,15 +128,21 @@ impl Builder {
             self.lasts_until(end.max(start).unwrap_or(0));
         } else if visible {
             self.compact.push_word(&self.word);
-            let measured = Measured { start, end, ends_sentence: ending(&self.word) == Ending::Sentence };
+            let ends_sentence = ending(&self.word) == Ending::Sentence;
+            let measured = Measured { start, end, ends_sentence, is_phrase: self.word.contains(' ') };
             let entry = &mut self.entry;
             entry.words += 1;
-            entry.first_ms = entry.first_ms.or(measured.time());
+            if let Some(first_ms) = entry.first_ms.iter_mut().find(|first_ms| first_ms.is_none()) {
+                *first_ms = measured.time();
+            }
             entry.measured.push(measured);
             if entry.measured.len() >= MAX_UNSETTLED {
                 self.settle_complete();
                 let mut entry = std::mem::take(&mut self.entry);
-                self.settle(&mut entry, None);
+                let carried_over = entry.measured.len().saturating_sub(CARRIED_OVER);
+                let carried_over = entry.measured.get(carried_over..).unwrap_or_default().to_vec();
+                self.settle(&mut entry, carried_over.len(), None);
+                entry.measured.extend(carried_over);
                 self.entry = entry;
             }
             self.limit();
@@ -157,6 +165,18 @@ impl Builder {
     /// Whether this entry has any word yet.
     pub(crate) fn has_words(&self) -> bool {
         self.entry.words > 0
+    }
+
+    /// What the file says of the whole entry's time is all that is known, if its words have none.
+    pub(crate) fn lasted(&mut self, start: Option<u32>, end: Option<u32>) {
+        if self.entry.first_ms == [None; 3] {
+            let known = |time: Option<u32>| time.filter(|time| self.is_within(*time));
+            let (start, end) = (known(start), known(end));
+            let words = &mut self.entry.measured;
+            words.iter_mut().take(1).for_each(|first| first.start = start);
+            words.iter_mut().rev().take(1).for_each(|last| last.end = end);
+            self.entry.first_ms[0] = start.or(end);
+        }
     }
 
     /// An entry is complete.
@@ -207,7 +227,7 @@ impl Builder {
     fn settle_complete(&mut self) {
         let Some(mut entry) = self.complete.take() else { return };
         if entry.words > 0 && self.given_up.is_none() {
-            self.settle(&mut entry, self.entry.first_ms);
+            self.settle(&mut entry, 0, self.entry.begins_ms());
             let timed = entry.times.any();
             let end_ms = self.end_ms();
             let Self { compact, last_ms, .. } = self;
@@ -221,18 +241,21 @@ impl Builder {
         self.spare = entry.measured;
     }
 
-    /// Settles the times of an entry's words so far. The next entry begins at `after`, if that is known.
-    fn settle(&mut self, entry: &mut Entry, after: Option<u32>) {
+    /// Settles the times of an entry's words so far, but for the last ones, which come again. The next entry begins at
+    /// `after`, if that is known.
+    fn settle(&mut self, entry: &mut Entry, carried_over: usize, after: Option<u32>) {
         let end_ms = self.end_ms();
         let Self { compact, .. } = self;
         let Entry { times, held, measured, .. } = entry;
-        let before = if entry.open { times.known() } else { self.started_ms };
+        let is_later_part = entry.open;
+        let before = if is_later_part { times.known() } else { self.started_ms };
         if !entry.open {
             entry.at.spans = compact.begin_spans();
             entry.open = true;
         }
-        repair(measured, Around { before, after });
-        for Measured { start, end, .. } in measured.drain(..) {
+        repair(measured, Around { before, after, is_later_part });
+        let settled = measured.len().saturating_sub(carried_over);
+        for Measured { start, end, .. } in measured.drain(..).take(settled) {
             times.push(start, end, |span| settle(compact, held, span, end_ms));
         }
     }
@@ -286,8 +309,19 @@ impl Builder {
             let why = format!("the meeting takes more than {MAX_MEETING_BYTES} bytes even in compact form");
             self.compact = Compact::default();
             self.records = Vec::new();
+            // There is nothing to be rendered.
+            self.counts.turns = 0;
             self.given_up = Some(why);
         }
+    }
+}
+
+impl Entry {
+    /// When it begins, as far as the file says so: the time in the middle of the first ones.
+    fn begins_ms(&self) -> Option<u32> {
+        let mut known: Vec<u32> = self.first_ms.iter().flatten().copied().collect();
+        known.sort_unstable();
+        known.get(known.len().saturating_sub(1) / 2).copied()
     }
 }
 

@@ -2,7 +2,8 @@
 //!
 //! One person is one speaker. Someone who leaves and comes back may have a new participant id, so people are told apart
 //! by the ids in `extra_data` that stay the same during a meeting, then by participant id, and only without any id by
-//! name, as a reader sees it. All without any of these are one unknown speaker.
+//! name, as a reader sees it: that is the one person of that name, or somebody else if there are several. All without any
+//! of these are one unknown speaker.
 
 use std::collections::{HashMap, HashSet};
 
@@ -13,7 +14,7 @@ use super::{
 
 /// People that are told apart. The others share one label.
 pub(crate) const MAX_SPEAKERS: usize = 1_000;
-/// Participants that are remembered: some people have several ids. Those beyond are counted as one person each time.
+/// Participants that are remembered: some people have several ids. Those beyond count as one person.
 const MAX_FACES: usize = 10_000;
 /// More of a name or of an id than this is not kept.
 const MAX_NAME_BYTES: usize = 256;
@@ -77,6 +78,8 @@ pub(crate) struct People {
     /// Whose each id is, or without any id each name.
     known: HashMap<String, usize>,
     people: Vec<Person>,
+    /// How many participants were met.
+    met: u64,
 }
 
 #[derive(Debug, Default)]
@@ -85,6 +88,8 @@ struct Person {
     same_as: Option<usize>,
     id: Option<String>,
     name: Option<String>,
+    /// When the name was given, counted in participants met.
+    named: u64,
     static_ids: Vec<(&'static str, String)>,
     speaker: Speaker,
 }
@@ -113,9 +118,13 @@ impl People {
             }
         };
         self.key = key;
+        self.met += 1;
+        let named = self.met;
         if let Some(person) = self.person_of(face) {
             person.speaker.is_host |= participant.is_host;
-            person.name = name.or(person.name.take());
+            if name.is_some() {
+                (person.name, person.named) = (name, named);
+            }
         }
         face
     }
@@ -128,30 +137,31 @@ impl People {
         }
     }
 
-    /// Everybody, with labels.
+    /// Everybody, with labels. Those who said something come first when places or numbers run out.
     pub(crate) fn finish(mut self) -> Crowd {
-        let mut places = vec![0; self.people.len()];
-        let (mut speakers, mut crowd, mut over_limit) = (Vec::new(), Speaker::default(), 0);
+        self.join_by_name();
+        let roots: Vec<usize> = (0..self.people.len()).filter(|at| self.root(*at) == *at).collect();
+        let speaks = |at: &usize| self.people.get(*at).is_some_and(|person| person.speaker.words > 0);
+        let (speaking, silent): (Vec<usize>, Vec<usize>) = roots.iter().copied().partition(speaks);
         let mut labels = Labels::default();
-        for at in 0..self.people.len() {
-            let root = self.root(at);
-            let place = if root != at {
-                places.get(root).copied().unwrap_or_default()
+        let mut named = HashMap::new();
+        let is_told_apart = |at: &usize| self.people.get(*at).is_some_and(|person| !person.speaker.is_crowd);
+        for at in speaking.into_iter().chain(silent).filter(is_told_apart).take(MAX_SPEAKERS) {
+            if let Some(person) = self.people.get(at) {
+                named.insert(at, labels.label(person.name.as_deref(), person.id.as_deref()));
+            }
+        }
+        let root_of: Vec<usize> = (0..self.people.len()).map(|at| self.root(at)).collect();
+        let mut places = vec![usize::MAX; self.people.len()];
+        let (mut speakers, mut crowd, mut over_limit) = (Vec::new(), Speaker::default(), 0);
+        for at in roots {
+            let Some(Person { speaker, .. }) = self.people.get_mut(at).map(std::mem::take) else { continue };
+            if let (Some(label), Some(place)) = (named.remove(&at), places.get_mut(at)) {
+                *place = speakers.len();
+                speakers.push(Speaker { label, ..speaker });
             } else {
-                let Person { id, name, mut speaker, .. } =
-                    self.people.get_mut(at).map(std::mem::take).unwrap_or_default();
-                if speakers.len() < MAX_SPEAKERS && !speaker.is_crowd {
-                    speaker.label = labels.label(name.as_deref(), id.as_deref());
-                    speakers.push(speaker);
-                    speakers.len() - 1
-                } else {
-                    over_limit += 1;
-                    crowd.add(&speaker);
-                    MAX_SPEAKERS
-                }
-            };
-            if let Some(known) = places.get_mut(at) {
-                *known = place;
+                over_limit += 1;
+                crowd.add(&speaker);
             }
         }
         let crowd_at = speakers.len();
@@ -160,11 +170,31 @@ impl People {
             crowd.label = labels.label(Some(CROWD), None);
             speakers.push(crowd);
         }
-        let face = |(id, person): &(Option<i64>, usize)| Face {
-            id: *id,
-            speaker: places.get(*person).map_or(crowd_at, |place| crowd_at.min(*place)),
+        let face = |(id, person): &(Option<i64>, usize)| {
+            let place = root_of.get(*person).and_then(|root| places.get(*root)).copied();
+            Face { id: *id, speaker: place.unwrap_or(crowd_at).min(crowd_at) }
         };
         Crowd { faces: self.faces.iter().map(face).collect(), speakers, over_limit }
+    }
+
+    /// Who is known by name only is the one person of that name.
+    fn join_by_name(&mut self) {
+        let mut of_name: HashMap<String, Vec<usize>> = HashMap::new();
+        let mut by_name = Vec::new();
+        let is_one = |person: &Person| person.same_as.is_none() && !person.speaker.is_crowd;
+        for (at, person) in self.people.iter().enumerate().filter(|(_, person)| is_one(person)) {
+            let Some(name) = person.name.as_deref() else { continue };
+            if person.id.is_some() || !person.static_ids.is_empty() {
+                of_name.entry(look(name)).or_default().push(at);
+            } else {
+                by_name.push((at, look(name)));
+            }
+        }
+        for (at, name) in by_name {
+            if let Some([only]) = of_name.get(&name).map(Vec::as_slice) {
+                self.join(*only, at);
+            }
+        }
     }
 
     fn add(
@@ -199,9 +229,8 @@ impl People {
             let new: Vec<_> = static_ids.iter().filter(|id| !known.static_ids.contains(id)).cloned().collect();
             known.static_ids.extend(new);
         }
-        for key in keys {
-            self.known.entry(key).or_insert(person);
-        }
+        // Whoever has an id now is meant by it from now on.
+        self.known.extend(keys.into_iter().map(|key| (key, person)));
         // `01` is somebody else.
         let number = id.as_deref().and_then(|id| id.parse().ok().filter(|number: &i64| number.to_string() == id));
         self.faces.push((number, person));
@@ -225,16 +254,17 @@ impl People {
             return one;
         }
         let (first, second) = (one.min(other), one.max(other));
-        let Person { id, name, static_ids, speaker, .. } = self
-            .people
-            .get_mut(second)
-            .map(|person| std::mem::replace(person, Person { same_as: Some(first), ..Person::default() }))
-            .unwrap_or_default();
+        let joined = Person { same_as: Some(first), ..Person::default() };
+        let Some(second) = self.people.get_mut(second).map(|person| std::mem::replace(person, joined)) else {
+            return first;
+        };
         if let Some(person) = self.people.get_mut(first) {
-            person.id = person.id.take().or(id);
-            person.name = name.or(person.name.take());
-            person.static_ids.extend(static_ids);
-            person.speaker.add(&speaker);
+            person.id = person.id.take().or(second.id);
+            if second.name.is_some() && second.named > person.named {
+                (person.name, person.named) = (second.name, second.named);
+            }
+            person.static_ids.extend(second.static_ids);
+            person.speaker.add(&second.speaker);
         }
         first
     }
@@ -389,6 +419,49 @@ mod tests {
             with_static("1", "Ann", &[("zoom", "a")]),
         ]);
         assert_eq!(found.iter().map(|(label, _)| &**label).collect::<Vec<_>>(), ["Ann", "Ann (2)", "Ann"]);
+    }
+
+    #[test]
+    fn whoever_has_an_id_now_is_meant_by_it() {
+        let found = labels(&[
+            with_static("1", "Ann", &[("zoom", "a")]),
+            with_static("1", "Bo", &[("zoom", "b")]),
+            participant(Some("1"), Some("Bo")),
+        ]);
+        assert_eq!(found.iter().map(|(label, _)| &**label).collect::<Vec<_>>(), ["Ann", "Bo", "Bo"]);
+    }
+
+    #[test]
+    fn the_last_name_counts_even_if_it_turns_out_late_that_two_are_one() {
+        let found = labels(&[
+            participant(Some("1"), Some("Ann")),
+            with_static("2", "Bo", &[("zoom", "s")]),
+            participant(Some("1"), Some("Annie")),
+            Participant { name: None, ..with_static("1", "", &[("zoom", "s")]) },
+        ]);
+        assert!(found.iter().all(|(label, _)| label == "Annie"), "{found:?}");
+    }
+
+    #[test]
+    fn a_name_alone_is_the_one_person_of_that_name() {
+        let one = [participant(None, Some("Ann")), participant(Some("1"), Some("Ann\u{200b}"))];
+        assert!(labels(&one).iter().all(|(label, _)| label == "Ann"));
+        let ann = |id| participant(id, Some("Ann"));
+        let found = labels(&[ann(Some("1")), ann(Some("2")), ann(None)]);
+        assert_eq!(found.iter().map(|(label, _)| &**label).collect::<Vec<_>>(), ["Ann", "Ann (2)", "Ann (3)"]);
+    }
+
+    #[test]
+    fn those_who_speak_come_first() {
+        let mut people = People::default();
+        for id in 0..MAX_SPEAKERS {
+            people.meet(&participant(Some(&id.to_string()), Some("Ann")));
+        }
+        let speaking = people.meet(&participant(Some("speaks"), Some("Ann")));
+        people.talked(speaking, 1, 1, true);
+        let Crowd { speakers, faces, over_limit } = people.finish();
+        let speaker = &speakers[faces[usize::from(speaking)].speaker];
+        assert_eq!((&*speaker.label, over_limit, speakers[0].label.as_str()), ("Ann", 1, "Ann (2)"));
     }
 
     #[test]

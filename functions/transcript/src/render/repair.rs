@@ -9,15 +9,17 @@
 //! 2. Where Recall gives an absolute time, too, and the two differ by more than [`CLOCKS_DIFFER_MS`], the relative times
 //!    began again at zero, as after a break, and the absolute one counts; unless that one is outside of the recording.
 //! 3. A word that begins after its own end has one wrong time: the one that does not fit between the neighbors.
-//! 4. A word that lasts longer than [`LONGEST_MS`] has no known end.
+//! 4. A word that lasts longer than [`LONGEST_WORD_MS`] has no known end, nor has a phrase of captions that lasts longer
+//!    than [`LONGEST_PHRASE_MS`].
 //! 5. Where the file lists its entries in time order, no word of an entry is earlier than the entry before it.
-//! 6. Of the remaining times, the most that are in order are kept: the longest run that never goes back. That is the
+//! 6. A few words, at most [`MOST_ASTRAY`], are wrong if they are at least [`APART_MS`] away from the words on both sides,
+//!    which follow each other closely.
+//! 7. Of the remaining times, the most that are in order are kept: the longest run that never goes back. That is the
 //!    smallest number of wrong measurements that explains the entry. It takes out single words, and whole tails.
-//! 7. The first or the last word of an entry has a neighbor on one side only. It is wrong if it stands alone in the
-//!    middle of a sentence, and a neighboring entry begins in between: at least [`APART_MS`] before the others, because
-//!    the file lists such an entry later; or at least [`ALONE_MS`] after them, because people may go on after somebody
-//!    else. Where there is no neighboring entry, it is [`ALONE_MS`] on both sides, and the text must have punctuation:
-//!    without, everything is the middle of a sentence.
+//! 8. The first or the last word of an entry has a neighbor on one side only. In a text with punctuation it is wrong if it
+//!    stands alone in the middle of a sentence, and a neighboring entry begins in between: at least [`APART_MS`] before
+//!    the others, because the file lists such an entry later; or at least [`ALONE_MS`] after them, because people may go
+//!    on after somebody else. A phrase is never alone.
 //!
 //! Up to [`JITTER_MS`], times that go back are no fault: recognizers let words overlap. The first two rules need no
 //! neighbors, so they are applied while the file is read.
@@ -28,10 +30,16 @@ pub(crate) const LATE_MS: u32 = 60_000;
 pub(crate) const CLOCKS_DIFFER_MS: u32 = 60_000;
 /// Words overlap by this much in transcripts that are right. It is longer than almost any word.
 const JITTER_MS: u32 = 500;
-/// No word takes this long, nor does a phrase that captions hold in one entry.
-const LONGEST_MS: u32 = 120_000;
+/// No word takes longer, and hardly a laughter.
+const LONGEST_WORD_MS: u32 = 30_000;
+/// Captions hold a phrase in one entry, and may show it until the next one comes.
+const LONGEST_PHRASE_MS: u32 = 120_000;
 /// People who think in the middle of a sentence go on earlier than this, and recognizers begin a new entry before.
-const ALONE_MS: u32 = 30_000;
+const ALONE_MS: u32 = 10_000;
+/// What one word takes at most, on the average of several.
+const SPOKEN_MS: u32 = 700;
+/// More words than this are a part of the meeting, wherever it belongs.
+const MOST_ASTRAY: usize = 8;
 /// A word this far away would be a turn of its own.
 const APART_MS: u32 = 3_000;
 
@@ -41,6 +49,8 @@ pub(crate) struct Measured {
     pub(crate) start: Option<u32>,
     pub(crate) end: Option<u32>,
     pub(crate) ends_sentence: bool,
+    /// It has several words.
+    pub(crate) is_phrase: bool,
 }
 
 /// When the entries around this one begin, as far as that is known.
@@ -48,12 +58,18 @@ pub(crate) struct Measured {
 pub(crate) struct Around {
     pub(crate) before: Option<u32>,
     pub(crate) after: Option<u32>,
+    /// What was before is the part of this entry that is settled already, and nothing can be earlier.
+    pub(crate) is_later_part: bool,
 }
 
 impl Measured {
     /// The time by which a word is compared with others.
     pub(crate) fn time(&self) -> Option<u32> {
         self.start.or(self.end)
+    }
+
+    fn longest_ms(&self) -> u32 {
+        if self.is_phrase { LONGEST_PHRASE_MS } else { LONGEST_WORD_MS }
     }
 
     fn forget(&mut self) {
@@ -64,9 +80,11 @@ impl Measured {
 /// Forgets every time that cannot be right.
 pub(crate) fn repair(words: &mut [Measured], around: Around) {
     // Nearly all entries are in order, and are looked at once.
-    if !is_in_order(words) {
+    let is_plausible = is_in_order(words) && !(around.is_later_part && starts_early(words, around));
+    if !is_plausible {
         own_ends(words, around);
         before_the_entry(words, around);
+        astray(words);
         out_of_order(words);
     }
     alone(words, around);
@@ -78,13 +96,20 @@ fn is_in_order(words: &[Measured]) -> bool {
         let start = word.start.or(word.end).unwrap_or(latest);
         let end = word.end.unwrap_or(start);
         latest = latest.max(start);
-        start + JITTER_MS >= latest && end + JITTER_MS >= start && end <= start.saturating_add(LONGEST_MS)
+        start + JITTER_MS >= latest && end + JITTER_MS >= start && end <= start.saturating_add(word.longest_ms())
     })
+}
+
+fn starts_early(words: &[Measured], around: Around) -> bool {
+    let first = words.iter().find_map(Measured::time);
+    first.zip(around.before).is_some_and(|(first, before)| first + JITTER_MS < before)
 }
 
 fn own_ends(words: &mut [Measured], around: Around) {
     for at in 0..words.len() {
-        let Some(Measured { start: Some(start), end: Some(end), .. }) = words.get(at).copied() else { continue };
+        let Some(measured @ Measured { start: Some(start), end: Some(end), .. }) = words.get(at).copied() else {
+            continue;
+        };
         let wrong = if start > end.saturating_add(JITTER_MS) {
             let (earlier, rest) = words.split_at(at);
             let after = rest.iter().skip(1).find_map(Measured::time).or(around.after);
@@ -95,7 +120,7 @@ fn own_ends(words: &mut [Measured], around: Around) {
             };
             (fits(end) && !fits(start), !fits(end) || fits(start))
         } else {
-            (false, end - end.min(start) > LONGEST_MS)
+            (false, end.saturating_sub(start) > measured.longest_ms())
         };
         if let Some(word) = words.get_mut(at) {
             word.start = word.start.filter(|_| !wrong.0);
@@ -107,9 +132,44 @@ fn own_ends(words: &mut [Measured], around: Around) {
 fn before_the_entry(words: &mut [Measured], around: Around) {
     let first = words.iter().find_map(Measured::time);
     let (Some(before), Some(first)) = (around.before, first) else { return };
-    if first >= before && around.after.is_none_or(|after| first <= after) {
+    if around.is_later_part || first >= before && around.after.is_none_or(|after| first <= after) {
         let early = |word: &&mut Measured| word.time().is_some_and(|time| time + JITTER_MS < before);
         words.iter_mut().filter(early).for_each(Measured::forget);
+    }
+}
+
+/// Forgets a few words far away, between two that follow each other closely.
+fn astray(words: &mut [Measured]) {
+    let (mut at, mut last) = (0, None);
+    while let Some(word) = words.get(at) {
+        let Some(time) = word.time() else {
+            at += 1;
+            continue;
+        };
+        let back = |last: u32| {
+            let ahead = words.get(at..)?.iter().take(MOST_ASTRAY + 1).enumerate().skip(1);
+            let mut times = ahead.filter_map(|(ahead, word)| Some((at + ahead, word.time()?)));
+            times.find(|(until, next)| {
+                let room_ms = APART_MS + SPOKEN_MS * (until - at) as u32;
+                next + JITTER_MS >= last && *next <= last.saturating_add(room_ms)
+            })
+        };
+        let found = last.filter(|last| time.abs_diff(*last) > APART_MS).and_then(back);
+        let far = |(until, next): &(usize, u32)| {
+            let between = words.get(at..*until).unwrap_or_default().iter().filter_map(Measured::time);
+            let last = last.unwrap_or_default();
+            between.clone().all(|time| time + APART_MS < last || time > next.saturating_add(APART_MS))
+        };
+        match found.filter(far) {
+            Some((until, _)) => {
+                words.iter_mut().take(until).skip(at).for_each(Measured::forget);
+                at = until;
+            }
+            None => {
+                last = Some(time);
+                at += 1;
+            }
+        }
     }
 }
 
@@ -164,29 +224,27 @@ fn longest_run(words: &[Measured]) -> Vec<usize> {
     run
 }
 
-fn alone(words: &mut [Measured], Around { before, after }: Around) {
-    let punctuated = |words: &[Measured]| words.iter().any(|word| word.ends_sentence);
+fn alone(words: &mut [Measured], Around { before, after, .. }: Around) {
+    let may_be_wrong = |words: &[Measured], at: usize, sentence_goes_on: bool| {
+        sentence_goes_on
+            && words.get(at).is_some_and(|word| !word.is_phrase)
+            && words.iter().any(|word| word.ends_sentence)
+    };
     let mut known = words.iter().enumerate().filter_map(|(at, word)| Some((at, word.time()?)));
-    if let (Some((at, time)), Some((_, next))) = (known.next(), known.next()) {
+    if let (Some((at, time)), Some((_, next)), Some(before)) = (known.next(), known.next(), before) {
         let first = words.get(at).copied().unwrap_or_default();
         let apart_ms = next.saturating_sub(first.end.max(first.start).unwrap_or(time));
-        let beyond = || match before {
-            Some(before) => time < before && before <= next,
-            None => apart_ms >= ALONE_MS && punctuated(words),
-        };
-        if !first.ends_sentence && apart_ms >= APART_MS && beyond() {
+        let beyond = time < before && before <= next;
+        if beyond && apart_ms >= APART_MS && may_be_wrong(words, at, !first.ends_sentence) {
             words.iter_mut().skip(at).take(1).for_each(Measured::forget);
         }
     }
     let mut known = words.iter().enumerate().rev().filter_map(|(at, word)| Some((at, word.time()?)));
-    if let (Some((at, time)), Some((previous, _))) = (known.next(), known.next()) {
+    if let (Some((at, time)), Some((previous, _)), Some(after)) = (known.next(), known.next(), after) {
         let previous = words.get(previous).and_then(|word| word.start.max(word.end)).unwrap_or_default();
-        let beyond = || match after {
-            Some(after) => time > after && after.saturating_add(JITTER_MS) >= previous,
-            None => punctuated(words),
-        };
-        let in_sentence = at.checked_sub(1).and_then(|at| words.get(at)).is_some_and(|word| !word.ends_sentence);
-        if time.saturating_sub(previous) >= ALONE_MS && in_sentence && beyond() {
+        let beyond = time > after && after.saturating_add(JITTER_MS) >= previous;
+        let goes_on = at.checked_sub(1).and_then(|at| words.get(at)).is_some_and(|word| !word.ends_sentence);
+        if beyond && time.saturating_sub(previous) >= ALONE_MS && may_be_wrong(words, at, goes_on) {
             words.iter_mut().skip(at).take(1).for_each(Measured::forget);
         }
     }
@@ -205,6 +263,7 @@ mod tests {
             start: ms(*start),
             end: ms(*end),
             ends_sentence: at + 1 == times.len(),
+            is_phrase: false,
         };
         times.iter().enumerate().map(word).collect()
     }
@@ -212,7 +271,7 @@ mod tests {
     /// What is known after the repair.
     fn repaired(times: &[(f64, f64)], before: Option<u32>, after: Option<u32>) -> Vec<(f64, f64)> {
         let mut words = words(times);
-        repair(&mut words, Around { before, after });
+        repair(&mut words, Around { before, after, is_later_part: false });
         let seconds = |time: Option<u32>| f64::from(time.unwrap_or_default()) / 1000.0;
         words.iter().map(|word| (seconds(word.start), seconds(word.end))).collect()
     }
@@ -226,7 +285,8 @@ mod tests {
     fn a_word_far_away_from_its_neighbors_is_out_of_place() {
         for (before, after) in [(NO, NO), (Some(9_000), Some(14_000))] {
             for wrong in [95.2, 200.0] {
-                for at in 0..6 {
+                // Behind the last word, there must be another entry.
+                for at in 0..if after.is_some() { 6 } else { 5 } {
                     let mut times = run(10.0, 6);
                     times[at] = (wrong, wrong + 0.2);
                     let mut expected = times.clone();
@@ -252,7 +312,7 @@ mod tests {
         assert_eq!(repaired(&first, Some(9_000), NO), wrong);
         assert_eq!(repaired(&first, Some(2_000), NO), first);
         assert_eq!(repaired(&first, NO, NO), first);
-        let last = [run(10.0, 4), run(30.0, 1)].concat();
+        let last = [run(10.0, 4), run(20.0, 1)].concat();
         // Somebody else spoke meanwhile, or nobody did.
         assert_eq!(repaired(&last, NO, Some(14_000)), last);
         assert_eq!(repaired(&last, NO, NO), last);
@@ -260,6 +320,36 @@ mod tests {
         let wrong = [run(10.0, 4), vec![(0.0, 0.0)]].concat();
         assert_eq!(repaired(&far, NO, Some(14_000)), wrong);
         assert_eq!(repaired(&far, NO, Some(70_000)), far);
+        assert_eq!(repaired(&far, NO, NO), far);
+        // Without punctuation, or in captions, nobody knows where a sentence ends.
+        for (ends_sentence, is_phrase) in [(false, false), (true, true)] {
+            let mut words = words(&far);
+            words.iter_mut().for_each(|word| word.is_phrase = is_phrase);
+            words.iter_mut().for_each(|word| word.ends_sentence &= ends_sentence);
+            let before = words.clone();
+            repair(&mut words, Around { before: None, after: Some(14_000), is_later_part: false });
+            assert_eq!(words, before);
+        }
+    }
+
+    #[test]
+    fn a_few_words_astray_are_wrong_and_not_the_one_beside_them() {
+        for (count, wrong) in [(2, 900.0), (3, 1085.0), (8, 1085.0), (8, 900.0)] {
+            for at in [1, 2] {
+                let mut times = run(1000.0, count + 4);
+                times[at..at + count].copy_from_slice(&run(wrong, count));
+                let mut expected = times.clone();
+                expected[at..at + count].fill((0.0, 0.0));
+                assert_eq!(repaired(&times, Some(990_000), NO), expected, "{count} at {wrong}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_later_part_of_an_entry_is_later() {
+        let mut words = words(&[run(50.0, 3), run(101.0, 2)].concat());
+        repair(&mut words, Around { before: Some(100_000), after: None, is_later_part: true });
+        assert!(words.iter().map(|word| word.start.is_some()).eq([false, false, false, true, true]), "{words:?}");
     }
 
     #[test]
@@ -289,7 +379,13 @@ mod tests {
 
     #[test]
     fn no_word_lasts_for_minutes() {
-        assert_eq!(repaired(&[(10.0, 130.0), (130.5, 250.6)], NO, NO), [(10.0, 130.0), (130.5, 0.0)]);
+        assert_eq!(repaired(&[(10.0, 40.0), (40.5, 70.6)], NO, NO), [(10.0, 40.0), (40.5, 0.0)]);
+        for (end, known) in [(130.0, true), (130.1, false)] {
+            let mut words = words(&[(10.0, end)]);
+            words[0].is_phrase = true;
+            repair(&mut words, Around::default());
+            assert_eq!(words[0].end.is_some(), known, "a phrase until {end}");
+        }
     }
 
     #[test]

@@ -7,6 +7,7 @@ mod large;
 mod oddities;
 mod properties;
 mod providers;
+mod repaired;
 
 use shared::{
     ids::{RecordingId, TranscriptId},

@@ -12,9 +12,10 @@ use shared::time::Timestamp;
 
 use super::{
     MAX_VALUE_BYTES, Recorded,
-    values::{Moment, OddWord, Part, RawParticipant, Word, odd_participant, string},
+    clock::Clock,
+    values::{Given, Moment, OddWord, Part, RawParticipant, Word, odd_participant, string},
 };
-use crate::render::{Builder, CLOCKS_DIFFER_MS, Participant, millis};
+use crate::render::{Builder, Participant, millis};
 
 /// Some write it before a file in UTF-8.
 const BYTE_ORDER_MARK: char = '\u{feff}';
@@ -68,30 +69,41 @@ pub(super) struct Reader {
     /// Some of these may have held what somebody said.
     pub(super) lost_words: bool,
     pub(super) meeting: Builder,
-    /// When the relative times begin, by the absolute ones: milliseconds since the epoch.
-    began_ms: Option<i64>,
+    clock: Clock,
     entry: Entry,
 }
 
-/// The turn that is being read.
+/// The turn that is being read. Where a key is there twice, the last one counts, and so does only what is odd in that.
 #[derive(Default)]
 struct Entry {
     participant: Option<Participant>,
-    speaker: Option<String>,
+    odd_participant: bool,
+    speaker: Option<Participant>,
     language: Option<u16>,
+    odd_language: bool,
     /// A list of words has come.
     listed: bool,
+    odd_words: bool,
+    /// In that list.
+    skipped: u64,
+    lost_words: bool,
     text: Option<String>,
-    start: Option<u32>,
-    end: Option<u32>,
-    /// Something in it could not be used.
+    odd_text: bool,
+    start: Time,
+    end: Time,
+}
+
+/// In milliseconds from the start of the recording, if it is known.
+#[derive(Clone, Copy, Default)]
+struct Time {
+    ms: Option<u32>,
     odd: bool,
 }
 
 impl Reader {
     pub(super) fn new(recorded: Recorded) -> Self {
-        let began_ms = recorded.started_at.map(Timestamp::as_millis);
-        Self { meeting: Builder::new(recorded.length_ms()), began_ms, ..Self::default() }
+        let meeting = Builder::new(recorded.length_ms());
+        Self { meeting, clock: Clock::new(recorded.started_at), ..Self::default() }
     }
 
     /// Takes what has come and was not read yet. Of it, so many bytes are read now; what is not complete comes again.
@@ -138,9 +150,8 @@ impl Reader {
             (Next::KeyOrEnd | Next::Key, b'"') => return self.value(rest, |_, key| Next::Colon(key)),
             (Next::Colon(key), b':') => Next::Value(key),
             (Next::Value(Key::Words), b'[') => {
-                if std::mem::replace(&mut self.entry.listed, true) {
-                    self.meeting.begin_again();
-                }
+                self.words_again();
+                self.entry.listed = true;
                 Next::WordOrEnd
             }
             (Next::Value(Key::Participant), b'{') => {
@@ -201,109 +212,125 @@ impl Reader {
     }
 
     fn no_word(&mut self, _: IgnoredAny) -> Next {
-        self.skipped += 1;
-        self.lost_words = true;
+        self.entry.skipped += 1;
+        self.entry.lost_words = true;
         Next::AfterWord
     }
 
+    /// The words of this turn come a second time, or do not come after all.
+    fn words_again(&mut self) {
+        if std::mem::take(&mut self.entry.listed) {
+            self.meeting.begin_again();
+        }
+        (self.entry.odd_words, self.entry.skipped, self.entry.lost_words) = (false, 0, false);
+    }
+
     fn part_of_turn(&mut self, key: Key, raw: &RawValue) -> Next {
-        let is_null = raw.get() == "null";
+        let is_odd = raw.get() != "null";
         match key {
             // Anything but an object.
             Key::Participant => drop(self.participant(None)),
-            Key::Speaker => self.entry.speaker = string(raw).map(Cow::into_owned),
+            Key::Speaker => self.entry.speaker = speaker(raw),
             Key::LanguageCode => {
                 let code = string(raw);
-                self.entry.odd |= code.is_none() && !is_null;
+                self.entry.odd_language = code.is_none() && is_odd;
                 self.entry.language = code.and_then(|code| self.meeting.language(&code));
             }
             // Anything but a list.
-            Key::Words => self.entry.odd |= !is_null,
+            Key::Words => {
+                self.words_again();
+                self.entry.odd_words = is_odd;
+            }
             Key::Text => {
                 self.entry.text = string(raw).map(Cow::into_owned);
-                self.entry.odd |= self.entry.text.is_none() && !is_null;
+                self.entry.odd_text = self.entry.text.is_none() && is_odd;
             }
-            Key::StartTimestamp => self.entry.start = self.moment(Part::of(raw)),
-            Key::EndTimestamp => self.entry.end = self.moment(Part::of(raw)),
-            Key::Other => {}
+            // Of two keys for one time, null says nothing.
+            Key::StartTimestamp if is_odd => self.entry.start = self.time(Part::of(raw)),
+            Key::EndTimestamp if is_odd => self.entry.end = self.time(Part::of(raw)),
+            Key::StartTimestamp | Key::EndTimestamp | Key::Other => {}
         }
         Next::AfterValue
     }
 
     fn participant(&mut self, raw: Option<&RawParticipant<'_>>) -> Next {
         let (participant, usable) = raw.map(RawParticipant::read).unzip();
-        self.entry.participant = participant;
-        self.skipped += u64::from(usable != Some(true));
+        (self.entry.participant, self.entry.odd_participant) = (participant, usable != Some(true));
         Next::AfterValue
     }
 
     fn word(&mut self, word: Word<'_>) -> Next {
+        let (start, end) = (self.time(word.start_timestamp), self.time(word.end_timestamp));
+        self.entry.skipped += u64::from(start.odd) + u64::from(end.odd);
         if let Part::Text(text) = word.text {
             self.meeting.text(&text);
         } else {
-            self.skipped += 1;
-            self.lost_words = true;
+            self.entry.skipped += 1;
+            self.entry.lost_words = true;
         }
-        let (start, end) = (self.moment(word.start_timestamp), self.moment(word.end_timestamp));
-        self.meeting.word(start, end);
+        self.meeting.word(start.ms, end.ms);
         Next::AfterWord
     }
 
-    /// In milliseconds from the start of the recording; none if it is not known.
-    fn moment(&mut self, part: Part<'_>) -> Option<u32> {
-        let (seconds, absolute) = match part {
-            Part::Absent | Part::Null => return None,
-            Part::Number(seconds) => (Some(seconds), None),
+    fn time(&mut self, part: Part<'_>) -> Time {
+        let (seconds, absolute, odd) = match part {
+            Part::Absent | Part::Null => return Time::default(),
+            Part::Number(seconds) => (Some(seconds), None, false),
             Part::Text(text) => match Timestamp::parse_rfc3339(&text) {
-                None => (Some(number(&text)), None),
-                absolute => (None, absolute),
+                None => (Some(number(&text)), None, false),
+                absolute => (None, absolute, false),
             },
-            Part::Moment(Moment { relative, absolute }) => {
-                // Almost always a number, and then nothing else has to be tried.
-                let seconds = relative.map(|raw| {
-                    raw.get().parse().unwrap_or_else(|_| string(raw).map_or(f64::NAN, |text| number(&text)))
-                });
-                let absolute = absolute.and_then(string).and_then(|text| Timestamp::parse_rfc3339(&text));
-                (seconds, absolute)
+            Part::Moment(Moment { relative: Given::Absent, absolute: Given::Absent }) | Part::Other => {
+                (None, None, true)
             }
-            Part::Other => (Some(f64::NAN), None),
+            Part::Moment(Moment { relative, absolute }) => {
+                let seconds = match relative {
+                    Given::Absent | Given::Null => None,
+                    // Almost always a number, and then nothing else has to be tried.
+                    Given::Value(raw) => {
+                        let text = || string(raw).map_or(f64::NAN, |text| number(&text));
+                        Some(raw.get().parse().unwrap_or_else(|_| text()))
+                    }
+                };
+                match absolute {
+                    Given::Absent | Given::Null => (seconds, None, false),
+                    Given::Value(raw) => {
+                        let absolute = string(raw).and_then(|text| Timestamp::parse_rfc3339(&text));
+                        (seconds, absolute, absolute.is_none())
+                    }
+                }
+            }
         };
         let relative = seconds.and_then(millis);
-        self.skipped += u64::from(seconds.is_some() && relative.is_none());
-        match absolute {
-            Some(absolute) => self.absolute(absolute.as_millis(), relative),
-            None => relative,
-        }
-    }
-
-    /// The relative time, unless it began again at zero.
-    fn absolute(&mut self, absolute_ms: i64, relative: Option<u32>) -> Option<u32> {
-        let began_ms = match (self.began_ms, relative) {
-            (Some(began_ms), _) => began_ms,
-            (None, Some(relative)) => *self.began_ms.insert(absolute_ms - i64::from(relative)),
-            (None, None) => return None,
-        };
-        let told = u32::try_from(absolute_ms.saturating_sub(began_ms)).ok().filter(|ms| self.meeting.is_within(*ms));
-        match (relative, told) {
-            (Some(relative), Some(told)) if relative.abs_diff(told) <= CLOCKS_DIFFER_MS => Some(relative),
-            // One that is outside of the recording is of another clock.
-            (relative, told) => told.or(relative),
-        }
+        let odd = odd || seconds.is_some() && relative.is_none();
+        Time { ms: self.clock.tell(relative, absolute, |ms| self.meeting.is_within(ms)), odd }
     }
 
     fn turn_ends(&mut self) {
-        let Entry { participant, speaker, language, listed, text, start, end, odd } = std::mem::take(&mut self.entry);
-        if !self.meeting.has_words()
-            && let Some(text) = &text
-        {
-            self.meeting.text(text);
-            self.meeting.word(start, end);
+        let entry = std::mem::take(&mut self.entry);
+        if !self.meeting.has_words() {
+            for word in entry.text.iter().flat_map(|text| text.split_whitespace()) {
+                self.meeting.text(word);
+                self.meeting.word(None, None);
+            }
         }
-        let unread = !listed && text.is_none();
-        self.lost_words |= unread;
-        self.skipped += u64::from(unread || odd);
-        let participant = participant.unwrap_or_else(|| Participant { name: speaker, ..Participant::default() });
-        self.meeting.end(&participant, language);
+        self.meeting.lasted(entry.start.ms, entry.end.ms);
+        let unread = !entry.listed && entry.text.is_none();
+        self.lost_words |= unread || entry.lost_words;
+        let odd = unread || entry.odd_language || entry.odd_words || entry.odd_text;
+        let odd = [odd, entry.odd_participant, entry.start.odd, entry.end.odd];
+        self.skipped += entry.skipped + odd.into_iter().map(u64::from).sum::<u64>();
+        let participant = entry.participant.or(entry.speaker).unwrap_or_default();
+        self.meeting.end(&participant, entry.language);
+    }
+}
+
+/// Who spoke, where there is no participant: a name, an id, or both.
+fn speaker(raw: &RawValue) -> Option<Participant> {
+    match raw.get().as_bytes().first()? {
+        b'"' => Some(Participant { name: string(raw).map(Cow::into_owned), ..Participant::default() }),
+        b'-' | b'0'..=b'9' => Some(Participant { id: Some(raw.get().to_owned()), ..Participant::default() }),
+        _ => odd_participant(raw).map(|raw| raw.read().0),
     }
 }
 

@@ -6,7 +6,7 @@ use serde::{
     Deserialize,
     de::{IgnoredAny, MapAccess, SeqAccess, Visitor, value::MapAccessDeserializer},
 };
-use serde_json::{Value, value::RawValue};
+use serde_json::value::RawValue;
 
 use super::not_a_number::NOT_A_NUMBER;
 use crate::render::Participant;
@@ -59,10 +59,19 @@ pub(super) enum Part<'a> {
 /// A time, in Recall's own form.
 #[derive(Default, Deserialize)]
 pub(super) struct Moment<'a> {
-    #[serde(borrow)]
-    pub(super) relative: Option<&'a RawValue>,
-    #[serde(borrow)]
-    pub(super) absolute: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    pub(super) relative: Given<'a>,
+    #[serde(borrow, default)]
+    pub(super) absolute: Given<'a>,
+}
+
+/// Part of a time.
+#[derive(Clone, Copy, Default)]
+pub(super) enum Given<'a> {
+    #[default]
+    Absent,
+    Null,
+    Value(&'a RawValue),
 }
 
 /// The last value of each key.
@@ -86,14 +95,12 @@ impl RawParticipant<'_> {
     pub(super) fn read(&self) -> (Participant, bool) {
         let Self { id, name, is_host, extra_data } = *self;
         let mut usable = true;
-        let mut text = |raw: Option<&RawValue>, numbers: bool| {
-            let raw = raw?;
-            let number = raw.get().starts_with(|c: char| c == '-' || c.is_ascii_digit());
-            let text = if numbers && number { Some(raw.get().to_owned()) } else { string(raw).map(Cow::into_owned) };
-            usable &= text.is_some();
-            text
+        let mut used = |text: Option<Option<String>>| {
+            usable &= text.as_ref().is_none_or(Option::is_some);
+            text.flatten()
         };
-        let (id, name) = (text(id, true), text(name, false));
+        let id = used(id.map(id_text));
+        let name = used(name.map(|name| string(name).map(Cow::into_owned)));
         usable &= is_host.is_none_or(|is_host| ["true", "false"].contains(&is_host.get()));
         let is_host = is_host.is_some_and(|is_host| is_host.get() == "true");
         let static_ids = extra_data.map(static_ids).unwrap_or_default();
@@ -109,13 +116,21 @@ pub(super) fn odd_participant(raw: &RawValue) -> Option<RawParticipant<'_>> {
 
 fn static_ids(extra_data: &RawValue) -> Vec<(&'static str, String)> {
     // Whatever else is in there, nothing of it is needed.
-    let Some(Value::Object(extra_data)) = serde_json::from_str(extra_data.get()).ok() else { return Vec::new() };
-    let static_id = |(platform, key): (&'static str, &str)| match extra_data.get(platform)?.get(key)? {
-        Value::String(id) if !id.is_empty() && id != NOT_A_NUMBER => Some((platform, id.clone())),
-        Value::Number(id) => Some((platform, id.to_string())),
-        Value::Null | Value::Bool(_) | Value::String(_) | Value::Array(_) | Value::Object(_) => None,
+    let platforms = last_of(extra_data, STATIC_IDS.map(|(platform, _)| platform)).unwrap_or_default();
+    let static_id = |((platform, key), values): ((&'static str, &'static str), Option<&RawValue>)| {
+        let [id] = last_of(values?, [key])?;
+        Some((platform, id_text(id?)?))
     };
-    STATIC_IDS.into_iter().filter_map(static_id).collect()
+    STATIC_IDS.into_iter().zip(platforms).filter_map(static_id).collect()
+}
+
+/// An id is a text or a number; `1.0` is 1.
+fn id_text(raw: &RawValue) -> Option<String> {
+    let text = raw.get();
+    if text.starts_with(|c: char| c == '-' || c.is_ascii_digit()) {
+        return Some(text.strip_suffix(".0").unwrap_or(text).to_owned());
+    }
+    string(raw).map(Cow::into_owned)
 }
 
 /// The values of these keys of an object, except null. Where one is there twice, the last one counts.
@@ -130,8 +145,12 @@ impl<'a> Part<'a> {
         match raw.get().as_bytes().first() {
             Some(b'n') => Self::Null,
             Some(b'"') => string(raw).map_or(Self::Other, Self::Text),
-            Some(b'{') => last_of(raw, ["relative", "absolute"])
-                .map_or(Self::Other, |[relative, absolute]| Self::Moment(Moment { relative, absolute })),
+            Some(b'{') => {
+                let given = |value: Option<&'a RawValue>| value.map_or(Given::Null, Given::Value);
+                last_of(raw, ["relative", "absolute"]).map_or(Self::Other, |[relative, absolute]| {
+                    Self::Moment(Moment { relative: given(relative), absolute: given(absolute) })
+                })
+            }
             // One that is too large is infinite.
             Some(b'-' | b'0'..=b'9') => raw.get().parse().map_or(Self::Other, Self::Number),
             _ => Self::Other,
@@ -150,6 +169,13 @@ impl<'de: 'a, 'a> Deserialize<'de> for OddWord<'a> {
             start_timestamp: part(start.or(start_time)),
             end_timestamp: part(end.or(end_time)),
         }))
+    }
+}
+
+impl<'de: 'a, 'a> Deserialize<'de> for Given<'a> {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let value: Option<&RawValue> = Deserialize::deserialize(deserializer)?;
+        Ok(value.map_or(Self::Null, Self::Value))
     }
 }
 

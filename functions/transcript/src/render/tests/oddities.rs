@@ -173,7 +173,7 @@ impl File {
             }
             Entry::TextAlone { who, start, from_ms } => {
                 let start = self.time("start_timestamp", *start, *from_ms);
-                format!("{{{}, {start}\"text\": \"Told: {}\"}}", self.participant(*who), self.mark())
+                format!("{{{}, {start}\"text\": \" {} \"}}", self.participant(*who), self.mark())
             }
             Entry::Turn { who, from_ms, words, twice, with_text } => {
                 let mut at_ms = *from_ms;
