@@ -291,6 +291,80 @@ mod tests {
     }
 
     #[test]
+    fn what_a_second_key_replaces_is_not_counted() {
+        for (entry, words, skipped) in [
+            (r#"{"words": [5, {"text": 5}], "words": [{"text": "ok"}]}"#, 1, 0),
+            (r#"{"words": [{"text": "gone"}], "words": null, "text": "two words"}"#, 2, 0),
+            (r#"{"words": "x", "words": [{"text": "ok"}]}"#, 1, 0),
+            (r#"{"participant": 5, "participant": {}, "words": [{"text": "ok"}]}"#, 1, 0),
+            (r#"{"words": [{"text": "ok"}], "language_code": 5, "language_code": "en"}"#, 1, 0),
+            (r#"{"words": [{"text": "ok"}], "words": 5, "text": "ok"}"#, 1, 1),
+        ] {
+            let summary = tally(format!("[{entry}]").as_bytes(), 5);
+            assert_eq!(
+                (summary.counts.words, summary.skipped_values, summary.error),
+                (words, skipped, None),
+                "{entry}"
+            );
+        }
+        let summary = tally(br#"[{"words": [null], "words": []}]"#, 5);
+        assert!(summary.empty, "{summary:?}");
+    }
+
+    #[test]
+    fn a_time_of_another_shape_is_counted() {
+        for (time, skipped) in [
+            (r#"{"seconds": 5}"#, 1),
+            ("{}", 1),
+            (r#"{"relative": 5, "absolute": NaN}"#, 1),
+            (r#"{"relative": 5, "absolute": 12345}"#, 1),
+            (r#"{"relative": null, "absolute": "noon"}"#, 1),
+            (r#"{"relative": null, "absolute": null}"#, 0),
+            (r#"{"relative": 5}"#, 0),
+            (r#"{"absolute": "2026-03-12T10:00:00Z"}"#, 0),
+        ] {
+            let file = format!(r#"[{{"words": [{{"text": "a", "start_timestamp": {time}}}]}}]"#);
+            assert_eq!(tally(file.as_bytes(), 7).skipped_values, skipped, "{time}");
+        }
+    }
+
+    #[test]
+    fn who_spoke_may_be_told_by_one_value() {
+        for (speaker, label) in
+            [(r#""Ira""#, "Ira"), ("3", "Speaker 3"), (r#"{"id": 3, "name": "Ira"}"#, "Ira"), ("[]", "Unknown speaker")]
+        {
+            let (summary, meeting) = read(&format!(r#"[{{"speaker": {speaker}, "text": "Told."}}]"#), None, None);
+            let turn = meeting.turns().next().expect("a turn");
+            assert_eq!((meeting.label(&turn), summary.skipped_values), (label, 0));
+        }
+    }
+
+    #[test]
+    fn the_time_of_an_entry_is_that_of_words_without_any() {
+        let file = r#"[{"start_time": 7, "end_time": 9, "words": [{"text": "a"}, {"text": "b"}]},
+            {"start_time": 70, "words": [{"text": "c", "start_time": 20}]}]"#;
+        assert_eq!(starts(&read(file, None, None).1), [7000, 20_000]);
+    }
+
+    #[test]
+    fn a_long_entry_is_settled_in_parts_as_if_it_were_one() {
+        for wrong in [16_382, 16_383, 16_384, 16_400] {
+            let word = |n: u32| {
+                let at_ms = if (wrong..wrong + 2).contains(&n) { n * 300 + 900_000 } else { n * 300 };
+                format!(r#"{{"text": "w{n}", "start_time": {}.{:03}}}"#, at_ms / 1000, at_ms % 1000)
+            };
+            let words: Vec<_> = (0..20_000).map(word).collect();
+            let file = format!(r#"[{{"words": [{}]}}]"#, words.join(","));
+            let (summary, meeting) = read(&file, None, None);
+            assert_eq!(summary.counts.duration_ms, 19_999 * 300 + 400, "{wrong}");
+            for turn in meeting.turns() {
+                let first: u32 = turn.text.split(' ').next().and_then(|word| word[1..].parse().ok()).expect("a number");
+                assert!(turn.span.start_ms.abs_diff(first * 300) <= 600, "{}: {:?}", first, turn.span);
+            }
+        }
+    }
+
+    #[test]
     fn a_text_stands_in_for_words_only_where_there_are_none() {
         for (entry, text, skipped) in [
             (r#"{"text": "Told.", "words": []}"#, "Told.", 0),

@@ -16,8 +16,7 @@ pub(super) fn join(pieces: &mut [Piece], words: &[Word]) {
         let rest = pieces.get_mut(from..).unwrap_or_default();
         let count = rest.iter().take_while(|piece| piece.from < word.range.end).count();
         let entry = rest.get_mut(..count).unwrap_or_default();
-        let is_phrase = entry.iter().skip(1).any(|piece| !piece.broken);
-        if is_phrase && fits(entry, 0) {
+        if fits(entry, 0) {
             entry.iter_mut().skip(1).for_each(|piece| piece.joined = true);
         }
     }

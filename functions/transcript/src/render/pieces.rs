@@ -29,8 +29,6 @@ pub(super) struct Piece {
     pub(super) ending: Ending,
     /// Whether it most likely belongs to the piece before: Japanese endings and particles are written in hiragana.
     pub(super) clings: bool,
-    /// Whether it goes on with the word before, which is longer than a line.
-    pub(super) broken: bool,
     /// Whether no cue may begin with it: it is of the same phrase as the piece before.
     pub(super) joined: bool,
 }
@@ -38,8 +36,7 @@ pub(super) struct Piece {
 /// Takes a turn apart.
 pub(super) fn pieces(turn: &Turn) -> Vec<Piece> {
     let mut pieces = Vec::with_capacity(turn.words.len());
-    let mut maker =
-        Maker { text: &turn.text, words: &turn.words, from: 0, spaced: false, broken: false, pieces: &mut pieces };
+    let mut maker = Maker { text: &turn.text, words: &turn.words, from: 0, spaced: false, pieces: &mut pieces };
     if turn.text.is_ascii() {
         // Nothing but spaces separates.
         for (at, _) in turn.text.bytes().enumerate().filter(|(_, byte)| *byte == b' ') {
@@ -140,7 +137,6 @@ struct Maker<'a> {
     words: &'a [Word],
     from: usize,
     spaced: bool,
-    broken: bool,
     pieces: &'a mut Vec<Piece>,
 }
 
@@ -178,7 +174,6 @@ impl Maker<'_> {
                 self.push(cut, columns);
                 self.from = cut;
                 self.spaced = false;
-                self.broken = true;
                 (good, better) = (None, None);
                 used -= columns;
             }
@@ -186,7 +181,6 @@ impl Maker<'_> {
             before = grapheme.chars().next_back().unwrap_or(' ');
         }
         self.push(begin + text.len(), used);
-        self.broken = false;
     }
 
     fn push(&mut self, to: usize, columns: usize) {
@@ -202,7 +196,6 @@ impl Maker<'_> {
             end_ms: end_ms.max(start_ms),
             ending: ending(text),
             clings: goes_on && text.chars().next().is_some_and(is_hiragana),
-            broken: self.broken,
             joined: false,
         });
     }

@@ -12,6 +12,7 @@
 
 use std::{
     borrow::Cow,
+    collections::HashSet,
     fmt::{self, Write},
 };
 
@@ -56,7 +57,7 @@ struct Held {
 
 impl Renderer for Srt {
     fn begin(&mut self, meeting: &Meeting, _out: &mut String) {
-        self.prefixes = meeting.speakers().iter().map(|speaker| prefix(&neutral(&speaker.label))).collect();
+        self.prefixes = prefixes(meeting.speakers().iter().map(|speaker| neutral(&speaker.label).into_owned()));
     }
 
     fn turn(&mut self, _meeting: &Meeting, turn: &Turn, out: &mut String) {
@@ -129,19 +130,36 @@ impl Held {
     }
 }
 
-fn prefix(label: &str) -> String {
-    let mut prefix = String::new();
+/// What each speaker's words begin with. Long names are shortened, and no two are the same then.
+fn prefixes(labels: impl Iterator<Item = String>) -> Vec<String> {
+    let mut taken = HashSet::new();
+    let mut prefixes = Vec::new();
+    for label in labels {
+        let mut name = shortened(&label, NAME_COLUMNS);
+        for number in 2.. {
+            if taken.insert(name.clone()) {
+                break;
+            }
+            let number = format!(" ({number})");
+            name = shortened(&label, NAME_COLUMNS - number.len()) + &number;
+        }
+        prefixes.push(name + ":");
+    }
+    prefixes
+}
+
+fn shortened(name: &str, most: usize) -> String {
+    let mut short = String::new();
     let mut used = 0;
-    for grapheme in label.graphemes(true) {
+    for grapheme in name.graphemes(true) {
         used += columns(grapheme);
-        if used > NAME_COLUMNS {
-            prefix.push('…');
+        if used > most {
+            short.push('…');
             break;
         }
-        prefix.push_str(grapheme);
+        short.push_str(grapheme);
     }
-    prefix.push(':');
-    prefix
+    short
 }
 
 /// The last line of a file is taken for the number of a cue that is missing if it is nothing but a number, so the number
@@ -273,13 +291,21 @@ mod tests {
     }
 
     #[test]
+    fn long_names_are_told_apart() {
+        let names =
+            ["Alexandra Konstantinopoulou", "Alexandra Konstantinopoulou (2)", "Alexandra Konstantinopoulou-Smith"];
+        let shown = ["Alexandra Konstantinopou…:", "Alexandra Konstantin… (2):", "Alexandra Konstantin… (3):"];
+        assert_eq!(prefixes(names.into_iter().map(str::to_owned)), shown);
+    }
+
+    #[test]
     fn a_name_is_no_command_either_and_no_longer_than_others() {
         for (name, shown) in [
             ("{\\an8}Ann", "❴∖an8❵Ann:"),
             ("<b>&lt;</b>", "‹b›＆lt;‹/b›:"),
             ("{{{{{{{{{{{{{{{{{{{{{{{{{", "❴❴❴❴❴❴❴❴❴❴❴❴❴❴❴❴❴❴❴❴❴❴❴❴…:"),
         ] {
-            assert_eq!(prefix(&neutral(name)), shown);
+            assert_eq!(prefixes(std::iter::once(neutral(name).into_owned())), [shown]);
         }
     }
 
