@@ -404,8 +404,9 @@ impl Job {
         self.tell_end(context);
         let next = match next {
             Next::Nothing => {
-                let next = kept.or_else(|| self.go_on_in_new_room(context));
-                next.or_else(|| self.announce(context)).or_else(|| self.delete(context)).unwrap_or(Next::Nothing)
+                let next = kept.or_else(|| self.go_on_in_new_room(context)).or_else(|| self.announce(context));
+                let next = next.or_else(|| self.delete(context)).or_else(|| self.take_up_retry(context));
+                next.unwrap_or(Next::Nothing)
             }
             next @ (Next::Act(_) | Next::Again { .. }) => next,
         };

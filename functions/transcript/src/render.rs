@@ -57,7 +57,7 @@ pub(crate) use self::{
     meeting::{Counts, Head, Meeting, Span, Turn},
     people::{Participant, Speaker},
     repair::CLOCKS_DIFFER_MS,
-    times::millis,
+    times::{millis, whole_millis},
 };
 
 /// One rendition. What it has to say goes to `out`; the caller empties `out` whenever it likes.

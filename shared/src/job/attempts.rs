@@ -87,7 +87,8 @@ impl Job {
             (self.hold, self.retry) = (None, None);
             return self.advanced(Next::Nothing, context);
         }
-        if self.wishes.is_none() && self.retry.is_none() {
+        // A person may ask for a transcript unread, but not while Recall is asked whether the recording has failed.
+        if self.wishes.is_none() && (self.retry.is_none() || self.is_said_to_have_failed()) {
             return self.read(context);
         }
         if matches!(self.hold, Some(Hold::Refused { .. })) {

@@ -121,6 +121,7 @@ impl Job {
         context.policy.delete_after_store == DeleteAfterStore::Recording
             && self.recording == Recording::Done
             && self.status() == Status::Stored
+            && self.retry.is_none()
             && (ours || self.skips())
             && self.transcripts.iter().all(Transcript::may_go_with_its_recording)
     }

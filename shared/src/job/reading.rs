@@ -71,13 +71,13 @@ impl Job {
                 return self.go_on(context);
             }
             RecordingAnswer::Failed { sub_code } => {
-                self.hold = None;
+                (self.hold, self.retry) = (None, None);
                 self.recording = Recording::Failed { sub_code: sub_code.clone() };
                 self.is_known(context);
                 return self.advanced(Next::Nothing, context);
             }
             RecordingAnswer::Deleted => {
-                self.hold = None;
+                (self.hold, self.retry) = (None, None);
                 self.recording = Recording::Deleted;
                 self.transcripts.iter_mut().for_each(Transcript::delete);
                 return self.advanced(Next::Nothing, context);

@@ -84,6 +84,13 @@ impl Job {
         self.retry = self.retry.take().filter(|_| reason == Reason::AlreadyRequested);
     }
 
+    /// What a person asked for goes on when nothing is left that it waits for, whatever ended that.
+    pub(super) fn take_up_retry(&mut self, context: Context<'_>) -> Option<Next> {
+        let gone = matches!(self.recording, Recording::Deleted | Recording::Failed { .. });
+        let waits = self.hold.is_some() || self.is_creating() || self.deletion.is_some();
+        (self.retry.is_some() && !gone && !waits).then(|| self.start_soon(context))
+    }
+
     /// Whether the next attempt is to be started: a person asked for it, or none of ours stands.
     pub(super) fn wants_attempt(&self) -> bool {
         self.retry.is_some() || !self.transcripts.iter().any(super::Transcript::stands)

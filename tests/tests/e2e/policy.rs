@@ -162,7 +162,7 @@ async fn a_failed_transcript_makes_room_where_the_operator_wants_that() -> Resul
     let recording = simulator.add_recording(Meeting::short(1));
     simulator.faults().fail_transcription(Target::next(1), None);
     let theirs = simulator.add_transcript(recording, "deepgram_async", Metadata::new()).context("no transcript")?;
-    pipeline.reaches(recording, "failed").await?;
+    pipeline.reaches(recording, "skipped").await?;
     pipeline.settles().await?;
     assert_eq!(pipeline.deliver(&done(recording)).await?.status, 200);
     pipeline.reaches(recording, "stored").await?;

@@ -16,7 +16,7 @@ pub(super) fn join(pieces: &mut [Piece], words: &[Word]) {
         let rest = pieces.get_mut(from..).unwrap_or_default();
         let count = rest.iter().take_while(|piece| piece.from < word.range.end).count();
         let entry = rest.get_mut(..count).unwrap_or_default();
-        if fits(entry, 0) {
+        if count > 1 && fits(entry, 0) {
             entry.iter_mut().skip(1).for_each(|piece| piece.joined = true);
         }
     }

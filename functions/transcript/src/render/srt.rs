@@ -225,6 +225,9 @@ fn look_alikes(text: &str) -> impl Iterator<Item = (usize, char)> {
 
 /// The text without anything that a player could take for a command.
 fn neutral(text: &str) -> Cow<'_, str> {
+    if !text.bytes().any(|byte| matches!(byte, b'<' | b'>' | b'{' | b'}' | b'\\' | b'&')) {
+        return Cow::Borrowed(text);
+    }
     let mut out = String::new();
     let mut from = 0;
     for (at, shown) in look_alikes(text) {

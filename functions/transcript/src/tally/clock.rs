@@ -22,6 +22,11 @@ impl Clock {
         Self { started_ms: started_at.map(Timestamp::as_millis), ..Self::default() }
     }
 
+    /// Whether relative times mean something else than they say.
+    pub(super) fn is_shifted(&self) -> bool {
+        self.shift_ms != 0
+    }
+
     /// Milliseconds from the start of the recording, if they are known; `is_within` it they must be.
     pub(super) fn tell(
         &mut self,

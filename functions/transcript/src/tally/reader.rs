@@ -15,7 +15,7 @@ use super::{
     clock::Clock,
     values::{Given, Moment, OddWord, Part, RawParticipant, Word, odd_participant, string},
 };
-use crate::render::{Builder, Participant, millis};
+use crate::render::{Builder, Participant, millis, whole_millis};
 
 /// Some write it before a file in UTF-8.
 const BYTE_ORDER_MARK: char = '\u{feff}';
@@ -273,6 +273,13 @@ impl Reader {
     }
 
     fn time(&mut self, part: Part<'_>) -> Time {
+        // Almost all are like this.
+        if let Part::Moment(Moment { relative: Given::Value(raw), absolute: Given::Null }) = part
+            && let Some(ms) = whole_millis(raw.get())
+            && !self.clock.is_shifted()
+        {
+            return Time { ms: Some(ms), odd: false };
+        }
         let (seconds, absolute, odd) = match part {
             Part::Absent | Part::Null => return Time::default(),
             Part::Number(seconds) => (Some(seconds), None, false),
@@ -286,7 +293,6 @@ impl Reader {
             Part::Moment(Moment { relative, absolute }) => {
                 let seconds = match relative {
                     Given::Absent | Given::Null => None,
-                    // Almost always a number, and then nothing else has to be tried.
                     Given::Value(raw) => {
                         let text = || string(raw).map_or(f64::NAN, |text| number(&text));
                         Some(raw.get().parse().unwrap_or_else(|_| text()))

@@ -584,3 +584,30 @@ fn a_transcript_that_is_said_to_be_done_and_is_not_ready_is_asked_for_less_and_l
     }
     assert!((20..40).contains(&checks), "{checks} checks in a day");
 }
+
+/// It was stored, and was to be deleted with its recording when a person asked for another one.
+#[test]
+fn a_recording_is_not_deleted_while_a_retry_waits() {
+    let policy = Policy { delete_after_store: DeleteAfterStore::Recording, ..quiet() };
+    let stored = job([State::Stored { transcript_id: OURS, receipt: receipt() }]);
+    let deletion = |claim| Deletion { target: Target::Recording, why: Why::Stored, until: NOW, claim, tries: 1 };
+    let deleting = Job { deletion: Some(deletion(Some(CLAIM))), ..stored };
+    let (retried, attempt, _) = started(deleting.on_event(&retry(1), context(&policy, NOW)));
+    assert_eq!((attempt, retried.deletion), (2, None));
+}
+
+/// Whatever it waited for has ended without a word: the next save of the job goes on with it.
+#[test]
+fn a_retry_is_taken_up_when_nothing_is_left_that_it_waits_for() {
+    let policy = quiet();
+    let asked = crate::job::Retry { provider: None };
+    let waiting = Job {
+        retry: Some(asked),
+        ..job([State::Stored { transcript_id: OURS, receipt: receipt() }, State::Left { transcript_id: OTHER }])
+    };
+    let gone = Event::TranscriptDeleted(Heard { transcript_id: OTHER, attempt: None, foreign: false });
+    let decision = waiting.on_event(&gone, context(&policy, NOW));
+    let Decision::Apply { job, next: Next::Act(Command::Wake) } = decision else { panic!("{decision:?}") };
+    let (_, attempt, _) = started(job.on_event(&Event::WAKE, context(&policy, NOW)));
+    assert_eq!(attempt, 2);
+}

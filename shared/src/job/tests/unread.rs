@@ -399,3 +399,18 @@ fn an_example_ends_without_a_word_whatever_its_event_is() {
         }
     }
 }
+
+/// A person asked for a transcript of what events alone tell of, and then it is said to have failed.
+#[test]
+fn whether_it_has_failed_is_asked_before_a_retry_goes_on() {
+    let policy = policy();
+    let retry = Some(crate::job::Retry { provider: None });
+    let job = Job { retry, ..said_to_have_failed(context(&policy, NOW)) };
+    let later = job.due_at().expect("a lease ends");
+    let decision = job.on_event(&Event::WAKE, context(&policy, later));
+    let Decision::Apply { job, next: Next::Act(Command::ReadRecording { .. }) } = decision else {
+        panic!("{decision:?}")
+    };
+    let (job, _) = asked(*job, RecordingAnswer::Failed { sub_code: None }, context(&policy, later));
+    assert_eq!((job.status(), job.retry, job.outbox.ends), (Status::Failed, None, 1));
+}

@@ -82,8 +82,8 @@ impl World {
                 (Command::Delete { target, .. }, Command::Delete { target: of, .. }) => {
                     target == of && *target != Target::Recording
                 }
-                // Whoever ends the wait of a parked job has it look again at once, and that takes no lease.
-                (Command::ReadRecording { .. }, Command::ReadRecording { .. }) => !self.row.is_parked(),
+                // A parked job takes no lease for it, and may go on meanwhile. Reading twice changes nothing.
+                (Command::ReadRecording { .. }, Command::ReadRecording { .. }) => false,
                 // A deletion reads back what is being written.
                 (Command::Render { .. }, Command::Render { .. } | Command::Delete { .. })
                 | (Command::Delete { .. }, Command::Render { .. }) => true,

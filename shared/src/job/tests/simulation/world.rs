@@ -13,7 +13,7 @@ use crate::{
 
 /// Steps with faults; afterwards everything works, and the job must come to an end.
 const FAULTY_STEPS: usize = 60;
-const STEPS: usize = 6_000;
+const STEPS: usize = 20_000;
 
 pub(super) struct World {
     pub(super) seed: u64,
