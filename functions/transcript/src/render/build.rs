@@ -43,8 +43,9 @@ pub(crate) struct Builder {
     complete: Option<Entry>,
     /// The memory of an entry that is settled, for the next one.
     spare: Vec<Measured>,
-    /// One word's text, cleaned.
+    /// One word's text, cleaned, and whether it is plain.
     word: String,
+    is_plain: bool,
     /// How long the recording is.
     length_ms: Option<u32>,
     /// When the last settled entry began, if any of its times are known.
@@ -113,14 +114,14 @@ impl Builder {
     /// The text of the word that is being read, if it has one.
     pub(crate) fn text(&mut self, text: &str) {
         self.word.clear();
-        clean(text, &mut self.word);
+        self.is_plain = clean(text, &mut self.word);
     }
 
     /// A word is complete. Its times are in milliseconds. It is one only if there is anything to see.
     pub(crate) fn word(&mut self, start: Option<u32>, end: Option<u32>) {
         let known = |time: Option<u32>| time.filter(|time| self.is_within(*time));
         let (start, end) = (known(start), known(end));
-        let visible = has_visible(&self.word);
+        let visible = if self.is_plain { !self.word.is_empty() } else { has_visible(&self.word) };
         if visible {
             self.counts.words += 1;
         }
@@ -129,7 +130,7 @@ impl Builder {
         } else if visible {
             self.compact.push_word(&self.word);
             let ends_sentence = ending(&self.word) == Ending::Sentence;
-            let measured = Measured { start, end, ends_sentence, is_phrase: self.word.contains(' ') };
+            let measured = Measured { start, end, ends_sentence, is_phrase: !self.is_plain && self.word.contains(' ') };
             let entry = &mut self.entry;
             entry.words += 1;
             if let Some(first_ms) = entry.first_ms.iter_mut().find(|first_ms| first_ms.is_none()) {
@@ -255,9 +256,10 @@ impl Builder {
         }
         repair(measured, Around { before, after, is_later_part });
         let settled = measured.len().saturating_sub(carried_over);
-        for Measured { start, end, .. } in measured.drain(..).take(settled) {
-            times.push(start, end, |span| settle(compact, held, span, end_ms));
+        for Measured { start, end, .. } in measured.iter().take(settled) {
+            times.push(*start, *end, |span| settle(compact, held, span, end_ms));
         }
+        measured.clear();
     }
 
     /// Cuts an entry into turns.

@@ -134,7 +134,7 @@ impl Waiting {
         let count = if fits < pieces.len() { good_end(pieces, fits) } else { fits };
         let pieces = pieces.get(..count)?;
         let end_ms = pieces.iter().map(|piece| piece.end_ms).max().unwrap_or(first.end_ms);
-        let is_visible = pieces.iter().any(|piece| has_visible(self.said(piece)));
+        let is_visible = pieces.iter().map(|piece| self.said(piece)).any(has_visible);
         let (text, columns) = self.lines(pieces, prefix, prefix_columns);
         let cue = Cue {
             start_ms: first.start_ms,

@@ -18,14 +18,21 @@ pub(crate) fn millis(seconds: f64) -> Option<u32> {
 
 /// The same of a number as it is written, if it has no more than whole milliseconds: most have, and this is much quicker.
 pub(crate) fn whole_millis(text: &str) -> Option<u32> {
-    let (seconds, thousandths) = text.split_once('.').unwrap_or((text, "0"));
-    let number = |digits: &str| {
-        let is_number = (1..=9).contains(&digits.len()) && digits.bytes().all(|byte| byte.is_ascii_digit());
-        is_number.then(|| digits.bytes().fold(0, |number: u64, byte| number * 10 + u64::from(byte - b'0')))
-    };
-    let scale = [0, 100, 10, 1].get(thousandths.len())?;
-    let millis = number(seconds)? * 1000 + number(thousandths)? * scale;
-    u32::try_from(millis).ok().filter(|millis| *millis <= MAX_MS)
+    let mut digits: u64 = 0;
+    let mut point = None;
+    // More digits than there are in a month.
+    let bytes = Some(text.as_bytes()).filter(|bytes| bytes.len() <= 12)?;
+    for (at, byte) in bytes.iter().enumerate() {
+        match byte {
+            b'0'..=b'9' => digits = digits * 10 + u64::from(byte - b'0'),
+            b'.' if point.is_none() && at > 0 => point = Some(at),
+            _ => return None,
+        }
+    }
+    let decimals = point.map_or(0, |point| bytes.len() - point - 1);
+    let scale = [1000, 100, 10, 1].get(decimals)?;
+    let is_number = !bytes.is_empty() && (point.is_none() || decimals > 0);
+    u32::try_from(digits * scale).ok().filter(|millis| is_number && *millis <= MAX_MS)
 }
 
 /// The words of one entry whose times are not settled yet. However many, it is only counted how many they are.

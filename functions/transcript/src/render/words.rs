@@ -8,10 +8,12 @@ use super::marks::{binds, closes, opens};
 
 /// Appends `text` as one line: white space becomes single spaces, control characters and the marks that turn the
 /// direction of all the text after them are left out.
-pub(crate) fn clean(text: &str, out: &mut String) {
-    // Most words have nothing to clean.
+///
+/// Whether it is plain: nothing but ASCII characters that leave a mark, as most words are.
+pub(crate) fn clean(text: &str, out: &mut String) -> bool {
     if text.bytes().all(|byte| byte.is_ascii_graphic()) {
-        return out.push_str(text);
+        out.push_str(text);
+        return true;
     }
     let text = text.trim();
     let from = out.len();
@@ -27,6 +29,7 @@ pub(crate) fn clean(text: &str, out: &mut String) {
             out.push(c);
         }
     }
+    false
 }
 
 fn invisible(c: char) -> bool {

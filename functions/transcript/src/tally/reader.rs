@@ -113,7 +113,9 @@ impl Reader {
             rest = rest.strip_prefix(BYTE_ORDER_MARK).unwrap_or(rest);
         }
         let outcome = loop {
-            rest = rest.trim_start_matches([' ', '\t', '\n', '\r']);
+            let blanks =
+                rest.bytes().position(|byte| !matches!(byte, b' ' | b'\t' | b'\n' | b'\r')).unwrap_or(rest.len());
+            rest = rest.get(blanks..).unwrap_or_default();
             let Some(first) = rest.bytes().next() else { break Ok(()) };
             match self.step(first, rest) {
                 Ok(0) => break Ok(()),

@@ -32,9 +32,9 @@ impl World {
             assert!(kept, "seed {seed}: {old:?} left its terminal state: {next:#?}");
         }
         let limit = self.policy.max_transcripts;
-        if next.attempts > self.row.attempts
-            && next.transcripts.iter().any(|one| matches!(one.state, State::Creating(_)))
-        {
+        // An older attempt is looked up, not made.
+        let is_new = |one: &Transcript| one.attempt == Some(next.attempts) && matches!(one.state, State::Creating(_));
+        if next.attempts > self.row.attempts && next.transcripts.iter().any(is_new) {
             assert!(next.transcript_count() <= limit, "seed {seed}: over the limit of {limit}: {next:#?}");
         }
         let creating = next.transcripts.iter().filter(|one| matches!(one.state, State::Creating(_))).count();
