@@ -6,8 +6,9 @@
 //! around it, and one that does not fit is taken for unknown and filled in from its neighbors (see [`super::times`]):
 //!
 //! 1. A time that is later than the end of the recording by more than [`LATE_MS`] is none.
-//! 2. Where Recall gives an absolute time, too, and the two differ by more than [`CLOCKS_DIFFER_MS`], the relative times
-//!    began again at zero, as after a break, and the absolute one counts; unless that one is outside of the recording.
+//! 2. Where Recall gives the time of day, too, it counts if the relative time is off by more than [`CLOCKS_DIFFER_MS`],
+//!    seen from how the two began: then the relative times began again at zero, as after a break. A time of day that is
+//!    outside of the recording is of another clock.
 //! 3. A word that begins after its own end has one wrong time: the one that does not fit between the neighbors.
 //! 4. A word that lasts longer than [`LONGEST_WORD_MS`] has no known end, nor has a phrase of captions that lasts longer
 //!    than [`LONGEST_PHRASE_MS`].
@@ -19,7 +20,7 @@
 //! 8. The first or the last word of an entry has a neighbor on one side only. In a text with punctuation it is wrong if it
 //!    stands alone in the middle of a sentence, and a neighboring entry begins in between: at least [`APART_MS`] before
 //!    the others, because the file lists such an entry later; or at least [`ALONE_MS`] after them, because people may go
-//!    on after somebody else. A phrase is never alone.
+//!    on after somebody else. In the first entry, a zero is no measurement. A phrase is never alone.
 //!
 //! Up to [`JITTER_MS`], times that go back are no fault: recognizers let words overlap. The first two rules need no
 //! neighbors, so they are applied while the file is read.
@@ -231,10 +232,10 @@ fn alone(words: &mut [Measured], Around { before, after, .. }: Around) {
             && words.iter().any(|word| word.ends_sentence)
     };
     let mut known = words.iter().enumerate().filter_map(|(at, word)| Some((at, word.time()?)));
-    if let (Some((at, time)), Some((_, next)), Some(before)) = (known.next(), known.next(), before) {
+    if let (Some((at, time)), Some((_, next))) = (known.next(), known.next()) {
         let first = words.get(at).copied().unwrap_or_default();
         let apart_ms = next.saturating_sub(first.end.max(first.start).unwrap_or(time));
-        let beyond = time < before && before <= next;
+        let beyond = before.map_or(time == 0, |before| time < before && before <= next);
         if beyond && apart_ms >= APART_MS && may_be_wrong(words, at, !first.ends_sentence) {
             words.iter_mut().skip(at).take(1).for_each(Measured::forget);
         }
@@ -312,6 +313,10 @@ mod tests {
         assert_eq!(repaired(&first, Some(9_000), NO), wrong);
         assert_eq!(repaired(&first, Some(2_000), NO), first);
         assert_eq!(repaired(&first, NO, NO), first);
+        let mut zero = words(&[run(3.0, 1), run(10.0, 4)].concat());
+        zero[0].start = Some(0);
+        repair(&mut zero, Around::default());
+        assert_eq!(zero[0].time(), None);
         let last = [run(10.0, 4), run(20.0, 1)].concat();
         // Somebody else spoke meanwhile, or nobody did.
         assert_eq!(repaired(&last, NO, Some(14_000)), last);
