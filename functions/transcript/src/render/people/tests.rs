@@ -1,0 +1,164 @@
+//! Who is who.
+
+use super::*;
+
+fn participant(id: Option<&str>, name: Option<&str>) -> Participant {
+    let own = |text: Option<&str>| text.map(str::to_owned);
+    Participant { id: own(id), name: own(name), ..Participant::default() }
+}
+
+fn with_static(id: &str, name: &str, static_ids: &[(&'static str, &str)]) -> Participant {
+    let static_ids = static_ids.iter().map(|(platform, id)| (*platform, (*id).to_owned())).collect();
+    Participant { static_ids, ..participant(Some(id), Some(name)) }
+}
+
+/// The label of each of these, and its id.
+fn labels(participants: &[Participant]) -> Vec<(String, Option<i64>)> {
+    let mut people = People::default();
+    let faces: Vec<_> = participants.iter().map(|participant| people.meet(participant)).collect();
+    let Crowd { speakers, faces: all, .. } = people.finish();
+    let face = |face: &u16| all[usize::from(*face)];
+    faces.iter().map(|at| (speakers[face(at).speaker].label.clone(), face(at).id)).collect()
+}
+
+#[test]
+fn people_are_told_apart_by_id_and_have_unique_labels() {
+    let seen = [
+        (Some("1"), None, "Zoë", Some(1)),
+        (Some("2"), Some("Ann"), "Renamed", Some(2)),
+        (Some("3"), Some(" Ann\n"), "Ann", Some(3)),
+        (None, Some("Ann (2)"), "Ann (2)", None),
+        (Some("4"), Some("Ann"), "Ann (3)", Some(4)),
+        (Some("7"), None, "Speaker 7", Some(7)),
+        (Some("B"), None, "Speaker B", None),
+        (None, None, "Unknown speaker", None),
+        (None, Some(" "), "Unknown speaker", None),
+        (Some(" "), None, "Unknown speaker", None),
+        (Some("07"), None, "Speaker 07", None),
+        (Some("1"), Some("Zoë"), "Zoë", Some(1)),
+        (Some("2"), Some("Renamed"), "Renamed", Some(2)),
+        (Some("2"), Some("\u{3164}"), "Renamed", Some(2)),
+        (None, Some("A\u{ad}nn (2)\u{200b}"), "Ann (2)", None),
+    ];
+    let found = labels(&seen.map(|(id, name, ..)| participant(id, name)));
+    // The last name that was given is shown, without what cannot be seen at its ends.
+    let expected: Vec<_> = seen.iter().map(|(_, _, label, id)| ((*label).to_owned(), *id)).collect();
+    let shown: Vec<_> = found.into_iter().map(|(label, id)| (label.replace('\u{ad}', ""), id)).collect();
+    assert_eq!(shown, expected);
+}
+
+#[test]
+fn who_comes_back_is_the_same_person_and_keeps_each_id() {
+    for platform in ["google_meet", "zoom", "microsoft_teams"] {
+        let found = labels(&[
+            with_static("100", "Ann Lee", &[(platform, "a")]),
+            with_static("200", "Ann Lee", &[(platform, "b")]),
+            with_static("101", "Ann", &[(platform, "a")]),
+        ]);
+        let expected = [("Ann", Some(100)), ("Ann Lee", Some(200)), ("Ann", Some(101))];
+        assert_eq!(found, expected.map(|(label, id)| (label.to_owned(), id)));
+    }
+}
+
+#[test]
+fn what_shows_late_that_two_are_one_joins_them() {
+    // Participant 1 and the static id are known before anything says that they belong together.
+    let found = labels(&[
+        participant(Some("1"), Some("Ann")),
+        with_static("2", "Bo", &[("zoom", "a")]),
+        with_static("1", "Ann Lee", &[("zoom", "a")]),
+        participant(Some("2"), None),
+    ]);
+    assert!(found.iter().all(|(label, _)| label == "Ann Lee"), "{found:?}");
+}
+
+#[test]
+fn a_participant_id_does_not_join_people_whose_static_ids_differ() {
+    let found = labels(&[
+        with_static("1", "Ann", &[("zoom", "a")]),
+        with_static("1", "Ann", &[("zoom", "b")]),
+        with_static("1", "Ann", &[("zoom", "a")]),
+    ]);
+    assert_eq!(found.iter().map(|(label, _)| &**label).collect::<Vec<_>>(), ["Ann", "Ann (2)", "Ann"]);
+}
+
+#[test]
+fn whoever_has_an_id_now_is_meant_by_it() {
+    let found = labels(&[
+        with_static("1", "Ann", &[("zoom", "a")]),
+        with_static("1", "Bo", &[("zoom", "b")]),
+        participant(Some("1"), Some("Bo")),
+    ]);
+    assert_eq!(found.iter().map(|(label, _)| &**label).collect::<Vec<_>>(), ["Ann", "Bo", "Bo"]);
+}
+
+#[test]
+fn the_last_name_counts_even_if_it_turns_out_late_that_two_are_one() {
+    let found = labels(&[
+        participant(Some("1"), Some("Ann")),
+        with_static("2", "Bo", &[("zoom", "s")]),
+        participant(Some("1"), Some("Annie")),
+        Participant { name: None, ..with_static("1", "", &[("zoom", "s")]) },
+    ]);
+    assert!(found.iter().all(|(label, _)| label == "Annie"), "{found:?}");
+}
+
+#[test]
+fn a_name_alone_is_the_one_person_of_that_name() {
+    let one = [participant(None, Some("Ann")), participant(Some("1"), Some("Ann\u{200b}"))];
+    assert!(labels(&one).iter().all(|(label, _)| label == "Ann"));
+    let ann = |id| participant(id, Some("Ann"));
+    let found = labels(&[ann(Some("1")), ann(Some("2")), ann(None)]);
+    assert_eq!(found.iter().map(|(label, _)| &**label).collect::<Vec<_>>(), ["Ann", "Ann (2)", "Ann (3)"]);
+}
+
+#[test]
+fn those_who_speak_come_first() {
+    let mut people = People::default();
+    for id in 0..MAX_SPEAKERS {
+        people.meet(&participant(Some(&id.to_string()), Some("Ann")));
+    }
+    let speaking = people.meet(&participant(Some("speaks"), Some("Ann")));
+    people.talked(speaking, 1, 1, true);
+    let Crowd { speakers, faces, over_limit } = people.finish();
+    let speaker = &speakers[faces[usize::from(speaking)].speaker];
+    assert_eq!((&*speaker.label, over_limit, speakers[0].label.as_str()), ("Ann", 1, "Ann (2)"));
+}
+
+#[test]
+fn labels_that_look_alike_are_numbered() {
+    let names = ["Zo\u{eb}", "Zoe\u{308}", "Zoe\u{308}\u{200b}", "zoë"];
+    let participants: Vec<_> =
+        ["1", "2", "3", "4"].iter().zip(names).map(|(id, name)| participant(Some(id), Some(name))).collect();
+    let found = labels(&participants);
+    assert_eq!(found.iter().map(|(label, _)| &**label).collect::<Vec<_>>(), ["Zoë", "Zoë (2)", "Zoë (3)", "zoë"]);
+    // Without ids, it is one name.
+    let found = labels(&names.map(|name| participant(None, Some(name))));
+    assert_eq!(found.iter().map(|(label, _)| &**label).collect::<HashSet<_>>().len(), 2);
+}
+
+#[test]
+fn those_beyond_the_limit_share_a_label_and_keep_their_ids() {
+    let mut people = People::default();
+    for id in 0..MAX_SPEAKERS + 5 {
+        let face = people.meet(&participant(Some(&id.to_string()), Some("Ann")));
+        people.talked(face, 1, 2, true);
+    }
+    let Crowd { speakers, faces, over_limit } = people.finish();
+    assert_eq!((speakers.len(), over_limit), (MAX_SPEAKERS + 1, 5));
+    assert_eq!(speakers[MAX_SPEAKERS - 1].label, "Ann (1000)");
+    let crowd = Speaker { label: CROWD.to_owned(), is_crowd: true, talk_ms: 5, words: 10, ..Speaker::default() };
+    assert_eq!(speakers[MAX_SPEAKERS], crowd);
+    assert_eq!(faces[MAX_SPEAKERS + 4], Face { id: Some(1004), speaker: MAX_SPEAKERS });
+}
+
+#[test]
+fn there_is_a_limit_to_what_is_remembered() {
+    let mut people = People::default();
+    for id in 0..MAX_FACES + 100 {
+        people.meet(&with_static(&id.to_string(), "Ann", &[("zoom", "a")]));
+    }
+    let Crowd { speakers, faces, over_limit } = people.finish();
+    assert_eq!((speakers.len(), faces.len(), over_limit), (2, MAX_FACES + 1, 1));
+    assert_eq!(faces.last(), Some(&Face { id: None, speaker: 1 }));
+}
