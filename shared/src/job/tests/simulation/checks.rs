@@ -189,7 +189,9 @@ impl World {
         }
         if self.told_failed && job.attempts == 0 {
             let told = matches!(job.recording, Recording::Failed { .. } | Recording::Deleted | Recording::Done);
-            let unknown = job.hold == Some(Hold::Skipped) && job.is_unknown_to_recall();
+            // Or a person asked for a transcript of it all the same, and there is no room.
+            let over = job.hold == Some(Hold::Skipped) || job.is_parked();
+            let unknown = over && job.is_unknown_to_recall();
             assert!(told || unknown, "seed {seed}: its failure was forgotten: {job:#?}");
         }
         status
