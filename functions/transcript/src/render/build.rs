@@ -16,7 +16,7 @@ use super::{
 /// A silence this long ends a turn, in milliseconds.
 const PAUSE_MS: u32 = 3000;
 /// Words of one entry whose times wait for those that follow. An entry of more is settled in parts.
-const MAX_UNSETTLED: usize = 1 << 14;
+const MAX_UNSETTLED: usize = 1 << 12;
 /// The last words of a part are settled with the next one, which has their neighbors.
 const CARRIED_OVER: usize = 64;
 /// A turn this long ends with its sentence, in bytes of text: about 40 seconds of talking.
