@@ -335,7 +335,7 @@ impl Job {
         self.advanced(Next::Again { at }, context)
     }
 
-    /// The attempt certainly had no effect, so it leaves the list. What a person asked for is still to be had.
+    /// The attempt had no effect, so it leaves the list. The retry that it was made for stays.
     fn take_back(&mut self, index: usize) {
         if let State::Creating(Creating { retry: Some(retry), .. }) = self.transcripts.remove(index).state {
             self.retry = Some(retry);

@@ -17,8 +17,8 @@ impl Job {
         self.advanced(Next::Nothing, context)
     }
 
-    /// Whoever carries the metadata may tell that another deployment asked for it, and that stays true, whatever else
-    /// carries none. Whether that is news.
+    /// Notes that another deployment asked for this transcript, which its metadata says. An event without metadata
+    /// changes nothing. Returns whether that is news.
     pub(super) fn learn_whose(&mut self, id: TranscriptId, foreign: bool) -> bool {
         let known = self.transcripts.iter_mut().find(|one| one.state.transcript_id() == Some(id));
         known.is_some_and(|known| foreign && !std::mem::replace(&mut known.foreign, true))

@@ -229,7 +229,7 @@ impl People {
             let new: Vec<_> = static_ids.iter().filter(|id| !known.static_ids.contains(id)).cloned().collect();
             known.static_ids.extend(new);
         }
-        // Whoever has an id now is meant by it from now on.
+        // From now on, the id stands for the person who has it now.
         self.known.extend(keys.into_iter().map(|key| (key, person)));
         // `01` is somebody else.
         let number = id.as_deref().and_then(|id| id.parse().ok().filter(|number: &i64| number.to_string() == id));

@@ -107,7 +107,7 @@ fn a_recording_that_goes_waits_for_the_worker_that_copies() {
     let until = held().until;
     let deleted = |now| job([State::Copying(held())]).on_event(&Event::RecordingDeleted, context(&policy, now));
     assert_eq!(deleted(until.minus(Duration::from_secs(1))), Decision::Busy { until });
-    let Decision::Apply { job, .. } = deleted(until) else { panic!("nobody is at it any more") };
+    let Decision::Apply { job, .. } = deleted(until) else { panic!("the lease has ended") };
     assert_eq!((job.status(), job.transcript_count()), (Status::Lost, 0));
 }
 
@@ -271,7 +271,7 @@ fn somebody_elses_failure_leaves_our_wait_alone() {
     }
 }
 
-/// Recall's list says in every run of the sweep that it is done, and whoever retrieves it is told that it has failed.
+/// Recall lists it as done in every run of the sweep, and says that it has failed when it is retrieved.
 #[test]
 fn a_list_that_contradicts_what_is_retrieved_puts_off_no_attempt() {
     let heard = Heard { transcript_id: OURS, attempt: Some(1), foreign: false };

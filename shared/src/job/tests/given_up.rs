@@ -237,7 +237,7 @@ fn a_recording_stays_while_recall_lists_what_had_counted_as_deleted() {
     assert_eq!(deletable.in_the_way(vec![Listed { transcript_id: OURS, ..listed(false) }]), []);
 }
 
-/// Its list has a transcript, and whoever retrieves it is told that it was deleted.
+/// Recall lists a transcript, and says that it is deleted when it is retrieved.
 #[test]
 fn a_recall_that_contradicts_itself_is_not_asked_for_ever() {
     let policy = quiet(DeleteAfterStore::Recording);

@@ -101,8 +101,8 @@ fn a_retry_never_runs_alongside_an_attempt_nor_without_a_recording() {
     assert_eq!(new.on_event(&retry(0), context(&policy, NOW)), Decision::Ignore(Reason::UnknownRecording));
 }
 
-/// Throttled, refused for a key, of a recording that Recall does not know, or unanswered and made by nobody: nothing was
-/// paid, so what was asked for is still to be had.
+/// Recall throttles the create, refuses the key, does not know the recording, or gives no answer and makes nothing. Nothing
+/// was paid, so the retry stands.
 #[test]
 fn a_retry_stands_until_one_of_its_attempts_has_an_outcome() {
     let policy = quiet();
@@ -206,7 +206,7 @@ fn a_retry_waits_for_a_deletion_under_way() {
     };
     let busy = deleting(Some(CLAIM)).on_event(&retry(1), context(&policy, NOW));
     assert_eq!(busy, Decision::Busy { until });
-    // Once nobody is at it, the recording is needed, and stays.
+    // When the worker's lease has ended, the retry starts, and the recording stays.
     let (started, _, _) = started(deleting(None).on_event(&retry(1), context(&policy, NOW)));
     assert_eq!(started.deletion, None);
     let died = deleting(Some(CLAIM)).on_event(&retry(1), context(&policy, until));

@@ -26,7 +26,7 @@ pub(super) struct Made {
     pub(super) done_at: Timestamp,
     fails: bool,
     /// A failed one that is done after all, from then on.
-    pub(super) mended_at: Option<Timestamp>,
+    pub(super) recovered_at: Option<Timestamp>,
     pub(super) deleted: bool,
     /// By us, and not by somebody else.
     pub(super) deleted_by_us: bool,
@@ -35,7 +35,7 @@ pub(super) struct Made {
 impl Made {
     /// It comes to nothing, or has not come to anything yet.
     pub(super) fn fails(&self, now: Timestamp) -> bool {
-        self.fails && self.mended_at.is_none_or(|at| now < at)
+        self.fails && self.recovered_at.is_none_or(|at| now < at)
     }
 
     /// Recall never says that it failed.
@@ -60,7 +60,7 @@ impl Made {
 
     pub(super) fn delete(&mut self, now: Timestamp, by_us: bool) {
         (self.deleted, self.deleted_by_us) = (true, by_us);
-        self.mended_at = self.mended_at.filter(|at| *at <= now);
+        self.recovered_at = self.recovered_at.filter(|at| *at <= now);
     }
 }
 
@@ -98,7 +98,7 @@ impl Recall {
         let exists_at = now.plus(delay);
         let done_at = exists_at.plus(SECOND * rng.u32(1..600));
         let fails = self.provider_down || rng.u8(0..5) == 0;
-        let mended = fails && rng.u8(0..6) == 0;
+        let recovered = fails && rng.u8(0..6) == 0;
         let made = Made {
             id: TranscriptId::from_u128(self.next_id),
             attempt,
@@ -106,7 +106,7 @@ impl Recall {
             listed_at: exists_at.plus(SECOND * rng.u32(0..60)),
             done_at,
             fails,
-            mended_at: mended.then(|| done_at.plus(SECOND * rng.u32(1..7200))),
+            recovered_at: recovered.then(|| done_at.plus(SECOND * rng.u32(1..7200))),
             deleted: false,
             deleted_by_us: false,
         };

@@ -113,9 +113,9 @@ impl World {
             true => Event::TranscriptDone(heard),
             false => Event::TranscriptFailed { heard, sub_code: None },
         };
-        let mended = made.mended_at.map(|at| (Event::TranscriptDone(heard), at));
+        let recovered = made.recovered_at.map(|at| (Event::TranscriptDone(heard), at));
         let told = [(Event::TranscriptProcessing(heard), made.exists_at), (end, made.done_at)];
-        for (event, at) in told.into_iter().chain(mended) {
+        for (event, at) in told.into_iter().chain(recovered) {
             if self.rng.u8(0..4) > 0 {
                 self.webhook(event, at);
             }

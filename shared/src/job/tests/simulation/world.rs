@@ -170,7 +170,7 @@ impl World {
     }
 
     fn recall_settled_at(&self) -> Timestamp {
-        let last = self.recall.made.iter().map(|made| made.mended_at.unwrap_or(made.done_at)).max();
+        let last = self.recall.made.iter().map(|made| made.recovered_at.unwrap_or(made.done_at)).max();
         last.unwrap_or_default().plus(2 * MINUTE).max(self.recall.down_until).max(self.recall.foreign_until)
     }
 
