@@ -3,10 +3,8 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use http::{HeaderMap, HeaderName, HeaderValue};
-use shared::{
-    secret::Credentials,
-    time::{self, Timestamp},
-};
+use pipeline::{secret::Credentials, time};
+use job::time::Timestamp;
 use webhook::signature::Signed;
 
 use crate::cases::{Case, Field};

@@ -1,3 +1,3 @@
 #![no_main]
 
-libfuzzer_sys::fuzz_target!(|input: &[u8]| transcript::fuzzing::transcript(input));
+libfuzzer_sys::fuzz_target!(|input: &[u8]| renditions::fuzzing::transcript(input));

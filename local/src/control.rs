@@ -124,7 +124,7 @@ async fn play(
     let Some(kind) = Kind::named(&kind) else { return refused(StatusCode::NOT_FOUND, "no such meeting is known") };
     // Making up an hour of talk takes a while.
     let played = tokio::task::spawn_blocking(move || {
-        let at_ms = shared::time::now().as_millis();
+        let at_ms = pipeline::time::now().as_millis();
         let play = |_| shared.plays.play(kind, &shared.simulator, &shared.wire, at_ms);
         (0..count).map_while(play).collect::<Vec<Uuid>>()
     });

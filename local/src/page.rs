@@ -117,7 +117,7 @@ async fn play(State(shared): State<Arc<Shared>>, Path(kind): Path<String>) -> Re
     };
     // Making up an hour of talk takes a while.
     let made = tokio::task::spawn_blocking(move || {
-        let now_ms = shared::time::now().as_millis();
+        let now_ms = pipeline::time::now().as_millis();
         shared.plays.play(kind, &simulator, &shared.stack.wire, now_ms)
     });
     match made.await {

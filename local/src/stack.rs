@@ -3,8 +3,8 @@
 use std::{path::Path, time::Duration};
 
 use anyhow::{Context as _, Result};
+use pipeline::secret::Secret;
 use serde_json::json;
-use shared::secret::Secret;
 
 use crate::{
     build::Binaries,

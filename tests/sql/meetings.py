@@ -10,7 +10,7 @@ import unicodedata
 import uuid
 from dataclasses import dataclass
 
-FIXTURES = pathlib.Path(__file__).parents[2] / "functions/transcript/src/render/fixtures"
+FIXTURES = pathlib.Path(__file__).parents[2] / "shared/renditions/fixtures"
 # A silence this long ends a turn.
 PAUSE_MS = 3000
 # Nobody sees these, and neither control characters, spaces nor what formats the text around it.

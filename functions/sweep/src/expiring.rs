@@ -3,12 +3,8 @@
 //! A job raises it once, when somebody works on it. Here it is raised in every run, because nobody may be at work: the
 //! transcript function may be broken, or the queue full.
 
-use shared::{
-    ids::RecordingId,
-    job::{Context, Job, Recording, Status},
-    telemetry::{self, Unit},
-    time::Timestamp,
-};
+use job::{Context, Job, Recording, Status, ids::RecordingId, time::Timestamp};
+use pipeline::telemetry::{self, Unit};
 
 /// Recordings that one run names, those that expire first; all of them are counted.
 const MAX_NAMED: usize = 20;
@@ -48,7 +44,7 @@ pub(crate) fn raise(mut all: Vec<Expiring>) {
 mod tests {
     use std::time::Duration;
 
-    use shared::job::{Hold, Policy, State, Transcript};
+    use job::{Hold, Policy, State, Transcript};
 
     use super::*;
     use crate::wake::tests::{NOW, policy, transcribing};

@@ -11,17 +11,17 @@ mod wake;
 
 use std::{sync::Arc, time::Duration};
 
-use serde::Serialize;
-use shared::{
+use job::{Context, Policy, time::Timestamp};
+use pipeline::{
     deadline::Deadline,
-    job::{Context, Policy},
     recall::{Recall, http_client, tls},
     secret::Secrets,
     store::Store,
     telemetry::{self, Chain, Unit},
-    time::{self, Stopwatch, Timestamp},
+    time::{self, Stopwatch},
     work::WorkQueue,
 };
+use serde::Serialize;
 use tokio::time::timeout;
 
 pub use self::settings::Settings;

@@ -11,13 +11,13 @@ use std::{
     time::Duration,
 };
 
-use shared::{
+use job::{ids::RecordingId, time::Timestamp};
+use pipeline::{
     deadline::Deadline,
-    ids::RecordingId,
     recall::{Problem, Start},
     store::{Place, Position, StoreError},
     telemetry::{self, Chain},
-    time::{self, Timestamp},
+    time,
     work::{MAX_BATCH, Message, QueueError},
 };
 use tokio::time::timeout;

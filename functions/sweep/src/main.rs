@@ -3,8 +3,8 @@
 use std::process::ExitCode;
 
 use lambda_runtime::{Error, LambdaEvent, run, service_fn};
+use pipeline::{env::Env, telemetry};
 use serde::de::IgnoredAny;
-use shared::{env::Env, telemetry};
 use sweep::{Settings, Sweep};
 
 #[tokio::main(flavor = "current_thread")]

@@ -1,10 +1,10 @@
 //! The entries of Recall's lists, as the core takes them: it says what a job does not know. Pure.
 
-use shared::{
-    ids::RecordingId,
-    job::{Context, Event, Heard, Job, Recording, SeenRecording, SeenStatus, SeenTranscript},
+use job::{
+    Context, Event, Heard, Job, Recording, SeenRecording, SeenStatus, SeenTranscript, ids::RecordingId, time::Timestamp,
+};
+use pipeline::{
     recall::{RecordingArtifact, TranscriptArtifact},
-    time::Timestamp,
     work::Message,
 };
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use shared::{deadline::Deadline, telemetry::Chain, time};
+use pipeline::{deadline::Deadline, telemetry::Chain, time};
 use tokio::time::timeout;
 
 use crate::{SHORTEST_STEP, Sweep, left};

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use shared::{
+use pipeline::{
     env::{BadSettings, Env, Reader},
     settings::Common,
 };

@@ -2,13 +2,12 @@
 
 use std::time::Duration;
 
-use shared::{
+use job::{Context, Event, Job, ids::RecordingId, time::Timestamp};
+use pipeline::{
     deadline::Deadline,
-    ids::RecordingId,
-    job::{Context, Event, Job},
     store::Store,
     telemetry::Chain,
-    time::{self, Timestamp},
+    time,
     work::{MAX_BATCH, Message},
 };
 use tokio::time::timeout;
@@ -143,10 +142,7 @@ fn to_wake(job: &Job, context: Context<'_>) -> Option<Due> {
 
 #[cfg(test)]
 pub(crate) mod tests {
-    use shared::{
-        ids::TranscriptId,
-        job::{DeleteAfterStore, Notice, OnLimit, Outbox, Policy, Recording, State, Transcript},
-    };
+    use job::{DeleteAfterStore, Notice, OnLimit, Outbox, Policy, Recording, State, Transcript, ids::TranscriptId};
 
     use super::*;
 

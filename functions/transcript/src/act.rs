@@ -2,17 +2,16 @@
 
 use std::time::Duration;
 
-use serde::Serialize;
-use shared::{
+use job::{Announcement, Answer, Command, DeleteAnswer, Event, Notice, ids::RecordingId};
+use pipeline::{
     advance::Act,
     bus::{Bus, BusError},
     deadline::Deadline,
-    ids::RecordingId,
-    job::{Announcement, Answer, Command, DeleteAnswer, Event, Notice},
     telemetry::{self, Chain},
     time,
     work::Message,
 };
+use serde::Serialize;
 
 use tokio::time::timeout;
 

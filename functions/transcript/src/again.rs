@@ -2,24 +2,22 @@
 
 use std::time::Duration;
 
-use ring::digest::{Context, SHA256};
-use shared::{
+use job::{Receipt, RenderAnswer, ids::TranscriptId, time::Timestamp};
+use pipeline::{
     deadline::Deadline,
-    ids::TranscriptId,
-    job::{Receipt, RenderAnswer},
     telemetry::{self, Chain},
-    time::{self, Stopwatch, Timestamp},
+    time::{self, Stopwatch},
 };
+use ring::digest::{Context, SHA256};
 
 use crate::{
     act::time_for_it,
     manifest::{Manifest, VERBATIM, is_turns_key, turns_key},
-    render::{Head, Meeting},
-    renditions::{RenditionError, Renditions},
+    render::{RenditionError, Renditions},
     stored::{ReadError, interrupted, turns_key_of},
-    tally::{Recorded, Summary, Tally},
     upload::{Bucket, UploadError, hex},
 };
+use renditions::{Head, Meeting, Recorded, Summary, Tally};
 
 /// Renders what is stored. One worker at a time may render a transcript: each aborts unfinished uploads of the objects
 /// that it writes, and rewrites the manifest that it has read.

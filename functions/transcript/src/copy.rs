@@ -7,26 +7,27 @@ mod limits;
 
 use std::time::Duration;
 
-use reqwest::{Client, Response, StatusCode, header::ACCEPT_ENCODING};
-use shared::{
-    deadline::Deadline,
+use job::{
+    CopyAnswer, Failures, Presence, Receipt,
     ids::{BotId, RecordingId, TranscriptId},
-    job::{CopyAnswer, Failures, Presence, Receipt},
+};
+use pipeline::{
+    deadline::Deadline,
     recall::{Problem, Recall, RecordingArtifact, TranscriptArtifact, http_client, tls},
     secret::Secret,
     settings::RecallSettings,
     telemetry::{self, Chain, Unit},
     time::{self, Stopwatch},
 };
+use reqwest::{Client, Response, StatusCode, header::ACCEPT_ENCODING};
 
 use crate::{
     guard::{Forbidden, Guard},
     manifest::{About, File, MANIFEST, VERBATIM},
-    render::Meeting,
-    renditions::Renditions,
-    tally::{Summary, Tally},
+    render::Renditions,
     upload::{Bucket, Upload},
 };
+use renditions::{Meeting, Summary, Tally};
 
 use self::{body::Body, earlier::Earlier, error::CopyError};
 

@@ -2,9 +2,8 @@
 
 use std::{ops::ControlFlow, time::Duration};
 
-use shared::{
-    ids::RecordingId,
-    job::{Deletable, DeleteAnswer, DeleteSaid, DeleteStep, Deleting, Receipt, Target},
+use job::{Deletable, DeleteAnswer, DeleteSaid, DeleteStep, Deleting, Receipt, Target, ids::RecordingId};
+use pipeline::{
     recall::{CALL_TIMEOUT, Problem, Recall},
     telemetry::{self, Chain},
 };
@@ -117,7 +116,7 @@ fn is_same(receipt: &Receipt, object: &Head) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use shared::{job::Counts, time::Timestamp};
+    use job::{Counts, time::Timestamp};
 
     use super::*;
 

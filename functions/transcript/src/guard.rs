@@ -2,8 +2,8 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
+use pipeline::settings::{REGIONS, RecallSettings};
 use reqwest::redirect;
-use shared::settings::{REGIONS, RecallSettings};
 use url::{Host, Url};
 
 /// Redirects that are followed, each checked like the first URL.

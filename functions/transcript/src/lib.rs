@@ -11,28 +11,25 @@ pub mod fuzzing;
 mod guard;
 mod manifest;
 mod render;
-mod renditions;
 mod settings;
 mod stored;
-mod tally;
 mod upload;
 
 use std::{sync::Arc, time::Duration};
 
 use aws_lambda_events::sqs::{BatchItemFailure, SqsBatchResponse, SqsEvent, SqsMessage};
-use shared::{
+use job::{ids::RecordingId, time::Timestamp};
+use pipeline::{
     advance::{Advance, NotSaved, Outcome},
     bus::Bus,
     deadline::Deadline,
-    ids::RecordingId,
-    job,
     park::Parking,
     recall::{Recall, http_client, tls},
     secret::Secrets,
     settings::CreateSettings,
     store::{Store, StoreError},
     telemetry::{self, Chain},
-    time::{self, Stopwatch, Timestamp},
+    time::{self, Stopwatch},
     work::{Message, WorkQueue},
 };
 
@@ -42,7 +39,7 @@ use self::{
     again::Again,
     copy::Copier,
     delete::Deleter,
-    renditions::Renditions,
+    render::Renditions,
     upload::Bucket,
 };
 

@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use lambda_runtime::{Error, LambdaEvent, run, service_fn};
-use shared::{env::Env, telemetry};
+use pipeline::{env::Env, telemetry};
 use transcript::{Settings, Transcripts};
 
 #[tokio::main(flavor = "current_thread")]

@@ -1,17 +1,14 @@
 //! Object keys, and the manifest that is written last.
 
-use serde::{Deserialize, Serialize};
-use serde_json::Value;
-use shared::{
+use job::{
     ids::{BotId, RecordingId, TranscriptId},
     time::Timestamp,
 };
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
-use crate::{
-    render::{Counts, Format, Head},
-    tally::{Recorded, Summary},
-    upload::Uploaded,
-};
+use crate::upload::Uploaded;
+use renditions::{Counts, Format, Head, Recorded, Summary};
 
 /// Readers refuse a schema that they do not know.
 const SCHEMA: u32 = 1;

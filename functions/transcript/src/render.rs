@@ -1,148 +1,112 @@
-//! Readable files made from a transcript. Nothing in here does I/O or knows the time.
-//!
-//! The parser (`tally`) feeds a [`Builder`]; what comes out is a [`Meeting`], whose turns go through one or more
-//! [`Renderer`]s. The rules:
-//!
-//! **Memory.** The file is never held. A meeting is kept as text and time differences, about ten bytes a word, up to
-//! [`MAX_MEETING_BYTES`]; beyond that there are no renditions, only the verbatim file and its counts.
-//!
-//! **Turns.** An entry of the file is one turn, unless it has a pause of three seconds: then it is several. A turn that
-//! grows long ends with its sentence, a very long one with any word. Turns are in the order in which they start, those
-//! that start together in the order of the file, so overlapping speech stays, and a file with one entry per participant
-//! becomes a conversation. An entry without words is no turn.
-//!
-//! **Order.** Within an entry, words keep the order of the file. Times that cannot be right are unknown (see [`repair`]).
-//!
-//! **Times.** Relative seconds from 0 to a minute after the end of the recording are times, or to 31 days where its
-//! length is not known; anything else is unknown.
-//! - Unknown ones are spread evenly between the known ones of their entry, at most 1 s a word; before the first and
-//!   after the last known one a word takes 0.4 s.
-//! - A word ends when the next one of its entry starts, and starts no earlier than the one before.
-//! - An entry without any known time follows the entry before it in the file at 0.4 s a word. It is marked as not
-//!   timed, and its times are shown nowhere but in cues, which need some.
-//!
-//! **People.** One person is one speaker (see [`people`]).
-//!
-//! **Words.** They are joined as their script is written (see [`words`]). White space within a word is one space,
-//! control characters are dropped. What has nothing to see is no word; joiners and the like belong to the word before.
-//! Every word is in every rendition exactly once.
+//! Renditions into S3, one after the other: only one of them is in memory, and of it only a part.
 
-mod build;
-mod compact;
-mod cues;
-mod html;
-mod jsonl;
-mod marks;
-mod md;
-mod meeting;
-mod people;
-mod phrases;
-mod pieces;
-mod repair;
-mod srt;
-#[cfg(test)]
-mod tests;
-mod times;
-mod txt;
-mod visible;
-mod vtt;
-mod words;
+use std::time::Duration;
 
-use std::fmt;
+use pipeline::{telemetry::Chain, time::Stopwatch};
 
-#[cfg(any(test, fuzzing))]
-pub(crate) use self::visible::has_visible;
-pub(crate) use self::{
-    build::Builder,
-    meeting::{Counts, Head, Meeting, Span, Turn},
-    people::{Participant, Speaker},
-    repair::CLOCKS_DIFFER_MS,
-    times::{millis, whole_millis},
+use crate::{
+    manifest::{File, key},
+    upload::{Bucket, Upload, UploadError, Uploaded},
 };
+use renditions::{Format, Meeting};
 
-/// One rendition. What it has to say goes to `out`; the caller empties `out` whenever it likes.
-pub(crate) trait Renderer: Send {
-    fn begin(&mut self, _meeting: &Meeting, _out: &mut String) {}
-    fn turn(&mut self, meeting: &Meeting, turn: &Turn, out: &mut String);
-    fn end(&mut self, _meeting: &Meeting, _out: &mut String) {}
+/// Text is handed over in pieces of about this size.
+const PIECE_BYTES: usize = 64 << 10;
+/// What the removal of an object may take of the renditions' time.
+const REMOVAL_TIME: Duration = Duration::from_secs(5);
+
+/// Writes the renditions that the operator wants.
+#[derive(Clone, Debug)]
+pub(crate) struct Renditions {
+    bucket: Bucket,
+    key_prefix: String,
+    formats: Vec<Format>,
 }
 
-/// The kinds of renditions, as `RENDITIONS` names them.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(crate) enum Format {
-    Jsonl,
-    Txt,
-    Md,
-    Vtt,
-    Srt,
-    Html,
+/// Why there are no renditions.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum RenditionError {
+    #[error("the time was up before all renditions were written")]
+    OutOfTime,
+    #[error(transparent)]
+    Upload(#[from] UploadError),
 }
 
-impl Format {
-    pub(crate) const ALL: [Self; 6] = [Self::Jsonl, Self::Txt, Self::Md, Self::Vtt, Self::Srt, Self::Html];
+impl Renditions {
+    pub(crate) fn new(bucket: Bucket, key_prefix: String, formats: Vec<Format>) -> Self {
+        Self { bucket, key_prefix, formats }
+    }
 
-    /// What the setting calls it.
-    pub(crate) fn name(self) -> &'static str {
-        match self {
-            Self::Jsonl => "jsonl",
-            Self::Txt => "txt",
-            Self::Md => "md",
-            Self::Vtt => "vtt",
-            Self::Srt => "srt",
-            Self::Html => "html",
+    /// The names of the files that [`Renditions::write`] writes or removes.
+    pub(crate) fn names(&self) -> Vec<&'static str> {
+        self.formats.iter().map(|format| format.file_name()).collect()
+    }
+
+    /// Writes them all, within this time, but for one that its format does not allow to be empty (see
+    /// [`Format::may_be_empty`]). They replace older ones, so no manifest may name these any more.
+    pub(crate) async fn write(
+        &self,
+        meeting: &Meeting,
+        turns_key: String,
+        time: Duration,
+    ) -> Result<Vec<File>, RenditionError> {
+        let watch = Stopwatch::start();
+        let mut files = Vec::new();
+        for format in &self.formats {
+            let (name, content_type) = (format.file_name(), format.content_type());
+            let head = meeting.head();
+            let key = match format {
+                Format::Jsonl => turns_key.clone(),
+                Format::Txt | Format::Md | Format::Vtt | Format::Srt | Format::Html => {
+                    key(&self.key_prefix, head.recording_id, head.transcript_id, name)
+                }
+            };
+            let mut upload = self.bucket.upload(key.clone(), content_type);
+            let written =
+                tokio::time::timeout(time.saturating_sub(watch.elapsed()), write(meeting, *format, &mut upload));
+            match written.await.unwrap_or(Err(RenditionError::OutOfTime)) {
+                Ok(Some(uploaded)) => files.push(File::new(name, key, content_type, uploaded)),
+                Ok(None) => self.remove(&key, time.saturating_sub(watch.elapsed())).await,
+                Err(error) => {
+                    upload.abort().await;
+                    return Err(error);
+                }
+            }
         }
+        Ok(files)
     }
 
-    /// The name of its file, as the manifest has it.
-    pub(crate) fn file_name(self) -> &'static str {
-        match self {
-            Self::Jsonl => "turns.jsonl",
-            Self::Txt => "transcript.txt",
-            Self::Md => "transcript.md",
-            Self::Vtt => "transcript.vtt",
-            Self::Srt => "transcript.srt",
-            Self::Html => "transcript.html",
-        }
-    }
-
-    pub(crate) fn parse(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|format| format.name() == name)
-    }
-
-    pub(crate) fn content_type(self) -> &'static str {
-        match self {
-            Self::Jsonl => "application/x-ndjson",
-            Self::Txt => "text/plain; charset=utf-8",
-            Self::Md => "text/markdown; charset=utf-8",
-            Self::Vtt => "text/vtt",
-            Self::Srt => "application/x-subrip",
-            Self::Html => "text/html; charset=utf-8",
-        }
-    }
-
-    /// Whether a file of 0 bytes is a file of this format. Converters take it for a damaged one where it is not.
-    pub(crate) fn may_be_empty(self) -> bool {
-        self != Self::Srt
-    }
-
-    pub(crate) fn renderer(self) -> Box<dyn Renderer> {
-        match self {
-            Self::Jsonl => Box::new(jsonl::Jsonl),
-            Self::Txt => Box::new(txt::Txt),
-            Self::Md => Box::new(md::Md),
-            Self::Vtt => Box::new(vtt::Vtt::default()),
-            Self::Srt => Box::new(srt::Srt::default()),
-            Self::Html => Box::new(html::Html::default()),
-        }
+    /// Removes what an older version of this program, or an older copy, has left where there is no file now. The
+    /// renditions are complete without it.
+    async fn remove(&self, key: &str, time: Duration) {
+        let removed = tokio::time::timeout(time.min(REMOVAL_TIME), self.bucket.remove(key)).await;
+        let error = match removed {
+            Ok(Ok(())) => return,
+            Ok(Err(error)) => Chain(&error).to_string(),
+            Err(_) => "S3 took too long".to_owned(),
+        };
+        tracing::warn!(key, error, "rendition.not_removed");
     }
 }
 
-/// `01:02:03`, as people read times; hours go on beyond 99.
-struct Clock(u32);
-
-impl fmt::Display for Clock {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let seconds = self.0 / 1000;
-        write!(f, "{:02}:{:02}:{:02}", seconds / 3600, seconds / 60 % 60, seconds % 60)
+/// One rendition; none if it is empty and may not be.
+async fn write(meeting: &Meeting, format: Format, upload: &mut Upload<'_>) -> Result<Option<Uploaded>, RenditionError> {
+    let mut renderer = format.renderer();
+    let mut piece = String::new();
+    renderer.begin(meeting, &mut piece);
+    for turn in meeting.turns() {
+        renderer.turn(meeting, &turn, &mut piece);
+        if piece.len() >= PIECE_BYTES {
+            upload.push(piece.as_bytes()).await?;
+            piece.clear();
+            // So that the time is looked at.
+            tokio::task::yield_now().await;
+        }
     }
+    renderer.end(meeting, &mut piece);
+    upload.push(piece.as_bytes()).await?;
+    if upload.bytes() == 0 && !format.may_be_empty() {
+        return Ok(None);
+    }
+    Ok(Some(upload.finish().await?))
 }

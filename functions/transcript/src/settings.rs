@@ -2,12 +2,12 @@
 
 use std::collections::BTreeSet;
 
-use shared::{
+use pipeline::{
     env::{BadSettings, Env, Reader},
     settings::Common,
 };
 
-use crate::render::Format;
+use renditions::Format;
 
 #[derive(Debug)]
 pub struct Settings {

@@ -15,8 +15,8 @@ use aws_sdk_s3::{
 };
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use crc_fast::{CrcAlgorithm, Digest};
+use pipeline::aws::Aws;
 use ring::digest::{Context, SHA256};
-use shared::aws::Aws;
 
 /// S3 takes no smaller parts, and larger ones would only take memory.
 const PART_BYTES: usize = 5 << 20;
@@ -176,7 +176,7 @@ impl Upload<'_> {
             && let Err(error) = self.abort_leftovers().await
         {
             // The bucket's lifecycle rule removes them after a day.
-            tracing::warn!(error = %shared::telemetry::Chain(&error), "upload.not_aborted");
+            tracing::warn!(error = %pipeline::telemetry::Chain(&error), "upload.not_aborted");
         }
     }
 
@@ -286,7 +286,7 @@ impl Upload<'_> {
         if let Err(error) = abort.upload_id(id).send().await {
             // The bucket's lifecycle rule removes it after a day.
             let error = UploadError { what: "the end of an upload", source: Box::new(error) };
-            tracing::warn!(error = %shared::telemetry::Chain(&error), "upload.not_aborted");
+            tracing::warn!(error = %pipeline::telemetry::Chain(&error), "upload.not_aborted");
         }
     }
 

@@ -1,14 +1,16 @@
 //! What does it say? Verified bytes to an event of the core.
 
-use serde::{Deserialize, Deserializer, de::Error as _};
-use serde_json::{Value, value::RawValue};
-use shared::{
+use job::{
+    Event, Finished, Heard,
     ids::{RecordingId, TranscriptId},
-    job::{Event, Finished, Heard},
-    providers::wishes,
-    recall::{attempt_of, cut, is_foreign},
     time::Timestamp,
 };
+use pipeline::{
+    providers::wishes,
+    recall::{attempt_of, cut, is_foreign},
+};
+use serde::{Deserialize, Deserializer, de::Error as _};
+use serde_json::{Value, value::RawValue};
 
 use crate::signature::Verified;
 

@@ -12,24 +12,23 @@ pub mod signature;
 use std::{convert::Infallible, sync::Arc, time::Duration};
 
 use http::{Method, StatusCode, header};
+use job::{Answer, Command, Event, ids::RecordingId, time::Timestamp};
 use lambda_http::{
     Adapter, Body, LambdaEvent, Request, RequestExt as _, Response, Service, service_fn, tower::ServiceBuilder,
 };
-use serde::Serialize;
-use shared::{
+use pipeline::{
     advance::{Act, Advance, NotSaved, Outcome},
     deadline::Deadline,
-    ids::RecordingId,
-    job::{Answer, Command, Event},
     park::Parking,
     recall::{Recall, http_client, tls},
     secret::Secrets,
     settings::CreateSettings,
     store::Store,
     telemetry::{self, Chain},
-    time::{self, Stopwatch, Timestamp},
+    time::{self, Stopwatch},
     work::{MAX_DELAY, Message, WorkQueue},
 };
+use serde::Serialize;
 
 pub use self::{envelope::Envelope, settings::Settings};
 use self::{

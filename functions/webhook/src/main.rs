@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use lambda_http::{Error, lambda_runtime};
-use shared::{env::Env, telemetry};
+use pipeline::{env::Env, telemetry};
 use webhook::{Settings, Webhook};
 
 #[tokio::main(flavor = "current_thread")]

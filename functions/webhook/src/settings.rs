@@ -1,6 +1,6 @@
 //! The webhook function's settings.
 
-use shared::{
+use pipeline::{
     env::{BadSettings, Env, Reader},
     settings::Common,
 };

@@ -6,8 +6,9 @@ use std::time::Duration;
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use http::HeaderMap;
+use job::time::Timestamp;
+use pipeline::secret::Secret;
 use ring::hmac;
-use shared::{secret::Secret, time::Timestamp};
 use subtle::ConstantTimeEq as _;
 
 /// How far a delivery's timestamp may be from our clock, either way.

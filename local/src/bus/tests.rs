@@ -1,10 +1,10 @@
 use aws_sdk_eventbridge::{Client, error::ProvideErrorMetadata as _, types::PutEventsRequestEntry};
-use serde::Serialize;
-use shared::{
+use pipeline::{
     aws::Aws,
     bus::{BusError, SOURCE},
     env::{Env, Reader},
 };
+use serde::Serialize;
 
 use super::*;
 use crate::{
@@ -37,7 +37,7 @@ impl Lab {
     }
 
     async fn put(&self, detail_type: &str, detail: &impl Serialize) -> Result<(), BusError> {
-        shared::bus::Bus::new(self.client.clone(), BUS.to_owned()).put(detail_type, detail).await
+        pipeline::bus::Bus::new(self.client.clone(), BUS.to_owned()).put(detail_type, detail).await
     }
 
     /// What the bus took: detail type and detail.
@@ -118,7 +118,7 @@ async fn an_event_for_another_bus_is_taken_and_lost() -> Result<()> {
     let lab = Lab::start().await?;
     let arn = format!("arn:aws:events:{REGION}:{ACCOUNT_ID}:event-bus/{BUS}");
     for (name, kept) in [("nothing", 0), ("default", 0), (arn.as_str(), 1)] {
-        shared::bus::Bus::new(lab.client.clone(), name.to_owned()).put("Transcript Stored", &json!({})).await?;
+        pipeline::bus::Bus::new(lab.client.clone(), name.to_owned()).put("Transcript Stored", &json!({})).await?;
         assert_eq!(lab.taken().len(), kept, "{name}");
     }
     Ok(())

@@ -3,7 +3,7 @@
 use std::{env::VarError, fmt};
 
 use anyhow::{Result, bail, ensure};
-use shared::secret::{self, Secret};
+use pipeline::secret::{self, Secret};
 
 use super::SPEED;
 use crate::{

@@ -1,12 +1,10 @@
 use std::collections::BTreeSet;
 
-use shared::{
+use job::{Hold, Job, Recording, ids::RecordingId, time::Timestamp};
+use pipeline::{
     aws::Aws,
     env::{Env, Reader},
-    ids::RecordingId,
-    job::{Hold, Job, Recording},
     store::{Place, Position, Saved, Store},
-    time::Timestamp,
 };
 
 use super::*;

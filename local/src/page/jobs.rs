@@ -3,12 +3,9 @@
 use std::{cmp::Reverse, collections::HashSet};
 
 use anyhow::Result;
+use job::{Counts, Hold, Job, Recording, State, Transcript, time::Timestamp};
 use serde::Serialize;
 use serde_json::Value;
-use shared::{
-    job::{Counts, Hold, Job, Recording, State, Transcript},
-    time::Timestamp,
-};
 use uuid::Uuid;
 
 use super::{

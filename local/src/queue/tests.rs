@@ -5,11 +5,10 @@ use std::{
 
 use axum::{Json, routing::post};
 use hyper_util::{client::legacy, rt::TokioExecutor};
-use shared::{
+use job::{Event, ids::RecordingId};
+use pipeline::{
     aws::Aws,
     env::{Env, Reader},
-    ids::RecordingId,
-    job::Event,
     work::{Message as Work, WorkQueue},
 };
 use tokio::{io::AsyncWriteExt as _, net::TcpStream, time::sleep};

@@ -9,8 +9,8 @@ use local::{
     stack::{RecallTarget, Stack, StackConfig},
     wire::{Fault, Service, When},
 };
+use pipeline::secret::Secret;
 use serde_json::{Value, json};
-use shared::secret::Secret;
 use tests::{Pipeline, Reply, request};
 use uuid::Uuid;
 

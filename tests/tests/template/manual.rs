@@ -2,8 +2,8 @@
 
 use std::collections::BTreeSet;
 
+use pipeline::work::Message;
 use regex_lite::Regex;
-use shared::work::Message;
 use uuid::Uuid;
 
 use crate::{read, sources, template};
@@ -21,7 +21,7 @@ fn every_log_line_that_is_searched_for_is_written_by_that_function() {
     assert!(searches.len() >= 13, "{}", searches.len());
     for found in searches {
         let (function, message) = (&found[1], &found[2]);
-        let code = sources::of(&format!("functions/{function}/src")) + &sources::of("shared/src");
+        let code = sources::of(&format!("functions/{function}/src")) + &sources::of("shared/pipeline/src");
         assert!(code.contains(&format!("\"{message}\")")), "{function} never logs {message}");
     }
 }

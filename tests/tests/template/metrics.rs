@@ -122,9 +122,10 @@ fn every_metric_that_is_looked_at_is_emitted() {
     let (template, emitted) = (template(), sources::metrics());
     let namespace = &template["Globals"]["Function"]["Environment"]["Variables"]["METRICS_NAMESPACE"];
     assert_eq!(*namespace, json!({"Fn::Sub": NAMESPACE}));
-    let literals: String = ["shared/src", "functions/webhook/src", "functions/transcript/src", "functions/sweep/src"]
-        .map(sources::of)
-        .join("\n");
+    let literals: String =
+        ["shared/pipeline/src", "functions/webhook/src", "functions/transcript/src", "functions/sweep/src"]
+            .map(sources::of)
+            .join("\n");
     let (alarms, widgets) = (alarms(&template), widgets(&template));
     assert!(alarms.len() >= 20 && widgets.len() >= 30, "{} and {}", alarms.len(), widgets.len());
     let looks = alarms.iter().chain(&widgets);

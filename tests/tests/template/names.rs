@@ -17,7 +17,7 @@ fn the_indexes_are_those_that_are_asked_with_the_keys_that_are_written() {
     let template = template();
     let table = &template["Resources"]["JobsTable"]["Properties"];
     let indexes = table["GlobalSecondaryIndexes"].as_array().expect("indexes");
-    let store = sources::of("shared/src");
+    let store = sources::of("shared/pipeline/src") + &sources::of("shared/job/src");
     let named: BTreeSet<String> = indexes.iter().map(|index| text(&index["IndexName"]).to_owned()).collect();
     assert_eq!(named, found(r#"\.index_name\("(\w+)"\)"#, &store));
     let mut keys: BTreeSet<&str> = BTreeSet::new();

@@ -157,7 +157,7 @@ fn no_permission_is_wider_than_it_must_be() {
 fn every_shard_of_the_indexes_may_be_asked() {
     let permissions = permissions(&template(), "Sweep");
     let query = permissions.iter().find(|of| of.action == "dynamodb:Query").expect("the sweep asks");
-    let shards: Vec<String> = (0..shared::store::DUE_SHARDS).map(|shard| shard.to_string()).collect();
+    let shards: Vec<String> = (0..pipeline::store::DUE_SHARDS).map(|shard| shard.to_string()).collect();
     assert_eq!(query.conditions, [format!("dynamodb:LeadingKeys ForAllValues:StringEquals {}", shards.join(", "))]);
 }
 

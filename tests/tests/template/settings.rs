@@ -2,8 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use pipeline::env::Env;
 use serde_json::{Value, json};
-use shared::env::Env;
 
 use crate::{FUNCTIONS, sources, template, text};
 
@@ -23,7 +23,7 @@ pub(crate) fn variables(template: &Value, resource: &str) -> BTreeMap<String, Va
 
 #[test]
 fn what_is_set_is_read_and_what_is_read_can_be_set() {
-    let (template, shared) = (template(), sources::of("shared/src"));
+    let (template, shared) = (template(), sources::of("shared/pipeline/src"));
     for (name, resource) in FUNCTIONS {
         let own = sources::of(&format!("functions/{name}/src"));
         let read: BTreeSet<String> = sources::settings(&shared).union(&sources::settings(&own)).cloned().collect();
@@ -39,7 +39,7 @@ fn what_is_set_is_read_and_what_is_read_can_be_set() {
 
 #[test]
 fn no_setting_is_read_in_a_way_that_this_test_does_not_see() {
-    for folder in ["shared/src", "functions/webhook/src", "functions/transcript/src", "functions/sweep/src"] {
+    for folder in ["shared/pipeline/src", "functions/webhook/src", "functions/transcript/src", "functions/sweep/src"] {
         let text = sources::of(folder);
         let known = sources::settings(&text);
         let unseen: BTreeSet<String> = sources::names_like_settings(&text).difference(&known).cloned().collect();

@@ -43,7 +43,7 @@ fn walk(folder: &Path, files: &mut BTreeMap<String, String>) {
     }
 }
 
-/// Whoever is called by this name is in these files of `shared/src`.
+/// Whoever is called by this name is in these files of `shared/pipeline/src`.
 const OF_SHARED: [(&str, &str); 7] = [
     ("store", "store"),
     ("work", "work"),
@@ -82,8 +82,8 @@ impl Shared {
     fn read() -> Self {
         let head = Regex::new(r"\bfn (\w+)[<(]").expect("a pattern");
         let mut bodies: BTreeMap<(String, String), String> = BTreeMap::new();
-        for (path, text) in files("shared/src") {
-            let path = path.split("shared/src/").nth(1).unwrap_or_default();
+        for (path, text) in files("shared/pipeline/src") {
+            let path = path.split("shared/pipeline/src/").nth(1).unwrap_or_default();
             let first = path.trim_end_matches(".rs").split('/').next().unwrap_or_default();
             let Some((who, _)) = OF_SHARED.iter().find(|(_, file)| *file == first) else {
                 assert_eq!(direct(&text, "?"), BTreeSet::new(), "{path} calls the SDK, and nobody knows who calls it");
@@ -165,7 +165,7 @@ pub(crate) fn metrics() -> BTreeMap<String, Emitted> {
     let dimension = Regex::new(r#"\("(\w+)", "#).expect("a pattern");
     let dimensions = |list: &str| dimension.captures_iter(list).map(|found| found[1].to_owned()).collect();
     let mut metrics = BTreeMap::new();
-    for folder in ["shared/src", "functions/webhook/src", "functions/transcript/src", "functions/sweep/src"] {
+    for folder in ["shared/pipeline/src", "functions/webhook/src", "functions/transcript/src", "functions/sweep/src"] {
         let text = of(folder);
         let counts =
             count.captures_iter(&text).map(|found| (found[1].to_owned(), "Count".to_owned(), dimensions(&found[2])));

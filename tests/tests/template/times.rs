@@ -2,13 +2,10 @@
 
 use std::time::Duration;
 
+use job::{KEY_REUSE, LIST_SETTLE};
 use local::stack::{MAX_RECEIVES, StackConfig};
+use pipeline::{recall::CALL_TIMEOUT, work::MAX_DELAY};
 use serde_json::Value;
-use shared::{
-    job::{KEY_REUSE, LIST_SETTLE},
-    recall::CALL_TIMEOUT,
-    work::MAX_DELAY,
-};
 
 use crate::{read, template, text};
 

@@ -2,15 +2,11 @@
 
 use std::time::Duration;
 
-use serde_json::{Value, json};
-use shared::{
-    ids::TranscriptId,
-    job::{
-        Claim, Copying, Counts, Creating, Decision, DeleteAfterStore, Failures, Finished, Hold, OnLimit, Policy,
-        Receipt, State, Transcript, Wishes,
-    },
-    time::Timestamp,
+use job::{
+    Claim, Copying, Counts, Creating, Decision, DeleteAfterStore, Failures, Finished, Hold, OnLimit, Policy, Receipt,
+    State, Transcript, Wishes, ids::TranscriptId, time::Timestamp,
 };
+use serde_json::{Value, json};
 
 use super::*;
 

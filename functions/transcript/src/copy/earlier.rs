@@ -6,10 +6,8 @@
 
 use std::collections::BTreeSet;
 
-use shared::{
-    ids::{RecordingId, TranscriptId},
-    time,
-};
+use job::ids::{RecordingId, TranscriptId};
+use pipeline::time;
 
 use crate::{
     manifest::{About, File, MANIFEST, Manifest, VERBATIM, is_turns_key, key},

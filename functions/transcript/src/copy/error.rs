@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
+use job::CopyAnswer;
+use pipeline::recall::Problem;
 use reqwest::StatusCode;
-use shared::{job::CopyAnswer, recall::Problem};
 
 use super::MAX_TRANSCRIPT_BYTES;
 use crate::{guard::Forbidden, stored::ReadError, upload::UploadError};

@@ -1,10 +1,11 @@
 //! How many failures of each kind a copy may have, and what follows from one more. No other trouble uses up the tries
 //! of one kind.
 
-use shared::{job::Failures, telemetry::Chain};
+use job::Failures;
+use pipeline::telemetry::Chain;
 
 use super::error::CopyError;
-use crate::renditions::RenditionError;
+use crate::render::RenditionError;
 
 /// A copy whose renditions S3 refused this many times is stored without them. With the waits between, the tries take two
 /// and a half minutes.

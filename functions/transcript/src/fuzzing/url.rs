@@ -1,11 +1,11 @@
 //! What is requested is what was checked, and it leads to nobody but Recall.
 
 use http::{Request, Uri};
-use reqwest::Method;
-use shared::{
+use pipeline::{
     env::{Env, Reader},
     settings::RecallSettings,
 };
+use reqwest::Method;
 use url::Url;
 
 use crate::guard::Guard;

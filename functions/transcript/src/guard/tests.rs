@@ -1,4 +1,4 @@
-use shared::env::{Env, Reader};
+use pipeline::env::{Env, Reader};
 
 use super::*;
 

@@ -1,7 +1,7 @@
 //! What is read, and what is kept for a person.
 
+use job::Wishes;
 use serde_json::json;
-use shared::job::Wishes;
 
 use super::*;
 

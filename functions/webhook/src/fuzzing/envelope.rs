@@ -6,9 +6,9 @@ use std::sync::OnceLock;
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use hmac_sha256::HMAC;
 use lambda_http::{Context, LambdaEvent, tower::ServiceExt as _};
+use pipeline::{env::Env, time};
 use serde::de::IgnoredAny;
 use serde_json::Value;
-use shared::{env::Env, time};
 use tokio::runtime::{Builder, Runtime};
 
 use crate::{

@@ -1,11 +1,11 @@
 //! A delivery is an event of ours with proper ids, or none of ours, or kept for a person: never in between.
 
-use serde_json::Value;
-use shared::{
+use job::{
+    Event, Finished, Heard,
     ids::{RecordingId, TranscriptId},
-    job::{Event, Finished, Heard},
-    work::Message,
 };
+use pipeline::work::Message;
+use serde_json::Value;
 
 use crate::{
     event::{Delivery, parse},

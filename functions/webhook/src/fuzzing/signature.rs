@@ -8,7 +8,8 @@ use base64::{
 };
 use hmac_sha256::HMAC;
 use http::{HeaderMap, HeaderName, HeaderValue};
-use shared::{secret::Secret, time::Timestamp};
+use job::time::Timestamp;
+use pipeline::secret::Secret;
 
 use crate::signature::Signed;
 

@@ -1,7 +1,7 @@
 //! The published vector, and what must not pass.
 
 use http::{HeaderName, HeaderValue};
-use shared::secret::Credentials;
+use pipeline::secret::Credentials;
 
 use super::*;
 

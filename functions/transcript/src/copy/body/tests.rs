@@ -3,8 +3,8 @@
 use std::io::Write as _;
 
 use flate2::{Compression, write::GzEncoder};
+use pipeline::recall::{http_client, tls};
 use reqwest::header::ACCEPT_ENCODING;
-use shared::recall::{http_client, tls};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::TcpListener,

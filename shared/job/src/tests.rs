@@ -1,0 +1,108 @@
+//! The core, shown from all sides.
+
+mod chain;
+mod copies;
+mod creates;
+mod deleting;
+mod deletions;
+mod figures;
+mod given_up;
+mod languages;
+mod model;
+mod outbox;
+mod parked;
+mod reconcile;
+mod renderings;
+mod retry;
+mod room;
+mod simulation;
+mod table;
+mod unread;
+mod waits;
+
+use std::time::Duration;
+
+use super::{
+    Claim, Context, Copying, Counts, DeleteAfterStore, Event, Failures, Finished, Job, OnLimit, Policy, Receipt,
+    Recording, State, Transcript, Wishes,
+};
+use crate::{
+    ids::{RecordingId, TranscriptId},
+    time::Timestamp,
+};
+
+const NOW: Timestamp = Timestamp::from_secs(1_000_000);
+const OURS: TranscriptId = TranscriptId::from_u128(1);
+const OTHER: TranscriptId = TranscriptId::from_u128(2);
+const CLAIM: Claim = Claim(3);
+
+/// Two providers with one try each, and a limit of two.
+fn policy() -> Policy {
+    Policy {
+        providers: ["recallai_async", "rev_async"].map(str::to_owned).to_vec(),
+        tries_per_provider: 1,
+        max_transcripts: 2,
+        on_limit: OnLimit::Stop,
+        copy_unrequested: true,
+        delete_after_store: DeleteAfterStore::Nothing,
+        announces: true,
+        expiry_alarm: Duration::from_secs(24 * 60 * 60),
+    }
+}
+
+fn context(policy: &Policy, now: Timestamp) -> Context<'_> {
+    Context { now, lease_until: now.plus(Duration::from_secs(17)), worker: true, policy }
+}
+
+fn receipt() -> Receipt {
+    Receipt {
+        stored_at: NOW,
+        manifest_key: "m".to_owned(),
+        key: "k".to_owned(),
+        bytes: 2,
+        sha256: "s".to_owned(),
+        crc64nvme: "c".to_owned(),
+        empty: true,
+        unreadable: false,
+        provider: None,
+        counts: Counts::default(),
+    }
+}
+
+/// A number from the environment that widens or narrows a test.
+#[expect(clippy::disallowed_methods, reason = "people choose what a test runs by variables")]
+fn variable(name: &str) -> Option<u64> {
+    std::env::var(name).ok()?.parse().ok()
+}
+
+/// Its metadata was read, and asks for nothing.
+fn done() -> Event {
+    Event::RecordingDone(Finished { wishes: Some(Wishes::default()), ..Finished::default() })
+}
+
+fn copying(until: Timestamp, claim: Option<Claim>, failures: Failures) -> Copying {
+    Copying {
+        transcript_id: OURS,
+        until,
+        claim,
+        since: NOW,
+        failures,
+        missing_since: None,
+        checks: 0,
+        told_done: false,
+    }
+}
+
+/// A job of which all transcripts are those of our first attempt.
+fn job(states: impl IntoIterator<Item = State>) -> Job {
+    let ours = |state| Transcript::new(Some(1), Some("recallai_async".to_owned()), state);
+    let transcripts = states.into_iter().map(ours);
+    Job {
+        recording: Recording::Done,
+        attempts: 1,
+        transcripts: transcripts.collect(),
+        wishes: Some(Wishes::default()),
+        version: 4,
+        ..Job::new(RecordingId::from_u128(7))
+    }
+}

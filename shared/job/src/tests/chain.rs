@@ -1,0 +1,414 @@
+//! The chain of providers, the limit, and what metadata wishes for.
+
+use std::time::Duration;
+
+use super::{NOW, OTHER, context, done, job, policy};
+use crate::{
+    Answer, Command, Copying, CreateAnswer, Decision, DeleteAnswer, Event, Failures, Finished, Heard, Hold, Job,
+    Listed, LookUpAnswer, Next, OnLimit, Policy, Recording, State, Status, Wishes,
+    ids::{RecordingId, TranscriptId},
+    time::Timestamp,
+};
+
+/// Plays the shell: every create is answered by `answer`, every wait is waited for. The providers asked, in order.
+fn providers_asked(policy: &Policy, wishes: Wishes, answer: impl Fn(u32) -> CreateAnswer) -> (Vec<String>, Job) {
+    let finished = Finished { wishes: Some(wishes), ..Finished::default() };
+    let (mut asked, mut now) = (Vec::new(), NOW);
+    let mut decision =
+        Job::new(RecordingId::from_u128(7)).on_event(&Event::RecordingDone(finished), context(policy, now));
+    for _ in 0..1000 {
+        let Decision::Apply { job, next } = decision else { panic!("{decision:?}") };
+        decision = match next {
+            Next::Act(Command::Create { attempt, provider, claim, .. }) => {
+                asked.push(provider);
+                let answer = Answer::Create { attempt, claim, answer: answer(attempt) };
+                job.on_answer(&answer, context(policy, now))
+            }
+            Next::Act(Command::LookUp { attempt, claim }) => {
+                let answer = LookUpAnswer::Listed(Vec::new());
+                job.on_answer(&Answer::LookUp { attempt, claim, answer }, context(policy, now))
+            }
+            Next::Act(Command::Announce { announcements }) => {
+                let sent = announcements.iter().map(|announcement| announcement.notice).collect();
+                job.on_answer(&Answer::Announce { sent }, context(policy, now))
+            }
+            Next::Again { at } => {
+                now = at;
+                job.on_event(&Event::WAKE, context(policy, now))
+            }
+            Next::Nothing
+            | Next::Act(
+                Command::ReadRecording { .. }
+                | Command::List
+                | Command::Copy { .. }
+                | Command::Render { .. }
+                | Command::Delete { .. }
+                | Command::Wake,
+            ) => {
+                match job.transcripts.last().map(|transcript| (&transcript.state, transcript.attempt)) {
+                    // What was created fails at once.
+                    Some((State::Transcribing { transcript_id, .. }, attempt)) => {
+                        let heard = Heard { transcript_id: *transcript_id, attempt, foreign: false };
+                        let failed = Event::TranscriptFailed { heard, sub_code: Some("why".to_owned()) };
+                        job.on_event(&failed, context(policy, now))
+                    }
+                    _ => return (asked, *job),
+                }
+            }
+        };
+    }
+    panic!("no end");
+}
+
+/// The next check is a day away.
+fn parked() -> Option<Hold> {
+    Some(Hold::LimitReached { until: Some(NOW.plus(Duration::from_secs(24 * 60 * 60))) })
+}
+
+fn created(attempt: u32) -> CreateAnswer {
+    CreateAnswer::Created { transcript_id: TranscriptId::from_u128(attempt.into()) }
+}
+
+fn chain(tries: u32, limit: u32) -> Policy {
+    Policy { tries_per_provider: tries, max_transcripts: limit, ..policy() }
+}
+
+#[test]
+fn each_provider_gets_its_tries_and_then_the_job_has_failed() {
+    let (asked, job) = providers_asked(&chain(2, 10), Wishes::default(), created);
+    assert_eq!(asked, ["recallai_async", "recallai_async", "rev_async", "rev_async"]);
+    assert_eq!((job.status(), job.attempts, job.transcript_count()), (Status::Failed, 4, 4));
+    assert!(job.due_at().is_none(), "{job:?}");
+}
+
+#[test]
+fn a_chain_that_is_refused_starts_again_for_a_week() {
+    let refused = |_| CreateAnswer::Refused { status: 400, code: Some("bad".to_owned()) };
+    let (asked, job) = providers_asked(&chain(2, 10), Wishes::default(), refused);
+    assert_eq!(asked[..4], ["recallai_async", "rev_async", "recallai_async", "rev_async"], "and then again");
+    assert_eq!((job.status(), job.transcript_count()), (Status::Failed, 0));
+    let rounds = job.refusals.expect("it was refused").rounds;
+    assert_eq!(asked.len(), 2 * rounds as usize, "once in a round");
+}
+
+#[test]
+fn a_recording_that_recall_does_not_know_yet_is_asked_for_again() {
+    let unknown = |_| CreateAnswer::Refused { status: 404, code: None };
+    let (asked, job) = providers_asked(&chain(2, 10), Wishes::default(), unknown);
+    assert!(asked.iter().all(|provider| provider == "recallai_async"), "no provider is used up: {asked:?}");
+    assert!((24..36).contains(&asked.len()), "hourly in the end, for a day: {asked:?}");
+    assert_eq!((job.status(), job.outbox.ends, job.due_at()), (Status::Skipped, 0, None));
+    // Recall knows it after all.
+    let again = job.on_event(&done(), context(&chain(2, 10), NOW.plus(Duration::from_secs(2 * 24 * 60 * 60))));
+    assert!(matches!(again, Decision::Apply { next: Next::Act(Command::Create { .. }), .. }), "{again:?}");
+}
+
+#[test]
+fn the_chain_stops_at_the_limit() {
+    let (asked, job) = providers_asked(&chain(2, 3), Wishes::default(), created);
+    assert_eq!((asked.len(), job.status(), job.transcript_count()), (3, Status::LimitReached, 3));
+}
+
+#[test]
+fn a_wished_provider_comes_first_and_alone_gets_the_wished_language() {
+    let wishes = Wishes { provider: Some("rev_async".to_owned()), language: Some("de".to_owned()), skip: false };
+    let (asked, _) = providers_asked(&chain(1, 10), wishes.clone(), created);
+    assert_eq!(asked, ["rev_async", "recallai_async"]);
+    let policy = chain(1, 10);
+    let new = Job { wishes: Some(wishes), recording: Recording::Done, ..Job::new(RecordingId::from_u128(7)) };
+    let languages =
+        |job: &Job| match job.clone().on_event(&Event::RecordingDone(Finished::default()), context(&policy, NOW)) {
+            Decision::Apply { next: Next::Act(Command::Create { provider, language, .. }), .. } => (provider, language),
+            other @ (Decision::Apply { .. } | Decision::Ignore(_) | Decision::Busy { .. }) => panic!("{other:?}"),
+        };
+    assert_eq!(languages(&new), ("rev_async".to_owned(), Some("de".to_owned())));
+    let mut second = Job { attempts: 1, ..new };
+    second.transcripts = job([State::Failed { transcript_id: OTHER, sub_code: None }]).transcripts;
+    second.transcripts[0].provider = Some("rev_async".to_owned());
+    assert_eq!(languages(&second), ("recallai_async".to_owned(), None));
+}
+
+#[test]
+fn what_is_to_be_skipped_is_skipped_until_somebody_changes_their_mind() {
+    let policy = policy();
+    let done = |skip| {
+        let wishes = Some(Wishes { skip, ..Wishes::default() });
+        Event::RecordingDone(Finished { wishes, ..Finished::default() })
+    };
+    let new = Job::new(RecordingId::from_u128(7));
+    let Decision::Apply { job, next: Next::Nothing } = new.on_event(&done(true), context(&policy, NOW)) else {
+        panic!("not skipped")
+    };
+    assert_eq!((job.status(), job.due_at()), (Status::Skipped, None));
+    assert!(matches!(job.clone().on_event(&done(true), context(&policy, NOW)), Decision::Ignore(_)));
+    let changed = job.on_event(&done(false), context(&policy, NOW));
+    assert!(matches!(changed, Decision::Apply { next: Next::Act(Command::Create { .. }), .. }), "{changed:?}");
+}
+
+#[test]
+fn a_late_success_of_a_failed_attempt_is_kept_and_no_other_is_started() {
+    let policy = policy();
+    let heard = Heard { transcript_id: OTHER, attempt: Some(1), foreign: false };
+    let failed = Event::TranscriptFailed { heard, sub_code: None };
+    let working = job([State::Transcribing { transcript_id: OTHER, check_at: NOW, checks: 0, told_done: false }]);
+    let Decision::Apply { job, next: Next::Again { at } } = working.on_event(&failed, context(&policy, NOW)) else {
+        panic!("no next try")
+    };
+    assert_eq!(job.status(), Status::Waiting);
+    let Decision::Apply { job, .. } = job.on_event(&Event::TranscriptDone(heard), context(&policy, NOW)) else {
+        panic!("not taken")
+    };
+    assert_eq!((job.status(), &job.hold), (Status::Copying, &None));
+    assert!(at > NOW);
+}
+
+#[test]
+fn a_late_failure_of_an_old_attempt_harms_no_newer_one() {
+    let policy = policy();
+    let mut two = job([
+        State::Transcribing { transcript_id: TranscriptId::from_u128(8), check_at: NOW, checks: 0, told_done: false },
+        State::Transcribing {
+            transcript_id: OTHER,
+            check_at: NOW.plus(Duration::from_secs(60)),
+            checks: 0,
+            told_done: false,
+        },
+    ]);
+    two.attempts = 2;
+    two.transcripts[1].attempt = Some(2);
+    let heard = Heard { transcript_id: TranscriptId::from_u128(8), attempt: Some(1), foreign: false };
+    let failed = Event::TranscriptFailed { heard, sub_code: None };
+    let Decision::Apply { job, next } = two.on_event(&failed, context(&policy, NOW)) else { panic!("not applied") };
+    assert_eq!((job.status(), next, &job.hold), (Status::Transcribing, Next::Nothing, &None));
+}
+
+fn at_the_limit(on_limit: OnLimit, states: [State; 2]) -> (Policy, Job) {
+    let mut job = job(states);
+    job.transcripts.iter_mut().for_each(|transcript| transcript.attempt = None);
+    job.attempts = 0;
+    (Policy { on_limit, ..policy() }, job)
+}
+
+fn failed(number: u128) -> State {
+    State::Failed { transcript_id: TranscriptId::from_u128(number), sub_code: None }
+}
+
+fn stored(number: u128) -> State {
+    State::Stored { transcript_id: TranscriptId::from_u128(number), receipt: super::receipt() }
+}
+
+#[test]
+fn room_is_made_as_the_operator_allows_and_then_the_attempt_starts() {
+    let done = done();
+    for (on_limit, states, goes, read_back) in
+        [(OnLimit::DeleteFailed, [stored(8), failed(9)], 9, 0), (OnLimit::DeleteStored, [failed(8), stored(9)], 9, 1)]
+    {
+        let (policy, crowded) = at_the_limit(on_limit, states);
+        let Decision::Apply { job, next: Next::Act(Command::Delete { target, verify, claim, .. }) } =
+            crowded.on_event(&done, context(&policy, NOW))
+        else {
+            panic!("nothing deleted")
+        };
+        assert_eq!(target, crate::Target::Transcript(TranscriptId::from_u128(goes)));
+        assert_eq!((verify.len(), job.status()), (read_back, Status::Waiting));
+        let answer = Answer::Delete { target, claim, answer: DeleteAnswer::Deleted };
+        let Decision::Apply { job, next } = job.on_answer(&answer, context(&policy, NOW)) else { panic!("stuck") };
+        assert!(matches!(next, Next::Act(Command::Create { attempt: 1, .. })), "{next:?}");
+        assert_eq!((job.transcript_count(), job.deletion), (2, None));
+    }
+}
+
+#[test]
+fn where_nothing_may_go_the_job_parks() {
+    let done = done();
+    for (on_limit, states) in [
+        (OnLimit::Stop, [failed(8), stored(9)]),
+        (OnLimit::DeleteFailed, [stored(8), stored(9)]),
+        (OnLimit::DeleteStored, [failed(8), failed(9)]),
+    ] {
+        let (policy, crowded) = at_the_limit(on_limit, states);
+        let Decision::Apply { job, .. } = crowded.on_event(&done, context(&policy, NOW)) else { panic!("ignored") };
+        assert_eq!(job.hold, parked(), "{on_limit:?}");
+    }
+}
+
+#[test]
+fn a_copy_that_is_not_as_stored_keeps_its_original() {
+    let (policy, crowded) = at_the_limit(OnLimit::DeleteStored, [failed(8), stored(9)]);
+    let done = done();
+    let Decision::Apply { job, next: Next::Act(Command::Delete { target, claim, .. }) } =
+        crowded.on_event(&done, context(&policy, NOW))
+    else {
+        panic!("nothing to delete")
+    };
+    let answer = Answer::Delete { target, claim, answer: DeleteAnswer::Unverified };
+    let Decision::Apply { job, .. } = job.on_answer(&answer, context(&policy, NOW)) else { panic!("stuck") };
+    assert_eq!((&job.hold, job.deletion, job.transcript_count()), (&parked(), None, 2));
+}
+
+#[test]
+fn the_webhook_has_room_made_by_the_worker() {
+    let (policy, crowded) = at_the_limit(OnLimit::DeleteFailed, [stored(8), failed(9)]);
+    let done = done();
+    let webhook = crate::Context { worker: false, ..context(&policy, NOW) };
+    let Decision::Apply { job, next } = crowded.on_event(&done, webhook) else { panic!("ignored") };
+    assert_eq!(next, Next::Act(Command::Wake));
+    let woken = job.on_event(&Event::WAKE, context(&policy, NOW));
+    assert!(matches!(woken, Decision::Apply { next: Next::Act(Command::Delete { .. }), .. }), "{woken:?}");
+}
+
+#[test]
+fn somebody_who_deletes_a_transcript_makes_room() {
+    let (policy, crowded) = at_the_limit(OnLimit::Stop, [failed(8), stored(9)]);
+    let parked = Job { hold: Some(Hold::LimitReached { until: None }), ..crowded };
+    let deleted =
+        Event::TranscriptDeleted(Heard { transcript_id: TranscriptId::from_u128(8), attempt: None, foreign: false });
+    let Decision::Apply { job, next } = parked.on_event(&deleted, context(&policy, NOW)) else { panic!("ignored") };
+    assert_eq!((next, job.status()), (Next::Act(Command::Wake), Status::Waiting));
+    let woken = job.on_event(&Event::WAKE, context(&policy, NOW));
+    assert!(matches!(woken, Decision::Apply { next: Next::Act(Command::Create { .. }), .. }), "{woken:?}");
+}
+
+#[test]
+fn waits_between_tries_double_up_to_an_hour() {
+    let policy = chain(10, 10);
+    let mut waits = Vec::new();
+    for failures in 1..10 {
+        let mut job = job((0..failures).map(failed));
+        job.transcripts[0].state =
+            State::Transcribing { transcript_id: OTHER, check_at: NOW, checks: 0, told_done: false };
+        let heard = Heard { transcript_id: OTHER, attempt: Some(1), foreign: false };
+        let event = Event::TranscriptFailed { heard, sub_code: None };
+        let Decision::Apply { next: Next::Again { at }, .. } = job.on_event(&event, context(&policy, NOW)) else {
+            panic!("no next try")
+        };
+        waits.push(at.since(NOW).as_secs());
+    }
+    assert_eq!(waits, [60, 120, 240, 480, 960, 1920, 3600, 3600, 3600]);
+    assert!(NOW > Timestamp::default());
+}
+
+/// A 400 that means the limit: what others made since counts, and no other provider is asked in vain.
+/// A provider's refusal between two tries says nothing of the outage that the first one met.
+#[test]
+fn the_last_try_comes_an_hour_after_the_last_failure_that_was_paid_for() {
+    let providers = ["recallai_async", "refused_async", "rev_async"].map(str::to_owned).to_vec();
+    let policy = Policy { providers, announces: false, ..chain(1, 10) };
+    let (mut starts, mut now) = (Vec::new(), NOW);
+    let mut decision = Job::new(RecordingId::from_u128(7)).on_event(&done(), context(&policy, now));
+    while let Decision::Apply { job, next } = decision {
+        decision = match next {
+            Next::Act(Command::Create { attempt, claim, provider, .. }) => {
+                starts.push((provider.clone(), now.since(NOW)));
+                let refused = CreateAnswer::Refused { status: 422, code: None };
+                let answer = if provider == "refused_async" { refused } else { created(attempt) };
+                job.on_answer(&Answer::Create { attempt, claim, answer }, context(&policy, now))
+            }
+            Next::Again { at } => {
+                now = at;
+                job.on_event(&Event::WAKE, context(&policy, now))
+            }
+            Next::Nothing if starts.len() == 3 => break,
+            Next::Nothing => {
+                let attempt = job.attempts;
+                let heard = Heard {
+                    transcript_id: TranscriptId::from_u128(attempt.into()),
+                    attempt: Some(attempt),
+                    foreign: false,
+                };
+                job.on_event(&Event::TranscriptFailed { heard, sub_code: None }, context(&policy, now))
+            }
+            Next::Act(command) => panic!("{command:?}"),
+        };
+    }
+    let minutes: Vec<(&str, u64)> = starts.iter().map(|(name, at)| (name.as_str(), at.as_secs() / 60)).collect();
+    assert_eq!(minutes, [("recallai_async", 0), ("refused_async", 1), ("rev_async", 60)]);
+}
+
+#[test]
+fn a_400_at_the_limit_is_told_by_the_list() {
+    let policy = Policy { max_transcripts: 10, ..policy() };
+    let new = Job { recording: Recording::Done, ..Job::new(RecordingId::from_u128(7)) };
+    let Decision::Apply { job, next: Next::Act(Command::Create { attempt, claim, .. }) } =
+        new.on_event(&done(), context(&policy, NOW))
+    else {
+        panic!("not asked")
+    };
+    let refused = CreateAnswer::Refused { status: 400, code: None };
+    let Decision::Apply { job, next: Next::Act(Command::LookUp { claim, .. }) } =
+        job.on_answer(&Answer::Create { attempt, claim, answer: refused }, context(&policy, NOW))
+    else {
+        panic!("not looked up")
+    };
+    let list = |count: u128| {
+        let listed = |number| Listed {
+            transcript_id: TranscriptId::from_u128(number),
+            attempt: None,
+            ended: false,
+            failed: false,
+            foreign: false,
+        };
+        Answer::LookUp { attempt, claim, answer: LookUpAnswer::Listed((11..11 + count).map(listed).collect()) }
+    };
+    let Decision::Apply { job: full, .. } = job.clone().on_answer(&list(10), context(&policy, NOW)) else {
+        panic!("nothing learned")
+    };
+    assert_eq!((&full.hold, full.transcript_count()), (&parked(), 10));
+    let Decision::Apply { job: other, .. } = job.on_answer(&list(9), context(&policy, NOW)) else {
+        panic!("nothing learned")
+    };
+    assert!(matches!(other.transcripts[0].state, State::Refused { status: 400, .. }), "{other:?}");
+    assert!(matches!(other.hold, Some(Hold::Wait { status: None, .. })), "the next provider comes");
+}
+
+/// A look-up can find that an older attempt of ours exists after all: the wait for the next one is over then.
+#[test]
+fn a_wait_for_the_next_attempt_ends_when_one_of_ours_stands() {
+    let policy = policy();
+    let check_at = NOW.plus(Duration::from_secs(60));
+    let mut standing = job([State::Transcribing { transcript_id: OTHER, check_at, checks: 0, told_done: false }]);
+    standing.hold = Some(Hold::Wait { until: NOW, status: None, times: 0, since: NOW });
+    let Decision::Apply { job, next } = standing.on_event(&Event::WAKE, context(&policy, NOW)) else {
+        panic!("due, and nothing done")
+    };
+    assert_eq!((next, &job.hold, job.due_at()), (Next::Nothing, &None, Some(check_at)));
+}
+
+#[test]
+fn an_old_failure_that_comes_after_done_starts_no_other_attempt() {
+    let policy = policy();
+    let until = NOW.plus(Duration::from_secs(60));
+    let failures = Failures { transient: 1, ..Failures::default() };
+    let copying = Copying { transcript_id: OTHER, ..super::copying(until, None, failures) };
+    let heard = Heard { transcript_id: OTHER, attempt: Some(1), foreign: false };
+    let failed = Event::TranscriptFailed { heard, sub_code: None };
+    let decision = job([State::Copying(copying)]).on_event(&failed, context(&policy, NOW));
+    assert!(matches!(decision, Decision::Ignore(_)), "{decision:?}");
+}
+
+#[test]
+fn somebody_elses_failure_makes_no_failure_of_what_is_skipped() {
+    let mut skipped = job([failed(9)]);
+    skipped.transcripts[0].attempt = None;
+    skipped.hold = Some(Hold::Skipped);
+    skipped.wishes = Some(Wishes { skip: true, ..Wishes::default() });
+    assert_eq!(skipped.status(), Status::Skipped);
+}
+
+/// Recall says with a 503, too, when to come back; nothing is paid for by coming sooner, but nothing is gained either.
+#[test]
+fn a_server_error_that_names_a_time_is_waited_for() {
+    let policy = policy();
+    for (after, waits) in [(0, 5), (90, 90), (1_000_000, 60 * 60)] {
+        let finished = done();
+        let Decision::Apply { job, next: Next::Act(Command::Create { attempt, claim, .. }) } =
+            Job::new(RecordingId::from_u128(7)).on_event(&finished, context(&policy, NOW))
+        else {
+            panic!("nothing asked for")
+        };
+        let answer = CreateAnswer::ServerError { after: Duration::from_secs(after) };
+        let decision = job.on_answer(&Answer::Create { attempt, claim, answer }, context(&policy, NOW));
+        let Decision::Apply { next: Next::Again { at }, .. } = decision else { panic!("{decision:?}") };
+        assert_eq!(at.since(NOW).as_secs(), waits);
+    }
+}

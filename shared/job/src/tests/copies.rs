@@ -1,0 +1,357 @@
+//! Copies that do not come about: how long they are tried, and what ends them.
+
+use std::time::Duration;
+
+use super::{CLAIM, NOW, OTHER, OURS, context, copying, job, policy, receipt};
+use crate::{
+    Answer, Command, CopyAnswer, Copying, Decision, Event, Failures, Heard, Hold, Job, Next, Policy, Reason, Rendering,
+    SeenStatus, SeenTranscript, State, Status, ids::TranscriptId, time::Timestamp,
+};
+
+const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+
+fn quiet() -> Policy {
+    Policy { announces: false, ..policy() }
+}
+
+/// A worker copies it.
+fn held() -> Copying {
+    let until = NOW.plus(Duration::from_secs(17));
+    copying(until, Some(CLAIM), Failures::default())
+}
+
+/// It has been tried for long.
+fn long() -> Failures {
+    Failures { transient: 8, operator: 8, not_taken: 8, missing: 8, gone: 8, ..Failures::default() }
+}
+
+fn transcribing() -> Job {
+    job([State::Transcribing { transcript_id: OURS, check_at: NOW, checks: 0, told_done: false }])
+}
+
+/// Answers every try like this, and waits for every wait, until nothing is to come: when that was, after how many tries,
+/// and what became of it.
+fn tried_to_the_end(mut job: Job, answer: &CopyAnswer) -> (Timestamp, u32, Job) {
+    let policy = quiet();
+    let mut now = NOW;
+    for tries in 0..10_000 {
+        let Some(at) = job.due_at() else { return (now, tries, job) };
+        now = now.max(at);
+        let decision = job.on_event(&Event::WAKE, context(&policy, now));
+        let Decision::Apply { job: copying, next: Next::Act(Command::Copy { transcript_id, claim, .. }) } = decision
+        else {
+            panic!("{decision:?}")
+        };
+        let answer = Answer::Copy { transcript_id, claim, answer: answer.clone() };
+        let decision = copying.on_answer(&answer, context(&policy, now));
+        let Decision::Apply { job: waits, .. } = decision else { panic!("{decision:?}") };
+        job = *waits;
+    }
+    panic!("no end")
+}
+
+#[test]
+fn what_cannot_be_copied_for_a_month_ends() {
+    for answer in [CopyAnswer::Later { after: Duration::from_secs(5) }, CopyAnswer::NotTaken, CopyAnswer::NotReady] {
+        let (ended, _, job) = tried_to_the_end(transcribing(), &answer);
+        let days = ended.since(NOW).as_secs() / DAY.as_secs();
+        assert!((29..=31).contains(&days), "{answer:?} ends after {days} days");
+        assert_eq!(job.status(), Status::Lost);
+        assert!(!job.transcripts[0].deleted, "should it be there after all, it is copied");
+    }
+}
+
+/// Hourly, in the end.
+#[test]
+fn what_is_not_ready_is_asked_for_720_times() {
+    let (_, tries, job) = tried_to_the_end(transcribing(), &CopyAnswer::NotReady);
+    assert_eq!((tries, job.status()), (720, Status::Lost));
+}
+
+/// A wrong workspace or base URL says the same, and that can be put right within a day.
+#[test]
+fn what_recall_knows_nothing_of_is_asked_for_for_a_day() {
+    let missing = CopyAnswer::Missing { recording_known: false };
+    let (ended, _, job) = tried_to_the_end(transcribing(), &missing);
+    let hours = ended.since(NOW).as_secs() / 60 / 60;
+    assert!((24..=25).contains(&hours), "it ends after {hours} hours");
+    assert_eq!((job.status(), job.transcripts[0].deleted), (Status::Lost, false));
+}
+
+#[test]
+fn a_copy_that_is_tried_again_is_one_workers_until_its_lease_ends() {
+    let policy = quiet();
+    let waiting = job([State::Copying(copying(NOW, None, Failures::default()))]);
+    let Decision::Apply { job, next: Next::Act(Command::Copy { .. }) } =
+        waiting.on_event(&Event::WAKE, context(&policy, NOW))
+    else {
+        panic!("not taken up")
+    };
+    let until = context(&policy, NOW).lease_until;
+    let done = Event::TranscriptDone(Heard { transcript_id: OURS, attempt: Some(1), foreign: false });
+    let just_before = until.minus(Duration::from_secs(1));
+    assert_eq!(job.clone().on_event(&Event::WAKE, context(&policy, just_before)), Decision::Ignore(Reason::NotDue));
+    assert_eq!(job.clone().on_event(&done, context(&policy, just_before)), Decision::Busy { until });
+    let decision = job.on_event(&done, context(&policy, until));
+    assert!(matches!(decision, Decision::Apply { next: Next::Act(Command::Copy { .. }), .. }), "{decision:?}");
+}
+
+/// The copy may still succeed, as long as its worker can be alive.
+#[test]
+fn a_recording_that_goes_waits_for_the_worker_that_copies() {
+    let policy = quiet();
+    let until = held().until;
+    let deleted = |now| job([State::Copying(held())]).on_event(&Event::RecordingDeleted, context(&policy, now));
+    assert_eq!(deleted(until.minus(Duration::from_secs(1))), Decision::Busy { until });
+    let Decision::Apply { job, .. } = deleted(until) else { panic!("the lease has ended") };
+    assert_eq!((job.status(), job.transcript_count()), (Status::Lost, 0));
+}
+
+/// A person has to put it right, and Recall has the recording for as long.
+#[test]
+fn a_refused_key_ends_no_copy_of_a_recording_that_recall_still_has() {
+    let policy = quiet();
+    let later = CopyAnswer::Later { after: Duration::from_secs(5) };
+    for expires_at in [None, Some(NOW.plus(90 * DAY))] {
+        let transcribing = State::Transcribing { transcript_id: OURS, check_at: NOW, checks: 0, told_done: true };
+        let mut job = Job { expires_at, ..job([transcribing]) };
+        let mut now = NOW;
+        let mut told = |answer: &CopyAnswer, until: Timestamp| {
+            while now < until {
+                let Some(at) = job.due_at() else { break };
+                now = at;
+                let decision = job.clone().on_event(&Event::WAKE, context(&policy, now));
+                let Decision::Apply { job: copying, next: Next::Act(Command::Copy { claim, .. }) } = decision else {
+                    panic!("{decision:?}")
+                };
+                let answer = Answer::Copy { transcript_id: OURS, claim, answer: answer.clone() };
+                let decision = copying.on_answer(&answer, context(&policy, now));
+                let Decision::Apply { job: waits, .. } = decision else { panic!("{decision:?}") };
+                job = *waits;
+            }
+            job.status()
+        };
+        assert_eq!(told(&CopyAnswer::Operator, NOW.plus(60 * DAY)), Status::Copying, "{expires_at:?}");
+        // The key is right again, and Recall has a bad day.
+        assert_eq!(told(&later, NOW.plus(61 * DAY)), Status::Copying, "{expires_at:?}");
+    }
+}
+
+/// It is known when Recall deletes the recording: until then there is something to save, and a day after that there is
+/// not.
+#[test]
+fn a_copy_is_tried_until_the_recording_expires() {
+    for answer in [CopyAnswer::Later { after: Duration::from_secs(5) }, CopyAnswer::NotTaken, CopyAnswer::Operator] {
+        for (expires, ends) in [(7, 8), (90, 91)] {
+            let copying = State::Copying(copying(NOW, None, Failures::default()));
+            let mut job = Job { expires_at: Some(NOW.plus(expires * DAY)), ..job([copying]) };
+            job.outbox.expiring = true;
+            let (ended, _, job) = tried_to_the_end(job, &answer);
+            let days = ended.since(NOW).as_secs() / DAY.as_secs();
+            assert_eq!((days, job.status()), (ends, Status::Lost), "{answer:?}, {expires} days");
+        }
+    }
+}
+
+#[test]
+fn a_worker_that_dies_over_a_copy_is_counted() {
+    let policy = quiet();
+    let mut died = job([State::Copying(held())]);
+    for expected in 1..=3 {
+        let now = died.due_at().expect("a lease ends");
+        let Decision::Apply { job, next: Next::Act(Command::Copy { failures, .. }) } =
+            died.on_event(&Event::WAKE, context(&policy, now))
+        else {
+            panic!("not taken up")
+        };
+        assert_eq!(failures.deaths, expected);
+        died = *job;
+    }
+    // One that says how it went has not died.
+    let claim = died.transcripts[0].state.copying().and_then(|copying| copying.claim).expect("held");
+    let later = Answer::Copy { transcript_id: OURS, claim, answer: CopyAnswer::Later { after: Duration::ZERO } };
+    let Decision::Apply { job, .. } = died.on_answer(&later, context(&policy, NOW)) else { panic!("no wait") };
+    let now = job.due_at().expect("a wait");
+    let Decision::Apply { next: Next::Act(Command::Copy { failures, .. }), .. } =
+        job.on_event(&Event::WAKE, context(&policy, now))
+    else {
+        panic!("not taken up")
+    };
+    assert_eq!(failures.deaths, 3);
+}
+
+/// No answer ever tells, so its next worker has to look at the time.
+#[test]
+fn a_copy_over_which_every_worker_dies_ends() {
+    let policy = quiet();
+    for (expires_at, ends) in [(None, 30), (Some(NOW.plus(2 * DAY)), 3)] {
+        let mut job = Job { expires_at, ..job([State::Copying(held())]) };
+        job.outbox.expiring = true;
+        let mut now = NOW;
+        while let Some(at) = job.due_at() {
+            now = at;
+            let Decision::Apply { job: next, .. } = job.on_event(&Event::WAKE, context(&policy, now)) else { panic!() };
+            job = *next;
+        }
+        assert_eq!((now.since(NOW).as_secs() / DAY.as_secs(), job.status()), (ends, Status::Lost), "{expires_at:?}");
+        assert!(!job.transcripts[0].deleted, "should it be there after all, it is copied");
+    }
+}
+
+/// The first two kill every worker that takes them up.
+#[test]
+fn work_that_kills_its_worker_holds_up_nothing_else() {
+    let policy = quiet();
+    let rendering = Rendering { transcript_id: None, until: NOW, claim: Some(CLAIM), tries: 0 };
+    let mut three = job([
+        State::Stored { transcript_id: TranscriptId::from_u128(3), receipt: receipt() },
+        State::Copying(copying(NOW, Some(CLAIM), Failures::default())),
+        State::Transcribing { transcript_id: OTHER, check_at: NOW, checks: 0, told_done: true },
+    ]);
+    three.rendering = Some(rendering);
+    let (mut job, mut now, mut copied) = (three, NOW, false);
+    for _ in 0..6 {
+        now = now.plus(Duration::from_secs(60));
+        let decision = job.on_event(&Event::WAKE, context(&policy, now));
+        let Decision::Apply { job: next, next: Next::Act(command) } = decision else { panic!("{decision:?}") };
+        copied |= matches!(command, Command::Copy { transcript_id: OTHER, .. });
+        job = *next;
+    }
+    assert!(copied, "{job:?}");
+}
+
+/// It is tried a few more times before Recall deletes the recording, whatever the waits would be otherwise.
+#[test]
+fn no_wait_of_a_copy_outlasts_the_recording() {
+    let policy = quiet();
+    for answer in [
+        CopyAnswer::Later { after: Duration::ZERO },
+        CopyAnswer::NotReady,
+        CopyAnswer::Missing { recording_known: false },
+        CopyAnswer::Operator,
+        CopyAnswer::NotTaken,
+    ] {
+        for (left, most) in [(2 * 60 * 60, 30 * 60), (60, 15), (8, 5), (1, 5)] {
+            let copying = Copying { failures: long(), checks: 8, ..held() };
+            let expires_at = Some(NOW.plus(Duration::from_secs(left)));
+            let job = Job { expires_at, ..job([State::Copying(copying)]) };
+            let answer = Answer::Copy { transcript_id: OURS, claim: CLAIM, answer: answer.clone() };
+            let Decision::Apply { next: Next::Again { at }, .. } = job.on_answer(&answer, context(&policy, NOW)) else {
+                panic!("no wait")
+            };
+            assert!(at.since(NOW).as_secs() <= most, "{answer:?} with {left} s left waits for {:?}", at.since(NOW));
+        }
+        // What should be gone already is tried as ever.
+        let job =
+            Job { expires_at: Some(NOW), ..job([State::Copying(Copying { failures: long(), checks: 8, ..held() })]) };
+        let answer = Answer::Copy { transcript_id: OURS, claim: CLAIM, answer };
+        let Decision::Apply { next: Next::Again { at }, .. } = job.on_answer(&answer, context(&policy, NOW)) else {
+            panic!("no wait")
+        };
+        assert!(at.since(NOW) >= Duration::from_secs(15 * 60), "{at:?}");
+    }
+}
+
+/// Somebody else's failure is no reason to shorten a wait that Recall or an operator asked for, or to end it.
+#[test]
+fn somebody_elses_failure_leaves_our_wait_alone() {
+    let policy = Policy { tries_per_provider: 3, ..policy() };
+    let until = NOW.plus(Duration::from_secs(60 * 60));
+    for hold in [Hold::Wait { until, status: Some(429), times: 6, since: NOW }, Hold::LimitReached { until: None }] {
+        let mut job = job([State::Failed { transcript_id: OTHER, sub_code: None }, State::Copying(held())]);
+        job.transcripts[1].attempt = None;
+        job.hold = Some(hold.clone());
+        let failed = Answer::Copy { transcript_id: OURS, claim: CLAIM, answer: CopyAnswer::Failed { sub_code: None } };
+        let Decision::Apply { job, .. } = job.on_answer(&failed, context(&policy, NOW)) else { panic!("ignored") };
+        assert_eq!(job.hold, Some(hold));
+    }
+}
+
+/// Recall lists it as done in every run of the sweep, and says that it has failed when it is retrieved.
+#[test]
+fn a_list_that_contradicts_what_is_retrieved_puts_off_no_attempt() {
+    let heard = Heard { transcript_id: OURS, attempt: Some(1), foreign: false };
+    let seen = SeenTranscript { heard, status: SeenStatus::Done };
+    let failed = |tries_per_provider, hold| {
+        let failed = job([State::Failed { transcript_id: OURS, sub_code: None }]);
+        (Policy { tries_per_provider, providers: vec!["recallai_async".to_owned()], ..quiet() }, Job { hold, ..failed })
+    };
+    // How many times it was retrieved, and when the next attempt started.
+    let watch = |(policy, mut job): (Policy, Job), time: Duration, minutes: &dyn Fn(u64) -> bool| {
+        let (mut now, mut retrieved) = (NOW, 0);
+        while now < NOW.plus(time) {
+            let context = context(&policy, now);
+            let woken = job.clone().on_event(&Event::WAKE, context);
+            if let Decision::Apply { next: Next::Act(Command::Create { .. }), .. } = woken {
+                return (retrieved, Some(now.since(NOW)), job);
+            }
+            if minutes(now.since(NOW).as_secs() / 60)
+                && let Some(event) = job.missed_transcript(&seen, context)
+            {
+                let decision = job.clone().on_event(&event, context);
+                let Decision::Apply { job: copying, next: Next::Act(Command::Copy { claim, .. }) } = decision else {
+                    panic!("{decision:?}")
+                };
+                retrieved += 1;
+                let answer = CopyAnswer::Failed { sub_code: None };
+                let answer = Answer::Copy { transcript_id: OURS, claim, answer };
+                let decision = copying.on_answer(&answer, context);
+                let Decision::Apply { job: next, .. } = decision else { panic!("{decision:?}") };
+                job = *next;
+            }
+            now = now.plus(Duration::from_secs(60));
+        }
+        (retrieved, None, job)
+    };
+    let hour = Duration::from_secs(60 * 60);
+    let hold = Some(Hold::Wait { until: NOW.plus(hour), status: None, times: 0, since: NOW });
+    for every in [1, 7, 60] {
+        let (retrieved, started, _) = watch(failed(3, hold.clone()), DAY, &|minute| minute % every == 0);
+        assert!(retrieved == 1 && started.is_some_and(|after| after <= 2 * hour), "{retrieved}, {started:?}");
+    }
+    // Nothing else is to come: it is asked less and less, and what is done after all is copied.
+    let (retrieved, started, job) = watch(failed(1, None), 4 * DAY, &|_| true);
+    assert_eq!((retrieved, started, job.status()), (8, None, Status::Failed));
+    let policy = quiet();
+    let decision = job.on_event(&Event::TranscriptDone(heard), context(&policy, NOW.plus(6 * DAY)));
+    assert!(matches!(decision, Decision::Apply { next: Next::Act(Command::Copy { .. }), .. }), "{decision:?}");
+}
+
+/// What Recall says it has deleted is not taken up again by an old webhook.
+#[test]
+fn what_is_found_deleted_stays_so() {
+    let policy = quiet();
+    let deleted = Answer::Copy { transcript_id: OURS, claim: CLAIM, answer: CopyAnswer::Deleted };
+    let decision = job([State::Copying(held())]).on_answer(&deleted, context(&policy, NOW));
+    let Decision::Apply { job, .. } = decision else { panic!("{decision:?}") };
+    assert_eq!((job.status(), job.transcript_count()), (Status::Lost, 0));
+    let done = Event::TranscriptDone(Heard { transcript_id: OURS, attempt: Some(1), foreign: false });
+    assert_eq!(job.on_event(&done, context(&policy, NOW)), Decision::Ignore(Reason::AlreadyEnded));
+}
+
+/// A key of another workspace gets a 404 for everything, so what it was told says nothing of the transcript.
+#[test]
+fn only_404s_of_a_key_that_knows_the_recording_count_towards_gone() {
+    let policy = quiet();
+    let transcribing = State::Transcribing { transcript_id: OURS, check_at: NOW, checks: 0, told_done: true };
+    let (mut job, mut now) = (job([transcribing]), NOW);
+    let mut told = |answer: CopyAnswer| {
+        now = now.max(job.due_at().expect("it is tried again"));
+        let decision = job.clone().on_event(&Event::WAKE, context(&policy, now));
+        let Decision::Apply { job: copying, next: Next::Act(Command::Copy { claim, .. }) } = decision else {
+            panic!("{decision:?}")
+        };
+        let answer = Answer::Copy { transcript_id: OURS, claim, answer };
+        let Decision::Apply { job: next, .. } = copying.on_answer(&answer, context(&policy, now)) else { panic!() };
+        job = *next;
+        job.transcripts[0].deleted
+    };
+    let missing = |recording_known| CopyAnswer::Missing { recording_known };
+    // The wrong key, nine times, then ours; and a bad minute of Recall's in between.
+    let wrong_key = std::iter::repeat_n(missing(false), 9);
+    let later = CopyAnswer::Later { after: Duration::ZERO };
+    for answer in wrong_key.chain([missing(true), later.clone()]).chain(std::iter::repeat_n(missing(true), 9)) {
+        assert!(!told(answer.clone()), "it counts as deleted after {answer:?}");
+    }
+    assert!(told(missing(true)), "the tenth in a row");
+}

@@ -1,0 +1,232 @@
+//! What is deleted at Recall, and what never is.
+
+use std::time::Duration;
+
+use super::{CLAIM, NOW, OTHER, OURS, context, job, policy, receipt};
+use crate::{
+    Answer, Command, CopyAnswer, Copying, Decision, DeleteAfterStore, DeleteAnswer, Event, Failures, Heard, Hold, Job,
+    Kept, Listed, Next, Policy, Recording, State, Status, Target,
+};
+
+fn copying() -> Job {
+    let until = NOW.plus(Duration::from_secs(9));
+    job([State::Copying(super::copying(until, Some(CLAIM), Failures::default()))])
+}
+
+fn quiet(delete_after_store: DeleteAfterStore) -> Policy {
+    Policy { announces: false, delete_after_store, ..policy() }
+}
+
+fn stored_answer() -> Answer {
+    Answer::Copy { transcript_id: OURS, claim: CLAIM, answer: CopyAnswer::Stored(receipt()) }
+}
+
+#[test]
+fn what_is_stored_is_read_back_and_deleted_where_the_operator_wants_that() {
+    for (wanted, target) in
+        [(DeleteAfterStore::Transcript, Target::Transcript(OURS)), (DeleteAfterStore::Recording, Target::Recording)]
+    {
+        let policy = quiet(wanted);
+        let Decision::Apply { job, next: Next::Act(Command::Delete { target: goes, verify, claim, .. }) } =
+            copying().on_answer(&stored_answer(), context(&policy, NOW))
+        else {
+            panic!("nothing deleted")
+        };
+        assert_eq!((goes, verify), (target, vec![receipt()]));
+        assert_eq!(job.status(), Status::Stored);
+        let deleted = Answer::Delete { target, claim, answer: DeleteAnswer::Deleted };
+        let Decision::Apply { job, next } = job.on_answer(&deleted, context(&policy, NOW)) else { panic!("stuck") };
+        assert_eq!((next, job.status(), job.transcript_count()), (Next::Nothing, Status::Stored, 0));
+        assert_eq!((job.due_at(), job.deletion), (None, None));
+        assert_eq!(job.recording == Recording::Deleted, target == Target::Recording);
+    }
+}
+
+#[test]
+fn nothing_is_deleted_by_default() {
+    let policy = quiet(DeleteAfterStore::Nothing);
+    let Decision::Apply { next, .. } = copying().on_answer(&stored_answer(), context(&policy, NOW)) else {
+        panic!("not stored")
+    };
+    assert_eq!(next, Next::Nothing);
+}
+
+#[test]
+fn a_recording_is_not_deleted_while_one_of_its_transcripts_is_in_the_making() {
+    let policy = quiet(DeleteAfterStore::Recording);
+    let mut two = copying();
+    let check_at = NOW.plus(Duration::from_secs(60));
+    two.transcripts
+        .extend(job([State::Transcribing { transcript_id: OTHER, check_at, checks: 0, told_done: false }]).transcripts);
+    two.transcripts[1].attempt = None;
+    let Decision::Apply { job, next } = two.on_answer(&stored_answer(), context(&policy, NOW)) else {
+        panic!("not stored")
+    };
+    assert_eq!(next, Next::Nothing);
+    // When the other one has ended, too, it goes.
+    let heard = Heard { transcript_id: OTHER, attempt: None, foreign: false };
+    let failed = Event::TranscriptFailed { heard, sub_code: None };
+    let Decision::Apply { next, .. } = job.on_event(&failed, context(&policy, NOW)) else { panic!("ignored") };
+    assert!(matches!(next, Next::Act(Command::Delete { target: Target::Recording, .. })), "{next:?}");
+}
+
+/// The webhook of somebody else's transcript was lost, or is still to come.
+#[test]
+fn a_recording_stays_while_it_has_a_transcript_that_nobody_told_us_of() {
+    for (copy_unrequested, status) in [(true, Status::Copying), (false, Status::Stored)] {
+        let policy = Policy { copy_unrequested, ..quiet(DeleteAfterStore::Recording) };
+        let Decision::Apply { job, next: Next::Act(Command::Delete { target, deletable, claim, .. }) } =
+            copying().on_answer(&stored_answer(), context(&policy, NOW))
+        else {
+            panic!("nothing to delete")
+        };
+        assert_eq!((target, deletable.safe), (Target::Recording, vec![OURS]));
+        let others = vec![Listed { transcript_id: OTHER, attempt: None, ended: true, failed: false, foreign: false }];
+        let others = Answer::Delete { target, claim, answer: DeleteAnswer::Others(others) };
+        let Decision::Apply { job, next } = job.on_answer(&others, context(&policy, NOW)) else { panic!("stuck") };
+        if !copy_unrequested {
+            // Left alone, as the operator wants: the recording stays with it.
+            assert_eq!((next, job.status(), job.deletion), (Next::Nothing, status, None));
+            continue;
+        }
+        assert_eq!(next, Next::Act(Command::Wake));
+        let decision = job.on_event(&Event::WAKE, context(&policy, NOW));
+        let Decision::Apply { job, next: Next::Act(command) } = decision else { panic!("{decision:?}") };
+        assert_eq!(job.status(), status);
+        let Command::Copy { transcript_id: OTHER, claim, .. } = command else { panic!("{command:?}") };
+        let stored = Answer::Copy { transcript_id: OTHER, claim, answer: CopyAnswer::Stored(receipt()) };
+        let Decision::Apply { next, .. } = job.on_answer(&stored, context(&policy, NOW)) else { panic!("not stored") };
+        let Next::Act(Command::Delete { target: Target::Recording, verify, .. }) = next else { panic!("{next:?}") };
+        assert_eq!(verify.len(), 2);
+    }
+}
+
+#[test]
+fn a_deletion_that_does_not_come_about_waits_longer_each_time_and_is_taken_up_again() {
+    let policy = quiet(DeleteAfterStore::Transcript);
+    let mut decision = copying().on_answer(&stored_answer(), context(&policy, NOW));
+    let (mut now, mut waits) = (NOW, Vec::new());
+    for _ in 0..4 {
+        let Decision::Apply { job, next: Next::Act(Command::Delete { target, claim, .. }) } = decision else {
+            panic!("{decision:?}")
+        };
+        let later = Answer::Delete { target, claim, answer: DeleteAnswer::Later { after: Duration::ZERO } };
+        let Decision::Apply { job, next: Next::Again { at } } = job.on_answer(&later, context(&policy, now)) else {
+            panic!("no wait")
+        };
+        assert_eq!((job.status(), job.due_at()), (Status::Stored, Some(at)));
+        waits.push(at.since(now).as_secs());
+        now = at;
+        decision = job.on_event(&Event::WAKE, context(&policy, now));
+    }
+    assert_eq!(waits, [15, 30, 60, 120]);
+}
+
+#[test]
+fn a_copy_that_is_not_as_stored_is_not_deleted_and_not_asked_for_for_ever() {
+    let policy = quiet(DeleteAfterStore::Transcript);
+    let Decision::Apply { job, next: Next::Act(Command::Delete { target, claim, .. }) } =
+        copying().on_answer(&stored_answer(), context(&policy, NOW))
+    else {
+        panic!("nothing to delete")
+    };
+    let unverified = Answer::Delete { target, claim, answer: DeleteAnswer::Unverified };
+    let Decision::Apply { job, next } = job.on_answer(&unverified, context(&policy, NOW)) else { panic!("stuck") };
+    assert_eq!((next, job.due_at(), job.transcript_count()), (Next::Nothing, None, 1));
+}
+
+/// Two transcripts of one attempt: the second one goes once the first is stored, and not before.
+#[test]
+fn what_was_made_twice_is_deleted_once_the_other_is_stored() {
+    let policy = quiet(DeleteAfterStore::Nothing);
+    let twin = Event::TranscriptProcessing(Heard { transcript_id: OTHER, attempt: Some(1), foreign: false });
+    let Decision::Apply { job, next: Next::Nothing } = copying().on_event(&twin, context(&policy, NOW)) else {
+        panic!("not taken in")
+    };
+    assert!(job.paid_twice());
+    let Decision::Apply { next, .. } = job.on_answer(&stored_answer(), context(&policy, NOW)) else {
+        panic!("not stored")
+    };
+    let Next::Act(Command::Delete { target, verify, .. }) = next else { panic!("{next:?}") };
+    assert_eq!((target, verify), (Target::Transcript(OTHER), vec![receipt()]), "what stays is read back");
+}
+
+#[test]
+fn a_recording_stays_until_what_was_asked_for_is_stored() {
+    let policy = quiet(DeleteAfterStore::Recording);
+    let theirs = |recording| {
+        let mut job = copying();
+        job.transcripts[0].attempt = None;
+        Job { recording, attempts: 0, ..job }
+    };
+    // Nobody has said yet that the recording is done; and then our own transcript is still to come.
+    for recording in [Recording::Unknown, Recording::Done] {
+        let Decision::Apply { next, .. } = theirs(recording).on_answer(&stored_answer(), context(&policy, NOW)) else {
+            panic!("not stored")
+        };
+        assert_eq!(next, Next::Nothing);
+    }
+    let parked = Job { hold: Some(Hold::LimitReached { until: None }), ..theirs(Recording::Done) };
+    let Decision::Apply { next, .. } = parked.on_answer(&stored_answer(), context(&policy, NOW)) else {
+        panic!("not stored")
+    };
+    assert!(!matches!(next, Next::Act(Command::Delete { .. })), "{next:?}");
+}
+
+#[test]
+fn a_file_that_is_no_transcript_keeps_its_original() {
+    let policy = quiet(DeleteAfterStore::Transcript);
+    let unreadable = crate::Receipt { unreadable: true, ..receipt() };
+    let answer = Answer::Copy { transcript_id: OURS, claim: CLAIM, answer: CopyAnswer::Stored(unreadable) };
+    let Decision::Apply { next, .. } = copying().on_answer(&answer, context(&policy, NOW)) else {
+        panic!("not stored")
+    };
+    assert_eq!(next, Next::Nothing);
+}
+
+/// A failed transcript of somebody else's was done after all, and its webhook was lost: it would go with its recording.
+#[test]
+fn a_recording_stays_while_what_had_failed_is_done_after_all() {
+    let policy = quiet(DeleteAfterStore::Recording);
+    let mut two = copying();
+    two.transcripts.extend(job([State::Failed { transcript_id: OTHER, sub_code: None }]).transcripts);
+    two.transcripts[1].attempt = None;
+    let Decision::Apply { job, next: Next::Act(Command::Delete { target, deletable, claim, .. }) } =
+        two.on_answer(&stored_answer(), context(&policy, NOW))
+    else {
+        panic!("nothing to delete")
+    };
+    assert_eq!((target, deletable.failed), (Target::Recording, vec![OTHER]));
+    let listed = |failed| vec![Listed { transcript_id: OTHER, attempt: None, ended: true, failed, foreign: false }];
+    let answer = |failed| Answer::Delete { target, claim, answer: DeleteAnswer::Others(listed(failed)) };
+    let Decision::Apply { next, .. } = job.clone().on_answer(&answer(true), context(&policy, NOW)) else {
+        panic!("stuck")
+    };
+    assert!(matches!(next, Next::Again { .. }), "what Recall, too, says has failed is not taken up: {next:?}");
+    let Decision::Apply { job, next } = job.on_answer(&answer(false), context(&policy, NOW)) else { panic!("stuck") };
+    assert_eq!((next, job.status(), job.deletion), (Next::Act(Command::Wake), Status::Transcribing, None));
+}
+
+#[test]
+fn a_recording_stays_with_a_copy_that_could_not_be_verified() {
+    let policy = quiet(DeleteAfterStore::Recording);
+    let mut two = copying();
+    two.transcripts.extend(job([State::Stored { transcript_id: OTHER, receipt: receipt() }]).transcripts);
+    (two.transcripts[1].attempt, two.transcripts[1].kept) = (None, Some(Kept::Unverified));
+    let Decision::Apply { next, .. } = two.on_answer(&stored_answer(), context(&policy, NOW)) else {
+        panic!("not stored")
+    };
+    assert_eq!(next, Next::Nothing);
+}
+
+#[test]
+fn what_was_made_twice_is_not_deleted_under_the_worker_that_copies_it() {
+    let policy = quiet(DeleteAfterStore::Nothing);
+    let mut twins = copying();
+    let copying = twins.transcripts[0].state.copying().expect("it is");
+    twins.transcripts.extend(job([State::Copying(Copying { transcript_id: OTHER, ..copying })]).transcripts);
+    let Decision::Apply { next, .. } = twins.on_answer(&stored_answer(), context(&policy, NOW)) else {
+        panic!("not stored")
+    };
+    assert_eq!(next, Next::Nothing);
+}

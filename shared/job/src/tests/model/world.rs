@@ -1,0 +1,139 @@
+//! One state: the row, the workers, Recall, and how much may still go wrong.
+
+use std::{sync::Arc, time::Duration};
+
+use super::{
+    Budget,
+    protocol::Protocol,
+    recall::{End, Recall},
+    worker::{Step, Worker},
+};
+use crate::{
+    Command, Context, Creating, Decision, Event, Heard, Hold, Job, KEY_REUSE, State, Status, Transcript,
+    time::Timestamp,
+};
+
+const SECOND: Duration = Duration::from_secs(1);
+
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct World {
+    pub(super) now: Timestamp,
+    pub(super) row: Arc<Job>,
+    pub(super) workers: [Option<Arc<Worker>>; 2],
+    pub(super) recall: Recall,
+    pub(super) left: Budget,
+}
+
+impl World {
+    pub(super) fn busy(&self) -> impl Iterator<Item = &Worker> {
+        self.workers.iter().flatten().map(Arc::as_ref)
+    }
+
+    /// A create is on its way, or to come.
+    pub(super) fn is_under_way(&self) -> bool {
+        self.row.transcripts.iter().any(|transcript| matches!(transcript.state, State::Creating(_)))
+            || matches!(self.row.hold, Some(Hold::Wait { .. } | Hold::Refused { .. }))
+    }
+
+    pub(super) fn heard(&self, index: usize) -> Heard {
+        let made = self.recall.made[index];
+        Heard { transcript_id: made.id, attempt: Some(made.attempt), foreign: false }
+    }
+
+    /// How many transcripts were paid for and have not failed.
+    pub(super) fn standing(&self) -> usize {
+        self.recall.made.iter().filter(|made| made.end != End::Failed).count()
+    }
+
+    pub(super) fn is_paid_twice(&self) -> bool {
+        let made = &self.recall.made;
+        made.iter().enumerate().any(|(index, one)| made[..index].iter().any(|other| other.attempt == one.attempt))
+    }
+
+    /// Whether a call may still be made for this attempt, or be on its way.
+    pub(super) fn may_be_called(&self, attempt: u32) -> bool {
+        let creates = |transcript: &Transcript| {
+            transcript.attempt == Some(attempt) && matches!(transcript.state, State::Creating(_))
+        };
+        let calls = |worker: &Worker| match worker.command() {
+            Some(Command::Create { attempt: of, .. }) => *of == attempt,
+            Some(_) | None => false,
+        };
+        attempt > self.row.attempts
+            || self.row.transcripts.iter().any(creates)
+            || self.busy().any(calls)
+            || self.recall.flights.iter().any(|flight| flight.attempt == attempt)
+    }
+
+    fn must_land(&self) -> bool {
+        self.recall.flights.iter().any(|flight| flight.latest <= self.now)
+    }
+
+    fn is_quiet(&self) -> bool {
+        self.busy().next().is_none() && self.recall.flights.is_empty()
+    }
+}
+
+impl Protocol {
+    /// The next moment at which anything can become different.
+    pub(super) fn next_moment(&self, world: &World) -> Option<Timestamp> {
+        let (mut moments, recall) = (Vec::with_capacity(16), &world.recall);
+        // The core says itself when to come.
+        moments.extend(world.row.due_at());
+        if let Decision::Busy { until } = self.wake(world) {
+            moments.push(until);
+        }
+        for transcript in &world.row.transcripts {
+            if let State::Creating(Creating { first_call_at, .. }) = transcript.state {
+                let over = first_call_at.plus(KEY_REUSE);
+                moments.extend([over.minus(SECOND), over]);
+            }
+        }
+        let keys = recall.keys.iter().filter(|key| world.may_be_called(key.attempt));
+        moments.extend(keys.filter_map(|key| Some(key.ended.as_ref()?.0.plus(recall.bounds.key_life))));
+        moments.extend(world.busy().map(|worker| worker.deadline.minus(SECOND)));
+        moments.extend(recall.flights.iter().map(|flight| flight.latest));
+        moments.into_iter().filter(|at| world.now < *at).min()
+    }
+
+    /// Whether time may go on: not past what happens before, and not where nothing more is to come.
+    pub(super) fn may_pass(&self, world: &World) -> bool {
+        let bounds = &world.recall.bounds;
+        let acts_now = |worker: &Worker| !bounds.stalls || worker.deadline.minus(SECOND) <= world.now;
+        let over = world.is_quiet() && !world.is_under_way() && world.row.version > 0;
+        !over && !world.must_land() && !world.busy().any(acts_now)
+    }
+
+    /// A landing can be noticed by who asks Recall, and by the clock.
+    pub(super) fn may_land(&self, world: &World) -> bool {
+        let asks = |worker: &Worker| !matches!(worker.step, Step::Save(_));
+        world.must_land() || self.may_pass(world) || world.busy().any(asks)
+    }
+
+    /// Nobody is at it, nothing is on its way, and nobody will take it up; or it came to an end that does not know of
+    /// what was paid for.
+    pub(super) fn is_stuck(&self, world: &World) -> bool {
+        if !world.is_quiet() || world.row.version == 0 {
+            return false;
+        }
+        if world.is_under_way() {
+            return match self.wake(world) {
+                Decision::Apply { .. } => false,
+                Decision::Busy { until } => until <= world.now,
+                Decision::Ignore(_) => world.row.due_at().is_none_or(|at| at <= world.now),
+            };
+        }
+        let known = |id| world.row.transcripts.iter().any(|one| one.state.transcript_id() == Some(id));
+        let named = match world.row.status() {
+            Status::Transcribing | Status::Copying | Status::Stored | Status::Failed | Status::LimitReached => true,
+            Status::Creating | Status::Waiting | Status::Skipped | Status::Lost => false,
+        };
+        !named || !world.recall.made.iter().all(|made| known(made.id))
+    }
+
+    fn wake(&self, world: &World) -> Decision {
+        let lease_until = world.now.plus(SECOND);
+        let context = Context { now: world.now, lease_until, worker: true, policy: &self.policy };
+        Job::clone(&world.row).on_event(&Event::WAKE, context)
+    }
+}

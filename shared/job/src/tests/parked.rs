@@ -1,0 +1,251 @@
+//! A job at the limit goes on as soon as there is room, however that comes.
+
+use std::time::Duration;
+
+use super::{NOW, OTHER, context, done, job, policy, receipt};
+use crate::{
+    Answer, Command, CopyAnswer, Decision, DeleteAnswer, Event, Failures, Finished, Heard, Hold, Job, Listed,
+    LookUpAnswer, Next, OnLimit, Policy, Reason, Recording, RecordingAnswer, State, Status, Transcript,
+    ids::TranscriptId, time::Timestamp,
+};
+
+const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+
+fn quiet(on_limit: OnLimit) -> Policy {
+    Policy { announces: false, on_limit, ..policy() }
+}
+
+fn id(number: u128) -> TranscriptId {
+    TranscriptId::from_u128(number)
+}
+
+/// Somebody else's transcripts fill the limit of two, and ours does not fit.
+fn parked(states: [State; 2], policy: &Policy) -> Job {
+    let mut full = job([]);
+    (full.attempts, full.expires_at) = (0, Some(NOW.plus(100 * DAY)));
+    full.transcripts.extend(states.map(|state| Transcript::new(None, None, state)));
+    let Decision::Apply { job, next } = full.on_event(&done(), context(policy, NOW)) else { panic!("ignored") };
+    assert_eq!((job.status(), next), (Status::LimitReached, Next::Nothing));
+    *job
+}
+
+fn failed(number: u128) -> State {
+    State::Failed { transcript_id: id(number), sub_code: None }
+}
+
+fn stored(number: u128) -> State {
+    State::Stored { transcript_id: id(number), receipt: receipt() }
+}
+
+fn woken(job: Job, policy: &Policy, now: Timestamp) -> (Job, Next) {
+    let Decision::Apply { job, next } = job.on_event(&Event::WAKE, context(policy, now)) else { panic!("not due") };
+    (*job, next)
+}
+
+#[test]
+fn a_copy_that_is_stored_in_the_meantime_makes_room() {
+    let policy = quiet(OnLimit::DeleteStored);
+    let claim = super::CLAIM;
+    let mut copying = super::copying(NOW.plus(Duration::from_secs(9)), Some(claim), Failures::default());
+    copying.transcript_id = OTHER;
+    let mut full = job([]);
+    full.transcripts.extend([State::Copying(copying), failed(9)].map(|state| Transcript::new(None, None, state)));
+    full.hold = Some(Hold::LimitReached { until: Some(NOW.plus(DAY)) });
+    let answer = Answer::Copy { transcript_id: OTHER, claim, answer: CopyAnswer::Stored(receipt()) };
+    let Decision::Apply { job, next } = full.on_answer(&answer, context(&policy, NOW)) else { panic!("not stored") };
+    assert_eq!((job.status(), next), (Status::Waiting, Next::Act(Command::Wake)), "it goes on");
+    let (_, next) = woken(*job, &policy, NOW);
+    assert!(matches!(next, Next::Act(Command::Delete { .. })), "{next:?}");
+}
+
+#[test]
+fn others_that_are_stored_do_not_hide_that_ours_does_not_fit() {
+    let policy = quiet(OnLimit::Stop);
+    assert_eq!(parked([stored(8), failed(9)], &policy).status(), Status::LimitReached);
+}
+
+#[test]
+fn a_change_of_the_policy_is_noticed_within_a_day() {
+    let stop = quiet(OnLimit::Stop);
+    for (changed, creates) in [
+        (Policy { max_transcripts: 3, ..stop.clone() }, true),
+        (Policy { on_limit: OnLimit::DeleteFailed, ..stop.clone() }, false),
+        (Policy { on_limit: OnLimit::DeleteStored, ..stop.clone() }, false),
+    ] {
+        let job = parked([stored(8), failed(9)], &stop);
+        let due_at = job.due_at().expect("it looks again");
+        assert_eq!(due_at, NOW.plus(DAY));
+        let (job, next) = woken(job, &changed, due_at);
+        assert_eq!(next, Next::Act(Command::Wake));
+        let (_, next) = woken(job, &changed, due_at);
+        let Next::Act(command) = next else { panic!("{next:?}") };
+        assert_eq!(command.name(), if creates { "create" } else { "delete" });
+    }
+}
+
+#[test]
+fn what_went_at_recall_without_a_word_is_noticed_within_a_day() {
+    let policy = quiet(OnLimit::Stop);
+    let job = parked([stored(8), failed(9)], &policy);
+    let (job, next) = woken(job, &policy, NOW.plus(DAY));
+    assert_eq!(next, Next::Act(Command::List));
+    let listed = Listed { transcript_id: id(9), attempt: None, ended: true, failed: true, foreign: false };
+    let unsure = Answer::List(LookUpAnswer::Incomplete(vec![listed]));
+    let Decision::Apply { job: still, .. } = job.clone().on_answer(&unsure, context(&policy, NOW.plus(DAY))) else {
+        panic!("stuck")
+    };
+    assert_eq!((still.status(), still.due_at()), (Status::LimitReached, Some(NOW.plus(2 * DAY))), "not all was read");
+    let answer = Answer::List(LookUpAnswer::Listed(vec![listed]));
+    let Decision::Apply { job, next } = job.on_answer(&answer, context(&policy, NOW.plus(DAY))) else {
+        panic!("stuck")
+    };
+    assert_eq!((next, job.transcript_count()), (Next::Act(Command::Wake), 1));
+    let (_, next) = woken(*job, &policy, NOW.plus(DAY));
+    assert!(matches!(next, Next::Act(Command::Create { .. })), "{next:?}");
+}
+
+/// Once the recording is gone there is nothing to look for.
+#[test]
+fn a_parked_job_looks_no_longer_when_its_recording_has_expired() {
+    let policy = quiet(OnLimit::Stop);
+    let job = Job { expires_at: Some(NOW.plus(8 * DAY)), ..parked([stored(8), failed(9)], &policy) };
+    let (mut job, mut now, mut looks) = (job, NOW, 0);
+    while let Some(due_at) = job.due_at() {
+        now = now.max(due_at);
+        let (next_job, next) = woken(job, &policy, now);
+        job = next_job;
+        if next == Next::Act(Command::List) {
+            looks += 1;
+            assert!(looks < 100, "it looks for ever");
+            let later = Answer::List(LookUpAnswer::Later { after: Duration::ZERO });
+            let Decision::Apply { job: parked, .. } = job.on_answer(&later, context(&policy, now)) else { panic!() };
+            job = *parked;
+        }
+    }
+    assert_eq!(job.status(), Status::LimitReached);
+    assert!(looks > 8 && now.since(NOW) < 11 * DAY, "{looks} looks");
+}
+
+/// The daily look asks for the recording first; this is what Recall says of it.
+fn looked(job: Job, answer: RecordingAnswer, policy: &Policy, now: Timestamp) -> (Job, Next) {
+    let (job, next) = woken(job, policy, now);
+    let Next::Act(Command::ReadRecording { claim }) = next else { panic!("{next:?}") };
+    let decision = job.on_answer(&Answer::ReadRecording { claim, answer }, context(policy, now));
+    let Decision::Apply { job, next } = decision else { panic!("{decision:?}") };
+    (*job, next)
+}
+
+#[test]
+fn a_parked_job_learns_when_its_recording_expires() {
+    let policy = quiet(OnLimit::Stop);
+    let job = Job { expires_at: None, ..parked([stored(8), failed(9)], &policy) };
+    let expires_at = Some(NOW.plus(30 * DAY));
+    let read = RecordingAnswer::Read(Finished { expires_at, ..Finished::default() });
+    let (job, next) = looked(job, read, &policy, NOW.plus(DAY));
+    assert_eq!((next, job.status(), job.expires_at), (Next::Act(Command::List), Status::LimitReached, expires_at));
+    let later = Answer::List(LookUpAnswer::Later { after: Duration::ZERO });
+    let Decision::Apply { job, .. } = job.on_answer(&later, context(&policy, NOW.plus(DAY))) else { panic!("stuck") };
+    let (_, next) = woken(*job, &policy, NOW.plus(2 * DAY));
+    assert_eq!(next, Next::Act(Command::List), "it is known now");
+}
+
+/// And whose recording has no expiry that Recall would tell.
+#[test]
+fn a_parked_job_looks_no_longer_when_its_recording_is_gone() {
+    let policy = quiet(OnLimit::Stop);
+    let parked = || Job { expires_at: None, ..parked([stored(8), failed(9)], &policy) };
+    let (job, next) = looked(parked(), RecordingAnswer::Deleted, &policy, NOW.plus(DAY));
+    assert_eq!((&job.recording, job.due_at(), next), (&Recording::Deleted, None, Next::Nothing));
+    assert_eq!(job.outbox.ends, 1, "it had told of its end");
+    // A key of another workspace is told the same, for a while.
+    let (job, _) = looked(parked(), RecordingAnswer::Unknown, &policy, NOW.plus(DAY));
+    assert_eq!((job.status(), job.due_at()), (Status::LimitReached, Some(NOW.plus(2 * DAY))));
+    for answer in [RecordingAnswer::Operator, RecordingAnswer::Later { after: Duration::ZERO }] {
+        let (job, next) = looked(job.clone(), answer, &policy, NOW.plus(2 * DAY));
+        assert_eq!((job.due_at(), next), (Some(NOW.plus(3 * DAY)), Next::Nothing), "that says nothing");
+    }
+    let (job, next) = looked(job, RecordingAnswer::Unknown, &policy, NOW.plus(2 * DAY));
+    assert_eq!((job.status(), job.due_at(), next), (Status::LimitReached, None, Next::Nothing));
+    // An event tells of it after all.
+    let processing = Event::TranscriptProcessing(Heard { transcript_id: id(10), attempt: None, foreign: false });
+    for event in [done(), processing] {
+        let decision = job.clone().on_event(&event, context(&policy, NOW.plus(9 * DAY)));
+        let Decision::Apply { job, .. } = decision else { panic!("{decision:?}") };
+        let look_at = job.hold.as_ref().and_then(Hold::until);
+        assert_eq!(look_at, Some(NOW.plus(10 * DAY)), "{event:?}");
+    }
+}
+
+#[test]
+fn a_retry_is_never_over_the_limit() {
+    let policy = Policy { max_transcripts: 2, ..quiet(OnLimit::Stop) };
+    let mut stored_twice = job([stored(8), stored(9)]);
+    stored_twice.attempts = 2;
+    let retry = Event::Retry { provider: None, after_attempt: 2 };
+    let decision = stored_twice.on_event(&retry, context(&policy, NOW));
+    assert_eq!(decision, Decision::Ignore(Reason::LimitReached), "and it stays stored");
+}
+
+/// Its room was to be made by a deletion that turns out to be impossible.
+#[test]
+fn a_retry_that_gets_no_room_is_over() {
+    let policy = Policy { max_transcripts: 1, ..quiet(OnLimit::DeleteStored) };
+    let retry = Event::Retry { provider: None, after_attempt: 1 };
+    let Decision::Apply { job, next: Next::Act(Command::Delete { target, claim, .. }) } =
+        job([stored(8)]).on_event(&retry, context(&policy, NOW))
+    else {
+        panic!("no room is made")
+    };
+    assert!(job.retry.is_some());
+    let kept = Answer::Delete { target, claim, answer: DeleteAnswer::Unverified };
+    let Decision::Apply { job, next } = job.on_answer(&kept, context(&policy, NOW)) else { panic!("stuck") };
+    assert_eq!((job.status(), &job.retry, job.due_at(), next), (Status::Stored, &None, None, Next::Nothing));
+}
+
+#[test]
+fn a_slot_that_recall_reports_as_freed_is_used_at_once() {
+    let policy = quiet(OnLimit::Stop);
+    let deleted = Event::TranscriptDeleted(Heard { transcript_id: id(8), attempt: None, foreign: false });
+    let decision = parked([stored(8), failed(9)], &policy).on_event(&deleted, context(&policy, NOW));
+    assert!(matches!(decision, Decision::Apply { next: Next::Act(Command::Wake), .. }), "{decision:?}");
+}
+
+/// Webhooks come in any order: an older one about what is gone at Recall takes no place under the limit again.
+#[test]
+fn what_recall_has_deleted_takes_no_place_whatever_is_heard_of_it_later() {
+    let policy = quiet(OnLimit::Stop);
+    let heard = |number| Heard { transcript_id: id(number), attempt: None, foreign: false };
+    let events = |number| {
+        [
+            Event::TranscriptProcessing(heard(number)),
+            Event::TranscriptDone(heard(number)),
+            Event::TranscriptFailed { heard: heard(number), sub_code: None },
+        ]
+    };
+    let mut full = parked([stored(8), failed(9)], &policy);
+    // The second was never heard of before.
+    for number in [9, 10] {
+        let deleted = Event::TranscriptDeleted(heard(number));
+        let Decision::Apply { job, .. } = full.on_event(&deleted, context(&policy, NOW)) else { panic!("ignored") };
+        assert_eq!(job.transcript_count(), 1);
+        for late in events(number) {
+            let decision = job.clone().on_event(&late, context(&policy, NOW));
+            assert!(matches!(decision, Decision::Ignore(_)), "{late:?}: {decision:?}");
+        }
+        full = *job;
+    }
+    // Of recordings that we know nothing of, nothing is kept.
+    let unheard = Event::TranscriptDeleted(heard(10));
+    for unknown in [Job::new(full.recording_id), Job { recording: Recording::Deleted, ..full.clone() }] {
+        let ours = Job { transcripts: Vec::new(), ..unknown };
+        let decision = ours.on_event(&unheard, context(&policy, NOW));
+        assert_eq!(decision, Decision::Ignore(Reason::UnknownTranscript));
+    }
+    for number in 100..400 {
+        let deleted = Event::TranscriptDeleted(heard(number));
+        if let Decision::Apply { job, .. } = full.clone().on_event(&deleted, context(&policy, NOW)) {
+            full = *job;
+        }
+    }
+    assert_eq!(full.transcripts.len(), 200, "the row remembers only so much");
+}

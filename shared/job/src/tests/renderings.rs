@@ -1,0 +1,121 @@
+//! Readable files are made again under a lease, and not forever.
+
+use std::time::Duration;
+
+use super::{CLAIM, NOW, OTHER, OURS, context, job, policy, receipt};
+use crate::{
+    Answer, Command, Decision, DeleteAfterStore, Deletion, Event, Heard, Job, Next, Policy, Reason, RenderAnswer,
+    Rendering, State, Status, Target, Why,
+};
+
+const HOUR: Duration = Duration::from_secs(60 * 60);
+
+fn quiet() -> Policy {
+    Policy { announces: false, max_transcripts: 10, ..policy() }
+}
+
+#[test]
+fn renderings_take_a_lease_and_are_tried_again() {
+    let policy = quiet();
+    let render = Event::Render { transcript_id: None };
+    let stored = || job([State::Stored { transcript_id: OURS, receipt: receipt() }]);
+    let failed = job([State::Failed { transcript_id: OURS, sub_code: None }]);
+    assert_eq!(failed.on_event(&render, context(&policy, NOW)), Decision::Ignore(Reason::NothingStored));
+    let Decision::Apply { job: rendering, next: Next::Act(Command::Render { transcripts, claim }) } =
+        stored().on_event(&render, context(&policy, NOW))
+    else {
+        panic!("not rendered")
+    };
+    assert_eq!((transcripts, rendering.status()), (vec![(OURS, receipt())], Status::Stored));
+    let busy = rendering.clone().on_event(&render, context(&policy, NOW));
+    assert!(matches!(busy, Decision::Busy { .. }), "one worker at a time: {busy:?}");
+    let later = RenderAnswer::Later { after: Duration::ZERO };
+    let answer = Answer::Render { claim, answer: later };
+    let Decision::Apply { job: waits, next: Next::Again { at } } = rendering.on_answer(&answer, context(&policy, NOW))
+    else {
+        panic!("no wait")
+    };
+    for (event, now) in [(&Event::WAKE, at), (&render, NOW)] {
+        let again = waits.clone().on_event(event, context(&policy, now));
+        assert!(matches!(again, Decision::Apply { next: Next::Act(Command::Render { .. }), .. }), "{again:?}");
+    }
+}
+
+/// What a deletion reads back is what a rendering writes.
+#[test]
+fn nothing_is_rendered_while_it_is_deleted_nor_deleted_while_it_is_rendered() {
+    let policy = Policy { delete_after_store: DeleteAfterStore::Transcript, ..quiet() };
+    let (until, render) = (NOW.plus(HOUR), Event::Render { transcript_id: None });
+    let just_before = until.minus(Duration::from_secs(1));
+    let (target, why) = (Target::Transcript(OURS), Why::Stored);
+    let stored = || job([State::Stored { transcript_id: OURS, receipt: receipt() }]);
+    let deletion = Some(Deletion { target, why, until, claim: Some(CLAIM), tries: 0 });
+    let deleting = Job { deletion, ..stored() };
+    assert_eq!(deleting.clone().on_event(&render, context(&policy, just_before)), Decision::Busy { until });
+    let decision = deleting.on_event(&render, context(&policy, until));
+    assert!(matches!(decision, Decision::Apply { next: Next::Act(Command::Render { .. }), .. }), "{decision:?}");
+    let rendering = Some(Rendering { transcript_id: None, until, claim: Some(CLAIM), tries: 0 });
+    let failed = Event::TranscriptFailed {
+        heard: Heard { transcript_id: OTHER, attempt: None, foreign: false },
+        sub_code: None,
+    };
+    for (now, deletes) in [(just_before, false), (until, true)] {
+        let decision = Job { rendering, ..stored() }.on_event(&failed, context(&policy, now));
+        let Decision::Apply { next, .. } = decision else { panic!("{decision:?}") };
+        assert_eq!(matches!(next, Next::Act(Command::Delete { .. })), deletes, "{next:?}");
+    }
+}
+
+#[test]
+fn a_rendering_that_fails_is_tried_16_times() {
+    let policy = quiet();
+    let stored = job([State::Stored { transcript_id: OURS, receipt: receipt() }]);
+    let (mut now, mut waits) = (NOW, Vec::new());
+    let mut decision = stored.on_event(&Event::Render { transcript_id: None }, context(&policy, now));
+    while let Decision::Apply { job, next: Next::Act(Command::Render { claim, .. }) } = decision {
+        let answer = RenderAnswer::Later { after: Duration::ZERO };
+        let Decision::Apply { job, next } = job.on_answer(&Answer::Render { claim, answer }, context(&policy, now))
+        else {
+            panic!("stuck")
+        };
+        let Next::Again { at } = next else {
+            assert_eq!((job.status(), job.rendering, job.due_at()), (Status::Stored, None, None));
+            break;
+        };
+        waits.push(at.since(now).as_secs());
+        assert!(waits.len() < 100, "it is tried for ever");
+        now = at;
+        decision = job.on_event(&Event::WAKE, context(&policy, now));
+    }
+    assert_eq!(waits[..9], [10, 20, 40, 80, 160, 320, 640, 1280, 2560]);
+    assert_eq!(waits[9..], [3600; 6], "16 tries have 15 waits");
+}
+
+#[test]
+fn a_rendering_is_one_workers_until_its_lease_ends() {
+    let policy = quiet();
+    let render = Event::Render { transcript_id: None };
+    let stored = job([State::Stored { transcript_id: OURS, receipt: receipt() }]);
+    let Decision::Apply { job, .. } = stored.on_event(&render, context(&policy, NOW)) else { panic!("not rendered") };
+    let until = context(&policy, NOW).lease_until;
+    let before = job.clone().on_event(&render, context(&policy, until.minus(Duration::from_secs(1))));
+    assert_eq!(before, Decision::Busy { until });
+    let decision = job.on_event(&render, context(&policy, until));
+    assert!(matches!(decision, Decision::Apply { next: Next::Act(Command::Render { .. }), .. }), "{decision:?}");
+}
+
+/// Nothing that was asked for is forgotten when another one is asked for.
+#[test]
+fn whoever_asks_for_one_while_another_is_to_be_rendered_gets_both() {
+    let policy = quiet();
+    let stored = job([OURS, OTHER].map(|transcript_id| State::Stored { transcript_id, receipt: receipt() }));
+    let waits = Some(Rendering { transcript_id: Some(OURS), until: NOW.plus(HOUR), claim: None, tries: 3 });
+    for (asked, rendered) in [(Some(OURS), vec![OURS]), (Some(OTHER), vec![OURS, OTHER]), (None, vec![OURS, OTHER])] {
+        let waiting = Job { rendering: waits, ..stored.clone() };
+        let decision = waiting.on_event(&Event::Render { transcript_id: asked }, context(&policy, NOW));
+        let Decision::Apply { next: Next::Act(Command::Render { transcripts, .. }), .. } = decision else {
+            panic!("{decision:?}")
+        };
+        assert_eq!(transcripts.into_iter().map(|(id, _)| id).collect::<Vec<_>>(), rendered, "{asked:?}");
+    }
+}

@@ -1,0 +1,171 @@
+//! What is deleted to make room for the next attempt: only what Recall itself calls failed, or what is stored.
+
+use std::time::Duration;
+
+use super::{NOW, OTHER, OURS, context, done, job, policy, receipt};
+use crate::{
+    Answer, Claim, Command, CopyAnswer, Decision, DeleteAnswer, Event, Finished, Heard, Job, Listed, Next, OnLimit,
+    Policy, State, Status, Target,
+    ids::{BotId, TranscriptId},
+};
+
+fn quiet() -> Policy {
+    Policy { announces: false, ..policy() }
+}
+
+/// A failed transcript of ours is about to make room for the next attempt.
+fn making_room() -> (Policy, Job, Target, Claim, Vec<TranscriptId>) {
+    let policy = Policy {
+        providers: vec!["recallai_async".to_owned()],
+        tries_per_provider: 5,
+        on_limit: OnLimit::DeleteFailed,
+        max_transcripts: 1,
+        ..quiet()
+    };
+    let failed = job([State::Failed { transcript_id: OURS, sub_code: None }]);
+    let decision = failed.on_event(&done(), context(&policy, NOW));
+    let Decision::Apply { job, next: Next::Act(Command::Delete { target, claim, deletable, .. }) } = decision else {
+        panic!("{decision:?}")
+    };
+    (policy, *job, target, claim, deletable.failed)
+}
+
+/// What is stored was read back, and of another transcript of a stored attempt nothing is needed. Where it is not known
+/// to be ours, Recall is asked whose it is.
+#[test]
+fn recall_is_asked_first_only_about_the_failed_one_that_is_to_go() {
+    let failed = |id| State::Failed { transcript_id: id, sub_code: None };
+    let stored = State::Stored { transcript_id: OURS, receipt: receipt() };
+    let theirs = |states: [State; 2]| {
+        let mut job = job(states);
+        job.transcripts.iter_mut().for_each(|transcript| transcript.attempt = None);
+        job
+    };
+    for (what, on_limit, crowded, asked_about) in [
+        ("failed", OnLimit::DeleteFailed, theirs([failed(OURS), failed(OTHER)]), (vec![OURS], vec![])),
+        ("stored", OnLimit::DeleteStored, theirs([stored.clone(), failed(OTHER)]), (vec![], vec![OURS])),
+        ("paid twice", OnLimit::Stop, job([failed(OTHER), stored]), (vec![], vec![])),
+    ] {
+        let policy = Policy { on_limit, ..quiet() };
+        let bot_id = Some(BotId::from_u128(9));
+        let Event::RecordingDone(finished) = done() else { unreachable!("it is done") };
+        let done = Event::RecordingDone(Finished { bot_id, ..finished });
+        let decision = crowded.on_event(&done, context(&policy, NOW));
+        let Decision::Apply { next: Next::Act(Command::Delete { deletable, .. }), .. } = decision else {
+            panic!("{what}: {decision:?}")
+        };
+        assert_eq!((deletable.failed, deletable.safe), asked_about, "{what}");
+    }
+}
+
+#[test]
+fn what_is_being_deleted_is_not_copied_meanwhile() {
+    let (policy, held, ..) = making_room();
+    let until = held.deletion.expect("it is noted").until;
+    let done = Event::TranscriptDone(Heard { transcript_id: OURS, attempt: Some(1), foreign: false });
+    assert_eq!(held.clone().on_event(&done, context(&policy, NOW)), Decision::Busy { until });
+    // The worker has died over it: now it is copied, and nobody deletes it any more.
+    let decision = held.on_event(&done, context(&policy, until));
+    let Decision::Apply { job, next: Next::Act(Command::Copy { .. }) } = decision else { panic!("{decision:?}") };
+    assert_eq!(job.deletion, None);
+}
+
+#[test]
+fn a_deletion_whose_worker_has_died_is_taken_up_when_its_lease_ends() {
+    let (policy, held, ..) = making_room();
+    let until = held.deletion.expect("it is noted").until;
+    let before = held.clone().on_event(&done(), context(&policy, until.minus(Duration::from_secs(1))));
+    assert_eq!(before, Decision::Busy { until });
+    let decision = held.on_event(&done(), context(&policy, until));
+    assert!(matches!(decision, Decision::Apply { next: Next::Act(Command::Delete { .. }), .. }), "{decision:?}");
+}
+
+/// Its `transcript.done` was lost, or is still to come.
+#[test]
+fn what_has_not_failed_after_all_makes_no_room_and_is_copied() {
+    let (policy, held, target, claim, failed) = making_room();
+    assert_eq!(failed, [OURS], "Recall is asked about it first");
+    let done = Listed { transcript_id: OURS, attempt: Some(1), ended: true, failed: false, foreign: false };
+    let answer = Answer::Delete { target, claim, answer: DeleteAnswer::Others(vec![done]) };
+    let decision = held.on_answer(&answer, context(&policy, NOW));
+    let Decision::Apply { job, next: Next::Act(Command::Wake) } = decision else { panic!("{decision:?}") };
+    assert_eq!((job.status(), job.deletion, &job.hold), (Status::Transcribing, None, &None));
+    let woken = job.on_event(&Event::WAKE, context(&policy, NOW));
+    assert!(matches!(woken, Decision::Apply { next: Next::Act(Command::Copy { .. }), .. }), "{woken:?}");
+}
+
+/// Somebody else's, that the operator wants left alone: it makes no room, and the job is decided on anew.
+#[test]
+fn somebody_elses_that_has_not_failed_after_all_is_left_alone() {
+    let (policy, mut held, target, claim, _) = making_room();
+    held.transcripts[0].attempt = None;
+    let policy = Policy { copy_unrequested: false, ..policy };
+    let done = Listed { transcript_id: OURS, attempt: None, ended: true, failed: false, foreign: false };
+    let answer = Answer::Delete { target, claim, answer: DeleteAnswer::Others(vec![done]) };
+    let Decision::Apply { job, .. } = held.on_answer(&answer, context(&policy, NOW)) else { panic!("stuck") };
+    assert_eq!(job.transcripts[0].state, State::Left { transcript_id: OURS });
+    let Decision::Apply { job, .. } = job.on_event(&Event::WAKE, context(&policy, NOW)) else { panic!("stuck") };
+    assert_eq!(job.status(), Status::LimitReached);
+}
+
+/// The worker that deletes it lives longer than its lease, which should not be: what we deleted ourselves is not lost.
+#[test]
+fn what_we_deleted_ourselves_does_not_end_the_chain() {
+    let (policy, held, target, claim, _) = making_room();
+    let done = Event::TranscriptDone(Heard { transcript_id: OURS, attempt: Some(1), foreign: false });
+    let until = held.deletion.expect("it is noted").until;
+    let Decision::Apply { job, .. } = held.on_event(&done, context(&policy, until)) else { panic!("not copied") };
+    let deleted = Answer::Delete { target, claim, answer: DeleteAnswer::Deleted };
+    let decision = job.on_answer(&deleted, context(&policy, until));
+    let Decision::Apply { job, next: Next::Act(Command::Create { .. }) } = decision else { panic!("{decision:?}") };
+    assert!(matches!(job.transcripts[0].state, State::Failed { .. }) && job.transcripts[0].deleted);
+}
+
+/// Recall was not deleting at the moment, and meanwhile the failed transcript turned out to be done.
+#[test]
+fn what_was_to_make_room_and_is_needed_after_all_stays() {
+    let policy = Policy { on_limit: OnLimit::DeleteFailed, max_transcripts: 1, ..quiet() };
+    let failed = Job { hold: None, ..job([State::Failed { transcript_id: OURS, sub_code: None }]) };
+    let Decision::Apply { job, next: Next::Act(Command::Delete { target, claim, .. }) } =
+        failed.on_event(&done(), context(&policy, NOW))
+    else {
+        panic!("no room is made")
+    };
+    let later = Answer::Delete { target, claim, answer: DeleteAnswer::Later { after: Duration::ZERO } };
+    let Decision::Apply { job, next: Next::Again { at } } = job.on_answer(&later, context(&policy, NOW)) else {
+        panic!("no wait")
+    };
+    let done = Event::TranscriptDone(Heard { transcript_id: OURS, attempt: Some(1), foreign: false });
+    let Decision::Apply { job, next: Next::Act(Command::Copy { claim, .. }) } =
+        job.on_event(&done, context(&policy, NOW))
+    else {
+        panic!("not copied")
+    };
+    // The deletion's time comes while the copy is at work: it is not wanted any more.
+    if let Decision::Apply { next, .. } = job.clone().on_event(&Event::WAKE, context(&policy, at)) {
+        assert!(!matches!(next, Next::Act(Command::Delete { .. })), "{next:?}");
+    }
+    let stored = Answer::Copy { transcript_id: OURS, claim, answer: CopyAnswer::Stored(receipt()) };
+    let Decision::Apply { job, next } = job.on_answer(&stored, context(&policy, at)) else { panic!("not stored") };
+    assert_eq!((next, job.deletion, job.status()), (Next::Nothing, None, Status::Stored));
+}
+
+/// Somebody else made room first: nothing more is deleted, and the next attempt starts.
+#[test]
+fn room_that_somebody_else_made_is_enough() {
+    let policy = Policy { on_limit: OnLimit::DeleteFailed, max_transcripts: 2, ..quiet() };
+    let mut crowded = job([OURS, OTHER].map(|transcript_id| State::Failed { transcript_id, sub_code: None }));
+    crowded.transcripts.iter_mut().for_each(|transcript| transcript.attempt = None);
+    let Decision::Apply { job, next: Next::Act(Command::Delete { target, claim, .. }) } =
+        crowded.on_event(&done(), context(&policy, NOW))
+    else {
+        panic!("no room is made")
+    };
+    let later = Answer::Delete { target, claim, answer: DeleteAnswer::Later { after: Duration::ZERO } };
+    let Decision::Apply { job, .. } = job.on_answer(&later, context(&policy, NOW)) else { panic!("no wait") };
+    let gone = Event::TranscriptDeleted(Heard { transcript_id: OTHER, attempt: None, foreign: false });
+    let Decision::Apply { job, next } = job.on_event(&gone, context(&policy, NOW)) else { panic!("ignored") };
+    assert_eq!((next, job.deletion), (Next::Act(Command::Wake), None));
+    let woken = job.on_event(&Event::WAKE, context(&policy, NOW));
+    assert!(matches!(woken, Decision::Apply { next: Next::Act(Command::Create { .. }), .. }), "{woken:?}");
+}

@@ -1,0 +1,50 @@
+//! The sweep: the core says what is to be woken, and what Recall's lists tell that the row does not know.
+
+use std::time::Duration;
+
+use super::{MINUTE, world::World};
+use crate::{Context, Event, SeenRecording};
+
+const SWEEP_EVERY: Duration = MINUTE.saturating_mul(5);
+
+impl World {
+    /// Wakes what is due, and feeds what Recall's lists say and the row does not.
+    pub(super) fn sweep(&mut self) {
+        if self.now.since(self.swept_at) < SWEEP_EVERY {
+            return;
+        }
+        self.swept_at = self.now;
+        let is_due = self.row.due_at().is_some_and(|at| at <= self.now);
+        if is_due && self.row.can_be_woken(self.sweeps()) {
+            self.message(Event::WAKE, self.now);
+        }
+        if self.recall.answers(self.now) {
+            for event in self.sweep_finds() {
+                self.message(event, self.now);
+            }
+        }
+    }
+
+    pub(super) fn sweep_finds(&self) -> Vec<Event> {
+        let (context, finished) = (self.sweeps(), self.finished());
+        let listed = self.recall.seen(self.now);
+        let mut finds = Vec::new();
+        if !self.recall.gone && !self.recall.has_failed && !self.recall.is_example {
+            // Which of its transcripts Recall shows with a recording is not documented.
+            let shown = usize::try_from(self.seed).unwrap_or_default().checked_rem(listed.len());
+            let seen = SeenRecording {
+                is_done: true,
+                done_at: finished.done_at,
+                expires_at: finished.expires_at,
+                transcript: shown.map(|index| listed[index].clone()),
+            };
+            finds.extend(self.row.missed_recording(&seen, || finished, context));
+        }
+        finds.extend(listed.iter().filter_map(|seen| self.row.missed_transcript(seen, context)));
+        finds
+    }
+
+    fn sweeps(&self) -> Context<'_> {
+        Context { now: self.now, lease_until: self.now, worker: true, policy: &self.policy }
+    }
+}

@@ -1,0 +1,121 @@
+//! What disturbs: duplicates, old messages, deletions, outages, keys of another workspace, what people ask for, and
+//! what others make.
+
+use std::time::Duration;
+
+use super::{HOUR, MINUTE, mail::Mail, recall::Made, world::World};
+use crate::{Event, Heard, ids::TranscriptId};
+
+impl World {
+    pub(super) fn disturb(&mut self) {
+        match self.rng.u8(0..24) {
+            0..=2 if self.recall.is_example => self.send_example(),
+            0 if !self.recall.gone => drop(self.make(None, Duration::ZERO)),
+            1 => self.delete_all(),
+            2 if !self.recall.made.is_empty() => self.delete_one(),
+            3 => self.recall.down_until = self.now.plus(MINUTE * self.rng.u32(1..200)),
+            4 => self.deaf_until = self.now.plus(MINUTE * self.rng.u32(1..200)),
+            // Somebody redrives what is a week old.
+            5 if !self.mail.is_empty() => {
+                let event = self.any_mail().event;
+                self.message(event, self.now.plus(7 * 24 * HOUR));
+            }
+            6 if !self.mail.is_empty() => {
+                let index = self.rng.usize(0..self.mail.len());
+                self.mail.swap_remove(index);
+            }
+            7 => self.message(Event::Wake { now: true }, self.now),
+            8..=9 if !self.recall.is_example => self.ask_again(),
+            10 => {
+                let one = if self.rng.bool() { self.rng.choice(&self.recall.made).map(|made| made.id) } else { None };
+                self.message(Event::Render { transcript_id: one }, self.now);
+            }
+            11 => {
+                let minutes = if self.rng.bool() { self.rng.u32(1..200) } else { self.rng.u32(1..2500) };
+                self.recall.foreign_until = self.now.plus(MINUTE * minutes);
+            }
+            _ if !self.mail.is_empty() => {
+                let copy = self.any_mail();
+                self.mail.push(copy);
+            }
+            _ if !self.recall.has_failed && !self.recall.is_example => {
+                let event = self.done();
+                self.webhook(event, self.now);
+            }
+            _ => {}
+        }
+    }
+
+    /// Somebody presses "send example", always for the same event, whose ids nobody has. Not `recording.done`: an attempt
+    /// whose worker died is looked up for a month.
+    pub(super) fn send_example(&mut self) {
+        let heard = Heard { transcript_id: TranscriptId::from_u128(1), attempt: None, foreign: false };
+        let examples = [
+            Event::RecordingFailed { sub_code: None },
+            Event::RecordingDeleted,
+            Event::TranscriptProcessing(heard),
+            Event::TranscriptDone(heard),
+            Event::TranscriptFailed { heard, sub_code: None },
+            Event::TranscriptDeleted(heard),
+        ];
+        let which = usize::try_from(self.seed).unwrap_or_default() / 7 % examples.len();
+        self.webhook(examples[which].clone(), self.now);
+    }
+
+    /// A person asks for another attempt, from what the table shows them. The message may come twice.
+    fn ask_again(&mut self) {
+        let asked = self.rng.choice(["recallai_async", "rev_async", "unknown_async"]);
+        let provider = asked.filter(|_| self.rng.bool()).map(str::to_owned);
+        let retry = Event::Retry { provider, after_attempt: self.row.attempts };
+        for _ in 0..self.rng.usize(1..=2) {
+            self.message(retry.clone(), self.now);
+        }
+    }
+
+    fn any_mail(&mut self) -> Mail {
+        let index = self.rng.usize(0..self.mail.len());
+        self.mail[index].clone()
+    }
+
+    /// Somebody else deletes a transcript.
+    fn delete_one(&mut self) {
+        let index = self.rng.usize(0..self.recall.made.len());
+        let made = &mut self.recall.made[index];
+        if made.exists_at <= self.now && !made.deleted {
+            made.delete(self.now, false);
+            let heard = Heard { transcript_id: made.id, attempt: made.attempt, foreign: false };
+            self.webhook(Event::TranscriptDeleted(heard), self.now);
+        }
+    }
+
+    /// The recording goes at Recall, with all its transcripts.
+    pub(super) fn delete_all(&mut self) {
+        if !self.recall.gone && !self.recall.is_example {
+            self.recall.gone = true;
+            self.recall.made.iter_mut().filter(|made| !made.deleted).for_each(|made| made.delete(self.now, false));
+            self.webhook(Event::RecordingDeleted, self.now);
+        }
+    }
+
+    /// A transcript comes into being at Recall, and its webhooks are under way; they can get lost altogether.
+    pub(super) fn make(&mut self, attempt: Option<u32>, delay: Duration) -> TranscriptId {
+        let made = self.recall.make(&mut self.rng, self.now, attempt, delay);
+        self.tell_of(&made);
+        made.id
+    }
+
+    pub(super) fn tell_of(&mut self, made: &Made) {
+        let heard = Heard { transcript_id: made.id, attempt: made.attempt, foreign: false };
+        let end = match made.is_good() {
+            true => Event::TranscriptDone(heard),
+            false => Event::TranscriptFailed { heard, sub_code: None },
+        };
+        let recovered = made.recovered_at.map(|at| (Event::TranscriptDone(heard), at));
+        let told = [(Event::TranscriptProcessing(heard), made.exists_at), (end, made.done_at)];
+        for (event, at) in told.into_iter().chain(recovered) {
+            if self.rng.u8(0..4) > 0 {
+                self.webhook(event, at);
+            }
+        }
+    }
+}

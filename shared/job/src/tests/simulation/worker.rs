@@ -1,0 +1,173 @@
+//! The workers: each decides, saves and acts as `Advance` and the functions do, and can die between any two steps.
+
+use std::time::Duration;
+
+use super::{SECOND, mail::To, world::World};
+use crate::{
+    Answer, Command, Context, Copying, Creating, Decision, Event, Hold, Job, LookUpAnswer, Next, State, time::Timestamp,
+};
+
+const INVOCATION: Duration = Duration::from_secs(15);
+/// Two seconds longer than the invocation, of which clocks may eat one.
+const LEASE: Duration = Duration::from_secs(17);
+/// The longest delay of a message.
+const MAX_DELAY: Duration = Duration::from_secs(15 * 60);
+
+pub(super) struct Worker {
+    event: Event,
+    to: To,
+    deadline: Timestamp,
+    /// How far its clock is off, in milliseconds.
+    skew_ms: i64,
+    at: Step,
+}
+
+enum Step {
+    /// It has loaded this row, and decides about its event or its answer.
+    Decide(Job, Input),
+    /// It has saved, and is about to act.
+    Act(Job, Command),
+}
+
+enum Input {
+    Event,
+    Answer(Answer),
+}
+
+impl Worker {
+    pub(super) fn new(event: Event, to: To, now: Timestamp, skew_ms: i64, row: Job) -> Self {
+        Self { event, to, deadline: now.plus(INVOCATION), skew_ms, at: Step::Decide(row, Input::Event) }
+    }
+
+    /// What it is about to do, under a lease.
+    pub(super) fn command(&self) -> Option<&Command> {
+        match &self.at {
+            Step::Act(_, command) => Some(command),
+            Step::Decide(_, _) => None,
+        }
+    }
+}
+
+impl World {
+    /// The workers that are past their deadline are gone; what they worked on comes again.
+    pub(super) fn end_overdue_workers(&mut self) {
+        let now = self.now;
+        let (over, alive): (Vec<_>, Vec<_>) =
+            std::mem::take(&mut self.workers).into_iter().partition(|worker| worker.deadline <= now);
+        self.workers = alive;
+        for Worker { event, to, .. } in over {
+            self.come_again(event, to, self.now.plus(5 * SECOND));
+        }
+    }
+
+    pub(super) fn crash(&mut self) {
+        let index = self.rng.usize(0..self.workers.len());
+        let Worker { event, to, .. } = self.workers.swap_remove(index);
+        self.come_again(event, to, self.now.plus(30 * SECOND));
+    }
+
+    /// One step of one worker.
+    pub(super) fn work(&mut self) {
+        let index = self.rng.usize(0..self.workers.len());
+        let mut worker = self.workers.swap_remove(index);
+        worker.at = match worker.at {
+            Step::Act(job, command) => {
+                let answer = self.act(&command);
+                Step::Decide(job, Input::Answer(answer))
+            }
+            Step::Decide(job, input) => match self.decide(&worker.event, worker.to, worker.skew_ms, job, input) {
+                Some(next) => next,
+                None => return,
+            },
+        };
+        self.workers.push(worker);
+    }
+
+    /// Decides and saves, as `Advance::step` does, and ends as the functions do. `None`: the worker is done.
+    fn decide(&mut self, event: &Event, to: To, skew_ms: i64, job: Job, input: Input) -> Option<Step> {
+        let now = Timestamp::from_millis(self.now.as_millis() + skew_ms);
+        let worker = matches!(to, To::Transcript { .. });
+        let context = Context { now, lease_until: now.plus(LEASE), worker, policy: &self.policy };
+        let leases = leases(&job);
+        let decision = match &input {
+            Input::Event => job.on_event(event, context),
+            Input::Answer(answer) => job.on_answer(answer, context),
+        };
+        let (job, next) = match decision {
+            Decision::Ignore(_) => return None,
+            Decision::Busy { until } => {
+                let not_sent = matches!(input, Input::Answer(Answer::Wake { sent: false }));
+                let seed = self.seed;
+                // A wait that we chose must not use up the times that a message may be received.
+                assert!(not_sent || leases.contains(&until), "seed {seed}: busy without a lease: {:#?}", self.row);
+                self.come_again(event.clone(), to, until);
+                return None;
+            }
+            Decision::Apply { job, next } => (*job, next),
+        };
+        if self.row.version + 1 != job.version {
+            return Some(Step::Decide(self.row.clone(), input));
+        }
+        self.check_the_save(&job);
+        self.check_the_retry(&job, matches!((event, &input), (Event::Retry { .. }, Input::Event)));
+        if let (Event::Retry { after_attempt, .. }, Input::Event) = (event, &input) {
+            self.retried.insert(*after_attempt);
+        }
+        self.told_failed |= matches!((event, &input), (Event::RecordingFailed { .. }, Input::Event));
+        let listed = self.recall.listed(self.now);
+        self.looked_for_room =
+            self.calm && matches!(&input, Input::Answer(Answer::List(LookUpAnswer::Listed(seen))) if *seen == listed);
+        self.row = job.clone();
+        match next {
+            Next::Nothing => None,
+            Next::Act(command) => {
+                self.check_the_lease(&command);
+                Some(Step::Act(job, command))
+            }
+            Next::Again { at } => {
+                self.wait(event, to, at);
+                None
+            }
+        }
+    }
+
+    /// A wake-up takes the place of what waits. It can fail to be sent; then a message comes again by itself.
+    fn wait(&mut self, event: &Event, to: To, at: Timestamp) {
+        let is_near = at.since(self.now) <= MAX_DELAY;
+        let sent = self.calm || self.rng.u8(0..4) > 0;
+        if is_near && sent {
+            self.message(Event::WAKE, at.plus(SECOND));
+        }
+        match to {
+            To::Webhook { .. } => self.come_again(event.clone(), to, at),
+            To::Transcript { .. } if is_near && !sent => self.come_again(event.clone(), to, at),
+            To::Transcript { .. } => {}
+        }
+    }
+}
+
+/// Until when workers hold something of this job.
+fn leases(job: &Job) -> Vec<Timestamp> {
+    let of_transcripts = job.transcripts.iter().filter_map(|one| match &one.state {
+        State::Creating(Creating { until, claim: Some(_), .. })
+        | State::Copying(Copying { until, claim: Some(_), .. }) => Some(*until),
+        State::Creating(_)
+        | State::Copying(_)
+        | State::Transcribing { .. }
+        | State::Stored { .. }
+        | State::Failed { .. }
+        | State::Refused { .. }
+        | State::Lost { .. }
+        | State::Left { .. } => None,
+    });
+    let hold = match job.hold {
+        Some(Hold::Unread { until, claim: Some(_), .. }) => Some(until),
+        Some(
+            Hold::Unread { .. } | Hold::Wait { .. } | Hold::Refused { .. } | Hold::LimitReached { .. } | Hold::Skipped,
+        )
+        | None => None,
+    };
+    let deletion = job.deletion.filter(|one| one.claim.is_some()).map(|one| one.until);
+    let rendering = job.rendering.filter(|one| one.claim.is_some()).map(|one| one.until);
+    of_transcripts.chain(hold).chain(deletion).chain(rendering).collect()
+}

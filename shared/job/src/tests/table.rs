@@ -1,0 +1,225 @@
+//! Every situation of a job against every input, written out. `UPDATE_EXPECT=1 cargo test -p job` renews it;
+//! read the difference before you keep it. Of other settings only what they change is shown.
+
+mod inputs;
+mod situations;
+
+use std::{fmt::Write as _, time::Duration};
+
+use expect_test::expect_file;
+
+use self::{
+    inputs::{answers, events},
+    situations::{creating, situations},
+};
+use super::{CLAIM, NOW, OTHER, OURS, context, done, job, policy, receipt};
+use crate::{
+    Answer, Command, CopyAnswer, CreateAnswer, Decision, DeleteAfterStore, Event, Finished, Heard, Job, Next, OnLimit,
+    Policy, State, Status, Wishes, time::Timestamp,
+};
+
+/// Short names for ids and claims, so that a row fits a line.
+fn input(debug: String) -> String {
+    let receipt = format!("({:?})", receipt());
+    let done = format!("{:?}", done());
+    let unread = format!("{:?}", Event::RecordingDone(Finished::default()));
+    let finished = format!("({:?})", Finished { wishes: Some(Wishes::default()), ..Finished::default() });
+    let short = [
+        (done.as_str(), "RecordingDone"),
+        (finished.as_str(), ""),
+        (unread.as_str(), "RecordingDone without metadata"),
+        ("TranscriptId(00000000-0000-0000-0000-000000000001)", "ours"),
+        ("TranscriptId(00000000-0000-0000-0000-000000000002)", "another"),
+        ("Heard { transcript_id: ", "Heard { "),
+        ("(Heard { ", "("),
+        ("heard: Heard { ", ""),
+        (" }, sub_code", ", sub_code"),
+        (receipt.as_str(), ""),
+        ("claim: Claim(3), ", ""),
+        ("claim: Claim(2), ", "outdated claim, "),
+        ("answer: ", ""),
+        ("transcript_id: ", ""),
+        ("attempt: Some(1)", "attempt 1"),
+        ("attempt: None", "no attempt"),
+        ("attempt: 1, ", ""),
+        (" })", ")"),
+        ("Listed { ", "{ "),
+        (", failed: false, foreign: false }", " }"),
+        (", foreign: false", ""),
+        (" { now: false }", ""),
+    ];
+    short.into_iter().fold(debug, |text, (long, short)| text.replace(long, short))
+}
+
+fn decision(decision: Decision) -> String {
+    let seconds = |until: Timestamp| until.since(NOW).as_secs();
+    match decision {
+        Decision::Ignore(reason) => format!("ignore: {}", reason.as_str()),
+        Decision::Busy { until } => format!("busy for {} s", seconds(until)),
+        Decision::Apply { job, next } => {
+            let next = match next {
+                Next::Nothing => String::new(),
+                Next::Act(command) => format!(", then {}", command.name()),
+                Next::Again { at } => format!(", again in {} s", seconds(at)),
+            };
+            format!("{} ({}){next}", job.status().as_str(), job.transcript_count())
+        }
+    }
+}
+
+/// A line for each input, with what comes of it.
+fn rows(job: &Job, policy: &Policy) -> Vec<String> {
+    let context = context(policy, NOW);
+    let of_events = events().into_iter().map(|event| {
+        let result = decision(job.clone().on_event(&event, context));
+        format!("    {:<72} {result}", input(format!("{event:?}")))
+    });
+    let of_answers = answers().into_iter().map(|answer| {
+        let result = decision(job.clone().on_answer(&answer, context));
+        format!("    {:<72} {result}", input(format!("{answer:?}")))
+    });
+    of_events.chain(of_answers).collect()
+}
+
+/// What else an operator may choose.
+fn other_policies() -> Vec<(&'static str, Policy)> {
+    vec![
+        ("ON_LIMIT=delete_failed", Policy { on_limit: OnLimit::DeleteFailed, ..policy() }),
+        ("ON_LIMIT=delete_stored", Policy { on_limit: OnLimit::DeleteStored, ..policy() }),
+        ("DELETE_AFTER_STORE=transcript", Policy { delete_after_store: DeleteAfterStore::Transcript, ..policy() }),
+        ("DELETE_AFTER_STORE=recording", Policy { delete_after_store: DeleteAfterStore::Recording, ..policy() }),
+        ("COPY_UNREQUESTED=false", Policy { copy_unrequested: false, ..policy() }),
+    ]
+}
+
+#[test]
+fn every_situation_meets_every_input() {
+    let base = policy();
+    let mut table = String::from("Status (count of transcripts) after each input; the limit is 2.\n");
+    for (name, job) in situations() {
+        writeln!(table, "\n{name}: {} ({})", job.status().as_str(), job.transcript_count()).expect("a String");
+        for row in rows(&job, &base) {
+            writeln!(table, "{row}").expect("a String");
+        }
+    }
+    for (setting, policy) in other_policies() {
+        writeln!(table, "\n\nWith {setting}, where that makes a difference.").expect("a String");
+        for (name, job) in situations() {
+            let before = rows(&job, &base);
+            let differ: Vec<_> = rows(&job, &policy).into_iter().filter(|row| !before.contains(row)).collect();
+            if !differ.is_empty() {
+                writeln!(table, "\n{name}: {} ({})", job.status().as_str(), job.transcript_count()).expect("a String");
+                differ.iter().for_each(|row| writeln!(table, "{row}").expect("a String"));
+            }
+        }
+    }
+    expect_file!["table.txt"].assert_eq(&table);
+}
+
+/// Logs, metrics and messages all call it by the word that Recall uses.
+#[test]
+fn an_event_has_one_name() {
+    for event in events() {
+        let message = serde_json::to_value(&event).expect("JSON");
+        assert_eq!(message["event"], event.name());
+    }
+}
+
+#[test]
+fn others_transcripts_are_left_alone_if_the_operator_wants_that() {
+    let policy = Policy { copy_unrequested: false, ..policy() };
+    let context = context(&policy, NOW);
+    let other = Event::TranscriptDone(Heard { transcript_id: OTHER, attempt: None, foreign: false });
+    let later = NOW.plus(Duration::from_secs(1));
+    let known = job([State::Transcribing { transcript_id: OURS, check_at: later, checks: 0, told_done: false }]);
+    assert_eq!(decision(known.on_event(&other, context)), "transcribing (2)", "noted, and left alone");
+    // Also while a create of ours waits for its answer: whatever we made says so in its metadata.
+    let waiting = creating(Duration::from_secs(1), 0, NOW.plus(Duration::from_secs(9)));
+    assert_eq!(decision(waiting.on_event(&other, context)), "creating (2)");
+}
+
+/// Webhooks come in any order.
+#[test]
+fn somebody_elses_failure_is_left_alone_whatever_was_heard_before() {
+    let policy = Policy { copy_unrequested: false, ..policy() };
+    let heard = Heard { transcript_id: OTHER, attempt: None, foreign: false };
+    let processing = Event::TranscriptProcessing(heard);
+    let failed = Event::TranscriptFailed { heard, sub_code: None };
+    for events in [vec![&failed], vec![&processing, &failed], vec![&failed, &processing]] {
+        let mut job = job([]);
+        for event in events {
+            if let Decision::Apply { job: next, .. } = job.clone().on_event(event, context(&policy, NOW)) {
+                job = *next;
+            }
+        }
+        assert_eq!(job.transcripts[0].state, State::Left { transcript_id: OTHER });
+        assert_eq!((job.transcripts.len(), job.transcript_count()), (1, 1), "it counts towards the limit");
+    }
+}
+
+#[test]
+fn a_create_that_was_refused_and_exists_all_the_same_was_paid_once() {
+    let policy = policy();
+    let context = context(&policy, NOW);
+    let refused = job([State::Refused { status: 400, code: None }]);
+    let done = Event::TranscriptDone(Heard { transcript_id: OURS, attempt: Some(1), foreign: false });
+    let Decision::Apply { job, .. } = refused.on_event(&done, context) else { panic!("not applied") };
+    assert!(!job.paid_twice() && job.transcripts.len() == 1, "{job:?}");
+}
+
+#[test]
+fn an_unnamed_transcript_that_was_ours_is_joined_with_its_attempt() {
+    let policy = policy();
+    let context = context(&policy, NOW);
+    let unnamed = Event::TranscriptDone(Heard { transcript_id: OTHER, attempt: None, foreign: false });
+    let waiting = creating(Duration::from_secs(1), 0, NOW.plus(Duration::from_secs(9)));
+    let Decision::Apply { job, .. } = waiting.on_event(&unnamed, context) else { panic!("not applied") };
+    let answer = CreateAnswer::Created { transcript_id: OTHER };
+    let Decision::Apply { job, .. } = job.on_answer(&Answer::Create { attempt: 1, claim: CLAIM, answer }, context)
+    else {
+        panic!("not applied")
+    };
+    assert_eq!(job.transcripts.len(), 1);
+    assert_eq!(job.transcripts[0].attempt, Some(1));
+}
+
+/// Every wait in a row is longer, up to a limit, and a transcript that Recall does not know is not given up soon.
+#[test]
+fn waits_grow_and_nothing_is_given_up_soon() {
+    let policy = Policy { announces: false, ..policy() };
+    let waits = |answer: &CopyAnswer, tries: usize| {
+        let mut now = NOW;
+        let mut job = job([State::Transcribing { transcript_id: OURS, check_at: NOW, checks: 0, told_done: false }]);
+        let mut waits = Vec::new();
+        for _ in 0..tries {
+            let context = context(&policy, now);
+            let Decision::Apply { job: taken, next: Next::Act(Command::Copy { claim, .. }) } =
+                job.clone().on_event(&Event::WAKE, context)
+            else {
+                break;
+            };
+            let answer = Answer::Copy { transcript_id: OURS, claim, answer: answer.clone() };
+            let Decision::Apply { job: next, .. } = taken.on_answer(&answer, context) else { panic!("not applied") };
+            job = *next;
+            let Some(due_at) = job.due_at() else { break };
+            waits.push(due_at.since(now).as_secs());
+            now = due_at;
+        }
+        (waits, job.status())
+    };
+    let after = Duration::ZERO;
+    let (later, status) = waits(&CopyAnswer::Later { after }, 12);
+    assert_eq!(later, [5, 10, 20, 40, 80, 160, 320, 640, 900, 900, 900, 900]);
+    assert_eq!(status, Status::Copying);
+    let (operator, _) = waits(&CopyAnswer::Operator, 9);
+    assert_eq!(
+        operator.iter().map(|seconds| seconds / 60).collect::<Vec<_>>(),
+        [5, 10, 20, 40, 80, 160, 320, 360, 360],
+        "up to six hours"
+    );
+    let (not_ready, _) = waits(&CopyAnswer::NotReady, 10);
+    assert_eq!(not_ready, [15, 30, 60, 120, 240, 480, 960, 1920, 3600, 3600]);
+    let (missing, status) = waits(&CopyAnswer::Missing { recording_known: true }, 99);
+    assert_eq!(missing, [15, 30, 60, 120, 240, 480, 960, 1920, 3600]);
+    assert_eq!(status, Status::Lost);
+}

@@ -1,0 +1,181 @@
+//! The situations that a job can be in.
+
+use std::time::Duration;
+
+use crate::{
+    Copying, Creating, Deletion, Failures, Hold, Job, KEY_REUSE, Recording, Refusals, Refused, Rendering, Retry, State,
+    Target, Transcript, Trouble, Why, Wishes,
+    ids::{RecordingId, TranscriptId},
+    tests::{self, CLAIM, NOW, OTHER, OURS, job, receipt},
+    time::Timestamp,
+};
+
+fn earlier(time: Duration) -> Timestamp {
+    Timestamp::from_millis(NOW.as_millis() - i64::try_from(time.as_millis()).expect("short"))
+}
+
+pub(super) fn creating(first_call: Duration, errors: u32, until: Timestamp) -> Job {
+    let first_call_at = earlier(first_call);
+    let last_call_at = earlier(first_call.min(Duration::from_secs(300)));
+    let calls = if first_call_at < last_call_at { 2 } else { 1 };
+    job([State::Creating(Creating {
+        first_call_at,
+        last_call_at,
+        calls,
+        errors,
+        conflicts: 0,
+        until,
+        claim: Some(CLAIM),
+        refused: None,
+        untold_since: None,
+        retry: None,
+    })])
+}
+
+pub(super) fn situations() -> Vec<(&'static str, Job)> {
+    let soon = NOW.plus(Duration::from_secs(9));
+    let passed = earlier(Duration::from_secs(1));
+    let minutes = |minutes: u64| Duration::from_secs(60 * minutes);
+    let wait = |until, status| Some(Hold::Wait { until, status, times: 1, since: NOW });
+    let deletion =
+        |why, until| Some(Deletion { target: Target::Transcript(OURS), why, until, claim: Some(CLAIM), tries: 0 });
+    let refused_creating = || {
+        let mut job = creating(minutes(1), 0, soon);
+        if let State::Creating(creating) = &mut job.transcripts[0].state {
+            creating.refused = Some(Refused { code: None });
+        }
+        job
+    };
+    let told = |mut job: Job| {
+        job.outbox.told = Some(job.status());
+        job
+    };
+    let copying = |until, claim, missing| {
+        let failures = Failures { transient: 2, missing, gone: missing, ..Failures::default() };
+        let missing_since = (missing > 0).then(|| earlier(Duration::from_secs(60 * 60)));
+        job([State::Copying(Copying { missing_since, ..tests::copying(until, claim, failures) })])
+    };
+    let transcribing =
+        |check_at| job([State::Transcribing { transcript_id: OURS, check_at, checks: 0, told_done: false }]);
+    let deleted = |mut job: Job| {
+        job.transcripts[0].deleted = true;
+        job
+    };
+    let stored = || job([State::Stored { transcript_id: OURS, receipt: receipt() }]);
+    let failed = || job([State::Failed { transcript_id: OURS, sub_code: None }]);
+    let refused = || job([State::Refused { status: 400, code: None }]);
+    let used_up = || {
+        let mut transcripts = [failed().transcripts, refused().transcripts].concat();
+        transcripts[1].provider = Some("rev_async".to_owned());
+        transcripts
+    };
+    let left = || {
+        let mut job = job([State::Left { transcript_id: OTHER }]);
+        job.transcripts[0].attempt = None;
+        Job { recording: Recording::Unknown, attempts: 0, ..job }
+    };
+    let new = || Job::new(RecordingId::from_u128(7));
+    let said_to_have_failed = |until, claim| Job {
+        hold: Some(Hold::Unread { until, claim, trouble: Trouble::Errors, times: 1, since: NOW }),
+        version: 1,
+        ..new()
+    };
+    let others_failure = || {
+        let failed = State::Failed { transcript_id: OTHER, sub_code: None };
+        Job { transcripts: vec![Transcript::new(None, None, failed)], version: 1, ..new() }
+    };
+    let crowded = || {
+        let mut job =
+            job([OTHER, TranscriptId::from_u128(3)]
+                .map(|transcript_id| State::Failed { transcript_id, sub_code: None }));
+        job.transcripts.iter_mut().for_each(|transcript| transcript.attempt = None);
+        job
+    };
+    let stored_ones = || {
+        let mut job = job([OTHER, TranscriptId::from_u128(3)]
+            .map(|transcript_id| State::Stored { transcript_id, receipt: receipt() }));
+        job.transcripts.iter_mut().for_each(|transcript| transcript.attempt = None);
+        job
+    };
+    let unread = |until, claim| Job {
+        hold: Some(Hold::Unread { until, claim, trouble: Trouble::Errors, times: 1, since: NOW }),
+        wishes: None,
+        attempts: 0,
+        ..job([])
+    };
+    let all_refused = || {
+        let mut job = job([State::Refused { status: 400, code: None }, State::Refused { status: 400, code: None }]);
+        job.transcripts[1].provider = Some("rev_async".to_owned());
+        Job { refusals: Some(Refusals { since: NOW, rounds: 1 }), ..job }
+    };
+    let unknown = |hold, since| Job { hold, unknown_since: Some(since), ..job([]) };
+    let foreign = || {
+        let mut job = job([State::Stored { transcript_id: OTHER, receipt: receipt() }]);
+        (job.transcripts[0].attempt, job.transcripts[0].foreign) = (None, true);
+        job
+    };
+    let rendering = |until, claim| Some(Rendering { transcript_id: None, until, claim, tries: 0 });
+    let retry = Some(Retry { provider: None });
+    let full_of_stored = || Job { transcripts: [stored().transcripts, stored_ones().transcripts].concat(), ..stored() };
+    let full = || Job { transcripts: [failed().transcripts, crowded().transcripts].concat(), ..failed() };
+    vec![
+        ("nothing known", new()),
+        ("recording failed", Job { recording: Recording::Failed { sub_code: None }, version: 1, ..new() }),
+        ("said to have failed, leased", said_to_have_failed(soon, Some(CLAIM))),
+        ("said to have failed, time over", said_to_have_failed(passed, None)),
+        ("somebody else's failure, and no recording", others_failure()),
+        ("recording deleted", Job { recording: Recording::Deleted, version: 2, ..new() }),
+        ("creating, leased", creating(minutes(1), 0, soon)),
+        ("creating, lease over", creating(minutes(10), 0, passed)),
+        ("creating, just called, same error thrice", creating(minutes(1), 3, passed)),
+        ("creating, same error thrice", creating(minutes(10), 3, passed)),
+        ("creating, a 400 to be understood", refused_creating()),
+        ("creating, key too old", creating(KEY_REUSE, 0, passed)),
+        ("transcribing", transcribing(soon)),
+        ("transcribing, check due", transcribing(passed)),
+        ("copying, leased", copying(soon, Some(CLAIM), 0)),
+        ("copying, lease over", copying(passed, Some(CLAIM), 0)),
+        ("copying, missing so often, leased", copying(soon, Some(CLAIM), 9)),
+        ("copying, to be tried again", copying(soon, None, 0)),
+        ("copying, to be tried again now", copying(passed, None, 0)),
+        ("stored", stored()),
+        ("stored, deleted at Recall", deleted(stored())),
+        ("stored, to be deleted at Recall", Job { deletion: deletion(Why::Stored, soon), ..stored() }),
+        ("failed, the next provider to come", Job { hold: wait(soon, None), ..failed() }),
+        ("failed, the chain used up", told(Job { transcripts: used_up(), ..failed() })),
+        ("refused, the next provider to come", Job { hold: wait(passed, None), ..refused() }),
+        ("lost, Recall did not know it", job([State::Lost { transcript_id: OURS }])),
+        ("lost, deleted", deleted(job([State::Lost { transcript_id: OURS }]))),
+        ("somebody else's, left alone", left()),
+        ("waiting", Job { hold: wait(soon, Some(429)), ..job([]) }),
+        ("waiting, time over", Job { hold: wait(passed, Some(429)), ..job([]) }),
+        (
+            "skipped",
+            Job { hold: Some(Hold::Skipped), wishes: Some(Wishes { skip: true, ..Wishes::default() }), ..job([]) },
+        ),
+        ("others' transcripts fill the limit", crowded()),
+        ("making room", Job { deletion: deletion(Why::Room, soon), ..crowded() }),
+        ("making room, of our own", Job { deletion: deletion(Why::Room, soon), ..full() }),
+        ("limit reached", told(Job { hold: Some(Hold::LimitReached { until: Some(soon) }), ..crowded() })),
+        ("limit reached, check due", told(Job { hold: Some(Hold::LimitReached { until: Some(passed) }), ..crowded() })),
+        (
+            "limit reached by stored ones",
+            told(Job { hold: Some(Hold::LimitReached { until: Some(soon) }), ..stored_ones() }),
+        ),
+        ("metadata unread, leased", unread(soon, Some(CLAIM))),
+        ("metadata unread, waiting", unread(soon, None)),
+        ("metadata unread, time over", unread(passed, None)),
+        ("the whole chain refused", Job { hold: Some(Hold::Refused { until: soon }), ..all_refused() }),
+        ("the whole chain refused, time over", Job { hold: Some(Hold::Refused { until: passed }), ..all_refused() }),
+        ("unknown to Recall", unknown(wait(soon, Some(404)), NOW)),
+        ("unknown to Recall for a day", unknown(wait(passed, Some(404)), earlier(minutes(25 * 60)))),
+        ("unknown to Recall, given up", unknown(Some(Hold::Skipped), earlier(minutes(25 * 60)))),
+        ("another deployment's, stored", foreign()),
+        ("stored, rendering, leased", Job { rendering: rendering(soon, Some(CLAIM)), ..stored() }),
+        ("stored, rendering to be tried again", Job { rendering: rendering(soon, None), ..stored() }),
+        (
+            "stored, another asked for, making room",
+            Job { retry, deletion: deletion(Why::Room, soon), ..full_of_stored() },
+        ),
+    ]
+}

@@ -1,0 +1,264 @@
+//! No wait that we choose outlasts what it waits for.
+
+use std::time::Duration;
+
+use super::{CLAIM, NOW, OTHER, OURS, context, copying, done, job, policy, receipt};
+use crate::{
+    Answer, Claim, CopyAnswer, CreateAnswer, Creating, Decision, DeleteAnswer, Deletion, Event, Failures, Finished,
+    Heard, Hold, JITTER_PART, Job, LookUpAnswer, Next, Notice, Outbox, Policy, RecordingAnswer, Refusals, RenderAnswer,
+    Rendering, State, Target, Trouble, Why, ids::RecordingId, time::Timestamp,
+};
+
+/// A worker's lease, in the tests.
+const LEASE: Duration = Duration::from_secs(17);
+
+fn soon() -> Timestamp {
+    NOW.plus(Duration::from_secs(9))
+}
+
+fn creating(calls: u32, errors: u32) -> State {
+    State::Creating(Creating {
+        first_call_at: NOW.minus(Duration::from_secs(30 * 60)),
+        last_call_at: NOW.minus(Duration::from_secs(10 * 60)),
+        calls,
+        errors,
+        conflicts: 0,
+        until: soon(),
+        claim: Some(CLAIM),
+        refused: None,
+        untold_since: None,
+        retry: None,
+    })
+}
+
+/// Everything that has failed many times already, so that its next wait is as long as it gets.
+fn late() -> Vec<(Job, Vec<Answer>)> {
+    let create = |answer| Answer::Create { attempt: 1, claim: CLAIM, answer };
+    let copy = |answer| Answer::Copy { transcript_id: OURS, claim: CLAIM, answer };
+    let failures = Failures {
+        transient: 9,
+        operator: 9,
+        not_taken: 9,
+        missing: 5,
+        gone: 5,
+        renditions_refused: 9,
+        renditions_late: 9,
+        empty_bodies: 9,
+        deaths: 0,
+    };
+    let held = |status| Some(Hold::Wait { until: NOW, status, times: 9, since: NOW });
+    let copied = job([State::Copying(crate::Copying { checks: 9, ..copying(soon(), Some(CLAIM), failures) })]);
+    let stored = || job([State::Stored { transcript_id: OURS, receipt: receipt() }]);
+    let unread = |trouble| {
+        let hold = Hold::Unread { until: soon(), claim: Some(CLAIM), trouble, times: 9, since: NOW };
+        Job { hold: Some(hold), wishes: None, ..job([]) }
+    };
+    let read = |answer| Answer::ReadRecording { claim: CLAIM, answer };
+    let (target, why) = (Target::Transcript(OURS), Why::PaidTwice);
+    let deletion = Some(Deletion { target, why, until: soon(), claim: Some(CLAIM), tries: 9 });
+    let rendering = Some(Rendering { transcript_id: None, until: soon(), claim: Some(CLAIM), tries: 9 });
+    let notice = Notice::Stored { transcript_id: OURS };
+    let outbox = Outbox { notices: vec![notice], until: soon(), sending: true, tries: 9, ..Outbox::default() };
+    let refused = Answer::LookUp { attempt: 1, claim: CLAIM, answer: LookUpAnswer::Listed(Vec::new()) };
+    let refusals = Some(Refusals { since: NOW, rounds: 9 });
+    let look_up = |answer| Answer::LookUp { attempt: 1, claim: CLAIM, answer };
+    let (after, zero) = (Duration::from_secs(10), Duration::ZERO);
+    vec![
+        (
+            Job { hold: held(Some(402)), ..job([creating(1, 0)]) },
+            vec![
+                create(CreateAnswer::Created { transcript_id: OURS }),
+                create(CreateAnswer::InProgress),
+                create(CreateAnswer::Throttled { after: zero }),
+                create(CreateAnswer::Operator { status: 402 }),
+                look_up(LookUpAnswer::Later { after }),
+                look_up(LookUpAnswer::Incomplete(Vec::new())),
+                look_up(LookUpAnswer::Operator),
+            ],
+        ),
+        (
+            Job { hold: held(Some(404)), ..job([creating(1, 0)]) },
+            vec![create(CreateAnswer::Refused { status: 404, code: None })],
+        ),
+        (job([creating(9, 0)]), vec![create(CreateAnswer::Lost), create(CreateAnswer::Operator { status: 402 })]),
+        (Job { hold: held(Some(500)), ..job([creating(9, 9)]) }, vec![refused.clone()]),
+        (
+            copied,
+            vec![
+                copy(CopyAnswer::NotReady),
+                copy(CopyAnswer::Failed { sub_code: None }),
+                copy(CopyAnswer::Missing { recording_known: false }),
+                copy(CopyAnswer::Later { after: zero }),
+                copy(CopyAnswer::Operator),
+                copy(CopyAnswer::NotTaken),
+                copy(CopyAnswer::RenditionsRefused),
+                copy(CopyAnswer::RenditionsLate),
+                copy(CopyAnswer::EmptyBody),
+            ],
+        ),
+        (unread(Trouble::Unknown), vec![read(RecordingAnswer::Unknown)]),
+        (unread(Trouble::Operator), vec![read(RecordingAnswer::Operator)]),
+        (unread(Trouble::Errors), vec![read(RecordingAnswer::Later { after: zero })]),
+        (
+            Job { deletion, ..stored() },
+            vec![Answer::Delete { target, claim: CLAIM, answer: DeleteAnswer::Later { after: zero } }],
+        ),
+        (
+            Job { rendering, ..stored() },
+            vec![Answer::Render { claim: CLAIM, answer: RenderAnswer::Later { after: zero } }],
+        ),
+        (Job { outbox, ..stored() }, vec![Answer::Announce { sent: Vec::new() }]),
+        (Job { refusals, ..conflicting() }, vec![refused]),
+        (
+            Job { hold: Some(Hold::LimitReached { until: Some(soon()) }), ..job([]) },
+            vec![Answer::List(LookUpAnswer::Later { after })],
+        ),
+    ]
+}
+
+/// Every call was told that the same key is in progress.
+fn conflicting() -> Job {
+    let mut job = job([creating(3, 0)]);
+    if let State::Creating(creating) = &mut job.transcripts[0].state {
+        (creating.conflicts, creating.first_call_at) = (3, NOW.minus(Duration::from_secs(60 * 60)));
+    }
+    job
+}
+
+fn quiet() -> Policy {
+    Policy { providers: vec!["recallai_async".to_owned()], max_transcripts: 0, tries_per_provider: 2, ..policy() }
+}
+
+/// The longest wait after this, without the alarm about the expiry.
+fn longest(job: &Job) -> Duration {
+    let mut job = job.clone();
+    job.outbox.expiry_at = None;
+    let hold = job.hold.as_ref().and_then(Hold::until).into_iter();
+    let others = job.transcripts.iter().filter_map(|one| one.state.due_at());
+    let rest = [job.deletion.map(|one| one.until), job.rendering.map(|one| one.until)];
+    let outbox = (!job.outbox.notices.is_empty()).then_some(job.outbox.until);
+    let all = hold.chain(others).chain(rest.into_iter().flatten()).chain(outbox);
+    all.map(|at| at.since(NOW)).max().unwrap_or_default()
+}
+
+#[test]
+fn every_wait_that_we_choose_is_at_most_a_quarter_of_what_is_left() {
+    let policy = quiet();
+    let (mut cut, mut answers) = (0, 0);
+    for (job, tried) in late() {
+        for answer in tried {
+            for left in [30 * 60, 8 * 60, 2 * 60] {
+                let wait = |expires_at| {
+                    let job = Job { expires_at, ..job.clone() };
+                    let decision = job.on_answer(&answer, context(&policy, NOW));
+                    let Decision::Apply { job, .. } = decision else { panic!("{answer:?}: {decision:?}") };
+                    longest(&job)
+                };
+                // A lease that is taken now, or Recall's own Retry-After of 10 s, is no wait that we choose. On the queue
+                // a wait gets longer by the jitter.
+                let most = Duration::from_secs(left / 4).max(LEASE + LEASE / JITTER_PART);
+                let bounded = wait(Some(NOW.plus(Duration::from_secs(left))));
+                assert!(bounded + bounded / JITTER_PART <= most, "{answer:?} with {left} s left waits for {bounded:?}");
+                cut += u32::from(wait(None) > bounded);
+                answers += 1;
+            }
+        }
+    }
+    assert!(cut * 3 > answers * 2, "most waits would have been longer: {cut} of {answers}");
+}
+
+#[test]
+fn what_recall_asks_for_and_what_a_look_up_needs_is_not_cut() {
+    let (policy, expires_at) = (quiet(), Some(NOW.plus(Duration::from_secs(60))));
+    let after = Duration::from_secs(45);
+    let waits = |answer: CreateAnswer, calls| {
+        let job = Job { expires_at, ..job([creating(calls, 0)]) };
+        let answer = Answer::Create { attempt: 1, claim: CLAIM, answer };
+        let Decision::Apply { next: Next::Again { at }, .. } = job.on_answer(&answer, context(&policy, NOW)) else {
+            panic!("no wait")
+        };
+        at.since(NOW)
+    };
+    assert_eq!(waits(CreateAnswer::Throttled { after }, 1), after);
+    assert_eq!(waits(CreateAnswer::ServerError { after }, 1), after);
+    assert_eq!(waits(CreateAnswer::Refused { status: 400, code: None }, 2), crate::LIST_SETTLE);
+}
+
+/// Recall names no time, so the wait is ours, and cut like every other.
+#[test]
+fn where_recall_names_no_time_the_wait_is_ours() {
+    let policy = quiet();
+    let waits = |answer: &Answer, job: Job, left| {
+        let job = Job { expires_at: Some(NOW.plus(Duration::from_secs(left))), ..job };
+        let Decision::Apply { next: Next::Again { at }, .. } = job.on_answer(answer, context(&policy, NOW)) else {
+            panic!("no wait")
+        };
+        at.since(NOW).as_secs_f64()
+    };
+    let zero = Duration::ZERO;
+    let throttled = Answer::Create { attempt: 1, claim: CLAIM, answer: CreateAnswer::Throttled { after: zero } };
+    let listed = Answer::LookUp { attempt: 1, claim: CLAIM, answer: LookUpAnswer::Later { after: zero } };
+    for (answer, ours) in [(throttled, 15.0), (listed, 300.0)] {
+        assert_eq!(waits(&answer, job([creating(1, 0)]), 24 * 60 * 60), ours, "{answer:?}");
+        assert_eq!(waits(&answer, job([creating(1, 0)]), 48), 10.0, "a quarter of 48 s, less the jitter: {answer:?}");
+        assert_eq!(waits(&answer, job([creating(1, 0)]), 12), 5.0, "nothing is cut to less: {answer:?}");
+    }
+    let deletion =
+        Deletion { target: Target::Transcript(OURS), why: Why::PaidTwice, until: soon(), claim: Some(CLAIM), tries: 0 };
+    let stored = || job([State::Stored { transcript_id: OURS, receipt: receipt() }]);
+    let others = DeleteAnswer::Others(Vec::new());
+    let answer = Answer::Delete { target: deletion.target, claim: CLAIM, answer: others };
+    assert_eq!(waits(&answer, Job { deletion: Some(deletion), ..stored() }, 48), 10.0);
+    // The event comes again after this when its wake-up could not be sent.
+    let expires_at = Some(NOW.plus(Duration::from_secs(8)));
+    let not_sent = Job { expires_at, ..stored() }.on_answer(&Answer::Wake { sent: false }, context(&policy, NOW));
+    assert_eq!(not_sent, Decision::Busy { until: NOW.plus(Duration::from_secs(5)) });
+}
+
+/// A backoff is no lease: an event that meets one is done with, because its time comes without it.
+#[test]
+fn no_event_waits_for_a_backoff() {
+    let policy = Policy { max_transcripts: 10, ..quiet() };
+    let until = NOW.plus(Duration::from_secs(60 * 60));
+    let waiting = |mut state| {
+        if let State::Creating(creating) = &mut state {
+            (creating.claim, creating.until) = (None, until);
+        }
+        job([state])
+    };
+    let heard = Heard { transcript_id: OTHER, attempt: None, foreign: false };
+    let backoffs = [
+        waiting(creating(2, 1)),
+        job([State::Copying(copying(until, None, Failures::default()))]),
+        Job { hold: Some(Hold::Wait { until, status: Some(429), times: 1, since: NOW }), ..job([]) },
+        Job {
+            hold: Some(Hold::Unread { until, claim: None, trouble: Trouble::Errors, times: 1, since: NOW }),
+            wishes: None,
+            ..job([])
+        },
+        Job { hold: Some(Hold::Refused { until }), ..job([]) },
+        Job { version: 4, ..Job::new(RecordingId::from_u128(7)) },
+    ];
+    for job in backoffs {
+        for event in [
+            done(),
+            Event::WAKE,
+            Event::RecordingDeleted,
+            Event::TranscriptProcessing(heard),
+            Event::TranscriptDone(Heard { transcript_id: OURS, ..heard }),
+            Event::TranscriptFailed { heard: Heard { transcript_id: OURS, ..heard }, sub_code: None },
+            Event::TranscriptDeleted(Heard { transcript_id: OURS, ..heard }),
+        ] {
+            let decision = job.clone().on_event(&event, context(&policy, NOW));
+            assert!(!matches!(decision, Decision::Busy { .. }), "{} meets {job:?}", event.name());
+        }
+    }
+    // A lease is one.
+    let leased = job([creating(1, 0)]).on_event(&done(), context(&policy, NOW));
+    assert_eq!(leased, Decision::Busy { until: soon() });
+    let unread =
+        Some(Hold::Unread { until: soon(), claim: Some(Claim(3)), trouble: Trouble::Errors, times: 0, since: NOW });
+    let leased = Job { hold: unread, wishes: None, ..job([]) };
+    let leased = leased.on_event(&Event::RecordingDone(Finished::default()), context(&policy, NOW));
+    assert_eq!(leased, Decision::Busy { until: soon() });
+}

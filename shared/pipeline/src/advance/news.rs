@@ -1,0 +1,292 @@
+//! What a save made true for the first time, for logs and metrics. Whoever saved it tells it, so it is told once.
+
+use std::time::Duration;
+
+use crate::telemetry::{self, Unit, word};
+use job::{Job, Kept, State, Transcript, ids::TranscriptId, time::Timestamp};
+
+/// What is told of a job when it changes.
+#[derive(Clone, Debug)]
+pub(super) struct Marks {
+    paid_twice: bool,
+    expiring: bool,
+    /// How many bad ends the job came to.
+    ends: u32,
+    /// Recall does not know the recording.
+    unknown: bool,
+    /// How many times the whole chain of providers was refused.
+    refusals: u32,
+    /// How many transcripts stay at Recall because it did not delete them.
+    not_deleted: usize,
+    /// When rendering again was given up.
+    rendering_stopped_at: Option<Timestamp>,
+    /// How many wished languages were refused.
+    refused_languages: usize,
+    /// Transcripts that we asked for and Recall has made, or is making.
+    paid: Vec<Paid>,
+    failures: Vec<Failure>,
+    /// When the first transcript was complete in S3.
+    stored_at: Option<Timestamp>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Paid {
+    transcript_id: TranscriptId,
+    provider: Option<String>,
+}
+
+/// An attempt of ours that came to nothing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Failure {
+    attempt: u32,
+    transcript_id: Option<TranscriptId>,
+    provider: Option<String>,
+    /// In Recall's words.
+    code: Option<String>,
+}
+
+#[derive(Debug, PartialEq, Eq)]
+enum News {
+    PaidTwice,
+    Expiring,
+    Unknown,
+    Refused,
+    NotDeleted,
+    NotRendered,
+    WishIgnored,
+    Ended,
+    Paid(Paid),
+    Failed(Failure),
+    /// The first transcript is stored, this long after the recording was done; `None` where Recall has not told when.
+    Stored {
+        after: Option<Duration>,
+    },
+}
+
+impl Marks {
+    pub(super) fn of(job: &Job) -> Self {
+        let receipts = job.transcripts.iter().filter_map(|transcript| transcript.state.receipt());
+        Self {
+            paid_twice: job.paid_twice(),
+            expiring: job.outbox.expiring,
+            ends: job.outbox.ends,
+            unknown: job.is_unknown_to_recall(),
+            refusals: job.refusals.map_or(0, |refusals| refusals.rounds),
+            not_deleted: job.transcripts.iter().filter(|one| one.kept == Some(Kept::NotDeleted)).count(),
+            rendering_stopped_at: job.rendering_stopped_at,
+            refused_languages: job.refused_languages.len(),
+            paid: job.transcripts.iter().filter_map(Paid::of).collect(),
+            failures: job.transcripts.iter().filter_map(Failure::of).collect(),
+            stored_at: receipts.map(|receipt| receipt.stored_at).min(),
+        }
+    }
+}
+
+impl Paid {
+    fn of(transcript: &Transcript) -> Option<Self> {
+        transcript.attempt?;
+        Some(Self { transcript_id: transcript.state.transcript_id()?, provider: transcript.provider.clone() })
+    }
+}
+
+impl Failure {
+    fn of(transcript: &Transcript) -> Option<Self> {
+        let failed = matches!(transcript.state, State::Failed { .. } | State::Refused { .. }) && !transcript.deleted;
+        let attempt = transcript.attempt.filter(|_| failed)?;
+        let (transcript_id, code) = (transcript.state.transcript_id(), transcript.state.sub_code());
+        Some(Self { attempt, transcript_id, provider: transcript.provider.clone(), code })
+    }
+}
+
+/// Logs and counts what is true of the saved job and was not before.
+pub(super) fn tell(before: &Marks, saved: &Job) {
+    for news in between(before, saved) {
+        news.tell(saved);
+    }
+}
+
+fn between(before: &Marks, saved: &Job) -> Vec<News> {
+    let after = Marks::of(saved);
+    let mut news = Vec::new();
+    if after.paid_twice && !before.paid_twice {
+        news.push(News::PaidTwice);
+    }
+    if after.expiring && !before.expiring {
+        news.push(News::Expiring);
+    }
+    if after.unknown && !before.unknown {
+        news.push(News::Unknown);
+    }
+    if after.refusals > before.refusals {
+        news.push(News::Refused);
+    }
+    if after.not_deleted > before.not_deleted {
+        news.push(News::NotDeleted);
+    }
+    if after.rendering_stopped_at.is_some() && after.rendering_stopped_at != before.rendering_stopped_at {
+        news.push(News::NotRendered);
+    }
+    if after.refused_languages > before.refused_languages {
+        news.push(News::WishIgnored);
+    }
+    if after.ends > before.ends {
+        news.push(News::Ended);
+    }
+    let known = |paid: &Paid| before.paid.iter().any(|known| known.transcript_id == paid.transcript_id);
+    news.extend(after.paid.into_iter().filter(|paid| !known(paid)).map(News::Paid));
+    news.extend(after.failures.into_iter().filter(|failure| !before.failures.contains(failure)).map(News::Failed));
+    if let (Some(stored_at), None) = (after.stored_at, before.stored_at) {
+        news.push(News::Stored { after: saved.done_at.map(|done_at| stored_at.since(done_at)) });
+    }
+    news
+}
+
+impl News {
+    fn tell(&self, job: &Job) {
+        let (recording_id, status) = (job.recording_id, job.status().as_str());
+        match self {
+            Self::PaidTwice => {
+                tracing::error!(recording.id = %recording_id, "attempt.paid_twice");
+                telemetry::count("AttemptsPaidTwice", &[]);
+            }
+            Self::Expiring => {
+                let expires_at = job.expires_at.map(Timestamp::rfc3339).unwrap_or_default();
+                tracing::error!(recording.id = %recording_id, job.status = status, expires_at, "recording.expiring");
+                telemetry::count("RecordingsExpiring", &[]);
+            }
+            Self::Unknown => {
+                tracing::warn!(recording.id = %recording_id, "recording.unknown_to_recall");
+                telemetry::count("RecordingsUnknown", &[]);
+            }
+            Self::Refused => {
+                tracing::error!(recording.id = %recording_id, "providers.refused");
+                telemetry::count("ProvidersRefused", &[]);
+            }
+            Self::NotDeleted => {
+                tracing::error!(recording.id = %recording_id, "deletion.stopped");
+                telemetry::count("DeletionsStopped", &[]);
+            }
+            Self::NotRendered => {
+                tracing::error!(recording.id = %recording_id, "rendering.stopped");
+                telemetry::count("RenderingErrors", &[]);
+            }
+            Self::WishIgnored => {
+                tracing::warn!(recording.id = %recording_id, key = "transcript_language", "wish.ignored");
+            }
+            Self::Ended => {
+                tracing::error!(recording.id = %recording_id, job.status = status, "job.ended_without_transcript");
+                telemetry::count("JobsFailed", &[("status", status)]);
+            }
+            Self::Paid(Paid { transcript_id, provider }) => {
+                let provider = word(provider.as_deref());
+                tracing::info!(recording.id = %recording_id, transcript.id = %transcript_id, provider, "attempt.paid");
+                telemetry::count("TranscriptsPaid", &[("provider", provider)]);
+            }
+            Self::Failed(Failure { attempt, transcript_id: _, provider, code }) => {
+                let (provider, sub_code) = (word(provider.as_deref()), word(code.as_deref()));
+                tracing::warn!(recording.id = %recording_id, attempt, provider, sub_code, "attempt.failed");
+                telemetry::count("AttemptsFailed", &[("provider", provider), ("sub_code", sub_code)]);
+            }
+            Self::Stored { after: Some(after) } => {
+                telemetry::metric("TimeToStored", after.as_secs(), Unit::Seconds, &[]);
+            }
+            Self::Stored { after: None } => {}
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use job::{Counts, Receipt, ids::RecordingId};
+
+    const DONE_AT: Timestamp = Timestamp::from_secs(1_800_000_000);
+    const ID: TranscriptId = TranscriptId::from_u128(2);
+
+    fn job(attempt: Option<u32>, state: State) -> Job {
+        let provider = attempt.map(|_| "rev_async".to_owned());
+        let transcripts = vec![Transcript::new(attempt, provider, state)];
+        Job { done_at: Some(DONE_AT), transcripts, ..Job::new(RecordingId::from_u128(1)) }
+    }
+
+    fn transcribing() -> State {
+        State::Transcribing { transcript_id: ID, check_at: DONE_AT, checks: 0, told_done: false }
+    }
+
+    fn stored(seconds: u64) -> State {
+        let receipt = Receipt {
+            stored_at: DONE_AT.plus(Duration::from_secs(seconds)),
+            manifest_key: String::new(),
+            key: String::new(),
+            bytes: 2,
+            sha256: String::new(),
+            crc64nvme: String::new(),
+            empty: true,
+            unreadable: false,
+            provider: None,
+            counts: Counts::default(),
+        };
+        State::Stored { transcript_id: ID, receipt }
+    }
+
+    fn failed() -> State {
+        State::Failed { transcript_id: ID, sub_code: Some("why".to_owned()) }
+    }
+
+    fn news(before: &Job, after: &Job) -> Vec<News> {
+        between(&Marks::of(before), after)
+    }
+
+    fn paid() -> News {
+        News::Paid(Paid { transcript_id: ID, provider: Some("rev_async".to_owned()) })
+    }
+
+    #[test]
+    fn what_is_paid_is_counted_when_it_is_first_known_to_exist() {
+        let new = Job::new(RecordingId::from_u128(1));
+        assert_eq!(news(&new, &job(Some(1), transcribing())), [paid()]);
+        assert_eq!(news(&job(Some(1), transcribing()), &job(Some(1), transcribing())), []);
+        // Somebody else paid for this one.
+        assert_eq!(news(&new, &job(None, transcribing())), []);
+        let refused = State::Refused { status: 400, code: Some("bad_language".to_owned()) };
+        let code = Some("bad_language".to_owned());
+        let failure = Failure { attempt: 1, transcript_id: None, provider: Some("rev_async".to_owned()), code };
+        assert_eq!(news(&new, &job(Some(1), refused)), [News::Failed(failure)], "a refusal costs nothing");
+    }
+
+    #[test]
+    fn a_failure_is_counted_once_with_its_provider_and_its_reason() {
+        let (code, provider) = (Some("why".to_owned()), Some("rev_async".to_owned()));
+        let failure = Failure { attempt: 1, transcript_id: Some(ID), provider, code };
+        assert_eq!(news(&job(Some(1), transcribing()), &job(Some(1), failed())), [News::Failed(failure)]);
+        let mut deleted = job(Some(1), failed());
+        assert_eq!(news(&deleted, &deleted), []);
+        deleted.transcripts[0].deleted = true;
+        assert_eq!(news(&job(Some(1), failed()), &deleted), [], "it made room for another one");
+        assert_eq!(news(&job(None, transcribing()), &job(None, failed())), [], "somebody else's");
+    }
+
+    #[test]
+    fn a_rendering_that_is_given_up_is_counted_once() {
+        let under_way = job(Some(1), stored(90));
+        let stopped = |at| Job { rendering_stopped_at: Some(at), ..under_way.clone() };
+        let (first, second) = (stopped(DONE_AT), stopped(DONE_AT.plus(Duration::from_secs(1))));
+        assert_eq!(news(&under_way, &first), [News::NotRendered]);
+        assert_eq!(news(&first, &first), []);
+        assert_eq!(news(&first, &under_way), [], "it is asked for again, or was rendered");
+        assert_eq!(news(&first, &second), [News::NotRendered], "and once more in vain");
+    }
+
+    #[test]
+    fn the_time_to_the_first_stored_transcript_is_told_once() {
+        let waits = job(Some(1), transcribing());
+        let after = Some(Duration::from_secs(90));
+        assert_eq!(news(&waits, &job(Some(1), stored(90))), [News::Stored { after }]);
+        let mut another = job(Some(1), stored(90));
+        another.transcripts.push(job(None, stored(900)).transcripts.remove(0));
+        assert_eq!(news(&job(Some(1), stored(90)), &another), []);
+        // A row of before, or of a recording of which Recall has not told.
+        let unknown = Job { done_at: None, ..job(Some(1), stored(90)) };
+        assert_eq!(news(&waits, &unknown), [News::Stored { after: None }]);
+    }
+}

@@ -1,0 +1,16 @@
+//! What the functions and the operator's command share: the loop around the job core, its store, and its clients.
+
+pub mod advance;
+pub mod aws;
+pub mod bus;
+pub mod deadline;
+pub mod env;
+pub mod park;
+pub mod providers;
+pub mod recall;
+pub mod secret;
+pub mod settings;
+pub mod store;
+pub mod telemetry;
+pub mod time;
+pub mod work;

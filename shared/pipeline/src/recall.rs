@@ -1,0 +1,309 @@
+//! The client of Recall's API: the few calls that the pipeline makes, each answered by what to do next.
+
+mod artifact;
+mod create;
+mod list;
+mod read;
+
+use std::{sync::Arc, time::Duration};
+
+use reqwest::{
+    Client, Method, RequestBuilder, Response, StatusCode,
+    header::{self, HeaderMap},
+};
+use rustls::{ClientConfig, RootCertStore};
+use serde::de::DeserializeOwned;
+use url::Url;
+
+use self::artifact::ErrorBody;
+pub use self::{
+    artifact::{RecordingArtifact, TranscriptArtifact, attempt_of, cut, is_foreign},
+    create::Create,
+    list::{Listing, Start},
+};
+use crate::{
+    secret::{Credentials, Secrets},
+    settings::RecallSettings,
+    telemetry,
+    time::{self, Stopwatch},
+};
+use job::{
+    ids::{RecordingId, TranscriptId},
+    time::Timestamp,
+};
+
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
+/// One call, from connecting to the last byte of the answer.
+pub const CALL_TIMEOUT: Duration = Duration::from_secs(8);
+/// Pooled connections die while a Lambda is frozen; the peer closes idle ones after about a minute.
+const POOL_IDLE_TIMEOUT: Duration = Duration::from_secs(20);
+/// A call that is repeated with a newer key is not begun with less time than this.
+const SHORTEST_CALL: Duration = Duration::from_millis(500);
+/// An answer is at most this long: a page of 100 artifacts takes about 200 KB.
+const MAX_ANSWER_BYTES: usize = 8 << 20;
+
+/// Recall, as one workspace in one region knows us.
+#[derive(Clone, Debug)]
+pub struct Recall {
+    http: Client,
+    base_url: Url,
+    deployment: Option<Arc<str>>,
+    secrets: Arc<Secrets>,
+}
+
+/// Why a call brought nothing, by what to do next.
+#[derive(Debug, thiserror::Error)]
+pub enum Problem {
+    /// 404 from Recall's API: it does not have it, or not any more.
+    #[error("Recall does not have it")]
+    NotFound,
+    /// Throttled, out of order, or out of reach.
+    #[error("Recall is throttling, out of order or out of reach (status {status:?}, Retry-After {after:?})")]
+    Later { after: Option<Duration>, status: Option<u16>, source: Option<reqwest::Error> },
+    /// 401, 402, 403, or a 404 that is not the API's: the key, the account, a firewall or the base URL needs somebody's
+    /// attention.
+    #[error("Recall refuses the caller (status {status}): check key, region, base URL and credit")]
+    Operator { status: u16 },
+    /// An answer that fits nothing Recall documents.
+    #[error("Recall's answer (status {status}) cannot be understood: {detail}")]
+    Unexpected { status: u16, detail: String },
+    #[error("the API key cannot be had")]
+    Secret(#[from] crate::secret::SecretError),
+}
+
+impl Problem {
+    /// Recall's own Retry-After, as the core takes it: zero where Recall names no time.
+    pub fn retry_after(&self) -> Duration {
+        match self {
+            Self::Later { after, .. } => after.unwrap_or_default(),
+            Self::NotFound | Self::Unexpected { .. } | Self::Operator { .. } | Self::Secret(_) => Duration::ZERO,
+        }
+    }
+}
+
+/// The TLS stack for Recall and its downloads: ring, and Mozilla's roots compiled in.
+///
+/// # Errors
+/// Never in practice: ring supports the default protocol versions.
+pub fn tls() -> Result<ClientConfig, rustls::Error> {
+    let roots = RootCertStore::from_iter(webpki_roots::TLS_SERVER_ROOTS.iter().cloned());
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let config = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions()?;
+    Ok(config.with_root_certificates(roots).with_no_client_auth())
+}
+
+/// A client with our time-outs and TLS, and no redirects.
+///
+/// # Errors
+/// The TLS stack could not be set up.
+pub fn http_client(tls: ClientConfig) -> reqwest::Result<reqwest::ClientBuilder> {
+    Ok(Client::builder()
+        .tls_backend_preconfigured(tls)
+        .connect_timeout(CONNECT_TIMEOUT)
+        .pool_idle_timeout(POOL_IDLE_TIMEOUT)
+        .redirect(reqwest::redirect::Policy::none())
+        .no_proxy()
+        .user_agent(concat!("recall-transcripts/", env!("CARGO_PKG_VERSION"))))
+}
+
+impl Recall {
+    pub fn new(http: Client, settings: &RecallSettings, secrets: Arc<Secrets>) -> Self {
+        let RecallSettings { base_url, deployment, .. } = settings.clone();
+        Self { http, base_url, deployment, secrets }
+    }
+
+    /// The name by which this deployment knows its own transcripts; most have none.
+    pub fn deployment(&self) -> Option<&str> {
+        self.deployment.as_deref()
+    }
+
+    /// A fresh view of a transcript, with a fresh `download_url` if it is done.
+    ///
+    /// # Errors
+    /// [`Problem`]
+    pub async fn retrieve_transcript(&self, id: TranscriptId) -> Result<TranscriptArtifact, Problem> {
+        self.get(&format!("api/v1/transcript/{id}/")).await
+    }
+
+    /// # Errors
+    /// [`Problem`]
+    pub async fn retrieve_recording(&self, id: RecordingId) -> Result<RecordingArtifact, Problem> {
+        self.get(&format!("api/v1/recording/{id}/")).await
+    }
+
+    /// Deletes a transcript. [`Problem::NotFound`] does not say that it is gone: with a key of another workspace, Recall
+    /// knows nothing.
+    ///
+    /// # Errors
+    /// [`Problem`]
+    pub async fn delete_transcript(&self, id: TranscriptId) -> Result<(), Problem> {
+        self.call(Method::DELETE, &format!("api/v1/transcript/{id}/")).await.map(drop)
+    }
+
+    /// Deletes a recording with all its transcripts. [`Problem::NotFound`] does not say that it is gone.
+    ///
+    /// # Errors
+    /// [`Problem`]
+    pub async fn delete_recording(&self, id: RecordingId) -> Result<(), Problem> {
+        self.call(Method::DELETE, &format!("api/v1/recording/{id}/")).await.map(drop)
+    }
+
+    async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, Problem> {
+        let body = self.call(Method::GET, path).await?;
+        serde_json::from_slice(&body).map_err(|error| Problem::Unexpected {
+            status: 200,
+            detail: format!("not the JSON that is documented, line {} column {}", error.line(), error.column()),
+        })
+    }
+
+    /// Calls without a body (on a GET, Recall's firewall refuses any) and reads the answer.
+    async fn call(&self, method: Method, path: &str) -> Result<Vec<u8>, Problem> {
+        let response = self.send(path, CALL_TIMEOUT, |http, url| http.request(method.clone(), url)).await?;
+        let status = response.status();
+        let after = retry_after(response.headers(), time::now());
+        let body = read(response).await.map_err(later)?;
+        match status.as_u16() {
+            200..300 => Ok(body),
+            404 if ErrorBody::parse(&body).is_json => Err(Problem::NotFound),
+            404 => {
+                tracing::error!(status = 404, "recall.not_its_api");
+                Err(Problem::Operator { status: 404 })
+            }
+            408 | 425 | 429 | 500.. => Err(Problem::Later { after, status: Some(status.as_u16()), source: None }),
+            status => Err(Problem::Unexpected { status, detail: ErrorBody::parse(&body).code() }),
+        }
+    }
+
+    /// Sends with our key. If Recall does not know the key, looks once whether there is a newer one. All of it, the
+    /// answer's body included, takes no longer than `timeout`.
+    async fn send(
+        &self,
+        path: &str,
+        timeout: Duration,
+        request: impl Fn(&Client, Url) -> RequestBuilder,
+    ) -> Result<Response, Problem> {
+        let watch = Stopwatch::start();
+        let url = self
+            .base_url
+            .join(path)
+            .map_err(|_| Problem::Unexpected { status: 0, detail: "the path does not fit the base URL".to_owned() })?;
+        let credentials = self.secrets.get().await?;
+        let send = async |url: Url, credentials: &Credentials| {
+            let left = timeout.saturating_sub(watch.elapsed()).max(SHORTEST_CALL);
+            authorized(request(&self.http, url), credentials).timeout(left).send().await.map_err(later)
+        };
+        let mut response = send(url.clone(), &credentials).await?;
+        if response.status() == StatusCode::UNAUTHORIZED
+            && let Some(renewed) = self.secrets.refresh(&credentials).await
+            && watch.elapsed() + SHORTEST_CALL < timeout
+        {
+            response = send(url, &renewed).await?;
+        }
+        match response.status().as_u16() {
+            status @ (401..=403) => {
+                let code = ErrorBody::of(response).await.code();
+                tracing::error!(status, code, "recall.refuses_us");
+                telemetry::count("RecallRefusals", &[]);
+                Err(Problem::Operator { status })
+            }
+            _ => Ok(response),
+        }
+    }
+}
+
+fn authorized(request: RequestBuilder, credentials: &Credentials) -> RequestBuilder {
+    let mut value = header::HeaderValue::try_from(format!("Token {}", credentials.api_key.expose()))
+        .unwrap_or_else(|_| header::HeaderValue::from_static("Token"));
+    value.set_sensitive(true);
+    request.header(header::AUTHORIZATION, value)
+}
+
+/// The body, up to our limit.
+async fn read(mut response: Response) -> reqwest::Result<Vec<u8>> {
+    let mut body = Vec::new();
+    while let Some(chunk) = response.chunk().await.map_err(reqwest::Error::without_url)? {
+        if body.len() + chunk.len() > MAX_ANSWER_BYTES {
+            break;
+        }
+        body.extend_from_slice(&chunk);
+    }
+    Ok(body)
+}
+
+fn later(error: reqwest::Error) -> Problem {
+    Problem::Later { after: None, status: None, source: Some(error.without_url()) }
+}
+
+/// `Retry-After` in seconds or as a date, whatever its size: the core keeps it within bounds.
+fn retry_after(headers: &HeaderMap, now: Timestamp) -> Option<Duration> {
+    let text = headers.get(header::RETRY_AFTER)?.to_str().ok()?.trim();
+    if let Ok(seconds) = text.parse() {
+        return Some(Duration::from_secs(seconds));
+    }
+    Timestamp::parse_http_date(text).map(|date| date.since(now))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        io::{Read as _, Write as _},
+        net::TcpListener,
+    };
+
+    use super::*;
+
+    /// Something answers and never stops, or answers in JSON so deep that reading it would exhaust the stack.
+    #[tokio::test]
+    async fn an_answer_without_an_end_or_without_a_bottom_is_no_answer() {
+        for (piece, bytes) in [(&b" "[..], 64 << 20), (b"[", 1 << 20)] {
+            let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+            let url: Url = format!("http://{}/", listener.local_addr().expect("an address")).parse().expect("a URL");
+            // It ends when nobody reads on.
+            let server = tokio::task::spawn_blocking(move || {
+                let (mut stream, _) = listener.accept().expect("a call");
+                let head = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\n\r\n";
+                assert!(stream.read(&mut [0; 4096]).expect("a request") > 0);
+                stream.write_all(head).expect("a reader");
+                let body = piece.repeat(1 << 16);
+                (0..bytes).step_by(body.len()).take_while(|_| stream.write_all(&body).is_ok()).count() * body.len()
+            });
+            let http = http_client(tls().expect("ring")).expect("a client").build().expect("a client");
+            let response = http.get(url).send().await.expect("an answer");
+            let body = read(response).await.expect("a part of it");
+            assert!(body.len() <= MAX_ANSWER_BYTES, "{} bytes", body.len());
+            serde_json::from_slice::<TranscriptArtifact>(&body).expect_err("that is no artifact");
+            assert!(!ErrorBody::parse(&body).is_json);
+            let sent = server.await.expect("no panic");
+            assert!(sent < 32 << 20, "it read on for {sent} bytes");
+        }
+    }
+
+    /// Everything else is a wait that we choose, and the core chooses it.
+    #[test]
+    fn only_what_recall_states_is_a_retry_after() {
+        let later = |after| Problem::Later { after, status: Some(503), source: None };
+        assert_eq!(later(Some(Duration::from_secs(40))).retry_after(), Duration::from_secs(40));
+        let unexpected = Problem::Unexpected { status: 418, detail: String::new() };
+        for problem in [later(None), Problem::NotFound, Problem::Operator { status: 401 }, unexpected] {
+            assert_eq!(problem.retry_after(), Duration::ZERO, "{problem:?}");
+        }
+    }
+
+    #[test]
+    fn retry_after_is_read_in_both_forms_and_in_no_other() {
+        let now = Timestamp::parse_http_date("Mon, 23 Nov 2026 09:30:00 GMT").expect("a date");
+        let read = |text: &'static str| {
+            let headers = HeaderMap::from_iter([(header::RETRY_AFTER, header::HeaderValue::from_static(text))]);
+            retry_after(&headers, now).map(|after| after.as_secs())
+        };
+        assert_eq!(read("30"), Some(30));
+        assert_eq!(read(" 0 "), Some(0));
+        assert_eq!(read("99999999999999"), Some(99_999_999_999_999), "the core keeps it within bounds");
+        assert_eq!(read("Mon, 23 Nov 2026 09:31:30 GMT"), Some(90));
+        assert_eq!(read("Mon, 23 Nov 2020 09:31:30 GMT"), Some(0), "a date that has passed");
+        for odd in ["", "-5", "1.5", "soon", "99999999999999999999999"] {
+            assert_eq!(read(odd), None, "{odd}");
+        }
+        assert_eq!(retry_after(&HeaderMap::new(), now), None);
+    }
+}

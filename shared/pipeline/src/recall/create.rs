@@ -1,0 +1,147 @@
+//! create_transcript: the one call that costs money.
+
+use std::{borrow::Cow, time::Duration};
+
+use reqwest::{Client, Response, header};
+use serde::Serialize;
+use serde_json::value::RawValue;
+use url::Url;
+
+use super::{
+    Problem, Recall,
+    artifact::{Created, ErrorBody},
+    read, retry_after,
+};
+use crate::{
+    telemetry::{self, Chain},
+    time::{self, Stopwatch},
+};
+use job::{CreateAnswer, ids::RecordingId};
+
+/// One paid call.
+#[derive(Clone, Debug)]
+pub struct Create<'a> {
+    pub recording_id: RecordingId,
+    pub attempt: u32,
+    /// The `provider` object of the request.
+    pub provider: Cow<'a, RawValue>,
+    pub separate_streams: bool,
+    /// The delivery that began it, for people.
+    pub trace: &'a str,
+    /// The call ends before this, answered or not.
+    pub timeout: Duration,
+}
+
+impl Create<'_> {
+    fn body(&self, deployment: Option<&str>) -> serde_json::Result<String> {
+        let use_separate_streams_when_available = true;
+        serde_json::to_string(&CreateBody {
+            provider: &self.provider,
+            diarization: self.separate_streams.then_some(Diarization { use_separate_streams_when_available }),
+            metadata: Metadata {
+                job: self.recording_id,
+                attempt: self.attempt.to_string(),
+                trace: self.trace,
+                deployment,
+            },
+        })
+    }
+
+    /// Recall knows a key by its text, the path and the user whose API key it is, which two deployments may share.
+    fn idempotency_key(&self, deployment: Option<&str>) -> String {
+        let Self { recording_id, attempt, .. } = self;
+        match deployment {
+            Some(deployment) => format!("{recording_id}:{attempt}:{deployment}"),
+            None => format!("{recording_id}:{attempt}"),
+        }
+    }
+}
+
+/// The request's JSON. `provider` is the operator's text, byte for byte.
+#[derive(Serialize)]
+struct CreateBody<'a> {
+    provider: &'a RawValue,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    diarization: Option<Diarization>,
+    metadata: Metadata<'a>,
+}
+
+#[derive(Serialize)]
+struct Diarization {
+    use_separate_streams_when_available: bool,
+}
+
+/// What comes back in every webhook and list. Recall takes text values only, of at most 500 characters.
+#[derive(Serialize)]
+struct Metadata<'a> {
+    job: RecordingId,
+    attempt: String,
+    trace: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    deployment: Option<&'a str>,
+}
+
+async fn create_answer(response: Response) -> CreateAnswer {
+    let status = response.status().as_u16();
+    let stated = retry_after(response.headers(), time::now());
+    match status {
+        200..300 => match read(response).await.ok().and_then(|body| serde_json::from_slice::<Created>(&body).ok()) {
+            Some(created) => CreateAnswer::Created { transcript_id: created.id },
+            // It was made, but which one it is only a look-up will tell.
+            None => {
+                tracing::error!(status, "create_transcript.answer_unreadable");
+                CreateAnswer::ServerError { after: Duration::ZERO }
+            }
+        },
+        408 => CreateAnswer::Lost,
+        409 => CreateAnswer::InProgress,
+        425 | 429 => CreateAnswer::Throttled { after: stated.unwrap_or_default() },
+        400..500 => match ErrorBody::of(response).await {
+            // A firewall's page, or another server's: the API answers in JSON.
+            body if !body.is_json => CreateAnswer::Operator { status },
+            body => CreateAnswer::Refused { status, code: body.known_code() },
+        },
+        500.. => CreateAnswer::ServerError { after: stated.unwrap_or_default() },
+        // A redirect of a POST: the base URL is not Recall's API.
+        status => CreateAnswer::Operator { status },
+    }
+}
+
+impl Recall {
+    /// Calls create_transcript once. This costs money, so it is never repeated here, except where Recall did not
+    /// know us.
+    pub async fn create_transcript(&self, create: Create<'_>) -> CreateAnswer {
+        let watch = Stopwatch::start();
+        let answer = self.create(&create).await;
+        tracing::info!(recording.id = %create.recording_id, attempt = create.attempt, answer = ?answer,
+            duration_ms = watch.millis(), "create_transcript.answered");
+        telemetry::count("CreatesSent", &[("answer", answer.as_str())]);
+        answer
+    }
+
+    async fn create(&self, create: &Create<'_>) -> CreateAnswer {
+        let path = format!("api/v1/recording/{}/create_transcript/", create.recording_id);
+        let Ok(body) = create.body(self.deployment()) else { return CreateAnswer::Lost };
+        let request = |http: &Client, url: Url| {
+            http.post(url)
+                .header("idempotency-key", create.idempotency_key(self.deployment()))
+                .header(header::CONTENT_TYPE, "application/json")
+                .body(body.clone())
+        };
+        let response = match self.send(&path, create.timeout, request).await {
+            Ok(response) => response,
+            Err(Problem::Later { source: Some(error), .. }) => {
+                tracing::warn!(recording.id = %create.recording_id, attempt = create.attempt,
+                    error = %Chain(&error), "create_transcript.unanswered");
+                return CreateAnswer::Lost;
+            }
+            Err(Problem::Operator { status }) => return CreateAnswer::Operator { status },
+            Err(problem) => {
+                tracing::warn!(recording.id = %create.recording_id, attempt = create.attempt,
+                    error = %Chain(&problem), "create_transcript.not_sent");
+                return CreateAnswer::Lost;
+            }
+        };
+        create_answer(response).await
+    }
+}

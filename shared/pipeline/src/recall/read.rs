@@ -1,0 +1,83 @@
+//! What retrieving a recording says to the core.
+
+use std::time::Duration;
+
+use super::{Problem, Recall, RecordingArtifact};
+use crate::{providers::wishes, telemetry::Chain};
+use job::{Finished, Presence, RecordingAnswer, ids::RecordingId};
+
+impl RecordingArtifact {
+    /// What is known of a recording that is done; `chain` names the providers that its metadata may ask for.
+    pub fn finished(&self, chain: &[String]) -> Finished {
+        let wishes = wishes(self.id, &self.metadata, self.bot_metadata(), chain);
+        let (bot_id, done_at, expires_at) = (self.bot_id(), self.completed_at(), self.expires_at());
+        Finished { bot_id, wishes: Some(wishes), expires_at, done_at }
+    }
+
+    /// What it says to a job that was told of its end.
+    fn answer(&self, chain: &[String]) -> RecordingAnswer {
+        match self.status() {
+            Some("deleted") => RecordingAnswer::Deleted,
+            Some("failed") => RecordingAnswer::Failed { sub_code: self.sub_code() },
+            // What was retrieved is older than its end.
+            Some("processing" | "paused") => RecordingAnswer::Later { after: Duration::ZERO },
+            Some(_) | None => RecordingAnswer::Read(self.finished(chain)),
+        }
+    }
+}
+
+impl Recall {
+    /// Retrieves the recording for the core.
+    pub async fn read_recording(&self, id: RecordingId, chain: &[String], timeout: Duration) -> RecordingAnswer {
+        let out_of_time = |_| Err(Problem::Later { after: None, status: None, source: None });
+        match tokio::time::timeout(timeout, self.retrieve_recording(id)).await.unwrap_or_else(out_of_time) {
+            Ok(recording) => recording.answer(chain),
+            Err(Problem::NotFound) => RecordingAnswer::Unknown,
+            Err(problem) => {
+                tracing::warn!(recording.id = %id, error = %Chain(&problem), "recording.not_read");
+                match problem {
+                    Problem::Operator { .. } => RecordingAnswer::Operator,
+                    Problem::NotFound | Problem::Later { .. } | Problem::Unexpected { .. } | Problem::Secret(_) => {
+                        RecordingAnswer::Later { after: problem.retry_after() }
+                    }
+                }
+            }
+        }
+    }
+
+    /// What retrieving the recording says to this key.
+    pub async fn presence(&self, id: RecordingId) -> Presence {
+        match self.retrieve_recording(id).await {
+            Ok(recording) if recording.status() == Some("deleted") => Presence::Deleted,
+            Ok(_) => Presence::There,
+            Err(_) => Presence::Unknown,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn answer(status: &Value) -> RecordingAnswer {
+        let id = RecordingId::from_u128(7);
+        let recording: RecordingArtifact =
+            serde_json::from_value(json!({"id": id, "status": status})).expect("a recording");
+        recording.answer(&[])
+    }
+
+    #[test]
+    fn only_a_recording_that_has_ended_well_is_read() {
+        let failed = json!({"code": "failed", "sub_code": "internal_error"});
+        assert_eq!(answer(&failed), RecordingAnswer::Failed { sub_code: Some("internal_error".to_owned()) });
+        assert_eq!(answer(&json!({"code": "deleted"})), RecordingAnswer::Deleted);
+        for early in ["processing", "paused"] {
+            assert_eq!(answer(&json!({"code": early})), RecordingAnswer::Later { after: Duration::ZERO });
+        }
+        for well in [json!({"code": "done"}), json!({"code": "newer"}), Value::Null] {
+            assert!(matches!(answer(&well), RecordingAnswer::Read(_)), "{well}");
+        }
+    }
+}

@@ -1,0 +1,323 @@
+//! The jobs table: one item per recording, written under its version.
+
+mod due;
+mod many;
+mod open;
+mod place;
+
+use std::{collections::HashMap, fmt::Display};
+
+use aws_sdk_dynamodb::{
+    Client,
+    error::SdkError,
+    operation::put_item::PutItemError,
+    types::{AttributeValue, ReturnValuesOnConditionCheckFailure},
+};
+use serde::de::DeserializeOwned;
+use uuid::Uuid;
+
+pub use self::{
+    due::{Cursor, DuePage},
+    place::{Place, Position},
+};
+use crate::time;
+use job::{Job, ids::RecordingId, time::Timestamp};
+
+/// Partitions of the indexes `due` and `open`. Enough that the burst at the top of the hour does not meet in one of them.
+pub const DUE_SHARDS: u8 = 8;
+
+type Item = HashMap<String, AttributeValue>;
+
+#[derive(Clone, Debug)]
+pub struct Store {
+    client: Client,
+    table: String,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// Nothing is known to have changed; try again.
+    #[error("the jobs table did not answer as it should")]
+    Unavailable(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// The item was not written by this program, or by a newer one.
+    #[error("the item {key} of the jobs table is not what it should be")]
+    Unreadable { key: String, source: serde_dynamo::Error },
+}
+
+/// How a conditional write ended.
+#[derive(Debug)]
+pub enum Saved {
+    Yes,
+    /// Somebody else was first. The job as they left it.
+    Conflict(Box<Job>),
+}
+
+/// How a conditional write of any item ended.
+enum Put {
+    Done,
+    /// The item as somebody else left it; `None` if it is gone.
+    Conflict(Option<Item>),
+}
+
+impl Store {
+    pub fn new(client: Client, table: String) -> Self {
+        Self { client, table }
+    }
+
+    /// The job of this recording; a new one if there is none.
+    ///
+    /// # Errors
+    /// [`StoreError`]
+    pub async fn load(&self, recording_id: RecordingId) -> Result<Job, StoreError> {
+        let item = self.get(&recording_id.to_string()).await?;
+        item.map_or_else(|| Ok(Job::new(recording_id)), |item| read(recording_id, item))
+    }
+
+    /// Writes the job if the table still has the version before it.
+    ///
+    /// # Errors
+    /// [`StoreError`]; the write may or may not have happened, and the same event can safely come again.
+    pub async fn save(&self, job: &Job) -> Result<Saved, StoreError> {
+        let token = Uuid::new_v4().to_string();
+        let item = write(job, &token, time::now())?;
+        Ok(match self.put(item, job.version, &token).await? {
+            Put::Done => Saved::Yes,
+            Put::Conflict(Some(old)) => Saved::Conflict(Box::new(read(job.recording_id, old)?)),
+            // The item was deleted by hand since we loaded it.
+            Put::Conflict(None) => Saved::Conflict(Box::new(Job::new(job.recording_id))),
+        })
+    }
+
+    /// A consistent read.
+    async fn get(&self, key: &str) -> Result<Option<Item>, StoreError> {
+        let get = self.client.get_item().table_name(&self.table).consistent_read(true);
+        let output = get.key("recording_id", AttributeValue::S(key.to_owned())).send().await.map_err(unavailable)?;
+        Ok(output.item)
+    }
+
+    /// Writes an item of this version if the table still has the version before it. The SDK repeats a write whose
+    /// answer was lost; it then meets its own version, and the token in the item tells.
+    async fn put(&self, item: Item, version: u64, token: &str) -> Result<Put, StoreError> {
+        let put = self
+            .client
+            .put_item()
+            .table_name(&self.table)
+            .set_item(Some(item))
+            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
+        let put = match version {
+            1 => put.condition_expression("attribute_not_exists(recording_id)"),
+            version => put
+                .condition_expression("#version = :before")
+                .expression_attribute_names("#version", "version")
+                .expression_attribute_values(":before", AttributeValue::N((version - 1).to_string())),
+        };
+        match put.send().await.map_err(SdkError::into_service_error) {
+            Ok(_) => Ok(Put::Done),
+            Err(PutItemError::ConditionalCheckFailedException(failed)) => match failed.item {
+                Some(old) if old.get("write_token").and_then(|old| old.as_s().ok()).is_some_and(|old| old == token) => {
+                    Ok(Put::Done)
+                }
+                old => Ok(Put::Conflict(old)),
+            },
+            Err(error) => Err(StoreError::Unavailable(Box::new(error))),
+        }
+    }
+}
+
+fn read(recording_id: RecordingId, item: Item) -> Result<Job, StoreError> {
+    parse(recording_id, item)
+}
+
+fn parse<T: DeserializeOwned>(key: impl Display, item: Item) -> Result<T, StoreError> {
+    serde_dynamo::from_item(item).map_err(|source| StoreError::Unreadable { key: key.to_string(), source })
+}
+
+fn write(job: &Job, token: &str, now: Timestamp) -> Result<Item, StoreError> {
+    let unwritable = |source| StoreError::Unreadable { key: job.recording_id.to_string(), source };
+    let mut item: Item = serde_dynamo::to_item(job).map_err(unwritable)?;
+    item.insert("status".to_owned(), AttributeValue::S(job.status().as_str().to_owned()));
+    item.insert("transcript_count".to_owned(), AttributeValue::N(job.transcript_count().to_string()));
+    item.insert("updated_at".to_owned(), AttributeValue::S(now.rfc3339()));
+    item.insert("write_token".to_owned(), AttributeValue::S(token.to_owned()));
+    // Both or none: the index is sparse, and holds only jobs of which something is still to come.
+    if let Some(due_at) = job.due_at() {
+        item.insert("due_at".to_owned(), AttributeValue::N(due_at.as_millis().to_string()));
+        item.insert("due_shard".to_owned(), AttributeValue::S(due_shard(job.recording_id)));
+    }
+    // Its index is sparse as well: it holds what is unfinished and known to be done since `done_at`.
+    if job.is_open() && job.done_at.is_some() {
+        item.insert("open_shard".to_owned(), AttributeValue::S(due_shard(job.recording_id)));
+    }
+    Ok(item)
+}
+
+/// Which partition of an index a recording belongs to: "0" to "7".
+pub fn due_shard(recording_id: RecordingId) -> String {
+    let last = recording_id.to_string().bytes().next_back().unwrap_or_default();
+    (last % DUE_SHARDS).to_string()
+}
+
+fn unavailable<E, R>(error: SdkError<E, R>) -> StoreError
+where
+    E: std::error::Error + Send + Sync + 'static,
+    R: std::fmt::Debug + Send + Sync + 'static,
+{
+    StoreError::Unavailable(Box::new(error))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use job::{
+        Claim, Copying, Counts, Creating, Deletion, Failures, Hold, Kept, Notice, Outbox, Receipt, Recording, Refusals,
+        Refused, Rendering, Retry, State, Status, Target, Transcript, Why, Wishes,
+        ids::{BotId, TranscriptId},
+    };
+
+    fn transcript(attempt: Option<u32>, state: State) -> Transcript {
+        let provider = attempt.map(|_| "recallai_async".to_owned());
+        Transcript { kept: Some(Kept::NotDeleted), foreign: true, ..Transcript::new(attempt, provider, state) }
+    }
+
+    fn job() -> Job {
+        let at = Timestamp::from_millis(1_700_000_000_000);
+        let transcript_id = TranscriptId::from_u128(7);
+        let creating = Creating {
+            first_call_at: at,
+            last_call_at: at,
+            calls: 3,
+            errors: 2,
+            until: at,
+            claim: Some(Claim(3)),
+            conflicts: 1,
+            refused: Some(Refused { code: None }),
+            untold_since: None,
+            retry: None,
+        };
+        let copying = Copying {
+            transcript_id,
+            until: at,
+            claim: None,
+            since: at,
+            failures: Failures { transient: 5, deaths: 0, missing: 6, ..Failures::default() },
+            missing_since: None,
+            checks: 0,
+            told_done: false,
+        };
+        let receipt = Receipt {
+            stored_at: at,
+            manifest_key: "recordings/x/manifest.json".to_owned(),
+            key: "recordings/x/transcript.json".to_owned(),
+            bytes: u64::MAX,
+            sha256: "00".to_owned(),
+            crc64nvme: "AA==".to_owned(),
+            empty: true,
+            unreadable: true,
+            provider: None,
+            counts: Counts { turns: 1, words: 2, speakers: 3, duration_ms: 4 },
+        };
+        Job {
+            bot_id: Some(BotId::from_u128(9)),
+            recording: Recording::Failed { sub_code: Some("internal_error".to_owned()) },
+            attempts: 3,
+            transcripts: vec![
+                transcript(Some(1), State::Refused { status: 400, code: None }),
+                transcript(Some(2), State::Stored { transcript_id, receipt }),
+                transcript(Some(3), State::Creating(creating)),
+                transcript(None, State::Transcribing { transcript_id, check_at: at, checks: 4, told_done: false }),
+                transcript(None, State::Copying(copying)),
+                transcript(None, State::Failed { transcript_id, sub_code: None }),
+                transcript(None, State::Lost { transcript_id }),
+                transcript(None, State::Left { transcript_id }),
+            ],
+            done_at: Some(at),
+            expires_at: Some(at),
+            wishes: Some(Wishes { skip: true, provider: Some("p".to_owned()), language: Some("l".to_owned()) }),
+            hold: Some(Hold::Wait { until: at, status: Some(429), times: 1, since: at }),
+            refusals: Some(Refusals { since: at, rounds: 1 }),
+            retry: Some(Retry { provider: Some("p".to_owned()) }),
+            rendering: Some(Rendering { transcript_id: None, until: at, claim: None, tries: 1 }),
+            rendering_stopped_at: Some(at),
+            deletion: Some(Deletion {
+                target: Target::Transcript(transcript_id),
+                why: Why::Room,
+                until: at,
+                claim: None,
+                tries: 1,
+            }),
+            outbox: Outbox {
+                notices: vec![Notice::Stored { transcript_id }, Notice::Failed { status: Status::Lost, end: 1 }],
+                until: at,
+                sending: true,
+                tries: 1,
+                expiry_at: Some(at),
+                told: Some(Status::Lost),
+                ends: 1,
+                expiring: true,
+            },
+            version: 12,
+            ..Job::new(RecordingId::from_u128(0x3c90))
+        }
+    }
+
+    #[test]
+    fn every_state_survives_the_table() {
+        let item = write(&job(), "token", Timestamp::from_millis(0)).expect("it can be written");
+        assert_eq!(read(job().recording_id, item).expect("it can be read"), job());
+        // What Recall does not know is not late.
+        let unknown = Job { unknown_since: Some(Timestamp::from_millis(7)), ..job() };
+        let item = write(&unknown, "token", Timestamp::from_millis(0)).expect("it can be written");
+        assert!(item.contains_key("due_shard") && !item.contains_key("open_shard"));
+        assert_eq!(read(unknown.recording_id, item).expect("it can be read"), unknown);
+    }
+
+    #[test]
+    fn a_new_recording_to_be_deleted_survives_too() {
+        let deletion = Deletion {
+            target: Target::Recording,
+            why: Why::Stored,
+            until: Timestamp::from_millis(1),
+            claim: Some(Claim(1)),
+            tries: 0,
+        };
+        let job = Job { deletion: Some(deletion), version: 1, ..Job::new(RecordingId::from_u128(1)) };
+        let item = write(&job, "token", Timestamp::from_millis(0)).expect("it can be written");
+        assert_eq!(read(job.recording_id, item).expect("it can be read"), job);
+    }
+
+    #[test]
+    fn the_promised_attributes_are_there() {
+        let item = write(&job(), "token", Timestamp::from_millis(0)).expect("it can be written");
+        let text = |name: &str| item.get(name).and_then(|value| value.as_s().ok()).map(String::as_str);
+        let number = |name: &str| item.get(name).and_then(|value| value.as_n().ok()).map(String::as_str);
+        assert_eq!(text("recording_id"), Some("00000000-0000-0000-0000-000000003c90"));
+        assert_eq!(text("status"), Some("creating"));
+        assert_eq!(number("transcript_count"), Some("7"));
+        assert_eq!(number("attempts"), Some("3"));
+        assert_eq!(number("version"), Some("12"));
+        assert_eq!(text("updated_at"), Some("1970-01-01T00:00:00.000Z"));
+        assert_eq!(number("due_at"), Some("1700000000000"));
+        assert_eq!(text("due_shard"), Some("0"));
+        assert_eq!((text("open_shard"), number("done_at")), (Some("0"), Some("1700000000000")));
+    }
+
+    #[test]
+    fn a_finished_job_is_in_no_index() {
+        let mut job = job();
+        job.transcripts.truncate(2);
+        (job.hold, job.deletion, job.rendering, job.outbox) = (None, None, None, Outbox::default());
+        let item = write(&job, "token", Timestamp::from_millis(0)).expect("it can be written");
+        assert!(!item.contains_key("due_at") && !item.contains_key("due_shard") && !item.contains_key("open_shard"));
+    }
+
+    #[test]
+    fn a_row_of_before_is_read_and_has_no_place_among_the_open_ones() {
+        let mut item = write(&job(), "token", Timestamp::from_millis(0)).expect("it can be written");
+        item.remove("done_at");
+        item.remove("open_shard");
+        let job = read(job().recording_id, item).expect("it can be read");
+        assert_eq!(job.done_at, None);
+        let item = write(&job, "token", Timestamp::from_millis(0)).expect("it can be written");
+        assert!(!item.contains_key("done_at") && !item.contains_key("open_shard"));
+    }
+}

@@ -1,0 +1,294 @@
+//! The values of Recall's format, as serde_json reads them, whatever stands in their place.
+
+use std::{borrow::Cow, fmt};
+
+use serde::{
+    Deserialize,
+    de::{IgnoredAny, MapAccess, SeqAccess, Visitor, value::MapAccessDeserializer},
+};
+use serde_json::value::RawValue;
+
+use super::not_a_number::NOT_A_NUMBER;
+use crate::Participant;
+
+/// The ids in `extra_data` that stay the same for a person who leaves and comes back: platform, then key.
+const STATIC_IDS: [(&str, &str); 3] =
+    [("google_meet", "static_participant_id"), ("zoom", "conf_user_id"), ("microsoft_teams", "user_id")];
+
+/// Of an entry. What is of another type is as good as absent.
+#[derive(Deserialize)]
+pub(super) struct RawParticipant<'a> {
+    #[serde(borrow)]
+    id: Option<&'a RawValue>,
+    #[serde(borrow)]
+    name: Option<&'a RawValue>,
+    #[serde(borrow)]
+    is_host: Option<&'a RawValue>,
+    #[serde(borrow)]
+    extra_data: Option<&'a RawValue>,
+}
+
+/// Words are most of the file, so their values are looked at only once, if they are as they should be.
+#[derive(Default, Deserialize)]
+pub(super) struct Word<'a> {
+    #[serde(borrow, default)]
+    pub(super) text: Part<'a>,
+    #[serde(borrow, default, alias = "start_time")]
+    pub(super) start_timestamp: Part<'a>,
+    #[serde(borrow, default, alias = "end_time")]
+    pub(super) end_timestamp: Part<'a>,
+}
+
+/// A word of which [`Word`] cannot make sense: a key is there twice, and the last one counts; or half of a surrogate
+/// pair; or a number beyond all bounds.
+pub(super) struct OddWord<'a>(pub(super) Word<'a>);
+
+/// What a word consists of.
+#[derive(Default)]
+pub(super) enum Part<'a> {
+    #[default]
+    Absent,
+    Null,
+    Text(Cow<'a, str>),
+    Number(f64),
+    Moment(Moment<'a>),
+    /// Anything else.
+    Other,
+}
+
+/// A time, in Recall's own form.
+#[derive(Default, Deserialize)]
+pub(super) struct Moment<'a> {
+    #[serde(borrow, default)]
+    pub(super) relative: Given<'a>,
+    #[serde(borrow, default)]
+    pub(super) absolute: Given<'a>,
+}
+
+/// Part of a time.
+#[derive(Clone, Copy, Default)]
+pub(super) enum Given<'a> {
+    #[default]
+    Absent,
+    Null,
+    Value(&'a RawValue),
+}
+
+/// The last value of each key.
+struct LastOf<'a, const N: usize> {
+    keys: [&'static str; N],
+    values: [Option<&'a RawValue>; N],
+}
+
+/// Borrowed where nothing is escaped. What is no character becomes U+FFFD. Only for raw values, which are known to be
+/// JSON: bytes are taken as they are.
+struct Text<'a>(Cow<'a, str>);
+
+/// A text, unescaped. A number that is none is not a text.
+pub(super) fn string(raw: &RawValue) -> Option<Cow<'_, str>> {
+    let text = Some(raw.get()).filter(|text| text.starts_with('"'))?;
+    serde_json::from_str(text).map(|Text(text)| text).ok().filter(|text| text != NOT_A_NUMBER)
+}
+
+impl RawParticipant<'_> {
+    /// Who it is, and whether all of it could be used.
+    pub(super) fn read(&self) -> (Participant, bool) {
+        let Self { id, name, is_host, extra_data } = *self;
+        let mut usable = true;
+        let mut used = |text: Option<Option<String>>| {
+            usable &= text.as_ref().is_none_or(Option::is_some);
+            text.flatten()
+        };
+        let id = used(id.map(id_text));
+        let name = used(name.map(|name| string(name).map(Cow::into_owned)));
+        usable &= is_host.is_none_or(|is_host| ["true", "false"].contains(&is_host.get()));
+        let is_host = is_host.is_some_and(|is_host| is_host.get() == "true");
+        let static_ids = extra_data.map(static_ids).unwrap_or_default();
+        (Participant { id, name, is_host, static_ids }, usable)
+    }
+}
+
+/// A participant in which a key is there twice.
+pub(super) fn odd_participant(raw: &RawValue) -> Option<RawParticipant<'_>> {
+    let [id, name, is_host, extra_data] = last_of(raw, ["id", "name", "is_host", "extra_data"])?;
+    Some(RawParticipant { id, name, is_host, extra_data })
+}
+
+fn static_ids(extra_data: &RawValue) -> Vec<(&'static str, String)> {
+    // Whatever else is in there, nothing of it is needed.
+    let platforms = last_of(extra_data, STATIC_IDS.map(|(platform, _)| platform)).unwrap_or_default();
+    let static_id = |((platform, key), values): ((&'static str, &'static str), Option<&RawValue>)| {
+        let [id] = last_of(values?, [key])?;
+        Some((platform, id_text(id?)?))
+    };
+    STATIC_IDS.into_iter().zip(platforms).filter_map(static_id).collect()
+}
+
+/// An id is a text or a number; `1.0` is 1.
+fn id_text(raw: &RawValue) -> Option<String> {
+    let text = raw.get();
+    if text.starts_with(|c: char| c == '-' || c.is_ascii_digit()) {
+        return Some(text.strip_suffix(".0").unwrap_or(text).to_owned());
+    }
+    string(raw).map(Cow::into_owned)
+}
+
+/// The values of these keys of an object, except null. Where one is there twice, the last one counts.
+fn last_of<'a, const N: usize>(raw: &'a RawValue, keys: [&'static str; N]) -> Option<[Option<&'a RawValue>; N]> {
+    let mut deserializer = serde_json::Deserializer::from_str(raw.get());
+    let last = LastOf { keys, values: [None; N] };
+    serde::Deserializer::deserialize_map(&mut deserializer, last).ok()
+}
+
+impl<'a> Part<'a> {
+    pub(super) fn of(raw: &'a RawValue) -> Self {
+        match raw.get().as_bytes().first() {
+            Some(b'n') => Self::Null,
+            Some(b'"') => string(raw).map_or(Self::Other, Self::Text),
+            Some(b'{') => {
+                let given = |value: Option<&'a RawValue>| value.map_or(Given::Null, Given::Value);
+                last_of(raw, ["relative", "absolute"]).map_or(Self::Other, |[relative, absolute]| {
+                    Self::Moment(Moment { relative: given(relative), absolute: given(absolute) })
+                })
+            }
+            // One that is too large is infinite.
+            Some(b'-' | b'0'..=b'9') => raw.get().parse().map_or(Self::Other, Self::Number),
+            _ => Self::Other,
+        }
+    }
+}
+
+impl<'de: 'a, 'a> Deserialize<'de> for OddWord<'a> {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let keys = ["text", "start_timestamp", "end_timestamp", "start_time", "end_time"];
+        let [text, start, end, start_time, end_time] =
+            deserializer.deserialize_map(LastOf { keys, values: [None; 5] })?;
+        let part = |raw: Option<&'a RawValue>| raw.map(Part::of).unwrap_or_default();
+        Ok(Self(Word {
+            text: part(text),
+            start_timestamp: part(start.or(start_time)),
+            end_timestamp: part(end.or(end_time)),
+        }))
+    }
+}
+
+impl<'de: 'a, 'a> Deserialize<'de> for Given<'a> {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let value: Option<&RawValue> = Deserialize::deserialize(deserializer)?;
+        Ok(value.map_or(Self::Null, Self::Value))
+    }
+}
+
+impl<'de: 'a, 'a, const N: usize> Visitor<'de> for LastOf<'a, N> {
+    type Value = [Option<&'a RawValue>; N];
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+        let Self { keys, mut values } = self;
+        while let Some((key, value)) = map.next_entry::<Key<'de>, &'de RawValue>()? {
+            let known = keys.iter().zip(&mut values).find(|(known, _)| **known == key.0);
+            if let Some((_, known)) = known {
+                *known = Some(value).filter(|value| value.get() != "null");
+            }
+        }
+        Ok(values)
+    }
+}
+
+/// The key of an object, unescaped.
+struct Key<'a>(Cow<'a, str>);
+
+impl<'de: 'a, 'a> Deserialize<'de> for Key<'a> {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_bytes(Bytes).map(Self)
+    }
+}
+
+impl<'de: 'a, 'a> Deserialize<'de> for Text<'a> {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        // Only as bytes does serde_json hand over half of a surrogate pair.
+        deserializer.deserialize_bytes(Bytes).map(Self)
+    }
+}
+
+struct Bytes;
+
+impl<'de> Visitor<'de> for Bytes {
+    type Value = Cow<'de, str>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a text")
+    }
+
+    fn visit_borrowed_bytes<E>(self, bytes: &'de [u8]) -> Result<Self::Value, E> {
+        Ok(str::from_utf8(bytes).map_or_else(|_| String::from_utf8_lossy(bytes), Cow::Borrowed))
+    }
+
+    fn visit_bytes<E>(self, bytes: &[u8]) -> Result<Self::Value, E> {
+        Ok(Cow::Owned(String::from_utf8_lossy(bytes).into_owned()))
+    }
+
+    fn visit_borrowed_str<E>(self, text: &'de str) -> Result<Self::Value, E> {
+        Ok(Cow::Borrowed(text))
+    }
+
+    fn visit_str<E>(self, text: &str) -> Result<Self::Value, E> {
+        Ok(Cow::Owned(text.to_owned()))
+    }
+}
+
+impl<'de: 'a, 'a> Deserialize<'de> for Part<'a> {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(Parts)
+    }
+}
+
+struct Parts;
+
+impl<'de> Visitor<'de> for Parts {
+    type Value = Part<'de>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("anything")
+    }
+
+    fn visit_borrowed_str<E>(self, text: &'de str) -> Result<Self::Value, E> {
+        Ok(if text == NOT_A_NUMBER { Part::Other } else { Part::Text(Cow::Borrowed(text)) })
+    }
+
+    /// Something in it was escaped.
+    fn visit_str<E>(self, text: &str) -> Result<Self::Value, E> {
+        Ok(Part::Text(Cow::Owned(text.to_owned())))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Self::Value, A::Error> {
+        Moment::deserialize(MapAccessDeserializer::new(map)).map(Part::Moment)
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, seq: A) -> Result<Self::Value, A::Error> {
+        IgnoredAny.visit_seq(seq).map(|_| Part::Other)
+    }
+
+    fn visit_f64<E>(self, number: f64) -> Result<Self::Value, E> {
+        Ok(Part::Number(number))
+    }
+
+    fn visit_u64<E>(self, number: u64) -> Result<Self::Value, E> {
+        Ok(Part::Number(number as f64))
+    }
+
+    fn visit_i64<E>(self, number: i64) -> Result<Self::Value, E> {
+        Ok(Part::Number(number as f64))
+    }
+
+    fn visit_bool<E>(self, _: bool) -> Result<Self::Value, E> {
+        Ok(Part::Other)
+    }
+
+    fn visit_unit<E>(self) -> Result<Self::Value, E> {
+        Ok(Part::Null)
+    }
+}

@@ -1,0 +1,37 @@
+//! What the renditions of some meetings look like, and what must hold for those of any.
+
+mod cues;
+mod goldens;
+mod html;
+mod large;
+mod oddities;
+mod properties;
+mod providers;
+mod repaired;
+
+use job::{
+    ids::{RecordingId, TranscriptId},
+    time::Timestamp,
+};
+
+use super::{Head, Meeting};
+use crate::{
+    fuzzing::{render, subtitles},
+    tally::{Recorded, Tally},
+};
+
+fn head() -> Head {
+    Head {
+        recording_id: RecordingId::from_u128(1),
+        transcript_id: TranscriptId::from_u128(2),
+        title: Some("Weekly sync".to_owned()),
+        started_at: Timestamp::parse_rfc3339("2026-11-23T09:30:00Z"),
+    }
+}
+
+/// Reads a file in pieces of this many bytes.
+fn meeting(file: &[u8], step: usize) -> Result<Meeting, String> {
+    let mut tally = Tally::new(Recorded::default());
+    file.chunks(step).for_each(|chunk| tally.push(chunk));
+    tally.finish(head()).1
+}
