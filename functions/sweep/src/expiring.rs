@@ -4,7 +4,7 @@
 //! transcript function may be broken, or the queue full.
 
 use job::{Context, Job, Recording, Status, ids::RecordingId, time::Timestamp};
-use pipeline::telemetry::{self, Unit};
+use pipeline::{logs, metrics};
 
 /// Recordings that one run names, those that expire first; all of them are counted.
 const MAX_NAMED: usize = 20;
@@ -35,9 +35,9 @@ pub(crate) fn raise(mut all: Vec<Expiring>) {
     all.sort_by_key(|one| one.expires_at);
     for Expiring { recording_id, status, expires_at } in all.iter().take(MAX_NAMED) {
         let (status, expires_at) = (status.as_str(), expires_at.rfc3339());
-        tracing::error!(recording.id = %recording_id, job.status = status, expires_at, "recording.expiring");
+        tracing::error!(message = logs::EXPIRY_NOTICED, recording.id = %recording_id, job.status = status, expires_at);
     }
-    telemetry::metric("RecordingsExpiring", u64::try_from(all.len()).unwrap_or(u64::MAX), Unit::Count, &[]);
+    metrics::RECORDINGS_EXPIRING.record(u64::try_from(all.len()).unwrap_or(u64::MAX));
 }
 
 #[cfg(test)]

@@ -9,6 +9,7 @@ mod oldest;
 mod settings;
 mod wake;
 
+use pipeline::{logs, metrics};
 use std::{sync::Arc, time::Duration};
 
 use job::{Context, Policy, time::Timestamp};
@@ -17,7 +18,7 @@ use pipeline::{
     recall::{Recall, http_client, tls},
     secret::Secrets,
     store::Store,
-    telemetry::{self, Chain, Unit},
+    telemetry::Chain,
     time::{self, Stopwatch},
     work::WorkQueue,
 };
@@ -104,12 +105,12 @@ impl Sweep {
         };
         let report = Report { due: wakes.due, woken: wakes.woken, listed: seen.listed(), found: seen.found() };
         tracing::info!(
+            message = logs::SWEEP_FINISHED,
             due = report.due,
             woken = report.woken,
             listed = report.listed,
             found = report.found,
-            duration_ms = watch.millis(),
-            "sweep.done"
+            duration_ms = watch.millis()
         );
         measure(&wakes, oldest, &seen);
         if wakes.complete { Ok(report) } else { Err(Incomplete) }
@@ -120,13 +121,13 @@ impl Sweep {
             Ok(Ok(backlog)) => backlog,
             // If the queue is out of order, sending will tell.
             Ok(Err(error)) => {
-                tracing::warn!(error = %Chain(&error), "queue.not_measured");
+                tracing::warn!(message = logs::QUEUE_NOT_MEASURED, error = %Chain(&error));
                 0
             }
             Err(_) => 0,
         };
         if backlog >= FULL_QUEUE {
-            tracing::warn!(backlog, "queue.full");
+            tracing::warn!(message = logs::QUEUE_FILLED, backlog);
         }
         backlog >= FULL_QUEUE
     }
@@ -139,17 +140,17 @@ impl Sweep {
 
 fn measure(wakes: &Wakes, oldest_unfinished: Option<Duration>, seen: &Seen) {
     let count = |count: usize| u64::try_from(count).unwrap_or(u64::MAX);
-    telemetry::metric("JobsDue", count(wakes.due), Unit::Count, &[]);
-    telemetry::metric("JobsWoken", count(wakes.woken), Unit::Count, &[]);
-    telemetry::metric("OldestDueAge", wakes.oldest.as_secs(), Unit::Seconds, &[]);
+    metrics::JOBS_DUE.record(count(wakes.due));
+    metrics::JOBS_WOKEN.record(count(wakes.woken));
+    metrics::OLDEST_DUE_AGE.record(wakes.oldest.as_secs());
     if let Some(age) = oldest_unfinished {
-        telemetry::metric("OldestUnfinishedAge", age.as_secs(), Unit::Seconds, &[]);
+        metrics::OLDEST_UNFINISHED_AGE.record(age.as_secs());
     }
     for (list, listed) in &seen.listed {
-        telemetry::metric("SweepListed", count(*listed), Unit::Count, &[("list", list)]);
+        metrics::SWEEP_LISTED.record(count(*listed), list);
     }
     for (kind, found) in &seen.found {
-        telemetry::metric("SweepFound", count(*found), Unit::Count, &[("kind", kind)]);
+        metrics::SWEEP_FOUND.record(count(*found), kind);
     }
 }
 

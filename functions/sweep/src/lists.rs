@@ -6,6 +6,7 @@
 //!
 //! Whatever stops one list does not stop the other: each has its own pages, failures, and wait.
 
+use pipeline::{logs, metrics};
 use std::{
     collections::{BTreeMap, BTreeSet},
     time::Duration,
@@ -16,7 +17,7 @@ use pipeline::{
     deadline::Deadline,
     recall::{Problem, Start},
     store::{Place, Position, StoreError},
-    telemetry::{self, Chain},
+    telemetry::Chain,
     time,
     work::{MAX_BATCH, Message, QueueError},
 };
@@ -106,8 +107,8 @@ impl Sweep {
         place.until = Timestamp::default();
         match self.store.save_place(&mut place).await {
             Ok(true) => {}
-            Ok(false) => tracing::warn!("sweep.overtaken"),
-            Err(error) => tracing::error!(error = %Chain(&error), "sweep.place_not_saved"),
+            Ok(false) => tracing::warn!(message = logs::CURSOR_OVERTAKEN),
+            Err(error) => tracing::error!(message = logs::CURSOR_NOT_SAVED, error = %Chain(&error)),
         }
         seen
     }
@@ -125,12 +126,12 @@ impl Sweep {
         match timeout(left(deadline), claim).await {
             Ok(Ok(Some(place))) => Some(place),
             Ok(Ok(None)) => {
-                tracing::info!("sweep.place_taken");
+                tracing::info!(message = logs::CURSOR_TAKEN);
                 None
             }
             Ok(Err(error)) => {
-                tracing::error!(error = %Chain(&error), "sweep.place_not_claimed");
-                telemetry::count("SweepsStopped", &[("reason", "unavailable")]);
+                tracing::error!(message = logs::CURSOR_NOT_CLAIMED, error = %Chain(&error));
+                metrics::SWEEPS_STOPPED.count("unavailable");
                 None
             }
             Err(_) => None,
@@ -162,8 +163,8 @@ impl Sweep {
                     }
                     Err(error) => {
                         let reason = give_up(&error, position, time::now());
-                        tracing::warn!(list = list.name(), reason, error = %Chain(&error), "sweep.list_stopped");
-                        telemetry::count("SweepsStopped", &[("reason", reason)]);
+                        tracing::warn!(message = logs::LIST_STOPPED, list = list.name(), reason, error = %Chain(&error));
+                        metrics::SWEEPS_STOPPED.count(reason);
                     }
                 }
             }
@@ -210,7 +211,7 @@ impl Sweep {
         let messages: Vec<Message> = batch.iter().map(|missed| missed.message.clone()).collect();
         self.work.send_batch(&messages).await?;
         for Missed { kind, message, .. } in batch {
-            tracing::info!(recording.id = %message.recording_id, event = message.event.name(), kind, "sweep.found");
+            tracing::info!(message = logs::EVENT_FOUND, recording.id = %message.recording_id, event = message.event.name(), kind);
             *seen.found.entry(kind).or_default() += 1;
         }
         Ok(())
@@ -242,7 +243,7 @@ fn turn(position: &mut Position, next: Option<String>) -> bool {
         return false;
     };
     if next.len() > MAX_LINK_BYTES || position.next.as_ref() == Some(&next) || pages >= MAX_PAGES {
-        tracing::error!(pages, "sweep.link_unusable");
+        tracing::error!(message = logs::LIST_LINK_REJECTED, pages);
         position.begin_anew();
         return false;
     }

@@ -1,5 +1,6 @@
 //! Lambda function: wakes what is due, and finds at Recall what no webhook has told. Wiring only.
 
+use pipeline::logs;
 use std::process::ExitCode;
 
 use lambda_runtime::{Error, LambdaEvent, run, service_fn};
@@ -14,7 +15,7 @@ async fn main() -> ExitCode {
     match serve(&env).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            tracing::error!(error = %telemetry::Chain(error.as_ref()), "init.failed");
+            tracing::error!(message = logs::INIT_FAILED, error = %telemetry::Chain(error.as_ref()));
             ExitCode::FAILURE
         }
     }

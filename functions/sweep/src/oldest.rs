@@ -1,5 +1,6 @@
 //! How old the oldest unfinished job is, due or not.
 
+use pipeline::logs;
 use std::time::Duration;
 
 use pipeline::{deadline::Deadline, telemetry::Chain, time};
@@ -17,11 +18,11 @@ impl Sweep {
         match timeout(SHORTEST_STEP, self.store.oldest_unfinished()).await {
             Ok(Ok(since)) => Some(since.map(|since| time::now().since(since)).unwrap_or_default()),
             Ok(Err(error)) => {
-                tracing::warn!(error = %Chain(&error), "unfinished.not_read");
+                tracing::warn!(message = logs::OPEN_JOBS_NOT_READ, error = %Chain(&error));
                 None
             }
             Err(_) => {
-                tracing::warn!("unfinished.out_of_time");
+                tracing::warn!(message = logs::OPEN_JOBS_INTERRUPTED);
                 None
             }
         }

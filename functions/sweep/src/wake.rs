@@ -1,5 +1,6 @@
 //! Wakes the jobs that are due: one message each, those that expire first before the others.
 
+use pipeline::logs;
 use std::time::Duration;
 
 use job::{Context, Event, Job, ids::RecordingId, time::Timestamp};
@@ -82,7 +83,7 @@ impl Sweep {
             for _ in 0..MAX_PAGES {
                 let time = deadline.left(time::now());
                 if time < SHORTEST_CALL {
-                    tracing::error!(shard, "due.out_of_time");
+                    tracing::error!(message = logs::DUE_JOBS_INTERRUPTED, shard);
                     return Found { due, expiring, complete: false };
                 }
                 match timeout(time, self.store.due(shard, now, after.take())).await {
@@ -92,7 +93,7 @@ impl Sweep {
                         after = page.next;
                     }
                     Ok(Err(error)) => {
-                        tracing::error!(shard, error = %Chain(&error), "due.not_read");
+                        tracing::error!(message = logs::DUE_JOBS_NOT_READ, shard, error = %Chain(&error));
                         complete = false;
                     }
                     Err(_) => complete = false,
@@ -111,11 +112,11 @@ impl Sweep {
         match timeout(deadline.left(time::now()), self.work.send_batch(&messages)).await {
             Ok(Ok(())) => true,
             Ok(Err(error)) => {
-                tracing::error!(error = %Chain(&error), "wake.not_sent");
+                tracing::error!(message = logs::WAKE_NOT_SENT, error = %Chain(&error));
                 false
             }
             Err(_) => {
-                tracing::error!("wake.out_of_time");
+                tracing::error!(message = logs::WAKE_INTERRUPTED);
                 false
             }
         }

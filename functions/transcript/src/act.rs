@@ -1,5 +1,6 @@
 //! Carries out the core's commands for one message.
 
+use pipeline::{logs, metrics};
 use std::time::Duration;
 
 use job::{Announcement, Answer, Command, DeleteAnswer, Event, Notice, ids::RecordingId};
@@ -7,7 +8,7 @@ use pipeline::{
     advance::Act,
     bus::{Bus, BusError},
     deadline::Deadline,
-    telemetry::{self, Chain},
+    telemetry::Chain,
     time,
     work::Message,
 };
@@ -73,7 +74,7 @@ impl Act for Received<'_> {
             Command::Wake => {
                 let sent = transcripts.work.send(&Message::new(recording_id, Event::WAKE, trace)).await;
                 if let Err(error) = &sent {
-                    tracing::error!(recording.id = %recording_id, error = %Chain(error), "work.not_sent");
+                    tracing::error!(message = logs::MESSAGE_NOT_SENT, recording.id = %recording_id, error = %Chain(error));
                 }
                 Answer::Wake { sent: sent.is_ok() }
             }
@@ -119,13 +120,12 @@ impl Announcer {
             };
             match result {
                 Ok(()) => {
-                    tracing::info!(recording.id = %recording_id, detail.id = id, detail_type, "event.announced");
+                    tracing::info!(message = logs::ANNOUNCEMENT_SENT, recording.id = %recording_id, detail.id = id, detail_type);
                     sent.push(*notice);
                 }
                 Err(error) => {
-                    tracing::error!(recording.id = %recording_id, detail.id = id, detail_type, error = %Chain(&error),
-                        "event.not_announced");
-                    telemetry::count("AnnouncementsFailed", &[]);
+                    tracing::error!(message = logs::ANNOUNCEMENT_NOT_SENT, recording.id = %recording_id, detail.id = id, detail_type, error = %Chain(&error));
+                    metrics::ANNOUNCEMENTS_FAILED.count();
                     match error {
                         // It would be refused for ever.
                         BusError::TooLarge { .. } | BusError::Unwritable(_) => sent.push(*notice),

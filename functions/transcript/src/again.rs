@@ -1,11 +1,12 @@
 //! Renders again from the stored verbatim file, without Recall, so that old transcripts gain new formats.
 
+use pipeline::{logs, metrics};
 use std::time::Duration;
 
 use job::{Receipt, RenderAnswer, ids::TranscriptId, time::Timestamp};
 use pipeline::{
     deadline::Deadline,
-    telemetry::{self, Chain},
+    telemetry::Chain,
     time::{self, Stopwatch},
 };
 use ring::digest::{Context, SHA256};
@@ -53,7 +54,7 @@ impl Again {
             let time = time_for_it(deadline);
             let one = tokio::time::timeout(time, self.one(*id, receipt, time)).await;
             if let Err(error) = one.unwrap_or(Err(AgainError::OutOfTime)) {
-                tracing::error!(transcript.id = %id, error = %Chain(&error), "transcript.not_rendered_again");
+                tracing::error!(message = logs::TRANSCRIPT_NOT_RERENDERED, transcript.id = %id, error = %Chain(&error));
                 answer = both(answer, error.answer());
             }
         }
@@ -92,9 +93,8 @@ impl Again {
         manifest.empty = summary.empty;
         manifest.language_codes = summary.language_codes.into_iter().collect();
         self.put(receipt, &manifest).await?;
-        tracing::info!(recording.id = %manifest.recording_id, transcript.id = %id, duration_ms = watch.millis(),
-            "transcript.rendered_again");
-        telemetry::count("TranscriptsRenderedAgain", &[]);
+        tracing::info!(message = logs::TRANSCRIPT_RERENDERED, recording.id = %manifest.recording_id, transcript.id = %id, duration_ms = watch.millis());
+        metrics::TRANSCRIPTS_RENDERED_AGAIN.count();
         Ok(())
     }
 

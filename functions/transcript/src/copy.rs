@@ -5,6 +5,7 @@ mod earlier;
 mod error;
 mod limits;
 
+use pipeline::{logs, metrics};
 use std::time::Duration;
 
 use job::{
@@ -16,7 +17,7 @@ use pipeline::{
     recall::{Problem, Recall, RecordingArtifact, TranscriptArtifact, http_client, tls},
     secret::Secret,
     settings::RecallSettings,
-    telemetry::{self, Chain, Unit},
+    telemetry::Chain,
     time::{self, Stopwatch},
 };
 use reqwest::{Client, Response, StatusCode, header::ACCEPT_ENCODING};
@@ -87,17 +88,17 @@ impl Copier {
         let copied = tokio::time::timeout(time, self.try_copy(ids, time.saturating_sub(CLEAN_UP))).await;
         match copied.unwrap_or(Err(CopyError::OutOfTime)) {
             Ok(receipt) => {
-                tracing::info!(recording.id = %recording_id, transcript.id = %transcript_id, attempt,
-                    bytes = receipt.bytes, duration_ms = watch.millis(), "transcript.stored");
-                telemetry::count("TranscriptsStored", &[]);
-                telemetry::metric("TranscriptBytes", receipt.bytes, Unit::Bytes, &[]);
-                telemetry::metric("CopyTime", watch.millis(), Unit::Milliseconds, &[]);
+                tracing::info!(message = logs::TRANSCRIPT_STORED, recording.id = %recording_id, transcript.id = %transcript_id, attempt,
+                    bytes = receipt.bytes, duration_ms = watch.millis());
+                metrics::TRANSCRIPTS_STORED.count();
+                metrics::TRANSCRIPT_BYTES.record(receipt.bytes);
+                metrics::COPY_TIME.record(watch.millis());
                 CopyAnswer::Stored(receipt)
             }
             Err(error) => {
-                tracing::warn!(recording.id = %recording_id, transcript.id = %transcript_id, attempt,
-                    error = %Chain(&error), duration_ms = watch.millis(), "transcript.not_stored");
-                telemetry::count("CopiesFailed", &[("reason", error.reason())]);
+                tracing::warn!(message = logs::TRANSCRIPT_NOT_STORED, recording.id = %recording_id, transcript.id = %transcript_id, attempt,
+                    error = %Chain(&error), duration_ms = watch.millis());
+                metrics::COPIES_FAILED.count(error.reason());
                 error.answer()
             }
         }
@@ -132,15 +133,13 @@ impl Copier {
             None => Summary::unread(format!("{} workers died over it, so it was not read", failures.deaths)),
         };
         if summary.skipped_values > 0 {
-            tracing::warn!(recording.id = %recording_id, transcript.id = %transcript_id, values = summary.skipped_values,
-                "transcript.values_skipped");
-            telemetry::metric("SkippedValues", summary.skipped_values, Unit::Count, &[]);
+            tracing::warn!(message = logs::TRANSCRIPT_VALUES_SKIPPED, recording.id = %recording_id, transcript.id = %transcript_id, values = summary.skipped_values);
+            metrics::SKIPPED_VALUES.record(summary.skipped_values);
         }
         let rendered = self.render(meeting, turns_key, failures, left()).await?;
         if let Err(error) = &rendered {
-            tracing::error!(recording.id = %recording_id, transcript.id = %transcript_id, error,
-                "transcript.not_rendered");
-            telemetry::count("RenderingErrors", &[]);
+            tracing::error!(message = logs::TRANSCRIPT_NOT_RENDERED, recording.id = %recording_id, transcript.id = %transcript_id, error);
+            metrics::RENDERING_ERRORS.count();
         }
         self.manifest(about, file, summary, rendered).await
     }
@@ -190,7 +189,7 @@ impl Copier {
         match self.recall.retrieve_recording(id).await {
             Ok(recording) => Ok(Some(recording)),
             Err(problem @ (Problem::NotFound | Problem::Unexpected { .. })) => {
-                tracing::warn!(recording.id = %id, error = %Chain(&problem), "recording.unknown");
+                tracing::warn!(message = logs::RECORDING_NOT_RETRIEVED, recording.id = %id, error = %Chain(&problem));
                 Ok(None)
             }
             Err(problem) => Err(problem.into()),

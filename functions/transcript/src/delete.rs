@@ -1,11 +1,12 @@
 //! Deletes at Recall what may go. A copy is read back first: its size and its checksum.
 
+use pipeline::{logs, metrics};
 use std::{ops::ControlFlow, time::Duration};
 
 use job::{Deletable, DeleteAnswer, DeleteSaid, DeleteStep, Deleting, Receipt, Target, ids::RecordingId};
 use pipeline::{
     recall::{CALL_TIMEOUT, Problem, Recall},
-    telemetry::{self, Chain},
+    telemetry::Chain,
 };
 
 use crate::{
@@ -48,14 +49,14 @@ impl Deleter {
                 ControlFlow::Break(answer) => {
                     match &answer {
                         DeleteAnswer::Others(others) => {
-                            tracing::info!(recording.id = %recording_id, ?target, others = others.len(), "recall.kept");
+                            tracing::info!(message = logs::DELETION_POSTPONED, recording.id = %recording_id, ?target, others = others.len());
                         }
                         DeleteAnswer::Deleted if is_unclear => {
-                            tracing::info!(recording.id = %recording_id, ?target, "recall.gone");
+                            tracing::info!(message = logs::ARTIFACT_ALREADY_DELETED, recording.id = %recording_id, ?target);
                         }
                         DeleteAnswer::Later { .. } if is_unclear => {
                             let error = Problem::NotFound;
-                            tracing::warn!(recording.id = %recording_id, ?target, %error, "recall.not_deleted");
+                            tracing::warn!(message = logs::ARTIFACT_NOT_DELETED, recording.id = %recording_id, ?target, %error);
                         }
                         DeleteAnswer::Deleted | DeleteAnswer::Unverified | DeleteAnswer::Later { .. } => {}
                     }
@@ -69,12 +70,12 @@ impl Deleter {
         match self.bucket.holds(receipt).await {
             Ok(true) => DeleteSaid::Holds(true),
             Ok(false) => {
-                tracing::error!(recording.id = %recording_id, key = receipt.key, "copy.not_as_stored");
-                telemetry::count("CopiesUnverified", &[]);
+                tracing::error!(message = logs::COPY_MISMATCHED, recording.id = %recording_id, key = receipt.key);
+                metrics::COPIES_UNVERIFIED.count();
                 DeleteSaid::Holds(false)
             }
             Err(error) => {
-                tracing::warn!(recording.id = %recording_id, error = %Chain(&error), "copy.not_verified");
+                tracing::warn!(message = logs::COPY_NOT_VERIFIED, recording.id = %recording_id, error = %Chain(&error));
                 DeleteSaid::Later { after: Duration::ZERO }
             }
         }
@@ -87,13 +88,13 @@ impl Deleter {
         };
         match deleted {
             Ok(()) => {
-                tracing::info!(recording.id = %recording_id, what, ?target, "recall.deleted");
-                telemetry::count("DeletedAtRecall", &[("what", what)]);
+                tracing::info!(message = logs::ARTIFACT_DELETED, recording.id = %recording_id, what, ?target);
+                metrics::DELETED_AT_RECALL.count(what);
                 DeleteSaid::Deleted
             }
             Err(problem @ Problem::NotFound) => DeleteSaid::NotFound { after: problem.retry_after() },
             Err(problem) => {
-                tracing::warn!(recording.id = %recording_id, what, error = %Chain(&problem), "recall.not_deleted");
+                tracing::warn!(message = logs::ARTIFACT_NOT_DELETED, recording.id = %recording_id, what, error = %Chain(&problem));
                 DeleteSaid::Later { after: problem.retry_after() }
             }
         }

@@ -15,6 +15,7 @@ mod settings;
 mod stored;
 mod upload;
 
+use pipeline::{logs, metrics};
 use std::{sync::Arc, time::Duration};
 
 use aws_lambda_events::sqs::{BatchItemFailure, SqsBatchResponse, SqsEvent, SqsMessage};
@@ -28,7 +29,7 @@ use pipeline::{
     secret::Secrets,
     settings::CreateSettings,
     store::{Store, StoreError},
-    telemetry::{self, Chain},
+    telemetry::Chain,
     time::{self, Stopwatch},
     work::{Message, WorkQueue},
 };
@@ -136,7 +137,7 @@ impl Transcripts {
         let trace = trace.unwrap_or_default();
         if reason.is_some() || by.is_some() {
             let (reason, by) = (one_line(reason.as_deref()), one_line(by.as_deref()));
-            tracing::info!(recording.id = %recording_id, event = event.name(), reason, by, "message.requested");
+            tracing::info!(message = logs::MESSAGE_REQUESTED, recording.id = %recording_id, event = event.name(), reason, by);
         }
         let advance = Advance {
             store: &self.store,
@@ -153,8 +154,8 @@ impl Transcripts {
             Ok(Outcome::Waits { at }) => (self.wait(recording_id, *at, &trace).await, "waits"),
             Err(error) => self.unreadable(record, recording_id, error).await,
         };
-        tracing::info!(recording.id = %recording_id, delivery.id = trace, event = event.name(), outcome,
-            duration_ms = watch.millis(), "message.handled");
+        tracing::info!(message = logs::MESSAGE_HANDLED, recording.id = %recording_id, delivery.id = trace, event = event.name(), outcome,
+            duration_ms = watch.millis());
         turn
     }
 
@@ -166,11 +167,11 @@ impl Transcripts {
     ) -> (Turn, &'static str) {
         match error {
             StoreError::Unreadable { .. } => {
-                tracing::error!(recording.id = %recording_id, error = %Chain(error), "job.unreadable");
+                tracing::error!(message = logs::JOB_NOT_READ, recording.id = %recording_id, error = %Chain(error));
                 (self.park(record, "the recording's item in the table is not a job").await, "parked")
             }
             StoreError::Unavailable(_) => {
-                tracing::error!(recording.id = %recording_id, error = %Chain(error), "job.not_saved");
+                tracing::error!(message = logs::JOB_NOT_SAVED, recording.id = %recording_id, error = %Chain(error));
                 let wait = job::chosen_wait(unavailable(record), *expires_at, time::now());
                 (Turn::Again(wait), "not_saved")
             }
@@ -184,7 +185,7 @@ impl Transcripts {
         match self.work.wake_after(recording_id, wait, trace).await {
             Ok(()) => Turn::Done,
             Err(error) => {
-                tracing::warn!(recording.id = %recording_id, error = %Chain(&error), "work.not_sent");
+                tracing::warn!(message = logs::MESSAGE_NOT_SENT, recording.id = %recording_id, error = %Chain(&error));
                 Turn::Again(wait)
             }
         }
@@ -195,12 +196,12 @@ impl Transcripts {
         let (id, body) = (record.message_id.as_deref().unwrap_or_default(), record.body.as_deref().unwrap_or_default());
         match self.parking.park(id, body.as_bytes(), why).await {
             Ok(()) => {
-                tracing::error!(message.id = id, bytes = body.len(), why, "message.parked");
-                telemetry::count("MessagesParked", &[]);
+                tracing::error!(message = logs::MESSAGE_PARKED, message.id = id, bytes = body.len(), why);
+                metrics::MESSAGES_PARKED.count();
                 Turn::Done
             }
             Err(error) => {
-                tracing::error!(message.id = id, error = %Chain(&error), "message.not_parked");
+                tracing::error!(message = logs::MESSAGE_NOT_PARKED, message.id = id, error = %Chain(&error));
                 Turn::Again(unavailable(record))
             }
         }
@@ -210,7 +211,7 @@ impl Transcripts {
         if let Some(receipt) = &record.receipt_handle
             && let Err(error) = self.work.hide(receipt, after).await
         {
-            tracing::warn!(error = %Chain(&error), "message.not_hidden");
+            tracing::warn!(message = logs::MESSAGE_NOT_HIDDEN, error = %Chain(&error));
         }
         let mut failure = BatchItemFailure::default();
         failure.item_identifier = record.message_id.unwrap_or_default();

@@ -1,5 +1,6 @@
 //! Lambda function: copies finished transcripts from Recall into S3. Wiring only.
 
+use pipeline::logs;
 use std::process::ExitCode;
 
 use lambda_runtime::{Error, LambdaEvent, run, service_fn};
@@ -13,7 +14,7 @@ async fn main() -> ExitCode {
     match serve(&env).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            tracing::error!(error = %telemetry::Chain(error.as_ref()), "init.failed");
+            tracing::error!(message = logs::INIT_FAILED, error = %telemetry::Chain(error.as_ref()));
             ExitCode::FAILURE
         }
     }

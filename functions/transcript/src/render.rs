@@ -1,5 +1,6 @@
 //! Renditions into S3, one after the other: only one of them is in memory, and of it only a part.
 
+use pipeline::logs;
 use std::time::Duration;
 
 use pipeline::{telemetry::Chain, time::Stopwatch};
@@ -85,7 +86,7 @@ impl Renditions {
             Ok(Err(error)) => Chain(&error).to_string(),
             Err(_) => "S3 took too long".to_owned(),
         };
-        tracing::warn!(key, error, "rendition.not_removed");
+        tracing::warn!(message = logs::RENDITION_NOT_REMOVED, key, error);
     }
 }
 

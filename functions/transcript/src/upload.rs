@@ -4,6 +4,7 @@
 //! object becomes visible only when all of it is there: by the one put, or by completing the parts with the size
 //! and the checksum of the whole.
 
+use pipeline::logs;
 use std::{collections::HashMap, time::Duration};
 
 use aws_sdk_s3::{
@@ -176,7 +177,7 @@ impl Upload<'_> {
             && let Err(error) = self.abort_leftovers().await
         {
             // The bucket's lifecycle rule removes them after a day.
-            tracing::warn!(error = %pipeline::telemetry::Chain(&error), "upload.not_aborted");
+            tracing::warn!(message = logs::UPLOAD_NOT_ABORTED, error = %pipeline::telemetry::Chain(&error));
         }
     }
 
@@ -286,7 +287,7 @@ impl Upload<'_> {
         if let Err(error) = abort.upload_id(id).send().await {
             // The bucket's lifecycle rule removes it after a day.
             let error = UploadError { what: "the end of an upload", source: Box::new(error) };
-            tracing::warn!(error = %pipeline::telemetry::Chain(&error), "upload.not_aborted");
+            tracing::warn!(message = logs::UPLOAD_NOT_ABORTED, error = %pipeline::telemetry::Chain(&error));
         }
     }
 

@@ -9,6 +9,7 @@ pub mod fuzzing;
 mod settings;
 pub mod signature;
 
+use pipeline::{logs, metrics};
 use std::{convert::Infallible, sync::Arc, time::Duration};
 
 use http::{Method, StatusCode, header};
@@ -24,7 +25,7 @@ use pipeline::{
     secret::Secrets,
     settings::CreateSettings,
     store::Store,
-    telemetry::{self, Chain},
+    telemetry::Chain,
     time::{self, Stopwatch},
     work::{MAX_DELAY, Message, WorkQueue},
 };
@@ -123,8 +124,8 @@ impl Webhook {
             Delivery::Known { recording_id, event } => self.apply(recording_id, event, &trace, deadline, watch).await,
             Delivery::Unhandled { name } => {
                 let event: String = name.chars().take(MAX_TRACE_CHARS).collect();
-                tracing::info!(delivery.id = trace, event, "webhook.unhandled");
-                telemetry::count("WebhooksUnhandled", &[]);
+                tracing::info!(message = logs::WEBHOOK_IGNORED, delivery.id = trace, event);
+                metrics::WEBHOOKS_UNHANDLED.count();
                 Reply::Ignored
             }
             Delivery::Unreadable { why } => self.park(verified, &trace, &why).await,
@@ -155,7 +156,7 @@ impl Webhook {
         watch: Stopwatch,
     ) -> Reply {
         let name = event.name();
-        telemetry::count("WebhooksReceived", &[("event", name)]);
+        metrics::WEBHOOKS_RECEIVED.count(name);
         let reply = match event {
             Event::RecordingDone(_) => self.advance(recording_id, &event, trace, deadline).await,
             Event::RecordingFailed { .. }
@@ -168,8 +169,8 @@ impl Webhook {
             | Event::Retry { .. }
             | Event::Render { .. } => self.hand_over(recording_id, event, trace).await,
         };
-        tracing::info!(recording.id = %recording_id, delivery.id = trace, event = name, outcome = reply.outcome(),
-            duration_ms = watch.millis(), "webhook.handled");
+        tracing::info!(message = logs::WEBHOOK_HANDLED, recording.id = %recording_id, delivery.id = trace, event = name, outcome = reply.outcome(),
+            duration_ms = watch.millis());
         reply
     }
 
@@ -184,11 +185,11 @@ impl Webhook {
         let actor = Delivered { webhook: self, recording_id, trace, deadline };
         match advance.run(recording_id, event, &actor).await {
             Ok(Outcome::Applied(status)) => {
-                tracing::info!(recording.id = %recording_id, job.status = status.as_str(), "job.advanced");
+                tracing::info!(message = logs::JOB_ADVANCED, recording.id = %recording_id, job.status = status.as_str());
                 Reply::Applied
             }
             Ok(Outcome::Ignored(reason)) => {
-                tracing::info!(recording.id = %recording_id, reason = reason.as_str(), "job.unchanged");
+                tracing::info!(message = logs::EVENT_IGNORED, recording.id = %recording_id, reason = reason.as_str());
                 Reply::Ignored
             }
             // The job goes on by itself; the sender's next try is a second way there.
@@ -198,7 +199,7 @@ impl Webhook {
             }
             Ok(Outcome::Busy { until }) => come_again(until, Reply::Ignored),
             Err(NotSaved { error, .. }) => {
-                tracing::error!(recording.id = %recording_id, error = %Chain(&error), "job.not_saved");
+                tracing::error!(message = logs::JOB_NOT_SAVED, recording.id = %recording_id, error = %Chain(&error));
                 Reply::Again(UNAVAILABLE)
             }
         }
@@ -209,7 +210,7 @@ impl Webhook {
         match self.work.send(&message).await {
             Ok(()) => Reply::Applied,
             Err(error) => {
-                tracing::error!(recording.id = %recording_id, error = %Chain(&error), "work.not_sent");
+                tracing::error!(message = logs::MESSAGE_NOT_SENT, recording.id = %recording_id, error = %Chain(&error));
                 Reply::Again(UNAVAILABLE)
             }
         }
@@ -218,19 +219,19 @@ impl Webhook {
     /// Has the job looked at again then. If that cannot be sent, it is in the row as due, and the sweep finds it.
     async fn wake(&self, recording_id: RecordingId, at: Timestamp, trace: &str) {
         if let Err(error) = self.work.wake_after(recording_id, at.since(time::now()), trace).await {
-            tracing::error!(recording.id = %recording_id, error = %Chain(&error), "work.not_sent");
+            tracing::error!(message = logs::MESSAGE_NOT_SENT, recording.id = %recording_id, error = %Chain(&error));
         }
     }
 
     async fn park(&self, verified: Verified<'_>, trace: &str, why: &str) -> Reply {
         match self.parking.park(trace, verified.body, why).await {
             Ok(()) => {
-                tracing::error!(delivery.id = trace, bytes = verified.body.len(), why, "webhook.parked");
-                telemetry::count("WebhooksParked", &[]);
+                tracing::error!(message = logs::WEBHOOK_PARKED, delivery.id = trace, bytes = verified.body.len(), why);
+                metrics::WEBHOOKS_PARKED.count();
                 Reply::Parked
             }
             Err(error) => {
-                tracing::error!(delivery.id = trace, error = %Chain(&error), "webhook.not_parked");
+                tracing::error!(message = logs::WEBHOOK_NOT_PARKED, delivery.id = trace, error = %Chain(&error));
                 Reply::Again(UNAVAILABLE)
             }
         }
@@ -300,8 +301,8 @@ fn come_again(at: Timestamp, reply: Reply) -> Reply {
 }
 
 fn refused(reason: &'static str, body: &[u8], reply: Reply) -> Reply {
-    tracing::warn!(reason, bytes = body.len(), "webhook.refused");
-    telemetry::count("WebhooksRefused", &[("reason", reason)]);
+    tracing::warn!(message = logs::WEBHOOK_REFUSED, reason, bytes = body.len());
+    metrics::WEBHOOKS_REFUSED.count(reason);
     reply
 }
 

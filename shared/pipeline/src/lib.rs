@@ -5,6 +5,8 @@ pub mod aws;
 pub mod bus;
 pub mod deadline;
 pub mod env;
+pub mod logs;
+pub mod metrics;
 pub mod park;
 pub mod providers;
 pub mod recall;

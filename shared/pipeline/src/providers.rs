@@ -1,5 +1,6 @@
 //! The chain of providers, and what a recording's metadata may change about it.
 
+use crate::logs;
 use std::{borrow::Cow, collections::BTreeSet};
 
 use serde_json::{Map, Value, value::RawValue};
@@ -54,7 +55,7 @@ fn set_language(provider: &str, options: &mut Map<String, Value>, language: &str
 pub fn wishes(recording_id: RecordingId, recording: &Value, bot: &Value, chain: &[String]) -> Wishes {
     let (wishes, nonsense) = read_wishes(recording, bot, chain);
     for key in nonsense {
-        tracing::warn!(recording.id = %recording_id, key, "wish.ignored");
+        tracing::warn!(message = logs::OVERRIDE_IGNORED, recording.id = %recording_id, key);
     }
     wishes
 }

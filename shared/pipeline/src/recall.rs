@@ -5,6 +5,7 @@ mod create;
 mod list;
 mod read;
 
+use crate::{logs, metrics};
 use std::{sync::Arc, time::Duration};
 
 use reqwest::{
@@ -24,7 +25,6 @@ pub use self::{
 use crate::{
     secret::{Credentials, Secrets},
     settings::RecallSettings,
-    telemetry,
     time::{self, Stopwatch},
 };
 use job::{
@@ -166,7 +166,7 @@ impl Recall {
             200..300 => Ok(body),
             404 if ErrorBody::parse(&body).is_json => Err(Problem::NotFound),
             404 => {
-                tracing::error!(status = 404, "recall.not_its_api");
+                tracing::error!(message = logs::RECALL_ANSWER_REJECTED, status = 404);
                 Err(Problem::Operator { status: 404 })
             }
             408 | 425 | 429 | 500.. => Err(Problem::Later { after, status: Some(status.as_u16()), source: None }),
@@ -202,8 +202,8 @@ impl Recall {
         match response.status().as_u16() {
             status @ (401..=403) => {
                 let code = ErrorBody::of(response).await.code();
-                tracing::error!(status, code, "recall.refuses_us");
-                telemetry::count("RecallRefusals", &[]);
+                tracing::error!(message = logs::RECALL_CREDENTIALS_REJECTED, status, code);
+                metrics::RECALL_REFUSALS.count();
                 Err(Problem::Operator { status })
             }
             _ => Ok(response),

@@ -1,5 +1,6 @@
 //! Recall's key and the webhook secrets: from Secrets Manager, or from the environment for local use.
 
+use crate::{logs, metrics};
 use std::{
     fmt,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -180,8 +181,8 @@ impl Secrets {
             }
             Err(error) => {
                 cache.failed_at = Some(time::now());
-                tracing::error!(error = %telemetry::Chain(error), "secret.unavailable");
-                telemetry::count("SecretUnavailable", &[]);
+                tracing::error!(message = logs::SECRET_NOT_READ, error = %telemetry::Chain(error));
+                metrics::SECRET_UNAVAILABLE.count();
             }
         }
         result

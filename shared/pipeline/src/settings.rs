@@ -1,5 +1,6 @@
 //! The settings that more than one function has, parsed into types.
 
+use crate::metrics;
 use std::{collections::BTreeSet, fmt::Display, str::FromStr, sync::Arc, time::Duration};
 
 use url::Url;
@@ -10,7 +11,6 @@ use crate::{
     providers::{self, Provider},
     recall::Create,
     secret::{Credentials, SecretSource},
-    telemetry,
 };
 use job::{DeleteAfterStore, OnLimit, Policy, RECALL_MAX_TRANSCRIPTS, ids::RecordingId};
 
@@ -144,7 +144,7 @@ impl Common {
     /// `webhooks`: whether this function has to verify them.
     pub fn read(env: &Env, reader: &mut Reader<'_>, webhooks: bool) -> Self {
         // Metrics begin before settings are read, so here it is only checked.
-        reader.parsed("METRICS_NAMESPACE", (), |text| telemetry::namespace(text).map(drop));
+        reader.parsed("METRICS_NAMESPACE", (), |text| metrics::namespace(text).map(drop));
         Self {
             aws: Aws::read(env, reader),
             recall: RecallSettings::read(reader),

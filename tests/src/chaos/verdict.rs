@@ -14,7 +14,7 @@ use crate::Pipeline;
 pub(super) const SHOWN: usize = 3;
 const LINES_SHOWN: usize = 100;
 /// Lines that a function never writes, whatever happens around it.
-const NEVER_LOGGED: [&str; 4] = ["attempt.paid_twice", "copy.not_as_stored", "message.parked", "panicked at"];
+const NEVER_LOGGED: [&str; 4] = ["attempt.paid_twice", "copy.mismatched", "message.parked", "panicked at"];
 
 /// What holds of the whole.
 pub(super) async fn of_all(pipeline: &Pipeline) -> Result<()> {

@@ -183,7 +183,7 @@ async fn the_oldest_stored_transcript_makes_room_where_the_operator_wants_that()
     // A copy that is not there as the row says keeps its original.
     pipeline.stack.wire.inject(Service::S3, "HEAD", When::Before, Fault::Answer { status: 404, retry_after: None }, 1);
     assert_eq!(pipeline.deliver(&done(recording)).await?.status, 200);
-    pipeline.wait_until("a copy that is not as stored", || Ok(logged(&pipeline, "copy.not_as_stored"))).await?;
+    pipeline.wait_until("a copy that is not as stored", || Ok(logged(&pipeline, "copy.mismatched"))).await?;
     pipeline.settles().await?;
     assert_eq!(simulator.transcript(theirs).context("no transcript")?.status, Status::Done);
     assert_eq!(simulator.creates(recording), 0);
@@ -313,7 +313,8 @@ async fn nonsense_in_metadata_is_logged_and_ignored() -> Result<()> {
         .metadata("transcript_language", "<script>");
     let recording = pipeline.simulator().play(meeting);
     pipeline.ends_stored(recording).await?;
-    let ignored = pipeline.stack.logs().into_iter().filter(|line| line.contains("wish.ignored")).collect::<Vec<_>>();
+    let ignored =
+        pipeline.stack.logs().into_iter().filter(|line| line.contains("override.ignored")).collect::<Vec<_>>();
     assert_eq!(ignored.len(), 3, "{ignored:?}");
     assert!(!ignored.iter().any(|line| line.contains("passwd") || line.contains("script>")), "{ignored:?}");
     pipeline.check_promises()

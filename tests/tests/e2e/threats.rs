@@ -182,7 +182,7 @@ async fn a_key_of_another_region_stops_and_loses_nothing() -> Result<()> {
     assert_eq!(reply.status, 200, "{reply:?}");
     let job = pipeline.job(recording)?.context("no job")?;
     assert!(job["status"] == "waiting" && job["due_at"].is_number(), "{job}");
-    assert!(logged(&pipeline, "recall.refuses_us") > 0);
+    assert!(logged(&pipeline, "recall.credentials_rejected") > 0);
     assert_eq!(pipeline.simulator().all_creates(), 0);
     pipeline.simulator().set_api_key(right);
     pipeline.let_time_pass().await?;

@@ -22,8 +22,34 @@ fn every_log_line_that_is_searched_for_is_written_by_that_function() {
     for found in searches {
         let (function, message) = (&found[1], &found[2]);
         let code = sources::of(&format!("functions/{function}/src")) + &sources::of("shared/pipeline/src");
-        assert!(code.contains(&format!("\"{message}\")")), "{function} never logs {message}");
+        assert!(pipeline::logs::ALL.contains(&message), "no function logs {message}");
+        assert!(code.contains(&format!("logs::{}", constant(message))), "{function} never logs {message}");
     }
+}
+
+/// The constant in `pipeline::logs` for a name.
+fn constant(name: &str) -> String {
+    name.replace('.', "_").to_uppercase()
+}
+
+#[test]
+fn every_name_of_a_log_line_or_a_metric_is_used() {
+    let folders = ["shared/pipeline/src", "functions/webhook/src", "functions/transcript/src", "functions/sweep/src"];
+    let code = folders.map(sources::of).join("\n");
+    for name in pipeline::logs::ALL {
+        assert!(
+            code.contains(&format!("message = logs::{},", constant(name)))
+                || code.contains(&format!("message = logs::{})", constant(name))),
+            "no function logs {name}"
+        );
+    }
+    let word = Regex::new("([a-z])([A-Z])").expect("a pattern");
+    for metric in pipeline::metrics::ALL {
+        let constant = word.replace_all(metric.name, "${1}_$2").to_uppercase();
+        assert!(code.contains(&format!("metrics::{constant}.")), "no function emits {}", metric.name);
+    }
+    let lines = found(r"tracing::(?:info|warn|error|debug|trace)!\( ?(\w+)", &code);
+    assert_eq!(lines, BTreeSet::from(["message".to_owned()]), "a log line has no name from `pipeline::logs`");
 }
 
 #[test]

@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use pipeline::metrics::{Description, Unit};
 use regex_lite::Regex;
 use serde_json::{Value, json};
 
@@ -27,6 +28,11 @@ const OF_AWS: [(&str, &str, &[&str]); 2] = [
     ),
 ];
 
+/// Every metric that the functions emit.
+fn emitted() -> BTreeMap<&'static str, Description> {
+    pipeline::metrics::ALL.iter().map(|metric| (metric.name, *metric)).collect()
+}
+
 /// One look at a metric: who looks, namespace, name, and dimensions with their values, if it states them.
 #[derive(Debug)]
 struct Look {
@@ -38,7 +44,7 @@ struct Look {
 
 impl Look {
     /// What is wrong with it.
-    fn problem(&self, emitted: &BTreeMap<String, sources::Emitted>, literals: &str) -> Option<String> {
+    fn problem(&self, emitted: &BTreeMap<&str, Description>, literals: &str) -> Option<String> {
         let names: Vec<&str> = self.dimensions.iter().map(|(name, _)| name.as_str()).collect();
         let who = &self.who;
         if let Some((_, dimension, known)) = OF_AWS.iter().find(|(namespace, _, _)| *namespace == self.namespace) {
@@ -48,7 +54,7 @@ impl Look {
         if self.namespace != NAMESPACE {
             return Some(format!("{who}: {self:?}: not our namespace"));
         }
-        let Some(metric) = emitted.get(&self.name) else { return Some(format!("{who}: {self:?}: nobody emits it")) };
+        let Some(metric) = emitted.get(&*self.name) else { return Some(format!("{who}: {self:?}: nobody emits it")) };
         if !names.is_empty() && names != metric.dimensions {
             return Some(format!("{who}: {self:?}: it is emitted with {:?}", metric.dimensions));
         }
@@ -119,7 +125,7 @@ fn widgets(template: &Value) -> Vec<Look> {
 
 #[test]
 fn every_metric_that_is_looked_at_is_emitted() {
-    let (template, emitted) = (template(), sources::metrics());
+    let (template, emitted) = (template(), emitted());
     let namespace = &template["Globals"]["Function"]["Environment"]["Variables"]["METRICS_NAMESPACE"];
     assert_eq!(*namespace, json!({"Fn::Sub": NAMESPACE}));
     let literals: String =
@@ -146,13 +152,13 @@ fn statistics(alarm: &Value) -> Vec<(&str, &str)> {
 /// CloudWatch takes percentiles and extremes of what is measured, and sums of what is counted.
 #[test]
 fn what_is_counted_is_added_up_and_what_is_measured_is_not() {
-    let (template, emitted) = (template(), sources::metrics());
+    let (template, emitted) = (template(), emitted());
     let mut compared = 0;
     for (who, alarm) in resources(&template, "AWS::CloudWatch::Alarm") {
         for (name, statistic) in statistics(alarm) {
             let Some(metric) = emitted.get(name) else { continue };
             let counted = matches!(statistic, "Sum" | "SampleCount");
-            assert_eq!(counted, metric.unit == "Count", "{who}: {statistic} of {}", metric.unit);
+            assert_eq!(counted, metric.unit == Unit::Count, "{who}: {statistic} of {:?}", metric.unit);
             assert!(!alarm.to_string().contains("\"Unit\""), "{who}: a unit that does not fit finds no data");
             compared += 1;
         }
@@ -220,7 +226,8 @@ fn the_manual_has_every_metric_with_its_dimensions() {
         let dimensions: Vec<String> = word.captures_iter(&found[2]).map(|word| word[1].to_owned()).collect();
         assert!(named.insert(found[1].to_owned(), dimensions).is_none(), "{} is there twice", &found[1]);
     }
+    let dimensions = |metric: &Description| metric.dimensions.iter().map(|name| (*name).to_owned()).collect();
     let emitted: BTreeMap<String, Vec<String>> =
-        sources::metrics().into_iter().map(|(name, metric)| (name, metric.dimensions)).collect();
+        pipeline::metrics::ALL.iter().map(|metric| (metric.name.to_owned(), dimensions(metric))).collect();
     assert_eq!(named, emitted);
 }

@@ -1,4 +1,4 @@
-//! What the sources say: which SDK calls each function makes, which metrics are emitted, which settings are read.
+//! What the sources say: which SDK calls each function makes, and which settings are read.
 //!
 //! Text is looked at, not types, so what cannot be made out fails instead of being passed over: a call of the SDK is
 //! found by the `client` it is made on, a call of ours by the name of who is called.
@@ -148,36 +148,4 @@ pub(crate) fn settings(text: &str) -> BTreeSet<String> {
 pub(crate) fn names_like_settings(text: &str) -> BTreeSet<String> {
     let name = Regex::new(r#""([A-Z]+(?:_[A-Z]+)+)""#).expect("a pattern");
     name.captures_iter(text).map(|found| found[1].to_owned()).collect()
-}
-
-/// A metric as the code emits it: its unit, and its dimensions in their order.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Emitted {
-    pub(crate) unit: String,
-    pub(crate) dimensions: Vec<String>,
-}
-
-/// All metrics that the functions emit.
-pub(crate) fn metrics() -> BTreeMap<String, Emitted> {
-    let count = Regex::new(r#"telemetry::count\( ?"(\w+)", &\[(.*?)\]"#).expect("a pattern");
-    let metric = Regex::new(r#"telemetry::metric\( ?"(\w+)", .*?, Unit::(\w+), &\[(.*?)\]"#).expect("a pattern");
-    let any = Regex::new(r"telemetry::(?:count|metric)\(").expect("a pattern");
-    let dimension = Regex::new(r#"\("(\w+)", "#).expect("a pattern");
-    let dimensions = |list: &str| dimension.captures_iter(list).map(|found| found[1].to_owned()).collect();
-    let mut metrics = BTreeMap::new();
-    for folder in ["shared/pipeline/src", "functions/webhook/src", "functions/transcript/src", "functions/sweep/src"] {
-        let text = of(folder);
-        let counts =
-            count.captures_iter(&text).map(|found| (found[1].to_owned(), "Count".to_owned(), dimensions(&found[2])));
-        let values =
-            metric.captures_iter(&text).map(|found| (found[1].to_owned(), found[2].to_owned(), dimensions(&found[3])));
-        let found: Vec<(String, String, Vec<String>)> = counts.chain(values).collect();
-        assert_eq!(found.len(), any.find_iter(&text).count(), "a metric in {folder} is not emitted by a plain call");
-        for (name, unit, dimensions) in found {
-            let emitted = Emitted { unit, dimensions };
-            let known = metrics.entry(name.clone()).or_insert_with(|| emitted.clone());
-            assert_eq!(*known, emitted, "{name} is emitted in two ways");
-        }
-    }
-    metrics
 }

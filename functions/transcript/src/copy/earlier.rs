@@ -4,6 +4,7 @@
 //! object that has changed since, so the old one is rewritten before the first object is. Turns are found without a
 //! manifest, and the day that they are filed under may have changed; so they are removed.
 
+use pipeline::logs;
 use std::collections::BTreeSet;
 
 use job::ids::{RecordingId, TranscriptId};
@@ -43,7 +44,7 @@ impl Earlier {
             Ok(None) => Found::Nothing,
             Ok(Some(manifest)) => Found::Manifest(Box::new(manifest)),
             Err(ReadError::NotOurs(why)) => {
-                tracing::warn!(why, "manifest.unreadable");
+                tracing::warn!(message = logs::MANIFEST_NOT_READ, why);
                 Found::Unreadable
             }
             Err(error @ ReadError::S3(_)) => return Err(error),
@@ -68,8 +69,7 @@ impl Earlier {
             Found::Unreadable => Some(Box::new(about.withdrawn(time::now()))),
         };
         if let Some(manifest) = withdrawn {
-            tracing::info!(recording.id = %about.recording_id, transcript.id = %about.transcript_id,
-                "manifest.withdrawn");
+            tracing::info!(message = logs::MANIFEST_WITHDRAWN, recording.id = %about.recording_id, transcript.id = %about.transcript_id);
             bucket.put(manifest_key, "application/json", &manifest.to_json()).await?;
         }
         for key in &self.turns_keys {

@@ -1,8 +1,8 @@
 //! What a save made true for the first time, for logs and metrics. Whoever saved it tells it, so it is told once.
 
+use crate::{logs, metrics};
 use std::time::Duration;
 
-use crate::telemetry::{self, Unit, word};
 use job::{Job, Kept, State, Transcript, ids::TranscriptId, time::Timestamp};
 
 /// What is told of a job when it changes.
@@ -146,49 +146,49 @@ impl News {
         let (recording_id, status) = (job.recording_id, job.status().as_str());
         match self {
             Self::PaidTwice => {
-                tracing::error!(recording.id = %recording_id, "attempt.paid_twice");
-                telemetry::count("AttemptsPaidTwice", &[]);
+                tracing::error!(message = logs::ATTEMPT_PAID_TWICE, recording.id = %recording_id);
+                metrics::ATTEMPTS_PAID_TWICE.count();
             }
             Self::Expiring => {
                 let expires_at = job.expires_at.map(Timestamp::rfc3339).unwrap_or_default();
-                tracing::error!(recording.id = %recording_id, job.status = status, expires_at, "recording.expiring");
-                telemetry::count("RecordingsExpiring", &[]);
+                tracing::error!(message = logs::EXPIRY_NOTICED, recording.id = %recording_id, job.status = status, expires_at);
+                metrics::RECORDINGS_EXPIRING.count();
             }
             Self::Unknown => {
-                tracing::warn!(recording.id = %recording_id, "recording.unknown_to_recall");
-                telemetry::count("RecordingsUnknown", &[]);
+                tracing::warn!(message = logs::RECORDING_NOT_FOUND, recording.id = %recording_id);
+                metrics::RECORDINGS_UNKNOWN.count();
             }
             Self::Refused => {
-                tracing::error!(recording.id = %recording_id, "providers.refused");
-                telemetry::count("ProvidersRefused", &[]);
+                tracing::error!(message = logs::PROVIDERS_REFUSED, recording.id = %recording_id);
+                metrics::PROVIDERS_REFUSED.count();
             }
             Self::NotDeleted => {
-                tracing::error!(recording.id = %recording_id, "deletion.stopped");
-                telemetry::count("DeletionsStopped", &[]);
+                tracing::error!(message = logs::DELETION_STOPPED, recording.id = %recording_id);
+                metrics::DELETIONS_STOPPED.count();
             }
             Self::NotRendered => {
-                tracing::error!(recording.id = %recording_id, "rendering.stopped");
-                telemetry::count("RenderingErrors", &[]);
+                tracing::error!(message = logs::RENDERING_STOPPED, recording.id = %recording_id);
+                metrics::RENDERING_ERRORS.count();
             }
             Self::WishIgnored => {
-                tracing::warn!(recording.id = %recording_id, key = "transcript_language", "wish.ignored");
+                tracing::warn!(message = logs::OVERRIDE_IGNORED, recording.id = %recording_id, key = "transcript_language");
             }
             Self::Ended => {
-                tracing::error!(recording.id = %recording_id, job.status = status, "job.ended_without_transcript");
-                telemetry::count("JobsFailed", &[("status", status)]);
+                tracing::error!(message = logs::JOB_ENDED, recording.id = %recording_id, job.status = status);
+                metrics::JOBS_FAILED.count(status);
             }
             Self::Paid(Paid { transcript_id, provider }) => {
-                let provider = word(provider.as_deref());
-                tracing::info!(recording.id = %recording_id, transcript.id = %transcript_id, provider, "attempt.paid");
-                telemetry::count("TranscriptsPaid", &[("provider", provider)]);
+                let provider = metrics::code(provider.as_deref());
+                tracing::info!(message = logs::ATTEMPT_PAID, recording.id = %recording_id, transcript.id = %transcript_id, provider);
+                metrics::TRANSCRIPTS_PAID.count(provider);
             }
             Self::Failed(Failure { attempt, transcript_id: _, provider, code }) => {
-                let (provider, sub_code) = (word(provider.as_deref()), word(code.as_deref()));
-                tracing::warn!(recording.id = %recording_id, attempt, provider, sub_code, "attempt.failed");
-                telemetry::count("AttemptsFailed", &[("provider", provider), ("sub_code", sub_code)]);
+                let (provider, sub_code) = (metrics::code(provider.as_deref()), metrics::code(code.as_deref()));
+                tracing::warn!(message = logs::ATTEMPT_FAILED, recording.id = %recording_id, attempt, provider, sub_code);
+                metrics::ATTEMPTS_FAILED.count(provider, sub_code);
             }
             Self::Stored { after: Some(after) } => {
-                telemetry::metric("TimeToStored", after.as_secs(), Unit::Seconds, &[]);
+                metrics::TIME_TO_STORED.record(after.as_secs());
             }
             Self::Stored { after: None } => {}
         }

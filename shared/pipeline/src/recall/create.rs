@@ -1,5 +1,6 @@
 //! create_transcript: the one call that costs money.
 
+use crate::{logs, metrics};
 use std::{borrow::Cow, time::Duration};
 
 use reqwest::{Client, Response, header};
@@ -13,7 +14,7 @@ use super::{
     read, retry_after,
 };
 use crate::{
-    telemetry::{self, Chain},
+    telemetry::Chain,
     time::{self, Stopwatch},
 };
 use job::{CreateAnswer, ids::RecordingId};
@@ -89,7 +90,7 @@ async fn create_answer(response: Response) -> CreateAnswer {
             Some(created) => CreateAnswer::Created { transcript_id: created.id },
             // It was made, but which one it is only a look-up will tell.
             None => {
-                tracing::error!(status, "create_transcript.answer_unreadable");
+                tracing::error!(message = logs::CREATE_TRANSCRIPT_ANSWER_NOT_READ, status);
                 CreateAnswer::ServerError { after: Duration::ZERO }
             }
         },
@@ -113,9 +114,9 @@ impl Recall {
     pub async fn create_transcript(&self, create: Create<'_>) -> CreateAnswer {
         let watch = Stopwatch::start();
         let answer = self.create(&create).await;
-        tracing::info!(recording.id = %create.recording_id, attempt = create.attempt, answer = ?answer,
-            duration_ms = watch.millis(), "create_transcript.answered");
-        telemetry::count("CreatesSent", &[("answer", answer.as_str())]);
+        tracing::info!(message = logs::CREATE_TRANSCRIPT_ANSWERED, recording.id = %create.recording_id, attempt = create.attempt, answer = ?answer,
+            duration_ms = watch.millis());
+        metrics::CREATES_SENT.count(answer.as_str());
         answer
     }
 
@@ -131,14 +132,14 @@ impl Recall {
         let response = match self.send(&path, create.timeout, request).await {
             Ok(response) => response,
             Err(Problem::Later { source: Some(error), .. }) => {
-                tracing::warn!(recording.id = %create.recording_id, attempt = create.attempt,
-                    error = %Chain(&error), "create_transcript.unanswered");
+                tracing::warn!(message = logs::CREATE_TRANSCRIPT_NOT_ANSWERED, recording.id = %create.recording_id, attempt = create.attempt,
+                    error = %Chain(&error));
                 return CreateAnswer::Lost;
             }
             Err(Problem::Operator { status }) => return CreateAnswer::Operator { status },
             Err(problem) => {
-                tracing::warn!(recording.id = %create.recording_id, attempt = create.attempt,
-                    error = %Chain(&problem), "create_transcript.not_sent");
+                tracing::warn!(message = logs::CREATE_TRANSCRIPT_NOT_SENT, recording.id = %create.recording_id, attempt = create.attempt,
+                    error = %Chain(&problem));
                 return CreateAnswer::Lost;
             }
         };

@@ -1,5 +1,6 @@
 //! Recall's lists, page by page.
 
+use crate::{logs, metrics};
 use std::time::Duration;
 
 use serde::{Deserialize, Deserializer, de::DeserializeOwned};
@@ -7,7 +8,7 @@ use serde_json::{Value, value::RawValue};
 use url::Url;
 
 use super::{Problem, Recall, RecordingArtifact, TranscriptArtifact, attempt_of, is_foreign};
-use crate::telemetry::{self, Chain, Unit};
+use crate::telemetry::Chain;
 use job::{
     Listed, LookUpAnswer, Presence,
     ids::{RecordingId, TranscriptId},
@@ -171,12 +172,12 @@ impl Recall {
             path = match followed("api/v1/transcript/", &next) {
                 Ok(path) => path,
                 Err(error) => {
-                    tracing::error!(recording.id = %recording_id, error = %Chain(&error), "look_up.incomplete");
+                    tracing::error!(message = logs::LOOK_UP_TRUNCATED, recording.id = %recording_id, error = %Chain(&error));
                     return Ok(Transcripts { incomplete: true, ..all });
                 }
             };
         }
-        tracing::error!(recording.id = %recording_id, pages = MAX_PAGES, "look_up.incomplete");
+        tracing::error!(message = logs::LOOK_UP_TRUNCATED, recording.id = %recording_id, pages = MAX_PAGES);
         Ok(Transcripts { incomplete: true, ..all })
     }
 
@@ -218,18 +219,13 @@ impl Recall {
 /// `list`: the word for metrics.
 fn count_unreadable(list: &str, entries: usize) {
     if entries > 0 {
-        tracing::error!(list, entries, "recall.entries_unreadable");
-        telemetry::metric(
-            "EntriesUnreadable",
-            u64::try_from(entries).unwrap_or(u64::MAX),
-            Unit::Count,
-            &[("list", list)],
-        );
+        tracing::error!(message = logs::LIST_ENTRIES_SKIPPED, list, entries);
+        metrics::ENTRIES_UNREADABLE.record(u64::try_from(entries).unwrap_or(u64::MAX), list);
     }
 }
 
 fn unanswered(recording_id: RecordingId, problem: &Problem) -> LookUpAnswer {
-    tracing::warn!(recording.id = %recording_id, error = %Chain(problem), "look_up.unanswered");
+    tracing::warn!(message = logs::LOOK_UP_NOT_ANSWERED, recording.id = %recording_id, error = %Chain(problem));
     match problem {
         Problem::Operator { .. } => LookUpAnswer::Operator,
         Problem::NotFound | Problem::Later { .. } | Problem::Unexpected { .. } | Problem::Secret(_) => {

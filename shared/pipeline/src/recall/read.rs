@@ -1,5 +1,6 @@
 //! What retrieving a recording says to the core.
 
+use crate::logs;
 use std::time::Duration;
 
 use super::{Problem, Recall, RecordingArtifact};
@@ -34,7 +35,7 @@ impl Recall {
             Ok(recording) => recording.answer(chain),
             Err(Problem::NotFound) => RecordingAnswer::Unknown,
             Err(problem) => {
-                tracing::warn!(recording.id = %id, error = %Chain(&problem), "recording.not_read");
+                tracing::warn!(message = logs::RECORDING_NOT_READ, recording.id = %id, error = %Chain(&problem));
                 match problem {
                     Problem::Operator { .. } => RecordingAnswer::Operator,
                     Problem::NotFound | Problem::Later { .. } | Problem::Unexpected { .. } | Problem::Secret(_) => {

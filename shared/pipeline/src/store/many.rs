@@ -1,5 +1,6 @@
 //! Many jobs at once, by their keys.
 
+use crate::logs;
 use std::{
     collections::{BTreeSet, HashMap},
     time::Duration,
@@ -67,11 +68,11 @@ impl Store {
 /// What is no job is logged and left out: it must not hold up the others.
 pub(super) fn job(item: Item) -> Option<Job> {
     let Some(id) = recording_id(&item) else {
-        tracing::error!("job.unreadable");
+        tracing::error!(message = logs::JOB_NOT_READ);
         return None;
     };
     read(id, item)
-        .inspect_err(|error| tracing::error!(recording.id = %id, error = %Chain(error), "job.unreadable"))
+        .inspect_err(|error| tracing::error!(message = logs::JOB_NOT_READ, recording.id = %id, error = %Chain(error)))
         .ok()
 }
 

@@ -194,7 +194,7 @@ async fn every_refusal_that_an_operator_can_lift_pauses_the_job() -> Result<()> 
         assert_eq!(pipeline.deliver(&done(recording)).await?.status, 503);
         let job = pipeline.job(recording)?.context("no job")?;
         assert_eq!((&job["status"], &job["hold"]["times"]), (&"waiting".into(), &1.into()), "{job}");
-        assert!(job["due_at"].is_number() && logged(&pipeline, "recall.refuses_us"), "{job}");
+        assert!(job["due_at"].is_number() && logged(&pipeline, "recall.credentials_rejected"), "{job}");
         assert_eq!(pipeline.simulator().creates(recording), 0);
         pipeline.check_promises()?;
     }
@@ -215,7 +215,7 @@ async fn a_page_that_is_not_there_is_an_operators_matter() -> Result<()> {
     pipeline.stack.wire.inject(Service::Recall, "GET /api/v1/transcript/", When::Before, html, 1);
     let recording = pipeline.simulator().play(Meeting::short(2));
     pipeline.reaches(recording, "copying").await?;
-    pipeline.wait_until("a failed copy", || Ok(logged(&pipeline, "recall.not_its_api"))).await?;
+    pipeline.wait_until("a failed copy", || Ok(logged(&pipeline, "recall.answer_rejected"))).await?;
     assert_eq!(pipeline.status(recording)?.as_deref(), Some("copying"));
     pipeline.check_promises()
 }

@@ -61,7 +61,7 @@ async fn nothing_that_recall_does_stops_the_waking() -> Result<()> {
         pipeline.stack.wire.inject(Service::Recall, "GET /api/v1/", When::Before, fault, usize::MAX);
         assert_eq!(pipeline.sweep().await?, json!({"due": 1, "woken": 1, "listed": 0, "found": 0}), "{fault:?}");
         let log = pipeline.stack.sweep.logs();
-        assert_eq!(log.iter().filter(|line| line.contains("recall.refuses_us")).count(), refused);
+        assert_eq!(log.iter().filter(|line| line.contains("recall.credentials_rejected")).count(), refused);
         let stopped = log.iter().filter(|line| line.contains("SweepsStopped") && line.contains("unanswered"));
         assert_eq!(stopped.count(), unanswered);
         pipeline.stack.wire.calm();
@@ -167,7 +167,7 @@ async fn what_goes_soon_is_told_of_although_nobody_is_at_work() -> Result<()> {
     for runs in 1..=2 {
         assert_eq!(pipeline.sweep().await?["woken"], 0);
         let logs = pipeline.stack.sweep.logs();
-        let alarms: Vec<&String> = logs.iter().filter(|line| line.contains("recording.expiring")).collect();
+        let alarms: Vec<&String> = logs.iter().filter(|line| line.contains("expiry.noticed")).collect();
         assert_eq!(alarms.len(), runs, "one in each run: {alarms:?}");
         assert!(alarms.iter().all(|line| line.contains(&soon.to_string()) && line.contains("ERROR")), "{alarms:?}");
         assert_eq!(logs.iter().filter(|line| line.contains("\"RecordingsExpiring\":1")).count(), runs);
