@@ -21,7 +21,6 @@ mod limits;
 mod list;
 mod meeting;
 mod model;
-mod signature;
 mod webhooks;
 
 #[cfg(test)]
@@ -35,7 +34,11 @@ use std::{
     },
 };
 
-use anyhow::{Result, ensure};
+use anyhow::{Context as _, Result, ensure};
+use pipeline::{
+    secret::Secret,
+    signature::{self, HeaderFamily},
+};
 use tokio::{sync::watch, task::JoinSet};
 
 use self::{
@@ -45,7 +48,7 @@ use self::{
     webhooks::Outbox,
 };
 pub use self::{
-    config::{HeaderFamily, Limits, SimulatorConfig, random_api_key, random_webhook_secret},
+    config::{Limits, SimulatorConfig, random_api_key, random_webhook_secret},
     download::DOWNLOAD_HOST,
     drive::Order,
     faults::{DownloadFault, EntryFault, Faults, Target, WebhookFault},
@@ -83,7 +86,7 @@ impl Simulator {
     /// URLs name another host, [`DOWNLOAD_HOST`].
     pub async fn start(wire: &Wire, config: SimulatorConfig) -> Result<Self> {
         ensure!(config.speed > 0.0, "the simulator's speed must be above 0");
-        let keys = config.webhook_secrets.iter().map(|secret| signature::key(secret)).collect::<Result<_>>()?;
+        let keys = keys(&config.webhook_secrets)?;
         let clock = Clock { speed: config.speed };
         let (api, port) = listen(config.port).await?;
         let (bucket, bucket_port) = listen(0).await?;
@@ -128,7 +131,7 @@ impl Simulator {
 
     /// Signs what comes from now on with all of these; with none it is sent unsigned.
     pub fn set_webhook_secrets(&self, secrets: &[String]) -> Result<()> {
-        let keys = secrets.iter().map(|secret| signature::key(secret)).collect::<Result<_>>()?;
+        let keys = keys(secrets)?;
         lock(&self.model().outbox.settings).keys = keys;
         Ok(())
     }
@@ -151,4 +154,10 @@ impl Simulator {
     fn model(&self) -> &Arc<Model> {
         &self.0.model
     }
+}
+
+/// The keys inside webhook secrets.
+fn keys(secrets: &[String]) -> Result<Vec<Secret<Vec<u8>>>> {
+    let key = |secret: &String| signature::key(secret).context("a webhook secret is not `whsec_` with base64 after it");
+    secrets.iter().map(key).collect()
 }

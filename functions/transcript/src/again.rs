@@ -5,7 +5,10 @@ use std::time::Duration;
 
 use job::{Receipt, RenderAnswer, ids::TranscriptId, time::Timestamp};
 use pipeline::{
+    bucket::{Bucket, ReadError, S3Error, interrupted, turns_key_of},
     deadline::Deadline,
+    keys::{VERBATIM, is_turns_key, turns_key},
+    manifest::Manifest,
     telemetry::Chain,
     time::{self, Stopwatch},
 };
@@ -13,10 +16,8 @@ use ring::digest::{Context, SHA256};
 
 use crate::{
     act::time_for_it,
-    manifest::{Manifest, VERBATIM, is_turns_key, turns_key},
     render::{RenditionError, Renditions},
-    stored::{ReadError, interrupted, turns_key_of},
-    upload::{Bucket, UploadError, hex},
+    upload::{hex, put},
 };
 use renditions::{Head, Meeting, Recorded, Summary, Tally};
 
@@ -37,7 +38,7 @@ enum AgainError {
     #[error(transparent)]
     Read(#[from] ReadError),
     #[error(transparent)]
-    Upload(#[from] UploadError),
+    Upload(#[from] S3Error),
     #[error("the invocation's time is up")]
     OutOfTime,
 }
@@ -127,8 +128,8 @@ impl Again {
         Ok(Read { summary, meeting: meeting.map_err(AgainError::NotAsStored)?, filed })
     }
 
-    async fn put(&self, receipt: &Receipt, manifest: &Manifest) -> Result<(), UploadError> {
-        self.bucket.put(receipt.manifest_key.clone(), "application/json", &manifest.to_json()).await.map(drop)
+    async fn put(&self, receipt: &Receipt, manifest: &Manifest) -> Result<(), S3Error> {
+        put(&self.bucket, receipt.manifest_key.clone(), "application/json", &manifest.to_json()).await.map(drop)
     }
 }
 

@@ -13,7 +13,10 @@ use job::{
     ids::{BotId, RecordingId, TranscriptId},
 };
 use pipeline::{
+    bucket::Bucket,
     deadline::Deadline,
+    keys::{MANIFEST, VERBATIM},
+    manifest::File,
     recall::{Problem, Recall, RecordingArtifact, TranscriptArtifact, http_client, tls},
     secret::Secret,
     settings::RecallSettings,
@@ -23,10 +26,10 @@ use pipeline::{
 use reqwest::{Client, Response, StatusCode, header::ACCEPT_ENCODING};
 
 use crate::{
+    about::{About, file},
     guard::{Forbidden, Guard},
-    manifest::{About, File, MANIFEST, VERBATIM},
     render::Renditions,
-    upload::{Bucket, Upload},
+    upload::{Upload, put},
 };
 use renditions::{Meeting, Summary, Tally};
 
@@ -246,13 +249,13 @@ impl Copier {
         let key = about.key(&self.key_prefix, VERBATIM);
         let content_type = "application/json";
         let mut tally = limits::is_read(failures).then(|| Tally::new(about.recorded()));
-        let mut upload = self.bucket.upload(key.clone(), content_type).with_turns(turns_key.to_owned());
+        let mut upload = Upload::new(&self.bucket, key.clone(), content_type).with_turns(turns_key.to_owned());
         let stored = async {
             stream(Body::of(response), &mut upload, tally.as_mut()).await?;
             if upload.bytes() == 0 && limits::may_fill(failures) {
                 return Err(CopyError::Empty);
             }
-            let file = File::new(VERBATIM, key, content_type, upload.so_far());
+            let file = file(VERBATIM, key, content_type, upload.so_far());
             earlier.make_room(&self.bucket, about, about.key(&self.key_prefix, MANIFEST), &file).await?;
             upload.finish().await?;
             Ok(file)
@@ -291,7 +294,7 @@ impl Copier {
         };
         let files = std::iter::once(file).chain(renditions).collect();
         let manifest = about.manifest(summary, files, rendering_error, receipt.stored_at);
-        self.bucket.put(receipt.manifest_key.clone(), "application/json", &manifest.to_json()).await?;
+        put(&self.bucket, receipt.manifest_key.clone(), "application/json", &manifest.to_json()).await?;
         Ok(receipt)
     }
 }

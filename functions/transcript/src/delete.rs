@@ -5,13 +5,9 @@ use std::{ops::ControlFlow, time::Duration};
 
 use job::{Deletable, DeleteAnswer, DeleteSaid, DeleteStep, Deleting, Receipt, Target, ids::RecordingId};
 use pipeline::{
+    bucket::Bucket,
     recall::{CALL_TIMEOUT, Problem, Recall},
     telemetry::Chain,
-};
-
-use crate::{
-    stored::{Head, ReadError},
-    upload::Bucket,
 };
 
 /// Deletes transcripts and recordings.
@@ -97,49 +93,6 @@ impl Deleter {
                 tracing::warn!(message = logs::ARTIFACT_NOT_DELETED, recording.id = %recording_id, what, error = %Chain(&problem));
                 DeleteSaid::Later { after: problem.retry_after() }
             }
-        }
-    }
-}
-
-impl Bucket {
-    /// Whether the verbatim object and its manifest stand as the receipt says: S3 keeps the checksum of the bytes that
-    /// it has, not of those that we meant to send.
-    async fn holds(&self, receipt: &Receipt) -> Result<bool, ReadError> {
-        let Some(verbatim) = self.head(&receipt.key).await? else { return Ok(false) };
-        Ok(is_same(receipt, &verbatim) && self.head(&receipt.manifest_key).await?.is_some())
-    }
-}
-
-/// An object whose checksum S3 does not tell is not known to be the same.
-fn is_same(receipt: &Receipt, object: &Head) -> bool {
-    object.bytes == receipt.bytes && object.crc64nvme.as_ref() == Some(&receipt.crc64nvme)
-}
-
-#[cfg(test)]
-mod tests {
-    use job::{Counts, time::Timestamp};
-
-    use super::*;
-
-    #[test]
-    fn a_copy_is_verified_by_its_size_and_its_checksum() {
-        let receipt = Receipt {
-            stored_at: Timestamp::from_millis(0),
-            manifest_key: "m".to_owned(),
-            key: "k".to_owned(),
-            bytes: 7,
-            sha256: "s".to_owned(),
-            crc64nvme: "AAAA".to_owned(),
-            empty: false,
-            unreadable: false,
-            provider: None,
-            counts: Counts::default(),
-        };
-        let object =
-            |bytes, checksum: Option<&str>| Head { bytes, crc64nvme: checksum.map(str::to_owned), turns_key: None };
-        assert!(is_same(&receipt, &object(7, Some("AAAA"))));
-        for other in [object(8, Some("AAAA")), object(7, Some("AAAB")), object(7, None)] {
-            assert!(!is_same(&receipt, &other), "{other:?}");
         }
     }
 }

@@ -2,6 +2,7 @@
 //!
 //! A message is deleted only once what it asked for is done and recorded; otherwise it comes back.
 
+mod about;
 mod act;
 mod again;
 mod copy;
@@ -9,10 +10,8 @@ mod delete;
 #[cfg(any(test, fuzzing))]
 pub mod fuzzing;
 mod guard;
-mod manifest;
 mod render;
 mod settings;
-mod stored;
 mod upload;
 
 use pipeline::{logs, metrics};
@@ -22,6 +21,7 @@ use aws_lambda_events::sqs::{BatchItemFailure, SqsBatchResponse, SqsEvent, SqsMe
 use job::{ids::RecordingId, time::Timestamp};
 use pipeline::{
     advance::{Advance, NotSaved, Outcome},
+    bucket::Bucket,
     bus::Bus,
     deadline::Deadline,
     park::Parking,
@@ -41,7 +41,6 @@ use self::{
     copy::Copier,
     delete::Deleter,
     render::Renditions,
-    upload::Bucket,
 };
 
 /// Fetching the secret during init may take this long; it is fetched again later if need be.

@@ -1,13 +1,19 @@
 //! Renditions into S3, one after the other: only one of them is in memory, and of it only a part.
 
-use pipeline::logs;
 use std::time::Duration;
 
-use pipeline::{telemetry::Chain, time::Stopwatch};
+use pipeline::{
+    bucket::{Bucket, S3Error},
+    keys::key,
+    logs,
+    manifest::File,
+    telemetry::Chain,
+    time::Stopwatch,
+};
 
 use crate::{
-    manifest::{File, key},
-    upload::{Bucket, Upload, UploadError, Uploaded},
+    about::file,
+    upload::{Upload, Uploaded},
 };
 use renditions::{Format, Meeting};
 
@@ -30,7 +36,7 @@ pub(crate) enum RenditionError {
     #[error("the time was up before all renditions were written")]
     OutOfTime,
     #[error(transparent)]
-    Upload(#[from] UploadError),
+    Upload(#[from] S3Error),
 }
 
 impl Renditions {
@@ -62,11 +68,11 @@ impl Renditions {
                     key(&self.key_prefix, head.recording_id, head.transcript_id, name)
                 }
             };
-            let mut upload = self.bucket.upload(key.clone(), content_type);
+            let mut upload = Upload::new(&self.bucket, key.clone(), content_type);
             let written =
                 tokio::time::timeout(time.saturating_sub(watch.elapsed()), write(meeting, *format, &mut upload));
             match written.await.unwrap_or(Err(RenditionError::OutOfTime)) {
-                Ok(Some(uploaded)) => files.push(File::new(name, key, content_type, uploaded)),
+                Ok(Some(uploaded)) => files.push(file(name, key, content_type, uploaded)),
                 Ok(None) => self.remove(&key, time.saturating_sub(watch.elapsed())).await,
                 Err(error) => {
                     upload.abort().await;

@@ -4,38 +4,25 @@
 //! object becomes visible only when all of it is there: by the one put, or by completing the parts with the size
 //! and the checksum of the whole.
 
-use pipeline::logs;
-use std::{collections::HashMap, time::Duration};
+use std::collections::HashMap;
 
 use aws_sdk_s3::{
-    Client,
-    config::{Builder, StalledStreamProtectionConfig, timeout::TimeoutConfig},
-    error::SdkError,
     primitives::ByteStream,
     types::{ChecksumAlgorithm, ChecksumType, CompletedMultipartUpload, CompletedPart},
 };
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use crc_fast::{CrcAlgorithm, Digest};
-use pipeline::aws::Aws;
+use pipeline::{
+    bucket::{Bucket, S3Error, TURNS_KEY, failed},
+    logs,
+    telemetry::Chain,
+};
 use ring::digest::{Context, SHA256};
 
 /// S3 takes no smaller parts, and larger ones would only take memory.
 const PART_BYTES: usize = 5 << 20;
-/// One request to S3, a whole part included.
-const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(30);
 /// S3 takes no more parts than this, so an object here has at most 48 GiB.
 const MAX_PARTS: i32 = 10_000;
-/// The metadata of a verbatim file that names the object with its turns. It becomes visible with the file, so a later
-/// copy finds turns that no manifest names.
-pub(crate) const TURNS_KEY: &str = "turns-key";
-
-/// Where objects go.
-#[derive(Clone, Debug)]
-pub(crate) struct Bucket {
-    pub(crate) client: Client,
-    pub(crate) name: String,
-}
-
 /// An upload that has begun.
 pub(crate) struct Upload<'a> {
     bucket: &'a Bucket,
@@ -66,29 +53,22 @@ pub(crate) struct Uploaded {
     pub(crate) crc64nvme: String,
 }
 
-/// S3 did not do what it was asked. Nothing became visible, unless S3 lost its answer.
-#[derive(Debug, thiserror::Error)]
-#[error("S3 did not take {what}")]
-pub(crate) struct UploadError {
-    pub(crate) what: &'static str,
-    pub(crate) source: Box<dyn std::error::Error + Send + Sync>,
+/// Writes a small object in one request.
+pub(crate) async fn put(
+    bucket: &Bucket,
+    key: String,
+    content_type: &'static str,
+    body: &[u8],
+) -> Result<Uploaded, S3Error> {
+    let mut upload = Upload::new(bucket, key, content_type);
+    upload.push(body).await?;
+    upload.finish().await
 }
 
-impl Bucket {
-    pub(crate) fn new(aws: &Aws, name: String) -> Self {
-        let (config, elsewhere) = aws.service("S3");
-        let config = Builder::from(&config)
-            // Stand-ins for S3 have no host name for each bucket.
-            .force_path_style(elsewhere)
-            // Bodies are in memory: a slow upload is a slow S3, and the time-out deals with that.
-            .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
-            .timeout_config(TimeoutConfig::builder().operation_attempt_timeout(ATTEMPT_TIMEOUT).build());
-        Self { client: Client::from_conf(config.build()), name }
-    }
-
-    pub(crate) fn upload(&self, key: String, content_type: &'static str) -> Upload<'_> {
-        Upload {
-            bucket: self,
+impl<'a> Upload<'a> {
+    pub(crate) fn new(bucket: &'a Bucket, key: String, content_type: &'static str) -> Self {
+        Self {
+            bucket,
             key,
             content_type,
             turns_key: None,
@@ -101,33 +81,13 @@ impl Bucket {
         }
     }
 
-    /// Writes a small object in one go.
-    pub(crate) async fn put(
-        &self,
-        key: String,
-        content_type: &'static str,
-        body: &[u8],
-    ) -> Result<Uploaded, UploadError> {
-        let mut upload = self.upload(key, content_type);
-        upload.push(body).await?;
-        upload.finish().await
-    }
-
-    /// Removes an object. One that is not there is fine.
-    pub(crate) async fn remove(&self, key: &str) -> Result<(), UploadError> {
-        let removal = self.client.delete_object().bucket(&self.name).key(key);
-        removal.send().await.map(drop).map_err(failed("the removal of an object"))
-    }
-}
-
-impl Upload<'_> {
     /// Notes where the turns of this file are filed.
     pub(crate) fn with_turns(self, key: String) -> Self {
         Self { turns_key: Some(key), ..self }
     }
 
     /// Takes the next bytes of the object.
-    pub(crate) async fn push(&mut self, mut bytes: &[u8]) -> Result<(), UploadError> {
+    pub(crate) async fn push(&mut self, mut bytes: &[u8]) -> Result<(), S3Error> {
         self.bytes += bytes.len() as u64;
         self.sha256.update(bytes);
         self.crc.update(bytes);
@@ -153,7 +113,7 @@ impl Upload<'_> {
     }
 
     /// Makes the object visible.
-    pub(crate) async fn finish(&mut self) -> Result<Uploaded, UploadError> {
+    pub(crate) async fn finish(&mut self) -> Result<Uploaded, S3Error> {
         if self.multipart.is_some() {
             self.send_part().await?;
             self.complete().await?;
@@ -177,20 +137,20 @@ impl Upload<'_> {
             && let Err(error) = self.abort_leftovers().await
         {
             // The bucket's lifecycle rule removes them after a day.
-            tracing::warn!(message = logs::UPLOAD_NOT_ABORTED, error = %pipeline::telemetry::Chain(&error));
+            tracing::warn!(message = logs::UPLOAD_NOT_ABORTED, error = %Chain(&error));
         }
     }
 
-    async fn put(&mut self) -> Result<(), UploadError> {
+    async fn put(&mut self) -> Result<(), S3Error> {
         let body = ByteStream::from(std::mem::take(&mut self.part));
         let put = self.bucket.client.put_object().bucket(&self.bucket.name).key(&self.key);
         let put = put.content_type(self.content_type).set_metadata(self.metadata());
         let put = put.checksum_crc64_nvme(self.checksum()).body(body);
         // The checksum is in a signed header, so hashing the body again for the signature would show nothing more.
-        put.customize().disable_payload_signing().send().await.map(drop).map_err(failed("the object"))
+        put.customize().disable_payload_signing().send().await.map(drop).map_err(failed("PutObject"))
     }
 
-    async fn send_part(&mut self) -> Result<(), UploadError> {
+    async fn send_part(&mut self) -> Result<(), S3Error> {
         if self.multipart.is_none() {
             self.abort_leftovers().await?;
             self.large = true;
@@ -199,7 +159,7 @@ impl Upload<'_> {
         let Some(multipart) = &mut self.multipart else { return Ok(()) };
         let number = i32::try_from(multipart.parts.len() + 1).unwrap_or(i32::MAX);
         if number > MAX_PARTS {
-            return Err(UploadError { what: "so many parts", source: "10,000 is the limit".into() });
+            return Err(S3Error { operation: "UploadPart", source: "an object has at most 10,000 parts".into() });
         }
         let body = ByteStream::from(std::mem::take(&mut self.part));
         let sent = self
@@ -216,13 +176,13 @@ impl Upload<'_> {
             .disable_payload_signing()
             .send()
             .await
-            .map_err(failed("a part"))?;
+            .map_err(failed("UploadPart"))?;
         let part = CompletedPart::builder().part_number(number).set_e_tag(sent.e_tag);
         multipart.parts.push(part.set_checksum_crc64_nvme(sent.checksum_crc64_nvme).build());
         Ok(())
     }
 
-    async fn begin(&self) -> Result<Multipart, UploadError> {
+    async fn begin(&self) -> Result<Multipart, S3Error> {
         let begun = self
             .bucket
             .client
@@ -235,14 +195,15 @@ impl Upload<'_> {
             .checksum_type(ChecksumType::FullObject)
             .send()
             .await
-            .map_err(failed("the beginning of an upload"))?;
-        let id = begun
-            .upload_id
-            .ok_or_else(|| UploadError { what: "the beginning of an upload", source: "it gave no upload id".into() })?;
+            .map_err(failed("CreateMultipartUpload"))?;
+        let id = begun.upload_id.ok_or_else(|| S3Error {
+            operation: "CreateMultipartUpload",
+            source: "the answer has no upload id".into(),
+        })?;
         Ok(Multipart { id, parts: Vec::new() })
     }
 
-    async fn complete(&self) -> Result<(), UploadError> {
+    async fn complete(&self) -> Result<(), S3Error> {
         let Some(multipart) = &self.multipart else { return Ok(()) };
         let parts = CompletedMultipartUpload::builder().set_parts(Some(multipart.parts.clone())).build();
         self.bucket
@@ -258,11 +219,11 @@ impl Upload<'_> {
             .send()
             .await
             .map(drop)
-            .map_err(failed("the completion of an upload"))
+            .map_err(failed("CompleteMultipartUpload"))
     }
 
     /// A worker that died left its parts behind. We hold the lease, so nobody else's upload of this key is alive.
-    async fn abort_leftovers(&self) -> Result<(), UploadError> {
+    async fn abort_leftovers(&self) -> Result<(), S3Error> {
         let listed = self
             .bucket
             .client
@@ -271,7 +232,7 @@ impl Upload<'_> {
             .prefix(&self.key)
             .send()
             .await
-            .map_err(failed("a question about unfinished uploads"))?;
+            .map_err(failed("ListMultipartUploads"))?;
         for upload in listed.uploads() {
             if upload.key() == Some(&self.key)
                 && let Some(id) = upload.upload_id()
@@ -286,8 +247,8 @@ impl Upload<'_> {
         let abort = self.bucket.client.abort_multipart_upload().bucket(&self.bucket.name).key(&self.key);
         if let Err(error) = abort.upload_id(id).send().await {
             // The bucket's lifecycle rule removes it after a day.
-            let error = UploadError { what: "the end of an upload", source: Box::new(error) };
-            tracing::warn!(message = logs::UPLOAD_NOT_ABORTED, error = %pipeline::telemetry::Chain(&error));
+            let error = S3Error { operation: "AbortMultipartUpload", source: Box::new(error) };
+            tracing::warn!(message = logs::UPLOAD_NOT_ABORTED, error = %Chain(&error));
         }
     }
 
@@ -304,12 +265,4 @@ impl Upload<'_> {
 /// In lower case.
 pub(crate) fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
-pub(crate) fn failed<E, R>(what: &'static str) -> impl FnOnce(SdkError<E, R>) -> UploadError
-where
-    E: std::error::Error + Send + Sync + 'static,
-    R: std::fmt::Debug + Send + Sync + 'static,
-{
-    move |error| UploadError { what, source: Box::new(error) }
 }

@@ -12,7 +12,7 @@ use serde::{
 };
 use serde_json::value::RawValue;
 
-use crate::signature::FAMILIES;
+use pipeline::signature::FAMILIES;
 
 /// An event of a function URL or an HTTP API (payload format 2.0). Any JSON at all is one: what is missing or odd in it
 /// is as if the caller had sent nothing there, and gets the answer to that.

@@ -3,6 +3,7 @@
 use std::{fmt, time::Duration};
 
 use base64::{Engine as _, prelude::BASE64_STANDARD};
+use pipeline::signature::HeaderFamily;
 use uuid::Uuid;
 
 /// How the simulator behaves. Every duration is on the simulator's own clock unless it says otherwise.
@@ -49,16 +50,6 @@ impl fmt::Debug for SimulatorConfig {
             .field("limits", &self.limits)
             .finish_non_exhaustive()
     }
-}
-
-/// The names of the three signature headers.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
-pub enum HeaderFamily {
-    /// `webhook-id`, `webhook-timestamp`, `webhook-signature`.
-    #[default]
-    Webhook,
-    /// `svix-id`, `svix-timestamp`, `svix-signature`.
-    Svix,
 }
 
 /// Recall's numbers. The defaults are the documented ones; where the documents are silent or disagree, the field

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use pipeline::signature;
 use serde_json::{Value, json};
 use time::OffsetDateTime;
 use tokio::time::Instant;
@@ -12,7 +13,6 @@ use super::{
     clock::webhook_time,
     create,
     model::{Bot, Model, Progress, Recording},
-    signature,
 };
 use crate::wire::lock;
 

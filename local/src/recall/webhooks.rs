@@ -13,17 +13,19 @@ use hyper_util::{
     client::legacy::{Client, connect::HttpConnector},
     rt::TokioExecutor,
 };
-use ring::hmac;
+use pipeline::{
+    secret::Secret,
+    signature::{self, HeaderFamily},
+};
 use serde_json::{Value, json};
 use time::OffsetDateTime;
 use tokio::{sync::watch, time::Instant};
 use uuid::Uuid;
 
 use super::{
-    HeaderFamily, WebhookFault,
+    WebhookFault,
     clock::{now, webhook_time},
     model::{Bot, Model, Progress, Recording},
-    signature,
 };
 use crate::wire::lock;
 
@@ -91,12 +93,12 @@ pub(super) struct Outbox {
 #[derive(Debug)]
 pub(super) struct Settings {
     pub(super) url: Option<String>,
-    pub(super) keys: Vec<hmac::Key>,
+    pub(super) keys: Vec<Secret<Vec<u8>>>,
     pub(super) family: HeaderFamily,
 }
 
 impl Outbox {
-    pub(super) fn new(keys: Vec<hmac::Key>, family: HeaderFamily) -> Self {
+    pub(super) fn new(keys: Vec<Secret<Vec<u8>>>, family: HeaderFamily) -> Self {
         // A connection for each attempt: one that went stale would look like a failure of the receiver.
         let client = Client::builder(TokioExecutor::new()).pool_max_idle_per_host(0).build(HttpConnector::new());
         Self {

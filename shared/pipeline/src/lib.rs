@@ -2,16 +2,20 @@
 
 pub mod advance;
 pub mod aws;
+pub mod bucket;
 pub mod bus;
 pub mod deadline;
 pub mod env;
+pub mod keys;
 pub mod logs;
+pub mod manifest;
 pub mod metrics;
 pub mod park;
 pub mod providers;
 pub mod recall;
 pub mod secret;
 pub mod settings;
+pub mod signature;
 pub mod store;
 pub mod telemetry;
 pub mod time;

@@ -1,6 +1,6 @@
 //! Recall's key and the webhook secrets: from Secrets Manager, or from the environment for local use.
 
-use crate::{logs, metrics};
+use crate::{logs, metrics, signature};
 use std::{
     fmt,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -8,7 +8,6 @@ use std::{
 };
 
 use aws_sdk_secretsmanager::Client;
-use base64::{Engine as _, engine::general_purpose::STANDARD};
 use serde::Deserialize;
 
 use crate::{telemetry, time};
@@ -92,8 +91,7 @@ impl Credentials {
             .iter()
             .enumerate()
             .map(|(index, secret)| {
-                let key = secret.as_ref().strip_prefix("whsec_").and_then(|text| STANDARD.decode(text).ok());
-                key.filter(|key| !key.is_empty()).map(Secret).ok_or_else(|| {
+                signature::key(secret.as_ref()).ok_or_else(|| {
                     format!(
                         "webhook secret number {} is not `whsec_` with base64 after it; copy it from the dashboard",
                         index + 1

@@ -3,10 +3,11 @@
 use anyhow::{Context as _, Result};
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use local::{
-    recall::{HeaderFamily, Meeting, random_webhook_secret},
+    recall::{Meeting, random_webhook_secret},
     stack::{JOBS_TABLE, SECRET},
     wire::Service,
 };
+use pipeline::signature::HeaderFamily;
 use serde_json::{Value, json};
 use tests::{Pipeline, now, post, request};
 

@@ -4,17 +4,18 @@
 //! object that has changed since, so the old one is rewritten before the first object is. Turns are found without a
 //! manifest, and the day that they are filed under may have changed; so they are removed.
 
-use pipeline::logs;
 use std::collections::BTreeSet;
 
 use job::ids::{RecordingId, TranscriptId};
-use pipeline::time;
-
-use crate::{
-    manifest::{About, File, MANIFEST, Manifest, VERBATIM, is_turns_key, key},
-    stored::ReadError,
-    upload::{Bucket, UploadError},
+use pipeline::{
+    bucket::{Bucket, ReadError, S3Error},
+    keys::{MANIFEST, VERBATIM, is_turns_key, key},
+    logs,
+    manifest::{File, Manifest},
+    time,
 };
+
+use crate::{about::About, upload::put};
 
 /// What is there before a copy.
 pub(super) struct Earlier {
@@ -62,7 +63,7 @@ impl Earlier {
         about: &About,
         manifest_key: String,
         verbatim: &File,
-    ) -> Result<(), UploadError> {
+    ) -> Result<(), S3Error> {
         let withdrawn = match self.manifest {
             Found::Nothing => None,
             Found::Manifest(mut manifest) => manifest.withdraw(|file| !file.is_same(verbatim)).then_some(manifest),
@@ -70,7 +71,7 @@ impl Earlier {
         };
         if let Some(manifest) = withdrawn {
             tracing::info!(message = logs::MANIFEST_WITHDRAWN, recording.id = %about.recording_id, transcript.id = %about.transcript_id);
-            bucket.put(manifest_key, "application/json", &manifest.to_json()).await?;
+            put(bucket, manifest_key, "application/json", &manifest.to_json()).await?;
         }
         for key in &self.turns_keys {
             bucket.remove(key).await?;

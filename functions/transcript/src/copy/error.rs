@@ -3,11 +3,14 @@
 use std::time::Duration;
 
 use job::CopyAnswer;
-use pipeline::recall::Problem;
+use pipeline::{
+    bucket::{ReadError, S3Error},
+    recall::Problem,
+};
 use reqwest::StatusCode;
 
 use super::MAX_TRANSCRIPT_BYTES;
-use crate::{guard::Forbidden, stored::ReadError, upload::UploadError};
+use crate::guard::Forbidden;
 
 /// Why a copy did not come about, by what to do next.
 #[derive(Debug, thiserror::Error)]
@@ -41,9 +44,9 @@ pub(super) enum CopyError {
     #[error("what an earlier copy left cannot be read")]
     Earlier(#[from] ReadError),
     #[error(transparent)]
-    Upload(#[from] UploadError),
+    Upload(#[from] S3Error),
     #[error("S3 did not take the renditions")]
-    RenditionsRefused(#[source] UploadError),
+    RenditionsRefused(#[source] S3Error),
     #[error("the time was up before all renditions were written")]
     RenditionsLate,
     #[error("the invocation's time is up")]

@@ -44,11 +44,11 @@ pub(super) fn or_without(failures: Failures, error: RenditionError) -> Result<St
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::upload::UploadError;
+    use pipeline::bucket::S3Error;
 
     /// Whether a copy is tried again after this, with so many failures of each kind before.
     fn tried_again(failures: Failures, late: bool) -> bool {
-        let refused = UploadError { what: "the object", source: "no".into() };
+        let refused = S3Error { operation: "PutObject", source: "no".into() };
         let error = if late { RenditionError::OutOfTime } else { RenditionError::Upload(refused) };
         or_without(failures, error).is_err()
     }

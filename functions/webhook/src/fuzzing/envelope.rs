@@ -6,7 +6,7 @@ use std::sync::OnceLock;
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use hmac_sha256::HMAC;
 use lambda_http::{Context, LambdaEvent, tower::ServiceExt as _};
-use pipeline::{env::Env, time};
+use pipeline::{env::Env, signature::FAMILIES, time};
 use serde::de::IgnoredAny;
 use serde_json::Value;
 use tokio::runtime::{Builder, Runtime};
@@ -14,7 +14,7 @@ use tokio::runtime::{Builder, Runtime};
 use crate::{
     Envelope, Settings, Webhook,
     event::{self, Delivery},
-    signature::{FAMILIES, Verified},
+    signature::Verified,
 };
 
 const KEY: &[u8] = b"twenty-four bytes or so.";

@@ -5,17 +5,18 @@ use std::{
     time::Duration,
 };
 
-use anyhow::Result;
+use anyhow::{Context as _, Result};
 use axum::{
     Router,
     body::Bytes,
     http::{HeaderMap, StatusCode},
 };
+use pipeline::signature::{self, HeaderFamily};
 use serde_json::{Value, json};
 
 use super::{Lab, id_of, soon};
 use crate::{
-    recall::{HeaderFamily, Meeting, Order, Simulator, SimulatorConfig, Status, Target, WebhookFault, signature},
+    recall::{Meeting, Order, Simulator, SimulatorConfig, Status, Target, WebhookFault},
     wire::{Fault, Server, Service, When, Wire, listen, lock, serve},
 };
 
@@ -40,7 +41,7 @@ fn events(inbox: &Inbox) -> Vec<String> {
 
 #[test]
 fn the_published_vector() -> Result<()> {
-    let key = signature::key("whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD")?;
+    let key = signature::key("whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD").context("a key")?;
     let body = br#"{"email":"test@example.com","username":"test_user"}"#;
     let id = "msg_27UH4WbU6Z5A5EzD8u03UvzRbpk";
     let headers = signature::headers(&[key], HeaderFamily::Svix, id, 1_649_367_553, body);
@@ -116,8 +117,13 @@ async fn every_secret_signs() -> Result<()> {
     let headers = lab.recall.sign(b"{}", 1_700_000_000);
     let signatures: Vec<&str> = headers[2].1.split(' ').collect();
     for (secret, given) in secrets.iter().zip(signatures) {
-        let own =
-            signature::headers(&[signature::key(secret)?], HeaderFamily::Webhook, &headers[0].1, 1_700_000_000, b"{}");
+        let own = signature::headers(
+            &[signature::key(secret).context("a key")?],
+            HeaderFamily::Webhook,
+            &headers[0].1,
+            1_700_000_000,
+            b"{}",
+        );
         assert_eq!(own[2].1, given);
     }
     lab.recall.set_webhook_secrets(&[])?;

@@ -1,0 +1,100 @@
+//! What is known of a transcript besides its file, and the manifest that follows from it.
+
+use job::{
+    ids::{BotId, RecordingId, TranscriptId},
+    time::Timestamp,
+};
+use pipeline::{
+    keys,
+    manifest::{BEING_REPLACED, File, Manifest, Recording, SCHEMA},
+};
+use renditions::{Head, Recorded, Summary};
+use serde_json::Value;
+
+use crate::upload::Uploaded;
+
+/// What is known of a transcript besides its file.
+#[derive(Clone, Debug)]
+pub(crate) struct About {
+    pub(crate) recording_id: RecordingId,
+    pub(crate) transcript_id: TranscriptId,
+    pub(crate) bot_id: Option<BotId>,
+    pub(crate) attempt: Option<u32>,
+    pub(crate) provider: Option<String>,
+    /// Of the recording.
+    pub(crate) started_at: Option<Timestamp>,
+    pub(crate) completed_at: Option<Timestamp>,
+    /// Of the transcript.
+    pub(crate) made_at: Option<Timestamp>,
+    pub(crate) metadata: Value,
+    pub(crate) bot_metadata: Value,
+}
+
+impl About {
+    pub(crate) fn key(&self, prefix: &str, name: &str) -> String {
+        keys::key(prefix, self.recording_id, self.transcript_id, name)
+    }
+
+    /// Filed under the day of the recording, or, where that is not known, of the transcript.
+    pub(crate) fn turns_key(&self, prefix: &str, now: Timestamp) -> String {
+        keys::turns_key(prefix, self.started_at.or(self.made_at).unwrap_or(now), self.transcript_id)
+    }
+
+    pub(crate) fn head(&self) -> Head {
+        Head::new(self.recording_id, self.transcript_id, self.started_at, &self.metadata)
+    }
+
+    pub(crate) fn recorded(&self) -> Recorded {
+        Recorded { started_at: self.started_at, completed_at: self.completed_at }
+    }
+
+    pub(crate) fn manifest(
+        self,
+        summary: Summary,
+        files: Vec<File>,
+        rendering_error: Option<String>,
+        stored_at: Timestamp,
+    ) -> Manifest {
+        let time = |time: Option<Timestamp>| time.map(Timestamp::rfc3339);
+        let mut manifest = Manifest {
+            schema: SCHEMA,
+            recording_id: self.recording_id,
+            transcript_id: self.transcript_id,
+            bot_id: self.bot_id,
+            attempt: self.attempt,
+            provider: self.provider,
+            language_codes: summary.language_codes.into_iter().collect(),
+            recording: Recording {
+                started_at: time(self.started_at),
+                completed_at: time(self.completed_at),
+                metadata: self.metadata,
+                bot_metadata: self.bot_metadata,
+            },
+            counts: summary.counts,
+            skipped_values: summary.skipped_values,
+            empty: summary.empty,
+            rendering_error,
+            stored_at: stored_at.rfc3339(),
+            rendered_at: None,
+            rendered_by: None,
+            files,
+            replaced_turns: None,
+        };
+        manifest.rendered_now(stored_at);
+        manifest
+    }
+
+    /// In the place of a manifest that cannot be read: it names nothing.
+    pub(crate) fn withdrawn(&self, now: Timestamp) -> Manifest {
+        let error = BEING_REPLACED.to_owned();
+        let (summary, _) = Summary::unread(error.clone());
+        self.clone().manifest(summary, Vec::new(), Some(error), now)
+    }
+}
+
+/// The entry of a complete object in a manifest.
+pub(crate) fn file(name: &str, key: String, content_type: &str, uploaded: Uploaded) -> File {
+    let Uploaded { bytes, sha256, crc64nvme } = uploaded;
+    let (name, content_type) = (name.to_owned(), content_type.to_owned());
+    File { name, key, bytes, sha256, crc64nvme: Some(crc64nvme), content_type }
+}

@@ -1,0 +1,173 @@
+//! The bucket: reading and removing objects. The transcript function writes them.
+
+use std::{collections::HashMap, time::Duration};
+
+use aws_sdk_s3::{
+    Client,
+    config::{Builder, StalledStreamProtectionConfig, timeout::TimeoutConfig},
+    error::SdkError,
+    operation::get_object::GetObjectOutput,
+    primitives::ByteStreamError,
+    types::ChecksumMode,
+};
+use job::Receipt;
+
+use crate::{aws::Aws, manifest::Manifest};
+
+/// One request to S3, a whole part of an upload included.
+const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(30);
+/// The metadata of a verbatim file that names the object with its turns. It becomes visible with the file, so a later
+/// copy finds turns that no manifest names.
+pub const TURNS_KEY: &str = "turns-key";
+/// A manifest is some kilobytes, and as much again for metadata.
+const MAX_MANIFEST_BYTES: usize = 1 << 20;
+
+/// A bucket, and the client that reads and writes it.
+#[derive(Clone, Debug)]
+pub struct Bucket {
+    pub client: Client,
+    pub name: String,
+}
+
+/// A request to S3 failed. Nothing became visible, unless S3's answer was lost.
+#[derive(Debug, thiserror::Error)]
+#[error("S3 {operation} failed")]
+pub struct S3Error {
+    pub operation: &'static str,
+    pub source: Box<dyn std::error::Error + Send + Sync>,
+}
+
+/// Why something in S3 was not read.
+#[derive(Debug, thiserror::Error)]
+pub enum ReadError {
+    /// It is there, and not as this program writes it. Another try does not help.
+    #[error("{0}")]
+    NotOurs(String),
+    #[error(transparent)]
+    S3(#[from] S3Error),
+}
+
+/// An object, without its bytes.
+#[derive(Debug)]
+pub struct Head {
+    pub bytes: u64,
+    /// As S3 writes it, if it knows one.
+    pub crc64nvme: Option<String>,
+    /// Of a verbatim file: where the turns made from it are filed.
+    pub turns_key: Option<String>,
+}
+
+impl Bucket {
+    pub fn new(aws: &Aws, name: String) -> Self {
+        let (config, elsewhere) = aws.service("S3");
+        let config = Builder::from(&config)
+            // Stand-ins for S3 have no host name for each bucket.
+            .force_path_style(elsewhere)
+            // Bodies are in memory: a slow upload is a slow S3, and the time-out deals with that.
+            .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
+            .timeout_config(TimeoutConfig::builder().operation_attempt_timeout(ATTEMPT_TIMEOUT).build());
+        Self { client: Client::from_conf(config.build()), name }
+    }
+
+    /// The manifest at this key, if there is one.
+    pub async fn manifest(&self, key: &str) -> Result<Option<Manifest>, ReadError> {
+        let Some(mut object) = self.get(key).await? else { return Ok(None) };
+        let mut text = Vec::new();
+        while let Some(chunk) = object.body.next().await {
+            text.extend_from_slice(&chunk.map_err(interrupted)?);
+            if text.len() > MAX_MANIFEST_BYTES {
+                return Err(ReadError::NotOurs(format!("{key} is over {MAX_MANIFEST_BYTES} bytes")));
+            }
+        }
+        let manifest = Manifest::parse(&text);
+        manifest.map(Some).map_err(|why| ReadError::NotOurs(format!("{key} is not a manifest of ours: {why}")))
+    }
+
+    /// An object, if it is there.
+    pub async fn get(&self, key: &str) -> Result<Option<GetObjectOutput>, ReadError> {
+        match self.client.get_object().bucket(&self.name).key(key).send().await {
+            Ok(object) => Ok(Some(object)),
+            Err(error) if error.as_service_error().is_some_and(|error| error.is_no_such_key()) => Ok(None),
+            Err(error) => Err(failed("GetObject")(error).into()),
+        }
+    }
+
+    /// What S3 knows of an object, if it is there.
+    pub async fn head(&self, key: &str) -> Result<Option<Head>, ReadError> {
+        let head = self.client.head_object().bucket(&self.name).key(key).checksum_mode(ChecksumMode::Enabled);
+        match head.send().await {
+            Ok(object) => Ok(Some(Head {
+                bytes: object.content_length().and_then(|bytes| u64::try_from(bytes).ok()).unwrap_or_default(),
+                crc64nvme: object.checksum_crc64_nvme().map(str::to_owned),
+                turns_key: turns_key_of(object.metadata()),
+            })),
+            Err(error) if error.as_service_error().is_some_and(|error| error.is_not_found()) => Ok(None),
+            Err(error) => Err(failed("HeadObject")(error).into()),
+        }
+    }
+
+    /// Whether the verbatim object and its manifest are what the receipt says: S3 keeps the checksum of the bytes that
+    /// it has, not of those that we meant to send.
+    pub async fn holds(&self, receipt: &Receipt) -> Result<bool, ReadError> {
+        let Some(verbatim) = self.head(&receipt.key).await? else { return Ok(false) };
+        Ok(is_same(receipt, &verbatim) && self.head(&receipt.manifest_key).await?.is_some())
+    }
+
+    /// Removes an object. It is no error if there is none.
+    pub async fn remove(&self, key: &str) -> Result<(), S3Error> {
+        let removal = self.client.delete_object().bucket(&self.name).key(key);
+        removal.send().await.map(drop).map_err(failed("DeleteObject"))
+    }
+}
+
+/// Where the turns made from a verbatim file are filed, as its metadata says.
+pub fn turns_key_of(metadata: Option<&HashMap<String, String>>) -> Option<String> {
+    metadata.and_then(|metadata| metadata.get(TURNS_KEY)).cloned()
+}
+
+pub fn interrupted(error: ByteStreamError) -> ReadError {
+    S3Error { operation: "GetObject", source: Box::new(error) }.into()
+}
+
+/// Names the operation that failed.
+pub fn failed<E, R>(operation: &'static str) -> impl FnOnce(SdkError<E, R>) -> S3Error
+where
+    E: std::error::Error + Send + Sync + 'static,
+    R: std::fmt::Debug + Send + Sync + 'static,
+{
+    move |error| S3Error { operation, source: Box::new(error) }
+}
+
+/// An object whose checksum S3 does not tell is not known to be the same.
+fn is_same(receipt: &Receipt, object: &Head) -> bool {
+    object.bytes == receipt.bytes && object.crc64nvme.as_ref() == Some(&receipt.crc64nvme)
+}
+
+#[cfg(test)]
+mod tests {
+    use job::{Counts, time::Timestamp};
+
+    use super::*;
+
+    #[test]
+    fn a_copy_is_verified_by_its_size_and_its_checksum() {
+        let receipt = Receipt {
+            stored_at: Timestamp::from_millis(0),
+            manifest_key: "m".to_owned(),
+            key: "k".to_owned(),
+            bytes: 7,
+            sha256: "s".to_owned(),
+            crc64nvme: "AAAA".to_owned(),
+            empty: false,
+            unreadable: false,
+            provider: None,
+            counts: Counts::default(),
+        };
+        let object =
+            |bytes, checksum: Option<&str>| Head { bytes, crc64nvme: checksum.map(str::to_owned), turns_key: None };
+        assert!(is_same(&receipt, &object(7, Some("AAAA"))));
+        for other in [object(8, Some("AAAA")), object(7, Some("AAAB")), object(7, None)] {
+            assert!(!is_same(&receipt, &other), "{other:?}");
+        }
+    }
+}

@@ -1,0 +1,192 @@
+//! The manifest of a stored transcript: what readers find it by.
+
+use job::{
+    ids::{BotId, RecordingId, TranscriptId},
+    time::Timestamp,
+};
+use renditions::{Counts, Format, Recorded};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+/// Readers refuse a schema that they do not know.
+pub const SCHEMA: u32 = 1;
+/// The version of this program.
+pub const VERSION: &str = env!("CARGO_PKG_VERSION");
+/// What a manifest says whose files are about to change.
+pub const BEING_REPLACED: &str = "files of this transcript are being replaced, and this manifest does not name them";
+
+/// `manifest.json`. A reader that sees it sees everything it names. Fields that may be absent came later than the format.
+#[derive(Debug, Deserialize, Serialize)]
+pub struct Manifest {
+    pub schema: u32,
+    pub recording_id: RecordingId,
+    pub transcript_id: TranscriptId,
+    pub bot_id: Option<BotId>,
+    pub attempt: Option<u32>,
+    pub provider: Option<String>,
+    pub language_codes: Vec<String>,
+    pub recording: Recording,
+    pub counts: Counts,
+    #[serde(default)]
+    pub skipped_values: u64,
+    pub empty: bool,
+    pub rendering_error: Option<String>,
+    pub stored_at: String,
+    /// When the readable files were made, or were found to be impossible, and by which version of this program.
+    #[serde(default)]
+    pub rendered_at: Option<String>,
+    #[serde(default)]
+    pub rendered_by: Option<String>,
+    pub files: Vec<File>,
+    /// Turns that were named and are being replaced. The next worker finds them here.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub replaced_turns: Option<String>,
+}
+
+#[derive(Debug, Deserialize, Serialize)]
+pub struct Recording {
+    pub started_at: Option<String>,
+    #[serde(default)]
+    pub completed_at: Option<String>,
+    pub metadata: Value,
+    /// Null where there is no bot.
+    #[serde(default)]
+    pub bot_metadata: Value,
+}
+
+impl Recording {
+    pub fn recorded(&self) -> Recorded {
+        let time = |time: &Option<String>| time.as_deref().and_then(Timestamp::parse_rfc3339);
+        Recorded { started_at: time(&self.started_at), completed_at: time(&self.completed_at) }
+    }
+}
+
+/// One object of the set.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub struct File {
+    pub name: String,
+    pub key: String,
+    pub bytes: u64,
+    /// Lower-case hexadecimal.
+    pub sha256: String,
+    /// As S3 writes it.
+    #[serde(default)]
+    pub crc64nvme: Option<String>,
+    pub content_type: String,
+}
+
+impl Manifest {
+    /// # Errors
+    /// What is wrong with it; nothing of it is quoted.
+    pub fn parse(text: &[u8]) -> Result<Self, String> {
+        let unreadable = |error: serde_json::Error| format!("line {} column {}", error.line(), error.column());
+        let manifest: Self = serde_json::from_slice(text).map_err(unreadable)?;
+        match manifest.schema {
+            SCHEMA => Ok(manifest),
+            other => Err(format!("its schema is {other}, and this program knows {SCHEMA}")),
+        }
+    }
+
+    /// The object with its turns, if there may be one.
+    pub fn turns_key(&self) -> Option<&String> {
+        let turns = self.files.iter().find(|file| file.name == Format::Jsonl.file_name());
+        turns.map(|file| &file.key).or(self.replaced_turns.as_ref())
+    }
+
+    /// No longer names the files that are `replaced`; whether it did.
+    pub fn withdraw(&mut self, replaced: impl Fn(&File) -> bool) -> bool {
+        let named = self.files.len();
+        self.replaced_turns = self.turns_key().cloned();
+        self.files.retain(|file| !replaced(file));
+        let is_changed = self.files.len() < named;
+        if is_changed {
+            self.rendering_error = Some(BEING_REPLACED.to_owned());
+        }
+        is_changed
+    }
+
+    /// Names these, too: all that there is by now.
+    pub fn complete(&mut self, files: Vec<File>, now: Timestamp) {
+        self.files.extend(files);
+        self.rendering_error = None;
+        self.replaced_turns = None;
+        self.rendered_now(now);
+    }
+
+    /// Notes that the readable files were made now, by this program.
+    pub fn rendered_now(&mut self, now: Timestamp) {
+        self.rendered_at = Some(now.rfc3339());
+        self.rendered_by = Some(VERSION.to_owned());
+    }
+
+    pub fn to_json(&self) -> Vec<u8> {
+        serde_json::to_vec_pretty(self).unwrap_or_else(|_| unreachable!("text keys and plain values"))
+    }
+}
+
+impl File {
+    /// Whether both are the same bytes in the same place.
+    pub fn is_same(&self, other: &Self) -> bool {
+        (&self.key, self.bytes, &self.sha256) == (&other.key, other.bytes, &other.sha256)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    /// As the first version wrote it.
+    fn first_version() -> Value {
+        json!({
+            "schema": 1, "recording_id": RecordingId::from_u128(1), "transcript_id": TranscriptId::from_u128(2),
+            "bot_id": null, "attempt": 1, "provider": null, "language_codes": [],
+            "recording": {"started_at": null, "metadata": {}},
+            "counts": {"turns": 0, "words": 0, "speakers": 0, "duration_s": 0.0},
+            "empty": true, "rendering_error": null, "stored_at": "2026-01-01T00:00:00Z",
+            "files": [{"name": "a", "key": "k/a", "bytes": 1, "sha256": "aa", "content_type": "text/plain"},
+                      {"name": "b", "key": "k/b", "bytes": 2, "sha256": "bb", "content_type": "text/plain"}],
+        })
+    }
+
+    fn parse(manifest: &Value) -> Result<Manifest, String> {
+        Manifest::parse(manifest.to_string().as_bytes())
+    }
+
+    #[test]
+    fn a_manifest_without_later_fields_is_read_and_one_of_another_schema_is_not() {
+        let manifest = parse(&first_version()).expect("it is ours");
+        assert_eq!((manifest.rendered_at, manifest.rendered_by), (None, None));
+        assert_eq!((manifest.recording.completed_at, manifest.recording.bot_metadata), (None, Value::Null));
+        assert_eq!(manifest.files[0].crc64nvme, None);
+        let mut newer = first_version();
+        newer["schema"] = json!(2);
+        assert!(parse(&newer).expect_err("newer").contains("its schema is 2"));
+    }
+
+    #[test]
+    fn what_is_withdrawn_is_not_named_and_the_manifest_says_so() {
+        let mut manifest = parse(&first_version()).expect("it is ours");
+        assert!(!manifest.withdraw(|file| file.name == "c"));
+        assert_eq!((manifest.files.len(), &manifest.rendering_error), (2, &None), "nothing is replaced");
+        assert!(manifest.withdraw(|file| file.name == "a"));
+        assert!(manifest.files.iter().map(|file| &*file.name).eq(["b"]));
+        assert_eq!(manifest.rendering_error.as_deref(), Some(BEING_REPLACED));
+    }
+
+    #[test]
+    fn turns_that_are_no_longer_named_are_still_found() {
+        let mut manifest = first_version();
+        manifest["files"][0]["name"] = json!("turns.jsonl");
+        let mut manifest = parse(&manifest).expect("it is ours");
+        for _ in 0..2 {
+            manifest.withdraw(|_| true);
+            manifest = Manifest::parse(&manifest.to_json()).expect("it is ours");
+            assert_eq!((manifest.files.len(), manifest.turns_key().map(|key| &**key)), (0, Some("k/a")));
+        }
+        manifest.complete(Vec::new(), Timestamp::from_secs(0));
+        assert_eq!((manifest.turns_key(), &manifest.rendering_error), (None, &None));
+        assert!(!String::from_utf8(manifest.to_json()).expect("text").contains("replaced"));
+    }
+}
