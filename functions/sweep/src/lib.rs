@@ -10,17 +10,14 @@ mod settings;
 mod wake;
 
 use pipeline::{logs, metrics};
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
-use job::{Context, Policy, time::Timestamp};
+use job::{Context, time::Timestamp};
 use pipeline::{
+    clients::Clients,
     deadline::Deadline,
-    recall::{Recall, http_client, tls},
-    secret::Secrets,
-    store::Store,
     telemetry::Chain,
     time::{self, Stopwatch},
-    work::WorkQueue,
 };
 use serde::Serialize;
 use tokio::time::timeout;
@@ -28,8 +25,6 @@ use tokio::time::timeout;
 pub use self::settings::Settings;
 use self::{lists::Seen, wake::Wakes};
 
-/// Fetching the secret during init may take this long; it is fetched again later if need be.
-const WARM_UP: Duration = Duration::from_millis(500);
 /// A step is not begun with less time than this.
 const SHORTEST_STEP: Duration = Duration::from_secs(5);
 /// What every step leaves of the invocation, to record how far it came.
@@ -42,12 +37,8 @@ const TRACE: &str = "sweep";
 
 #[derive(Debug)]
 pub struct Sweep {
-    policy: Policy,
     window: Option<Duration>,
-    secrets: Arc<Secrets>,
-    store: Store,
-    recall: Recall,
-    work: WorkQueue,
+    clients: Clients,
 }
 
 /// What one run did; the answer to whoever invoked it.
@@ -72,21 +63,12 @@ impl Sweep {
     /// The HTTP stack could not be set up.
     pub fn new(settings: Settings) -> Result<Self, lambda_runtime::Error> {
         let Settings { common, window } = settings;
-        let secrets = Arc::new(Secrets::new(common.secrets, common.aws.secrets_manager()));
-        Ok(Self {
-            policy: common.create.policy,
-            window,
-            recall: Recall::new(http_client(tls()?)?.build()?, &common.recall, Arc::clone(&secrets)),
-            secrets,
-            store: Store::new(common.aws.dynamodb(), common.jobs_table),
-            work: WorkQueue::new(common.aws.sqs(), common.work_queue_url),
-        })
+        Ok(Self { window, clients: Clients::new(&common)? })
     }
 
     /// Uses the full speed of the init phase for the first handshake.
     pub async fn warm_up(&self) {
-        // A failure is logged where it happens, and the first list tries again.
-        let _ = timeout(WARM_UP, self.secrets.get()).await;
+        self.clients.warm_up().await;
     }
 
     /// One run. Waking comes first, and nothing that Recall does can stop it.
@@ -117,7 +99,7 @@ impl Sweep {
     }
 
     async fn queue_is_full(&self, deadline: Deadline) -> bool {
-        let backlog = match timeout(left(deadline), self.work.backlog()).await {
+        let backlog = match timeout(left(deadline), self.clients.work.backlog()).await {
             Ok(Ok(backlog)) => backlog,
             // If the queue is out of order, sending will tell.
             Ok(Err(error)) => {
@@ -134,7 +116,7 @@ impl Sweep {
 
     /// For asking the core what a message would do to a job.
     fn context(&self, now: Timestamp) -> Context<'_> {
-        Context { now, lease_until: now, worker: true, policy: &self.policy }
+        Context { now, lease_until: now, worker: true, policy: &self.clients.create.policy }
     }
 }
 

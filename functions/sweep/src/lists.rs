@@ -105,7 +105,7 @@ impl Sweep {
         let Some(mut place) = self.claim(deadline).await else { return seen };
         self.read(&mut place, window, deadline, &mut seen).await;
         place.until = Timestamp::default();
-        match self.store.save_place(&mut place).await {
+        match self.clients.store.save_place(&mut place).await {
             Ok(true) => {}
             Ok(false) => tracing::warn!(message = logs::CURSOR_OVERTAKEN),
             Err(error) => tracing::error!(message = logs::CURSOR_NOT_SAVED, error = %Chain(&error)),
@@ -116,12 +116,12 @@ impl Sweep {
     /// The place, for this invocation alone; `None` if it cannot be had now.
     async fn claim(&self, deadline: Deadline) -> Option<Place> {
         let claim = async {
-            let mut place = self.store.load_place().await?;
+            let mut place = self.clients.store.load_place().await?;
             if holds(place.until, time::now(), MAX_LEASE) {
                 return Ok(None);
             }
             place.until = deadline.lease_until();
-            Ok::<_, StoreError>(self.store.save_place(&mut place).await?.then_some(place))
+            Ok::<_, StoreError>(self.clients.store.save_place(&mut place).await?.then_some(place))
         };
         match timeout(left(deadline), claim).await {
             Ok(Ok(Some(place))) => Some(place),
@@ -183,21 +183,21 @@ impl Sweep {
         let start = position.next.as_deref().map_or(Start::Since(since), Start::Next);
         let (entries, next): (Vec<Listed>, _) = match list {
             List::Transcripts => {
-                let page = self.recall.list_transcripts_page(start).await?;
+                let page = self.clients.recall.list_transcripts_page(start).await?;
                 (page.found.into_iter().map(Listed::Transcript).collect(), page.next)
             }
             List::Recordings => {
-                let page = self.recall.list_recordings_page(start).await?;
+                let page = self.clients.recall.list_recordings_page(start).await?;
                 let found = page.found.into_iter().map(|recording| Listed::Recording(Box::new(recording)));
                 (found.collect(), page.next)
             }
         };
         *seen.listed.entry(list.name()).or_default() += entries.len();
         let ids: BTreeSet<RecordingId> = entries.iter().filter_map(Listed::recording_id).collect();
-        let jobs = self.store.load_many(&ids).await?;
+        let jobs = self.clients.store.load_many(&ids).await?;
         let missed = entries.iter().filter_map(|entry| {
             let job = jobs.get(&entry.recording_id()?)?;
-            entry.missed(job, self.recall.deployment(), self.context(now))
+            entry.missed(job, self.clients.recall.deployment(), self.context(now))
         });
         let mut missed: Vec<Missed> = missed.collect();
         missed.sort_by_key(Missed::order);
@@ -209,7 +209,7 @@ impl Sweep {
 
     async fn tell(&self, batch: &[Missed], seen: &mut Seen) -> Result<(), QueueError> {
         let messages: Vec<Message> = batch.iter().map(|missed| missed.message.clone()).collect();
-        self.work.send_batch(&messages).await?;
+        self.clients.work.send_batch(&messages).await?;
         for Missed { kind, message, .. } in batch {
             tracing::info!(message = logs::EVENT_FOUND, recording.id = %message.recording_id, event = message.event.name(), kind);
             *seen.found.entry(kind).or_default() += 1;

@@ -15,7 +15,7 @@ impl Sweep {
         if left(deadline) < SHORTEST_STEP {
             return None;
         }
-        match timeout(SHORTEST_STEP, self.store.oldest_unfinished()).await {
+        match timeout(SHORTEST_STEP, self.clients.store.oldest_unfinished()).await {
             Ok(Ok(since)) => Some(since.map(|since| time::now().since(since)).unwrap_or_default()),
             Ok(Err(error)) => {
                 tracing::warn!(message = logs::OPEN_JOBS_NOT_READ, error = %Chain(&error));

@@ -86,7 +86,7 @@ impl Sweep {
                     tracing::error!(message = logs::DUE_JOBS_INTERRUPTED, shard);
                     return Found { due, expiring, complete: false };
                 }
-                match timeout(time, self.store.due(shard, now, after.take())).await {
+                match timeout(time, self.clients.store.due(shard, now, after.take())).await {
                     Ok(Ok(page)) => {
                         expiring.extend(page.jobs.iter().filter_map(|job| Expiring::of(job, self.context(now))));
                         due.extend(page.jobs.iter().filter_map(|job| to_wake(job, self.context(now))));
@@ -109,7 +109,7 @@ impl Sweep {
     async fn send_wakes(&self, batch: &[Due], deadline: Deadline) -> bool {
         let wake = |due: &Due| Message::new(due.recording_id, Event::WAKE, TRACE);
         let messages: Vec<Message> = batch.iter().map(wake).collect();
-        match timeout(deadline.left(time::now()), self.work.send_batch(&messages)).await {
+        match timeout(deadline.left(time::now()), self.clients.work.send_batch(&messages)).await {
             Ok(Ok(())) => true,
             Ok(Err(error)) => {
                 tracing::error!(message = logs::WAKE_NOT_SENT, error = %Chain(&error));

@@ -8,6 +8,7 @@ use pipeline::{
     advance::Act,
     bus::{Bus, BusError},
     deadline::Deadline,
+    recall::Wanted,
     telemetry::Chain,
     time,
     work::Message,
@@ -32,27 +33,20 @@ pub(crate) struct Received<'a> {
 impl Act for Received<'_> {
     async fn act(&self, command: Command) -> Answer {
         let Self { transcripts, recording_id, trace, deadline } = *self;
+        let clients = &transcripts.clients;
         match command {
             Command::Create { attempt, provider, language, claim } => {
-                let limit = deadline.for_call(time::now());
-                let wanted = (provider.as_str(), language.as_deref());
-                let create = transcripts.create.call(recording_id, attempt, wanted, trace, limit);
-                Answer::Create { attempt, claim, answer: transcripts.recall.create_transcript(create).await }
+                let wanted = Wanted { recording_id, attempt, provider: &provider, language: language.as_deref() };
+                let answer = clients.create_transcript(wanted, trace, deadline).await;
+                Answer::Create { attempt, claim, answer }
             }
             Command::LookUp { attempt, claim } => {
-                let limit = deadline.for_call(time::now());
-                let answer = transcripts.recall.look_up(recording_id, limit).await;
-                Answer::LookUp { attempt, claim, answer }
+                Answer::LookUp { attempt, claim, answer: clients.look_up(recording_id, deadline).await }
             }
             Command::ReadRecording { claim } => {
-                let (limit, chain) = (deadline.for_call(time::now()), &transcripts.create.policy.providers);
-                let answer = transcripts.recall.read_recording(recording_id, chain, limit).await;
-                Answer::ReadRecording { claim, answer }
+                Answer::ReadRecording { claim, answer: clients.read_recording(recording_id, deadline).await }
             }
-            Command::List => {
-                let limit = deadline.for_call(time::now());
-                Answer::List(transcripts.recall.look_up(recording_id, limit).await)
-            }
+            Command::List => Answer::List(clients.look_up(recording_id, deadline).await),
             Command::Render { transcripts: stored, claim } => {
                 Answer::Render { claim, answer: transcripts.again.render(&stored, deadline).await }
             }
@@ -72,7 +66,7 @@ impl Act for Received<'_> {
                 Answer::Announce { sent: announced.unwrap_or_default() }
             }
             Command::Wake => {
-                let sent = transcripts.work.send(&Message::new(recording_id, Event::WAKE, trace)).await;
+                let sent = clients.work.send(&Message::new(recording_id, Event::WAKE, trace)).await;
                 if let Err(error) = &sent {
                     tracing::error!(message = logs::MESSAGE_NOT_SENT, recording.id = %recording_id, error = %Chain(error));
                 }

@@ -15,7 +15,7 @@ mod settings;
 mod upload;
 
 use pipeline::{logs, metrics};
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
 use aws_lambda_events::sqs::{BatchItemFailure, SqsBatchResponse, SqsEvent, SqsMessage};
 use job::{ids::RecordingId, time::Timestamp};
@@ -23,15 +23,13 @@ use pipeline::{
     advance::{Advance, NotSaved, Outcome},
     bucket::Bucket,
     bus::Bus,
+    clients::Clients,
     deadline::Deadline,
     park::Parking,
-    recall::{Recall, http_client, tls},
-    secret::Secrets,
-    settings::CreateSettings,
-    store::{Store, StoreError},
+    store::StoreError,
     telemetry::Chain,
     time::{self, Stopwatch},
-    work::{Message, WorkQueue},
+    work::Message,
 };
 
 pub use self::settings::Settings;
@@ -43,8 +41,6 @@ use self::{
     render::Renditions,
 };
 
-/// Fetching the secret during init may take this long; it is fetched again later if need be.
-const WARM_UP: Duration = Duration::from_millis(500);
 /// A message is not begun with less time than this; it goes back to the queue.
 const SHORTEST_TURN: Duration = Duration::from_secs(5);
 /// How long a message waits when something of ours is out of order; it doubles with every time it was received. Where the
@@ -56,11 +52,7 @@ const MAX_REASON_CHARS: usize = 200;
 
 #[derive(Debug)]
 pub struct Transcripts {
-    create: CreateSettings,
-    secrets: Arc<Secrets>,
-    store: Store,
-    recall: Recall,
-    work: WorkQueue,
+    clients: Clients,
     parking: Parking,
     copier: Copier,
     again: Again,
@@ -80,10 +72,9 @@ impl Transcripts {
     /// The HTTP stack could not be set up.
     pub fn new(settings: Settings) -> Result<Self, lambda_runtime::Error> {
         let Settings { common, bucket, key_prefix, dead_letter_queue_url, event_bus, renditions } = settings;
-        let secrets = Arc::new(Secrets::new(common.secrets, common.aws.secrets_manager()));
-        let recall = Recall::new(http_client(tls()?)?.build()?, &common.recall, Arc::clone(&secrets));
+        let clients = Clients::new(&common)?;
+        let recall = &clients.recall;
         let bus = event_bus.map(|name| Bus::new(common.aws.event_bridge(), name));
-        let sqs = common.aws.sqs();
         let bucket = Bucket::new(&common.aws, bucket);
         let renditions = Renditions::new(bucket.clone(), key_prefix.clone(), renditions);
         Ok(Self {
@@ -91,19 +82,14 @@ impl Transcripts {
             deleter: Deleter::new(recall.clone(), bucket.clone()),
             again: Again::new(bucket.clone(), key_prefix.clone(), renditions.clone()),
             copier: Copier::new(recall.clone(), &common.recall, bucket, key_prefix, renditions)?,
-            recall,
-            secrets,
-            store: Store::new(common.aws.dynamodb(), common.jobs_table),
-            parking: Parking::new(sqs.clone(), dead_letter_queue_url),
-            work: WorkQueue::new(sqs, common.work_queue_url),
-            create: common.create,
+            parking: Parking::new(common.aws.sqs(), dead_letter_queue_url),
+            clients,
         })
     }
 
     /// Uses the full speed of the init phase for the first handshake.
     pub async fn warm_up(&self) {
-        // A failure is logged where it happens, and the first message tries again.
-        let _ = tokio::time::timeout(WARM_UP, self.secrets.get()).await;
+        self.clients.warm_up().await;
     }
 
     /// Works through a batch, one message after the other, so that memory stays flat.
@@ -139,8 +125,8 @@ impl Transcripts {
             tracing::info!(message = logs::MESSAGE_REQUESTED, recording.id = %recording_id, event = event.name(), reason, by);
         }
         let advance = Advance {
-            store: &self.store,
-            policy: &self.create.policy,
+            store: &self.clients.store,
+            policy: &self.clients.create.policy,
             lease_until: deadline.lease_until(),
             worker: true,
         };
@@ -181,7 +167,7 @@ impl Transcripts {
     /// count only what went wrong.
     async fn wait(&self, recording_id: RecordingId, at: Timestamp, trace: &str) -> Turn {
         let wait = at.since(time::now());
-        match self.work.wake_after(recording_id, wait, trace).await {
+        match self.clients.work.wake_after(recording_id, wait, trace).await {
             Ok(()) => Turn::Done,
             Err(error) => {
                 tracing::warn!(message = logs::MESSAGE_NOT_SENT, recording.id = %recording_id, error = %Chain(&error));
@@ -208,7 +194,7 @@ impl Transcripts {
 
     async fn give_back(&self, record: SqsMessage, after: Duration, response: &mut SqsBatchResponse) {
         if let Some(receipt) = &record.receipt_handle
-            && let Err(error) = self.work.hide(receipt, after).await
+            && let Err(error) = self.clients.work.hide(receipt, after).await
         {
             tracing::warn!(message = logs::MESSAGE_NOT_HIDDEN, error = %Chain(&error));
         }

@@ -10,18 +10,12 @@ pub(crate) use self::envelope::check;
 pub use self::{envelope::envelope, event::event, signature::signature};
 
 #[cfg(test)]
-mod tests {
-    use std::path::Path;
+#[path = "../../../fuzz/replay.rs"]
+mod replay;
 
-    fn replay(target: &str, check: fn(&[u8])) {
-        let corpus = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fuzz/corpus").join(target);
-        let mut seen = 0;
-        for entry in corpus.read_dir().expect("the folder of the corpus") {
-            check(&std::fs::read(entry.expect("a file").path()).expect("an input"));
-            seen += 1;
-        }
-        assert!(seen >= 5, "only {seen} inputs");
-    }
+#[cfg(test)]
+mod tests {
+    use super::replay::replay;
 
     #[test]
     fn the_corpus_of_signatures_holds() {

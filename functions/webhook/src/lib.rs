@@ -10,7 +10,7 @@ mod settings;
 pub mod signature;
 
 use pipeline::{logs, metrics};
-use std::{convert::Infallible, sync::Arc, time::Duration};
+use std::{convert::Infallible, time::Duration};
 
 use http::{Method, StatusCode, header};
 use job::{Answer, Command, Event, ids::RecordingId, time::Timestamp};
@@ -19,15 +19,13 @@ use lambda_http::{
 };
 use pipeline::{
     advance::{Act, Advance, NotSaved, Outcome},
+    clients::Clients,
     deadline::Deadline,
     park::Parking,
-    recall::{Recall, http_client, tls},
-    secret::Secrets,
-    settings::CreateSettings,
-    store::Store,
+    recall::Wanted,
     telemetry::Chain,
     time::{self, Stopwatch},
-    work::{MAX_DELAY, Message, WorkQueue},
+    work::{MAX_DELAY, Message, QueueError},
 };
 use serde::Serialize;
 
@@ -39,8 +37,6 @@ use self::{
 
 /// The largest body that is looked at. Recall's are about one KiB.
 const MAX_BODY_BYTES: usize = 1 << 20;
-/// Fetching the secret during init may take this long; it is fetched again later if need be.
-const WARM_UP: Duration = Duration::from_millis(500);
 /// What a sender is told to wait when something of ours is out of order.
 const UNAVAILABLE: Duration = Duration::from_secs(5);
 /// What a sender names itself is cut to this many characters before it goes into metadata and logs.
@@ -48,12 +44,22 @@ const MAX_TRACE_CHARS: usize = 100;
 
 #[derive(Debug)]
 pub struct Webhook {
-    create: CreateSettings,
-    secrets: Arc<Secrets>,
-    store: Store,
-    recall: Recall,
-    work: WorkQueue,
+    clients: Clients,
     parking: Parking,
+}
+
+/// Why a delivery cannot be parsed.
+#[derive(Debug)]
+enum NotVerified {
+    Refused(Refusal),
+    /// The secrets could not be read, so the signature can be neither accepted nor refused.
+    NoSecrets,
+}
+
+impl From<Refusal> for NotVerified {
+    fn from(refusal: Refusal) -> Self {
+        Self::Refused(refusal)
+    }
 }
 
 /// What the sender is told.
@@ -73,23 +79,12 @@ impl Webhook {
     /// The HTTP stack could not be set up.
     pub fn new(settings: Settings) -> Result<Self, lambda_http::Error> {
         let Settings { common, dead_letter_queue_url } = settings;
-        let secrets = Arc::new(Secrets::new(common.secrets, common.aws.secrets_manager()));
-        let http = http_client(tls()?)?.build()?;
-        let sqs = common.aws.sqs();
-        Ok(Self {
-            create: common.create,
-            recall: Recall::new(http, &common.recall, Arc::clone(&secrets)),
-            secrets,
-            store: Store::new(common.aws.dynamodb(), common.jobs_table),
-            work: WorkQueue::new(sqs.clone(), common.work_queue_url),
-            parking: Parking::new(sqs, dead_letter_queue_url),
-        })
+        Ok(Self { clients: Clients::new(&common)?, parking: Parking::new(common.aws.sqs(), dead_letter_queue_url) })
     }
 
     /// Uses the full speed of the init phase for the first handshake.
     pub async fn warm_up(&self) {
-        // A failure is logged where it happens, and the first delivery tries again.
-        let _ = tokio::time::timeout(WARM_UP, self.secrets.get()).await;
+        self.clients.warm_up().await;
     }
 
     /// The function as Lambda's runtime calls it. Whatever the event holds, it is answered.
@@ -116,11 +111,11 @@ impl Webhook {
         }
         let verified = match self.verify(request, body).await {
             Ok(verified) => verified,
-            Err(Some(refusal)) => return refused(refusal.as_str(), body, Reply::Refused(refusal)),
-            Err(None) => return Reply::Again(UNAVAILABLE),
+            Err(NotVerified::Refused(refusal)) => return refused(refusal.as_str(), body, Reply::Refused(refusal)),
+            Err(NotVerified::NoSecrets) => return Reply::Again(UNAVAILABLE),
         };
         let trace: String = verified.delivery_id.chars().take(MAX_TRACE_CHARS).collect();
-        match event::parse(verified, &self.create.policy.providers, self.recall.deployment()) {
+        match event::parse(verified, &self.clients.create.policy.providers, self.clients.recall.deployment()) {
             Delivery::Known { recording_id, event } => self.apply(recording_id, event, &trace, deadline, watch).await,
             Delivery::Unhandled { name } => {
                 let event: String = name.chars().take(MAX_TRACE_CHARS).collect();
@@ -132,17 +127,16 @@ impl Webhook {
         }
     }
 
-    /// `Err(None)`: the secrets cannot be had, so nobody can be believed or refused.
-    async fn verify<'a>(&self, request: &'a Request, body: &'a [u8]) -> Result<Verified<'a>, Option<Refusal>> {
-        // Whoever signed nothing is refused whether we have a secret or not, and costs no look at it.
-        let signed = Signed::read(request.headers(), time::now()).map_err(Some)?;
-        // The error is logged by the secrets themselves.
-        let credentials = self.secrets.get().await.map_err(|_| None)?;
+    async fn verify<'a>(&self, request: &'a Request, body: &'a [u8]) -> Result<Verified<'a>, NotVerified> {
+        // A delivery without a usable signature is refused before the secrets are read.
+        let signed = Signed::read(request.headers(), time::now())?;
+        // `Secrets` logs the error.
+        let credentials = self.clients.secrets.get().await.map_err(|_| NotVerified::NoSecrets)?;
         match signed.verify(body, &credentials.webhook_keys) {
             Ok(verified) => Ok(verified),
-            Err(refusal) => match self.secrets.refresh(&credentials).await {
-                Some(renewed) => signed.verify(body, &renewed.webhook_keys).map_err(Some),
-                None => Err(Some(refusal)),
+            Err(refusal) => match self.clients.secrets.refresh(&credentials).await {
+                Some(renewed) => Ok(signed.verify(body, &renewed.webhook_keys)?),
+                None => Err(refusal.into()),
             },
         }
     }
@@ -167,7 +161,10 @@ impl Webhook {
             | Event::TranscriptDeleted(_)
             | Event::Wake { .. }
             | Event::Retry { .. }
-            | Event::Render { .. } => self.hand_over(recording_id, event, trace).await,
+            | Event::Render { .. } => match self.hand_over(recording_id, event, trace).await {
+                Ok(()) => Reply::Applied,
+                Err(_) => Reply::Again(UNAVAILABLE),
+            },
         };
         tracing::info!(message = logs::WEBHOOK_HANDLED, recording.id = %recording_id, delivery.id = trace, event = name, outcome = reply.outcome(),
             duration_ms = watch.millis());
@@ -177,8 +174,8 @@ impl Webhook {
     /// A finished recording: the paid call is made here and now.
     async fn advance(&self, recording_id: RecordingId, event: &Event, trace: &str, deadline: Deadline) -> Reply {
         let advance = Advance {
-            store: &self.store,
-            policy: &self.create.policy,
+            store: &self.clients.store,
+            policy: &self.clients.create.policy,
             lease_until: deadline.lease_until(),
             worker: false,
         };
@@ -205,20 +202,17 @@ impl Webhook {
         }
     }
 
-    async fn hand_over(&self, recording_id: RecordingId, event: Event, trace: &str) -> Reply {
-        let message = Message::new(recording_id, event, trace);
-        match self.work.send(&message).await {
-            Ok(()) => Reply::Applied,
-            Err(error) => {
-                tracing::error!(message = logs::MESSAGE_NOT_SENT, recording.id = %recording_id, error = %Chain(&error));
-                Reply::Again(UNAVAILABLE)
-            }
+    async fn hand_over(&self, recording_id: RecordingId, event: Event, trace: &str) -> Result<(), QueueError> {
+        let sent = self.clients.work.send(&Message::new(recording_id, event, trace)).await;
+        if let Err(error) = &sent {
+            tracing::error!(message = logs::MESSAGE_NOT_SENT, recording.id = %recording_id, error = %Chain(error));
         }
+        sent
     }
 
     /// Has the job looked at again then. If that cannot be sent, it is in the row as due, and the sweep finds it.
     async fn wake(&self, recording_id: RecordingId, at: Timestamp, trace: &str) {
-        if let Err(error) = self.work.wake_after(recording_id, at.since(time::now()), trace).await {
+        if let Err(error) = self.clients.work.wake_after(recording_id, at.since(time::now()), trace).await {
             tracing::error!(message = logs::MESSAGE_NOT_SENT, recording.id = %recording_id, error = %Chain(&error));
         }
     }
@@ -248,22 +242,18 @@ struct Delivered<'a> {
 
 impl Act for Delivered<'_> {
     async fn act(&self, command: Command) -> Answer {
-        let Self { webhook, recording_id, trace, .. } = *self;
+        let Self { webhook, recording_id, trace, deadline } = *self;
         match command {
             Command::Create { attempt, provider, language, claim } => {
-                let timeout = self.deadline.for_call(time::now());
-                let wanted = (provider.as_str(), language.as_deref());
-                let create = webhook.create.call(recording_id, attempt, wanted, trace, timeout);
-                Answer::Create { attempt, claim, answer: webhook.recall.create_transcript(create).await }
+                let wanted = Wanted { recording_id, attempt, provider: &provider, language: language.as_deref() };
+                let answer = webhook.clients.create_transcript(wanted, trace, deadline).await;
+                Answer::Create { attempt, claim, answer }
             }
             Command::LookUp { attempt, claim } => {
-                let timeout = self.deadline.for_call(time::now());
-                Answer::LookUp { attempt, claim, answer: webhook.recall.look_up(recording_id, timeout).await }
+                Answer::LookUp { attempt, claim, answer: webhook.clients.look_up(recording_id, deadline).await }
             }
             Command::ReadRecording { claim } => {
-                let timeout = self.deadline.for_call(time::now());
-                let chain = &webhook.create.policy.providers;
-                let answer = webhook.recall.read_recording(recording_id, chain, timeout).await;
+                let answer = webhook.clients.read_recording(recording_id, deadline).await;
                 Answer::ReadRecording { claim, answer }
             }
             // These are the transcript function's, and the core asks only that one for them.
@@ -272,10 +262,7 @@ impl Act for Delivered<'_> {
             | Command::Render { .. }
             | Command::Delete { .. }
             | Command::Announce { .. }
-            | Command::Wake => {
-                let reply = webhook.hand_over(recording_id, Event::WAKE, trace).await;
-                Answer::Wake { sent: matches!(reply, Reply::Applied) }
-            }
+            | Command::Wake => Answer::Wake { sent: webhook.hand_over(recording_id, Event::WAKE, trace).await.is_ok() },
         }
     }
 }

@@ -19,7 +19,7 @@ use url::Url;
 use self::artifact::ErrorBody;
 pub use self::{
     artifact::{RecordingArtifact, TranscriptArtifact, attempt_of, cut, is_foreign},
-    create::Create,
+    create::{Create, Wanted},
     list::{Listing, Start},
 };
 use crate::{

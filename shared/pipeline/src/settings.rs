@@ -9,10 +9,9 @@ use crate::{
     aws::Aws,
     env::{Env, Reader},
     providers::{self, Provider},
-    recall::Create,
     secret::{Credentials, SecretSource},
 };
-use job::{DeleteAfterStore, OnLimit, Policy, RECALL_MAX_TRANSCRIPTS, ids::RecordingId};
+use job::{DeleteAfterStore, OnLimit, Policy, RECALL_MAX_TRANSCRIPTS};
 
 /// The regions in which Recall runs.
 pub const REGIONS: [&str; 4] = ["us-east-1", "us-west-2", "eu-central-1", "ap-northeast-1"];
@@ -109,23 +108,6 @@ impl CreateSettings {
             ),
         };
         Self { providers, separate_streams: reader.flag("SEPARATE_STREAMS", false), policy }
-    }
-}
-
-impl CreateSettings {
-    /// The paid call for one attempt. If the chain has changed since the attempt began and the provider is gone,
-    /// the first one stands in.
-    pub fn call<'a>(
-        &'a self,
-        recording_id: RecordingId,
-        attempt: u32,
-        (provider, language): (&str, Option<&str>),
-        trace: &'a str,
-        timeout: Duration,
-    ) -> Create<'a> {
-        let named = self.providers.iter().find(|known| known.name == provider);
-        let provider = named.unwrap_or(&self.providers[0]).body_for(language);
-        Create { recording_id, attempt, provider, separate_streams: self.separate_streams, trace, timeout }
     }
 }
 

@@ -61,7 +61,7 @@ fn the_local_table_is_the_templates() {
 fn objects_are_written_where_the_role_may_write() {
     let template = template();
     let role = template["Resources"]["TranscriptRole"]["Properties"]["Policies"][0].to_string();
-    let written = sources::of("functions/transcript/src");
+    let written = sources::of("shared/pipeline/src");
     let prefixes = found(r#""\{prefix\}([a-z]+)/"#, &written);
     let allowed = found(r"\$\{TranscriptsBucket\.Arn\}/\$\{KeyPrefix\}([a-z]+)/\*", &role);
     assert_eq!(prefixes, allowed);

@@ -44,7 +44,9 @@ fn walk(folder: &Path, files: &mut BTreeMap<String, String>) {
 }
 
 /// Whoever is called by this name is in these files of `shared/pipeline/src`.
-const OF_SHARED: [(&str, &str); 7] = [
+const OF_SHARED: [(&str, &str); 9] = [
+    ("bucket", "bucket"),
+    ("clients", "clients"),
     ("store", "store"),
     ("work", "work"),
     ("parking", "park"),
@@ -117,6 +119,7 @@ fn service(who: &str) -> &'static str {
     match who {
         "store" => "dynamodb",
         "work" | "parking" => "sqs",
+        "bucket" => "s3",
         "bus" => "events",
         "secrets" => "secretsmanager",
         _ => "?",

@@ -14,6 +14,7 @@ use super::{
     read, retry_after,
 };
 use crate::{
+    settings::CreateSettings,
     telemetry::Chain,
     time::{self, Stopwatch},
 };
@@ -31,6 +32,28 @@ pub struct Create<'a> {
     pub trace: &'a str,
     /// The call ends before this, answered or not.
     pub timeout: Duration,
+}
+
+/// What the core wants to pay for.
+#[derive(Clone, Copy, Debug)]
+pub struct Wanted<'a> {
+    pub recording_id: RecordingId,
+    pub attempt: u32,
+    /// The name of a provider of the chain.
+    pub provider: &'a str,
+    pub language: Option<&'a str>,
+}
+
+impl<'a> Create<'a> {
+    /// The paid call for one attempt. If the chain has changed since the attempt began and the provider is gone, the
+    /// first provider takes its place.
+    pub fn new(settings: &'a CreateSettings, wanted: Wanted<'_>, delivery_id: &'a str, timeout: Duration) -> Self {
+        let Wanted { recording_id, attempt, provider, language } = wanted;
+        let named = settings.providers.iter().find(|known| known.name == provider);
+        let provider = named.unwrap_or(&settings.providers[0]).body_for(language);
+        let separate_streams = settings.separate_streams;
+        Self { recording_id, attempt, provider, separate_streams, trace: delivery_id, timeout }
+    }
 }
 
 impl Create<'_> {
