@@ -15,7 +15,7 @@ os.environ.setdefault("AWS_DEFAULT_REGION", "us-east-1")
 
 
 class NoManagedPolicies:
-    """The roles are written out, so no managed policy has to be looked up by name."""
+    """The roles attach only the managed policy in the template, so none has to be looked up by name."""
 
     def load(self):
         return {}

@@ -20,8 +20,9 @@ def permissions(path):
     text |= {name: f"{name}:*" for name in groups}
     roles = {name: one for name, one in template["Resources"].items() if one["Type"] == "AWS::IAM::Role"}
     for name, role in roles.items():
-        (policy,) = role["Properties"]["Policies"]
-        for either in policy["PolicyDocument"]["Statement"]:
+        (own,) = role["Properties"]["Policies"]
+        shared = [template["Resources"][one["Ref"]]["Properties"] for one in role["Properties"]["ManagedPolicyArns"]]
+        for either in [one for policy in [*shared, own] for one in policy["PolicyDocument"]["Statement"]]:
             for statement in branches(either):
                 for action in listed(statement["Action"]):
                     for resource in listed(statement["Resource"]):

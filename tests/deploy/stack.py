@@ -140,6 +140,7 @@ class Stack:
         """What there still is of all that the stack makes, but for bucket and table."""
         stacks = self.cloudformation.list_stacks()["StackSummaries"]
         roles = [one["RoleName"] for one in self.iam.list_roles()["Roles"]]
+        policies = [one["PolicyName"] for one in self.iam.list_policies(Scope="Local")["Policies"]]
         logs = [one["logGroupName"] for one in self.logs.describe_log_groups()["logGroups"]]
         return {
             "stacks": [one for one in stacks if one["StackName"] == NAME and one["StackStatus"] != "DELETE_COMPLETE"],
@@ -149,6 +150,7 @@ class Stack:
             "queues": self.sqs.list_queues().get("QueueUrls"),
             "rules": [one["Name"] for one in self.events.list_rules()["Rules"]],
             "roles": [name for name in roles if name.startswith(NAME)],
+            "policies": [name for name in policies if name.startswith(NAME)],
             "logs": [name for name in logs if name.startswith(f"/aws/lambda/{NAME}/")],
             "alarms": [one["AlarmName"] for one in self.cloudwatch.describe_alarms()["MetricAlarms"]],
             "dashboards": [one["DashboardName"] for one in self.cloudwatch.list_dashboards()["DashboardEntries"]],

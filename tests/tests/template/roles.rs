@@ -3,9 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use expect_test::expect_file;
-use serde_json::Value;
+use serde_json::{Value, json};
 
-use crate::{FUNCTIONS, sources, template, text};
+use crate::{FUNCTIONS, resources, sources, template, text};
 
 /// The permission that an operation of the SDK needs, as AWS's service authorization reference has it.
 const ACTIONS: [(&str, &str); 19] = [
@@ -37,6 +37,8 @@ const OF_EACH: [&str; 5] =
 const OF_TRANSCRIPT: [&str; 5] =
     ["sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes", "kms:GenerateDataKey", "s3:ListBucket"];
 
+const SHARED_POLICY: &str = "FunctionBasics";
+
 #[derive(Debug)]
 struct Permission {
     action: String,
@@ -46,12 +48,16 @@ struct Permission {
     conditions: Vec<String>,
 }
 
+/// Those of the policy that all roles share, and those of the function's own role.
 fn permissions(template: &Value, resource: &str) -> Vec<Permission> {
     let role = &template["Resources"][format!("{resource}Role")]["Properties"];
-    assert!(role.get("ManagedPolicyArns").is_none(), "what AWS puts into them is AWS's choice");
-    let [policy] = role["Policies"].as_array().expect("policies").as_slice() else { panic!("one policy") };
+    let [own] = role["Policies"].as_array().expect("policies").as_slice() else { panic!("one policy") };
+    // AWS chooses what AWS's own managed policies allow.
+    assert_eq!(role["ManagedPolicyArns"], json!([{"Ref": SHARED_POLICY}]), "{resource}");
+    let shared = &template["Resources"][SHARED_POLICY]["Properties"];
+    let statements = [shared, own].map(|policy| policy["PolicyDocument"]["Statement"].as_array().expect("statements"));
     let mut permissions = Vec::new();
-    for statement in policy["PolicyDocument"]["Statement"].as_array().expect("statements") {
+    for statement in statements.into_iter().flatten() {
         let (statement, given_if) = match statement["Fn::If"].as_array().map(Vec::as_slice) {
             Some([condition, statement, _]) => (statement, Some(text(condition).to_owned())),
             Some(other) => panic!("{other:?}"),
@@ -150,6 +156,15 @@ fn no_permission_is_wider_than_it_must_be() {
             }
         }
     }
+}
+
+#[test]
+fn shared_policy_is_attached_by_the_roles_alone() {
+    let template = template();
+    let policies: Vec<_> = resources(&template, "AWS::IAM::ManagedPolicy").collect();
+    let [(SHARED_POLICY, policy)] = policies.as_slice() else { panic!("{policies:?}") };
+    assert!(["Roles", "Users", "Groups"].iter().all(|attached_to| policy.get(attached_to).is_none()), "{policy}");
+    assert_eq!(resources(&template, "AWS::IAM::Role").count(), FUNCTIONS.len());
 }
 
 /// A shard that may not be asked would never be woken.

@@ -7,8 +7,10 @@ use serde_json::Value;
 
 use crate::{resources, roles::short, template, text};
 
-/// Read elsewhere: alarms below, the dashboard by metric, the table of turns beside the documented statement.
-const ELSEWHERE: [&str; 3] = ["AWS::CloudWatch::Alarm", "AWS::CloudWatch::Dashboard", "AWS::Glue::"];
+/// Read elsewhere: alarms below, the dashboard by metric, the table of turns beside the documented statement, and what
+/// the functions share of their permissions in roles.txt.
+const ELSEWHERE: [&str; 4] =
+    ["AWS::CloudWatch::Alarm", "AWS::CloudWatch::Dashboard", "AWS::Glue::", "AWS::IAM::ManagedPolicy"];
 /// Policies are in roles.txt, variables are compared by name, and descriptions are for readers.
 const LEFT_OUT: [&str; 3] = ["Policies", "Environment", "Description"];
 
