@@ -24,18 +24,18 @@ use crate::{
 pub(crate) struct Received<'a> {
     pub(crate) transcripts: &'a Transcripts,
     pub(crate) recording_id: RecordingId,
-    pub(crate) trace: &'a str,
+    pub(crate) delivery_id: &'a str,
     pub(crate) deadline: Deadline,
 }
 
 impl Act for Received<'_> {
     async fn act(&self, command: Command) -> Answer {
-        let Self { transcripts, recording_id, trace, deadline } = *self;
+        let Self { transcripts, recording_id, delivery_id, deadline } = *self;
         match command {
             Command::Create { attempt, provider, language, claim } => {
                 let limit = deadline.for_call(time::now());
                 let wanted = (provider.as_str(), language.as_deref());
-                let create = transcripts.create.call(recording_id, attempt, wanted, trace, limit);
+                let create = transcripts.create.call(recording_id, attempt, wanted, delivery_id, limit);
                 Answer::Create { attempt, claim, answer: transcripts.recall.create_transcript(create).await }
             }
             Command::LookUp { attempt, claim } => {
@@ -71,7 +71,7 @@ impl Act for Received<'_> {
                 Answer::Announce { sent: announced.unwrap_or_default() }
             }
             Command::Wake => {
-                let sent = transcripts.work.send(&Message::new(recording_id, Event::WAKE, trace)).await;
+                let sent = transcripts.work.send(&Message::new(recording_id, Event::WAKE, delivery_id)).await;
                 if let Err(error) = &sent {
                     tracing::error!(recording.id = %recording_id, error = %Chain(error), "work.not_sent");
                 }

@@ -43,7 +43,7 @@ const WARM_UP: Duration = Duration::from_millis(500);
 /// What a sender is told to wait when something of ours is out of order.
 const UNAVAILABLE: Duration = Duration::from_secs(5);
 /// What a sender names itself is cut to this many characters before it goes into metadata and logs.
-const MAX_TRACE_CHARS: usize = 100;
+const MAX_LOGGED_CHARS: usize = 100;
 
 #[derive(Debug)]
 pub struct Webhook {
@@ -118,16 +118,18 @@ impl Webhook {
             Err(Some(refusal)) => return refused(refusal.as_str(), body, Reply::Refused(refusal)),
             Err(None) => return Reply::Again(UNAVAILABLE),
         };
-        let trace: String = verified.delivery_id.chars().take(MAX_TRACE_CHARS).collect();
+        let delivery_id: String = verified.delivery_id.chars().take(MAX_LOGGED_CHARS).collect();
         match event::parse(verified, &self.create.policy.providers, self.recall.deployment()) {
-            Delivery::Known { recording_id, event } => self.apply(recording_id, event, &trace, deadline, watch).await,
+            Delivery::Known { recording_id, event } => {
+                self.apply(recording_id, event, &delivery_id, deadline, watch).await
+            }
             Delivery::Unhandled { name } => {
-                let event: String = name.chars().take(MAX_TRACE_CHARS).collect();
-                tracing::info!(delivery.id = trace, event, "webhook.unhandled");
+                let event: String = name.chars().take(MAX_LOGGED_CHARS).collect();
+                tracing::info!(delivery.id = delivery_id, event, "webhook.unhandled");
                 telemetry::count("WebhooksUnhandled", &[]);
                 Reply::Ignored
             }
-            Delivery::Unreadable { why } => self.park(verified, &trace, &why).await,
+            Delivery::Unreadable { why } => self.park(verified, &delivery_id, &why).await,
         }
     }
 
@@ -150,14 +152,14 @@ impl Webhook {
         &self,
         recording_id: RecordingId,
         event: Event,
-        trace: &str,
+        delivery_id: &str,
         deadline: Deadline,
         watch: Stopwatch,
     ) -> Reply {
         let name = event.name();
         telemetry::count("WebhooksReceived", &[("event", name)]);
         let reply = match event {
-            Event::RecordingDone(_) => self.advance(recording_id, &event, trace, deadline).await,
+            Event::RecordingDone(_) => self.advance(recording_id, &event, delivery_id, deadline).await,
             Event::RecordingFailed { .. }
             | Event::RecordingDeleted
             | Event::TranscriptProcessing(_)
@@ -166,22 +168,22 @@ impl Webhook {
             | Event::TranscriptDeleted(_)
             | Event::Wake { .. }
             | Event::Retry { .. }
-            | Event::Render { .. } => self.hand_over(recording_id, event, trace).await,
+            | Event::Render { .. } => self.hand_over(recording_id, event, delivery_id).await,
         };
-        tracing::info!(recording.id = %recording_id, delivery.id = trace, event = name, outcome = reply.outcome(),
+        tracing::info!(recording.id = %recording_id, delivery.id = delivery_id, event = name, outcome = reply.outcome(),
             duration_ms = watch.millis(), "webhook.handled");
         reply
     }
 
     /// A finished recording: the paid call is made here and now.
-    async fn advance(&self, recording_id: RecordingId, event: &Event, trace: &str, deadline: Deadline) -> Reply {
+    async fn advance(&self, recording_id: RecordingId, event: &Event, delivery_id: &str, deadline: Deadline) -> Reply {
         let advance = Advance {
             store: &self.store,
             policy: &self.create.policy,
             lease_until: deadline.lease_until(),
             worker: false,
         };
-        let actor = Delivered { webhook: self, recording_id, trace, deadline };
+        let actor = Delivered { webhook: self, recording_id, delivery_id, deadline };
         match advance.run(recording_id, event, &actor).await {
             Ok(Outcome::Applied(status)) => {
                 tracing::info!(recording.id = %recording_id, job.status = status.as_str(), "job.advanced");
@@ -192,11 +194,11 @@ impl Webhook {
                 Reply::Ignored
             }
             // The job goes on by itself; the sender's next try is a second way there.
-            Ok(Outcome::Waits { at }) => {
-                self.wake(recording_id, at, trace).await;
-                come_again(at, Reply::Applied)
+            Ok(Outcome::Waiting { retry_at }) => {
+                self.wake(recording_id, retry_at, delivery_id).await;
+                come_again(retry_at, Reply::Applied)
             }
-            Ok(Outcome::Busy { until }) => come_again(until, Reply::Ignored),
+            Ok(Outcome::Busy { retry_at }) => come_again(retry_at, Reply::Ignored),
             Err(NotSaved { error, .. }) => {
                 tracing::error!(recording.id = %recording_id, error = %Chain(&error), "job.not_saved");
                 Reply::Again(UNAVAILABLE)
@@ -204,8 +206,8 @@ impl Webhook {
         }
     }
 
-    async fn hand_over(&self, recording_id: RecordingId, event: Event, trace: &str) -> Reply {
-        let message = Message::new(recording_id, event, trace);
+    async fn hand_over(&self, recording_id: RecordingId, event: Event, delivery_id: &str) -> Reply {
+        let message = Message::new(recording_id, event, delivery_id);
         match self.work.send(&message).await {
             Ok(()) => Reply::Applied,
             Err(error) => {
@@ -216,21 +218,21 @@ impl Webhook {
     }
 
     /// Has the job looked at again then. If that cannot be sent, it is in the row as due, and the sweep finds it.
-    async fn wake(&self, recording_id: RecordingId, at: Timestamp, trace: &str) {
-        if let Err(error) = self.work.wake_after(recording_id, at.since(time::now()), trace).await {
+    async fn wake(&self, recording_id: RecordingId, at: Timestamp, delivery_id: &str) {
+        if let Err(error) = self.work.wake_after(recording_id, at.since(time::now()), delivery_id).await {
             tracing::error!(recording.id = %recording_id, error = %Chain(&error), "work.not_sent");
         }
     }
 
-    async fn park(&self, verified: Verified<'_>, trace: &str, why: &str) -> Reply {
-        match self.parking.park(trace, verified.body, why).await {
+    async fn park(&self, verified: Verified<'_>, delivery_id: &str, why: &str) -> Reply {
+        match self.parking.park(delivery_id, verified.body, why).await {
             Ok(()) => {
-                tracing::error!(delivery.id = trace, bytes = verified.body.len(), why, "webhook.parked");
+                tracing::error!(delivery.id = delivery_id, bytes = verified.body.len(), why, "webhook.parked");
                 telemetry::count("WebhooksParked", &[]);
                 Reply::Parked
             }
             Err(error) => {
-                tracing::error!(delivery.id = trace, error = %Chain(&error), "webhook.not_parked");
+                tracing::error!(delivery.id = delivery_id, error = %Chain(&error), "webhook.not_parked");
                 Reply::Again(UNAVAILABLE)
             }
         }
@@ -241,18 +243,18 @@ impl Webhook {
 struct Delivered<'a> {
     webhook: &'a Webhook,
     recording_id: RecordingId,
-    trace: &'a str,
+    delivery_id: &'a str,
     deadline: Deadline,
 }
 
 impl Act for Delivered<'_> {
     async fn act(&self, command: Command) -> Answer {
-        let Self { webhook, recording_id, trace, .. } = *self;
+        let Self { webhook, recording_id, delivery_id, .. } = *self;
         match command {
             Command::Create { attempt, provider, language, claim } => {
                 let timeout = self.deadline.for_call(time::now());
                 let wanted = (provider.as_str(), language.as_deref());
-                let create = webhook.create.call(recording_id, attempt, wanted, trace, timeout);
+                let create = webhook.create.call(recording_id, attempt, wanted, delivery_id, timeout);
                 Answer::Create { attempt, claim, answer: webhook.recall.create_transcript(create).await }
             }
             Command::LookUp { attempt, claim } => {
@@ -272,7 +274,7 @@ impl Act for Delivered<'_> {
             | Command::Delete { .. }
             | Command::Announce { .. }
             | Command::Wake => {
-                let reply = webhook.hand_over(recording_id, Event::WAKE, trace).await;
+                let reply = webhook.hand_over(recording_id, Event::WAKE, delivery_id).await;
                 Answer::Wake { sent: matches!(reply, Reply::Applied) }
             }
         }

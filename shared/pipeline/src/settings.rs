@@ -120,12 +120,12 @@ impl CreateSettings {
         recording_id: RecordingId,
         attempt: u32,
         (provider, language): (&str, Option<&str>),
-        trace: &'a str,
+        delivery_id: &'a str,
         timeout: Duration,
     ) -> Create<'a> {
         let named = self.providers.iter().find(|known| known.name == provider);
         let provider = named.unwrap_or(&self.providers[0]).body_for(language);
-        Create { recording_id, attempt, provider, separate_streams: self.separate_streams, trace, timeout }
+        Create { recording_id, attempt, provider, separate_streams: self.separate_streams, delivery_id, timeout }
     }
 }
 

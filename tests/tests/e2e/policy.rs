@@ -313,7 +313,8 @@ async fn nonsense_in_metadata_is_logged_and_ignored() -> Result<()> {
         .metadata("transcript_language", "<script>");
     let recording = pipeline.simulator().play(meeting);
     pipeline.ends_stored(recording).await?;
-    let ignored = pipeline.stack.logs().into_iter().filter(|line| line.contains("wish.ignored")).collect::<Vec<_>>();
+    let ignored =
+        pipeline.stack.logs().into_iter().filter(|line| line.contains("override.ignored")).collect::<Vec<_>>();
     assert_eq!(ignored.len(), 3, "{ignored:?}");
     assert!(!ignored.iter().any(|line| line.contains("passwd") || line.contains("script>")), "{ignored:?}");
     pipeline.check_promises()

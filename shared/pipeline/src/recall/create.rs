@@ -27,7 +27,7 @@ pub struct Create<'a> {
     pub provider: Cow<'a, RawValue>,
     pub separate_streams: bool,
     /// The delivery that began it, for people.
-    pub trace: &'a str,
+    pub delivery_id: &'a str,
     /// The call ends before this, answered or not.
     pub timeout: Duration,
 }
@@ -41,7 +41,7 @@ impl Create<'_> {
             metadata: Metadata {
                 job: self.recording_id,
                 attempt: self.attempt.to_string(),
-                trace: self.trace,
+                trace: self.delivery_id,
                 deployment,
             },
         })
