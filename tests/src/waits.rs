@@ -11,9 +11,9 @@ use crate::{Pipeline, SWEEP};
 /// The moments of a row that time moves: ends of leases and of waits, and what they are counted from. When Recall
 /// deletes a recording is not among them.
 const MOMENTS: [&str; 8] =
-    ["until", "check_at", "due_at", "first_call_at", "last_call_at", "since", "missing_since", "unknown_since"];
+    ["retry_at", "check_at", "due_at", "first_call_at", "last_call_at", "since", "missing_since", "unknown_since"];
 /// Those of them that somebody waits for.
-const ENDS: [&str; 2] = ["until", "check_at"];
+const ENDS: [&str; 2] = ["retry_at", "check_at"];
 /// A job that is due may still wait for this long after its last call, until Recall's lists can be believed.
 const LIST_SETTLE_MS: i64 = 120_000;
 
@@ -57,8 +57,8 @@ impl Pipeline {
     /// The sweep's place waits, too: for the end of a lease, or as long as Recall has asked for.
     fn let_the_sweep_go_on(&self) -> Result<()> {
         let Some(mut place) = self.stack.dynamodb.item(JOBS_TABLE, SWEEP)? else { return Ok(()) };
-        if place["until"].as_i64().is_some_and(|until| until > now_ms()) && self.is_idle() {
-            place["until"] = now_ms().into();
+        if place["lease_until"].as_i64().is_some_and(|until| until > now_ms()) && self.is_idle() {
+            place["lease_until"] = now_ms().into();
             self.stack.dynamodb.replace(JOBS_TABLE, &place)?;
         }
         Ok(())

@@ -67,7 +67,7 @@ mod tests {
         assert!(!expiring(&ends(None)));
         // It is raised again and again, whatever the job has announced.
         let mut told = ends(Some(NOW));
-        told.outbox.expiring = true;
+        told.outbox.expiry_announced = true;
         assert!(expiring(&told));
         // Nothing is at stake any more.
         let skipped = Job { transcripts: Vec::new(), hold: Some(Hold::Skipped), ..ends(Some(NOW)) };

@@ -23,7 +23,7 @@ use serde::Serialize;
 use tokio::time::timeout;
 
 pub use self::settings::Settings;
-use self::{lists::Seen, wake::Wakes};
+use self::{lists::PassStats, wake::Wakes};
 
 /// A step is not begun with less time than this.
 const SHORTEST_STEP: Duration = Duration::from_secs(5);
@@ -32,8 +32,8 @@ const RESERVE: Duration = Duration::from_secs(2);
 /// A queue with so many messages that wait or are in flight gets none from here. What is due, or was found, stays so
 /// until a worker has finished with it, and would be sent again in every run: this is what bounds the repeats.
 const FULL_QUEUE: usize = 500;
-/// What the messages' `trace` says, and so the metadata of transcripts that are asked for because of them.
-const TRACE: &str = "sweep";
+/// What the messages' `delivery_id` says, and so the metadata of transcripts that are asked for because of them.
+const DELIVERY_ID: &str = "sweep";
 
 #[derive(Debug)]
 pub struct Sweep {
@@ -83,7 +83,7 @@ impl Sweep {
         let oldest = self.oldest_unfinished(deadline).await;
         let seen = match self.window {
             Some(window) if !full => self.reconcile(window, deadline).await,
-            Some(_) | None => Seen::default(),
+            Some(_) | None => PassStats::default(),
         };
         let report = Report { due: wakes.due, woken: wakes.woken, listed: seen.listed(), found: seen.found() };
         tracing::info!(
@@ -120,7 +120,7 @@ impl Sweep {
     }
 }
 
-fn measure(wakes: &Wakes, oldest_unfinished: Option<Duration>, seen: &Seen) {
+fn measure(wakes: &Wakes, oldest_unfinished: Option<Duration>, seen: &PassStats) {
     let count = |count: usize| u64::try_from(count).unwrap_or(u64::MAX);
     metrics::JOBS_DUE.record(count(wakes.due));
     metrics::JOBS_WOKEN.record(count(wakes.woken));

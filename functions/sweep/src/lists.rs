@@ -16,7 +16,7 @@ use job::{ids::RecordingId, time::Timestamp};
 use pipeline::{
     deadline::Deadline,
     recall::{Problem, Start},
-    store::{Place, Position, StoreError},
+    store::{ListCursor, StoreError, SweepCursor},
     telemetry::Chain,
     time,
     work::{MAX_BATCH, Message, QueueError},
@@ -25,7 +25,7 @@ use tokio::time::timeout;
 
 use crate::{
     SHORTEST_STEP, Sweep, left,
-    missed::{Listed, Missed},
+    missed::{ListEntry, Missing},
 };
 
 /// Pages of each list in one run. A run a minute spends a third of the 60 calls that Recall lets a workspace make.
@@ -48,12 +48,12 @@ const MAX_LEASE: Duration = Duration::from_secs(20 * 60);
 
 /// What the lists held, by list, and what jobs had to be told, by kind.
 #[derive(Debug, Default)]
-pub(crate) struct Seen {
+pub(crate) struct PassStats {
     pub(crate) listed: BTreeMap<&'static str, usize>,
     pub(crate) found: BTreeMap<&'static str, usize>,
 }
 
-impl Seen {
+impl PassStats {
     pub(crate) fn listed(&self) -> usize {
         self.listed.values().sum()
     }
@@ -77,10 +77,10 @@ impl List {
         }
     }
 
-    fn position(self, place: &mut Place) -> &mut Position {
+    fn cursor(self, sweep_cursor: &mut SweepCursor) -> &mut ListCursor {
         match self {
-            Self::Transcripts => &mut place.transcripts,
-            Self::Recordings => &mut place.recordings,
+            Self::Transcripts => &mut sweep_cursor.transcripts,
+            Self::Recordings => &mut sweep_cursor.recordings,
         }
     }
 }
@@ -100,12 +100,12 @@ enum PageError {
 
 impl Sweep {
     /// Reads on in both lists.
-    pub(crate) async fn reconcile(&self, window: Duration, deadline: Deadline) -> Seen {
-        let mut seen = Seen::default();
-        let Some(mut place) = self.claim(deadline).await else { return seen };
-        self.read(&mut place, window, deadline, &mut seen).await;
-        place.until = Timestamp::default();
-        match self.clients.store.save_place(&mut place).await {
+    pub(crate) async fn reconcile(&self, window: Duration, deadline: Deadline) -> PassStats {
+        let mut seen = PassStats::default();
+        let Some(mut sweep_cursor) = self.claim(deadline).await else { return seen };
+        self.read(&mut sweep_cursor, window, deadline, &mut seen).await;
+        sweep_cursor.lease_until = Timestamp::default();
+        match self.clients.store.save_cursor(&mut sweep_cursor).await {
             Ok(true) => {}
             Ok(false) => tracing::warn!(message = logs::CURSOR_OVERTAKEN),
             Err(error) => tracing::error!(message = logs::CURSOR_NOT_SAVED, error = %Chain(&error)),
@@ -114,17 +114,17 @@ impl Sweep {
     }
 
     /// The place, for this invocation alone; `None` if it cannot be had now.
-    async fn claim(&self, deadline: Deadline) -> Option<Place> {
+    async fn claim(&self, deadline: Deadline) -> Option<SweepCursor> {
         let claim = async {
-            let mut place = self.clients.store.load_place().await?;
-            if holds(place.until, time::now(), MAX_LEASE) {
+            let mut sweep_cursor = self.clients.store.load_cursor().await?;
+            if holds(sweep_cursor.lease_until, time::now(), MAX_LEASE) {
                 return Ok(None);
             }
-            place.until = deadline.lease_until();
-            Ok::<_, StoreError>(self.clients.store.save_place(&mut place).await?.then_some(place))
+            sweep_cursor.lease_until = deadline.lease_until();
+            Ok::<_, StoreError>(self.clients.store.save_cursor(&mut sweep_cursor).await?.then_some(sweep_cursor))
         };
         match timeout(left(deadline), claim).await {
-            Ok(Ok(Some(place))) => Some(place),
+            Ok(Ok(Some(sweep_cursor))) => Some(sweep_cursor),
             Ok(Ok(None)) => {
                 tracing::info!(message = logs::CURSOR_TAKEN);
                 None
@@ -140,29 +140,29 @@ impl Sweep {
 
     /// Reads both lists side by side, so that neither has to wait for the other's end. Transcripts go first: a row that
     /// was lost then learns of a transcript that was paid for before its recording asks for one.
-    async fn read(&self, place: &mut Place, window: Duration, deadline: Deadline, seen: &mut Seen) {
+    async fn read(&self, sweep_cursor: &mut SweepCursor, window: Duration, deadline: Deadline, seen: &mut PassStats) {
         let mut open = vec![List::Transcripts, List::Recordings];
-        open.retain(|list| !holds(list.position(place).until, time::now(), MAX_WAIT));
+        open.retain(|list| !holds(list.cursor(sweep_cursor).retry_at, time::now(), MAX_WAIT));
         for _ in 0..PAGES_PER_RUN {
             for list in std::mem::take(&mut open) {
-                let position = list.position(place);
+                let cursor = list.cursor(sweep_cursor);
                 let time = left(deadline);
                 if time < SHORTEST_STEP {
                     return;
                 }
                 let now = time::now();
-                if position.next.is_none() {
-                    position.begin(now);
+                if cursor.next.is_none() {
+                    cursor.begin(now);
                 }
-                let page = self.page(list, position, since(position, window, now), seen);
+                let page = self.page(list, cursor, since(cursor, window, now), seen);
                 match timeout(for_page(time), page).await.unwrap_or(Err(PageError::OutOfTime)) {
                     Ok(next) => {
-                        if turn(position, next) {
+                        if turn(cursor, next) {
                             open.push(list);
                         }
                     }
                     Err(error) => {
-                        let reason = give_up(&error, position, time::now());
+                        let reason = give_up(&error, cursor, time::now());
                         tracing::warn!(message = logs::LIST_STOPPED, list = list.name(), reason, error = %Chain(&error));
                         metrics::SWEEPS_STOPPED.count(reason);
                     }
@@ -175,42 +175,42 @@ impl Sweep {
     async fn page(
         &self,
         list: List,
-        position: &Position,
+        cursor: &ListCursor,
         since: Timestamp,
-        seen: &mut Seen,
+        seen: &mut PassStats,
     ) -> Result<Option<String>, PageError> {
         let now = time::now();
-        let start = position.next.as_deref().map_or(Start::Since(since), Start::Next);
-        let (entries, next): (Vec<Listed>, _) = match list {
+        let start = cursor.next.as_deref().map_or(Start::Since(since), Start::Next);
+        let (entries, next): (Vec<ListEntry>, _) = match list {
             List::Transcripts => {
                 let page = self.clients.recall.list_transcripts_page(start).await?;
-                (page.found.into_iter().map(Listed::Transcript).collect(), page.next)
+                (page.found.into_iter().map(ListEntry::Transcript).collect(), page.next)
             }
             List::Recordings => {
                 let page = self.clients.recall.list_recordings_page(start).await?;
-                let found = page.found.into_iter().map(|recording| Listed::Recording(Box::new(recording)));
+                let found = page.found.into_iter().map(|recording| ListEntry::Recording(Box::new(recording)));
                 (found.collect(), page.next)
             }
         };
         *seen.listed.entry(list.name()).or_default() += entries.len();
-        let ids: BTreeSet<RecordingId> = entries.iter().filter_map(Listed::recording_id).collect();
+        let ids: BTreeSet<RecordingId> = entries.iter().filter_map(ListEntry::recording_id).collect();
         let jobs = self.clients.store.load_many(&ids).await?;
         let missed = entries.iter().filter_map(|entry| {
             let job = jobs.get(&entry.recording_id()?)?;
             entry.missed(job, self.clients.recall.deployment(), self.context(now))
         });
-        let mut missed: Vec<Missed> = missed.collect();
-        missed.sort_by_key(Missed::order);
+        let mut missed: Vec<Missing> = missed.collect();
+        missed.sort_by_key(Missing::order);
         for batch in missed.chunks(MAX_BATCH) {
             self.tell(batch, seen).await?;
         }
         Ok(next)
     }
 
-    async fn tell(&self, batch: &[Missed], seen: &mut Seen) -> Result<(), QueueError> {
+    async fn tell(&self, batch: &[Missing], seen: &mut PassStats) -> Result<(), QueueError> {
         let messages: Vec<Message> = batch.iter().map(|missed| missed.message.clone()).collect();
         self.clients.work.send_batch(&messages).await?;
-        for Missed { kind, message, .. } in batch {
+        for Missing { kind, message, .. } in batch {
             tracing::info!(message = logs::EVENT_FOUND, recording.id = %message.recording_id, event = message.event.name(), kind);
             *seen.found.entry(kind).or_default() += 1;
         }
@@ -221,8 +221,8 @@ impl Sweep {
 /// From when on a new pass lists. The window reaches back from where [`Position::counts_from`] says, as if no time had
 /// passed since: what was not done then, in however long a meeting, is not left out by an outage that outlasts the
 /// window.
-fn since(position: &Position, window: Duration, now: Timestamp) -> Timestamp {
-    position.counts_from(now).minus(window).max(now.minus(MAX_SPAN))
+fn since(cursor: &ListCursor, window: Duration, now: Timestamp) -> Timestamp {
+    cursor.counts_from(now).minus(window).max(now.minus(MAX_SPAN))
 }
 
 /// Whether nobody goes on before `until`. Nobody waits for as long as a clock that was ahead may have written.
@@ -236,60 +236,60 @@ fn for_page(left: Duration) -> Duration {
 }
 
 /// Goes on to the next page; `false` at the end of the list, which is then begun anew.
-fn turn(position: &mut Position, next: Option<String>) -> bool {
-    let pages = position.pages + 1;
+fn turn(cursor: &mut ListCursor, next: Option<String>) -> bool {
+    let pages = cursor.pages + 1;
     let Some(next) = next else {
-        position.complete();
+        cursor.complete();
         return false;
     };
-    if next.len() > MAX_LINK_BYTES || position.next.as_ref() == Some(&next) || pages >= MAX_PAGES {
+    if next.len() > MAX_LINK_BYTES || cursor.next.as_ref() == Some(&next) || pages >= MAX_PAGES {
         tracing::error!(message = logs::LIST_LINK_REJECTED, pages);
-        position.begin_anew();
+        cursor.restart();
         return false;
     }
-    *position = Position { next: Some(next), pages, failures: 0, ..*position };
+    *cursor = ListCursor { next: Some(next), pages, failures: 0, ..*cursor };
     true
 }
 
 /// Where the list goes on in a later run, after a page that was not dealt with. The word for metrics.
-fn give_up(error: &PageError, position: &mut Position, now: Timestamp) -> &'static str {
+fn give_up(error: &PageError, cursor: &mut ListCursor, now: Timestamp) -> &'static str {
     match error {
         PageError::Recall(Problem::Later { status: Some(429), after, .. }) => {
-            position.until = now.plus(after.unwrap_or(THROTTLED_WAIT).min(MAX_WAIT));
+            cursor.retry_at = now.plus(after.unwrap_or(THROTTLED_WAIT).min(MAX_WAIT));
             "throttled"
         }
         PageError::Recall(Problem::Later { .. }) => {
-            failed(position);
+            failed(cursor);
             "unanswered"
         }
         // The cursor is refused, or leads elsewhere, or the page cannot be read; without a cursor, the list itself.
         PageError::Recall(Problem::NotFound | Problem::Unexpected { .. }) => {
-            position.begin_anew();
+            cursor.restart();
             "refused"
         }
         PageError::Recall(Problem::Operator { status }) => {
             if *status == 404 {
-                position.begin_anew();
+                cursor.restart();
             }
             "operator"
         }
         PageError::Recall(Problem::Secret(_)) => "secret",
         // It may be this very page that the queue or the table refuses.
         PageError::Store(_) | PageError::Queue(_) => {
-            failed(position);
+            failed(cursor);
             "unavailable"
         }
         PageError::OutOfTime => {
-            failed(position);
+            failed(cursor);
             "out_of_time"
         }
     }
 }
 
-fn failed(position: &mut Position) {
-    position.failures += 1;
-    if position.failures >= MAX_FAILURES {
-        position.begin_anew();
+fn failed(cursor: &mut ListCursor) {
+    cursor.failures += 1;
+    if cursor.failures >= MAX_FAILURES {
+        cursor.restart();
     }
 }
 

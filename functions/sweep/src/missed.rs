@@ -1,39 +1,40 @@
 //! The entries of Recall's lists, as the core takes them: it says what a job does not know. Pure.
 
 use job::{
-    Context, Event, Heard, Job, Recording, SeenRecording, SeenStatus, SeenTranscript, ids::RecordingId, time::Timestamp,
+    Context, EntryStatus, Event, Job, Recording, RecordingEntry, TranscriptEntry, TranscriptRef, ids::RecordingId,
+    time::Timestamp,
 };
 use pipeline::{
     recall::{RecordingArtifact, TranscriptArtifact},
     work::Message,
 };
 
-use crate::TRACE;
+use crate::DELIVERY_ID;
 
 /// One entry of a list.
 #[derive(Debug)]
-pub(crate) enum Listed {
+pub(crate) enum ListEntry {
     Recording(Box<RecordingArtifact>),
     Transcript(TranscriptArtifact),
 }
 
 /// What a job has to be told.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Missed {
+pub(crate) struct Missing {
     /// The word for metrics.
     pub(crate) kind: &'static str,
     pub(crate) message: Message,
     pub(crate) expires_at: Option<Timestamp>,
 }
 
-impl Missed {
+impl Missing {
     /// What expires first is told first, and what is not known to expire last.
     pub(crate) fn order(&self) -> (bool, Option<Timestamp>) {
         (self.expires_at.is_none(), self.expires_at)
     }
 }
 
-impl Listed {
+impl ListEntry {
     pub(crate) fn recording_id(&self) -> Option<RecordingId> {
         match self {
             Self::Recording(recording) => Some(recording.id),
@@ -49,19 +50,19 @@ impl Listed {
     }
 
     /// What this entry tells that the job does not know, if it is time to say so.
-    pub(crate) fn missed(&self, job: &Job, deployment: Option<&str>, context: Context<'_>) -> Option<Missed> {
+    pub(crate) fn missed(&self, job: &Job, deployment: Option<&str>, context: Context<'_>) -> Option<Missing> {
         let event = match self {
             Self::Recording(recording) => {
-                let finished = || recording.finished(&context.policy.providers);
-                job.missed_recording(&seen_recording(recording, job.recording_id, deployment), finished, context)
+                let info = || recording.recording_info(&context.policy.providers);
+                job.missed_recording(&seen_recording(recording, job.recording_id, deployment), info, context)
             }
             Self::Transcript(transcript) => {
                 job.missed_transcript(&seen_transcript(transcript, job.recording_id, deployment), context)
             }
         }?;
         let kind = kind(&event, job);
-        let message = Message::new(job.recording_id, event, TRACE);
-        Some(Missed { kind, message, expires_at: self.expires_at().or(job.expires_at) })
+        let message = Message::new(job.recording_id, event, DELIVERY_ID);
+        Some(Missing { kind, message, expires_at: self.expires_at().or(job.expires_at) })
     }
 }
 
@@ -71,8 +72,8 @@ fn kind(event: &Event, job: &Job) -> &'static str {
     if knows && matches!(event, Event::RecordingDone(_)) { "expires_at" } else { event.name() }
 }
 
-fn seen_recording(listed: &RecordingArtifact, id: RecordingId, deployment: Option<&str>) -> SeenRecording {
-    SeenRecording {
+fn seen_recording(listed: &RecordingArtifact, id: RecordingId, deployment: Option<&str>) -> RecordingEntry {
+    RecordingEntry {
         is_done: listed.status().is_none_or(|status| status == "done"),
         done_at: listed.completed_at(),
         expires_at: listed.expires_at(),
@@ -80,15 +81,15 @@ fn seen_recording(listed: &RecordingArtifact, id: RecordingId, deployment: Optio
     }
 }
 
-fn seen_transcript(listed: &TranscriptArtifact, id: RecordingId, deployment: Option<&str>) -> SeenTranscript {
-    let (attempt, foreign) = (listed.attempt(id, deployment), listed.is_foreign(id, deployment));
+fn seen_transcript(listed: &TranscriptArtifact, id: RecordingId, deployment: Option<&str>) -> TranscriptEntry {
+    let (attempt, other_deployment) = (listed.attempt(id, deployment), listed.is_of_other_deployment(id, deployment));
     let status = match listed.status() {
-        "done" => SeenStatus::Done,
-        "processing" => SeenStatus::Processing,
-        "failed" => SeenStatus::Failed { sub_code: listed.sub_code() },
-        _ => SeenStatus::Other,
+        "done" => EntryStatus::Done,
+        "processing" => EntryStatus::Processing,
+        "failed" => EntryStatus::Failed { sub_code: listed.sub_code() },
+        _ => EntryStatus::Other,
     };
-    SeenTranscript { heard: Heard { transcript_id: listed.id, attempt, foreign }, status }
+    TranscriptEntry { reference: TranscriptRef { transcript_id: listed.id, attempt, other_deployment }, status }
 }
 
 #[cfg(test)]

@@ -14,7 +14,7 @@ use pipeline::{
 use tokio::time::timeout;
 
 use crate::{
-    Sweep, TRACE,
+    DELIVERY_ID, Sweep,
     expiring::{self, Expiring},
 };
 
@@ -107,7 +107,7 @@ impl Sweep {
     }
 
     async fn send_wakes(&self, batch: &[Due], deadline: Deadline) -> bool {
-        let wake = |due: &Due| Message::new(due.recording_id, Event::WAKE, TRACE);
+        let wake = |due: &Due| Message::new(due.recording_id, Event::WAKE, DELIVERY_ID);
         let messages: Vec<Message> = batch.iter().map(wake).collect();
         match timeout(deadline.left(time::now()), self.clients.work.send_batch(&messages)).await {
             Ok(Ok(())) => true,
@@ -164,8 +164,12 @@ pub(crate) mod tests {
 
     /// A job with one transcript that is to be looked at then.
     pub(crate) fn transcribing(check_at: Timestamp) -> Job {
-        let state =
-            State::Transcribing { transcript_id: TranscriptId::from_u128(2), check_at, checks: 0, told_done: false };
+        let state = State::Transcribing {
+            transcript_id: TranscriptId::from_u128(2),
+            check_at,
+            checks: 0,
+            reported_done: false,
+        };
         let transcript = Transcript::new(Some(1), None, state);
         Job {
             recording: Recording::Done,
@@ -186,12 +190,12 @@ pub(crate) mod tests {
         assert!(woken(transcribing(past)));
         assert!(!woken(transcribing(future)), "the index is behind the table");
         let notices = vec![Notice::Expiring];
-        let outbox = |until| Outbox { notices: notices.clone(), until, ..Outbox::default() };
+        let outbox = |retry_at| Outbox { notices: notices.clone(), retry_at, ..Outbox::default() };
         assert!(woken(Job { outbox: outbox(past), ..transcribing(future) }));
         assert!(!woken(Job { outbox: outbox(future), ..transcribing(future) }));
         // The operator has put the alarm off since: it is noted for its new time.
         let expires_at = Some(NOW.plus(Duration::from_secs(2 * 60 * 60)));
-        let outbox = Outbox { expiry_at: Some(past), ..Outbox::default() };
+        let outbox = Outbox { expiry_alarm_at: Some(past), ..Outbox::default() };
         assert!(woken(Job { expires_at, outbox, ..transcribing(future) }));
     }
 

@@ -26,18 +26,18 @@ use crate::{
 pub(crate) struct Received<'a> {
     pub(crate) transcripts: &'a Transcripts,
     pub(crate) recording_id: RecordingId,
-    pub(crate) trace: &'a str,
+    pub(crate) delivery_id: &'a str,
     pub(crate) deadline: Deadline,
 }
 
 impl Act for Received<'_> {
     async fn act(&self, command: Command) -> Answer {
-        let Self { transcripts, recording_id, trace, deadline } = *self;
+        let Self { transcripts, recording_id, delivery_id, deadline } = *self;
         let clients = &transcripts.clients;
         match command {
             Command::Create { attempt, provider, language, claim } => {
                 let wanted = Wanted { recording_id, attempt, provider: &provider, language: language.as_deref() };
-                let answer = clients.create_transcript(wanted, trace, deadline).await;
+                let answer = clients.create_transcript(wanted, delivery_id, deadline).await;
                 Answer::Create { attempt, claim, answer }
             }
             Command::LookUp { attempt, claim } => {
@@ -66,7 +66,7 @@ impl Act for Received<'_> {
                 Answer::Announce { sent: announced.unwrap_or_default() }
             }
             Command::Wake => {
-                let sent = clients.work.send(&Message::new(recording_id, Event::WAKE, trace)).await;
+                let sent = clients.work.send(&Message::new(recording_id, Event::WAKE, delivery_id)).await;
                 if let Err(error) = &sent {
                     tracing::error!(message = logs::MESSAGE_NOT_SENT, recording.id = %recording_id, error = %Chain(error));
                 }

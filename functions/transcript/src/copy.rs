@@ -133,7 +133,7 @@ impl Copier {
         let (summary, meeting) = match tally {
             _ if file.bytes == 0 => Summary::unread("Recall's file has 0 bytes".to_owned()),
             Some(tally) => tally.finish(about.head()),
-            None => Summary::unread(format!("{} workers died over it, so it was not read", failures.deaths)),
+            None => Summary::unread(format!("{} workers died over it, so it was not read", failures.crashes)),
         };
         if summary.skipped_values > 0 {
             tracing::warn!(message = logs::TRANSCRIPT_VALUES_SKIPPED, recording.id = %recording_id, transcript.id = %transcript_id, values = summary.skipped_values);

@@ -3,7 +3,7 @@
 use pipeline::{logs, metrics};
 use std::{ops::ControlFlow, time::Duration};
 
-use job::{Deletable, DeleteAnswer, DeleteSaid, DeleteStep, Deleting, Receipt, Target, ids::RecordingId};
+use job::{Deletable, DeleteAnswer, DeleteStep, DeleteStepAnswer, Deleting, DeletionTarget, Receipt, ids::RecordingId};
 use pipeline::{
     bucket::Bucket,
     recall::{CALL_TIMEOUT, Problem, Recall},
@@ -26,7 +26,7 @@ impl Deleter {
     pub(crate) async fn delete(
         &self,
         recording_id: RecordingId,
-        target: Target,
+        target: DeletionTarget,
         copies: Vec<Receipt>,
         deletable: Deletable,
     ) -> DeleteAnswer {
@@ -35,10 +35,10 @@ impl Deleter {
             let is_unclear = deleting.step() == DeleteStep::RetrieveRecording;
             let said = match deleting.step() {
                 DeleteStep::Verify(receipt) => self.verify(recording_id, receipt).await,
-                DeleteStep::List => DeleteSaid::Listed(self.recall.look_up(recording_id, CALL_TIMEOUT).await),
-                DeleteStep::Retrieve(id) => DeleteSaid::Listed(self.recall.look_up_one(recording_id, id).await),
+                DeleteStep::List => DeleteStepAnswer::Listed(self.recall.look_up(recording_id, CALL_TIMEOUT).await),
+                DeleteStep::Retrieve(id) => DeleteStepAnswer::Listed(self.recall.look_up_one(recording_id, id).await),
                 DeleteStep::Delete(target) => self.delete_at_recall(recording_id, target).await,
-                DeleteStep::RetrieveRecording => DeleteSaid::Recording(self.recall.presence(recording_id).await),
+                DeleteStep::RetrieveRecording => DeleteStepAnswer::Recording(self.recall.presence(recording_id).await),
             };
             match deleting.on(said) {
                 ControlFlow::Continue(next) => deleting = next,
@@ -62,36 +62,36 @@ impl Deleter {
         }
     }
 
-    async fn verify(&self, recording_id: RecordingId, receipt: &Receipt) -> DeleteSaid {
+    async fn verify(&self, recording_id: RecordingId, receipt: &Receipt) -> DeleteStepAnswer {
         match self.bucket.holds(receipt).await {
-            Ok(true) => DeleteSaid::Holds(true),
+            Ok(true) => DeleteStepAnswer::Holds(true),
             Ok(false) => {
                 tracing::error!(message = logs::COPY_MISMATCHED, recording.id = %recording_id, key = receipt.key);
                 metrics::COPIES_UNVERIFIED.count();
-                DeleteSaid::Holds(false)
+                DeleteStepAnswer::Holds(false)
             }
             Err(error) => {
                 tracing::warn!(message = logs::COPY_NOT_VERIFIED, recording.id = %recording_id, error = %Chain(&error));
-                DeleteSaid::Later { after: Duration::ZERO }
+                DeleteStepAnswer::Later { after: Duration::ZERO }
             }
         }
     }
 
-    async fn delete_at_recall(&self, recording_id: RecordingId, target: Target) -> DeleteSaid {
+    async fn delete_at_recall(&self, recording_id: RecordingId, target: DeletionTarget) -> DeleteStepAnswer {
         let (what, deleted) = match target {
-            Target::Transcript(id) => ("transcript", self.recall.delete_transcript(id).await),
-            Target::Recording => ("recording", self.recall.delete_recording(recording_id).await),
+            DeletionTarget::Transcript(id) => ("transcript", self.recall.delete_transcript(id).await),
+            DeletionTarget::Recording => ("recording", self.recall.delete_recording(recording_id).await),
         };
         match deleted {
             Ok(()) => {
                 tracing::info!(message = logs::ARTIFACT_DELETED, recording.id = %recording_id, what, ?target);
                 metrics::DELETED_AT_RECALL.count(what);
-                DeleteSaid::Deleted
+                DeleteStepAnswer::Deleted
             }
-            Err(problem @ Problem::NotFound) => DeleteSaid::NotFound { after: problem.retry_after() },
+            Err(problem @ Problem::NotFound) => DeleteStepAnswer::NotFound { after: problem.retry_after() },
             Err(problem) => {
                 tracing::warn!(message = logs::ARTIFACT_NOT_DELETED, recording.id = %recording_id, what, error = %Chain(&problem));
-                DeleteSaid::Later { after: problem.retry_after() }
+                DeleteStepAnswer::Later { after: problem.retry_after() }
             }
         }
     }

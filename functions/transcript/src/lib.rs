@@ -112,14 +112,14 @@ impl Transcripts {
     async fn turn(&self, record: &SqsMessage, deadline: Deadline) -> Turn {
         let watch = Stopwatch::start();
         let body = record.body.as_deref().unwrap_or_default();
-        let Message { recording_id, event, trace, reason, by } = match serde_json::from_str(body) {
+        let Message { recording_id, event, delivery_id, reason, by } = match serde_json::from_str(body) {
             Ok(message) => message,
             Err(error) => {
                 let position = format!("not a message of ours, line {} column {}", error.line(), error.column());
                 return self.park(record, &position).await;
             }
         };
-        let trace = trace.unwrap_or_default();
+        let delivery_id = delivery_id.unwrap_or_default();
         if reason.is_some() || by.is_some() {
             let (reason, by) = (one_line(reason.as_deref()), one_line(by.as_deref()));
             tracing::info!(message = logs::MESSAGE_REQUESTED, recording.id = %recording_id, event = event.name(), reason, by);
@@ -130,16 +130,16 @@ impl Transcripts {
             lease_until: deadline.lease_until(),
             worker: true,
         };
-        let actor = Received { transcripts: self, recording_id, trace: &trace, deadline };
+        let actor = Received { transcripts: self, recording_id, delivery_id: &delivery_id, deadline };
         let result = advance.run(recording_id, &event, &actor).await;
         let (turn, outcome) = match &result {
             Ok(Outcome::Applied(status)) => (Turn::Done, status.as_str()),
             Ok(Outcome::Ignored(reason)) => (Turn::Done, reason.as_str()),
-            Ok(Outcome::Busy { until }) => (Turn::Again(until.since(time::now())), "busy"),
-            Ok(Outcome::Waits { at }) => (self.wait(recording_id, *at, &trace).await, "waits"),
+            Ok(Outcome::Busy { retry_at }) => (Turn::Again(retry_at.since(time::now())), "busy"),
+            Ok(Outcome::Waiting { retry_at }) => (self.wait(recording_id, *retry_at, &delivery_id).await, "waits"),
             Err(error) => self.unreadable(record, recording_id, error).await,
         };
-        tracing::info!(message = logs::MESSAGE_HANDLED, recording.id = %recording_id, delivery.id = trace, event = event.name(), outcome,
+        tracing::info!(message = logs::MESSAGE_HANDLED, recording.id = %recording_id, delivery.id = delivery_id, event = event.name(), outcome,
             duration_ms = watch.millis());
         turn
     }
@@ -165,9 +165,9 @@ impl Transcripts {
 
     /// What a wait needs is in the row, so a wake-up takes the message's place: the times that a message is received
     /// count only what went wrong.
-    async fn wait(&self, recording_id: RecordingId, at: Timestamp, trace: &str) -> Turn {
+    async fn wait(&self, recording_id: RecordingId, at: Timestamp, delivery_id: &str) -> Turn {
         let wait = at.since(time::now());
-        match self.clients.work.wake_after(recording_id, wait, trace).await {
+        match self.clients.work.wake_after(recording_id, wait, delivery_id).await {
             Ok(()) => Turn::Done,
             Err(error) => {
                 tracing::warn!(message = logs::MESSAGE_NOT_SENT, recording.id = %recording_id, error = %Chain(&error));

@@ -1,13 +1,13 @@
 //! What does it say? Verified bytes to an event of the core.
 
 use job::{
-    Event, Finished, Heard,
+    Event, RecordingInfo, TranscriptRef,
     ids::{RecordingId, TranscriptId},
     time::Timestamp,
 };
 use pipeline::{
-    providers::wishes,
-    recall::{attempt_of, cut, is_foreign},
+    providers::overrides,
+    recall::{attempt_of, cut, is_of_other_deployment},
 };
 use serde::{Deserialize, Deserializer, de::Error as _};
 use serde_json::{Value, value::RawValue};
@@ -119,15 +119,17 @@ pub fn parse(verified: Verified<'_>, chain: &[String], deployment: Option<&str>)
         Ok(Object(envelope)) => envelope,
         Err(error) => return unreadable(error),
     };
-    let transcript = |event: fn(Heard, Data<'_>) -> Event| transcript(&envelope, deployment, event);
+    let transcript = |event: fn(TranscriptRef, Data<'_>) -> Event| transcript(&envelope, deployment, event);
     let known = match envelope.event.as_str() {
-        "recording.done" => recording(&envelope, |data| Event::RecordingDone(finished(&data, chain))),
+        "recording.done" => recording(&envelope, |data| Event::RecordingDone(recording_info(&data, chain))),
         "recording.failed" => recording(&envelope, |data| Event::RecordingFailed { sub_code: sub_code(&data) }),
         "recording.deleted" => recording(&envelope, |_| Event::RecordingDeleted),
-        "transcript.processing" => transcript(|heard, _| Event::TranscriptProcessing(heard)),
-        "transcript.done" => transcript(|heard, _| Event::TranscriptDone(heard)),
-        "transcript.failed" => transcript(|heard, data| Event::TranscriptFailed { heard, sub_code: sub_code(&data) }),
-        "transcript.deleted" => transcript(|heard, _| Event::TranscriptDeleted(heard)),
+        "transcript.processing" => transcript(|reference, _| Event::TranscriptProcessing(reference)),
+        "transcript.done" => transcript(|reference, _| Event::TranscriptDone(reference)),
+        "transcript.failed" => {
+            transcript(|reference, data| Event::TranscriptFailed { reference, sub_code: sub_code(&data) })
+        }
+        "transcript.deleted" => transcript(|reference, _| Event::TranscriptDeleted(reference)),
         _ => return Delivery::Unhandled { name: envelope.event },
     };
     match known {
@@ -143,28 +145,28 @@ fn recording<'a>(envelope: &Envelope<'a>, event: impl FnOnce(Data<'a>) -> Event)
     Ok((data.recording.0.id, event(data)))
 }
 
-fn finished(data: &Data<'_>, chain: &[String]) -> Finished {
+fn recording_info(data: &Data<'_>, chain: &[String]) -> RecordingInfo {
     let Object(recording) = &data.recording;
     let (bot, code): (Bot<'_>, Code<'_>) = (optional_object(data.bot), optional_object(data.data));
     let (of_recording, of_bot) = (optional(recording.metadata), optional(bot.metadata));
     let all_read = of_recording.is_some() && of_bot.is_some();
     let no_bot = of_bot.is_none();
-    let wishes = wishes(recording.id, &of_recording.unwrap_or_default(), &of_bot.unwrap_or_default(), chain);
+    let overrides = overrides(recording.id, &of_recording.unwrap_or_default(), &of_bot.unwrap_or_default(), chain);
     // What was not read may hold a wish, too. Only a skip that the recording itself asks for stands whatever the bot's
     // metadata says.
-    let is_known = all_read || no_bot && wishes.skip;
+    let is_known = all_read || no_bot && overrides.skip;
     let done_at = optional::<String>(code.updated_at).as_deref().and_then(Timestamp::parse_rfc3339);
-    Finished { bot_id: optional(bot.id), wishes: is_known.then_some(wishes), expires_at: None, done_at }
+    RecordingInfo { bot_id: optional(bot.id), overrides: is_known.then_some(overrides), expires_at: None, done_at }
 }
 
-fn transcript(envelope: &Envelope<'_>, deployment: Option<&str>, event: fn(Heard, Data<'_>) -> Event) -> Known {
+fn transcript(envelope: &Envelope<'_>, deployment: Option<&str>, event: fn(TranscriptRef, Data<'_>) -> Event) -> Known {
     let Object::<Data<'_>>(data) = serde_json::from_str(text(envelope))?;
     let OfTranscript { transcript: Object(transcript) } = serde_json::from_str(text(envelope))?;
     let recording_id = data.recording.0.id;
     let metadata: Value = optional(transcript.metadata).unwrap_or_default();
     let attempt = attempt_of(&metadata, recording_id, deployment);
-    let foreign = is_foreign(&metadata, recording_id, deployment);
-    Ok((recording_id, event(Heard { transcript_id: transcript.id, attempt, foreign }, data)))
+    let other_deployment = is_of_other_deployment(&metadata, recording_id, deployment);
+    Ok((recording_id, event(TranscriptRef { transcript_id: transcript.id, attempt, other_deployment }, data)))
 }
 
 fn text<'a>(envelope: &Envelope<'a>) -> &'a str {

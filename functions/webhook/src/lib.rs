@@ -40,7 +40,7 @@ const MAX_BODY_BYTES: usize = 1 << 20;
 /// What a sender is told to wait when something of ours is out of order.
 const UNAVAILABLE: Duration = Duration::from_secs(5);
 /// What a sender names itself is cut to this many characters before it goes into metadata and logs.
-const MAX_TRACE_CHARS: usize = 100;
+const MAX_LOGGED_CHARS: usize = 100;
 
 #[derive(Debug)]
 pub struct Webhook {
@@ -114,16 +114,18 @@ impl Webhook {
             Err(NotVerified::Refused(refusal)) => return refused(refusal.as_str(), body, Reply::Refused(refusal)),
             Err(NotVerified::NoSecrets) => return Reply::Again(UNAVAILABLE),
         };
-        let trace: String = verified.delivery_id.chars().take(MAX_TRACE_CHARS).collect();
+        let delivery_id: String = verified.delivery_id.chars().take(MAX_LOGGED_CHARS).collect();
         match event::parse(verified, &self.clients.create.policy.providers, self.clients.recall.deployment()) {
-            Delivery::Known { recording_id, event } => self.apply(recording_id, event, &trace, deadline, watch).await,
+            Delivery::Known { recording_id, event } => {
+                self.apply(recording_id, event, &delivery_id, deadline, watch).await
+            }
             Delivery::Unhandled { name } => {
-                let event: String = name.chars().take(MAX_TRACE_CHARS).collect();
-                tracing::info!(message = logs::WEBHOOK_IGNORED, delivery.id = trace, event);
+                let event: String = name.chars().take(MAX_LOGGED_CHARS).collect();
+                tracing::info!(message = logs::WEBHOOK_IGNORED, delivery.id = delivery_id, event);
                 metrics::WEBHOOKS_UNHANDLED.count();
                 Reply::Ignored
             }
-            Delivery::Unreadable { why } => self.park(verified, &trace, &why).await,
+            Delivery::Unreadable { why } => self.park(verified, &delivery_id, &why).await,
         }
     }
 
@@ -145,14 +147,14 @@ impl Webhook {
         &self,
         recording_id: RecordingId,
         event: Event,
-        trace: &str,
+        delivery_id: &str,
         deadline: Deadline,
         watch: Stopwatch,
     ) -> Reply {
         let name = event.name();
         metrics::WEBHOOKS_RECEIVED.count(name);
         let reply = match event {
-            Event::RecordingDone(_) => self.advance(recording_id, &event, trace, deadline).await,
+            Event::RecordingDone(_) => self.advance(recording_id, &event, delivery_id, deadline).await,
             Event::RecordingFailed { .. }
             | Event::RecordingDeleted
             | Event::TranscriptProcessing(_)
@@ -161,25 +163,25 @@ impl Webhook {
             | Event::TranscriptDeleted(_)
             | Event::Wake { .. }
             | Event::Retry { .. }
-            | Event::Render { .. } => match self.hand_over(recording_id, event, trace).await {
+            | Event::Render { .. } => match self.hand_over(recording_id, event, delivery_id).await {
                 Ok(()) => Reply::Applied,
                 Err(_) => Reply::Again(UNAVAILABLE),
             },
         };
-        tracing::info!(message = logs::WEBHOOK_HANDLED, recording.id = %recording_id, delivery.id = trace, event = name, outcome = reply.outcome(),
+        tracing::info!(message = logs::WEBHOOK_HANDLED, recording.id = %recording_id, delivery.id = delivery_id, event = name, outcome = reply.outcome(),
             duration_ms = watch.millis());
         reply
     }
 
     /// A finished recording: the paid call is made here and now.
-    async fn advance(&self, recording_id: RecordingId, event: &Event, trace: &str, deadline: Deadline) -> Reply {
+    async fn advance(&self, recording_id: RecordingId, event: &Event, delivery_id: &str, deadline: Deadline) -> Reply {
         let advance = Advance {
             store: &self.clients.store,
             policy: &self.clients.create.policy,
             lease_until: deadline.lease_until(),
             worker: false,
         };
-        let actor = Delivered { webhook: self, recording_id, trace, deadline };
+        let actor = Delivered { webhook: self, recording_id, delivery_id, deadline };
         match advance.run(recording_id, event, &actor).await {
             Ok(Outcome::Applied(status)) => {
                 tracing::info!(message = logs::JOB_ADVANCED, recording.id = %recording_id, job.status = status.as_str());
@@ -190,11 +192,11 @@ impl Webhook {
                 Reply::Ignored
             }
             // The job goes on by itself; the sender's next try is a second way there.
-            Ok(Outcome::Waits { at }) => {
-                self.wake(recording_id, at, trace).await;
-                come_again(at, Reply::Applied)
+            Ok(Outcome::Waiting { retry_at }) => {
+                self.wake(recording_id, retry_at, delivery_id).await;
+                come_again(retry_at, Reply::Applied)
             }
-            Ok(Outcome::Busy { until }) => come_again(until, Reply::Ignored),
+            Ok(Outcome::Busy { retry_at }) => come_again(retry_at, Reply::Ignored),
             Err(NotSaved { error, .. }) => {
                 tracing::error!(message = logs::JOB_NOT_SAVED, recording.id = %recording_id, error = %Chain(&error));
                 Reply::Again(UNAVAILABLE)
@@ -202,8 +204,8 @@ impl Webhook {
         }
     }
 
-    async fn hand_over(&self, recording_id: RecordingId, event: Event, trace: &str) -> Result<(), QueueError> {
-        let sent = self.clients.work.send(&Message::new(recording_id, event, trace)).await;
+    async fn hand_over(&self, recording_id: RecordingId, event: Event, delivery_id: &str) -> Result<(), QueueError> {
+        let sent = self.clients.work.send(&Message::new(recording_id, event, delivery_id)).await;
         if let Err(error) = &sent {
             tracing::error!(message = logs::MESSAGE_NOT_SENT, recording.id = %recording_id, error = %Chain(error));
         }
@@ -211,21 +213,26 @@ impl Webhook {
     }
 
     /// Has the job looked at again then. If that cannot be sent, it is in the row as due, and the sweep finds it.
-    async fn wake(&self, recording_id: RecordingId, at: Timestamp, trace: &str) {
-        if let Err(error) = self.clients.work.wake_after(recording_id, at.since(time::now()), trace).await {
+    async fn wake(&self, recording_id: RecordingId, at: Timestamp, delivery_id: &str) {
+        if let Err(error) = self.clients.work.wake_after(recording_id, at.since(time::now()), delivery_id).await {
             tracing::error!(message = logs::MESSAGE_NOT_SENT, recording.id = %recording_id, error = %Chain(&error));
         }
     }
 
-    async fn park(&self, verified: Verified<'_>, trace: &str, why: &str) -> Reply {
-        match self.parking.park(trace, verified.body, why).await {
+    async fn park(&self, verified: Verified<'_>, delivery_id: &str, why: &str) -> Reply {
+        match self.parking.park(delivery_id, verified.body, why).await {
             Ok(()) => {
-                tracing::error!(message = logs::WEBHOOK_PARKED, delivery.id = trace, bytes = verified.body.len(), why);
+                tracing::error!(
+                    message = logs::WEBHOOK_PARKED,
+                    delivery.id = delivery_id,
+                    bytes = verified.body.len(),
+                    why
+                );
                 metrics::WEBHOOKS_PARKED.count();
                 Reply::Parked
             }
             Err(error) => {
-                tracing::error!(message = logs::WEBHOOK_NOT_PARKED, delivery.id = trace, error = %Chain(&error));
+                tracing::error!(message = logs::WEBHOOK_NOT_PARKED, delivery.id = delivery_id, error = %Chain(&error));
                 Reply::Again(UNAVAILABLE)
             }
         }
@@ -236,17 +243,17 @@ impl Webhook {
 struct Delivered<'a> {
     webhook: &'a Webhook,
     recording_id: RecordingId,
-    trace: &'a str,
+    delivery_id: &'a str,
     deadline: Deadline,
 }
 
 impl Act for Delivered<'_> {
     async fn act(&self, command: Command) -> Answer {
-        let Self { webhook, recording_id, trace, deadline } = *self;
+        let Self { webhook, recording_id, delivery_id, deadline } = *self;
         match command {
             Command::Create { attempt, provider, language, claim } => {
                 let wanted = Wanted { recording_id, attempt, provider: &provider, language: language.as_deref() };
-                let answer = webhook.clients.create_transcript(wanted, trace, deadline).await;
+                let answer = webhook.clients.create_transcript(wanted, delivery_id, deadline).await;
                 Answer::Create { attempt, claim, answer }
             }
             Command::LookUp { attempt, claim } => {
@@ -262,7 +269,9 @@ impl Act for Delivered<'_> {
             | Command::Render { .. }
             | Command::Delete { .. }
             | Command::Announce { .. }
-            | Command::Wake => Answer::Wake { sent: webhook.hand_over(recording_id, Event::WAKE, trace).await.is_ok() },
+            | Command::Wake => {
+                Answer::Wake { sent: webhook.hand_over(recording_id, Event::WAKE, delivery_id).await.is_ok() }
+            }
         }
     }
 }

@@ -4,7 +4,7 @@ use job::{Hold, Job, Recording, ids::RecordingId, time::Timestamp};
 use pipeline::{
     aws::Aws,
     env::{Env, Reader},
-    store::{Place, Position, Saved, Store},
+    store::{ListCursor, Saved, Store, SweepCursor},
 };
 
 use super::*;
@@ -55,7 +55,7 @@ impl Lab {
 /// A job that is due then.
 fn job(id: u128, due_at: i64) -> Job {
     let hold =
-        Hold::Wait { until: Timestamp::from_secs(due_at), status: None, times: 1, since: Timestamp::from_secs(0) };
+        Hold::Wait { retry_at: Timestamp::from_secs(due_at), status: None, times: 1, since: Timestamp::from_secs(0) };
     let id = RecordingId::from_u128(id);
     Job { recording: Recording::Done, hold: Some(hold), version: 1, ..Job::new(id) }
 }
@@ -148,17 +148,17 @@ async fn an_item_that_is_no_job_is_never_taken_for_none() -> Result<()> {
 #[tokio::test]
 async fn the_sweeps_place_has_one_owner() -> Result<()> {
     let lab = Lab::start().await?;
-    let mut mine = lab.store.load_place().await?;
-    assert_eq!(mine, Place::default());
+    let mut mine = lab.store.load_cursor().await?;
+    assert_eq!(mine, SweepCursor::default());
     let mut theirs = mine.clone();
-    mine.recordings = Position { next: Some("https://x/?cursor=c".to_owned()), pages: 1, ..Position::default() };
+    mine.recordings = ListCursor { next: Some("https://x/?cursor=c".to_owned()), pages: 1, ..ListCursor::default() };
     // The SDK writes again when the answer is lost, and meets its own item.
     lab.wire.inject(Service::DynamoDb, "PutItem", When::After, Fault::Drop, 1);
-    assert!(lab.store.save_place(&mut mine).await?);
-    assert!(!lab.store.save_place(&mut theirs).await?);
-    assert_eq!(lab.store.load_place().await?, mine);
-    assert!(lab.store.save_place(&mut mine).await?);
-    assert!(!lab.store.save_place(&mut theirs).await?);
+    assert!(lab.store.save_cursor(&mut mine).await?);
+    assert!(!lab.store.save_cursor(&mut theirs).await?);
+    assert_eq!(lab.store.load_cursor().await?, mine);
+    assert!(lab.store.save_cursor(&mut mine).await?);
+    assert!(!lab.store.save_cursor(&mut theirs).await?);
     Ok(())
 }
 

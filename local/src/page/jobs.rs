@@ -171,7 +171,7 @@ fn hold(hold: &Hold) -> String {
         Hold::Wait { status: Some(status), .. } => format!("Recall answered {status}; asked again later"),
         Hold::Wait { status: None, .. } => "the last attempt failed; the next one comes later".to_owned(),
         Hold::Unread { .. } => "its metadata has not been read yet".to_owned(),
-        Hold::Refused { .. } => "every provider was refused; the chain starts again later".to_owned(),
+        Hold::AllRefused { .. } => "every provider was refused; the chain starts again later".to_owned(),
         Hold::LimitReached { .. } => "another transcript would go over the limit".to_owned(),
         Hold::Skipped => "its metadata asks for no transcript, or Recall does not know it".to_owned(),
     }
@@ -207,18 +207,9 @@ fn made(transcript: &Transcript) -> Made {
         State::Refused { status, code: None } => ("refused", Some(format!("status {status}"))),
         State::Refused { status, code: Some(code) } => ("refused", Some(format!("status {status}: {code}"))),
         State::Lost { .. } => ("lost", None),
-        State::Left { .. } => ("left", Some("somebody else's".to_owned())),
+        State::Foreign { .. } => ("foreign", Some("somebody else's".to_owned())),
     };
-    let receipt = match &transcript.state {
-        State::Stored { receipt, .. } => Some(receipt),
-        State::Creating(_)
-        | State::Transcribing { .. }
-        | State::Copying(_)
-        | State::Failed { .. }
-        | State::Refused { .. }
-        | State::Lost { .. }
-        | State::Left { .. } => None,
-    };
+    let receipt = transcript.state.receipt();
     Made {
         transcript_id: transcript.state.transcript_id().map(|id| id.to_string()),
         attempt: transcript.attempt,

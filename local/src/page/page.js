@@ -18,7 +18,7 @@ const STATUSES = {
   failed: ["bad", "no transcript"],
   lost: ["bad", "gone at Recall"],
   refused: ["bad", ""],
-  left: ["still", ""],
+  foreign: ["still", ""],
 };
 const KINDS = { html: "HTML", md: "Markdown", txt: "Text", vtt: "VTT", srt: "SRT", jsonl: "JSONL" };
 

@@ -8,7 +8,7 @@
 
 use std::time::Duration;
 
-use super::{Claim, Context, Decision, DeleteAnswer, Finished, Job, Notice, Reason, Receipt, Target};
+use super::{Claim, Context, Decision, DeleteAnswer, DeletionTarget, Job, Notice, Reason, Receipt, RecordingInfo};
 use crate::ids::TranscriptId;
 
 /// When the wake-up could not be sent, the event has to come again after this.
@@ -42,7 +42,7 @@ pub enum Answer {
         answer: RenderAnswer,
     },
     Delete {
-        target: Target,
+        target: DeletionTarget,
         claim: Claim,
         answer: DeleteAnswer,
     },
@@ -104,9 +104,9 @@ impl CreateAnswer {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum LookUpAnswer {
     /// All that exist at Recall, the oldest first.
-    Listed(Vec<Listed>),
+    Complete(Vec<ListedTranscript>),
     /// These exist, and others that cannot be read: what is not here may exist all the same.
-    Incomplete(Vec<Listed>),
+    Incomplete(Vec<ListedTranscript>),
     /// There is no list yet.
     Later { after: Duration },
     /// 401, 402, 403: an operator has to act.
@@ -115,7 +115,7 @@ pub enum LookUpAnswer {
 
 /// One transcript of the list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Listed {
+pub struct ListedTranscript {
     pub transcript_id: TranscriptId,
     /// From our own metadata, where the transcript carries it for this very recording.
     pub attempt: Option<u32>,
@@ -124,13 +124,13 @@ pub struct Listed {
     /// Recall could not make it.
     pub failed: bool,
     /// Another deployment of this product asked for it.
-    pub foreign: bool,
+    pub other_deployment: bool,
 }
 
 /// What retrieving the recording says.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum RecordingAnswer {
-    Read(Finished),
+    Read(RecordingInfo),
     /// Recall says that it could not be captured.
     Failed {
         sub_code: Option<String>,
@@ -181,7 +181,7 @@ pub enum CopyAnswer {
     Operator,
     /// What Recall offers is not taken: it is on a host that is not allowed, too large, another recording's, or cannot be
     /// understood. Somebody has to fix something first.
-    NotTaken,
+    Rejected,
     /// The file is stored, and S3 refused one of its renditions.
     RenditionsRefused,
     /// The file is stored, and the time was up before its renditions were.
@@ -206,7 +206,7 @@ impl Job {
             Answer::Announce { sent } => self.on_announced(sent, context),
             Answer::Wake { sent: true } => Decision::Ignore(Reason::AlreadyKnown),
             // The row is complete, but nothing looks at it soon: the event has to come again.
-            Answer::Wake { sent: false } => Decision::Busy { until: self.chosen(WAKE_WAIT, context.now) },
+            Answer::Wake { sent: false } => Decision::Busy { retry_at: self.chosen(WAKE_WAIT, context.now) },
         }
     }
 }

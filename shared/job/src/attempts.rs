@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use super::{
-    Claim, Command, Context, Creating, Decision, ERRORS_BEFORE_LOOK_UP, Hold, Job, KEY_REUSE, LIST_SETTLE, Next,
-    OnLimit, Reason, Recording, Refusals, State, Transcript, Trouble, waits::doubled,
+    Claim, Command, Context, Creating, Decision, ERRORS_BEFORE_LOOK_UP, Hold, HoldCause, Job, KEY_REUSE, LIST_SETTLE,
+    Next, OnLimit, Reason, Recording, Refusals, State, Transcript, waits::doubled,
 };
 use crate::time::Timestamp;
 
@@ -71,12 +71,12 @@ impl Job {
         }
         if self.is_held(context.now) {
             return match self.hold {
-                Some(Hold::Unread { until, claim: Some(_), .. }) => Decision::Busy { until },
+                Some(Hold::Unread { retry_at, claim: Some(_), .. }) => Decision::Busy { retry_at },
                 // What comes next is in the row, and its time comes without another event.
                 Some(
                     Hold::Unread { .. }
                     | Hold::Wait { .. }
-                    | Hold::Refused { .. }
+                    | Hold::AllRefused { .. }
                     | Hold::LimitReached { .. }
                     | Hold::Skipped,
                 )
@@ -88,10 +88,10 @@ impl Job {
             return self.advanced(Next::Nothing, context);
         }
         // A person may ask for a transcript unread, but not while Recall is asked whether the recording has failed.
-        if self.wishes.is_none() && (self.retry.is_none() || self.is_said_to_have_failed()) {
+        if self.overrides.is_none() && (self.retry.is_none() || self.is_said_to_have_failed()) {
             return self.read(context);
         }
-        if matches!(self.hold, Some(Hold::Refused { .. })) {
+        if matches!(self.hold, Some(Hold::AllRefused { .. })) {
             self.transcripts.retain(|transcript| !transcript.is_refused());
         }
         let Some(provider) = self.next_provider(context) else {
@@ -106,14 +106,16 @@ impl Job {
     /// When the next attempt may start, if it waits for its time.
     pub(super) fn held_until(&self) -> Option<Timestamp> {
         match self.hold {
-            Some(Hold::Wait { until, .. } | Hold::Unread { until, .. } | Hold::Refused { until }) => Some(until),
+            Some(Hold::Wait { retry_at, .. } | Hold::Unread { retry_at, .. } | Hold::AllRefused { retry_at }) => {
+                Some(retry_at)
+            }
             Some(Hold::LimitReached { .. } | Hold::Skipped) | None => None,
         }
     }
 
     /// The next attempt must not start yet.
     fn is_held(&self, now: Timestamp) -> bool {
-        self.held_until().is_some_and(|until| now < until)
+        self.held_until().is_some_and(|retry_at| now < retry_at)
     }
 
     /// What it was held for has not changed for so long, or the recording has expired: nothing more is tried. A refused
@@ -121,19 +123,19 @@ impl Job {
     fn is_hopeless(&self, now: Timestamp) -> bool {
         let for_long = |since: Timestamp, patience| self.expires_at.is_none() && now.since(since) >= patience;
         let is_stuck = match self.hold {
-            Some(Hold::Wait { .. } | Hold::Unread { .. }) => match self.hold.as_ref().and_then(Hold::trouble) {
-                Some((Trouble::Errors | Trouble::Full, _, since)) => for_long(since, ERROR_PATIENCE),
-                Some((Trouble::Operator | Trouble::Unknown | Trouble::Throttled, ..)) | None => false,
+            Some(Hold::Wait { .. } | Hold::Unread { .. }) => match self.hold.as_ref().and_then(Hold::cause) {
+                Some((HoldCause::Errors | HoldCause::Full, _, since)) => for_long(since, ERROR_PATIENCE),
+                Some((HoldCause::Operator | HoldCause::Unknown | HoldCause::Throttled, ..)) | None => false,
             },
             Some(Hold::LimitReached { .. } | Hold::Skipped) | None => false,
-            Some(Hold::Refused { .. }) => self.refusals.is_some_and(|one| for_long(one.since, REFUSED_PATIENCE)),
+            Some(Hold::AllRefused { .. }) => self.refusals.is_some_and(|one| for_long(one.since, REFUSED_PATIENCE)),
         };
         is_stuck || (self.hold.is_some() && !self.is_parked() && self.has_expired(now))
     }
 
     /// The next attempt is decided on again, with all that is known by then.
     pub(super) fn start_soon(&mut self, context: Context<'_>) -> Next {
-        self.hold = Some(Hold::Wait { until: context.now, status: None, times: 0, since: context.now });
+        self.hold = Some(Hold::Wait { retry_at: context.now, status: None, times: 0, since: context.now });
         Next::Act(Command::Wake)
     }
 
@@ -149,7 +151,7 @@ impl Job {
             || self.skips()
             || matches!(self.recording, Recording::Deleted | Recording::Failed { .. });
         let left = self.tries_left(context);
-        let until = match left.usable {
+        let retry_at = match left.usable {
             _ if over => return Next::Nothing,
             // Nothing was paid for the refusals, so they end nothing for good.
             0 if left.refused > 0 => return self.wait_for_other_options(context),
@@ -160,12 +162,12 @@ impl Job {
                 let wait = doubled(RETRY_WAIT, times, RETRY_WAIT_MAX);
                 let outage = self.failed_at.map(|at| LAST_TRY_WAIT.saturating_sub(context.now.since(at)));
                 let wait = outage.filter(|_| left.is_last).map_or(wait, |outage| wait.max(outage));
-                let until = self.chosen(wait, context.now);
-                self.hold = Some(Hold::Wait { until, status: None, times, since: context.now });
-                until
+                let retry_at = self.chosen(wait, context.now);
+                self.hold = Some(Hold::Wait { retry_at, status: None, times, since: context.now });
+                retry_at
             }
         };
-        Next::Again { at: until }
+        Next::Wait { retry_at: retry_at }
     }
 
     /// Every provider that had tries left was refused. An operator can fix the options, so the chain starts again later.
@@ -173,16 +175,16 @@ impl Job {
         let refusals = self.refusals.get_or_insert(Refusals { since: context.now, rounds: 0 });
         let wait = doubled(REFUSED_WAIT, refusals.rounds, REFUSED_WAIT_MAX);
         refusals.rounds += 1;
-        let until = self.chosen(wait, context.now);
-        self.hold = Some(Hold::Refused { until });
-        Next::Again { at: until }
+        let retry_at = self.chosen(wait, context.now);
+        self.hold = Some(Hold::AllRefused { retry_at });
+        Next::Wait { retry_at: retry_at }
     }
 
     /// The chain, with the provider first that a person asked for, or else the one that the metadata names.
     fn chain<'a>(&'a self, context: Context<'a>) -> impl Iterator<Item = &'a str> {
         let chain = context.policy.providers.iter().map(String::as_str);
         let asked = self.retry.as_ref().and_then(|retry| retry.provider.as_deref());
-        let wished = asked.or_else(|| self.wishes.as_ref().and_then(|wishes| wishes.provider.as_deref()));
+        let wished = asked.or_else(|| self.overrides.as_ref().and_then(|overrides| overrides.provider.as_deref()));
         let wished = chain.clone().find(|name| wished == Some(*name));
         wished.into_iter().chain(chain.filter(move |name| wished != Some(*name)))
     }
@@ -234,10 +236,10 @@ impl Job {
             calls: 1,
             errors: 0,
             conflicts: 0,
-            until: context.lease_until,
+            retry_at: context.lease_until,
             claim: Some(claim),
-            refused: None,
-            untold_since: None,
+            refusal: None,
+            inconclusive_since: None,
             retry: self.retry.take(),
         };
         let creating = State::Creating(creating);
@@ -253,9 +255,9 @@ impl Job {
         let (State::Creating(creating), Some(attempt)) = (&mut transcript.state, transcript.attempt) else {
             return Decision::Ignore(Reason::AlreadyRequested);
         };
-        if context.now < creating.until {
+        if context.now < creating.retry_at {
             return match creating.claim {
-                Some(_) => Decision::Busy { until: creating.until },
+                Some(_) => Decision::Busy { retry_at: creating.retry_at },
                 // The call is made again at its time, without another event.
                 None => Decision::Ignore(Reason::AlreadyRequested),
             };
@@ -263,13 +265,13 @@ impl Job {
         let unknown =
             context.now.since(creating.first_call_at) >= KEY_REUSE || creating.errors >= ERRORS_BEFORE_LOOK_UP;
         let settled = creating.last_call_at.plus(LIST_SETTLE);
-        if unknown && creating.refused.is_none() && context.now < settled {
-            (creating.until, creating.claim) = (settled, None);
-            return self.advanced(Next::Again { at: settled }, context);
+        if unknown && creating.refusal.is_none() && context.now < settled {
+            (creating.retry_at, creating.claim) = (settled, None);
+            return self.advanced(Next::Wait { retry_at: settled }, context);
         }
         creating.claim = Some(claim);
-        creating.until = context.lease_until;
-        if unknown || creating.refused.is_some() {
+        creating.retry_at = context.lease_until;
+        if unknown || creating.refusal.is_some() {
             return self.advanced(Next::Act(Command::LookUp { attempt, claim }), context);
         }
         creating.last_call_at = context.lease_until;
@@ -281,14 +283,14 @@ impl Job {
 
     fn call(mut self, attempt: u32, provider: String, claim: Claim, context: Context<'_>) -> Decision {
         let language = self.language(&provider, context);
-        self.asked_language.clone_from(&language);
+        self.requested_language.clone_from(&language);
         self.advanced(Next::Act(Command::Create { attempt, provider, language, claim }), context)
     }
 
     /// The wished language is a word of one provider's, so it goes to the first of the chain only.
     fn language(&self, provider: &str, context: Context<'_>) -> Option<String> {
         let first = self.chain(context).next() == Some(provider);
-        let wished = self.wishes.as_ref().and_then(|wishes| wishes.language.clone());
+        let wished = self.overrides.as_ref().and_then(|overrides| overrides.language.clone());
         wished.filter(|language| first && !self.refused_languages.contains(language))
     }
 
@@ -296,7 +298,8 @@ impl Job {
     /// cost the transcript. Whether there was one, and for the first time.
     pub(super) fn drop_language(&mut self) -> bool {
         let room = self.refused_languages.len() < MAX_REFUSED_LANGUAGES;
-        let asked = self.asked_language.take().filter(|language| room && !self.refused_languages.contains(language));
+        let asked =
+            self.requested_language.take().filter(|language| room && !self.refused_languages.contains(language));
         self.refused_languages.extend(asked.clone());
         asked.is_some()
     }

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use super::{
-    Claim, Command, Context, CopyAnswer, Copying, Creating, Decision, Doubt, Failures, Job, Kept, Next, Reason, State,
-    TRANSCRIBING_CHECK,
+    Claim, Command, Context, Contradiction, CopyAnswer, Copying, Creating, Decision, Failures, Job, KeepReason, Next,
+    Reason, State, TRANSCRIBING_CHECK,
     reading::{EXPIRY_GRACE, UNKNOWN_PATIENCE},
     waits::{asked, chosen, doubled},
 };
@@ -38,22 +38,22 @@ const DOUBT_WAIT_MAX: Duration = Duration::from_secs(24 * 60 * 60);
 impl Job {
     /// Claims the copy of a transcript to S3.
     pub(super) fn copy(mut self, index: usize, transcript_id: TranscriptId, context: Context<'_>) -> Decision {
-        if let Some(until) = self.being_deleted(transcript_id, context.now) {
-            return Decision::Busy { until };
+        if let Some(retry_at) = self.being_deleted(transcript_id, context.now) {
+            return Decision::Busy { retry_at };
         }
         let (claim, bot_id, expires_at) = (self.next_claim(), self.bot_id, self.expires_at);
         let transcript = &mut self.transcripts[index];
         let attempt = transcript.attempt;
-        let (until, since) = (context.lease_until, context.now);
+        let (retry_at, since) = (context.lease_until, context.now);
         let first = Copying {
             transcript_id,
-            until,
+            retry_at,
             claim: Some(claim),
             since,
             failures: Failures::default(),
             missing_since: None,
             checks: 0,
-            told_done: false,
+            reported_done: false,
         };
         let copying = match transcript.state {
             State::Copying(before) if before.claim.is_some() && is_hopeless(before.since, expires_at, context.now) => {
@@ -61,16 +61,16 @@ impl Job {
             }
             State::Copying(before) => {
                 let mut failures = before.failures;
-                failures.deaths = failures.deaths.saturating_add(u32::from(before.claim.is_some()));
-                Copying { until, claim: Some(claim), failures, ..before }
+                failures.crashes = failures.crashes.saturating_add(u32::from(before.claim.is_some()));
+                Copying { retry_at, claim: Some(claim), failures, ..before }
             }
-            State::Transcribing { checks, told_done, .. } => Copying { checks, told_done, ..first },
+            State::Transcribing { checks, reported_done, .. } => Copying { checks, reported_done, ..first },
             State::Creating(_)
             | State::Stored { .. }
             | State::Failed { .. }
             | State::Refused { .. }
             | State::Lost { .. }
-            | State::Left { .. } => first,
+            | State::Foreign { .. } => first,
         };
         transcript.state = State::Copying(copying);
         let failures = copying.failures;
@@ -97,7 +97,7 @@ impl Job {
             // Whichever worker says so: the manifest is there.
             transcript.state = State::Stored { transcript_id, receipt: receipt.clone() };
             if receipt.unreadable {
-                transcript.kept = Some(Kept::Unreadable);
+                transcript.keep_reason = Some(KeepReason::Unreadable);
             }
             self.is_known(context);
             self.settled();
@@ -107,18 +107,18 @@ impl Job {
         let Some(held) = transcript.state.copying().filter(|copying| copying.claim == Some(claim)) else {
             return Decision::Ignore(Reason::Overtaken);
         };
-        let Copying { mut failures, checks, told_done, .. } = held;
+        let Copying { mut failures, checks, reported_done, .. } = held;
         let missing_since = held.missing_since.unwrap_or(now);
         // What the refused key has cost of the patience is not counted.
         let was_refused = failures.operator > 0 && *answer != CopyAnswer::Operator;
         let since = if was_refused { now } else { held.since };
-        let (until, missing_since) = match answer {
+        let (retry_at, missing_since) = match answer {
             CopyAnswer::Stored(_) => return Decision::Ignore(Reason::AlreadyStored),
             CopyAnswer::Failed { sub_code } => {
-                if told_done {
-                    let times = transcript.doubt.map_or(0, |doubt| doubt.times);
-                    let until = chosen(doubled(DOUBT_WAIT, times, DOUBT_WAIT_MAX), expires_at, now);
-                    transcript.doubt = Some(Doubt { until, times: times + 1 });
+                if reported_done {
+                    let times = transcript.contradiction.map_or(0, |contradiction| contradiction.times);
+                    let retry_at = chosen(doubled(DOUBT_WAIT, times, DOUBT_WAIT_MAX), expires_at, now);
+                    transcript.contradiction = Some(Contradiction { retry_at, times: times + 1 });
                 }
                 transcript.state = State::Failed { transcript_id, sub_code: sub_code.clone() };
                 let ours = transcript.attempt.is_some();
@@ -133,9 +133,9 @@ impl Job {
             CopyAnswer::NotReady => {
                 let wait = doubled(CHECK_WAIT, checks, TRANSCRIBING_CHECK);
                 let check_at = chosen(wait, expires_at, now);
-                transcript.state = State::Transcribing { transcript_id, check_at, checks: checks + 1, told_done };
+                transcript.state = State::Transcribing { transcript_id, check_at, checks: checks + 1, reported_done };
                 self.is_known(context);
-                return self.advanced(Next::Again { at: check_at }, context);
+                return self.advanced(Next::Wait { retry_at: check_at }, context);
             }
             // Recall knows its recording, so it is this transcript that is gone.
             CopyAnswer::Missing { recording_known: true } if failures.gone >= MISSING_TRIES => {
@@ -146,7 +146,7 @@ impl Job {
                 return self.lose(index, transcript_id, context);
             }
             // Nobody has fixed it in all that time.
-            CopyAnswer::Later { .. } | CopyAnswer::NotTaken if is_hopeless(since, expires_at, now) => {
+            CopyAnswer::Later { .. } | CopyAnswer::Rejected if is_hopeless(since, expires_at, now) => {
                 return self.lose(index, transcript_id, context);
             }
             // A refused key ends nothing that Recall still has.
@@ -164,9 +164,9 @@ impl Job {
                 failures.operator += 1;
                 (chosen(wait, expires_at, now), None)
             }
-            CopyAnswer::NotTaken => {
-                let wait = doubled(OPERATOR_WAIT, failures.not_taken, OPERATOR_WAIT_MAX);
-                failures.not_taken += 1;
+            CopyAnswer::Rejected => {
+                let wait = doubled(OPERATOR_WAIT, failures.rejected, OPERATOR_WAIT_MAX);
+                failures.rejected += 1;
                 (chosen(wait, expires_at, now), None)
             }
             CopyAnswer::Later { after } => {
@@ -202,7 +202,7 @@ impl Job {
             | CopyAnswer::Deleted
             | CopyAnswer::Later { .. }
             | CopyAnswer::Operator
-            | CopyAnswer::NotTaken
+            | CopyAnswer::Rejected
             | CopyAnswer::RenditionsRefused
             | CopyAnswer::RenditionsLate
             | CopyAnswer::EmptyBody => failures.missing = 0,
@@ -214,9 +214,9 @@ impl Job {
         if *answer != CopyAnswer::Operator {
             failures.operator = 0;
         }
-        let copying = Copying { until, claim: None, since, failures, missing_since, ..held };
+        let copying = Copying { retry_at, claim: None, since, failures, missing_since, ..held };
         self.transcripts[index].state = State::Copying(copying);
-        self.advanced(Next::Again { at: until }, context)
+        self.advanced(Next::Wait { retry_at: retry_at }, context)
     }
 
     /// Recall says that it is deleted.

@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use super::{
-    Claim, Command, Context, Copying, CreateAnswer, Creating, Decision, ERRORS_BEFORE_LOOK_UP, Heard, Hold, Job,
-    KEY_REUSE, LIST_SETTLE, Listed, LookUpAnswer, Next, RECALL_MAX_TRANSCRIPTS, Reason, Recording, Refused, State,
-    TRANSCRIBING_CHECK, Transcript, Trouble,
+    Claim, Command, Context, Copying, CreateAnswer, Creating, Decision, ERRORS_BEFORE_LOOK_UP, Hold, HoldCause, Job,
+    KEY_REUSE, LIST_SETTLE, ListedTranscript, LookUpAnswer, Next, RECALL_MAX_TRANSCRIPTS, Reason, Recording, State,
+    TRANSCRIBING_CHECK, Transcript, TranscriptRef, UnexplainedRefusal,
     state::OUTCOME_UNKNOWN,
     waits::{asked, doubled},
 };
@@ -52,7 +52,7 @@ impl Job {
         let looked_up = Creating { errors: ERRORS_BEFORE_LOOK_UP, ..creating.clone() };
         let repeated = creating.calls > 1;
         let backoff = self.chosen(doubled(BACKOFF, creating.calls.saturating_sub(1), BACKOFF_MAX), now);
-        let (creating, until) = match answer {
+        let (creating, retry_at) = match answer {
             CreateAnswer::Throttled { after } if repeated => {
                 (looked_up, self.asked_or_chosen(*after, THROTTLED_WAIT, now))
             }
@@ -64,21 +64,21 @@ impl Job {
             CreateAnswer::Created { .. } => return Decision::Ignore(Reason::AlreadyKnown),
             CreateAnswer::InProgress => {
                 let wait = patience(&creating, now, BACKOFF_MAX).max(IN_PROGRESS_WAIT);
-                let until = self.chosen(wait, now);
-                (Creating { conflicts: creating.conflicts + 1, ..creating }, until)
+                let retry_at = self.chosen(wait, now);
+                (Creating { conflicts: creating.conflicts + 1, ..creating }, retry_at)
             }
             CreateAnswer::Lost => (creating, backoff),
             CreateAnswer::ServerError { after } => {
                 (Creating { errors: creating.errors + 1, ..creating }, backoff.max(asked(*after, now)))
             }
             CreateAnswer::Throttled { after } => {
-                let until = self.asked_or_chosen(*after, THROTTLED_WAIT, now);
-                return self.hold_off(index, 429, until, context);
+                let retry_at = self.asked_or_chosen(*after, THROTTLED_WAIT, now);
+                return self.hold_off(index, 429, retry_at, context);
             }
             CreateAnswer::Operator { status } => {
-                let until =
-                    self.chosen(doubled(OPERATOR_WAIT, self.held(Trouble::Operator, now).0, OPERATOR_WAIT_MAX), now);
-                return self.hold_off(index, *status, until, context);
+                let retry_at =
+                    self.chosen(doubled(OPERATOR_WAIT, self.held(HoldCause::Operator, now).0, OPERATOR_WAIT_MAX), now);
+                return self.hold_off(index, *status, retry_at, context);
             }
             // The recording, not the attempt, is what Recall does not know.
             CreateAnswer::Refused { status: 404, .. } => {
@@ -87,15 +87,15 @@ impl Job {
             }
             // The limit, or something else? Never by the text: the list tells.
             CreateAnswer::Refused { status: 400, code } => {
-                let (refused, claim) = (Some(Refused { code: code.clone() }), self.next_claim());
-                let until = context.lease_until;
-                let creating = Creating { refused, claim: Some(claim), until, ..creating };
+                let (refusal, claim) = (Some(UnexplainedRefusal { code: code.clone() }), self.next_claim());
+                let retry_at = context.lease_until;
+                let creating = Creating { refusal, claim: Some(claim), retry_at, ..creating };
                 self.transcripts[index].state = State::Creating(creating);
                 return self.advanced(Next::Act(Command::LookUp { attempt, claim }), context);
             }
             CreateAnswer::Refused { status, code } => return self.refused(index, *status, code.clone(), context),
         };
-        self.wait(index, Creating { until, last_call_at: now, ..creating }, context)
+        self.wait(index, Creating { retry_at, last_call_at: now, ..creating }, context)
     }
 
     pub(super) fn on_look_up_answer(
@@ -106,7 +106,7 @@ impl Job {
         context: Context<'_>,
     ) -> Decision {
         let (listed, is_complete) = match answer {
-            LookUpAnswer::Listed(listed) => (listed, true),
+            LookUpAnswer::Complete(listed) => (listed, true),
             LookUpAnswer::Incomplete(listed) => (listed, false),
             LookUpAnswer::Later { .. } | LookUpAnswer::Operator => {
                 let Some((index, creating)) = self.claimed(attempt, claim) else {
@@ -120,7 +120,7 @@ impl Job {
         if is_complete {
             news |= self.drop_unmade(listed);
         }
-        if let Some(Listed { transcript_id, ended, .. }) = ours {
+        if let Some(ListedTranscript { transcript_id, ended, .. }) = ours {
             let check_at = if *ended { context.now } else { self.chosen(TRANSCRIBING_CHECK, context.now) };
             let next = if *ended { Next::Act(Command::Wake) } else { self.wake_if_due(context) };
             return match self.clone().created(attempt, *transcript_id, check_at, next, context) {
@@ -140,18 +140,18 @@ impl Job {
             return self.look_up_later(index, creating, answer, context);
         }
         let room = listed.len() < RECALL_MAX_TRANSCRIPTS as usize;
-        if creating.refused.is_some() && room && self.drop_language() {
+        if creating.refusal.is_some() && room && self.drop_language() {
             self.take_back(index);
             return self.go_on(context);
         }
         // Nobody can create anything at the moment, for a reason that the row does not know.
-        let full = creating.refused.is_some() && self.transcript_count() <= context.policy.max_transcripts;
+        let full = creating.refusal.is_some() && self.transcript_count() <= context.policy.max_transcripts;
         let errors = creating.errors >= ERRORS_BEFORE_LOOK_UP;
         // Every call was told that the same key is in progress, and nothing came of it.
         let only_conflicts = creating.conflicts >= creating.calls;
-        match creating.refused {
+        match creating.refusal {
             None if only_conflicts => self.refused(index, 409, None, context),
-            Some(Refused { code }) if room => self.refused(index, 400, code, context),
+            Some(UnexplainedRefusal { code }) if room => self.refused(index, 400, code, context),
             // Recall's list is full, and still the row has room: what it counts, we do not know.
             Some(_) if full => self.pause(index, 400, context),
             // The same error again and again: the next attempt would most likely meet it, too.
@@ -172,11 +172,16 @@ impl Job {
     }
 
     /// Adds what the list has and the row does not know, so that it counts and is copied. Whether there was anything.
-    pub(super) fn take_in(&mut self, listed: &[Listed], ours: Option<&Listed>, context: Context<'_>) -> bool {
+    pub(super) fn take_in(
+        &mut self,
+        listed: &[ListedTranscript],
+        ours: Option<&ListedTranscript>,
+        context: Context<'_>,
+    ) -> bool {
         let mut news = false;
         for one in listed.iter().filter(|one| Some(*one) != ours) {
             let transcript_id = one.transcript_id;
-            news |= self.learn_whose(transcript_id, one.foreign);
+            news |= self.learn_whose(transcript_id, one.other_deployment);
             let known = self.transcripts.iter().any(|known| known.state.transcript_id() == Some(transcript_id));
             if known || self.transcripts.len() >= MAX_REMEMBERED {
                 continue;
@@ -184,17 +189,20 @@ impl Job {
             news = true;
             let check_at = if one.ended { context.now } else { self.chosen(TRANSCRIBING_CHECK, context.now) };
             let state = if one.attempt.is_none() && !context.policy.copy_unrequested {
-                State::Left { transcript_id }
+                State::Foreign { transcript_id }
             } else {
-                State::Transcribing { transcript_id, check_at, checks: 0, told_done: false }
+                State::Transcribing { transcript_id, check_at, checks: 0, reported_done: false }
             };
-            self.learn(Heard { transcript_id, attempt: one.attempt, foreign: one.foreign }, state);
+            self.learn(
+                TranscriptRef { transcript_id, attempt: one.attempt, other_deployment: one.other_deployment },
+                state,
+            );
         }
         news
     }
 
     /// A complete list does not have them, so these attempts had no effect after all. Whether there were any.
-    pub(super) fn drop_unmade(&mut self, listed: &[Listed]) -> bool {
+    pub(super) fn drop_unmade(&mut self, listed: &[ListedTranscript]) -> bool {
         let before = self.transcripts.len();
         let is_listed = |one: &Transcript| listed.iter().any(|listed| listed.attempt == one.attempt);
         self.transcripts.retain(|one| !one.is_outcome_unknown() || is_listed(one));
@@ -214,10 +222,10 @@ impl Job {
             calls: 1,
             errors: 0,
             conflicts: 0,
-            until: context.lease_until,
+            retry_at: context.lease_until,
             claim: Some(claim),
-            refused: None,
-            untold_since: None,
+            refusal: None,
+            inconclusive_since: None,
             retry: self.retry.take(),
         });
         self.attempts += 1;
@@ -238,7 +246,7 @@ impl Job {
         });
         let known =
             self.transcripts.iter().position(|transcript| transcript.state.transcript_id() == Some(transcript_id));
-        let transcribing = State::Transcribing { transcript_id, check_at, checks: 0, told_done: false };
+        let transcribing = State::Transcribing { transcript_id, check_at, checks: 0, reported_done: false };
         self.is_known(context);
         self.refusals = None;
         match (waiting, known) {
@@ -249,7 +257,7 @@ impl Job {
                 let transcript = &mut self.transcripts[known];
                 transcript.attempt = Some(attempt);
                 transcript.provider = provider;
-                if matches!(transcript.state, State::Left { .. }) {
+                if matches!(transcript.state, State::Foreign { .. }) {
                     transcript.state = transcribing;
                 }
                 self.transcripts.remove(index);
@@ -259,8 +267,8 @@ impl Job {
                 return Decision::Ignore(Reason::RecordingDeleted);
             }
             (None, None) => {
-                let heard = Heard { transcript_id, attempt: Some(attempt), foreign: false };
-                self.learn(heard, transcribing);
+                let reference = TranscriptRef { transcript_id, attempt: Some(attempt), other_deployment: false };
+                self.learn(reference, transcribing);
             }
         }
         self.settled();
@@ -288,7 +296,7 @@ impl Job {
             | State::Failed { .. }
             | State::Refused { .. }
             | State::Lost { .. }
-            | State::Left { .. } => None,
+            | State::Foreign { .. } => None,
         })
     }
 
@@ -300,39 +308,39 @@ impl Job {
         answer: &LookUpAnswer,
         context: Context<'_>,
     ) -> Decision {
-        let untold_since = match answer {
+        let inconclusive_since = match answer {
             // Nobody but an operator can change that, and it never ends a job.
             LookUpAnswer::Operator => None,
-            LookUpAnswer::Listed(_) | LookUpAnswer::Incomplete(_) | LookUpAnswer::Later { .. } => {
-                Some(creating.untold_since.unwrap_or(context.now))
+            LookUpAnswer::Complete(_) | LookUpAnswer::Incomplete(_) | LookUpAnswer::Later { .. } => {
+                Some(creating.inconclusive_since.unwrap_or(context.now))
             }
         };
         let patience_is_over = |since| context.now.since(since) >= LOOK_UP_PATIENCE;
-        let for_long = self.expires_at.is_none() && untold_since.is_some_and(patience_is_over);
+        let for_long = self.expires_at.is_none() && inconclusive_since.is_some_and(patience_is_over);
         if for_long || self.has_expired(context.now) {
             let code = Some("outcome_unknown".to_owned());
             self.transcripts[index].state = State::Refused { status: OUTCOME_UNKNOWN, code };
             self.hold = None;
             return self.advanced(Next::Nothing, context);
         }
-        let until = match answer {
+        let retry_at = match answer {
             LookUpAnswer::Later { after } => {
                 let wait = patience(&creating, context.now, BACKOFF_MAX).max(BACKOFF);
                 self.chosen(wait, context.now).max(asked(*after, context.now))
             }
-            LookUpAnswer::Listed(_) | LookUpAnswer::Incomplete(_) | LookUpAnswer::Operator => {
+            LookUpAnswer::Complete(_) | LookUpAnswer::Incomplete(_) | LookUpAnswer::Operator => {
                 let wait = patience(&creating, context.now, OPERATOR_WAIT_MAX).max(OPERATOR_WAIT);
                 self.chosen(wait, context.now)
             }
         };
-        self.wait(index, Creating { until, untold_since, ..creating }, context)
+        self.wait(index, Creating { retry_at, inconclusive_since, ..creating }, context)
     }
 
     /// The same key again, later.
     fn wait(mut self, index: usize, creating: Creating, context: Context<'_>) -> Decision {
-        let at = creating.until;
+        let at = creating.retry_at;
         self.transcripts[index].state = State::Creating(Creating { claim: None, ..creating });
-        self.advanced(Next::Again { at }, context)
+        self.advanced(Next::Wait { retry_at: at }, context)
     }
 
     /// The attempt had no effect, so it leaves the list. The retry that it was made for stays.
@@ -343,22 +351,23 @@ impl Job {
     }
 
     /// The attempt certainly had no effect; the next one starts after a wait, under a new key.
-    fn hold_off(mut self, index: usize, status: u16, until: Timestamp, context: Context<'_>) -> Decision {
+    fn hold_off(mut self, index: usize, status: u16, retry_at: Timestamp, context: Context<'_>) -> Decision {
         self.take_back(index);
-        let (times, since) = self.held(Trouble::of(status), context.now);
-        self.hold = Some(Hold::Wait { until, status: Some(status), times: times + 1, since });
-        self.advanced(Next::Again { at: until }, context)
+        let (times, since) = self.held(HoldCause::of(status), context.now);
+        self.hold = Some(Hold::Wait { retry_at, status: Some(status), times: times + 1, since });
+        self.advanced(Next::Wait { retry_at: retry_at }, context)
     }
 
     /// The same for a reason that will not pass soon.
     fn pause(self, index: usize, status: u16, context: Context<'_>) -> Decision {
-        let until = self.chosen(doubled(PAUSE, self.held(Trouble::of(status), context.now).0, PAUSE_MAX), context.now);
-        self.hold_off(index, status, until, context)
+        let retry_at =
+            self.chosen(doubled(PAUSE, self.held(HoldCause::of(status), context.now).0, PAUSE_MAX), context.now);
+        self.hold_off(index, status, retry_at, context)
     }
 
     /// How many times in a row Recall has held us off with this, and since when.
-    pub(super) fn held(&self, by: Trouble, now: Timestamp) -> (u32, Timestamp) {
-        let before = self.hold.as_ref().and_then(Hold::trouble).filter(|(trouble, ..)| *trouble == by);
+    pub(super) fn held(&self, by: HoldCause, now: Timestamp) -> (u32, Timestamp) {
+        let before = self.hold.as_ref().and_then(Hold::cause).filter(|(cause, ..)| *cause == by);
         before.map_or((0, now), |(_, times, since)| (times, since))
     }
 }

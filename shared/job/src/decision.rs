@@ -1,6 +1,6 @@
 //! What the core says: save this and do that, leave it, or come back.
 
-use super::{Announcement, Claim, Deletable, Failures, Job, Receipt, Target};
+use super::{Announcement, Claim, Deletable, DeletionTarget, Failures, Job, Receipt};
 use crate::{
     ids::{BotId, TranscriptId},
     time::Timestamp,
@@ -14,7 +14,7 @@ pub enum Decision {
     /// There is nothing to do, for this reason.
     Ignore(Reason),
     /// Another worker holds a lease; come back then.
-    Busy { until: Timestamp },
+    Busy { retry_at: Timestamp },
 }
 
 /// What follows a save.
@@ -25,7 +25,7 @@ pub enum Next {
     /// Carry this out, and bring back the answer.
     Act(Command),
     /// It has not worked yet, and the row says so; the job must be looked at again then.
-    Again { at: Timestamp },
+    Wait { retry_at: Timestamp },
 }
 
 /// What the core asks the shell to do.
@@ -45,7 +45,7 @@ pub enum Command {
     Render { transcripts: Vec<(TranscriptId, Receipt)>, claim: Claim },
     /// Read the copies back, and delete this at Recall if each is what the row says and the list of its transcripts has
     /// nothing that [`Deletable`] does not allow.
-    Delete { target: Target, verify: Vec<Receipt>, deletable: Deletable, claim: Claim },
+    Delete { target: DeletionTarget, verify: Vec<Receipt>, deletable: Deletable, claim: Claim },
     /// Tell the event bus.
     Announce { announcements: Vec<Announcement> },
     /// Put a wake-up for this recording on the work queue.

@@ -5,7 +5,7 @@
 
 use std::{ops::ControlFlow, time::Duration, vec};
 
-use super::{Listed, LookUpAnswer, Receipt, Target};
+use super::{DeletionTarget, ListedTranscript, LookUpAnswer, Receipt};
 use crate::ids::TranscriptId;
 
 /// What may go together with a target, as far as the row knows.
@@ -26,7 +26,7 @@ pub enum DeleteAnswer {
     /// The copy in S3 is not what the row says: nothing was deleted.
     Unverified,
     /// Recall has transcripts that must not go, such as one whose webhook was lost: nothing was deleted.
-    Others(Vec<Listed>),
+    Others(Vec<ListedTranscript>),
     /// It is not known to be gone: Recall refused, failed, or answered 404 without knowing the recording either.
     Later { after: Duration },
 }
@@ -34,7 +34,7 @@ pub enum DeleteAnswer {
 /// A deletion that is being carried out.
 #[derive(Debug)]
 pub struct Deleting {
-    target: Target,
+    target: DeletionTarget,
     copies: vec::IntoIter<Receipt>,
     deletable: Deletable,
     /// Recall has nothing that must stay.
@@ -52,14 +52,14 @@ pub enum DeleteStep<'a> {
     List,
     /// Retrieve this transcript.
     Retrieve(TranscriptId),
-    Delete(Target),
+    Delete(DeletionTarget),
     /// Retrieve the recording, to learn what the 404 means.
     RetrieveRecording,
 }
 
 /// What came of a step.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum DeleteSaid {
+pub enum DeleteStepAnswer {
     /// Whether the copy, with its manifest, is what the receipt says.
     Holds(bool),
     /// What would go. Of a transcript that was retrieved: itself, or nothing if Recall answered 404. An empty list of the
@@ -89,24 +89,24 @@ pub enum Presence {
 
 impl Deletable {
     /// What Recall lists and must not be deleted.
-    pub(super) fn in_the_way(&self, mut listed: Vec<Listed>) -> Vec<Listed> {
+    pub(super) fn not_deletable(&self, mut listed: Vec<ListedTranscript>) -> Vec<ListedTranscript> {
         listed.retain(|one| {
             let may_go = match self.failed.contains(&one.transcript_id) {
                 true => one.failed,
                 false => self.safe.contains(&one.transcript_id),
             };
-            one.foreign || !may_go
+            one.other_deployment || !may_go
         });
         listed
     }
 }
 
 impl Deleting {
-    pub fn new(target: Target, copies: Vec<Receipt>, deletable: Deletable) -> Self {
+    pub fn new(target: DeletionTarget, copies: Vec<Receipt>, deletable: Deletable) -> Self {
         // Our own transcript whose copy was read back is not asked about.
         let is_clear = match target {
-            Target::Transcript(id) => !deletable.failed.contains(&id) && !deletable.safe.contains(&id),
-            Target::Recording => false,
+            DeletionTarget::Transcript(id) => !deletable.failed.contains(&id) && !deletable.safe.contains(&id),
+            DeletionTarget::Recording => false,
         };
         Self { target, copies: copies.into_iter(), deletable, is_clear, not_found: None }
     }
@@ -116,36 +116,38 @@ impl Deleting {
             return DeleteStep::Verify(receipt);
         }
         match self.target {
-            Target::Recording if !self.is_clear => DeleteStep::List,
-            Target::Transcript(id) if !self.is_clear => DeleteStep::Retrieve(id),
-            Target::Recording | Target::Transcript(_) if self.not_found.is_some() => DeleteStep::RetrieveRecording,
-            target @ (Target::Recording | Target::Transcript(_)) => DeleteStep::Delete(target),
+            DeletionTarget::Recording if !self.is_clear => DeleteStep::List,
+            DeletionTarget::Transcript(id) if !self.is_clear => DeleteStep::Retrieve(id),
+            DeletionTarget::Recording | DeletionTarget::Transcript(_) if self.not_found.is_some() => {
+                DeleteStep::RetrieveRecording
+            }
+            target @ (DeletionTarget::Recording | DeletionTarget::Transcript(_)) => DeleteStep::Delete(target),
         }
     }
 
     /// Takes in what came of the step: goes on, or has ended.
-    pub fn on(mut self, said: DeleteSaid) -> ControlFlow<DeleteAnswer, Self> {
+    pub fn on(mut self, said: DeleteStepAnswer) -> ControlFlow<DeleteAnswer, Self> {
         match said {
-            DeleteSaid::Holds(true) => drop(self.copies.next()),
-            DeleteSaid::Holds(false) => return ControlFlow::Break(DeleteAnswer::Unverified),
-            DeleteSaid::Listed(answer) => {
+            DeleteStepAnswer::Holds(true) => drop(self.copies.next()),
+            DeleteStepAnswer::Holds(false) => return ControlFlow::Break(DeleteAnswer::Unverified),
+            DeleteStepAnswer::Listed(answer) => {
                 // 404 to a transcript that was retrieved: the deletion would be told the same.
-                let is_empty = matches!(&answer, LookUpAnswer::Listed(listed) if listed.is_empty());
+                let is_empty = matches!(&answer, LookUpAnswer::Complete(listed) if listed.is_empty());
                 if let Some(objection) = self.objection(answer) {
                     return ControlFlow::Break(objection);
                 }
                 self.is_clear = true;
-                self.not_found = (is_empty && self.target != Target::Recording).then_some(Duration::ZERO);
+                self.not_found = (is_empty && self.target != DeletionTarget::Recording).then_some(Duration::ZERO);
             }
-            DeleteSaid::Deleted => return ControlFlow::Break(DeleteAnswer::Deleted),
-            DeleteSaid::NotFound { after } => self.not_found = Some(after),
-            DeleteSaid::Recording(presence) if self.is_gone(presence) => {
+            DeleteStepAnswer::Deleted => return ControlFlow::Break(DeleteAnswer::Deleted),
+            DeleteStepAnswer::NotFound { after } => self.not_found = Some(after),
+            DeleteStepAnswer::Recording(presence) if self.is_gone(presence) => {
                 return ControlFlow::Break(DeleteAnswer::Deleted);
             }
-            DeleteSaid::Recording(_) => {
+            DeleteStepAnswer::Recording(_) => {
                 return ControlFlow::Break(DeleteAnswer::Later { after: self.not_found.unwrap_or_default() });
             }
-            DeleteSaid::Later { after } => return ControlFlow::Break(DeleteAnswer::Later { after }),
+            DeleteStepAnswer::Later { after } => return ControlFlow::Break(DeleteAnswer::Later { after }),
         }
         ControlFlow::Continue(self)
     }
@@ -154,13 +156,13 @@ impl Deleting {
     fn objection(&self, answer: LookUpAnswer) -> Option<DeleteAnswer> {
         let later = DeleteAnswer::Later { after: Duration::ZERO };
         let (listed, otherwise) = match answer {
-            LookUpAnswer::Listed(listed) => (listed, None),
+            LookUpAnswer::Complete(listed) => (listed, None),
             // What cannot be read must not be deleted with its recording.
             LookUpAnswer::Incomplete(listed) => (listed, Some(later)),
             LookUpAnswer::Later { after } => return Some(DeleteAnswer::Later { after }),
             LookUpAnswer::Operator => return Some(later),
         };
-        let others = self.deletable.in_the_way(listed);
+        let others = self.deletable.not_deletable(listed);
         if others.is_empty() { otherwise } else { Some(DeleteAnswer::Others(others)) }
     }
 
@@ -168,8 +170,8 @@ impl Deleting {
     /// its recording, and a recording only if Recall says that it is deleted.
     fn is_gone(&self, recording: Presence) -> bool {
         match self.target {
-            Target::Transcript(_) => recording != Presence::Unknown,
-            Target::Recording => recording == Presence::Deleted,
+            DeletionTarget::Transcript(_) => recording != Presence::Unknown,
+            DeletionTarget::Recording => recording == Presence::Deleted,
         }
     }
 }

@@ -9,8 +9,8 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Claim, Command, Context, Decision, Deletable, DeleteAfterStore, DeleteAnswer, Job, Kept, Listed, Next, OnLimit,
-    Reason, Receipt, Recording, State, Status, Transcript,
+    Claim, Command, Context, Decision, Deletable, DeleteAfterStore, DeleteAnswer, Job, KeepReason, ListedTranscript,
+    Next, OnLimit, Reason, Receipt, Recording, State, Status, Transcript,
     waits::{asked, doubled},
 };
 use crate::{ids::TranscriptId, time::Timestamp};
@@ -24,9 +24,9 @@ const DELETE_TRIES: u32 = 16;
 /// A deletion that is wanted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Deletion {
-    pub target: Target,
-    pub why: Why,
-    pub until: Timestamp,
+    pub target: DeletionTarget,
+    pub reason: DeletionReason,
+    pub retry_at: Timestamp,
     /// The worker that deletes; `None` while it waits.
     pub claim: Option<Claim>,
     pub tries: u32,
@@ -35,7 +35,7 @@ pub struct Deletion {
 /// What goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Target {
+pub enum DeletionTarget {
     Transcript(TranscriptId),
     Recording,
 }
@@ -43,7 +43,7 @@ pub enum Target {
 /// What for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Why {
+pub enum DeletionReason {
     /// The next attempt needs its place.
     Room,
     /// The operator wants nothing left at Recall that is stored.
@@ -62,7 +62,7 @@ impl Job {
 
     /// Whether the next attempt waited for this deletion.
     fn awaited(&self, deletion: &Deletion) -> bool {
-        deletion.why == Why::Room && self.wants_attempt()
+        deletion.reason == DeletionReason::Room && self.wants_attempt()
     }
 
     /// Takes up the deletion that is wanted, if there is one and no worker holds it.
@@ -71,17 +71,17 @@ impl Job {
             return None;
         }
         let deletion = self.deletion.or_else(|| {
-            let (target, why) = self.to_delete(context)?;
-            Some(Deletion { target, why, until: context.now, claim: None, tries: 0 })
+            let (target, reason) = self.to_delete(context)?;
+            Some(Deletion { target, reason, retry_at: context.now, claim: None, tries: 0 })
         })?;
-        if context.now < deletion.until {
+        if context.now < deletion.retry_at {
             return None;
         }
         // Who held it before never said how it went: it died.
         let died = u32::from(deletion.claim.is_some());
         let deletion = Deletion { tries: deletion.tries.saturating_add(died), ..deletion };
         if deletion.tries >= DELETE_TRIES {
-            self.stop(&deletion, Kept::NotDeleted);
+            self.stop(&deletion, KeepReason::NotDeleted);
             return if self.awaited(&deletion) { Some(self.start_soon(context)) } else { self.delete(context) };
         }
         if !context.worker {
@@ -89,7 +89,7 @@ impl Job {
             return Some(Next::Act(Command::Wake));
         }
         let claim = self.next_claim();
-        self.deletion = Some(Deletion { until: context.lease_until, claim: Some(claim), ..deletion });
+        self.deletion = Some(Deletion { retry_at: context.lease_until, claim: Some(claim), ..deletion });
         let target = deletion.target;
         let (verify, deletable) = (self.receipts(deletion), self.deletable(deletion));
         Some(Next::Act(Command::Delete { target, verify, deletable, claim }))
@@ -97,21 +97,23 @@ impl Job {
 
     /// Whether a deletion that was noted is still to be made.
     fn is_wanted(&self, deletion: &Deletion, context: Context<'_>) -> bool {
-        match (deletion.why, deletion.target) {
-            (_, Target::Transcript(id)) if self.is_foreign(id) => false,
-            (Why::Room, Target::Transcript(id)) => {
+        match (deletion.reason, deletion.target) {
+            (_, DeletionTarget::Transcript(id)) if self.is_of_other_deployment(id) => false,
+            (DeletionReason::Room, DeletionTarget::Transcript(id)) => {
                 let full = self.transcript_count() >= context.policy.max_transcripts;
                 full && self.wants_attempt() && self.may_make_room(id, context)
             }
-            (Why::Stored, Target::Transcript(_)) => context.policy.delete_after_store == DeleteAfterStore::Transcript,
-            (Why::PaidTwice, Target::Transcript(_)) => true,
-            (Why::Stored, Target::Recording) => self.is_finished(context),
-            (Why::Room | Why::PaidTwice, Target::Recording) => false,
+            (DeletionReason::Stored, DeletionTarget::Transcript(_)) => {
+                context.policy.delete_after_store == DeleteAfterStore::Transcript
+            }
+            (DeletionReason::PaidTwice, DeletionTarget::Transcript(_)) => true,
+            (DeletionReason::Stored, DeletionTarget::Recording) => self.is_finished(context),
+            (DeletionReason::Room | DeletionReason::PaidTwice, DeletionTarget::Recording) => false,
         }
     }
 
-    fn is_foreign(&self, id: TranscriptId) -> bool {
-        self.transcripts.iter().any(|one| one.state.transcript_id() == Some(id) && one.foreign)
+    fn is_of_other_deployment(&self, id: TranscriptId) -> bool {
+        self.transcripts.iter().any(|one| one.state.transcript_id() == Some(id) && one.other_deployment)
     }
 
     /// Nothing of the recording is needed at Recall any more: it is done, what was asked for is stored, or nothing is
@@ -129,8 +131,8 @@ impl Job {
     fn may_make_room(&self, id: TranscriptId, context: Context<'_>) -> bool {
         let of = self.transcripts.iter().find(|one| one.state.transcript_id() == Some(id) && !one.deleted);
         of.is_some_and(|one| {
-            one.kept.is_none()
-                && !one.foreign
+            one.keep_reason.is_none()
+                && !one.other_deployment
                 && match context.policy.on_limit {
                     OnLimit::Stop => false,
                     OnLimit::DeleteFailed => matches!(one.state, State::Failed { .. }),
@@ -148,7 +150,7 @@ impl Job {
 
     pub(super) fn on_delete_answer(
         mut self,
-        target: Target,
+        target: DeletionTarget,
         claim: Claim,
         answer: &DeleteAnswer,
         context: Context<'_>,
@@ -160,8 +162,8 @@ impl Job {
                 let waits = self.deletion.filter(|deletion| deletion.target != target);
                 self.deletion = waits;
                 match target {
-                    Target::Transcript(id) => self.of_mut(id).for_each(Transcript::give_up),
-                    Target::Recording => {
+                    DeletionTarget::Transcript(id) => self.of_mut(id).for_each(Transcript::give_up),
+                    DeletionTarget::Recording => {
                         self.recording = Recording::Deleted;
                         self.transcripts.iter_mut().for_each(Transcript::delete);
                     }
@@ -182,30 +184,34 @@ impl Job {
                 let next = if awaited { self.start_soon(context) } else { self.wake_if_due(context) };
                 self.advanced(next, context)
             }
-            (DeleteAnswer::Unverified, Some(deletion)) => self.keep(deletion, Kept::Unverified, context),
+            (DeleteAnswer::Unverified, Some(deletion)) => self.keep(deletion, KeepReason::Unverified, context),
             (DeleteAnswer::Later { after }, Some(deletion)) => self.delete_later(deletion, *after, context),
         }
     }
 
     /// The deletion is stopped: its target stays at Recall, and keeps its place under the limit.
-    fn keep(mut self, deletion: Deletion, why: Kept, context: Context<'_>) -> Decision {
-        self.stop(&deletion, why);
-        if deletion.why == Why::Room {
+    fn keep(mut self, deletion: Deletion, reason: KeepReason, context: Context<'_>) -> Decision {
+        self.stop(&deletion, reason);
+        if deletion.reason == DeletionReason::Room {
             return self.go_on(context);
         }
         self.advanced(Next::Nothing, context)
     }
 
-    fn stop(&mut self, deletion: &Deletion, why: Kept) {
+    fn stop(&mut self, deletion: &Deletion, reason: KeepReason) {
         self.deletion = None;
         match deletion.target {
-            Target::Transcript(id) => self.of_mut(id).for_each(|transcript| transcript.kept = Some(why)),
-            Target::Recording => self.transcripts.iter_mut().for_each(|transcript| transcript.kept = Some(why)),
+            DeletionTarget::Transcript(id) => {
+                self.of_mut(id).for_each(|transcript| transcript.keep_reason = Some(reason))
+            }
+            DeletionTarget::Recording => {
+                self.transcripts.iter_mut().for_each(|transcript| transcript.keep_reason = Some(reason))
+            }
         }
     }
 
     /// What the row calls failed, lost or deleted, and Recall lists as something else. Whether there was any.
-    fn take_up_again(&mut self, listed: &[Listed], context: Context<'_>) -> bool {
+    fn take_up_again(&mut self, listed: &[ListedTranscript], context: Context<'_>) -> bool {
         let (check_at, copies_others) = (context.now, context.policy.copy_unrequested);
         let mut news = false;
         for one in listed {
@@ -213,8 +219,8 @@ impl Job {
             for transcript in self.of_mut(transcript_id) {
                 let given_up = matches!(transcript.state, State::Failed { .. } | State::Lost { .. });
                 // A list has nothing that is deleted. Where it says so again and again, one of the two is wrong for good.
-                if transcript.deleted && !transcript.found_again {
-                    (transcript.deleted, transcript.found_again, news) = (false, true, true);
+                if transcript.deleted && !transcript.relisted {
+                    (transcript.deleted, transcript.relisted, news) = (false, true, true);
                     if given_up && one.failed {
                         transcript.state = State::Failed { transcript_id, sub_code: None };
                     }
@@ -224,9 +230,9 @@ impl Job {
                 }
                 news = true;
                 transcript.state = if transcript.attempt.is_some() || copies_others {
-                    State::Transcribing { transcript_id, check_at, checks: 0, told_done: false }
+                    State::Transcribing { transcript_id, check_at, checks: 0, reported_done: false }
                 } else {
-                    State::Left { transcript_id }
+                    State::Foreign { transcript_id }
                 };
             }
         }
@@ -236,18 +242,18 @@ impl Job {
 
     /// Until when a worker is deleting this very transcript: the outcome is not known before.
     pub(super) fn being_deleted(&self, id: TranscriptId, now: Timestamp) -> Option<Timestamp> {
-        let held = self.deletion.filter(|one| one.claim.is_some() && one.target == Target::Transcript(id));
-        held.map(|deletion| deletion.until).filter(|until| now < *until)
+        let held = self.deletion.filter(|one| one.claim.is_some() && one.target == DeletionTarget::Transcript(id));
+        held.map(|deletion| deletion.retry_at).filter(|retry_at| now < *retry_at)
     }
 
     fn delete_later(mut self, deletion: Deletion, after: Duration, context: Context<'_>) -> Decision {
         if deletion.tries + 1 >= DELETE_TRIES {
-            return self.keep(deletion, Kept::NotDeleted, context);
+            return self.keep(deletion, KeepReason::NotDeleted, context);
         }
         let wait = doubled(DELETE_WAIT, deletion.tries, DELETE_WAIT_MAX);
-        let until = self.chosen(wait, context.now).max(asked(after, context.now));
-        self.deletion = Some(Deletion { until, claim: None, tries: deletion.tries + 1, ..deletion });
-        self.advanced(Next::Again { at: until }, context)
+        let retry_at = self.chosen(wait, context.now).max(asked(after, context.now));
+        self.deletion = Some(Deletion { retry_at, claim: None, tries: deletion.tries + 1, ..deletion });
+        self.advanced(Next::Wait { retry_at: retry_at }, context)
     }
 
     /// Goes on with our own attempt, and saves what has changed in any case.
@@ -256,31 +262,33 @@ impl Job {
             apply @ Decision::Apply { .. } => apply,
             Decision::Ignore(reason) => {
                 self.end_retry(reason);
-                let next = self.held_until().map_or(Next::Nothing, |at| Next::Again { at });
+                let next = self.held_until().map_or(Next::Nothing, |at| Next::Wait { retry_at: at });
                 self.advanced(next, context)
             }
-            Decision::Busy { until } => self.advanced(Next::Again { at: until }, context),
+            Decision::Busy { retry_at } => self.advanced(Next::Wait { retry_at: retry_at }, context),
         }
     }
 
-    fn to_delete(&self, context: Context<'_>) -> Option<(Target, Why)> {
-        let id = |transcript: &Transcript| transcript.state.transcript_id().map(Target::Transcript);
+    fn to_delete(&self, context: Context<'_>) -> Option<(DeletionTarget, DeletionReason)> {
+        let id = |transcript: &Transcript| transcript.state.transcript_id().map(DeletionTarget::Transcript);
         let spare = self.transcripts.iter().find(|one| {
             one.attempt.is_some()
                 && one.exists()
-                && one.kept.is_none()
-                && !one.foreign
+                && one.keep_reason.is_none()
+                && !one.other_deployment
                 && one.state.busy(context.now).is_none()
                 && self.kept_twin(one).is_some()
         });
         if let Some(target) = spare.and_then(id) {
-            return Some((target, Why::PaidTwice));
+            return Some((target, DeletionReason::PaidTwice));
         }
-        let mut stored = self.transcripts.iter().filter(|one| one.is_safe() && !one.deleted && !one.foreign);
+        let mut stored = self.transcripts.iter().filter(|one| one.is_safe() && !one.deleted && !one.other_deployment);
         match context.policy.delete_after_store {
             DeleteAfterStore::Nothing => None,
-            DeleteAfterStore::Transcript => Some((stored.find_map(id)?, Why::Stored)),
-            DeleteAfterStore::Recording => self.is_finished(context).then_some((Target::Recording, Why::Stored)),
+            DeleteAfterStore::Transcript => Some((stored.find_map(id)?, DeletionReason::Stored)),
+            DeleteAfterStore::Recording => {
+                self.is_finished(context).then_some((DeletionTarget::Recording, DeletionReason::Stored))
+            }
         }
     }
 
@@ -291,35 +299,35 @@ impl Job {
     }
 
     /// The copies that must be read back first.
-    fn receipts(&self, Deletion { target, why, .. }: Deletion) -> Vec<Receipt> {
+    fn receipts(&self, Deletion { target, reason, .. }: Deletion) -> Vec<Receipt> {
         let of = |id| self.transcripts.iter().filter(move |one| one.state.transcript_id() == Some(id));
         let receipt = |one: &Transcript| one.state.receipt().cloned();
         match target {
             // What stays must be there, whatever is known of the spare one.
-            Target::Transcript(id) if why == Why::PaidTwice => {
+            DeletionTarget::Transcript(id) if reason == DeletionReason::PaidTwice => {
                 of(id).filter_map(|one| self.kept_twin(one)).chain(of(id)).filter_map(receipt).collect()
             }
-            Target::Transcript(id) => of(id).filter_map(receipt).collect(),
-            Target::Recording => self.transcripts.iter().filter_map(receipt).collect(),
+            DeletionTarget::Transcript(id) => of(id).filter_map(receipt).collect(),
+            DeletionTarget::Recording => self.transcripts.iter().filter_map(receipt).collect(),
         }
     }
 
-    pub(super) fn deletable(&self, Deletion { target, why, .. }: Deletion) -> Deletable {
+    pub(super) fn deletable(&self, Deletion { target, reason, .. }: Deletion) -> Deletable {
         let mut deletable = Deletable::default();
         for one in &self.transcripts {
             let Some(id) = one.state.transcript_id() else { continue };
             let has_failed = matches!(one.state, State::Failed { .. }) && !one.deleted;
             match target {
-                Target::Transcript(target) if target == id && has_failed && why == Why::Room => {
+                DeletionTarget::Transcript(target) if target == id && has_failed && reason == DeletionReason::Room => {
                     deletable.failed.push(id);
                 }
                 // Whose it is was never seen, if nothing that told of it carried its metadata.
-                Target::Transcript(target) if target == id && one.attempt.is_none() => deletable.safe.push(id),
-                Target::Transcript(_) => {}
-                Target::Recording if has_failed => deletable.failed.push(id),
+                DeletionTarget::Transcript(target) if target == id && one.attempt.is_none() => deletable.safe.push(id),
+                DeletionTarget::Transcript(_) => {}
+                DeletionTarget::Recording if has_failed => deletable.failed.push(id),
                 // Recall must not list what it reported as deleted.
-                Target::Recording if one.is_safe() && !one.foreign => deletable.safe.push(id),
-                Target::Recording => {}
+                DeletionTarget::Recording if one.is_safe() && !one.other_deployment => deletable.safe.push(id),
+                DeletionTarget::Recording => {}
             }
         }
         deletable
@@ -336,14 +344,14 @@ impl Transcript {
     fn may_go_with_its_recording(&self) -> bool {
         let may_go = match self.state {
             State::Refused { .. } => true,
-            State::Failed { .. } => self.kept.is_none(),
+            State::Failed { .. } => self.keep_reason.is_none(),
             State::Stored { .. } => self.is_safe(),
             State::Creating(_)
             | State::Transcribing { .. }
             | State::Copying(_)
             | State::Lost { .. }
-            | State::Left { .. } => false,
+            | State::Foreign { .. } => false,
         };
-        self.kept != Some(Kept::NotDeleted) && (self.deleted || (may_go && !self.foreign))
+        self.keep_reason != Some(KeepReason::NotDeleted) && (self.deleted || (may_go && !self.other_deployment))
     }
 }

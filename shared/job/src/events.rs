@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Context, Copying, Decision, Hold, Job, Next, Reason, Recording, State, TRANSCRIBING_CHECK, Wishes};
+use super::{Context, Copying, Decision, Hold, Job, Next, Overrides, Reason, Recording, State, TRANSCRIBING_CHECK};
 use crate::{
     ids::{BotId, TranscriptId},
     time::Timestamp,
@@ -13,23 +13,23 @@ use crate::{
 #[serde(tag = "event")]
 pub enum Event {
     #[serde(rename = "recording.done")]
-    RecordingDone(Finished),
+    RecordingDone(RecordingInfo),
     #[serde(rename = "recording.failed")]
     RecordingFailed { sub_code: Option<String> },
     #[serde(rename = "recording.deleted")]
     RecordingDeleted,
     #[serde(rename = "transcript.processing")]
-    TranscriptProcessing(Heard),
+    TranscriptProcessing(TranscriptRef),
     #[serde(rename = "transcript.done")]
-    TranscriptDone(Heard),
+    TranscriptDone(TranscriptRef),
     #[serde(rename = "transcript.failed")]
     TranscriptFailed {
         #[serde(flatten)]
-        heard: Heard,
+        reference: TranscriptRef,
         sub_code: Option<String>,
     },
     #[serde(rename = "transcript.deleted")]
-    TranscriptDeleted(Heard),
+    TranscriptDeleted(TranscriptRef),
     /// The job is due, as far as the sender knows. `now`: what waits is due as well; leases stand.
     #[serde(rename = "wake")]
     Wake {
@@ -53,12 +53,12 @@ pub enum Event {
 
 /// What is known of a recording that is done. What is missing is not known.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Finished {
+pub struct RecordingInfo {
     #[serde(default)]
     pub bot_id: Option<BotId>,
     /// `None`: the metadata was not, or not wholly, read.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub wishes: Option<Wishes>,
+    pub overrides: Option<Overrides>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expires_at: Option<Timestamp>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -67,19 +67,19 @@ pub struct Finished {
 
 /// The transcript that an event is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Heard {
+pub struct TranscriptRef {
     pub transcript_id: TranscriptId,
     /// From our own metadata, where the transcript carries it for this very recording.
     pub attempt: Option<u32>,
     /// Another deployment of this product asked for it.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub foreign: bool,
+    pub other_deployment: bool,
 }
 
 /// No recording has that many attempts: a number above it is not one of ours.
 const MAX_ATTEMPT: u32 = 1_000_000;
 
-impl Heard {
+impl TranscriptRef {
     pub(super) fn ours(self) -> Option<u32> {
         self.attempt.filter(|attempt| (1..=MAX_ATTEMPT).contains(attempt))
     }
@@ -90,12 +90,12 @@ impl Event {
     pub const WAKE: Self = Self::Wake { now: false };
 
     /// The transcript that it is about.
-    fn heard(&self) -> Option<Heard> {
+    fn reference(&self) -> Option<TranscriptRef> {
         match self {
-            Self::TranscriptProcessing(heard)
-            | Self::TranscriptDone(heard)
-            | Self::TranscriptFailed { heard, .. }
-            | Self::TranscriptDeleted(heard) => Some(*heard),
+            Self::TranscriptProcessing(reference)
+            | Self::TranscriptDone(reference)
+            | Self::TranscriptFailed { reference, .. }
+            | Self::TranscriptDeleted(reference) => Some(*reference),
             Self::RecordingDone(_)
             | Self::RecordingFailed { .. }
             | Self::RecordingDeleted
@@ -125,7 +125,9 @@ impl Event {
 impl Job {
     /// Decides what an event means.
     pub fn on_event(mut self, event: &Event, context: Context<'_>) -> Decision {
-        let learned = event.heard().is_some_and(|heard| self.learn_whose(heard.transcript_id, heard.foreign));
+        let learned = event
+            .reference()
+            .is_some_and(|reference| self.learn_whose(reference.transcript_id, reference.other_deployment));
         let before = learned.then(|| self.clone());
         match (self.decide(event, context), before) {
             (Decision::Ignore(_), Some(job)) => job.advanced(Next::Nothing, context),
@@ -135,30 +137,30 @@ impl Job {
 
     fn decide(self, event: &Event, context: Context<'_>) -> Decision {
         match event {
-            Event::RecordingDone(finished) => self.on_recording_done(finished, context),
+            Event::RecordingDone(info) => self.on_recording_done(info, context),
             Event::RecordingFailed { sub_code } => self.on_recording_failed(sub_code.clone(), context),
             Event::RecordingDeleted => self.on_recording_deleted(context),
-            Event::TranscriptProcessing(heard) => self.on_processing(*heard, context),
-            Event::TranscriptDone(heard) => self.on_done(*heard, context),
-            Event::TranscriptFailed { heard, sub_code } => self.on_failed(*heard, sub_code.clone(), context),
-            Event::TranscriptDeleted(heard) => self.on_deleted(*heard, context),
+            Event::TranscriptProcessing(reference) => self.on_processing(*reference, context),
+            Event::TranscriptDone(reference) => self.on_done(*reference, context),
+            Event::TranscriptFailed { reference, sub_code } => self.on_failed(*reference, sub_code.clone(), context),
+            Event::TranscriptDeleted(reference) => self.on_deleted(*reference, context),
             Event::Wake { now } => self.on_wake(*now, context),
             Event::Retry { provider, after_attempt } => self.on_retry(provider.as_deref(), *after_attempt, context),
             Event::Render { transcript_id } => self.on_render(*transcript_id, context),
         }
     }
 
-    fn on_recording_done(mut self, finished: &Finished, context: Context<'_>) -> Decision {
+    fn on_recording_done(mut self, info: &RecordingInfo, context: Context<'_>) -> Decision {
         match self.recording {
             Recording::Deleted => return Decision::Ignore(Reason::RecordingDeleted),
             Recording::Unknown | Recording::Failed { .. } | Recording::Done => {}
         }
         let known =
-            |job: &Self| (job.recording.clone(), job.bot_id, job.wishes.clone(), job.expires_at, job.unknown_since);
+            |job: &Self| (job.recording.clone(), job.bot_id, job.overrides.clone(), job.expires_at, job.unknown_since);
         let before = known(&self);
-        self.learn_recording(finished);
+        self.learn_recording(info);
         // What the job waits to read, this event has brought.
-        if finished.wishes.is_some() && matches!(self.hold, Some(Hold::Unread { claim: None, .. })) {
+        if info.overrides.is_some() && matches!(self.hold, Some(Hold::Unread { claim: None, .. })) {
             self.hold = None;
         }
         if !self.skips() && self.hold == Some(Hold::Skipped) {
@@ -171,7 +173,7 @@ impl Job {
         let news = before != known(&self);
         match self.clone().pursue(context) {
             Decision::Ignore(_) if news => self.advanced(Next::Nothing, context),
-            Decision::Busy { until } if news => self.advanced(Next::Again { at: until }, context),
+            Decision::Busy { retry_at } if news => self.advanced(Next::Wait { retry_at: retry_at }, context),
             decision @ (Decision::Apply { .. } | Decision::Ignore(_) | Decision::Busy { .. }) => decision,
         }
     }
@@ -207,8 +209,10 @@ impl Job {
         if self.is_said_to_have_failed() {
             return Decision::Ignore(Reason::UnknownRecording);
         }
-        if let Some(until) = self.transcripts.iter().filter_map(|transcript| transcript.state.busy(context.now)).max() {
-            return Decision::Busy { until };
+        if let Some(retry_at) =
+            self.transcripts.iter().filter_map(|transcript| transcript.state.busy(context.now)).max()
+        {
+            return Decision::Busy { retry_at };
         }
         let before = self.clone();
         let never_told = self.recording == Recording::Unknown && self.attempts == 0;
@@ -226,22 +230,22 @@ impl Job {
             transcript.delete();
         }
         // Where nothing was to come any more, that it goes is no other end.
-        self.outbox.told = self.outbox.told.map(|_| self.status());
+        self.outbox.last_announced_end = self.outbox.last_announced_end.map(|_| self.status());
         if self == before { Decision::Ignore(Reason::AlreadyKnown) } else { self.advanced(Next::Nothing, context) }
     }
 
-    fn on_processing(mut self, heard: Heard, context: Context<'_>) -> Decision {
+    fn on_processing(mut self, reference: TranscriptRef, context: Context<'_>) -> Decision {
         if self.recording == Recording::Deleted {
             return Decision::Ignore(Reason::RecordingDeleted);
         }
-        let (transcript_id, check_at) = (heard.transcript_id, self.chosen(TRANSCRIBING_CHECK, context.now));
-        let state = State::Transcribing { transcript_id, check_at, checks: 0, told_done: false };
-        match self.find(heard) {
-            None if self.unwanted(heard, context) => return self.leave(heard, context),
-            None => drop(self.learn(heard, state)),
+        let (transcript_id, check_at) = (reference.transcript_id, self.chosen(TRANSCRIBING_CHECK, context.now));
+        let state = State::Transcribing { transcript_id, check_at, checks: 0, reported_done: false };
+        match self.find(reference) {
+            None if self.unwanted(reference, context) => return self.leave(reference, context),
+            None => drop(self.learn(reference, state)),
             Some(index) => match self.transcripts[index].state {
                 State::Creating(_) => self.transcripts[index].state = state,
-                State::Transcribing { .. } | State::Copying(_) | State::Left { .. } => {
+                State::Transcribing { .. } | State::Copying(_) | State::Foreign { .. } => {
                     return Decision::Ignore(Reason::AlreadyKnown);
                 }
                 State::Stored { .. } => return Decision::Ignore(Reason::AlreadyStored),
@@ -255,25 +259,25 @@ impl Job {
         self.advanced(Next::Nothing, context)
     }
 
-    fn on_done(mut self, heard: Heard, context: Context<'_>) -> Decision {
+    fn on_done(mut self, reference: TranscriptRef, context: Context<'_>) -> Decision {
         if self.recording == Recording::Deleted {
             return Decision::Ignore(Reason::RecordingDeleted);
         }
-        let (transcript_id, check_at) = (heard.transcript_id, context.now);
-        let told = State::Transcribing { transcript_id, check_at, checks: 0, told_done: true };
-        let index = match self.find(heard) {
-            None if self.unwanted(heard, context) => return self.leave(heard, context),
-            None => self.learn(heard, told.clone()),
+        let (transcript_id, check_at) = (reference.transcript_id, context.now);
+        let told = State::Transcribing { transcript_id, check_at, checks: 0, reported_done: true };
+        let index = match self.find(reference) {
+            None if self.unwanted(reference, context) => return self.leave(reference, context),
+            None => self.learn(reference, told.clone()),
             Some(index) => match self.transcripts[index].state {
-                State::Copying(Copying { until, claim: Some(_), .. }) if context.now < until => {
-                    return Decision::Busy { until };
+                State::Copying(Copying { retry_at, claim: Some(_), .. }) if context.now < retry_at => {
+                    return Decision::Busy { retry_at };
                 }
                 // It waits to be tried again, and its time comes without another delivery.
-                State::Copying(Copying { until, .. }) if context.now < until => {
+                State::Copying(Copying { retry_at, .. }) if context.now < retry_at => {
                     return Decision::Ignore(Reason::AlreadyKnown);
                 }
                 // It was said to be done before, and was not ready: its time comes without another event.
-                State::Transcribing { told_done: true, check_at, .. } if context.now < check_at => {
+                State::Transcribing { reported_done: true, check_at, .. } if context.now < check_at => {
                     return Decision::Ignore(Reason::AlreadyKnown);
                 }
                 State::Creating(_) | State::Transcribing { .. } | State::Copying(_) => index,
@@ -283,7 +287,7 @@ impl Job {
                 }
                 // Recall did not know it any more, or said that it failed, and now says that it is there.
                 State::Lost { .. } | State::Failed { .. } if !self.transcripts[index].deleted => index,
-                State::Left { .. } => return Decision::Ignore(Reason::AlreadyKnown),
+                State::Foreign { .. } => return Decision::Ignore(Reason::AlreadyKnown),
                 State::Stored { .. } => return Decision::Ignore(Reason::AlreadyStored),
                 State::Failed { .. } | State::Refused { .. } | State::Lost { .. } => {
                     return Decision::Ignore(Reason::AlreadyEnded);
@@ -291,40 +295,42 @@ impl Job {
             },
         };
         match self.transcripts[index].state {
-            State::Copying(_) | State::Transcribing { told_done: true, .. } => {}
+            State::Copying(_) | State::Transcribing { reported_done: true, .. } => {}
             State::Creating(_)
             | State::Transcribing { .. }
             | State::Stored { .. }
             | State::Failed { .. }
             | State::Refused { .. }
             | State::Lost { .. }
-            | State::Left { .. } => self.transcripts[index].state = told,
+            | State::Foreign { .. } => self.transcripts[index].state = told,
         }
         self.may_be_known(context);
         self.settled();
-        self.copy(index, heard.transcript_id, context)
+        self.copy(index, reference.transcript_id, context)
     }
 
     /// Whether it is too early to ask again what has become of it. The next attempt, if its time is to come, comes first.
     fn is_in_doubt(&self, index: usize, context: Context<'_>) -> bool {
         let next_waits = matches!(self.hold, Some(Hold::Wait { status: None, .. }));
-        self.transcripts[index].doubt.is_some_and(|doubt| next_waits || context.now < doubt.until)
+        self.transcripts[index]
+            .contradiction
+            .is_some_and(|contradiction| next_waits || context.now < contradiction.retry_at)
     }
 
-    fn on_failed(mut self, heard: Heard, sub_code: Option<String>, context: Context<'_>) -> Decision {
+    fn on_failed(mut self, reference: TranscriptRef, sub_code: Option<String>, context: Context<'_>) -> Decision {
         if self.recording == Recording::Deleted {
             return Decision::Ignore(Reason::RecordingDeleted);
         }
-        let state = State::Failed { transcript_id: heard.transcript_id, sub_code };
-        let index = match self.find(heard) {
-            None if self.unwanted(heard, context) => return self.leave(heard, context),
-            None => self.learn(heard, state),
+        let state = State::Failed { transcript_id: reference.transcript_id, sub_code };
+        let index = match self.find(reference) {
+            None if self.unwanted(reference, context) => return self.leave(reference, context),
+            None => self.learn(reference, state),
             Some(index) => match self.transcripts[index].state {
-                State::Copying(Copying { until, claim: Some(_), .. }) if context.now < until => {
-                    return Decision::Busy { until };
+                State::Copying(Copying { retry_at, claim: Some(_), .. }) if context.now < retry_at => {
+                    return Decision::Busy { retry_at };
                 }
                 // It was said to be done: the next try asks Recall which is true.
-                State::Copying(_) | State::Left { .. } => return Decision::Ignore(Reason::AlreadyKnown),
+                State::Copying(_) | State::Foreign { .. } => return Decision::Ignore(Reason::AlreadyKnown),
                 State::Creating(_) | State::Transcribing { .. } => {
                     self.transcripts[index].state = state;
                     index
@@ -347,19 +353,19 @@ impl Job {
         self.advanced(next, context)
     }
 
-    fn on_deleted(mut self, heard: Heard, context: Context<'_>) -> Decision {
-        let Some(index) = self.find(heard) else { return self.came_and_went(heard, context) };
+    fn on_deleted(mut self, reference: TranscriptRef, context: Context<'_>) -> Decision {
+        let Some(index) = self.find(reference) else { return self.came_and_went(reference, context) };
         let transcript = &mut self.transcripts[index];
         match transcript.state {
-            State::Copying(Copying { until, claim: Some(_), .. }) if context.now < until => {
-                return Decision::Busy { until };
+            State::Copying(Copying { retry_at, claim: Some(_), .. }) if context.now < retry_at => {
+                return Decision::Busy { retry_at };
             }
             State::Creating(_) => {
-                transcript.state = State::Lost { transcript_id: heard.transcript_id };
+                transcript.state = State::Lost { transcript_id: reference.transcript_id };
                 transcript.deleted = true;
             }
             State::Refused { .. } => return Decision::Ignore(Reason::AlreadyEnded),
-            State::Stored { .. } | State::Failed { .. } | State::Lost { .. } | State::Left { .. }
+            State::Stored { .. } | State::Failed { .. } | State::Lost { .. } | State::Foreign { .. }
                 if transcript.deleted =>
             {
                 return Decision::Ignore(Reason::AlreadyKnown);
@@ -369,7 +375,7 @@ impl Job {
             | State::Stored { .. }
             | State::Failed { .. }
             | State::Lost { .. }
-            | State::Left { .. } => transcript.delete(),
+            | State::Foreign { .. } => transcript.delete(),
         }
         self.settled();
         self.advanced(Next::Nothing, context)

@@ -32,7 +32,6 @@ mod decision;
 mod deleting;
 mod deletions;
 mod events;
-mod heard;
 pub mod ids;
 mod limit;
 mod outbox;
@@ -45,6 +44,7 @@ mod status;
 #[cfg(test)]
 mod tests;
 pub mod time;
+mod transcripts;
 mod waits;
 mod wake;
 
@@ -53,16 +53,19 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 pub use self::{
-    answers::{Answer, CopyAnswer, CreateAnswer, Listed, LookUpAnswer, RecordingAnswer, RenderAnswer},
+    answers::{Answer, CopyAnswer, CreateAnswer, ListedTranscript, LookUpAnswer, RecordingAnswer, RenderAnswer},
     decision::{Command, Decision, Next, Reason},
-    deleting::{Deletable, DeleteAnswer, DeleteSaid, DeleteStep, Deleting, Presence},
-    deletions::{Deletion, Target, Why},
-    events::{Event, Finished, Heard},
+    deleting::{Deletable, DeleteAnswer, DeleteStep, DeleteStepAnswer, Deleting, Presence},
+    deletions::{Deletion, DeletionReason, DeletionTarget},
+    events::{Event, RecordingInfo, TranscriptRef},
     outbox::{Announcement, Notice, Outbox},
-    policy::{Context, DeleteAfterStore, OnLimit, Policy, Wishes},
-    reconcile::{HEAD_START, SeenRecording, SeenStatus, SeenTranscript},
+    policy::{Context, DeleteAfterStore, OnLimit, Overrides, Policy},
+    reconcile::{EntryStatus, HEAD_START, RecordingEntry, TranscriptEntry},
     requests::{Rendering, Retry},
-    state::{Claim, Copying, Counts, Creating, Doubt, Failures, Kept, Receipt, Refused, State, Transcript},
+    state::{
+        Claim, Contradiction, Copying, Counts, Creating, Failures, KeepReason, Receipt, State, Transcript,
+        UnexplainedRefusal,
+    },
     status::Status,
     waits::{JITTER_PART, chosen_wait},
 };
@@ -103,7 +106,7 @@ pub struct Job {
     pub expires_at: Option<Timestamp>,
     /// What its metadata asks for; `None` while that was never read, and then nothing may be paid for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub wishes: Option<Wishes>,
+    pub overrides: Option<Overrides>,
     /// Since when Recall has answered that it does not know the recording.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unknown_since: Option<Timestamp>,
@@ -120,7 +123,7 @@ pub struct Job {
     pub rendering_stopped_at: Option<Timestamp>,
     /// The language that the newest call of create_transcript asked for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub asked_language: Option<String>,
+    pub requested_language: Option<String>,
     /// Wished languages that were refused. They are not asked for again, even when the metadata comes again.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub refused_languages: Vec<String>,
@@ -160,21 +163,21 @@ pub enum Recording {
 pub enum Hold {
     /// Until then: Recall answered with this status; without one, the last attempt failed and the next is to come.
     /// `times`: how many times in a row it was trouble of the same kind; `since`: when the first of them was.
-    Wait { until: Timestamp, status: Option<u16>, times: u32, since: Timestamp },
+    Wait { retry_at: Timestamp, status: Option<u16>, times: u32, since: Timestamp },
     /// The metadata of the recording has never been read. `claim`: the worker that retrieves it; `None` while it waits.
     /// `trouble`: what kept it from being read last; `times` and `since` are of that kind, too.
     Unread {
-        until: Timestamp,
+        retry_at: Timestamp,
         claim: Option<Claim>,
         #[serde(default)]
-        trouble: Trouble,
+        cause: HoldCause,
         times: u32,
         since: Timestamp,
     },
     /// Every provider of the chain that had tries left was refused; then the chain starts again.
-    Refused { until: Timestamp },
+    AllRefused { retry_at: Timestamp },
     /// Another create would go over the limit of transcripts. `until`: when the job looks for room again.
-    LimitReached { until: Option<Timestamp> },
+    LimitReached { retry_at: Option<Timestamp> },
     /// The recording's metadata asks for no transcript, or Recall has not known the recording for a day.
     Skipped,
 }
@@ -182,7 +185,7 @@ pub enum Hold {
 /// What Recall holds us off with. Each kind is counted by itself, and says nothing of another.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Trouble {
+pub enum HoldCause {
     /// Server errors, or no answer that makes sense.
     #[default]
     Errors,
@@ -196,7 +199,7 @@ pub enum Trouble {
     Throttled,
 }
 
-impl Trouble {
+impl HoldCause {
     fn of(status: u16) -> Self {
         match status {
             400 => Self::Full,
@@ -210,19 +213,23 @@ impl Trouble {
 
 impl Hold {
     /// What Recall holds us off with, how many times in a row, and since when.
-    fn trouble(&self) -> Option<(Trouble, u32, Timestamp)> {
+    fn cause(&self) -> Option<(HoldCause, u32, Timestamp)> {
         match self {
-            Self::Wait { status: Some(status), times, since, .. } => Some((Trouble::of(*status), *times, *since)),
-            Self::Unread { trouble, times, since, .. } => Some((*trouble, *times, *since)),
-            Self::Wait { status: None, .. } | Self::Refused { .. } | Self::LimitReached { .. } | Self::Skipped => None,
+            Self::Wait { status: Some(status), times, since, .. } => Some((HoldCause::of(*status), *times, *since)),
+            Self::Unread { cause, times, since, .. } => Some((*cause, *times, *since)),
+            Self::Wait { status: None, .. } | Self::AllRefused { .. } | Self::LimitReached { .. } | Self::Skipped => {
+                None
+            }
         }
     }
 
     /// When it must be looked at again.
-    fn until(&self) -> Option<Timestamp> {
+    fn retry_at(&self) -> Option<Timestamp> {
         match self {
-            Self::Wait { until, .. } | Self::Unread { until, .. } | Self::Refused { until } => Some(*until),
-            Self::LimitReached { until } => *until,
+            Self::Wait { retry_at, .. } | Self::Unread { retry_at, .. } | Self::AllRefused { retry_at } => {
+                Some(*retry_at)
+            }
+            Self::LimitReached { retry_at } => *retry_at,
             Self::Skipped => None,
         }
     }
@@ -230,10 +237,12 @@ impl Hold {
     /// Ends a wait; a lease stands.
     fn end_wait(&mut self, now: Timestamp) {
         match self {
-            Self::Wait { until, .. } | Self::Unread { until, claim: None, .. } | Self::Refused { until } => {
-                *until = now.min(*until);
+            Self::Wait { retry_at, .. }
+            | Self::Unread { retry_at, claim: None, .. }
+            | Self::AllRefused { retry_at } => {
+                *retry_at = now.min(*retry_at);
             }
-            Self::LimitReached { until } => *until = Some(now),
+            Self::LimitReached { retry_at } => *retry_at = Some(now),
             Self::Unread { claim: Some(_), .. } | Self::Skipped => {}
         }
     }
@@ -256,13 +265,13 @@ impl Job {
             recording: Recording::Unknown,
             done_at: None,
             expires_at: None,
-            wishes: None,
+            overrides: None,
             unknown_since: None,
             refusals: None,
             retry: None,
             rendering: None,
             rendering_stopped_at: None,
-            asked_language: None,
+            requested_language: None,
             refused_languages: Vec::new(),
             failed_at: None,
             attempts: 0,
@@ -289,12 +298,12 @@ impl Job {
 
     /// When it must be looked at again; `None` when nothing is to come.
     pub fn due_at(&self) -> Option<Timestamp> {
-        let hold = self.hold.as_ref().filter(|_| !self.is_creating()).and_then(Hold::until);
-        let deletion = self.deletion.map(|deletion| deletion.until);
-        let rendering = self.rendering.map(|rendering| rendering.until);
-        let outbox = Some(self.outbox.until).filter(|_| !self.outbox.notices.is_empty());
+        let hold = self.hold.as_ref().filter(|_| !self.is_creating()).and_then(Hold::retry_at);
+        let deletion = self.deletion.map(|deletion| deletion.retry_at);
+        let rendering = self.rendering.map(|rendering| rendering.retry_at);
+        let outbox = Some(self.outbox.retry_at).filter(|_| !self.outbox.notices.is_empty());
         let transcripts = self.transcripts.iter().filter_map(|transcript| transcript.state.due_at());
-        transcripts.chain(hold).chain(deletion).chain(rendering).chain(outbox).chain(self.outbox.expiry_at).min()
+        transcripts.chain(hold).chain(deletion).chain(rendering).chain(outbox).chain(self.outbox.expiry_alarm_at).min()
     }
 
     /// In progress, and Recall knows the recording: it counts as unfinished.
@@ -304,8 +313,8 @@ impl Job {
 
     /// Whether the next attempt waits for its time, or for room.
     fn waits_for_next(&self) -> bool {
-        matches!(self.hold, Some(Hold::Wait { .. } | Hold::Unread { .. } | Hold::Refused { .. }))
-            || self.deletion.is_some_and(|deletion| deletion.why == Why::Room)
+        matches!(self.hold, Some(Hold::Wait { .. } | Hold::Unread { .. } | Hold::AllRefused { .. }))
+            || self.deletion.is_some_and(|deletion| deletion.reason == DeletionReason::Room)
     }
 
     /// The job as it will be saved, with its next version. If nothing else comes next, what is left to announce and to
@@ -319,9 +328,9 @@ impl Job {
                 let next = next.or_else(|| self.delete(context)).or_else(|| self.take_up_retry(context));
                 next.unwrap_or(Next::Nothing)
             }
-            next @ (Next::Act(_) | Next::Again { .. }) => next,
+            next @ (Next::Act(_) | Next::Wait { .. }) => next,
         };
-        self.outbox.expiry_at = self.expiry_alarm_at(context);
+        self.outbox.expiry_alarm_at = self.expiry_alarm_at(context);
         self.version += 1;
         Decision::Apply { job: Box::new(self), next }
     }

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use super::{
-    Command, Context, Decision, Deletion, Hold, Job, LookUpAnswer, Next, Reason, Recording, RecordingAnswer, State,
-    Target, Transcript, Why, reading::UNKNOWN_PATIENCE,
+    Command, Context, Decision, Deletion, DeletionReason, DeletionTarget, Hold, Job, LookUpAnswer, Next, Reason,
+    Recording, RecordingAnswer, State, Transcript, reading::UNKNOWN_PATIENCE,
 };
 use crate::ids::TranscriptId;
 
@@ -15,10 +15,10 @@ impl Job {
     /// At the limit: deletes what may go, or parks the job.
     pub(super) fn make_room(mut self, context: Context<'_>) -> Decision {
         if let Some(deletion) = self.deletion
-            && context.now < deletion.until
+            && context.now < deletion.retry_at
         {
             return match deletion.claim {
-                Some(_) => Decision::Busy { until: deletion.until },
+                Some(_) => Decision::Busy { retry_at: deletion.retry_at },
                 None => Decision::Ignore(Reason::AlreadyRequested),
             };
         }
@@ -41,9 +41,9 @@ impl Job {
                 self.park(context);
                 return self.advanced(Next::Nothing, context);
             };
-            let (target, why) = (Target::Transcript(id), Why::Room);
+            let (target, reason) = (DeletionTarget::Transcript(id), DeletionReason::Room);
             self.hold = None;
-            self.deletion = Some(Deletion { target, why, until: context.now, claim: None, tries: 0 });
+            self.deletion = Some(Deletion { target, reason, retry_at: context.now, claim: None, tries: 0 });
         }
         let next = self.delete(context).unwrap_or(Next::Nothing);
         self.advanced(next, context)
@@ -55,8 +55,8 @@ impl Job {
 
     /// Parks the job until its next check. Once the recording has expired there is nothing to check for.
     pub(super) fn park(&mut self, context: Context<'_>) {
-        let until = (!self.has_expired(context.now)).then(|| self.chosen(PARKED_CHECK, context.now));
-        self.hold = Some(Hold::LimitReached { until });
+        let retry_at = (!self.has_expired(context.now)).then(|| self.chosen(PARKED_CHECK, context.now));
+        self.hold = Some(Hold::LimitReached { retry_at });
     }
 
     /// Whether the next attempt could start, or make itself room.
@@ -76,10 +76,10 @@ impl Job {
             return self.advanced(next, context);
         }
         if self.has_expired(context.now) {
-            self.hold = Some(Hold::LimitReached { until: None });
+            self.hold = Some(Hold::LimitReached { retry_at: None });
             return self.advanced(Next::Nothing, context);
         }
-        self.hold = Some(Hold::LimitReached { until: Some(context.lease_until) });
+        self.hold = Some(Hold::LimitReached { retry_at: Some(context.lease_until) });
         if self.recording == Recording::Done && self.expires_at.is_none() {
             let claim = self.next_claim();
             return self.advanced(Next::Act(Command::ReadRecording { claim }), context);
@@ -91,23 +91,23 @@ impl Job {
     /// looked at for ever.
     pub(super) fn on_recording_of_parked(mut self, answer: &RecordingAnswer, context: Context<'_>) -> Decision {
         match answer {
-            RecordingAnswer::Read(finished) => {
-                self.learn_recording(finished);
+            RecordingAnswer::Read(info) => {
+                self.learn_recording(info);
                 self.is_known(context);
-                self.hold = Some(Hold::LimitReached { until: Some(context.lease_until) });
+                self.hold = Some(Hold::LimitReached { retry_at: Some(context.lease_until) });
                 return self.advanced(Next::Act(Command::List), context);
             }
             RecordingAnswer::Deleted => return self.on_recording_deleted(context),
             // Nothing can be made of it any more.
             RecordingAnswer::Failed { sub_code } => {
                 self.recording = Recording::Failed { sub_code: sub_code.clone() };
-                self.hold = Some(Hold::LimitReached { until: None });
+                self.hold = Some(Hold::LimitReached { retry_at: None });
             }
             RecordingAnswer::Unknown => {
                 let unknown_since = *self.unknown_since.get_or_insert(context.now);
                 self.park(context);
                 if context.now.since(unknown_since) >= UNKNOWN_PATIENCE {
-                    self.hold = Some(Hold::LimitReached { until: None });
+                    self.hold = Some(Hold::LimitReached { retry_at: None });
                 }
             }
             RecordingAnswer::Operator | RecordingAnswer::Later { .. } => self.park(context),
@@ -117,7 +117,7 @@ impl Job {
 
     pub(super) fn on_list_answer(mut self, answer: &LookUpAnswer, context: Context<'_>) -> Decision {
         match answer {
-            LookUpAnswer::Listed(listed) => {
+            LookUpAnswer::Complete(listed) => {
                 self.take_in(listed, None, context);
                 self.drop_unmade(listed);
                 let ids: Vec<TranscriptId> = listed.iter().map(|one| one.transcript_id).collect();

@@ -20,22 +20,22 @@ pub struct Outbox {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub notices: Vec<Notice>,
     /// No other worker sends before this.
-    pub until: Timestamp,
+    pub retry_at: Timestamp,
     /// `until` is the end of a worker's lease, not of a wait.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub sending: bool,
     pub tries: u32,
     /// The bad end that was announced last; a job that goes on after it may come to another.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub told: Option<Status>,
+    pub last_announced_end: Option<Status>,
     /// How many bad ends were announced.
-    pub ends: u32,
+    pub announced_ends: u32,
     /// When its expiry becomes worth an alarm, as long as it is not stored.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub expiry_at: Option<Timestamp>,
+    pub expiry_alarm_at: Option<Timestamp>,
     /// Its expiry was announced.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub expiring: bool,
+    pub expiry_announced: bool,
 }
 
 /// One thing to announce. Everything else is in the row when it is sent.
@@ -104,13 +104,13 @@ impl Job {
         // Before the recording is done, somebody else's transcripts of it end nothing.
         let bad = Some(self.status()).filter(|status| self.has_begun() && status.is_bad_end());
         if let Some(status) = bad
-            && self.outbox.told != bad
+            && self.outbox.last_announced_end != bad
         {
-            self.outbox.ends += 1;
-            self.note(Notice::Failed { status, end: self.outbox.ends }, context);
+            self.outbox.announced_ends += 1;
+            self.note(Notice::Failed { status, end: self.outbox.announced_ends }, context);
         }
         if bad.is_some() || self.may_end_otherwise() {
-            self.outbox.told = bad;
+            self.outbox.last_announced_end = bad;
         }
     }
 
@@ -125,7 +125,7 @@ impl Job {
     pub(super) fn tell_expiry(&mut self, context: Context<'_>) -> bool {
         let due = self.expiry_alarm_at(context).is_some_and(|at| at <= context.now);
         if due {
-            self.outbox.expiring = true;
+            self.outbox.expiry_announced = true;
             self.note(Notice::Expiring, context);
         }
         due
@@ -134,26 +134,26 @@ impl Job {
     /// When its expiry becomes worth an alarm; `None` if it does not, or has been.
     pub(super) fn expiry_alarm_at(&self, context: Context<'_>) -> Option<Timestamp> {
         let is_gone = self.recording == Recording::Deleted;
-        let at_stake = self.status().is_at_stake() && !is_gone && !self.outbox.expiring;
+        let at_stake = self.status().is_at_stake() && !is_gone && !self.outbox.expiry_announced;
         self.expires_at.filter(|_| at_stake).map(|at| at.minus(context.policy.expiry_alarm))
     }
 
     fn note(&mut self, notice: Notice, context: Context<'_>) {
         if context.policy.announces && !self.outbox.notices.contains(&notice) {
             self.outbox.notices.push(notice);
-            self.outbox.until = self.outbox.until.min(context.now);
+            self.outbox.retry_at = self.outbox.retry_at.min(context.now);
         }
     }
 
     /// Takes the announcements up, if there are any and nobody is at them.
     pub(super) fn announce(&mut self, context: Context<'_>) -> Option<Next> {
-        if self.outbox.notices.is_empty() || context.now < self.outbox.until {
+        if self.outbox.notices.is_empty() || context.now < self.outbox.retry_at {
             return None;
         }
         if !context.worker {
             return Some(Next::Act(Command::Wake));
         }
-        self.outbox.until = context.lease_until;
+        self.outbox.retry_at = context.lease_until;
         self.outbox.sending = true;
         let announcements = self.outbox.notices.iter().map(|notice| self.announcement(*notice)).collect();
         Some(Next::Act(Command::Announce { announcements }))
@@ -165,7 +165,7 @@ impl Job {
         self.outbox.notices.retain(|notice| !sent.contains(notice));
         if self.outbox.notices.is_empty() {
             self.outbox.tries = 0;
-            self.outbox.until = Timestamp::default();
+            self.outbox.retry_at = Timestamp::default();
             return if before == 0 {
                 Decision::Ignore(Reason::AlreadyKnown)
             } else {
@@ -174,8 +174,8 @@ impl Job {
         }
         let at = self.chosen(doubled(ANNOUNCE_WAIT, self.outbox.tries, ANNOUNCE_WAIT_MAX), context.now);
         self.outbox.tries += 1;
-        self.outbox.until = at;
-        let next = self.delete(context).unwrap_or(Next::Again { at });
+        self.outbox.retry_at = at;
+        let next = self.delete(context).unwrap_or(Next::Wait { retry_at: at });
         self.advanced(next, context)
     }
 

@@ -45,7 +45,7 @@ pub enum DeleteAfterStore {
 
 /// What the metadata of the recording, or of its bot, asks for.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Wishes {
+pub struct Overrides {
     /// `transcript` = `skip`.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub skip: bool,

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use super::{
-    Claim, Command, Context, Decision, Finished, Hold, Job, Next, Reason, Recording, RecordingAnswer, State,
-    Transcript, Trouble,
+    Claim, Command, Context, Decision, Hold, HoldCause, Job, Next, Reason, Recording, RecordingAnswer, RecordingInfo,
+    State, Transcript,
     waits::{asked, doubled},
 };
 use crate::time::Timestamp;
@@ -23,26 +23,26 @@ pub(super) const EXPIRY_GRACE: Duration = Duration::from_secs(24 * 60 * 60);
 impl Job {
     /// Notes what an event or an answer says about the recording. What it does not say stays as it was: only metadata
     /// that was read may lift a skip.
-    pub(super) fn learn_recording(&mut self, finished: &Finished) {
+    pub(super) fn learn_recording(&mut self, info: &RecordingInfo) {
         self.recording = Recording::Done;
         // It is measured by, and decides nothing: worth keeping, but not worth a save of its own.
-        self.done_at = self.done_at.or(finished.done_at);
-        self.bot_id = self.bot_id.or(finished.bot_id);
-        self.wishes = finished.wishes.clone().or_else(|| self.wishes.take());
-        self.expires_at = finished.expires_at.or(self.expires_at);
+        self.done_at = self.done_at.or(info.done_at);
+        self.bot_id = self.bot_id.or(info.bot_id);
+        self.overrides = info.overrides.clone().or_else(|| self.overrides.take());
+        self.expires_at = info.expires_at.or(self.expires_at);
     }
 
     /// The metadata asks for no transcript, as far as it was read.
     pub(super) fn skips(&self) -> bool {
-        self.wishes.as_ref().is_some_and(|wishes| wishes.skip)
+        self.overrides.as_ref().is_some_and(|overrides| overrides.skip)
     }
 
     /// Retrieves the recording: nothing is paid for before its metadata was read.
     pub(super) fn read(mut self, context: Context<'_>) -> Decision {
         let claim = self.next_claim();
-        let before = self.hold.as_ref().and_then(Hold::trouble);
-        let (trouble, times, since) = before.unwrap_or((Trouble::default(), 0, context.now));
-        self.hold = Some(Hold::Unread { until: context.lease_until, claim: Some(claim), trouble, times, since });
+        let before = self.hold.as_ref().and_then(Hold::cause);
+        let (cause, times, since) = before.unwrap_or((HoldCause::default(), 0, context.now));
+        self.hold = Some(Hold::Unread { retry_at: context.lease_until, claim: Some(claim), cause, times, since });
         self.advanced(Next::Act(Command::ReadRecording { claim }), context)
     }
 
@@ -55,17 +55,17 @@ impl Job {
         if self.is_parked() {
             return self.on_recording_of_parked(answer, context);
         }
-        let Some(Hold::Unread { claim: Some(held), trouble, times, since, .. }) = self.hold else {
+        let Some(Hold::Unread { claim: Some(held), cause, times, since, .. }) = self.hold else {
             return Decision::Ignore(Reason::Overtaken);
         };
         if held != claim {
             return Decision::Ignore(Reason::Overtaken);
         }
-        let (trouble, after) = match answer {
-            RecordingAnswer::Read(finished) => {
-                self.learn_recording(finished);
+        let (cause, after) = match answer {
+            RecordingAnswer::Read(info) => {
+                self.learn_recording(info);
                 // Nothing asks for anything, and that was read, too.
-                self.wishes.get_or_insert_default();
+                self.overrides.get_or_insert_default();
                 self.is_known(context);
                 self.hold = None;
                 return self.go_on(context);
@@ -85,31 +85,31 @@ impl Job {
             RecordingAnswer::Unknown => return self.not_known(context),
             // The webhook's caller does not wait: the work queue takes it from here.
             RecordingAnswer::Operator | RecordingAnswer::Later { .. } if !context.worker => {
-                self.hold = Some(Hold::Unread { until: context.now, claim: None, trouble, times, since });
+                self.hold = Some(Hold::Unread { retry_at: context.now, claim: None, cause, times, since });
                 return self.advanced(Next::Act(Command::Wake), context);
             }
-            RecordingAnswer::Operator => (Trouble::Operator, Duration::ZERO),
-            RecordingAnswer::Later { after } => (Trouble::Errors, *after),
+            RecordingAnswer::Operator => (HoldCause::Operator, Duration::ZERO),
+            RecordingAnswer::Later { after } => (HoldCause::Errors, *after),
         };
-        let (times, since) = self.held(trouble, context.now);
+        let (times, since) = self.held(cause, context.now);
         let wait = self.chosen(doubled(READ_WAIT, times, READ_WAIT_MAX), context.now);
-        let until = wait.max(asked(after, context.now));
-        self.hold = Some(Hold::Unread { until, claim: None, trouble, times: times + 1, since });
-        self.advanced(Next::Again { at: until }, context)
+        let retry_at = wait.max(asked(after, context.now));
+        self.hold = Some(Hold::Unread { retry_at, claim: None, cause, times: times + 1, since });
+        self.advanced(Next::Wait { retry_at: retry_at }, context)
     }
 
     /// Recall answers 404: it does not know the recording, or not yet, or not in this workspace. Nothing was paid, and
     /// the job waits quietly.
     pub(super) fn not_known(mut self, context: Context<'_>) -> Decision {
-        let (times, since) = self.held(Trouble::Unknown, context.now);
+        let (times, since) = self.held(HoldCause::Unknown, context.now);
         let unknown_since = *self.unknown_since.get_or_insert(context.now);
         if context.now.since(unknown_since) >= UNKNOWN_PATIENCE {
             return self.give_up_unknown(context);
         }
-        let until = self.chosen(doubled(UNKNOWN_WAIT, times, UNKNOWN_WAIT_MAX), context.now);
-        self.hold = Some(Hold::Wait { until, status: Some(404), times: times + 1, since });
+        let retry_at = self.chosen(doubled(UNKNOWN_WAIT, times, UNKNOWN_WAIT_MAX), context.now);
+        self.hold = Some(Hold::Wait { retry_at, status: Some(404), times: times + 1, since });
         // The sender is done with it: the sweep finds it when its time has come.
-        let next = if context.worker { Next::Again { at: until } } else { Next::Nothing };
+        let next = if context.worker { Next::Wait { retry_at: retry_at } } else { Next::Nothing };
         self.advanced(next, context)
     }
 
@@ -138,7 +138,7 @@ impl Job {
         }
         self.unknown_since = Some(context.now);
         if self.hold == Some(Hold::Skipped) && !self.skips() {
-            self.hold = Some(Hold::Wait { until: context.now, status: None, times: 0, since: context.now });
+            self.hold = Some(Hold::Wait { retry_at: context.now, status: None, times: 0, since: context.now });
         }
         if self.is_parked() {
             self.park(context);

@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use super::{Context, Decision, Event, Finished, Heard, Job, Recording, State};
+use super::{Context, Decision, Event, Job, Recording, RecordingInfo, State, TranscriptRef};
 use crate::time::Timestamp;
 
 /// A recording that has just been done is left to its webhook for this long. Should both come, nothing is lost: one of
@@ -14,25 +14,25 @@ pub const HEAD_START: Duration = Duration::from_secs(2 * 60);
 
 /// A recording, as a list shows it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct SeenRecording {
+pub struct RecordingEntry {
     /// An entry without a status is as good as one that is done: it was listed because it has ended.
     pub is_done: bool,
     pub done_at: Option<Timestamp>,
     pub expires_at: Option<Timestamp>,
     /// One of its transcripts, if the entry shows one.
-    pub transcript: Option<SeenTranscript>,
+    pub transcript: Option<TranscriptEntry>,
 }
 
 /// A transcript, as a list shows it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct SeenTranscript {
-    pub heard: Heard,
-    pub status: SeenStatus,
+pub struct TranscriptEntry {
+    pub reference: TranscriptRef,
+    pub status: EntryStatus,
 }
 
 /// What Recall says of a transcript.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum SeenStatus {
+pub enum EntryStatus {
     Processing,
     Done,
     Failed {
@@ -47,8 +47,8 @@ impl Job {
     /// all that the entry says of the recording; asked for only if there is something to tell.
     pub fn missed_recording(
         &self,
-        seen: &SeenRecording,
-        finished: impl FnOnce() -> Finished,
+        seen: &RecordingEntry,
+        info: impl FnOnce() -> RecordingInfo,
         context: Context<'_>,
     ) -> Option<Event> {
         if !seen.is_done || seen.done_at.is_some_and(|at| context.now < at.plus(HEAD_START)) {
@@ -65,27 +65,26 @@ impl Job {
             return None;
         }
         // A row that was lost first learns of the transcript that was paid for, and asks for no other.
-        let shown = seen.transcript.as_ref().filter(|one| one.heard.attempt.is_some());
+        let shown = seen.transcript.as_ref().filter(|one| one.reference.attempt.is_some());
         shown.and_then(|one| self.missed_transcript(one, context)).or_else(|| {
-            let done = Event::RecordingDone(finished());
+            let done = Event::RecordingDone(info());
             self.would_apply(&done, context).then_some(done)
         })
     }
 
     /// What an entry of the list of transcripts tells that the job does not know.
-    pub fn missed_transcript(&self, seen: &SeenTranscript, context: Context<'_>) -> Option<Event> {
-        let heard = seen.heard;
-        let is_left =
-            |state: &State| matches!(state, State::Left { transcript_id } if *transcript_id == heard.transcript_id);
+    pub fn missed_transcript(&self, seen: &TranscriptEntry, context: Context<'_>) -> Option<Event> {
+        let reference = seen.reference;
+        let is_left = |state: &State| matches!(state, State::Foreign { transcript_id } if *transcript_id == reference.transcript_id);
         if self.transcripts.iter().any(|transcript| is_left(&transcript.state)) {
             return None;
         }
         let event = match &seen.status {
-            SeenStatus::Done => Event::TranscriptDone(heard),
+            EntryStatus::Done => Event::TranscriptDone(reference),
             // The answer to our create was lost, and so was its webhook.
-            SeenStatus::Processing if heard.attempt.is_some() => Event::TranscriptProcessing(heard),
-            SeenStatus::Failed { sub_code } => Event::TranscriptFailed { heard, sub_code: sub_code.clone() },
-            SeenStatus::Processing | SeenStatus::Other => return None,
+            EntryStatus::Processing if reference.attempt.is_some() => Event::TranscriptProcessing(reference),
+            EntryStatus::Failed { sub_code } => Event::TranscriptFailed { reference, sub_code: sub_code.clone() },
+            EntryStatus::Processing | EntryStatus::Other => return None,
         };
         self.would_apply(&event, context).then_some(event)
     }
@@ -97,7 +96,7 @@ impl Job {
     }
 
     /// Whether the only news of this entry is when Recall deletes the recording.
-    fn learns_expiry(&self, seen: &SeenRecording) -> bool {
+    fn learns_expiry(&self, seen: &RecordingEntry) -> bool {
         self.expires_at.is_none() && seen.expires_at.is_some() && self.status().is_at_stake()
     }
 

@@ -31,7 +31,7 @@ pub struct Rendering {
     /// Only this one; `None` for all that are stored.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub transcript_id: Option<TranscriptId>,
-    pub until: Timestamp,
+    pub retry_at: Timestamp,
     /// The worker that renders; `None` while it waits.
     pub claim: Option<Claim>,
     pub tries: u32,
@@ -62,16 +62,16 @@ impl Job {
         if provider.is_some_and(|name| !context.policy.providers.iter().any(|known| known == name)) {
             return Decision::Ignore(Reason::UnknownProvider);
         }
-        if let Some(Hold::Unread { until, claim: Some(_), .. }) = self.hold
-            && context.now < until
+        if let Some(Hold::Unread { retry_at, claim: Some(_), .. }) = self.hold
+            && context.now < retry_at
         {
-            return Decision::Busy { until };
+            return Decision::Busy { retry_at };
         }
         // What is being deleted may be the recording, and then another transcript would be paid for nothing.
-        if let Some(until) = self.deletion.filter(|one| one.claim.is_some()).map(|one| one.until)
-            && context.now < until
+        if let Some(retry_at) = self.deletion.filter(|one| one.claim.is_some()).map(|one| one.retry_at)
+            && context.now < retry_at
         {
-            return Decision::Busy { until };
+            return Decision::Busy { retry_at };
         }
         self.retry = Some(Retry { provider: provider.map(str::to_owned) });
         self.hold = None;
@@ -100,10 +100,10 @@ impl Job {
         if self.to_render(transcript_id).is_empty() {
             return Decision::Ignore(Reason::NothingStored);
         }
-        let mut rendering = Rendering { transcript_id, until: context.now, claim: None, tries: 0 };
+        let mut rendering = Rendering { transcript_id, retry_at: context.now, claim: None, tries: 0 };
         if let Some(before) = self.rendering {
-            if before.claim.is_some() && context.now < before.until {
-                return Decision::Busy { until: before.until };
+            if before.claim.is_some() && context.now < before.retry_at {
+                return Decision::Busy { retry_at: before.retry_at };
             }
             if before.transcript_id != transcript_id {
                 rendering.transcript_id = None;
@@ -116,10 +116,10 @@ impl Job {
 
     /// Takes the lease. Nothing is deleted meanwhile, because a deletion reads back what is being written.
     pub(super) fn render(mut self, context: Context<'_>) -> Decision {
-        if let Some(until) = self.deletion.filter(|one| one.claim.is_some()).map(|one| one.until)
-            && context.now < until
+        if let Some(retry_at) = self.deletion.filter(|one| one.claim.is_some()).map(|one| one.retry_at)
+            && context.now < retry_at
         {
-            return Decision::Busy { until };
+            return Decision::Busy { retry_at };
         }
         let claim = self.next_claim();
         let Some(rendering) = &mut self.rendering else { return Decision::Ignore(Reason::NotDue) };
@@ -129,7 +129,7 @@ impl Job {
             (self.rendering, self.rendering_stopped_at) = (None, Some(context.now));
             return self.advanced(Next::Nothing, context);
         }
-        (rendering.until, rendering.claim) = (context.lease_until, Some(claim));
+        (rendering.retry_at, rendering.claim) = (context.lease_until, Some(claim));
         let wanted = rendering.transcript_id;
         let transcripts = self.to_render(wanted);
         if transcripts.is_empty() {
@@ -146,9 +146,9 @@ impl Job {
         let next = match answer {
             RenderAnswer::Later { after } if held.tries + 1 < RENDER_TRIES => {
                 let wait = doubled(RENDER_WAIT, held.tries, RENDER_WAIT_MAX);
-                let until = self.chosen(wait, context.now).max(asked(after, context.now));
-                self.rendering = Some(Rendering { until, claim: None, tries: held.tries + 1, ..held });
-                Next::Again { at: until }
+                let retry_at = self.chosen(wait, context.now).max(asked(after, context.now));
+                self.rendering = Some(Rendering { retry_at, claim: None, tries: held.tries + 1, ..held });
+                Next::Wait { retry_at: retry_at }
             }
             RenderAnswer::Rendered => {
                 (self.rendering, self.rendering_stopped_at) = (None, None);
@@ -163,7 +163,7 @@ impl Job {
     }
 
     pub(super) fn is_rendering(&self, now: Timestamp) -> bool {
-        self.rendering.is_some_and(|rendering| rendering.claim.is_some() && now < rendering.until)
+        self.rendering.is_some_and(|rendering| rendering.claim.is_some() && now < rendering.retry_at)
     }
 
     fn to_render(&self, wanted: Option<TranscriptId>) -> Vec<(TranscriptId, Receipt)> {

@@ -22,23 +22,23 @@ pub struct Transcript {
     pub deleted: bool,
     /// Recall listed it after it had counted as deleted, and it was taken up again. That happens once.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub found_again: bool,
+    pub relisted: bool,
     /// Recall said that it is done, and that it has failed when it was retrieved.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub doubt: Option<Doubt>,
+    pub contradiction: Option<Contradiction>,
     /// Why we do not delete it at Recall.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub kept: Option<Kept>,
+    pub keep_reason: Option<KeepReason>,
     /// Another deployment of this product asked for it. We may copy it, and never delete it.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub foreign: bool,
+    pub other_deployment: bool,
 }
 
 /// What Recall says of a failed transcript contradicts itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Doubt {
+pub struct Contradiction {
     /// Before this, nobody retrieves it because it is said to be done once more.
-    pub until: Timestamp,
+    pub retry_at: Timestamp,
     /// How many times.
     pub times: u32,
 }
@@ -46,7 +46,7 @@ pub struct Doubt {
 /// Why a transcript stays at Recall although it is stored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Kept {
+pub enum KeepReason {
     /// The file is not a transcript, and nobody has read it.
     Unreadable,
     /// Its copy in S3 is not what the row says.
@@ -69,7 +69,7 @@ pub enum State {
         check_at: Timestamp,
         checks: u32,
         #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-        told_done: bool,
+        reported_done: bool,
     },
     /// It is being copied to S3, or waits to be tried again.
     Copying(Copying),
@@ -84,7 +84,7 @@ pub enum State {
     /// deleted, it still counts towards the limit, and a later `transcript.done` takes it up again.
     Lost { transcript_id: TranscriptId },
     /// Somebody else's, and the operator wants it left alone. It counts towards the limit.
-    Left { transcript_id: TranscriptId },
+    Foreign { transcript_id: TranscriptId },
 }
 
 /// A create whose outcome is not known.
@@ -100,15 +100,15 @@ pub struct Creating {
     /// Calls answered 409 under this key so far.
     #[serde(default)]
     pub conflicts: u32,
-    pub until: Timestamp,
+    pub retry_at: Timestamp,
     /// The worker that calls; `None` while it waits.
     pub claim: Option<Claim>,
     /// The code of a 400. The list of transcripts tells whether the limit was meant.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub refused: Option<Refused>,
+    pub refusal: Option<UnexplainedRefusal>,
     /// Since when look-ups have not told what became of it, other than that the key is refused.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub untold_since: Option<Timestamp>,
+    pub inconclusive_since: Option<Timestamp>,
     /// A person asked for this attempt. Should it have no effect, the next one takes its place.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub retry: Option<Retry>,
@@ -116,7 +116,7 @@ pub struct Creating {
 
 /// A 400 that is not understood yet.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Refused {
+pub struct UnexplainedRefusal {
     pub code: Option<String>,
 }
 
@@ -124,7 +124,7 @@ pub struct Refused {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Copying {
     pub transcript_id: TranscriptId,
-    pub until: Timestamp,
+    pub retry_at: Timestamp,
     /// The worker that copies; `None` while it waits.
     pub claim: Option<Claim>,
     /// When it was first tried, or again after the key had been refused.
@@ -139,7 +139,7 @@ pub struct Copying {
     pub checks: u32,
     /// As in [`State::Transcribing`].
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub told_done: bool,
+    pub reported_done: bool,
 }
 
 /// What has kept one transcript from being copied, each kind counted by itself: a count decides about its own kind only.
@@ -151,7 +151,7 @@ pub struct Failures {
     /// Recall refused the key or the account, one time after the other.
     pub operator: u32,
     /// What Recall offered was not taken: the host is not allowed, the file is too large.
-    pub not_taken: u32,
+    pub rejected: u32,
     /// Recall answered 404, and did not know the recording either, one time after the other.
     pub missing: u32,
     /// Recall answered 404 although it knows the recording, one time after the other.
@@ -163,7 +163,7 @@ pub struct Failures {
     /// The download had no bytes.
     pub empty_bodies: u32,
     /// A worker never said how it went: it died.
-    pub deaths: u32,
+    pub crashes: u32,
 }
 
 /// Names one claim of a lease: the version of the save that took it. An answer that comes with another claim is
@@ -211,13 +211,13 @@ impl Failures {
         let kinds = [
             self.transient,
             self.operator,
-            self.not_taken,
+            self.rejected,
             self.missing,
             self.gone,
             self.renditions_refused,
             self.renditions_late,
             self.empty_bodies,
-            self.deaths,
+            self.crashes,
         ];
         kinds.into_iter().fold(0, u32::saturating_add)
     }
@@ -225,18 +225,27 @@ impl Failures {
 
 impl Transcript {
     pub fn new(attempt: Option<u32>, provider: Option<String>, state: State) -> Self {
-        Self { attempt, provider, state, deleted: false, found_again: false, doubt: None, kept: None, foreign: false }
+        Self {
+            attempt,
+            provider,
+            state,
+            deleted: false,
+            relisted: false,
+            contradiction: None,
+            keep_reason: None,
+            other_deployment: false,
+        }
     }
 
     /// Recall has it no longer.
     pub(super) fn delete(&mut self) {
-        self.kept = self.kept.filter(|why| *why != Kept::NotDeleted);
+        self.keep_reason = self.keep_reason.filter(|reason| *reason != KeepReason::NotDeleted);
         match self.state {
             State::Transcribing { transcript_id, .. } | State::Copying(Copying { transcript_id, .. }) => {
                 self.state = State::Lost { transcript_id };
                 self.deleted = true;
             }
-            State::Stored { .. } | State::Failed { .. } | State::Lost { .. } | State::Left { .. } => {
+            State::Stored { .. } | State::Failed { .. } | State::Lost { .. } | State::Foreign { .. } => {
                 self.deleted = true;
             }
             State::Creating(_) | State::Refused { .. } => {}
@@ -253,7 +262,7 @@ impl Transcript {
 
     /// Stored, and nothing is known against deleting the original.
     pub(super) fn is_safe(&self) -> bool {
-        self.kept.is_none() && self.state.receipt().is_some_and(|receipt| !receipt.unreadable)
+        self.keep_reason.is_none() && self.state.receipt().is_some_and(|receipt| !receipt.unreadable)
     }
 
     /// Whether Recall has it, or may have it.
@@ -277,7 +286,7 @@ impl Transcript {
                 | State::Lost { .. }
                 // It may exist, so no other one is asked for unless a person says so.
                 | State::Refused { status: OUTCOME_UNKNOWN, .. } => true,
-                State::Failed { .. } | State::Refused { .. } | State::Left { .. } => false,
+                State::Failed { .. } | State::Refused { .. } | State::Foreign { .. } => false,
             }
     }
 }
@@ -292,7 +301,7 @@ impl State {
             | Self::Stored { transcript_id, .. }
             | Self::Failed { transcript_id, .. }
             | Self::Lost { transcript_id }
-            | Self::Left { transcript_id } => Some(*transcript_id),
+            | Self::Foreign { transcript_id } => Some(*transcript_id),
         }
     }
 
@@ -306,7 +315,7 @@ impl State {
             | Self::Copying(_)
             | Self::Stored { .. }
             | Self::Lost { .. }
-            | Self::Left { .. } => None,
+            | Self::Foreign { .. } => None,
         }
     }
 
@@ -320,7 +329,7 @@ impl State {
             | Self::Failed { .. }
             | Self::Refused { .. }
             | Self::Lost { .. }
-            | Self::Left { .. } => None,
+            | Self::Foreign { .. } => None,
         }
     }
 
@@ -333,28 +342,30 @@ impl State {
             | Self::Failed { .. }
             | Self::Refused { .. }
             | Self::Lost { .. }
-            | Self::Left { .. } => None,
+            | Self::Foreign { .. } => None,
         }
     }
 
     /// When it must be looked at again.
     pub(super) fn due_at(&self) -> Option<Timestamp> {
         match self {
-            Self::Creating(Creating { until, .. }) | Self::Copying(Copying { until, .. }) => Some(*until),
+            Self::Creating(Creating { retry_at, .. }) | Self::Copying(Copying { retry_at, .. }) => Some(*retry_at),
             Self::Transcribing { check_at, .. } => Some(*check_at),
             Self::Stored { .. }
             | Self::Failed { .. }
             | Self::Refused { .. }
             | Self::Lost { .. }
-            | Self::Left { .. } => None,
+            | Self::Foreign { .. } => None,
         }
     }
 
     /// Until when a worker holds it.
     pub(super) fn busy(&self, now: Timestamp) -> Option<Timestamp> {
         match self {
-            Self::Creating(Creating { until, claim: Some(_), .. })
-            | Self::Copying(Copying { until, claim: Some(_), .. }) => Some(*until).filter(|until| now < *until),
+            Self::Creating(Creating { retry_at, claim: Some(_), .. })
+            | Self::Copying(Copying { retry_at, claim: Some(_), .. }) => {
+                Some(*retry_at).filter(|retry_at| now < *retry_at)
+            }
             Self::Creating(Creating { claim: None, .. })
             | Self::Copying(Copying { claim: None, .. })
             | Self::Transcribing { .. }
@@ -362,15 +373,16 @@ impl State {
             | Self::Failed { .. }
             | Self::Refused { .. }
             | Self::Lost { .. }
-            | Self::Left { .. } => None,
+            | Self::Foreign { .. } => None,
         }
     }
 
     /// Ends a wait of ours; a lease stands.
     pub(super) fn end_wait(&mut self, now: Timestamp) {
         match self {
-            Self::Creating(Creating { until, claim: None, .. }) | Self::Copying(Copying { until, claim: None, .. }) => {
-                *until = now.min(*until);
+            Self::Creating(Creating { retry_at, claim: None, .. })
+            | Self::Copying(Copying { retry_at, claim: None, .. }) => {
+                *retry_at = now.min(*retry_at);
             }
             Self::Transcribing { check_at, .. } => *check_at = now.min(*check_at),
             Self::Creating(_)
@@ -379,7 +391,7 @@ impl State {
             | Self::Failed { .. }
             | Self::Refused { .. }
             | Self::Lost { .. }
-            | Self::Left { .. } => {}
+            | Self::Foreign { .. } => {}
         }
     }
 
@@ -391,7 +403,7 @@ impl State {
             | Self::Stored { .. }
             | Self::Failed { .. }
             | Self::Lost { .. }
-            | Self::Left { .. }
+            | Self::Foreign { .. }
             | Self::Refused { status: OUTCOME_UNKNOWN, .. } => true,
             Self::Refused { .. } => false,
         }

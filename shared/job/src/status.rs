@@ -66,7 +66,7 @@ impl Job {
     /// Work under way comes before any result; among results the best one counts.
     pub fn status(&self) -> Status {
         let any = |test: fn(&State) -> bool| self.transcripts.iter().any(|transcript| test(&transcript.state));
-        let all_left = self.transcripts.iter().all(|transcript| matches!(transcript.state, State::Left { .. }));
+        let all_left = self.transcripts.iter().all(|transcript| matches!(transcript.state, State::Foreign { .. }));
         let left_alone = all_left && !self.transcripts.is_empty() && !self.has_begun();
         if self.is_creating() {
             Status::Creating

@@ -23,8 +23,8 @@ mod waits;
 use std::time::Duration;
 
 use super::{
-    Claim, Context, Copying, Counts, DeleteAfterStore, Event, Failures, Finished, Job, OnLimit, Policy, Receipt,
-    Recording, State, Transcript, Wishes,
+    Claim, Context, Copying, Counts, DeleteAfterStore, Event, Failures, Job, OnLimit, Overrides, Policy, Receipt,
+    Recording, RecordingInfo, State, Transcript,
 };
 use crate::{
     ids::{RecordingId, TranscriptId},
@@ -77,19 +77,19 @@ fn variable(name: &str) -> Option<u64> {
 
 /// Its metadata was read, and asks for nothing.
 fn done() -> Event {
-    Event::RecordingDone(Finished { wishes: Some(Wishes::default()), ..Finished::default() })
+    Event::RecordingDone(RecordingInfo { overrides: Some(Overrides::default()), ..RecordingInfo::default() })
 }
 
-fn copying(until: Timestamp, claim: Option<Claim>, failures: Failures) -> Copying {
+fn copying(retry_at: Timestamp, claim: Option<Claim>, failures: Failures) -> Copying {
     Copying {
         transcript_id: OURS,
-        until,
+        retry_at,
         claim,
         since: NOW,
         failures,
         missing_since: None,
         checks: 0,
-        told_done: false,
+        reported_done: false,
     }
 }
 
@@ -101,7 +101,7 @@ fn job(states: impl IntoIterator<Item = State>) -> Job {
         recording: Recording::Done,
         attempts: 1,
         transcripts: transcripts.collect(),
-        wishes: Some(Wishes::default()),
+        overrides: Some(Overrides::default()),
         version: 4,
         ..Job::new(RecordingId::from_u128(7))
     }

@@ -1,6 +1,6 @@
 //! A wake-up: the first thing whose time has come is taken up.
 
-use super::{Context, Copying, Creating, Decision, Hold, Job, Kept, Next, Reason, State};
+use super::{Context, Copying, Creating, Decision, Hold, Job, KeepReason, Next, Reason, State};
 use crate::time::Timestamp;
 
 impl Job {
@@ -14,10 +14,10 @@ impl Job {
         let is_due = |at: &Timestamp| *at <= context.now;
         let transcripts = self.transcripts.iter().map(|transcript| transcript.state.due_at().filter(is_due));
         let transcript = transcripts.zip(0..).filter_map(|(at, index)| Some((at?, index))).min();
-        let hold = self.hold.as_ref().filter(|_| !self.is_creating()).and_then(Hold::until).filter(is_due);
+        let hold = self.hold.as_ref().filter(|_| !self.is_creating()).and_then(Hold::retry_at).filter(is_due);
         let others = transcript.map(|(at, _)| at).into_iter().chain(hold).min();
-        if let Some(rendering) = self.rendering.filter(|one| is_due(&one.until))
-            && others.is_none_or(|at| rendering.until <= at)
+        if let Some(rendering) = self.rendering.filter(|one| is_due(&one.retry_at))
+            && others.is_none_or(|at| rendering.retry_at <= at)
         {
             return self.render(context);
         }
@@ -25,12 +25,14 @@ impl Job {
             && hold.is_none_or(|hold| at <= hold)
         {
             match &self.transcripts[index].state {
-                State::Creating(Creating { until, .. }) if *until <= context.now => return self.repeat(index, context),
+                State::Creating(Creating { retry_at, .. }) if *retry_at <= context.now => {
+                    return self.repeat(index, context);
+                }
                 State::Transcribing { transcript_id, check_at, .. } if *check_at <= context.now => {
                     let transcript_id = *transcript_id;
                     return self.copy(index, transcript_id, context);
                 }
-                State::Copying(Copying { transcript_id, until, .. }) if *until <= context.now => {
+                State::Copying(Copying { transcript_id, retry_at, .. }) if *retry_at <= context.now => {
                     let transcript_id = *transcript_id;
                     return self.copy(index, transcript_id, context);
                 }
@@ -41,7 +43,7 @@ impl Job {
                 | State::Failed { .. }
                 | State::Refused { .. }
                 | State::Lost { .. }
-                | State::Left { .. } => {}
+                | State::Foreign { .. } => {}
             }
         }
         if hold.is_some() {
@@ -49,9 +51,9 @@ impl Job {
         }
         // An alarm that the operator has put off since is due as well: it is noted for its new time.
         let expires =
-            self.tell_expiry(context) || self.outbox.expiry_at.is_some_and(|expiry_at| expiry_at <= context.now);
-        let due = self.deletion.is_some_and(|deletion| deletion.until <= context.now)
-            || (!self.outbox.notices.is_empty() && self.outbox.until <= context.now)
+            self.tell_expiry(context) || self.outbox.expiry_alarm_at.is_some_and(|expiry_at| expiry_at <= context.now);
+        let due = self.deletion.is_some_and(|deletion| deletion.retry_at <= context.now)
+            || (!self.outbox.notices.is_empty() && self.outbox.retry_at <= context.now)
             || before.is_some_and(|before| before != self);
         if expires || due { self.advanced(Next::Nothing, context) } else { Decision::Ignore(Reason::NotDue) }
     }
@@ -77,19 +79,19 @@ impl Job {
         let now = context.now;
         self.transcripts.iter_mut().for_each(|transcript| transcript.state.end_wait(now));
         for transcript in &mut self.transcripts {
-            transcript.kept = transcript.kept.filter(|why| *why == Kept::Unreadable);
+            transcript.keep_reason = transcript.keep_reason.filter(|reason| *reason == KeepReason::Unreadable);
         }
         if let Some(hold) = &mut self.hold {
             hold.end_wait(now);
         }
         if let Some(deletion) = self.deletion.as_mut().filter(|deletion| deletion.claim.is_none()) {
-            deletion.until = now.min(deletion.until);
+            deletion.retry_at = now.min(deletion.retry_at);
         }
         if let Some(rendering) = self.rendering.as_mut().filter(|rendering| rendering.claim.is_none()) {
-            rendering.until = now.min(rendering.until);
+            rendering.retry_at = now.min(rendering.retry_at);
         }
         if !self.outbox.sending {
-            self.outbox.until = now.min(self.outbox.until);
+            self.outbox.retry_at = now.min(self.outbox.retry_at);
         }
     }
 }

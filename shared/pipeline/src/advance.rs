@@ -27,11 +27,11 @@ pub enum Outcome {
     Ignored(Reason),
     /// Nothing was recorded, because somebody else is at it; the event has to come again then.
     Busy {
-        until: Timestamp,
+        retry_at: Timestamp,
     },
     /// All of it is in the row, and somebody has to look at that again then.
-    Waits {
-        at: Timestamp,
+    Waiting {
+        retry_at: Timestamp,
     },
 }
 
@@ -69,7 +69,7 @@ impl Advance<'_> {
     /// # Errors
     /// [`NotSaved`]
     pub async fn run(self, recording_id: RecordingId, event: &Event, actor: &impl Act) -> Result<Outcome, NotSaved> {
-        let expires_at = if let Event::RecordingDone(finished) = event { finished.expires_at } else { None };
+        let expires_at = if let Event::RecordingDone(info) = event { info.expires_at } else { None };
         let loaded = self.store.load(recording_id).await;
         let job = loaded.map_err(|error| NotSaved { error, expires_at })?;
         let mut step = self.step(job, &|job, context| job.on_event(event, context)).await?;
@@ -83,11 +83,11 @@ impl Advance<'_> {
             step = match self.step(*job, &|job, context| job.on_answer(&answer, context)).await? {
                 // The event was applied, even though the answer told nothing new.
                 Step::End(Outcome::Ignored(_)) => Step::End(Outcome::Applied(status)),
-                step @ (Step::End(Outcome::Applied(_) | Outcome::Busy { .. } | Outcome::Waits { .. })
+                step @ (Step::End(Outcome::Applied(_) | Outcome::Busy { .. } | Outcome::Waiting { .. })
                 | Step::Act(_, _)) => step,
             };
         }
-        Ok(Outcome::Busy { until: self.lease_until })
+        Ok(Outcome::Busy { retry_at: self.lease_until })
     }
 
     async fn step(&self, job: Job, decide: &(dyn Fn(Job, Context<'_>) -> Decision + Sync)) -> Result<Step, NotSaved> {
@@ -98,7 +98,7 @@ impl Advance<'_> {
                 Context { now: time::now(), lease_until: self.lease_until, worker: self.worker, policy: self.policy };
             let (decided, next) = match decide(job, context) {
                 Decision::Ignore(reason) => return Ok(Step::End(Outcome::Ignored(reason))),
-                Decision::Busy { until } => return Ok(Step::End(Outcome::Busy { until })),
+                Decision::Busy { retry_at } => return Ok(Step::End(Outcome::Busy { retry_at })),
                 Decision::Apply { job, next } => (job, next),
             };
             let saved = self.store.save(&decided).await;
@@ -107,7 +107,7 @@ impl Advance<'_> {
                     news::tell(&before, &decided);
                     return Ok(match next {
                         Next::Nothing => Step::End(Outcome::Applied(decided.status())),
-                        Next::Again { at } => Step::End(Outcome::Waits { at }),
+                        Next::Wait { retry_at } => Step::End(Outcome::Waiting { retry_at }),
                         Next::Act(command) => Step::Act(decided, command),
                     });
                 }
@@ -115,7 +115,7 @@ impl Advance<'_> {
             }
         }
         // So many writers at once are working on it already.
-        Ok(Step::End(Outcome::Busy { until: time::now() }))
+        Ok(Step::End(Outcome::Busy { retry_at: time::now() }))
     }
 }
 

@@ -5,10 +5,10 @@ use std::{borrow::Cow, collections::BTreeSet};
 
 use serde_json::{Map, Value, value::RawValue};
 
-use job::{Wishes, ids::RecordingId};
+use job::{Overrides, ids::RecordingId};
 
-/// Longer wishes are no names of a provider or of a language.
-const MAX_WISH_BYTES: usize = 64;
+/// A longer override names neither a provider nor a language.
+const MAX_OVERRIDE_BYTES: usize = 64;
 
 /// One provider of the chain, exactly as the operator wrote it.
 #[derive(Clone, Debug)]
@@ -20,7 +20,7 @@ pub struct Provider {
 }
 
 impl Provider {
-    /// The `provider` object, with another language where one is wished for.
+    /// The `provider` object, with the language of the override if there is one.
     pub fn body_for(&self, language: Option<&str>) -> Cow<'_, RawValue> {
         let spoken = language.and_then(|language| {
             let mut body: Map<String, Value> = serde_json::from_str(self.body.get()).ok()?;
@@ -52,32 +52,32 @@ fn set_language(provider: &str, options: &mut Map<String, Value>, language: &str
 
 /// What the metadata of a recording and of its bot asks for; the recording's wins. What makes no sense is logged and
 /// left out.
-pub fn wishes(recording_id: RecordingId, recording: &Value, bot: &Value, chain: &[String]) -> Wishes {
-    let (wishes, nonsense) = read_wishes(recording, bot, chain);
-    for key in nonsense {
+pub fn overrides(recording_id: RecordingId, recording: &Value, bot: &Value, chain: &[String]) -> Overrides {
+    let (overrides, invalid) = read_overrides(recording, bot, chain);
+    for key in invalid {
         tracing::warn!(message = logs::OVERRIDE_IGNORED, recording.id = %recording_id, key);
     }
-    wishes
+    overrides
 }
 
-fn read_wishes(recording: &Value, bot: &Value, chain: &[String]) -> (Wishes, BTreeSet<&'static str>) {
-    let mut nonsense = BTreeSet::new();
-    let mut wish = |key: &'static str, good: &dyn Fn(&str) -> bool| {
+fn read_overrides(recording: &Value, bot: &Value, chain: &[String]) -> (Overrides, BTreeSet<&'static str>) {
+    let mut invalid = BTreeSet::new();
+    let mut read = |key: &'static str, good: &dyn Fn(&str) -> bool| {
         let given =
             [recording, bot].into_iter().find_map(|metadata| metadata.get(key).filter(|value| !value.is_null()))?;
-        let text = given.as_str().map(str::trim).filter(|text| text.len() <= MAX_WISH_BYTES && good(text));
+        let text = given.as_str().map(str::trim).filter(|text| text.len() <= MAX_OVERRIDE_BYTES && good(text));
         if text.is_none() {
-            nonsense.insert(key);
+            invalid.insert(key);
         }
         text.map(str::to_owned)
     };
-    let skip = wish("transcript", &|text| text == "skip").is_some();
-    let provider = wish("transcript_provider", &|text| chain.iter().any(|known| known == text));
+    let skip = read("transcript", &|text| text == "skip").is_some();
+    let provider = read("transcript_provider", &|text| chain.iter().any(|known| known == text));
     let plain = |text: &str| {
         !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'))
     };
-    let language = wish("transcript_language", &plain);
-    (Wishes { skip, provider, language }, nonsense)
+    let language = read("transcript_language", &plain);
+    (Overrides { skip, provider, language }, invalid)
 }
 
 /// # Errors
@@ -147,19 +147,19 @@ mod tests {
     }
 
     #[test]
-    fn the_recordings_wishes_win_and_nonsense_is_left_out() {
+    fn overrides_of_the_recording_win_and_invalid_ones_are_left_out() {
         let chain = ["recallai_async", "rev_async"].map(str::to_owned);
         let bot = json!({"transcript": "skip", "transcript_provider": "rev_async", "transcript_language": "en"});
-        let (wishes_of_bot, nonsense) = read_wishes(&Value::Null, &bot, &chain);
-        let all = Wishes { skip: true, provider: Some("rev_async".to_owned()), language: Some("en".to_owned()) };
-        assert_eq!((wishes_of_bot, nonsense.len()), (all, 0));
+        let (overrides_of_bot, invalid) = read_overrides(&Value::Null, &bot, &chain);
+        let all = Overrides { skip: true, provider: Some("rev_async".to_owned()), language: Some("en".to_owned()) };
+        assert_eq!((overrides_of_bot, invalid.len()), (all, 0));
         let recording = json!({"transcript_language": "de", "transcript": null});
-        assert_eq!(read_wishes(&recording, &bot, &chain).0.language.as_deref(), Some("de"));
+        assert_eq!(read_overrides(&recording, &bot, &chain).0.language.as_deref(), Some("de"));
         let odd = json!({"transcript": "no", "transcript_provider": "openai", "transcript_language": "a b"});
-        let (none, nonsense) = read_wishes(&odd, &bot, &chain);
-        assert_eq!((none, nonsense.len()), (Wishes::default(), 3));
+        let (none, invalid) = read_overrides(&odd, &bot, &chain);
+        assert_eq!((none, invalid.len()), (Overrides::default(), 3));
         for metadata in [json!(null), json!("text"), json!([1]), json!({"transcript": ["skip"]})] {
-            assert_eq!(read_wishes(&metadata, &Value::Null, &chain).0, Wishes::default(), "{metadata}");
+            assert_eq!(read_overrides(&metadata, &Value::Null, &chain).0, Overrides::default(), "{metadata}");
         }
     }
 }

@@ -18,7 +18,7 @@ use url::Url;
 
 use self::artifact::ErrorBody;
 pub use self::{
-    artifact::{RecordingArtifact, TranscriptArtifact, attempt_of, cut, is_foreign},
+    artifact::{RecordingArtifact, TranscriptArtifact, attempt_of, cut, is_of_other_deployment},
     create::{Create, Wanted},
     list::{Listing, Start},
 };

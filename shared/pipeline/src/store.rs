@@ -1,9 +1,9 @@
 //! The jobs table: one item per recording, written under its version.
 
+mod cursor;
 mod due;
 mod many;
 mod open;
-mod place;
 
 use std::{collections::HashMap, fmt::Display};
 
@@ -17,8 +17,8 @@ use serde::de::DeserializeOwned;
 use uuid::Uuid;
 
 pub use self::{
+    cursor::{ListCursor, SweepCursor},
     due::{Cursor, DuePage},
-    place::{Place, Position},
 };
 use crate::time;
 use job::{Job, ids::RecordingId, time::Timestamp};
@@ -169,14 +169,19 @@ where
 mod tests {
     use super::*;
     use job::{
-        Claim, Copying, Counts, Creating, Deletion, Failures, Hold, Kept, Notice, Outbox, Receipt, Recording, Refusals,
-        Refused, Rendering, Retry, State, Status, Target, Transcript, Why, Wishes,
+        Claim, Copying, Counts, Creating, Deletion, DeletionReason, DeletionTarget, Failures, Hold, KeepReason, Notice,
+        Outbox, Overrides, Receipt, Recording, Refusals, Rendering, Retry, State, Status, Transcript,
+        UnexplainedRefusal,
         ids::{BotId, TranscriptId},
     };
 
     fn transcript(attempt: Option<u32>, state: State) -> Transcript {
         let provider = attempt.map(|_| "recallai_async".to_owned());
-        Transcript { kept: Some(Kept::NotDeleted), foreign: true, ..Transcript::new(attempt, provider, state) }
+        Transcript {
+            keep_reason: Some(KeepReason::NotDeleted),
+            other_deployment: true,
+            ..Transcript::new(attempt, provider, state)
+        }
     }
 
     fn job() -> Job {
@@ -187,22 +192,22 @@ mod tests {
             last_call_at: at,
             calls: 3,
             errors: 2,
-            until: at,
+            retry_at: at,
             claim: Some(Claim(3)),
             conflicts: 1,
-            refused: Some(Refused { code: None }),
-            untold_since: None,
+            refusal: Some(UnexplainedRefusal { code: None }),
+            inconclusive_since: None,
             retry: None,
         };
         let copying = Copying {
             transcript_id,
-            until: at,
+            retry_at: at,
             claim: None,
             since: at,
-            failures: Failures { transient: 5, deaths: 0, missing: 6, ..Failures::default() },
+            failures: Failures { transient: 5, crashes: 0, missing: 6, ..Failures::default() },
             missing_since: None,
             checks: 0,
-            told_done: false,
+            reported_done: false,
         };
         let receipt = Receipt {
             stored_at: at,
@@ -224,36 +229,36 @@ mod tests {
                 transcript(Some(1), State::Refused { status: 400, code: None }),
                 transcript(Some(2), State::Stored { transcript_id, receipt }),
                 transcript(Some(3), State::Creating(creating)),
-                transcript(None, State::Transcribing { transcript_id, check_at: at, checks: 4, told_done: false }),
+                transcript(None, State::Transcribing { transcript_id, check_at: at, checks: 4, reported_done: false }),
                 transcript(None, State::Copying(copying)),
                 transcript(None, State::Failed { transcript_id, sub_code: None }),
                 transcript(None, State::Lost { transcript_id }),
-                transcript(None, State::Left { transcript_id }),
+                transcript(None, State::Foreign { transcript_id }),
             ],
             done_at: Some(at),
             expires_at: Some(at),
-            wishes: Some(Wishes { skip: true, provider: Some("p".to_owned()), language: Some("l".to_owned()) }),
-            hold: Some(Hold::Wait { until: at, status: Some(429), times: 1, since: at }),
+            overrides: Some(Overrides { skip: true, provider: Some("p".to_owned()), language: Some("l".to_owned()) }),
+            hold: Some(Hold::Wait { retry_at: at, status: Some(429), times: 1, since: at }),
             refusals: Some(Refusals { since: at, rounds: 1 }),
             retry: Some(Retry { provider: Some("p".to_owned()) }),
-            rendering: Some(Rendering { transcript_id: None, until: at, claim: None, tries: 1 }),
+            rendering: Some(Rendering { transcript_id: None, retry_at: at, claim: None, tries: 1 }),
             rendering_stopped_at: Some(at),
             deletion: Some(Deletion {
-                target: Target::Transcript(transcript_id),
-                why: Why::Room,
-                until: at,
+                target: DeletionTarget::Transcript(transcript_id),
+                reason: DeletionReason::Room,
+                retry_at: at,
                 claim: None,
                 tries: 1,
             }),
             outbox: Outbox {
                 notices: vec![Notice::Stored { transcript_id }, Notice::Failed { status: Status::Lost, end: 1 }],
-                until: at,
+                retry_at: at,
                 sending: true,
                 tries: 1,
-                expiry_at: Some(at),
-                told: Some(Status::Lost),
-                ends: 1,
-                expiring: true,
+                expiry_alarm_at: Some(at),
+                last_announced_end: Some(Status::Lost),
+                announced_ends: 1,
+                expiry_announced: true,
             },
             version: 12,
             ..Job::new(RecordingId::from_u128(0x3c90))
@@ -274,9 +279,9 @@ mod tests {
     #[test]
     fn a_new_recording_to_be_deleted_survives_too() {
         let deletion = Deletion {
-            target: Target::Recording,
-            why: Why::Stored,
-            until: Timestamp::from_millis(1),
+            target: DeletionTarget::Recording,
+            reason: DeletionReason::Stored,
+            retry_at: Timestamp::from_millis(1),
             claim: Some(Claim(1)),
             tries: 0,
         };

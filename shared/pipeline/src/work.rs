@@ -18,7 +18,7 @@ pub const MAX_BATCH: usize = 10;
 const MAX_SENDS: u32 = 3;
 
 /// One message of the queue, as JSON:
-/// `{"recording_id": "…", "event": "transcript.done", "transcript_id": "…", "attempt": 1, "trace": "msg_…"}`.
+/// `{"recording_id": "…", "event": "transcript.done", "transcript_id": "…", "attempt": 1, "delivery_id": "msg_…"}`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Message {
     pub recording_id: RecordingId,
@@ -26,7 +26,7 @@ pub struct Message {
     pub event: Event,
     /// The delivery that began it, for the logs.
     #[serde(default)]
-    pub trace: Option<String>,
+    pub delivery_id: Option<String>,
     /// Why a person sent it, in one line, and who: for the logs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
@@ -35,8 +35,8 @@ pub struct Message {
 }
 
 impl Message {
-    pub fn new(recording_id: RecordingId, event: Event, trace: &str) -> Self {
-        Self { recording_id, event, trace: Some(trace.to_owned()), reason: None, by: None }
+    pub fn new(recording_id: RecordingId, event: Event, delivery_id: &str) -> Self {
+        Self { recording_id, event, delivery_id: Some(delivery_id.to_owned()), reason: None, by: None }
     }
 }
 
@@ -67,11 +67,16 @@ impl WorkQueue {
     ///
     /// # Errors
     /// [`QueueError`]
-    pub async fn wake_after(&self, recording_id: RecordingId, wait: Duration, trace: &str) -> Result<(), QueueError> {
+    pub async fn wake_after(
+        &self,
+        recording_id: RecordingId,
+        wait: Duration,
+        delivery_id: &str,
+    ) -> Result<(), QueueError> {
         if wait > MAX_DELAY {
             return Ok(());
         }
-        let message = Message::new(recording_id, Event::WAKE, trace);
+        let message = Message::new(recording_id, Event::WAKE, delivery_id);
         self.send_after(&message, jittered(wait)).await
     }
 
@@ -166,20 +171,21 @@ mod tests {
         assert!(waits.iter().any(|stretched| *stretched != waits[0]), "{waits:?}");
         assert_eq!(jittered(Duration::ZERO), Duration::ZERO);
     }
-    use job::{Finished, Heard, ids::TranscriptId};
+    use job::{RecordingInfo, TranscriptRef, ids::TranscriptId};
 
     #[test]
     fn a_message_reads_as_it_was_written() {
         let recording_id = RecordingId::from_u128(1);
-        let heard = Heard { transcript_id: TranscriptId::from_u128(2), attempt: Some(1), foreign: false };
+        let reference =
+            TranscriptRef { transcript_id: TranscriptId::from_u128(2), attempt: Some(1), other_deployment: false };
         for event in [
-            Event::RecordingDone(Finished::default()),
+            Event::RecordingDone(RecordingInfo::default()),
             Event::RecordingFailed { sub_code: Some("internal_error".to_owned()) },
             Event::RecordingDeleted,
-            Event::TranscriptProcessing(heard),
-            Event::TranscriptDone(heard),
-            Event::TranscriptFailed { heard, sub_code: None },
-            Event::TranscriptDeleted(heard),
+            Event::TranscriptProcessing(reference),
+            Event::TranscriptDone(reference),
+            Event::TranscriptFailed { reference, sub_code: None },
+            Event::TranscriptDeleted(reference),
             Event::WAKE,
             Event::Wake { now: true },
             Event::Retry { provider: Some("rev_async".to_owned()), after_attempt: 3 },
@@ -196,11 +202,11 @@ mod tests {
         let text = r#"{"recording_id":"00000000-0000-0000-0000-000000000001","event":"transcript.done",
             "transcript_id":"00000000-0000-0000-0000-000000000002","attempt":null}"#;
         let message: Message = serde_json::from_str(text).expect("a message");
-        assert_eq!(message.trace, None);
+        assert_eq!(message.delivery_id, None);
         assert_eq!(message.event.name(), "transcript.done");
         let text = r#"{"recording_id":"00000000-0000-0000-0000-000000000001","event":"recording.done","bot_id":null}"#;
         let message: Message = serde_json::from_str(text).expect("a message");
-        assert_eq!(message.event, Event::RecordingDone(Finished::default()));
+        assert_eq!(message.event, Event::RecordingDone(RecordingInfo::default()));
         let message = |rest: &str| {
             let text = format!(r#"{{"recording_id":"00000000-0000-0000-0000-000000000001",{rest}}}"#);
             serde_json::from_str::<Message>(&text)

@@ -115,7 +115,7 @@ fn announced(pipeline: &Pipeline, recording: Uuid, row: &Value, stored: &[Uuid])
     let events = pipeline.stack.bus.events();
     let ours = events.iter().filter(|event| event.detail["recording_id"] == recording.to_string());
     let told: BTreeSet<String> = ours.filter_map(|event| event.detail["id"].as_str().map(str::to_owned)).collect();
-    let ends = row["outbox"]["ends"].as_u64().context("the row has no ends")?;
+    let ends = row["outbox"]["announced_ends"].as_u64().context("the row has no ends")?;
     let failed = (1..=ends).map(|end| format!("{recording}:failed:{end}"));
     let meant: BTreeSet<String> = stored.iter().map(|id| format!("{id}:stored")).chain(failed).collect();
     ensure!(told == meant, "announced were {told:?} instead of {meant:?}");

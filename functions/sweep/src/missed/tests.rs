@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use job::{
-    Claim, Copying, Counts, Creating, Decision, DeleteAfterStore, Failures, Finished, Hold, OnLimit, Policy, Receipt,
-    State, Transcript, Wishes, ids::TranscriptId, time::Timestamp,
+    Claim, Copying, Counts, Creating, Decision, DeleteAfterStore, Failures, Hold, OnLimit, Overrides, Policy, Receipt,
+    RecordingInfo, State, Transcript, ids::TranscriptId, time::Timestamp,
 };
 use serde_json::{Value, json};
 
@@ -31,17 +31,17 @@ fn hours(hours: u64) -> Duration {
     Duration::from_secs(hours * 60 * 60)
 }
 
-fn recording(change: Value) -> Listed {
+fn recording(change: Value) -> ListEntry {
     let mut artifact = json!({
         "id": RECORDING, "status": {"code": "done"}, "completed_at": NOW.minus(hours(1)).rfc3339(),
         "expires_at": null, "bot": {"id": RECORDING, "metadata": {}}, "metadata": {},
     });
     artifact.as_object_mut().expect("an object").extend(change.as_object().expect("an object").clone());
-    Listed::Recording(Box::new(serde_json::from_value(artifact).expect("a recording")))
+    ListEntry::Recording(Box::new(serde_json::from_value(artifact).expect("a recording")))
 }
 
-fn transcript(status: &str, attempt: Option<u32>) -> Listed {
-    Listed::Transcript(serde_json::from_value(artifact(status, attempt)).expect("a transcript"))
+fn transcript(status: &str, attempt: Option<u32>) -> ListEntry {
+    ListEntry::Transcript(serde_json::from_value(artifact(status, attempt)).expect("a transcript"))
 }
 
 fn artifact(status: &str, attempt: Option<u32>) -> Value {
@@ -58,36 +58,36 @@ fn job(state: State) -> Job {
     Job { recording: Recording::Done, attempts: 1, transcripts: vec![transcript], version: 3, ..Job::new(RECORDING) }
 }
 
-fn creating(until: Timestamp) -> State {
+fn creating(retry_at: Timestamp) -> State {
     let at = NOW.minus(hours(1));
     State::Creating(Creating {
         first_call_at: at,
         last_call_at: at,
         calls: 1,
         errors: 0,
-        until,
+        retry_at,
         conflicts: 0,
         claim: Some(Claim(1)),
-        refused: None,
-        untold_since: None,
+        refusal: None,
+        inconclusive_since: None,
         retry: None,
     })
 }
 
 fn transcribing() -> State {
-    State::Transcribing { transcript_id: TRANSCRIPT, check_at: NOW.plus(hours(1)), checks: 0, told_done: false }
+    State::Transcribing { transcript_id: TRANSCRIPT, check_at: NOW.plus(hours(1)), checks: 0, reported_done: false }
 }
 
-fn copying(until: Timestamp, claim: Option<Claim>) -> State {
+fn copying(retry_at: Timestamp, claim: Option<Claim>) -> State {
     State::Copying(Copying {
         transcript_id: TRANSCRIPT,
-        until,
+        retry_at,
         claim,
         since: NOW,
         failures: Failures { transient: 1, ..Failures::default() },
         missing_since: None,
         checks: 0,
-        told_done: false,
+        reported_done: false,
     })
 }
 
@@ -111,11 +111,11 @@ fn failed() -> State {
     State::Failed { transcript_id: TRANSCRIPT, sub_code: None }
 }
 
-fn told(listed: &Listed, job: &Job, policy: &Policy) -> Option<Missed> {
+fn told(listed: &ListEntry, job: &Job, policy: &Policy) -> Option<Missing> {
     listed.missed(job, None, Context { now: NOW, lease_until: NOW, worker: true, policy })
 }
 
-fn kind(listed: &Listed, job: &Job) -> Option<&'static str> {
+fn kind(listed: &ListEntry, job: &Job) -> Option<&'static str> {
     told(listed, job, &policy()).map(|missed| missed.kind)
 }
 
@@ -127,7 +127,7 @@ fn a_recording_is_told_until_its_row_knows() {
     let deleted = Job { recording: Recording::Deleted, ..job(stored()) };
     let skipped = Job {
         recording: Recording::Done,
-        wishes: Some(Wishes { skip: true, ..Wishes::default() }),
+        overrides: Some(Overrides { skip: true, ..Overrides::default() }),
         hold: Some(Hold::Skipped),
         version: 1,
         ..Job::new(RECORDING)
@@ -167,7 +167,7 @@ fn a_recording_that_is_not_done_or_just_done_is_left_alone() {
 #[test]
 fn its_expiry_is_told_once_and_while_something_is_at_stake() {
     let expiring = recording(json!({"expires_at": NOW.plus(hours(100)).rfc3339()}));
-    let wait = |status| Some(Hold::Wait { until: NOW.plus(hours(1)), status, times: 1, since: NOW });
+    let wait = |status| Some(Hold::Wait { retry_at: NOW.plus(hours(1)), status, times: 1, since: NOW });
     let waiting = Job { transcripts: Vec::new(), ..job(stored()) };
     for (job, expected) in [
         (job(transcribing()), Some("expires_at")),
@@ -191,13 +191,16 @@ fn all_that_the_list_says_of_a_recording_is_told() {
         "expires_at": "2027-01-20T00:00:00Z", "metadata": {"transcript_language": "ja"},
         "bot": {"id": RECORDING, "metadata": {"transcript": "skip"}},
     }));
-    let wishes = Wishes { skip: true, provider: None, language: Some("ja".to_owned()) };
+    let overrides = Overrides { skip: true, provider: None, language: Some("ja".to_owned()) };
     let expires_at = Timestamp::parse_rfc3339("2027-01-20T00:00:00Z");
     let bot_id = RECORDING.to_string().parse().ok();
     let message = told(&listed, &Job::new(RECORDING), &policy()).expect("it was missed").message;
     let done_at = Some(NOW.minus(hours(1)));
-    assert_eq!(message.event, Event::RecordingDone(Finished { bot_id, wishes: Some(wishes), expires_at, done_at }));
-    assert_eq!(message.trace.as_deref(), Some("sweep"));
+    assert_eq!(
+        message.event,
+        Event::RecordingDone(RecordingInfo { bot_id, overrides: Some(overrides), expires_at, done_at })
+    );
+    assert_eq!(message.delivery_id.as_deref(), Some("sweep"));
 }
 
 /// A table that was restored must not make us pay again.
@@ -240,7 +243,7 @@ fn a_transcript_is_told_until_its_row_has_moved_on() {
         // It was only given up on: whatever became of it is news.
         (job(lost.clone()), done, failed, None),
         (deleted(lost), None, None, None),
-        (job(State::Left { transcript_id: TRANSCRIPT }), None, None, None),
+        (job(State::Foreign { transcript_id: TRANSCRIPT }), None, None, None),
         (Job { recording: Recording::Deleted, ..job(transcribing()) }, None, None, None),
     ] {
         assert_eq!(kind(&transcript("done", Some(1)), &job), of_done, "{job:?}");
@@ -250,8 +253,8 @@ fn a_transcript_is_told_until_its_row_has_moved_on() {
     }
     assert_eq!(kind(&transcript("processing", None), &Job::new(RECORDING)), None);
     let message = told(&transcript("failed", Some(1)), &Job::new(RECORDING), &policy()).expect("missed").message;
-    let Event::TranscriptFailed { heard, sub_code } = message.event else { panic!("{message:?}") };
-    assert_eq!(heard, Heard { transcript_id: TRANSCRIPT, attempt: Some(1), foreign: false });
+    let Event::TranscriptFailed { reference, sub_code } = message.event else { panic!("{message:?}") };
+    assert_eq!(reference, TranscriptRef { transcript_id: TRANSCRIPT, attempt: Some(1), other_deployment: false });
     assert_eq!(sub_code.expect("a code").len(), 200);
 }
 
@@ -315,11 +318,11 @@ fn what_expires_first_is_told_first() {
         missed.expect("nobody told of it")
     };
     let mut all = [None, Some(9), Some(3), None, Some(5)].map(of);
-    all.sort_by_key(Missed::order);
-    let secs = |missed: &Missed| missed.expires_at.map(|at| at.since(NOW).as_secs());
+    all.sort_by_key(Missing::order);
+    let secs = |missed: &Missing| missed.expires_at.map(|at| at.since(NOW).as_secs());
     assert_eq!(all.each_ref().map(secs), [Some(3), Some(5), Some(9), None, None]);
     // A transcript's entry does not say it; its job may.
     let known = Job { expires_at: Some(NOW.plus(Duration::from_secs(7))), ..Job::new(RECORDING) };
-    let heard = transcript("done", None).missed(&known, None, context).expect("nobody told of it");
-    assert_eq!(secs(&heard), Some(7));
+    let reference = transcript("done", None).missed(&known, None, context).expect("nobody told of it");
+    assert_eq!(secs(&reference), Some(7));
 }

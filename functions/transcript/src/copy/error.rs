@@ -62,7 +62,7 @@ impl CopyError {
             Self::Missing { recording_known } => CopyAnswer::Missing { recording_known },
             Self::Recall(Problem::Operator { .. }) => CopyAnswer::Operator,
             Self::OtherRecording | Self::Forbidden(_) | Self::TooLarge | Self::Recall(Problem::Unexpected { .. }) => {
-                CopyAnswer::NotTaken
+                CopyAnswer::Rejected
             }
             Self::Recall(problem) => CopyAnswer::Later { after: problem.retry_after() },
             Self::RenditionsRefused(_) => CopyAnswer::RenditionsRefused,

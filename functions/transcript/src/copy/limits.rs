@@ -19,7 +19,7 @@ const MAX_DEATHS: u32 = 3;
 
 /// Whether the file is looked into.
 pub(super) fn is_read(failures: Failures) -> bool {
-    failures.deaths < MAX_DEATHS
+    failures.crashes < MAX_DEATHS
 }
 
 /// Whether a file without bytes is asked for again.
@@ -55,7 +55,7 @@ mod tests {
 
     #[test]
     fn renditions_are_given_up_only_after_failures_of_their_own_kind() {
-        let others = Failures { empty_bodies: 9, deaths: 2, ..Failures::default() };
+        let others = Failures { empty_bodies: 9, crashes: 2, ..Failures::default() };
         for count in 0..9 {
             let refused = Failures { renditions_refused: count, ..others };
             assert_eq!(tried_again(refused, false), count < MAX_RENDITION_REFUSALS, "{refused:?}");

@@ -1,6 +1,6 @@
 //! What is read, and what is kept for a person.
 
-use job::Wishes;
+use job::Overrides;
 use serde_json::json;
 
 use super::*;
@@ -32,20 +32,25 @@ fn event(name: &str, bot: Value, metadata: Value) -> Value {
 
 #[test]
 fn every_event_we_handle_is_read() {
-    let heard = Heard { transcript_id: TRANSCRIPT.parse().expect("an id"), attempt: Some(3), foreign: false };
+    let reference =
+        TranscriptRef { transcript_id: TRANSCRIPT.parse().expect("an id"), attempt: Some(3), other_deployment: false };
     let sub_code = Some("why".to_owned());
     let done_at = Timestamp::parse_rfc3339("2026-11-23T00:00:00Z");
     for (name, expected) in [
         (
             "recording.done",
-            Event::RecordingDone(Finished { wishes: Some(Wishes::default()), done_at, ..Finished::default() }),
+            Event::RecordingDone(RecordingInfo {
+                overrides: Some(Overrides::default()),
+                done_at,
+                ..RecordingInfo::default()
+            }),
         ),
         ("recording.failed", Event::RecordingFailed { sub_code: sub_code.clone() }),
         ("recording.deleted", Event::RecordingDeleted),
-        ("transcript.processing", Event::TranscriptProcessing(heard)),
-        ("transcript.done", Event::TranscriptDone(heard)),
-        ("transcript.failed", Event::TranscriptFailed { heard, sub_code }),
-        ("transcript.deleted", Event::TranscriptDeleted(heard)),
+        ("transcript.processing", Event::TranscriptProcessing(reference)),
+        ("transcript.done", Event::TranscriptDone(reference)),
+        ("transcript.failed", Event::TranscriptFailed { reference, sub_code }),
+        ("transcript.deleted", Event::TranscriptDeleted(reference)),
     ] {
         let known = Delivery::Known { recording_id: RECORDING.parse().expect("an id"), event: expected };
         let bot = json!({"id": null, "metadata": {}});
@@ -114,9 +119,9 @@ fn the_recordings_and_the_bots_metadata_carry_wishes() {
     let body = event("recording.done", bot, json!({"transcript_provider": "a_async"}));
     let chain = ["a_async", "b_async"].map(str::to_owned);
     let delivery = parse(Verified { delivery_id: "msg", body: body.to_string().as_bytes() }, &chain, None);
-    let Delivery::Known { event: Event::RecordingDone(finished), .. } = delivery else { panic!("not read") };
-    let wishes = Wishes { skip: true, provider: Some("a_async".to_owned()), language: None };
-    assert_eq!(finished.wishes, Some(wishes));
+    let Delivery::Known { event: Event::RecordingDone(info), .. } = delivery else { panic!("not read") };
+    let overrides = Overrides { skip: true, provider: Some("a_async".to_owned()), language: None };
+    assert_eq!(info.overrides, Some(overrides));
 }
 
 /// A name for each field that an event can do without, and the event with something else there.
@@ -197,8 +202,8 @@ fn a_sub_code_that_is_no_text_is_none() {
 
 #[test]
 fn wishes_are_known_only_from_metadata_that_was_read() {
-    let nothing = Some(Wishes::default());
-    let skip = Some(Wishes { skip: true, ..Wishes::default() });
+    let nothing = Some(Overrides::default());
+    let skip = Some(Overrides { skip: true, ..Overrides::default() });
     let full = json!({"id": RECORDING, "metadata": {}});
     let skips = json!({"transcript": "skip"});
     // The recording's metadata (`None`: no such key), the bot, what is known.
@@ -225,13 +230,13 @@ fn wishes_are_known_only_from_metadata_that_was_read() {
             Some(metadata) => body["data"]["recording"]["metadata"] = metadata,
             None => drop(body["data"]["recording"].as_object_mut().expect("an object").remove("metadata")),
         }
-        let Delivery::Known { event: Event::RecordingDone(finished), .. } = read(&body) else { panic!("not read") };
-        assert_eq!(finished.wishes, expected, "{body}");
+        let Delivery::Known { event: Event::RecordingDone(info), .. } = read(&body) else { panic!("not read") };
+        assert_eq!(info.overrides, expected, "{body}");
     }
     let mut no_bot = event("recording.done", json!(null), json!({}));
     no_bot["data"].as_object_mut().expect("an object").remove("bot");
-    let Delivery::Known { event: Event::RecordingDone(finished), .. } = read(&no_bot) else { panic!("not read") };
-    assert_eq!((finished.wishes, finished.bot_id), (None, None));
+    let Delivery::Known { event: Event::RecordingDone(info), .. } = read(&no_bot) else { panic!("not read") };
+    assert_eq!((info.overrides, info.bot_id), (None, None));
 }
 
 /// The team's own inputs from the field.
@@ -240,9 +245,9 @@ fn an_example_and_an_empty_bot_are_events() {
     let example: Value =
         serde_json::from_str(include_str!("fixtures/webhook_example_recording_done.json")).expect("JSON");
     let empty: Value = serde_json::from_str(include_str!("fixtures/webhook_bot_empty.json")).expect("JSON");
-    for (body, wishes) in [(example, Some(Wishes::default())), (empty, None)] {
-        let Delivery::Known { event: Event::RecordingDone(finished), .. } = read(&body) else { panic!("{body}") };
-        assert_eq!(finished.wishes, wishes);
-        assert!(finished.done_at.is_some());
+    for (body, overrides) in [(example, Some(Overrides::default())), (empty, None)] {
+        let Delivery::Known { event: Event::RecordingDone(info), .. } = read(&body) else { panic!("{body}") };
+        assert_eq!(info.overrides, overrides);
+        assert!(info.done_at.is_some());
     }
 }

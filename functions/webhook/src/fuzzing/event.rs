@@ -1,7 +1,7 @@
 //! A delivery is an event of ours with proper ids, or none of ours, or kept for a person: never in between.
 
 use job::{
-    Event, Finished, Heard,
+    Event, RecordingInfo, TranscriptRef,
     ids::{RecordingId, TranscriptId},
 };
 use pipeline::work::Message;
@@ -27,8 +27,8 @@ pub fn event(input: &[u8]) {
     match &delivery {
         Delivery::Known { recording_id, event } => {
             known(*recording_id, event, value.as_ref());
-            if let (Event::RecordingDone(finished), Some(value)) = (event, plain(value, input)) {
-                wishes(finished, &value["data"]);
+            if let (Event::RecordingDone(info), Some(value)) = (event, plain(value, input)) {
+                overrides(info, &value["data"]);
             }
         }
         Delivery::Unhandled { name } => {
@@ -48,15 +48,15 @@ fn plain(value: Option<Value>, input: &[u8]) -> Option<Value> {
 }
 
 /// Nobody may pay on the strength of metadata that was not there to be read.
-fn wishes(finished: &Finished, data: &Value) {
+fn overrides(info: &RecordingInfo, data: &Value) {
     let (of_recording, of_bot) = (data["recording"].get("metadata"), data["bot"].get("metadata"));
     let all_read = of_recording.is_some() && of_bot.is_some();
     let skips =
         |metadata: Option<&Value>| metadata.is_some_and(|it| it["transcript"].as_str().map(str::trim) == Some("skip"));
-    assert_eq!(finished.wishes.is_some(), all_read || of_bot.is_none() && skips(of_recording));
-    if let Some(wishes) = &finished.wishes {
+    assert_eq!(info.overrides.is_some(), all_read || of_bot.is_none() && skips(of_recording));
+    if let Some(overrides) = &info.overrides {
         let silent = of_recording.is_none_or(|it| it["transcript"].is_null());
-        assert_eq!(wishes.skip, skips(of_recording) || silent && skips(of_bot));
+        assert_eq!(overrides.skip, skips(of_recording) || silent && skips(of_bot));
     }
 }
 
@@ -66,7 +66,7 @@ fn known(recording_id: RecordingId, event: &Event, value: Option<&Value>) {
         assert!(is_ours(event.name()) && value["event"] == event.name());
         assert!(value.is_object() && data.is_object() && data["recording"].is_object());
         same(&recording_id.to_string(), &data["recording"]["id"]);
-        if let Some(Heard { transcript_id, attempt, foreign: false }) = heard(event) {
+        if let Some(TranscriptRef { transcript_id, attempt, other_deployment: false }) = reference(event) {
             let transcript = &data["transcript"];
             assert!(transcript.is_object());
             same(&transcript_id.to_string(), &transcript["id"]);
@@ -96,12 +96,12 @@ fn same(id: &str, given: &Value) {
     assert_eq!(given.as_str().map(str::to_ascii_lowercase).as_deref(), Some(id));
 }
 
-fn heard(event: &Event) -> Option<Heard> {
+fn reference(event: &Event) -> Option<TranscriptRef> {
     match event {
-        Event::TranscriptProcessing(heard)
-        | Event::TranscriptDone(heard)
-        | Event::TranscriptFailed { heard, .. }
-        | Event::TranscriptDeleted(heard) => Some(*heard),
+        Event::TranscriptProcessing(reference)
+        | Event::TranscriptDone(reference)
+        | Event::TranscriptFailed { reference, .. }
+        | Event::TranscriptDeleted(reference) => Some(*reference),
         Event::RecordingDone(_)
         | Event::RecordingFailed { .. }
         | Event::RecordingDeleted

@@ -4,18 +4,17 @@ use std::time::Duration;
 
 use super::{NOW, OTHER, context, done, job, policy};
 use crate::{
-    Answer, Command, Copying, CreateAnswer, Decision, DeleteAnswer, Event, Failures, Finished, Heard, Hold, Job,
-    Listed, LookUpAnswer, Next, OnLimit, Policy, Recording, State, Status, Wishes,
+    Answer, Command, Copying, CreateAnswer, Decision, DeleteAnswer, Event, Failures, Hold, Job, ListedTranscript,
+    LookUpAnswer, Next, OnLimit, Overrides, Policy, Recording, RecordingInfo, State, Status, TranscriptRef,
     ids::{RecordingId, TranscriptId},
     time::Timestamp,
 };
 
 /// Plays the shell: every create is answered by `answer`, every wait is waited for. The providers asked, in order.
-fn providers_asked(policy: &Policy, wishes: Wishes, answer: impl Fn(u32) -> CreateAnswer) -> (Vec<String>, Job) {
-    let finished = Finished { wishes: Some(wishes), ..Finished::default() };
+fn providers_asked(policy: &Policy, overrides: Overrides, answer: impl Fn(u32) -> CreateAnswer) -> (Vec<String>, Job) {
+    let info = RecordingInfo { overrides: Some(overrides), ..RecordingInfo::default() };
     let (mut asked, mut now) = (Vec::new(), NOW);
-    let mut decision =
-        Job::new(RecordingId::from_u128(7)).on_event(&Event::RecordingDone(finished), context(policy, now));
+    let mut decision = Job::new(RecordingId::from_u128(7)).on_event(&Event::RecordingDone(info), context(policy, now));
     for _ in 0..1000 {
         let Decision::Apply { job, next } = decision else { panic!("{decision:?}") };
         decision = match next {
@@ -25,14 +24,14 @@ fn providers_asked(policy: &Policy, wishes: Wishes, answer: impl Fn(u32) -> Crea
                 job.on_answer(&answer, context(policy, now))
             }
             Next::Act(Command::LookUp { attempt, claim }) => {
-                let answer = LookUpAnswer::Listed(Vec::new());
+                let answer = LookUpAnswer::Complete(Vec::new());
                 job.on_answer(&Answer::LookUp { attempt, claim, answer }, context(policy, now))
             }
             Next::Act(Command::Announce { announcements }) => {
                 let sent = announcements.iter().map(|announcement| announcement.notice).collect();
                 job.on_answer(&Answer::Announce { sent }, context(policy, now))
             }
-            Next::Again { at } => {
+            Next::Wait { retry_at: at } => {
                 now = at;
                 job.on_event(&Event::WAKE, context(policy, now))
             }
@@ -48,8 +47,9 @@ fn providers_asked(policy: &Policy, wishes: Wishes, answer: impl Fn(u32) -> Crea
                 match job.transcripts.last().map(|transcript| (&transcript.state, transcript.attempt)) {
                     // What was created fails at once.
                     Some((State::Transcribing { transcript_id, .. }, attempt)) => {
-                        let heard = Heard { transcript_id: *transcript_id, attempt, foreign: false };
-                        let failed = Event::TranscriptFailed { heard, sub_code: Some("why".to_owned()) };
+                        let reference =
+                            TranscriptRef { transcript_id: *transcript_id, attempt, other_deployment: false };
+                        let failed = Event::TranscriptFailed { reference, sub_code: Some("why".to_owned()) };
                         job.on_event(&failed, context(policy, now))
                     }
                     _ => return (asked, *job),
@@ -62,7 +62,7 @@ fn providers_asked(policy: &Policy, wishes: Wishes, answer: impl Fn(u32) -> Crea
 
 /// The next check is a day away.
 fn parked() -> Option<Hold> {
-    Some(Hold::LimitReached { until: Some(NOW.plus(Duration::from_secs(24 * 60 * 60))) })
+    Some(Hold::LimitReached { retry_at: Some(NOW.plus(Duration::from_secs(24 * 60 * 60))) })
 }
 
 fn created(attempt: u32) -> CreateAnswer {
@@ -75,7 +75,7 @@ fn chain(tries: u32, limit: u32) -> Policy {
 
 #[test]
 fn each_provider_gets_its_tries_and_then_the_job_has_failed() {
-    let (asked, job) = providers_asked(&chain(2, 10), Wishes::default(), created);
+    let (asked, job) = providers_asked(&chain(2, 10), Overrides::default(), created);
     assert_eq!(asked, ["recallai_async", "recallai_async", "rev_async", "rev_async"]);
     assert_eq!((job.status(), job.attempts, job.transcript_count()), (Status::Failed, 4, 4));
     assert!(job.due_at().is_none(), "{job:?}");
@@ -84,7 +84,7 @@ fn each_provider_gets_its_tries_and_then_the_job_has_failed() {
 #[test]
 fn a_chain_that_is_refused_starts_again_for_a_week() {
     let refused = |_| CreateAnswer::Refused { status: 400, code: Some("bad".to_owned()) };
-    let (asked, job) = providers_asked(&chain(2, 10), Wishes::default(), refused);
+    let (asked, job) = providers_asked(&chain(2, 10), Overrides::default(), refused);
     assert_eq!(asked[..4], ["recallai_async", "rev_async", "recallai_async", "rev_async"], "and then again");
     assert_eq!((job.status(), job.transcript_count()), (Status::Failed, 0));
     let rounds = job.refusals.expect("it was refused").rounds;
@@ -94,10 +94,10 @@ fn a_chain_that_is_refused_starts_again_for_a_week() {
 #[test]
 fn a_recording_that_recall_does_not_know_yet_is_asked_for_again() {
     let unknown = |_| CreateAnswer::Refused { status: 404, code: None };
-    let (asked, job) = providers_asked(&chain(2, 10), Wishes::default(), unknown);
+    let (asked, job) = providers_asked(&chain(2, 10), Overrides::default(), unknown);
     assert!(asked.iter().all(|provider| provider == "recallai_async"), "no provider is used up: {asked:?}");
     assert!((24..36).contains(&asked.len()), "hourly in the end, for a day: {asked:?}");
-    assert_eq!((job.status(), job.outbox.ends, job.due_at()), (Status::Skipped, 0, None));
+    assert_eq!((job.status(), job.outbox.announced_ends, job.due_at()), (Status::Skipped, 0, None));
     // Recall knows it after all.
     let again = job.on_event(&done(), context(&chain(2, 10), NOW.plus(Duration::from_secs(2 * 24 * 60 * 60))));
     assert!(matches!(again, Decision::Apply { next: Next::Act(Command::Create { .. }), .. }), "{again:?}");
@@ -105,22 +105,24 @@ fn a_recording_that_recall_does_not_know_yet_is_asked_for_again() {
 
 #[test]
 fn the_chain_stops_at_the_limit() {
-    let (asked, job) = providers_asked(&chain(2, 3), Wishes::default(), created);
+    let (asked, job) = providers_asked(&chain(2, 3), Overrides::default(), created);
     assert_eq!((asked.len(), job.status(), job.transcript_count()), (3, Status::LimitReached, 3));
 }
 
 #[test]
 fn a_wished_provider_comes_first_and_alone_gets_the_wished_language() {
-    let wishes = Wishes { provider: Some("rev_async".to_owned()), language: Some("de".to_owned()), skip: false };
-    let (asked, _) = providers_asked(&chain(1, 10), wishes.clone(), created);
+    let overrides = Overrides { provider: Some("rev_async".to_owned()), language: Some("de".to_owned()), skip: false };
+    let (asked, _) = providers_asked(&chain(1, 10), overrides.clone(), created);
     assert_eq!(asked, ["rev_async", "recallai_async"]);
     let policy = chain(1, 10);
-    let new = Job { wishes: Some(wishes), recording: Recording::Done, ..Job::new(RecordingId::from_u128(7)) };
-    let languages =
-        |job: &Job| match job.clone().on_event(&Event::RecordingDone(Finished::default()), context(&policy, NOW)) {
-            Decision::Apply { next: Next::Act(Command::Create { provider, language, .. }), .. } => (provider, language),
-            other @ (Decision::Apply { .. } | Decision::Ignore(_) | Decision::Busy { .. }) => panic!("{other:?}"),
-        };
+    let new = Job { overrides: Some(overrides), recording: Recording::Done, ..Job::new(RecordingId::from_u128(7)) };
+    let languages = |job: &Job| match job
+        .clone()
+        .on_event(&Event::RecordingDone(RecordingInfo::default()), context(&policy, NOW))
+    {
+        Decision::Apply { next: Next::Act(Command::Create { provider, language, .. }), .. } => (provider, language),
+        other @ (Decision::Apply { .. } | Decision::Ignore(_) | Decision::Busy { .. }) => panic!("{other:?}"),
+    };
     assert_eq!(languages(&new), ("rev_async".to_owned(), Some("de".to_owned())));
     let mut second = Job { attempts: 1, ..new };
     second.transcripts = job([State::Failed { transcript_id: OTHER, sub_code: None }]).transcripts;
@@ -132,8 +134,8 @@ fn a_wished_provider_comes_first_and_alone_gets_the_wished_language() {
 fn what_is_to_be_skipped_is_skipped_until_somebody_changes_their_mind() {
     let policy = policy();
     let done = |skip| {
-        let wishes = Some(Wishes { skip, ..Wishes::default() });
-        Event::RecordingDone(Finished { wishes, ..Finished::default() })
+        let overrides = Some(Overrides { skip, ..Overrides::default() });
+        Event::RecordingDone(RecordingInfo { overrides, ..RecordingInfo::default() })
     };
     let new = Job::new(RecordingId::from_u128(7));
     let Decision::Apply { job, next: Next::Nothing } = new.on_event(&done(true), context(&policy, NOW)) else {
@@ -148,14 +150,15 @@ fn what_is_to_be_skipped_is_skipped_until_somebody_changes_their_mind() {
 #[test]
 fn a_late_success_of_a_failed_attempt_is_kept_and_no_other_is_started() {
     let policy = policy();
-    let heard = Heard { transcript_id: OTHER, attempt: Some(1), foreign: false };
-    let failed = Event::TranscriptFailed { heard, sub_code: None };
-    let working = job([State::Transcribing { transcript_id: OTHER, check_at: NOW, checks: 0, told_done: false }]);
-    let Decision::Apply { job, next: Next::Again { at } } = working.on_event(&failed, context(&policy, NOW)) else {
+    let reference = TranscriptRef { transcript_id: OTHER, attempt: Some(1), other_deployment: false };
+    let failed = Event::TranscriptFailed { reference, sub_code: None };
+    let working = job([State::Transcribing { transcript_id: OTHER, check_at: NOW, checks: 0, reported_done: false }]);
+    let Decision::Apply { job, next: Next::Wait { retry_at: at } } = working.on_event(&failed, context(&policy, NOW))
+    else {
         panic!("no next try")
     };
     assert_eq!(job.status(), Status::Waiting);
-    let Decision::Apply { job, .. } = job.on_event(&Event::TranscriptDone(heard), context(&policy, NOW)) else {
+    let Decision::Apply { job, .. } = job.on_event(&Event::TranscriptDone(reference), context(&policy, NOW)) else {
         panic!("not taken")
     };
     assert_eq!((job.status(), &job.hold), (Status::Copying, &None));
@@ -166,18 +169,24 @@ fn a_late_success_of_a_failed_attempt_is_kept_and_no_other_is_started() {
 fn a_late_failure_of_an_old_attempt_harms_no_newer_one() {
     let policy = policy();
     let mut two = job([
-        State::Transcribing { transcript_id: TranscriptId::from_u128(8), check_at: NOW, checks: 0, told_done: false },
+        State::Transcribing {
+            transcript_id: TranscriptId::from_u128(8),
+            check_at: NOW,
+            checks: 0,
+            reported_done: false,
+        },
         State::Transcribing {
             transcript_id: OTHER,
             check_at: NOW.plus(Duration::from_secs(60)),
             checks: 0,
-            told_done: false,
+            reported_done: false,
         },
     ]);
     two.attempts = 2;
     two.transcripts[1].attempt = Some(2);
-    let heard = Heard { transcript_id: TranscriptId::from_u128(8), attempt: Some(1), foreign: false };
-    let failed = Event::TranscriptFailed { heard, sub_code: None };
+    let reference =
+        TranscriptRef { transcript_id: TranscriptId::from_u128(8), attempt: Some(1), other_deployment: false };
+    let failed = Event::TranscriptFailed { reference, sub_code: None };
     let Decision::Apply { job, next } = two.on_event(&failed, context(&policy, NOW)) else { panic!("not applied") };
     assert_eq!((job.status(), next, &job.hold), (Status::Transcribing, Next::Nothing, &None));
 }
@@ -209,7 +218,7 @@ fn room_is_made_as_the_operator_allows_and_then_the_attempt_starts() {
         else {
             panic!("nothing deleted")
         };
-        assert_eq!(target, crate::Target::Transcript(TranscriptId::from_u128(goes)));
+        assert_eq!(target, crate::DeletionTarget::Transcript(TranscriptId::from_u128(goes)));
         assert_eq!((verify.len(), job.status()), (read_back, Status::Waiting));
         let answer = Answer::Delete { target, claim, answer: DeleteAnswer::Deleted };
         let Decision::Apply { job, next } = job.on_answer(&answer, context(&policy, NOW)) else { panic!("stuck") };
@@ -260,9 +269,12 @@ fn the_webhook_has_room_made_by_the_worker() {
 #[test]
 fn somebody_who_deletes_a_transcript_makes_room() {
     let (policy, crowded) = at_the_limit(OnLimit::Stop, [failed(8), stored(9)]);
-    let parked = Job { hold: Some(Hold::LimitReached { until: None }), ..crowded };
-    let deleted =
-        Event::TranscriptDeleted(Heard { transcript_id: TranscriptId::from_u128(8), attempt: None, foreign: false });
+    let parked = Job { hold: Some(Hold::LimitReached { retry_at: None }), ..crowded };
+    let deleted = Event::TranscriptDeleted(TranscriptRef {
+        transcript_id: TranscriptId::from_u128(8),
+        attempt: None,
+        other_deployment: false,
+    });
     let Decision::Apply { job, next } = parked.on_event(&deleted, context(&policy, NOW)) else { panic!("ignored") };
     assert_eq!((next, job.status()), (Next::Act(Command::Wake), Status::Waiting));
     let woken = job.on_event(&Event::WAKE, context(&policy, NOW));
@@ -276,10 +288,11 @@ fn waits_between_tries_double_up_to_an_hour() {
     for failures in 1..10 {
         let mut job = job((0..failures).map(failed));
         job.transcripts[0].state =
-            State::Transcribing { transcript_id: OTHER, check_at: NOW, checks: 0, told_done: false };
-        let heard = Heard { transcript_id: OTHER, attempt: Some(1), foreign: false };
-        let event = Event::TranscriptFailed { heard, sub_code: None };
-        let Decision::Apply { next: Next::Again { at }, .. } = job.on_event(&event, context(&policy, NOW)) else {
+            State::Transcribing { transcript_id: OTHER, check_at: NOW, checks: 0, reported_done: false };
+        let reference = TranscriptRef { transcript_id: OTHER, attempt: Some(1), other_deployment: false };
+        let event = Event::TranscriptFailed { reference, sub_code: None };
+        let Decision::Apply { next: Next::Wait { retry_at: at }, .. } = job.on_event(&event, context(&policy, NOW))
+        else {
             panic!("no next try")
         };
         waits.push(at.since(NOW).as_secs());
@@ -304,19 +317,19 @@ fn the_last_try_comes_an_hour_after_the_last_failure_that_was_paid_for() {
                 let answer = if provider == "refused_async" { refused } else { created(attempt) };
                 job.on_answer(&Answer::Create { attempt, claim, answer }, context(&policy, now))
             }
-            Next::Again { at } => {
+            Next::Wait { retry_at: at } => {
                 now = at;
                 job.on_event(&Event::WAKE, context(&policy, now))
             }
             Next::Nothing if starts.len() == 3 => break,
             Next::Nothing => {
                 let attempt = job.attempts;
-                let heard = Heard {
+                let reference = TranscriptRef {
                     transcript_id: TranscriptId::from_u128(attempt.into()),
                     attempt: Some(attempt),
-                    foreign: false,
+                    other_deployment: false,
                 };
-                job.on_event(&Event::TranscriptFailed { heard, sub_code: None }, context(&policy, now))
+                job.on_event(&Event::TranscriptFailed { reference, sub_code: None }, context(&policy, now))
             }
             Next::Act(command) => panic!("{command:?}"),
         };
@@ -341,14 +354,14 @@ fn a_400_at_the_limit_is_told_by_the_list() {
         panic!("not looked up")
     };
     let list = |count: u128| {
-        let listed = |number| Listed {
+        let listed = |number| ListedTranscript {
             transcript_id: TranscriptId::from_u128(number),
             attempt: None,
             ended: false,
             failed: false,
-            foreign: false,
+            other_deployment: false,
         };
-        Answer::LookUp { attempt, claim, answer: LookUpAnswer::Listed((11..11 + count).map(listed).collect()) }
+        Answer::LookUp { attempt, claim, answer: LookUpAnswer::Complete((11..11 + count).map(listed).collect()) }
     };
     let Decision::Apply { job: full, .. } = job.clone().on_answer(&list(10), context(&policy, NOW)) else {
         panic!("nothing learned")
@@ -366,8 +379,8 @@ fn a_400_at_the_limit_is_told_by_the_list() {
 fn a_wait_for_the_next_attempt_ends_when_one_of_ours_stands() {
     let policy = policy();
     let check_at = NOW.plus(Duration::from_secs(60));
-    let mut standing = job([State::Transcribing { transcript_id: OTHER, check_at, checks: 0, told_done: false }]);
-    standing.hold = Some(Hold::Wait { until: NOW, status: None, times: 0, since: NOW });
+    let mut standing = job([State::Transcribing { transcript_id: OTHER, check_at, checks: 0, reported_done: false }]);
+    standing.hold = Some(Hold::Wait { retry_at: NOW, status: None, times: 0, since: NOW });
     let Decision::Apply { job, next } = standing.on_event(&Event::WAKE, context(&policy, NOW)) else {
         panic!("due, and nothing done")
     };
@@ -377,11 +390,11 @@ fn a_wait_for_the_next_attempt_ends_when_one_of_ours_stands() {
 #[test]
 fn an_old_failure_that_comes_after_done_starts_no_other_attempt() {
     let policy = policy();
-    let until = NOW.plus(Duration::from_secs(60));
+    let retry_at = NOW.plus(Duration::from_secs(60));
     let failures = Failures { transient: 1, ..Failures::default() };
-    let copying = Copying { transcript_id: OTHER, ..super::copying(until, None, failures) };
-    let heard = Heard { transcript_id: OTHER, attempt: Some(1), foreign: false };
-    let failed = Event::TranscriptFailed { heard, sub_code: None };
+    let copying = Copying { transcript_id: OTHER, ..super::copying(retry_at, None, failures) };
+    let reference = TranscriptRef { transcript_id: OTHER, attempt: Some(1), other_deployment: false };
+    let failed = Event::TranscriptFailed { reference, sub_code: None };
     let decision = job([State::Copying(copying)]).on_event(&failed, context(&policy, NOW));
     assert!(matches!(decision, Decision::Ignore(_)), "{decision:?}");
 }
@@ -391,7 +404,7 @@ fn somebody_elses_failure_makes_no_failure_of_what_is_skipped() {
     let mut skipped = job([failed(9)]);
     skipped.transcripts[0].attempt = None;
     skipped.hold = Some(Hold::Skipped);
-    skipped.wishes = Some(Wishes { skip: true, ..Wishes::default() });
+    skipped.overrides = Some(Overrides { skip: true, ..Overrides::default() });
     assert_eq!(skipped.status(), Status::Skipped);
 }
 
@@ -400,15 +413,15 @@ fn somebody_elses_failure_makes_no_failure_of_what_is_skipped() {
 fn a_server_error_that_names_a_time_is_waited_for() {
     let policy = policy();
     for (after, waits) in [(0, 5), (90, 90), (1_000_000, 60 * 60)] {
-        let finished = done();
+        let info = done();
         let Decision::Apply { job, next: Next::Act(Command::Create { attempt, claim, .. }) } =
-            Job::new(RecordingId::from_u128(7)).on_event(&finished, context(&policy, NOW))
+            Job::new(RecordingId::from_u128(7)).on_event(&info, context(&policy, NOW))
         else {
             panic!("nothing asked for")
         };
         let answer = CreateAnswer::ServerError { after: Duration::from_secs(after) };
         let decision = job.on_answer(&Answer::Create { attempt, claim, answer }, context(&policy, NOW));
-        let Decision::Apply { next: Next::Again { at }, .. } = decision else { panic!("{decision:?}") };
+        let Decision::Apply { next: Next::Wait { retry_at: at }, .. } = decision else { panic!("{decision:?}") };
         assert_eq!(at.since(NOW).as_secs(), waits);
     }
 }

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use super::{CLAIM, NOW, OTHER, OURS, context, copying, job, policy, receipt};
 use crate::{
-    Answer, Command, CopyAnswer, Copying, Decision, Event, Failures, Heard, Hold, Job, Next, Policy, Reason, Rendering,
-    SeenStatus, SeenTranscript, State, Status, ids::TranscriptId, time::Timestamp,
+    Answer, Command, CopyAnswer, Copying, Decision, EntryStatus, Event, Failures, Hold, Job, Next, Policy, Reason,
+    Rendering, State, Status, TranscriptEntry, TranscriptRef, ids::TranscriptId, time::Timestamp,
 };
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
@@ -16,17 +16,17 @@ fn quiet() -> Policy {
 
 /// A worker copies it.
 fn held() -> Copying {
-    let until = NOW.plus(Duration::from_secs(17));
-    copying(until, Some(CLAIM), Failures::default())
+    let retry_at = NOW.plus(Duration::from_secs(17));
+    copying(retry_at, Some(CLAIM), Failures::default())
 }
 
 /// It has been tried for long.
 fn long() -> Failures {
-    Failures { transient: 8, operator: 8, not_taken: 8, missing: 8, gone: 8, ..Failures::default() }
+    Failures { transient: 8, operator: 8, rejected: 8, missing: 8, gone: 8, ..Failures::default() }
 }
 
 fn transcribing() -> Job {
-    job([State::Transcribing { transcript_id: OURS, check_at: NOW, checks: 0, told_done: false }])
+    job([State::Transcribing { transcript_id: OURS, check_at: NOW, checks: 0, reported_done: false }])
 }
 
 /// Answers every try like this, and waits for every wait, until nothing is to come: when that was, after how many tries,
@@ -52,7 +52,7 @@ fn tried_to_the_end(mut job: Job, answer: &CopyAnswer) -> (Timestamp, u32, Job) 
 
 #[test]
 fn what_cannot_be_copied_for_a_month_ends() {
-    for answer in [CopyAnswer::Later { after: Duration::from_secs(5) }, CopyAnswer::NotTaken, CopyAnswer::NotReady] {
+    for answer in [CopyAnswer::Later { after: Duration::from_secs(5) }, CopyAnswer::Rejected, CopyAnswer::NotReady] {
         let (ended, _, job) = tried_to_the_end(transcribing(), &answer);
         let days = ended.since(NOW).as_secs() / DAY.as_secs();
         assert!((29..=31).contains(&days), "{answer:?} ends after {days} days");
@@ -87,12 +87,12 @@ fn a_copy_that_is_tried_again_is_one_workers_until_its_lease_ends() {
     else {
         panic!("not taken up")
     };
-    let until = context(&policy, NOW).lease_until;
-    let done = Event::TranscriptDone(Heard { transcript_id: OURS, attempt: Some(1), foreign: false });
-    let just_before = until.minus(Duration::from_secs(1));
+    let retry_at = context(&policy, NOW).lease_until;
+    let done = Event::TranscriptDone(TranscriptRef { transcript_id: OURS, attempt: Some(1), other_deployment: false });
+    let just_before = retry_at.minus(Duration::from_secs(1));
     assert_eq!(job.clone().on_event(&Event::WAKE, context(&policy, just_before)), Decision::Ignore(Reason::NotDue));
-    assert_eq!(job.clone().on_event(&done, context(&policy, just_before)), Decision::Busy { until });
-    let decision = job.on_event(&done, context(&policy, until));
+    assert_eq!(job.clone().on_event(&done, context(&policy, just_before)), Decision::Busy { retry_at });
+    let decision = job.on_event(&done, context(&policy, retry_at));
     assert!(matches!(decision, Decision::Apply { next: Next::Act(Command::Copy { .. }), .. }), "{decision:?}");
 }
 
@@ -100,10 +100,10 @@ fn a_copy_that_is_tried_again_is_one_workers_until_its_lease_ends() {
 #[test]
 fn a_recording_that_goes_waits_for_the_worker_that_copies() {
     let policy = quiet();
-    let until = held().until;
+    let retry_at = held().retry_at;
     let deleted = |now| job([State::Copying(held())]).on_event(&Event::RecordingDeleted, context(&policy, now));
-    assert_eq!(deleted(until.minus(Duration::from_secs(1))), Decision::Busy { until });
-    let Decision::Apply { job, .. } = deleted(until) else { panic!("the lease has ended") };
+    assert_eq!(deleted(retry_at.minus(Duration::from_secs(1))), Decision::Busy { retry_at });
+    let Decision::Apply { job, .. } = deleted(retry_at) else { panic!("the lease has ended") };
     assert_eq!((job.status(), job.transcript_count()), (Status::Lost, 0));
 }
 
@@ -113,11 +113,11 @@ fn a_refused_key_ends_no_copy_of_a_recording_that_recall_still_has() {
     let policy = quiet();
     let later = CopyAnswer::Later { after: Duration::from_secs(5) };
     for expires_at in [None, Some(NOW.plus(90 * DAY))] {
-        let transcribing = State::Transcribing { transcript_id: OURS, check_at: NOW, checks: 0, told_done: true };
+        let transcribing = State::Transcribing { transcript_id: OURS, check_at: NOW, checks: 0, reported_done: true };
         let mut job = Job { expires_at, ..job([transcribing]) };
         let mut now = NOW;
-        let mut told = |answer: &CopyAnswer, until: Timestamp| {
-            while now < until {
+        let mut told = |answer: &CopyAnswer, retry_at: Timestamp| {
+            while now < retry_at {
                 let Some(at) = job.due_at() else { break };
                 now = at;
                 let decision = job.clone().on_event(&Event::WAKE, context(&policy, now));
@@ -141,11 +141,11 @@ fn a_refused_key_ends_no_copy_of_a_recording_that_recall_still_has() {
 /// not.
 #[test]
 fn a_copy_is_tried_until_the_recording_expires() {
-    for answer in [CopyAnswer::Later { after: Duration::from_secs(5) }, CopyAnswer::NotTaken, CopyAnswer::Operator] {
+    for answer in [CopyAnswer::Later { after: Duration::from_secs(5) }, CopyAnswer::Rejected, CopyAnswer::Operator] {
         for (expires, ends) in [(7, 8), (90, 91)] {
             let copying = State::Copying(copying(NOW, None, Failures::default()));
             let mut job = Job { expires_at: Some(NOW.plus(expires * DAY)), ..job([copying]) };
-            job.outbox.expiring = true;
+            job.outbox.expiry_announced = true;
             let (ended, _, job) = tried_to_the_end(job, &answer);
             let days = ended.since(NOW).as_secs() / DAY.as_secs();
             assert_eq!((days, job.status()), (ends, Status::Lost), "{answer:?}, {expires} days");
@@ -164,7 +164,7 @@ fn a_worker_that_dies_over_a_copy_is_counted() {
         else {
             panic!("not taken up")
         };
-        assert_eq!(failures.deaths, expected);
+        assert_eq!(failures.crashes, expected);
         died = *job;
     }
     // One that says how it went has not died.
@@ -177,7 +177,7 @@ fn a_worker_that_dies_over_a_copy_is_counted() {
     else {
         panic!("not taken up")
     };
-    assert_eq!(failures.deaths, 3);
+    assert_eq!(failures.crashes, 3);
 }
 
 /// No answer ever tells, so its next worker has to look at the time.
@@ -186,7 +186,7 @@ fn a_copy_over_which_every_worker_dies_ends() {
     let policy = quiet();
     for (expires_at, ends) in [(None, 30), (Some(NOW.plus(2 * DAY)), 3)] {
         let mut job = Job { expires_at, ..job([State::Copying(held())]) };
-        job.outbox.expiring = true;
+        job.outbox.expiry_announced = true;
         let mut now = NOW;
         while let Some(at) = job.due_at() {
             now = at;
@@ -202,11 +202,11 @@ fn a_copy_over_which_every_worker_dies_ends() {
 #[test]
 fn work_that_kills_its_worker_holds_up_nothing_else() {
     let policy = quiet();
-    let rendering = Rendering { transcript_id: None, until: NOW, claim: Some(CLAIM), tries: 0 };
+    let rendering = Rendering { transcript_id: None, retry_at: NOW, claim: Some(CLAIM), tries: 0 };
     let mut three = job([
         State::Stored { transcript_id: TranscriptId::from_u128(3), receipt: receipt() },
         State::Copying(copying(NOW, Some(CLAIM), Failures::default())),
-        State::Transcribing { transcript_id: OTHER, check_at: NOW, checks: 0, told_done: true },
+        State::Transcribing { transcript_id: OTHER, check_at: NOW, checks: 0, reported_done: true },
     ]);
     three.rendering = Some(rendering);
     let (mut job, mut now, mut copied) = (three, NOW, false);
@@ -229,14 +229,16 @@ fn no_wait_of_a_copy_outlasts_the_recording() {
         CopyAnswer::NotReady,
         CopyAnswer::Missing { recording_known: false },
         CopyAnswer::Operator,
-        CopyAnswer::NotTaken,
+        CopyAnswer::Rejected,
     ] {
         for (left, most) in [(2 * 60 * 60, 30 * 60), (60, 15), (8, 5), (1, 5)] {
             let copying = Copying { failures: long(), checks: 8, ..held() };
             let expires_at = Some(NOW.plus(Duration::from_secs(left)));
             let job = Job { expires_at, ..job([State::Copying(copying)]) };
             let answer = Answer::Copy { transcript_id: OURS, claim: CLAIM, answer: answer.clone() };
-            let Decision::Apply { next: Next::Again { at }, .. } = job.on_answer(&answer, context(&policy, NOW)) else {
+            let Decision::Apply { next: Next::Wait { retry_at: at }, .. } =
+                job.on_answer(&answer, context(&policy, NOW))
+            else {
                 panic!("no wait")
             };
             assert!(at.since(NOW).as_secs() <= most, "{answer:?} with {left} s left waits for {:?}", at.since(NOW));
@@ -245,7 +247,8 @@ fn no_wait_of_a_copy_outlasts_the_recording() {
         let job =
             Job { expires_at: Some(NOW), ..job([State::Copying(Copying { failures: long(), checks: 8, ..held() })]) };
         let answer = Answer::Copy { transcript_id: OURS, claim: CLAIM, answer };
-        let Decision::Apply { next: Next::Again { at }, .. } = job.on_answer(&answer, context(&policy, NOW)) else {
+        let Decision::Apply { next: Next::Wait { retry_at: at }, .. } = job.on_answer(&answer, context(&policy, NOW))
+        else {
             panic!("no wait")
         };
         assert!(at.since(NOW) >= Duration::from_secs(15 * 60), "{at:?}");
@@ -256,8 +259,10 @@ fn no_wait_of_a_copy_outlasts_the_recording() {
 #[test]
 fn somebody_elses_failure_leaves_our_wait_alone() {
     let policy = Policy { tries_per_provider: 3, ..policy() };
-    let until = NOW.plus(Duration::from_secs(60 * 60));
-    for hold in [Hold::Wait { until, status: Some(429), times: 6, since: NOW }, Hold::LimitReached { until: None }] {
+    let retry_at = NOW.plus(Duration::from_secs(60 * 60));
+    for hold in
+        [Hold::Wait { retry_at, status: Some(429), times: 6, since: NOW }, Hold::LimitReached { retry_at: None }]
+    {
         let mut job = job([State::Failed { transcript_id: OTHER, sub_code: None }, State::Copying(held())]);
         job.transcripts[1].attempt = None;
         job.hold = Some(hold.clone());
@@ -270,8 +275,8 @@ fn somebody_elses_failure_leaves_our_wait_alone() {
 /// Recall lists it as done in every run of the sweep, and says that it has failed when it is retrieved.
 #[test]
 fn a_list_that_contradicts_what_is_retrieved_puts_off_no_attempt() {
-    let heard = Heard { transcript_id: OURS, attempt: Some(1), foreign: false };
-    let seen = SeenTranscript { heard, status: SeenStatus::Done };
+    let reference = TranscriptRef { transcript_id: OURS, attempt: Some(1), other_deployment: false };
+    let seen = TranscriptEntry { reference, status: EntryStatus::Done };
     let failed = |tries_per_provider, hold| {
         let failed = job([State::Failed { transcript_id: OURS, sub_code: None }]);
         (Policy { tries_per_provider, providers: vec!["recallai_async".to_owned()], ..quiet() }, Job { hold, ..failed })
@@ -304,7 +309,7 @@ fn a_list_that_contradicts_what_is_retrieved_puts_off_no_attempt() {
         (retrieved, None, job)
     };
     let hour = Duration::from_secs(60 * 60);
-    let hold = Some(Hold::Wait { until: NOW.plus(hour), status: None, times: 0, since: NOW });
+    let hold = Some(Hold::Wait { retry_at: NOW.plus(hour), status: None, times: 0, since: NOW });
     for every in [1, 7, 60] {
         let (retrieved, started, _) = watch(failed(3, hold.clone()), DAY, &|minute| minute % every == 0);
         assert!(retrieved == 1 && started.is_some_and(|after| after <= 2 * hour), "{retrieved}, {started:?}");
@@ -313,7 +318,7 @@ fn a_list_that_contradicts_what_is_retrieved_puts_off_no_attempt() {
     let (retrieved, started, job) = watch(failed(1, None), 4 * DAY, &|_| true);
     assert_eq!((retrieved, started, job.status()), (8, None, Status::Failed));
     let policy = quiet();
-    let decision = job.on_event(&Event::TranscriptDone(heard), context(&policy, NOW.plus(6 * DAY)));
+    let decision = job.on_event(&Event::TranscriptDone(reference), context(&policy, NOW.plus(6 * DAY)));
     assert!(matches!(decision, Decision::Apply { next: Next::Act(Command::Copy { .. }), .. }), "{decision:?}");
 }
 
@@ -325,7 +330,7 @@ fn what_is_found_deleted_stays_so() {
     let decision = job([State::Copying(held())]).on_answer(&deleted, context(&policy, NOW));
     let Decision::Apply { job, .. } = decision else { panic!("{decision:?}") };
     assert_eq!((job.status(), job.transcript_count()), (Status::Lost, 0));
-    let done = Event::TranscriptDone(Heard { transcript_id: OURS, attempt: Some(1), foreign: false });
+    let done = Event::TranscriptDone(TranscriptRef { transcript_id: OURS, attempt: Some(1), other_deployment: false });
     assert_eq!(job.on_event(&done, context(&policy, NOW)), Decision::Ignore(Reason::AlreadyEnded));
 }
 
@@ -333,7 +338,7 @@ fn what_is_found_deleted_stays_so() {
 #[test]
 fn only_404s_of_a_key_that_knows_the_recording_count_towards_gone() {
     let policy = quiet();
-    let transcribing = State::Transcribing { transcript_id: OURS, check_at: NOW, checks: 0, told_done: true };
+    let transcribing = State::Transcribing { transcript_id: OURS, check_at: NOW, checks: 0, reported_done: true };
     let (mut job, mut now) = (job([transcribing]), NOW);
     let mut told = |answer: CopyAnswer| {
         now = now.max(job.due_at().expect("it is tried again"));

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use super::{NOW, OTHER, OURS, context, done, job, policy};
 use crate::{
-    Answer, Claim, Command, CreateAnswer, Decision, Event, Heard, Hold, Job, Listed, LookUpAnswer, Next, Policy,
-    Reason, State, Status,
+    Answer, Claim, Command, CreateAnswer, Decision, Event, Hold, Job, ListedTranscript, LookUpAnswer, Next, Policy,
+    Reason, State, Status, TranscriptRef,
     ids::{RecordingId, TranscriptId},
 };
 
@@ -39,14 +39,14 @@ fn refused_at(before: Job, policy: &Policy, listed: u128) -> (Job, Next) {
     let answer = CreateAnswer::Refused { status: 400, code: None };
     let (job, next) = applied(job.on_answer(&Answer::Create { attempt, claim, answer }, context(policy, NOW)));
     let Next::Act(Command::LookUp { claim, .. }) = next else { panic!("{next:?}") };
-    let one = |number| Listed {
+    let one = |number| ListedTranscript {
         transcript_id: TranscriptId::from_u128(number),
         attempt: None,
         ended: false,
         failed: false,
-        foreign: false,
+        other_deployment: false,
     };
-    let answer = LookUpAnswer::Listed((100..100 + listed).map(one).collect());
+    let answer = LookUpAnswer::Complete((100..100 + listed).map(one).collect());
     applied(job.on_answer(&Answer::LookUp { attempt, claim, answer }, context(policy, NOW)))
 }
 
@@ -59,8 +59,8 @@ fn a_limit_that_the_row_cannot_explain_is_waited_for() {
         (transcript.attempt, transcript.deleted) = (None, true);
     }
     let (job, next) = refused_at(before, &quiet(), 10);
-    let Some(Hold::Wait { until, status: Some(400), .. }) = job.hold else { panic!("{:?}", job.hold) };
-    assert_eq!((next, job.transcript_count()), (Next::Again { at: until }, 0));
+    let Some(Hold::Wait { retry_at, status: Some(400), .. }) = job.hold else { panic!("{:?}", job.hold) };
+    assert_eq!((next, job.transcript_count()), (Next::Wait { retry_at: retry_at }, 0));
 }
 
 #[test]
@@ -74,7 +74,8 @@ fn of_an_endless_list_the_row_remembers_only_so_much() {
 fn what_was_left_alone_and_is_ours_is_waited_for() {
     let policy = Policy { copy_unrequested: false, ..quiet() };
     let (job, attempt, claim) = asked(new(), &policy);
-    let processing = Event::TranscriptProcessing(Heard { transcript_id: OTHER, attempt: None, foreign: false });
+    let processing =
+        Event::TranscriptProcessing(TranscriptRef { transcript_id: OTHER, attempt: None, other_deployment: false });
     let (job, _) = applied(job.on_event(&processing, context(&policy, NOW)));
     let answer = CreateAnswer::Created { transcript_id: OTHER };
     let (job, _) = applied(job.on_answer(&Answer::Create { attempt, claim, answer }, context(&policy, NOW)));
@@ -92,7 +93,7 @@ fn an_operator_is_waited_for_longer_each_time_also_after_a_lost_answer() {
     let (mut now, mut waits) = (NOW, Vec::new());
     while waits.len() < 40 {
         let answer = match next {
-            Next::Again { at } => {
+            Next::Wait { retry_at: at } => {
                 waits.push(at.since(now));
                 now = at;
                 (job, next) = applied(job.on_event(&Event::WAKE, context(&policy, now)));
@@ -124,10 +125,10 @@ fn asked_to_the_end(before: Job, answer: &CreateAnswer) -> (Duration, Job) {
                 job.on_answer(&Answer::Create { attempt, claim, answer: answer.clone() }, context(&policy, now))
             }
             Next::Act(Command::LookUp { attempt, claim }) => {
-                let answer = LookUpAnswer::Listed(Vec::new());
+                let answer = LookUpAnswer::Complete(Vec::new());
                 job.on_answer(&Answer::LookUp { attempt, claim, answer }, context(&policy, now))
             }
-            Next::Again { at } => {
+            Next::Wait { retry_at: at } => {
                 now = at;
                 job.on_event(&Event::WAKE, context(&policy, now))
             }
@@ -163,7 +164,7 @@ fn a_refused_key_is_tried_again_after_5_minutes_doubling_to_an_hour() {
         let Next::Act(Command::Create { attempt, claim, .. }) = next else { panic!("{next:?}") };
         let operator = Answer::Create { attempt, claim, answer: CreateAnswer::Operator { status: 402 } };
         let (job, next) = applied(job.on_answer(&operator, context(&policy, now)));
-        let Next::Again { at } = next else { panic!("{next:?}") };
+        let Next::Wait { retry_at: at } = next else { panic!("{next:?}") };
         waits.push(at.since(now).as_secs() / 60);
         now = at;
         decision = job.on_event(&Event::WAKE, context(&policy, now));
@@ -187,7 +188,7 @@ fn after_three_server_errors_recall_is_asked_what_there_is() {
                 let error = CreateAnswer::ServerError { after: Duration::ZERO };
                 job.on_answer(&Answer::Create { attempt, claim, answer: error }, context(&policy, now))
             }
-            Next::Again { at } => {
+            Next::Wait { retry_at: at } => {
                 now = at;
                 job.on_event(&Event::WAKE, context(&policy, now))
             }
@@ -217,8 +218,8 @@ fn one_worker_at_a_time_looks_up_what_a_400_means() {
     let refused = Answer::Create { attempt, claim, answer: CreateAnswer::Refused { status: 400, code: None } };
     let (job, next) = applied(job.on_answer(&refused, context(&policy, answered_at)));
     assert!(matches!(next, Next::Act(Command::LookUp { .. })), "{next:?}");
-    let until = context(&policy, answered_at).lease_until;
-    assert_eq!(job.on_event(&done(), context(&policy, later)), Decision::Busy { until });
+    let retry_at = context(&policy, answered_at).lease_until;
+    assert_eq!(job.on_event(&done(), context(&policy, later)), Decision::Busy { retry_at });
 }
 
 /// A refusal says nothing of the call before it, which may have taken effect: only Recall's list does.
@@ -239,7 +240,7 @@ fn a_refusal_after_a_lost_answer_is_followed_by_a_look_up() {
                     let answer = if calls == 1 { CreateAnswer::Lost } else { refusal.clone() };
                     job.on_answer(&Answer::Create { attempt, claim, answer }, context(&policy, now))
                 }
-                Next::Again { at } => {
+                Next::Wait { retry_at: at } => {
                     now = at;
                     job.on_event(&Event::WAKE, context(&policy, now))
                 }
@@ -259,21 +260,34 @@ fn a_list_that_is_not_complete_proves_nothing() {
     let lost = Answer::Create { attempt, claim, answer: CreateAnswer::Lost };
     let (mut job, _) = applied(job.on_answer(&lost, context(&policy, NOW)));
     let now = NOW.plus(2 * HOUR);
-    for listed in
-        [vec![], vec![Listed { transcript_id: OTHER, attempt: None, ended: false, failed: false, foreign: false }]]
-    {
+    for listed in [
+        vec![],
+        vec![ListedTranscript {
+            transcript_id: OTHER,
+            attempt: None,
+            ended: false,
+            failed: false,
+            other_deployment: false,
+        }],
+    ] {
         let known = listed.len();
         let (looking, next) = applied(job.clone().on_event(&Event::WAKE, context(&policy, now)));
         let Next::Act(Command::LookUp { attempt, claim }) = next else { panic!("{next:?}") };
         let answer = Answer::LookUp { attempt, claim, answer: LookUpAnswer::Incomplete(listed) };
         let (waiting, next) = applied(looking.on_answer(&answer, context(&policy, now)));
-        let Next::Again { at } = next else { panic!("{next:?}") };
+        let Next::Wait { retry_at: at } = next else { panic!("{next:?}") };
         assert!((Duration::from_secs(5 * 60)..=HOUR).contains(&at.since(now)), "{at:?}");
         assert_eq!((waiting.status(), waiting.attempts, waiting.transcripts.len()), (Status::Creating, 1, 1 + known));
     }
     let (looking, next) = applied(job.clone().on_event(&Event::WAKE, context(&policy, now)));
     let Next::Act(Command::LookUp { attempt, claim }) = next else { panic!("{next:?}") };
-    let ours = Listed { transcript_id: OURS, attempt: Some(attempt), ended: false, failed: false, foreign: false };
+    let ours = ListedTranscript {
+        transcript_id: OURS,
+        attempt: Some(attempt),
+        ended: false,
+        failed: false,
+        other_deployment: false,
+    };
     let answer = Answer::LookUp { attempt, claim, answer: LookUpAnswer::Incomplete(vec![ours]) };
     (job, _) = applied(looking.on_answer(&answer, context(&policy, now)));
     assert_eq!((job.status(), job.transcript_count()), (Status::Transcribing, 1));
@@ -284,7 +298,7 @@ fn no_wait_for_the_next_attempt_outlasts_the_recording() {
     let policy = Policy { tries_per_provider: 10, ..quiet() };
     let expires_at = Some(NOW.plus(Duration::from_secs(400)));
     let wait = |next: Next| {
-        let Next::Again { at } = next else { panic!("{next:?}") };
+        let Next::Wait { retry_at: at } = next else { panic!("{next:?}") };
         at.since(NOW).as_secs()
     };
     let (asking, attempt, claim) = asked(new(), &policy);
@@ -292,11 +306,11 @@ fn no_wait_for_the_next_attempt_outlasts_the_recording() {
     let (_, next) = applied(Job { expires_at, ..asking }.on_answer(&operator, context(&policy, NOW)));
     assert_eq!(wait(next), 83, "a quarter, less the jitter of the queue");
     let failed = |transcript_id| State::Failed { transcript_id, sub_code: None };
-    let working = State::Transcribing { transcript_id: OURS, check_at: NOW, checks: 0, told_done: false };
+    let working = State::Transcribing { transcript_id: OURS, check_at: NOW, checks: 0, reported_done: false };
     let mut third = job([failed(OTHER), failed(TranscriptId::from_u128(3)), working]);
     third.expires_at = expires_at;
-    let heard = Heard { transcript_id: OURS, attempt: Some(1), foreign: false };
-    let event = Event::TranscriptFailed { heard, sub_code: None };
+    let reference = TranscriptRef { transcript_id: OURS, attempt: Some(1), other_deployment: false };
+    let event = Event::TranscriptFailed { reference, sub_code: None };
     let (_, next) = applied(third.on_event(&event, context(&policy, NOW)));
     assert_eq!(wait(next), 83, "a quarter, less the jitter of the queue");
 }
@@ -306,7 +320,8 @@ fn no_wait_for_the_next_attempt_outlasts_the_recording() {
 fn our_numbers_stay_ours_however_often_we_are_throttled() {
     let policy = Policy { copy_unrequested: false, ..quiet() };
     let throttled = Job { attempts: 5_000, ..new() };
-    let done = Event::TranscriptDone(Heard { transcript_id: OURS, attempt: Some(5_000), foreign: false });
+    let done =
+        Event::TranscriptDone(TranscriptRef { transcript_id: OURS, attempt: Some(5_000), other_deployment: false });
     let (job, next) = applied(throttled.on_event(&done, context(&policy, NOW)));
     assert!(matches!(next, Next::Act(Command::Copy { .. })), "{next:?}");
     assert_eq!(job.transcripts[0].attempt, Some(5_000));
@@ -321,7 +336,7 @@ fn after_five_429s(answer: CreateAnswer) -> (Job, Duration) {
         let throttled = CreateAnswer::Throttled { after: Duration::from_secs(10) };
         let (held, next) =
             applied(job.on_answer(&Answer::Create { attempt, claim, answer: throttled }, context(&policy, now)));
-        let Next::Again { at } = next else { panic!("{next:?}") };
+        let Next::Wait { retry_at: at } = next else { panic!("{next:?}") };
         now = at;
         let next;
         (job, next) = applied(held.on_event(&Event::WAKE, context(&policy, now)));
@@ -329,7 +344,7 @@ fn after_five_429s(answer: CreateAnswer) -> (Job, Duration) {
         (attempt, claim) = (new, its);
     }
     let (job, next) = applied(job.on_answer(&Answer::Create { attempt, claim, answer }, context(&policy, now)));
-    let Next::Again { at } = next else { panic!("{next:?}") };
+    let Next::Wait { retry_at: at } = next else { panic!("{next:?}") };
     (job, at.since(now))
 }
 
@@ -351,7 +366,7 @@ fn server_errors_after_a_month_of_a_refused_key_end_nothing() {
     while now.since(NOW) < 31 * 24 * HOUR {
         let answer = CreateAnswer::Operator { status: 401 };
         let (held, next) = applied(job.on_answer(&Answer::Create { attempt, claim, answer }, context(&policy, now)));
-        let Next::Again { at } = next else { panic!("{next:?}") };
+        let Next::Wait { retry_at: at } = next else { panic!("{next:?}") };
         now = at;
         let next;
         (job, next) = applied(held.on_event(&Event::WAKE, context(&policy, now)));
@@ -364,7 +379,7 @@ fn server_errors_after_a_month_of_a_refused_key_end_nothing() {
     let (mut job, mut next) = applied(job.on_answer(&answer, context(&policy, now)));
     while now.since(fixed) < 2 * HOUR {
         (job, next) = applied(match next {
-            Next::Again { at } => {
+            Next::Wait { retry_at: at } => {
                 now = at;
                 job.on_event(&Event::WAKE, context(&policy, now))
             }
@@ -372,7 +387,7 @@ fn server_errors_after_a_month_of_a_refused_key_end_nothing() {
                 job.on_answer(&Answer::Create { attempt, claim, answer: failing() }, context(&policy, now))
             }
             Next::Act(Command::LookUp { attempt, claim }) => {
-                let answer = LookUpAnswer::Listed(Vec::new());
+                let answer = LookUpAnswer::Complete(Vec::new());
                 job.on_answer(&Answer::LookUp { attempt, claim, answer }, context(&policy, now))
             }
             Next::Nothing | Next::Act(_) => panic!("{next:?}: {job:?}"),

@@ -4,13 +4,13 @@ use std::time::Duration;
 
 use super::{CLAIM, NOW, OTHER, OURS, context, job, policy, receipt};
 use crate::{
-    Answer, Command, CopyAnswer, Copying, Decision, DeleteAfterStore, DeleteAnswer, Event, Failures, Heard, Hold, Job,
-    Kept, Listed, Next, Policy, Recording, State, Status, Target,
+    Answer, Command, CopyAnswer, Copying, Decision, DeleteAfterStore, DeleteAnswer, DeletionTarget, Event, Failures,
+    Hold, Job, KeepReason, ListedTranscript, Next, Policy, Recording, State, Status, TranscriptRef,
 };
 
 fn copying() -> Job {
-    let until = NOW.plus(Duration::from_secs(9));
-    job([State::Copying(super::copying(until, Some(CLAIM), Failures::default()))])
+    let retry_at = NOW.plus(Duration::from_secs(9));
+    job([State::Copying(super::copying(retry_at, Some(CLAIM), Failures::default()))])
 }
 
 fn quiet(delete_after_store: DeleteAfterStore) -> Policy {
@@ -23,9 +23,10 @@ fn stored_answer() -> Answer {
 
 #[test]
 fn what_is_stored_is_read_back_and_deleted_where_the_operator_wants_that() {
-    for (wanted, target) in
-        [(DeleteAfterStore::Transcript, Target::Transcript(OURS)), (DeleteAfterStore::Recording, Target::Recording)]
-    {
+    for (wanted, target) in [
+        (DeleteAfterStore::Transcript, DeletionTarget::Transcript(OURS)),
+        (DeleteAfterStore::Recording, DeletionTarget::Recording),
+    ] {
         let policy = quiet(wanted);
         let Decision::Apply { job, next: Next::Act(Command::Delete { target: goes, verify, claim, .. }) } =
             copying().on_answer(&stored_answer(), context(&policy, NOW))
@@ -38,7 +39,7 @@ fn what_is_stored_is_read_back_and_deleted_where_the_operator_wants_that() {
         let Decision::Apply { job, next } = job.on_answer(&deleted, context(&policy, NOW)) else { panic!("stuck") };
         assert_eq!((next, job.status(), job.transcript_count()), (Next::Nothing, Status::Stored, 0));
         assert_eq!((job.due_at(), job.deletion), (None, None));
-        assert_eq!(job.recording == Recording::Deleted, target == Target::Recording);
+        assert_eq!(job.recording == Recording::Deleted, target == DeletionTarget::Recording);
     }
 }
 
@@ -56,18 +57,19 @@ fn a_recording_is_not_deleted_while_one_of_its_transcripts_is_in_the_making() {
     let policy = quiet(DeleteAfterStore::Recording);
     let mut two = copying();
     let check_at = NOW.plus(Duration::from_secs(60));
-    two.transcripts
-        .extend(job([State::Transcribing { transcript_id: OTHER, check_at, checks: 0, told_done: false }]).transcripts);
+    two.transcripts.extend(
+        job([State::Transcribing { transcript_id: OTHER, check_at, checks: 0, reported_done: false }]).transcripts,
+    );
     two.transcripts[1].attempt = None;
     let Decision::Apply { job, next } = two.on_answer(&stored_answer(), context(&policy, NOW)) else {
         panic!("not stored")
     };
     assert_eq!(next, Next::Nothing);
     // When the other one has ended, too, it goes.
-    let heard = Heard { transcript_id: OTHER, attempt: None, foreign: false };
-    let failed = Event::TranscriptFailed { heard, sub_code: None };
+    let reference = TranscriptRef { transcript_id: OTHER, attempt: None, other_deployment: false };
+    let failed = Event::TranscriptFailed { reference, sub_code: None };
     let Decision::Apply { next, .. } = job.on_event(&failed, context(&policy, NOW)) else { panic!("ignored") };
-    assert!(matches!(next, Next::Act(Command::Delete { target: Target::Recording, .. })), "{next:?}");
+    assert!(matches!(next, Next::Act(Command::Delete { target: DeletionTarget::Recording, .. })), "{next:?}");
 }
 
 /// The webhook of somebody else's transcript was lost, or is still to come.
@@ -80,8 +82,14 @@ fn a_recording_stays_while_it_has_a_transcript_that_nobody_told_us_of() {
         else {
             panic!("nothing to delete")
         };
-        assert_eq!((target, deletable.safe), (Target::Recording, vec![OURS]));
-        let others = vec![Listed { transcript_id: OTHER, attempt: None, ended: true, failed: false, foreign: false }];
+        assert_eq!((target, deletable.safe), (DeletionTarget::Recording, vec![OURS]));
+        let others = vec![ListedTranscript {
+            transcript_id: OTHER,
+            attempt: None,
+            ended: true,
+            failed: false,
+            other_deployment: false,
+        }];
         let others = Answer::Delete { target, claim, answer: DeleteAnswer::Others(others) };
         let Decision::Apply { job, next } = job.on_answer(&others, context(&policy, NOW)) else { panic!("stuck") };
         if !copy_unrequested {
@@ -96,7 +104,9 @@ fn a_recording_stays_while_it_has_a_transcript_that_nobody_told_us_of() {
         let Command::Copy { transcript_id: OTHER, claim, .. } = command else { panic!("{command:?}") };
         let stored = Answer::Copy { transcript_id: OTHER, claim, answer: CopyAnswer::Stored(receipt()) };
         let Decision::Apply { next, .. } = job.on_answer(&stored, context(&policy, NOW)) else { panic!("not stored") };
-        let Next::Act(Command::Delete { target: Target::Recording, verify, .. }) = next else { panic!("{next:?}") };
+        let Next::Act(Command::Delete { target: DeletionTarget::Recording, verify, .. }) = next else {
+            panic!("{next:?}")
+        };
         assert_eq!(verify.len(), 2);
     }
 }
@@ -111,7 +121,8 @@ fn a_deletion_that_does_not_come_about_waits_longer_each_time_and_is_taken_up_ag
             panic!("{decision:?}")
         };
         let later = Answer::Delete { target, claim, answer: DeleteAnswer::Later { after: Duration::ZERO } };
-        let Decision::Apply { job, next: Next::Again { at } } = job.on_answer(&later, context(&policy, now)) else {
+        let Decision::Apply { job, next: Next::Wait { retry_at: at } } = job.on_answer(&later, context(&policy, now))
+        else {
             panic!("no wait")
         };
         assert_eq!((job.status(), job.due_at()), (Status::Stored, Some(at)));
@@ -139,7 +150,8 @@ fn a_copy_that_is_not_as_stored_is_not_deleted_and_not_asked_for_for_ever() {
 #[test]
 fn what_was_made_twice_is_deleted_once_the_other_is_stored() {
     let policy = quiet(DeleteAfterStore::Nothing);
-    let twin = Event::TranscriptProcessing(Heard { transcript_id: OTHER, attempt: Some(1), foreign: false });
+    let twin =
+        Event::TranscriptProcessing(TranscriptRef { transcript_id: OTHER, attempt: Some(1), other_deployment: false });
     let Decision::Apply { job, next: Next::Nothing } = copying().on_event(&twin, context(&policy, NOW)) else {
         panic!("not taken in")
     };
@@ -148,7 +160,7 @@ fn what_was_made_twice_is_deleted_once_the_other_is_stored() {
         panic!("not stored")
     };
     let Next::Act(Command::Delete { target, verify, .. }) = next else { panic!("{next:?}") };
-    assert_eq!((target, verify), (Target::Transcript(OTHER), vec![receipt()]), "what stays is read back");
+    assert_eq!((target, verify), (DeletionTarget::Transcript(OTHER), vec![receipt()]), "what stays is read back");
 }
 
 #[test]
@@ -166,7 +178,7 @@ fn a_recording_stays_until_what_was_asked_for_is_stored() {
         };
         assert_eq!(next, Next::Nothing);
     }
-    let parked = Job { hold: Some(Hold::LimitReached { until: None }), ..theirs(Recording::Done) };
+    let parked = Job { hold: Some(Hold::LimitReached { retry_at: None }), ..theirs(Recording::Done) };
     let Decision::Apply { next, .. } = parked.on_answer(&stored_answer(), context(&policy, NOW)) else {
         panic!("not stored")
     };
@@ -196,13 +208,15 @@ fn a_recording_stays_while_what_had_failed_is_done_after_all() {
     else {
         panic!("nothing to delete")
     };
-    assert_eq!((target, deletable.failed), (Target::Recording, vec![OTHER]));
-    let listed = |failed| vec![Listed { transcript_id: OTHER, attempt: None, ended: true, failed, foreign: false }];
+    assert_eq!((target, deletable.failed), (DeletionTarget::Recording, vec![OTHER]));
+    let listed = |failed| {
+        vec![ListedTranscript { transcript_id: OTHER, attempt: None, ended: true, failed, other_deployment: false }]
+    };
     let answer = |failed| Answer::Delete { target, claim, answer: DeleteAnswer::Others(listed(failed)) };
     let Decision::Apply { next, .. } = job.clone().on_answer(&answer(true), context(&policy, NOW)) else {
         panic!("stuck")
     };
-    assert!(matches!(next, Next::Again { .. }), "what Recall, too, says has failed is not taken up: {next:?}");
+    assert!(matches!(next, Next::Wait { .. }), "what Recall, too, says has failed is not taken up: {next:?}");
     let Decision::Apply { job, next } = job.on_answer(&answer(false), context(&policy, NOW)) else { panic!("stuck") };
     assert_eq!((next, job.status(), job.deletion), (Next::Act(Command::Wake), Status::Transcribing, None));
 }
@@ -212,7 +226,7 @@ fn a_recording_stays_with_a_copy_that_could_not_be_verified() {
     let policy = quiet(DeleteAfterStore::Recording);
     let mut two = copying();
     two.transcripts.extend(job([State::Stored { transcript_id: OTHER, receipt: receipt() }]).transcripts);
-    (two.transcripts[1].attempt, two.transcripts[1].kept) = (None, Some(Kept::Unverified));
+    (two.transcripts[1].attempt, two.transcripts[1].keep_reason) = (None, Some(KeepReason::Unverified));
     let Decision::Apply { next, .. } = two.on_answer(&stored_answer(), context(&policy, NOW)) else {
         panic!("not stored")
     };

@@ -4,9 +4,10 @@ use std::{ops::ControlFlow, time::Duration};
 
 use super::{CLAIM, NOW, OTHER, OURS, context, copying, done, job, policy, receipt};
 use crate::{
-    Answer, Command, CopyAnswer, Copying, Decision, Deletable, DeleteAfterStore, DeleteAnswer, DeleteSaid, DeleteStep,
-    Deleting, Deletion, Event, Failures, Heard, Hold, Job, Kept, Listed, LookUpAnswer, Next, OnLimit, Policy, Receipt,
-    Recording, State, Status, Target, Transcript, Why,
+    Answer, Command, CopyAnswer, Copying, Decision, Deletable, DeleteAfterStore, DeleteAnswer, DeleteStep,
+    DeleteStepAnswer, Deleting, Deletion, DeletionReason, DeletionTarget, Event, Failures, Hold, Job, KeepReason,
+    ListedTranscript, LookUpAnswer, Next, OnLimit, Policy, Receipt, Recording, State, Status, Transcript,
+    TranscriptRef,
 };
 
 fn quiet(delete_after_store: DeleteAfterStore) -> Policy {
@@ -32,7 +33,7 @@ fn then(job: Job, policy: &Policy) -> (Job, Next) {
 }
 
 fn deletes_the_recording(next: &Next) -> bool {
-    matches!(next, Next::Act(Command::Delete { target: Target::Recording, .. }))
+    matches!(next, Next::Act(Command::Delete { target: DeletionTarget::Recording, .. }))
 }
 
 #[test]
@@ -42,7 +43,7 @@ fn a_recording_goes_only_with_what_recall_reported_or_what_is_stored() {
     for (what, attempt, state, goes) in [
         ("lost after many failures", Some(2), lost(), false),
         ("somebody else's, lost", None, lost(), false),
-        ("left alone", None, State::Left { transcript_id: OTHER }, false),
+        ("left alone", None, State::Foreign { transcript_id: OTHER }, false),
         ("failed at Recall", None, State::Failed { transcript_id: OTHER, sub_code: None }, true),
         ("stored", None, stored(), true),
         ("refused", Some(2), State::Refused { status: 400, code: None }, true),
@@ -62,7 +63,7 @@ fn a_recording_goes_only_with_what_recall_reported_or_what_is_stored() {
 /// Nothing came of what was asked for: that is not hidden by somebody else's transcript.
 #[test]
 fn only_what_nobody_asked_for_is_skipped_because_others_transcripts_are_left_alone() {
-    let left = || State::Left { transcript_id: OTHER };
+    let left = || State::Foreign { transcript_id: OTHER };
     let theirs = || Job { attempts: 0, recording: Recording::Unknown, ..job_of(None, left()) };
     assert_eq!(theirs().status(), Status::Skipped);
     assert_eq!(Job { attempts: 3, ..theirs() }.status(), Status::Lost);
@@ -79,26 +80,28 @@ fn what_is_lost_keeps_its_place_under_the_limit_until_recall_says_that_it_is_gon
 
 #[test]
 fn nothing_of_another_deployments_is_ever_deleted() {
-    let foreign = |state| {
+    let other_deployment = |state| {
         let mut job = beside(None, state);
-        job.transcripts[1].foreign = true;
+        job.transcripts[1].other_deployment = true;
         job
     };
     let failed = || State::Failed { transcript_id: OTHER, sub_code: None };
     for state in [stored(), failed()] {
-        let (_, next) = then(foreign(state), &quiet(DeleteAfterStore::Recording));
+        let (_, next) = then(other_deployment(state), &quiet(DeleteAfterStore::Recording));
         assert!(!deletes_the_recording(&next), "{next:?}");
     }
-    let (job, next) = then(foreign(stored()), &quiet(DeleteAfterStore::Transcript));
-    let Next::Act(Command::Delete { target: Target::Transcript(OURS), claim, .. }) = next else { panic!("{next:?}") };
-    let deleted = Answer::Delete { target: Target::Transcript(OURS), claim, answer: DeleteAnswer::Deleted };
+    let (job, next) = then(other_deployment(stored()), &quiet(DeleteAfterStore::Transcript));
+    let Next::Act(Command::Delete { target: DeletionTarget::Transcript(OURS), claim, .. }) = next else {
+        panic!("{next:?}")
+    };
+    let deleted = Answer::Delete { target: DeletionTarget::Transcript(OURS), claim, answer: DeleteAnswer::Deleted };
     let decision = job.on_answer(&deleted, context(&quiet(DeleteAfterStore::Transcript), NOW));
     assert!(matches!(decision, Decision::Apply { next: Next::Nothing, .. }), "theirs stays: {decision:?}");
     // Nor to make room.
     for (on_limit, state) in [(OnLimit::DeleteStored, stored()), (OnLimit::DeleteFailed, failed())] {
         let policy = Policy { on_limit, max_transcripts: 1, ..quiet(DeleteAfterStore::Nothing) };
         let mut theirs = job_of(None, state);
-        theirs.transcripts[0].foreign = true;
+        theirs.transcripts[0].other_deployment = true;
         let Decision::Apply { job, .. } = theirs.on_event(&done(), context(&policy, NOW)) else { panic!("ignored") };
         assert_eq!((job.status(), job.deletion), (Status::LimitReached, None), "{on_limit:?}");
     }
@@ -108,7 +111,7 @@ fn nothing_of_another_deployments_is_ever_deleted() {
 #[test]
 fn what_is_heard_of_another_deployments_transcript_keeps_it_from_being_deleted() {
     let policy = quiet(DeleteAfterStore::Transcript);
-    let done = Event::TranscriptDone(Heard { transcript_id: OTHER, attempt: None, foreign: true });
+    let done = Event::TranscriptDone(TranscriptRef { transcript_id: OTHER, attempt: None, other_deployment: true });
     let decision = job([]).on_event(&done, context(&policy, NOW));
     let Decision::Apply { job, next: Next::Act(Command::Copy { claim, .. }) } = decision else {
         panic!("{decision:?}")
@@ -121,8 +124,14 @@ fn what_is_heard_of_another_deployments_transcript_keeps_it_from_being_deleted()
 /// The row should not ask for that: even so, Recall is told of nothing as safe that may not go.
 #[test]
 fn what_must_stay_is_never_called_safe() {
-    let row = beside(None, State::Left { transcript_id: OTHER });
-    let deletion = Deletion { target: Target::Recording, why: Why::Stored, until: NOW, claim: None, tries: 0 };
+    let row = beside(None, State::Foreign { transcript_id: OTHER });
+    let deletion = Deletion {
+        target: DeletionTarget::Recording,
+        reason: DeletionReason::Stored,
+        retry_at: NOW,
+        claim: None,
+        tries: 0,
+    };
     assert_eq!(row.deletable(deletion), Deletable::default(), "one is being copied, the other was left alone");
 }
 
@@ -130,35 +139,36 @@ fn what_must_stay_is_never_called_safe() {
 #[test]
 fn whose_a_transcript_is_may_be_learned_late() {
     let policy = quiet(DeleteAfterStore::Transcript);
-    let heard = |foreign| Heard { transcript_id: OTHER, attempt: None, foreign };
-    let (processing, done) = (Event::TranscriptProcessing(heard(true)), Event::TranscriptDone(heard(true)));
-    let failed = Event::TranscriptFailed { heard: heard(true), sub_code: None };
-    let transcribing = State::Transcribing { transcript_id: OTHER, check_at: NOW, checks: 0, told_done: false };
-    for event in [processing, done, failed, Event::TranscriptDeleted(heard(true))] {
+    let reference = |other_deployment| TranscriptRef { transcript_id: OTHER, attempt: None, other_deployment };
+    let (processing, done) = (Event::TranscriptProcessing(reference(true)), Event::TranscriptDone(reference(true)));
+    let failed = Event::TranscriptFailed { reference: reference(true), sub_code: None };
+    let transcribing = State::Transcribing { transcript_id: OTHER, check_at: NOW, checks: 0, reported_done: false };
+    for event in [processing, done, failed, Event::TranscriptDeleted(reference(true))] {
         for state in [transcribing.clone(), stored(), State::Failed { transcript_id: OTHER, sub_code: None }] {
             let decision = job_of(None, state).on_event(&event, context(&policy, NOW));
             let Decision::Apply { job, next } = decision else { panic!("{}: {decision:?}", event.name()) };
-            assert!(job.transcripts[0].foreign, "{}: {job:?}", event.name());
+            assert!(job.transcripts[0].other_deployment, "{}: {job:?}", event.name());
             assert!(!matches!(next, Next::Act(Command::Delete { .. })), "{}: {next:?}", event.name());
             // What carries none takes nothing back, and the same again is no news.
-            let again = job.clone().on_event(&Event::TranscriptProcessing(heard(false)), context(&policy, NOW));
+            let again = job.clone().on_event(&Event::TranscriptProcessing(reference(false)), context(&policy, NOW));
             assert!(matches!(again, Decision::Ignore(_)), "{again:?}");
         }
     }
     // So does a list.
-    let listed = Listed { transcript_id: OTHER, attempt: None, ended: true, failed: false, foreign: true };
-    let list = Answer::List(LookUpAnswer::Listed(vec![listed]));
+    let listed =
+        ListedTranscript { transcript_id: OTHER, attempt: None, ended: true, failed: false, other_deployment: true };
+    let list = Answer::List(LookUpAnswer::Complete(vec![listed]));
     let Decision::Apply { job, .. } = job_of(None, stored()).on_answer(&list, context(&policy, NOW)) else {
         panic!("no news")
     };
-    assert!(job.transcripts[0].foreign);
+    assert!(job.transcripts[0].other_deployment);
 }
 
 /// A row that nobody told whose it is asks Recall, which has the metadata.
 #[test]
 fn what_is_not_known_to_be_ours_is_retrieved_before_it_is_deleted() {
-    let until = NOW.plus(Duration::from_secs(9));
-    let copied = copying(until, Some(CLAIM), Failures::default());
+    let retry_at = NOW.plus(Duration::from_secs(9));
+    let copied = copying(retry_at, Some(CLAIM), Failures::default());
     let copied = State::Copying(Copying { transcript_id: OTHER, ..copied });
     let answer = Answer::Copy { transcript_id: OTHER, claim: CLAIM, answer: CopyAnswer::Stored(receipt()) };
     let after_store = quiet(DeleteAfterStore::Transcript);
@@ -172,15 +182,21 @@ fn what_is_not_known_to_be_ours_is_retrieved_before_it_is_deleted() {
             panic!("{decision:?}")
         };
         let deleting = Deleting::new(target, verify, deletable);
-        let ControlFlow::Continue(deleting) = deleting.on(DeleteSaid::Holds(true)) else { panic!("it ends") };
+        let ControlFlow::Continue(deleting) = deleting.on(DeleteStepAnswer::Holds(true)) else { panic!("it ends") };
         assert_eq!(deleting.step(), DeleteStep::Retrieve(OTHER));
-        let listed = |foreign| Listed { transcript_id: OTHER, attempt: None, ended: true, failed: false, foreign };
-        let said = |foreign| DeleteSaid::Listed(LookUpAnswer::Listed(vec![listed(foreign)]));
+        let listed = |other_deployment| ListedTranscript {
+            transcript_id: OTHER,
+            attempt: None,
+            ended: true,
+            failed: false,
+            other_deployment,
+        };
+        let said = |other_deployment| DeleteStepAnswer::Listed(LookUpAnswer::Complete(vec![listed(other_deployment)]));
         let ControlFlow::Break(answer) = deleting.on(said(true)) else { panic!("it goes on") };
         assert_eq!(answer, DeleteAnswer::Others(vec![listed(true)]));
         let decision = job.on_answer(&Answer::Delete { target, claim, answer }, context(policy, NOW));
         let Decision::Apply { job, .. } = decision else { panic!("{decision:?}") };
-        assert_eq!((job.deletion, job.transcripts[0].foreign), (None, true));
+        assert_eq!((job.deletion, job.transcripts[0].other_deployment), (None, true));
     }
 }
 
@@ -196,14 +212,20 @@ fn a_recording_stays_while_recall_lists_another_deployments_transcript() {
     let policy = Policy { copy_unrequested: false, ..quiet(DeleteAfterStore::Recording) };
     let (job, next) = then(beside(None, stored()), &policy);
     let Next::Act(Command::Delete { target, deletable, claim, .. }) = next else { panic!("{next:?}") };
-    let listed = |foreign| Listed { transcript_id: OTHER, attempt: None, ended: true, failed: false, foreign };
-    assert_eq!(deletable.in_the_way(vec![listed(false)]), []);
-    let theirs = deletable.in_the_way(vec![listed(true)]);
+    let listed = |other_deployment| ListedTranscript {
+        transcript_id: OTHER,
+        attempt: None,
+        ended: true,
+        failed: false,
+        other_deployment,
+    };
+    assert_eq!(deletable.not_deletable(vec![listed(false)]), []);
+    let theirs = deletable.not_deletable(vec![listed(true)]);
     assert_eq!(theirs, [listed(true)]);
     let answer = Answer::Delete { target, claim, answer: DeleteAnswer::Others(theirs) };
     let Decision::Apply { job, next } = job.on_answer(&answer, context(&policy, NOW)) else { panic!("stuck") };
     assert_eq!((next, job.deletion, job.due_at()), (Next::Nothing, None, None));
-    assert!(job.transcripts[1].foreign);
+    assert!(job.transcripts[1].other_deployment);
 }
 
 /// Ten 404s to a key that knows the recording, and then Recall lists it all the same: nobody has its bytes.
@@ -215,17 +237,18 @@ fn a_recording_stays_while_recall_lists_what_had_counted_as_deleted() {
         two.transcripts[1].deleted = true;
         two
     };
-    let listed = |failed| Listed { transcript_id: OTHER, attempt: None, ended: true, failed, foreign: false };
-    let others = |claim, listed: Vec<Listed>| {
-        let (target, answer) = (Target::Recording, DeleteAnswer::Others(listed));
+    let listed =
+        |failed| ListedTranscript { transcript_id: OTHER, attempt: None, ended: true, failed, other_deployment: false };
+    let others = |claim, listed: Vec<ListedTranscript>| {
+        let (target, answer) = (DeletionTarget::Recording, DeleteAnswer::Others(listed));
         Answer::Delete { target, claim, answer }
     };
     for (failed, status) in [(false, Status::Transcribing), (true, Status::Stored)] {
         let (job, next) = then(deleted(), &policy);
         let Next::Act(Command::Delete { deletable, claim, .. }) = next else { panic!("{next:?}") };
-        let in_the_way = deletable.in_the_way(vec![listed(failed)]);
-        assert_eq!(in_the_way, [listed(failed)]);
-        let Decision::Apply { job, .. } = job.on_answer(&others(claim, in_the_way), context(&policy, NOW)) else {
+        let not_deletable = deletable.not_deletable(vec![listed(failed)]);
+        assert_eq!(not_deletable, [listed(failed)]);
+        let Decision::Apply { job, .. } = job.on_answer(&others(claim, not_deletable), context(&policy, NOW)) else {
             panic!("stuck")
         };
         assert_eq!((job.status(), job.transcript_count()), (status, 2), "failed: {failed}");
@@ -234,7 +257,7 @@ fn a_recording_stays_while_recall_lists_what_had_counted_as_deleted() {
     // What was deleted as it should be is not listed, and what is stored may be listed as long as Recall likes.
     let (_, next) = then(deleted(), &policy);
     let Next::Act(Command::Delete { deletable, .. }) = next else { panic!("{next:?}") };
-    assert_eq!(deletable.in_the_way(vec![Listed { transcript_id: OURS, ..listed(false) }]), []);
+    assert_eq!(deletable.not_deletable(vec![ListedTranscript { transcript_id: OURS, ..listed(false) }]), []);
 }
 
 /// Recall lists a transcript, and says that it is deleted when it is retrieved.
@@ -248,14 +271,20 @@ fn a_recall_that_contradicts_itself_is_not_asked_for_ever() {
     loop {
         let answer = match next {
             Next::Act(Command::Delete { target, claim, .. }) => {
-                let other = Listed { transcript_id: OTHER, attempt: None, ended: true, failed: false, foreign: false };
+                let other = ListedTranscript {
+                    transcript_id: OTHER,
+                    attempt: None,
+                    ended: true,
+                    failed: false,
+                    other_deployment: false,
+                };
                 Answer::Delete { target, claim, answer: DeleteAnswer::Others(vec![other]) }
             }
             Next::Act(Command::Copy { transcript_id, claim, .. }) => {
                 copies += 1;
                 Answer::Copy { transcript_id, claim, answer: CopyAnswer::Deleted }
             }
-            Next::Act(Command::Wake) | Next::Again { .. } => {
+            Next::Act(Command::Wake) | Next::Wait { .. } => {
                 now = now.max(job.due_at().expect("it is due"));
                 let decision = job.on_event(&Event::WAKE, context(&policy, now));
                 let Decision::Apply { job: woken, next: then } = decision else { panic!("{decision:?}") };
@@ -271,7 +300,7 @@ fn a_recall_that_contradicts_itself_is_not_asked_for_ever() {
         (job, next) = (*told, then);
         assert!(now.since(NOW) < Duration::from_secs(7 * 24 * 60 * 60), "still at it: {job:?}");
     }
-    assert_eq!((copies, job.due_at(), job.transcripts[0].kept), (1, None, Some(Kept::NotDeleted)));
+    assert_eq!((copies, job.due_at(), job.transcripts[0].keep_reason), (1, None, Some(KeepReason::NotDeleted)));
 }
 
 /// Everything on the recording is gone, and still Recall does not delete it.
@@ -280,24 +309,28 @@ fn a_recording_that_recall_does_not_delete_is_let_be_even_with_nothing_on_it() {
     let policy = quiet(DeleteAfterStore::Recording);
     let mut stored = job([State::Stored { transcript_id: OURS, receipt: receipt() }]);
     stored.transcripts[0].deleted = true;
-    let (target, why, until) = (Target::Recording, Why::Stored, NOW.plus(Duration::from_secs(9)));
-    stored.deletion = Some(Deletion { target, why, until, claim: Some(CLAIM), tries: 15 });
+    let (target, reason, retry_at) =
+        (DeletionTarget::Recording, DeletionReason::Stored, NOW.plus(Duration::from_secs(9)));
+    stored.deletion = Some(Deletion { target, reason, retry_at, claim: Some(CLAIM), tries: 15 });
     let refused = Answer::Delete { target, claim: CLAIM, answer: DeleteAnswer::Later { after: Duration::ZERO } };
     let Decision::Apply { job, next } = stored.on_answer(&refused, context(&policy, NOW)) else { panic!("stuck") };
-    assert_eq!((next, job.deletion, job.transcripts[0].kept), (Next::Nothing, None, Some(Kept::NotDeleted)));
+    assert_eq!(
+        (next, job.deletion, job.transcripts[0].keep_reason),
+        (Next::Nothing, None, Some(KeepReason::NotDeleted))
+    );
 }
 
 /// The kept one of a double-paid attempt has to be readable before the other may go.
 #[test]
 fn the_twin_of_an_unreadable_transcript_stays() {
     let policy = quiet(DeleteAfterStore::Nothing);
-    let twin = State::Transcribing { transcript_id: OTHER, check_at: NOW, checks: 0, told_done: false };
+    let twin = State::Transcribing { transcript_id: OTHER, check_at: NOW, checks: 0, reported_done: false };
     let unreadable = CopyAnswer::Stored(Receipt { unreadable: true, ..receipt() });
     let answer = Answer::Copy { transcript_id: OURS, claim: CLAIM, answer: unreadable };
     let decision = beside(Some(1), twin.clone()).on_answer(&answer, context(&policy, NOW));
     assert!(matches!(decision, Decision::Apply { next: Next::Nothing, .. }), "{decision:?}");
     let (_, next) = then(beside(Some(1), twin), &policy);
-    assert!(matches!(next, Next::Act(Command::Delete { target: Target::Transcript(OTHER), .. })), "{next:?}");
+    assert!(matches!(next, Next::Act(Command::Delete { target: DeletionTarget::Transcript(OTHER), .. })), "{next:?}");
 }
 
 /// Whatever Recall answers, it is not asked forever, and what it has not confirmed still counts.
@@ -315,7 +348,7 @@ fn a_deletion_that_recall_refuses_is_stopped_and_an_operator_can_have_it_tried_a
         };
         job = *refused;
         next = then;
-        if let Next::Again { at } = next {
+        if let Next::Wait { retry_at: at } = next {
             now = at;
             let Decision::Apply { job: woken, next: then } = job.on_event(&Event::WAKE, context(&policy, now)) else {
                 panic!("not due")
@@ -325,7 +358,10 @@ fn a_deletion_that_recall_refuses_is_stopped_and_an_operator_can_have_it_tried_a
     }
     let hours = now.since(NOW).as_secs() / 3600;
     assert!(calls == 16 && (30..=42).contains(&hours), "{calls} calls in {hours} hours: about a day and a half");
-    assert_eq!((job.transcripts[0].kept, job.due_at(), job.transcript_count()), (Some(Kept::NotDeleted), None, 2));
+    assert_eq!(
+        (job.transcripts[0].keep_reason, job.due_at(), job.transcript_count()),
+        (Some(KeepReason::NotDeleted), None, 2)
+    );
     let woken = job.clone().on_event(&Event::WAKE, context(&policy, now));
     assert!(matches!(woken, Decision::Ignore(_)), "{woken:?}");
     let woken = job.on_event(&Event::Wake { now: true }, context(&policy, now));
@@ -335,9 +371,9 @@ fn a_deletion_that_recall_refuses_is_stopped_and_an_operator_can_have_it_tried_a
 #[test]
 fn what_was_lost_and_is_done_after_all_is_copied() {
     let policy = quiet(DeleteAfterStore::Nothing);
-    let heard = Heard { transcript_id: OURS, attempt: Some(1), foreign: false };
+    let reference = TranscriptRef { transcript_id: OURS, attempt: Some(1), other_deployment: false };
     let decision =
-        job([State::Lost { transcript_id: OURS }]).on_event(&Event::TranscriptDone(heard), context(&policy, NOW));
+        job([State::Lost { transcript_id: OURS }]).on_event(&Event::TranscriptDone(reference), context(&policy, NOW));
     assert!(matches!(decision, Decision::Apply { next: Next::Act(Command::Copy { .. }), .. }), "{decision:?}");
 }
 
@@ -345,14 +381,14 @@ fn what_was_lost_and_is_done_after_all_is_copied() {
 #[test]
 fn what_was_given_up_on_and_has_failed_is_followed_by_the_next_attempt() {
     let policy = quiet(DeleteAfterStore::Nothing);
-    let heard = Heard { transcript_id: OURS, attempt: Some(1), foreign: false };
-    let failed = Event::TranscriptFailed { heard, sub_code: None };
+    let reference = TranscriptRef { transcript_id: OURS, attempt: Some(1), other_deployment: false };
+    let failed = Event::TranscriptFailed { reference, sub_code: None };
     let mut lost = job([State::Lost { transcript_id: OURS }]);
     let Decision::Apply { job, next } = lost.clone().on_event(&failed, context(&policy, NOW)) else {
         panic!("no other attempt is to come")
     };
     assert_eq!(job.status(), Status::Waiting);
-    assert!(matches!(next, Next::Again { .. }), "{next:?}");
+    assert!(matches!(next, Next::Wait { .. }), "{next:?}");
     // What Recall has deleted is no failure of the provider's.
     lost.transcripts[0].deleted = true;
     assert!(matches!(lost.on_event(&failed, context(&policy, NOW)), Decision::Ignore(_)));
@@ -380,12 +416,12 @@ fn a_list_that_lags_behind_ends_nothing_that_is_on_its_way() {
     let policy = quiet(DeleteAfterStore::Nothing);
     let check_at = NOW.plus(Duration::from_secs(60));
     let mut parked = job([
-        State::Transcribing { transcript_id: OURS, check_at, checks: 0, told_done: false },
+        State::Transcribing { transcript_id: OURS, check_at, checks: 0, reported_done: false },
         State::Failed { transcript_id: OTHER, sub_code: None },
     ]);
     parked.transcripts.iter_mut().for_each(|transcript| transcript.attempt = None);
-    parked.hold = Some(Hold::LimitReached { until: Some(NOW) });
-    let listed = Answer::List(LookUpAnswer::Listed(Vec::new()));
+    parked.hold = Some(Hold::LimitReached { retry_at: Some(NOW) });
+    let listed = Answer::List(LookUpAnswer::Complete(Vec::new()));
     let Decision::Apply { job, .. } = parked.on_answer(&listed, context(&policy, NOW)) else { panic!("not taken") };
     assert!(matches!(job.transcripts[0].state, State::Transcribing { .. }), "{job:?}");
     assert!(job.transcripts[1].deleted, "{job:?}");
@@ -395,23 +431,24 @@ fn a_list_that_lags_behind_ends_nothing_that_is_on_its_way() {
 #[test]
 fn a_deletion_over_which_every_worker_dies_is_stopped() {
     let policy = Policy { on_limit: OnLimit::DeleteStored, max_transcripts: 1, ..quiet(DeleteAfterStore::Transcript) };
-    for why in [Why::Stored, Why::Room, Why::PaidTwice] {
-        let mut held = job_of((why != Why::Room).then_some(1), stored());
-        if why == Why::PaidTwice {
+    for reason in [DeletionReason::Stored, DeletionReason::Room, DeletionReason::PaidTwice] {
+        let mut held = job_of((reason != DeletionReason::Room).then_some(1), stored());
+        if reason == DeletionReason::PaidTwice {
             let kept = job([State::Stored { transcript_id: OURS, receipt: receipt() }]);
             held.transcripts.splice(0..0, kept.transcripts);
         }
-        let target = Target::Transcript(OTHER);
-        held.deletion = Some(Deletion { target, why, until: NOW, claim: Some(CLAIM), tries: 0 });
-        let (mut now, mut deaths) = (NOW, 0);
-        while held.transcripts.iter().all(|one| one.kept.is_none()) {
+        let target = DeletionTarget::Transcript(OTHER);
+        held.deletion = Some(Deletion { target, reason, retry_at: NOW, claim: Some(CLAIM), tries: 0 });
+        let (mut now, mut crashes) = (NOW, 0);
+        while held.transcripts.iter().all(|one| one.keep_reason.is_none()) {
             let decision = held.on_event(&Event::WAKE, context(&policy, now));
-            let Decision::Apply { job, .. } = decision else { panic!("{why:?}: {decision:?}") };
-            (held, deaths) = (*job, deaths + 1);
+            let Decision::Apply { job, .. } = decision else { panic!("{reason:?}: {decision:?}") };
+            (held, crashes) = (*job, crashes + 1);
             now = held.due_at().unwrap_or(now);
-            assert!(deaths <= 16, "{why:?}: still at it: {:?}", held.deletion);
+            assert!(crashes <= 16, "{reason:?}: still at it: {:?}", held.deletion);
         }
-        let kept = held.transcripts.iter().find(|one| one.kept.is_some()).and_then(|one| one.state.transcript_id());
-        assert_eq!((deaths, kept), (16, Some(OTHER)), "{why:?}");
+        let kept =
+            held.transcripts.iter().find(|one| one.keep_reason.is_some()).and_then(|one| one.state.transcript_id());
+        assert_eq!((crashes, kept), (16, Some(OTHER)), "{reason:?}");
     }
 }

@@ -2,8 +2,8 @@
 
 use super::{NOW, context, policy};
 use crate::{
-    Answer, Command, CreateAnswer, Decision, Event, Finished, Hold, Job, LookUpAnswer, Next, Policy, State, Status,
-    Wishes, ids::RecordingId,
+    Answer, Command, CreateAnswer, Decision, Event, Hold, Job, LookUpAnswer, Next, Overrides, Policy, RecordingInfo,
+    State, Status, ids::RecordingId,
 };
 
 fn quiet_with(tries_per_provider: u32) -> Policy {
@@ -12,8 +12,8 @@ fn quiet_with(tries_per_provider: u32) -> Policy {
 
 /// Asks for its language and is refused with a 400 that the limit does not explain: what comes next.
 fn refused_for(language: &str, job: Job, policy: &Policy) -> (Job, Next) {
-    let wishes = Wishes { language: Some(language.to_owned()), ..Wishes::default() };
-    let done = Event::RecordingDone(Finished { wishes: Some(wishes), ..Finished::default() });
+    let overrides = Overrides { language: Some(language.to_owned()), ..Overrides::default() };
+    let done = Event::RecordingDone(RecordingInfo { overrides: Some(overrides), ..RecordingInfo::default() });
     let Decision::Apply { job, next: Next::Act(Command::Create { attempt, claim, language: asked, .. }) } =
         job.on_event(&done, context(policy, NOW))
     else {
@@ -26,7 +26,7 @@ fn refused_for(language: &str, job: Job, policy: &Policy) -> (Job, Next) {
     else {
         panic!("not looked up")
     };
-    let none = Answer::LookUp { attempt, claim, answer: LookUpAnswer::Listed(Vec::new()) };
+    let none = Answer::LookUp { attempt, claim, answer: LookUpAnswer::Complete(Vec::new()) };
     let Decision::Apply { job, next } = job.on_answer(&none, context(policy, NOW)) else { panic!("stuck") };
     (*job, next)
 }
@@ -45,9 +45,9 @@ fn a_language_that_is_refused_is_dropped_and_the_same_provider_asked_without() {
     else {
         panic!("not looked up")
     };
-    let none = Answer::LookUp { attempt, claim, answer: LookUpAnswer::Listed(Vec::new()) };
+    let none = Answer::LookUp { attempt, claim, answer: LookUpAnswer::Complete(Vec::new()) };
     let Decision::Apply { job, .. } = job.on_answer(&none, context(&policy, NOW)) else { panic!("stuck") };
-    assert!(matches!((job.status(), &job.hold), (Status::Waiting, Some(Hold::Refused { .. }))), "{job:?}");
+    assert!(matches!((job.status(), &job.hold), (Status::Waiting, Some(Hold::AllRefused { .. }))), "{job:?}");
 }
 
 #[test]
@@ -56,8 +56,8 @@ fn a_language_that_was_refused_does_not_come_back_with_the_same_metadata() {
     let (mut job, _) = refused_for("english", Job::new(RecordingId::from_u128(7)), &policy);
     job.transcripts.clear();
     let wished = |language: &str| {
-        let wishes = Wishes { language: Some(language.to_owned()), ..Wishes::default() };
-        Event::RecordingDone(Finished { wishes: Some(wishes), ..Finished::default() })
+        let overrides = Overrides { language: Some(language.to_owned()), ..Overrides::default() };
+        Event::RecordingDone(RecordingInfo { overrides: Some(overrides), ..RecordingInfo::default() })
     };
     for (language, asked) in [("english", None), ("en", Some("en"))] {
         let decision = job.clone().on_event(&wished(language), context(&policy, NOW));
@@ -77,6 +77,6 @@ fn only_so_many_languages_are_dropped() {
         job.transcripts.clear();
     }
     let (job, next) = refused_for("y", job, &policy);
-    assert!(matches!(next, Next::Again { .. }), "the next provider comes: {next:?}");
+    assert!(matches!(next, Next::Wait { .. }), "the next provider comes: {next:?}");
     assert!(matches!(job.transcripts[0].state, State::Refused { status: 400, .. }), "{job:?}");
 }

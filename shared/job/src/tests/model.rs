@@ -172,9 +172,9 @@ fn what_is_the_same_goes_on_in_the_same_way() {
 }
 
 #[expect(clippy::disallowed_methods, reason = "how long it took is shown to people only")]
-fn check(name: &str, bounds: Bounds, until: HasDiscoveries) -> impl Checker<Protocol> {
+fn check(name: &str, bounds: Bounds, retry_at: HasDiscoveries) -> impl Checker<Protocol> {
     let watch = std::time::Instant::now();
-    let checker = Protocol::new(bounds, None).checker().threads(THREADS).finish_when(until).spawn_bfs().join();
+    let checker = Protocol::new(bounds, None).checker().threads(THREADS).finish_when(retry_at).spawn_bfs().join();
     let (states, depth, millis) = (checker.unique_state_count(), checker.max_depth(), watch.elapsed().as_millis());
     tell(&format!("{name}: {states} states, at most {depth} steps, {millis} ms"));
     checker

@@ -4,13 +4,13 @@ use std::time::Duration;
 
 use super::{CLAIM, NOW, OTHER, OURS, context, done, job, policy, receipt};
 use crate::{
-    Answer, Command, CopyAnswer, Decision, Event, Failures, Finished, Heard, Hold, Job, Next, Notice, Policy, Reason,
-    Recording, State, Status, Transcript, Wishes, ids::BotId,
+    Answer, Command, CopyAnswer, Decision, Event, Failures, Hold, Job, Next, Notice, Overrides, Policy, Reason,
+    Recording, RecordingInfo, State, Status, Transcript, TranscriptRef, ids::BotId,
 };
 
 fn copying() -> Job {
-    let until = NOW.plus(Duration::from_secs(9));
-    let copying = super::copying(until, Some(CLAIM), Failures::default());
+    let retry_at = NOW.plus(Duration::from_secs(9));
+    let copying = super::copying(retry_at, Some(CLAIM), Failures::default());
     job([State::Copying(copying)])
 }
 
@@ -55,9 +55,9 @@ fn without_a_listener_nothing_is_noted() {
 #[test]
 fn a_bad_end_is_announced_once_and_again_when_the_job_comes_to_another() {
     let policy = Policy { tries_per_provider: 1, providers: vec!["recallai_async".to_owned()], ..policy() };
-    let heard = Heard { transcript_id: OURS, attempt: Some(1), foreign: false };
-    let failed = Event::TranscriptFailed { heard, sub_code: Some("why".to_owned()) };
-    let working = job([State::Transcribing { transcript_id: OURS, check_at: NOW, checks: 0, told_done: false }]);
+    let reference = TranscriptRef { transcript_id: OURS, attempt: Some(1), other_deployment: false };
+    let failed = Event::TranscriptFailed { reference, sub_code: Some("why".to_owned()) };
+    let working = job([State::Transcribing { transcript_id: OURS, check_at: NOW, checks: 0, reported_done: false }]);
     let Decision::Apply { job, next: Next::Act(Command::Announce { announcements }) } =
         working.on_event(&failed, context(&policy, NOW))
     else {
@@ -69,7 +69,7 @@ fn a_bad_end_is_announced_once_and_again_when_the_job_comes_to_another() {
     let sent = Answer::Announce { sent: vec![first.notice] };
     let Decision::Apply { job, .. } = job.on_answer(&sent, context(&policy, NOW)) else { panic!("not recorded") };
     // It was there after all, but is gone before it is copied: another end.
-    let Decision::Apply { job, .. } = job.on_event(&Event::TranscriptDone(heard), context(&policy, NOW)) else {
+    let Decision::Apply { job, .. } = job.on_event(&Event::TranscriptDone(reference), context(&policy, NOW)) else {
         panic!("not taken up")
     };
     let claim = job.transcripts[0].state.copying().and_then(|copying| copying.claim).expect("a claim");
@@ -90,11 +90,11 @@ fn a_recording_that_goes_soon_and_is_not_stored_is_announced_once() {
         transcript_id: OURS,
         check_at: NOW.plus(Duration::MAX),
         checks: 0,
-        told_done: false,
+        reported_done: false,
     }]);
     working.expires_at = Some(NOW.plus(Duration::from_secs(25 * 60 * 60)));
     let Decision::Apply { job, .. } = working.on_event(
-        &Event::RecordingDone(Finished { bot_id: Some(BotId::from_u128(1)), ..Default::default() }),
+        &Event::RecordingDone(RecordingInfo { bot_id: Some(BotId::from_u128(1)), ..Default::default() }),
         context(&policy, NOW),
     ) else {
         panic!("not applied")
@@ -117,27 +117,27 @@ fn a_recording_that_goes_soon_and_is_not_stored_is_announced_once() {
 #[test]
 fn an_alarm_that_was_put_off_comes_later() {
     let policy = policy();
-    let until = NOW.plus(Duration::from_secs(60 * 60));
+    let retry_at = NOW.plus(Duration::from_secs(60 * 60));
     let mut working = job([State::Transcribing {
         transcript_id: OURS,
-        check_at: until.plus(Duration::MAX),
+        check_at: retry_at.plus(Duration::MAX),
         checks: 0,
-        told_done: false,
+        reported_done: false,
     }]);
-    working.expires_at = Some(until.plus(policy.expiry_alarm));
-    working.outbox.expiry_at = Some(NOW);
+    working.expires_at = Some(retry_at.plus(policy.expiry_alarm));
+    working.outbox.expiry_alarm_at = Some(NOW);
     let Decision::Apply { job, next } = working.on_event(&Event::WAKE, context(&policy, NOW)) else {
         panic!("due, and nothing done")
     };
-    assert_eq!((next, job.due_at(), job.outbox.expiring), (Next::Nothing, Some(until), false));
+    assert_eq!((next, job.due_at(), job.outbox.expiry_announced), (Next::Nothing, Some(retry_at), false));
 }
 
 #[test]
 fn the_same_bad_end_is_announced_again_if_the_job_went_on_in_between() {
     let policy = Policy { tries_per_provider: 1, providers: vec!["recallai_async".to_owned()], ..policy() };
     let mut told = job([State::Failed { transcript_id: OURS, sub_code: None }]);
-    (told.outbox.told, told.outbox.ends) = (Some(Status::Failed), 1);
-    let done = Event::TranscriptDone(Heard { transcript_id: OURS, attempt: Some(1), foreign: false });
+    (told.outbox.last_announced_end, told.outbox.announced_ends) = (Some(Status::Failed), 1);
+    let done = Event::TranscriptDone(TranscriptRef { transcript_id: OURS, attempt: Some(1), other_deployment: false });
     let Decision::Apply { job, next: Next::Act(Command::Copy { claim, .. }) } =
         told.on_event(&done, context(&policy, NOW))
     else {
@@ -149,21 +149,24 @@ fn the_same_bad_end_is_announced_again_if_the_job_went_on_in_between() {
     else {
         panic!("not announced")
     };
-    assert_eq!((job.outbox.ends, announcements[0].notice), (2, Notice::Failed { status: Status::Failed, end: 2 }));
+    assert_eq!(
+        (job.outbox.announced_ends, announcements[0].notice),
+        (2, Notice::Failed { status: Status::Failed, end: 2 })
+    );
 }
 
 #[test]
 fn somebody_elses_failure_announces_no_end_again() {
     let policy = Policy { tries_per_provider: 1, providers: vec!["recallai_async".to_owned()], ..policy() };
     let mut told = job([State::Failed { transcript_id: OURS, sub_code: None }]);
-    (told.outbox.told, told.outbox.ends) = (Some(Status::Failed), 1);
-    let heard = Heard { transcript_id: OTHER, attempt: None, foreign: false };
-    let processing = Event::TranscriptProcessing(heard);
+    (told.outbox.last_announced_end, told.outbox.announced_ends) = (Some(Status::Failed), 1);
+    let reference = TranscriptRef { transcript_id: OTHER, attempt: None, other_deployment: false };
+    let processing = Event::TranscriptProcessing(reference);
     let Decision::Apply { job, .. } = told.on_event(&processing, context(&policy, NOW)) else { panic!("ignored") };
     assert_eq!(job.status(), Status::Transcribing);
-    let failed = Event::TranscriptFailed { heard, sub_code: None };
+    let failed = Event::TranscriptFailed { reference, sub_code: None };
     let Decision::Apply { job, next } = job.on_event(&failed, context(&policy, NOW)) else { panic!("ignored") };
-    assert_eq!((next, job.status(), job.outbox.ends), (Next::Nothing, Status::Failed, 1));
+    assert_eq!((next, job.status(), job.outbox.announced_ends), (Next::Nothing, Status::Failed, 1));
 }
 
 #[test]
@@ -174,7 +177,8 @@ fn what_cannot_be_announced_waits_longer_each_time() {
     for _ in 0..4 {
         assert!(matches!(next, Next::Act(Command::Announce { .. })), "{next:?}");
         let none = Answer::Announce { sent: Vec::new() };
-        let Decision::Apply { job: waiting, next: Next::Again { at } } = job.on_answer(&none, context(&policy, now))
+        let Decision::Apply { job: waiting, next: Next::Wait { retry_at: at } } =
+            job.on_answer(&none, context(&policy, now))
         else {
             panic!("no wait")
         };
@@ -193,7 +197,7 @@ fn what_is_new_is_announced_at_once_with_what_waits() {
     let policy = policy();
     let mut waiting = copying();
     waiting.outbox.notices.push(Notice::Expiring);
-    (waiting.outbox.until, waiting.outbox.tries) = (NOW.plus(Duration::from_secs(900)), 9);
+    (waiting.outbox.retry_at, waiting.outbox.tries) = (NOW.plus(Duration::from_secs(900)), 9);
     let answer = Answer::Copy { transcript_id: OURS, claim: CLAIM, answer: CopyAnswer::Stored(receipt()) };
     let decision = waiting.on_answer(&answer, context(&policy, NOW));
     let Decision::Apply { next: Next::Act(Command::Announce { announcements }), .. } = decision else {
@@ -208,7 +212,7 @@ fn the_newest_expiry_counts() {
     let policy = policy();
     let done = |hours: u64| {
         let expires_at = Some(NOW.plus(Duration::from_secs(60 * 60 * hours)));
-        Event::RecordingDone(Finished { expires_at, ..Finished::default() })
+        Event::RecordingDone(RecordingInfo { expires_at, ..RecordingInfo::default() })
     };
     let mut working = copying();
     for hours in [100, 200, 50] {
@@ -226,7 +230,7 @@ fn the_newest_expiry_counts() {
 fn a_recording_that_was_skipped_and_goes_is_no_loss() {
     let policy = policy();
     let unknown = Job { unknown_since: Some(NOW), ..job([]) };
-    let unwanted = Job { wishes: Some(Wishes { skip: true, ..Wishes::default() }), ..job([]) };
+    let unwanted = Job { overrides: Some(Overrides { skip: true, ..Overrides::default() }), ..job([]) };
     for skipped in [unknown, unwanted] {
         let skipped = Job { hold: Some(Hold::Skipped), ..skipped };
         let deleted = skipped.on_event(&Event::RecordingDeleted, context(&policy, NOW));
@@ -240,7 +244,7 @@ fn a_recording_that_was_skipped_and_goes_is_no_loss() {
 fn a_recording_that_goes_after_a_bad_end_is_no_other_end() {
     let policy = Policy { max_transcripts: 0, ..policy() };
     let failed = Event::RecordingFailed { sub_code: None };
-    let theirs = State::Transcribing { transcript_id: OTHER, check_at: NOW, checks: 0, told_done: false };
+    let theirs = State::Transcribing { transcript_id: OTHER, check_at: NOW, checks: 0, reported_done: false };
     for (what, before, ended, after) in [
         ("could not be recorded", Job { recording: Recording::Unknown, ..job([]) }, failed, Status::Failed),
         ("at the limit", job([]), done(), Status::Lost),
@@ -257,7 +261,7 @@ fn a_recording_that_goes_after_a_bad_end_is_no_other_end() {
         let decision = job.on_event(&Event::RecordingDeleted, context(&policy, NOW));
         let Decision::Apply { job, next } = decision else { panic!("{what}: {decision:?}") };
         assert_eq!((job.status(), job.transcript_count(), next), (after, 0, Next::Nothing), "{what}");
-        assert_eq!((job.outbox.ends, job.due_at()), (1, None), "{what}");
+        assert_eq!((job.outbox.announced_ends, job.due_at()), (1, None), "{what}");
         let again = job.on_event(&Event::RecordingDeleted, context(&policy, NOW));
         assert_eq!(again, Decision::Ignore(Reason::AlreadyKnown), "{what}");
     }
@@ -269,7 +273,7 @@ fn wake_now_ends_the_wait_of_an_announcement_and_no_lease() {
     let policy = policy();
     let mut stored = job([State::Stored { transcript_id: OURS, receipt: receipt() }]);
     stored.outbox.notices.push(Notice::Stored { transcript_id: OURS });
-    stored.outbox.until = NOW.plus(Duration::from_secs(900));
+    stored.outbox.retry_at = NOW.plus(Duration::from_secs(900));
     let now = Event::Wake { now: true };
     let decision = stored.clone().on_event(&now, context(&policy, NOW));
     assert!(matches!(decision, Decision::Apply { next: Next::Act(Command::Announce { .. }), .. }), "{decision:?}");

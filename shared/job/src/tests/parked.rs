@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use super::{NOW, OTHER, context, done, job, policy, receipt};
 use crate::{
-    Answer, Command, CopyAnswer, Decision, DeleteAnswer, Event, Failures, Finished, Heard, Hold, Job, Listed,
-    LookUpAnswer, Next, OnLimit, Policy, Reason, Recording, RecordingAnswer, State, Status, Transcript,
+    Answer, Command, CopyAnswer, Decision, DeleteAnswer, Event, Failures, Hold, Job, ListedTranscript, LookUpAnswer,
+    Next, OnLimit, Policy, Reason, Recording, RecordingAnswer, RecordingInfo, State, Status, Transcript, TranscriptRef,
     ids::TranscriptId, time::Timestamp,
 };
 
@@ -50,7 +50,7 @@ fn a_copy_that_is_stored_in_the_meantime_makes_room() {
     copying.transcript_id = OTHER;
     let mut full = job([]);
     full.transcripts.extend([State::Copying(copying), failed(9)].map(|state| Transcript::new(None, None, state)));
-    full.hold = Some(Hold::LimitReached { until: Some(NOW.plus(DAY)) });
+    full.hold = Some(Hold::LimitReached { retry_at: Some(NOW.plus(DAY)) });
     let answer = Answer::Copy { transcript_id: OTHER, claim, answer: CopyAnswer::Stored(receipt()) };
     let Decision::Apply { job, next } = full.on_answer(&answer, context(&policy, NOW)) else { panic!("not stored") };
     assert_eq!((job.status(), next), (Status::Waiting, Next::Act(Command::Wake)), "it goes on");
@@ -89,13 +89,14 @@ fn what_went_at_recall_without_a_word_is_noticed_within_a_day() {
     let job = parked([stored(8), failed(9)], &policy);
     let (job, next) = woken(job, &policy, NOW.plus(DAY));
     assert_eq!(next, Next::Act(Command::List));
-    let listed = Listed { transcript_id: id(9), attempt: None, ended: true, failed: true, foreign: false };
+    let listed =
+        ListedTranscript { transcript_id: id(9), attempt: None, ended: true, failed: true, other_deployment: false };
     let unsure = Answer::List(LookUpAnswer::Incomplete(vec![listed]));
     let Decision::Apply { job: still, .. } = job.clone().on_answer(&unsure, context(&policy, NOW.plus(DAY))) else {
         panic!("stuck")
     };
     assert_eq!((still.status(), still.due_at()), (Status::LimitReached, Some(NOW.plus(2 * DAY))), "not all was read");
-    let answer = Answer::List(LookUpAnswer::Listed(vec![listed]));
+    let answer = Answer::List(LookUpAnswer::Complete(vec![listed]));
     let Decision::Apply { job, next } = job.on_answer(&answer, context(&policy, NOW.plus(DAY))) else {
         panic!("stuck")
     };
@@ -140,7 +141,7 @@ fn a_parked_job_learns_when_its_recording_expires() {
     let policy = quiet(OnLimit::Stop);
     let job = Job { expires_at: None, ..parked([stored(8), failed(9)], &policy) };
     let expires_at = Some(NOW.plus(30 * DAY));
-    let read = RecordingAnswer::Read(Finished { expires_at, ..Finished::default() });
+    let read = RecordingAnswer::Read(RecordingInfo { expires_at, ..RecordingInfo::default() });
     let (job, next) = looked(job, read, &policy, NOW.plus(DAY));
     assert_eq!((next, job.status(), job.expires_at), (Next::Act(Command::List), Status::LimitReached, expires_at));
     let later = Answer::List(LookUpAnswer::Later { after: Duration::ZERO });
@@ -156,7 +157,7 @@ fn a_parked_job_looks_no_longer_when_its_recording_is_gone() {
     let parked = || Job { expires_at: None, ..parked([stored(8), failed(9)], &policy) };
     let (job, next) = looked(parked(), RecordingAnswer::Deleted, &policy, NOW.plus(DAY));
     assert_eq!((&job.recording, job.due_at(), next), (&Recording::Deleted, None, Next::Nothing));
-    assert_eq!(job.outbox.ends, 1, "it had told of its end");
+    assert_eq!(job.outbox.announced_ends, 1, "it had told of its end");
     // A key of another workspace is told the same, for a while.
     let (job, _) = looked(parked(), RecordingAnswer::Unknown, &policy, NOW.plus(DAY));
     assert_eq!((job.status(), job.due_at()), (Status::LimitReached, Some(NOW.plus(2 * DAY))));
@@ -167,11 +168,12 @@ fn a_parked_job_looks_no_longer_when_its_recording_is_gone() {
     let (job, next) = looked(job, RecordingAnswer::Unknown, &policy, NOW.plus(2 * DAY));
     assert_eq!((job.status(), job.due_at(), next), (Status::LimitReached, None, Next::Nothing));
     // An event tells of it after all.
-    let processing = Event::TranscriptProcessing(Heard { transcript_id: id(10), attempt: None, foreign: false });
+    let processing =
+        Event::TranscriptProcessing(TranscriptRef { transcript_id: id(10), attempt: None, other_deployment: false });
     for event in [done(), processing] {
         let decision = job.clone().on_event(&event, context(&policy, NOW.plus(9 * DAY)));
         let Decision::Apply { job, .. } = decision else { panic!("{decision:?}") };
-        let look_at = job.hold.as_ref().and_then(Hold::until);
+        let look_at = job.hold.as_ref().and_then(Hold::retry_at);
         assert_eq!(look_at, Some(NOW.plus(10 * DAY)), "{event:?}");
     }
 }
@@ -205,7 +207,8 @@ fn a_retry_that_gets_no_room_is_over() {
 #[test]
 fn a_slot_that_recall_reports_as_freed_is_used_at_once() {
     let policy = quiet(OnLimit::Stop);
-    let deleted = Event::TranscriptDeleted(Heard { transcript_id: id(8), attempt: None, foreign: false });
+    let deleted =
+        Event::TranscriptDeleted(TranscriptRef { transcript_id: id(8), attempt: None, other_deployment: false });
     let decision = parked([stored(8), failed(9)], &policy).on_event(&deleted, context(&policy, NOW));
     assert!(matches!(decision, Decision::Apply { next: Next::Act(Command::Wake), .. }), "{decision:?}");
 }
@@ -214,18 +217,18 @@ fn a_slot_that_recall_reports_as_freed_is_used_at_once() {
 #[test]
 fn what_recall_has_deleted_takes_no_place_whatever_is_heard_of_it_later() {
     let policy = quiet(OnLimit::Stop);
-    let heard = |number| Heard { transcript_id: id(number), attempt: None, foreign: false };
+    let reference = |number| TranscriptRef { transcript_id: id(number), attempt: None, other_deployment: false };
     let events = |number| {
         [
-            Event::TranscriptProcessing(heard(number)),
-            Event::TranscriptDone(heard(number)),
-            Event::TranscriptFailed { heard: heard(number), sub_code: None },
+            Event::TranscriptProcessing(reference(number)),
+            Event::TranscriptDone(reference(number)),
+            Event::TranscriptFailed { reference: reference(number), sub_code: None },
         ]
     };
     let mut full = parked([stored(8), failed(9)], &policy);
     // The second was never heard of before.
     for number in [9, 10] {
-        let deleted = Event::TranscriptDeleted(heard(number));
+        let deleted = Event::TranscriptDeleted(reference(number));
         let Decision::Apply { job, .. } = full.on_event(&deleted, context(&policy, NOW)) else { panic!("ignored") };
         assert_eq!(job.transcript_count(), 1);
         for late in events(number) {
@@ -235,14 +238,14 @@ fn what_recall_has_deleted_takes_no_place_whatever_is_heard_of_it_later() {
         full = *job;
     }
     // Of recordings that we know nothing of, nothing is kept.
-    let unheard = Event::TranscriptDeleted(heard(10));
+    let unheard = Event::TranscriptDeleted(reference(10));
     for unknown in [Job::new(full.recording_id), Job { recording: Recording::Deleted, ..full.clone() }] {
         let ours = Job { transcripts: Vec::new(), ..unknown };
         let decision = ours.on_event(&unheard, context(&policy, NOW));
         assert_eq!(decision, Decision::Ignore(Reason::UnknownTranscript));
     }
     for number in 100..400 {
-        let deleted = Event::TranscriptDeleted(heard(number));
+        let deleted = Event::TranscriptDeleted(reference(number));
         if let Decision::Apply { job, .. } = full.clone().on_event(&deleted, context(&policy, NOW)) {
             full = *job;
         }

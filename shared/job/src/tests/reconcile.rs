@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use super::{NOW, OTHER, OURS, context, job, policy, receipt};
 use crate::{
-    Finished, Heard, Hold, Job, Recording, SeenRecording, SeenStatus, SeenTranscript, State, ids::RecordingId,
-    time::Timestamp,
+    EntryStatus, Hold, Job, Recording, RecordingEntry, RecordingInfo, State, TranscriptEntry, TranscriptRef,
+    ids::RecordingId, time::Timestamp,
 };
 
 const HOUR: Duration = Duration::from_secs(60 * 60);
@@ -14,27 +14,27 @@ fn new() -> Job {
     Job::new(RecordingId::from_u128(7))
 }
 
-fn seen() -> SeenRecording {
-    SeenRecording { is_done: true, done_at: Some(NOW.minus(HOUR)), expires_at: None, transcript: None }
+fn seen() -> RecordingEntry {
+    RecordingEntry { is_done: true, done_at: Some(NOW.minus(HOUR)), expires_at: None, transcript: None }
 }
 
 fn transcribing(check_at: Timestamp) -> Job {
-    job([State::Transcribing { transcript_id: OURS, check_at, checks: 0, told_done: false }])
+    job([State::Transcribing { transcript_id: OURS, check_at, checks: 0, reported_done: false }])
 }
 
 /// What an entry of the list of recordings tells the job.
-fn told(job: &Job, seen: &SeenRecording) -> Option<&'static str> {
-    let finished = || Finished { expires_at: seen.expires_at, ..Finished::default() };
-    job.missed_recording(seen, finished, context(&policy(), NOW)).map(|event| event.name())
+fn told(job: &Job, seen: &RecordingEntry) -> Option<&'static str> {
+    let info = || RecordingInfo { expires_at: seen.expires_at, ..RecordingInfo::default() };
+    job.missed_recording(seen, info, context(&policy(), NOW)).map(|event| event.name())
 }
 
 #[test]
 fn webhooks_have_two_minutes_before_the_sweep_tells_of_a_recording() {
-    let done_before = |seconds| SeenRecording { done_at: Some(NOW.minus(Duration::from_secs(seconds))), ..seen() };
+    let done_before = |seconds| RecordingEntry { done_at: Some(NOW.minus(Duration::from_secs(seconds))), ..seen() };
     assert_eq!(told(&new(), &done_before(119)), None);
     assert_eq!(told(&new(), &done_before(120)), Some("recording.done"));
-    assert_eq!(told(&new(), &SeenRecording { done_at: None, ..seen() }), Some("recording.done"));
-    assert_eq!(told(&new(), &SeenRecording { is_done: false, ..seen() }), None, "it has not ended");
+    assert_eq!(told(&new(), &RecordingEntry { done_at: None, ..seen() }), Some("recording.done"));
+    assert_eq!(told(&new(), &RecordingEntry { is_done: false, ..seen() }), None, "it has not ended");
 }
 
 #[test]
@@ -56,7 +56,7 @@ fn a_recording_is_told_of_while_its_job_does_not_know_it() {
 #[test]
 fn the_expiry_is_told_while_there_is_something_to_lose() {
     let expires_at = Some(NOW.plus(100 * HOUR));
-    let expiring = SeenRecording { expires_at, ..seen() };
+    let expiring = RecordingEntry { expires_at, ..seen() };
     let known = Job { expires_at, ..transcribing(NOW.minus(HOUR)) };
     let stored = job([State::Stored { transcript_id: OURS, receipt: receipt() }]);
     for (job, is_told) in [(transcribing(NOW.plus(HOUR)), true), (known, false), (stored, false)] {
@@ -67,22 +67,22 @@ fn the_expiry_is_told_while_there_is_something_to_lose() {
 #[test]
 fn a_transcript_is_told_of_if_it_has_ended_or_is_ours() {
     let tells = |job: &Job, attempt, status| {
-        let heard = Heard { transcript_id: OTHER, attempt, foreign: false };
-        let event = job.missed_transcript(&SeenTranscript { heard, status }, context(&policy(), NOW));
+        let reference = TranscriptRef { transcript_id: OTHER, attempt, other_deployment: false };
+        let event = job.missed_transcript(&TranscriptEntry { reference, status }, context(&policy(), NOW));
         event.map(|event| event.name())
     };
-    let failed = || SeenStatus::Failed { sub_code: None };
+    let failed = || EntryStatus::Failed { sub_code: None };
     for (attempt, status, event) in [
-        (None, SeenStatus::Processing, None),
-        (Some(1), SeenStatus::Processing, Some("transcript.processing")),
-        (None, SeenStatus::Done, Some("transcript.done")),
+        (None, EntryStatus::Processing, None),
+        (Some(1), EntryStatus::Processing, Some("transcript.processing")),
+        (None, EntryStatus::Done, Some("transcript.done")),
         (None, failed(), Some("transcript.failed")),
-        (Some(1), SeenStatus::Other, None),
+        (Some(1), EntryStatus::Other, None),
     ] {
         assert_eq!(tells(&new(), attempt, status.clone()), event, "{attempt:?} {status:?}");
     }
-    let left = job([State::Left { transcript_id: OTHER }]);
-    assert_eq!(tells(&left, None, SeenStatus::Done), None, "the operator wants it left alone");
+    let left = job([State::Foreign { transcript_id: OTHER }]);
+    assert_eq!(tells(&left, None, EntryStatus::Done), None, "the operator wants it left alone");
     let known = job([State::Failed { transcript_id: OTHER, sub_code: None }]);
     assert_eq!(tells(&known, Some(1), failed()), None, "told once");
 }
@@ -91,8 +91,8 @@ fn a_transcript_is_told_of_if_it_has_ended_or_is_ours() {
 #[test]
 fn our_transcript_comes_before_its_recording() {
     let shown = |attempt| {
-        let heard = Heard { transcript_id: OURS, attempt, foreign: false };
-        SeenRecording { transcript: Some(SeenTranscript { heard, status: SeenStatus::Processing }), ..seen() }
+        let reference = TranscriptRef { transcript_id: OURS, attempt, other_deployment: false };
+        RecordingEntry { transcript: Some(TranscriptEntry { reference, status: EntryStatus::Processing }), ..seen() }
     };
     assert_eq!(told(&new(), &shown(Some(1))), Some("transcript.processing"));
     assert_eq!(told(&new(), &shown(None)), Some("recording.done"));

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use super::{CLAIM, NOW, OTHER, OURS, context, job, policy, receipt};
 use crate::{
-    Answer, Command, Decision, DeleteAfterStore, Deletion, Event, Heard, Job, Next, Policy, Reason, RenderAnswer,
-    Rendering, State, Status, Target, Why,
+    Answer, Command, Decision, DeleteAfterStore, Deletion, DeletionReason, DeletionTarget, Event, Job, Next, Policy,
+    Reason, RenderAnswer, Rendering, State, Status, TranscriptRef,
 };
 
 const HOUR: Duration = Duration::from_secs(60 * 60);
@@ -31,7 +31,8 @@ fn renderings_take_a_lease_and_are_tried_again() {
     assert!(matches!(busy, Decision::Busy { .. }), "one worker at a time: {busy:?}");
     let later = RenderAnswer::Later { after: Duration::ZERO };
     let answer = Answer::Render { claim, answer: later };
-    let Decision::Apply { job: waits, next: Next::Again { at } } = rendering.on_answer(&answer, context(&policy, NOW))
+    let Decision::Apply { job: waits, next: Next::Wait { retry_at: at } } =
+        rendering.on_answer(&answer, context(&policy, NOW))
     else {
         panic!("no wait")
     };
@@ -45,21 +46,21 @@ fn renderings_take_a_lease_and_are_tried_again() {
 #[test]
 fn nothing_is_rendered_while_it_is_deleted_nor_deleted_while_it_is_rendered() {
     let policy = Policy { delete_after_store: DeleteAfterStore::Transcript, ..quiet() };
-    let (until, render) = (NOW.plus(HOUR), Event::Render { transcript_id: None });
-    let just_before = until.minus(Duration::from_secs(1));
-    let (target, why) = (Target::Transcript(OURS), Why::Stored);
+    let (retry_at, render) = (NOW.plus(HOUR), Event::Render { transcript_id: None });
+    let just_before = retry_at.minus(Duration::from_secs(1));
+    let (target, reason) = (DeletionTarget::Transcript(OURS), DeletionReason::Stored);
     let stored = || job([State::Stored { transcript_id: OURS, receipt: receipt() }]);
-    let deletion = Some(Deletion { target, why, until, claim: Some(CLAIM), tries: 0 });
+    let deletion = Some(Deletion { target, reason, retry_at, claim: Some(CLAIM), tries: 0 });
     let deleting = Job { deletion, ..stored() };
-    assert_eq!(deleting.clone().on_event(&render, context(&policy, just_before)), Decision::Busy { until });
-    let decision = deleting.on_event(&render, context(&policy, until));
+    assert_eq!(deleting.clone().on_event(&render, context(&policy, just_before)), Decision::Busy { retry_at });
+    let decision = deleting.on_event(&render, context(&policy, retry_at));
     assert!(matches!(decision, Decision::Apply { next: Next::Act(Command::Render { .. }), .. }), "{decision:?}");
-    let rendering = Some(Rendering { transcript_id: None, until, claim: Some(CLAIM), tries: 0 });
+    let rendering = Some(Rendering { transcript_id: None, retry_at, claim: Some(CLAIM), tries: 0 });
     let failed = Event::TranscriptFailed {
-        heard: Heard { transcript_id: OTHER, attempt: None, foreign: false },
+        reference: TranscriptRef { transcript_id: OTHER, attempt: None, other_deployment: false },
         sub_code: None,
     };
-    for (now, deletes) in [(just_before, false), (until, true)] {
+    for (now, deletes) in [(just_before, false), (retry_at, true)] {
         let decision = Job { rendering, ..stored() }.on_event(&failed, context(&policy, now));
         let Decision::Apply { next, .. } = decision else { panic!("{decision:?}") };
         assert_eq!(matches!(next, Next::Act(Command::Delete { .. })), deletes, "{next:?}");
@@ -78,7 +79,7 @@ fn a_rendering_that_fails_is_tried_16_times() {
         else {
             panic!("stuck")
         };
-        let Next::Again { at } = next else {
+        let Next::Wait { retry_at: at } = next else {
             assert_eq!((job.status(), job.rendering, job.due_at()), (Status::Stored, None, None));
             break;
         };
@@ -97,10 +98,10 @@ fn a_rendering_is_one_workers_until_its_lease_ends() {
     let render = Event::Render { transcript_id: None };
     let stored = job([State::Stored { transcript_id: OURS, receipt: receipt() }]);
     let Decision::Apply { job, .. } = stored.on_event(&render, context(&policy, NOW)) else { panic!("not rendered") };
-    let until = context(&policy, NOW).lease_until;
-    let before = job.clone().on_event(&render, context(&policy, until.minus(Duration::from_secs(1))));
-    assert_eq!(before, Decision::Busy { until });
-    let decision = job.on_event(&render, context(&policy, until));
+    let retry_at = context(&policy, NOW).lease_until;
+    let before = job.clone().on_event(&render, context(&policy, retry_at.minus(Duration::from_secs(1))));
+    assert_eq!(before, Decision::Busy { retry_at });
+    let decision = job.on_event(&render, context(&policy, retry_at));
     assert!(matches!(decision, Decision::Apply { next: Next::Act(Command::Render { .. }), .. }), "{decision:?}");
 }
 
@@ -109,7 +110,7 @@ fn a_rendering_is_one_workers_until_its_lease_ends() {
 fn whoever_asks_for_one_while_another_is_to_be_rendered_gets_both() {
     let policy = quiet();
     let stored = job([OURS, OTHER].map(|transcript_id| State::Stored { transcript_id, receipt: receipt() }));
-    let waits = Some(Rendering { transcript_id: Some(OURS), until: NOW.plus(HOUR), claim: None, tries: 3 });
+    let waits = Some(Rendering { transcript_id: Some(OURS), retry_at: NOW.plus(HOUR), claim: None, tries: 3 });
     for (asked, rendered) in [(Some(OURS), vec![OURS]), (Some(OTHER), vec![OURS, OTHER]), (None, vec![OURS, OTHER])] {
         let waiting = Job { rendering: waits, ..stored.clone() };
         let decision = waiting.on_event(&Event::Render { transcript_id: asked }, context(&policy, NOW));

@@ -4,9 +4,10 @@ use std::time::Duration;
 
 use super::{CLAIM, NOW, OTHER, OURS, context, copying, job, policy, receipt};
 use crate::{
-    Answer, Command, CopyAnswer, CreateAnswer, Creating, Decision, DeleteAfterStore, Deletion, Event, Failures, Heard,
-    Hold, Job, LIST_SETTLE, Listed, LookUpAnswer, Next, OnLimit, Policy, Reason, Recording, Refusals, RenderAnswer,
-    State, Status, Target, Trouble, Why, Wishes, ids::RecordingId, time::Timestamp,
+    Answer, Command, CopyAnswer, CreateAnswer, Creating, Decision, DeleteAfterStore, Deletion, DeletionReason,
+    DeletionTarget, Event, Failures, Hold, HoldCause, Job, LIST_SETTLE, ListedTranscript, LookUpAnswer, Next, OnLimit,
+    Overrides, Policy, Reason, Recording, Refusals, RenderAnswer, State, Status, TranscriptRef, ids::RecordingId,
+    time::Timestamp,
 };
 
 const HOUR: Duration = Duration::from_secs(60 * 60);
@@ -38,19 +39,19 @@ fn started(decision: Decision) -> (Job, u32, String) {
 #[test]
 fn a_person_restarts_a_job_whatever_it_ended_as() {
     let policy = quiet();
-    let skip = Some(Wishes { skip: true, ..Wishes::default() });
+    let skip = Some(Overrides { skip: true, ..Overrides::default() });
     let stored = State::Stored { transcript_id: OURS, receipt: receipt() };
     let outcome_unknown = State::Refused { status: crate::state::OUTCOME_UNKNOWN, code: None };
     for (what, ended) in [
         ("failed", failed()),
         ("lost", job([State::Lost { transcript_id: OURS }])),
         ("stored", job([stored])),
-        ("skipped", Job { hold: Some(Hold::Skipped), wishes: skip, ..job([]) }),
+        ("skipped", Job { hold: Some(Hold::Skipped), overrides: skip, ..job([]) }),
         ("unknown", Job { hold: Some(Hold::Skipped), unknown_since: Some(NOW), ..job([]) }),
         ("refused", job([State::Refused { status: 400, code: None }])),
         ("never found out", job([outcome_unknown])),
-        ("limit reached", Job { hold: Some(Hold::LimitReached { until: None }), ..job([]) }),
-        ("waiting", Job { hold: Some(Hold::Refused { until: NOW.plus(HOUR) }), ..job([]) }),
+        ("limit reached", Job { hold: Some(Hold::LimitReached { retry_at: None }), ..job([]) }),
+        ("waiting", Job { hold: Some(Hold::AllRefused { retry_at: NOW.plus(HOUR) }), ..job([]) }),
     ] {
         let newest = ended.attempts;
         let (started, attempt, _) = started(ended.on_event(&retry(newest), context(&policy, NOW)));
@@ -67,7 +68,7 @@ fn a_person_gets_an_attempt_of_a_recording_of_which_only_others_transcripts_are_
     let policy = quiet();
     let mut theirs = job([State::Stored { transcript_id: OTHER, receipt: receipt() }]);
     theirs.transcripts[0].attempt = None;
-    let theirs = Job { recording: Recording::Unknown, wishes: None, attempts: 0, ..theirs };
+    let theirs = Job { recording: Recording::Unknown, overrides: None, attempts: 0, ..theirs };
     let (_, attempt, _) = started(theirs.on_event(&retry(0), context(&policy, NOW)));
     assert_eq!(attempt, 1);
 }
@@ -85,7 +86,7 @@ fn the_provider_that_a_person_names_comes_first() {
 #[test]
 fn a_retry_never_runs_alongside_an_attempt_nor_without_a_recording() {
     let policy = quiet();
-    let transcribing = State::Transcribing { transcript_id: OURS, check_at: NOW, checks: 0, told_done: false };
+    let transcribing = State::Transcribing { transcript_id: OURS, check_at: NOW, checks: 0, reported_done: false };
     let copied = State::Copying(copying(NOW, None, Failures::default()));
     for state in [transcribing, copied, creating(NOW, None)] {
         let decision = job([state]).on_event(&retry(1), context(&policy, NOW));
@@ -120,7 +121,7 @@ fn a_retry_stands_until_one_of_its_attempts_has_an_outcome() {
             let again = job.clone().on_event(&event(newest), context(&policy, NOW));
             assert_eq!(again, Decision::Ignore(Reason::Overtaken), "{what}, {answer:?}");
             // It is made, and that is all: no other one follows.
-            let processing = Heard { transcript_id: OTHER, attempt: Some(attempt), foreign: false };
+            let processing = TranscriptRef { transcript_id: OTHER, attempt: Some(attempt), other_deployment: false };
             let made = Job { transcripts: job.transcripts.into_iter().filter(of(attempt)).collect(), ..job };
             let decision = made.on_event(&Event::TranscriptProcessing(processing), context(&policy, NOW));
             let Decision::Apply { job, .. } = decision else { panic!("{what}, {answer:?}: {decision:?}") };
@@ -148,10 +149,10 @@ fn no_effect(job: Job, event: &Event, answer: &CreateAnswer, policy: &Policy) ->
                 job.on_answer(&Answer::Create { attempt, claim, answer: answer.clone() }, context(policy, now))
             }
             Next::Act(Command::LookUp { attempt, claim }) => {
-                let answer = LookUpAnswer::Listed(Vec::new());
+                let answer = LookUpAnswer::Complete(Vec::new());
                 job.on_answer(&Answer::LookUp { attempt, claim, answer }, context(policy, now))
             }
-            Next::Again { at } => {
+            Next::Wait { retry_at: at } => {
                 assert!(job.status().is_under_way(), "{answer:?}: {job:?}");
                 let again = job.clone().on_event(&retry(job.attempts), context(policy, now));
                 assert_eq!(again, Decision::Ignore(Reason::AlreadyRequested), "one at a time");
@@ -176,7 +177,7 @@ fn a_retry_is_over_when_its_recording_is_not_known_for_a_day() {
                 let answer = CreateAnswer::Refused { status: 404, code: None };
                 job.on_answer(&Answer::Create { attempt, claim, answer }, context(&policy, now))
             }
-            Next::Again { at } => {
+            Next::Wait { retry_at: at } => {
                 now = at;
                 job.on_event(&Event::WAKE, context(&policy, now))
             }
@@ -195,31 +196,32 @@ fn a_retry_is_over_when_its_recording_is_not_known_for_a_day() {
 #[test]
 fn a_retry_waits_for_a_deletion_under_way() {
     let policy = Policy { delete_after_store: DeleteAfterStore::Recording, ..quiet() };
-    let until = NOW.plus(HOUR);
+    let retry_at = NOW.plus(HOUR);
     let deleting = |claim| {
-        let deletion = Deletion { target: Target::Recording, why: Why::Stored, until, claim, tries: 1 };
+        let deletion =
+            Deletion { target: DeletionTarget::Recording, reason: DeletionReason::Stored, retry_at, claim, tries: 1 };
         Job { deletion: Some(deletion), ..job([State::Stored { transcript_id: OURS, receipt: receipt() }]) }
     };
     let busy = deleting(Some(CLAIM)).on_event(&retry(1), context(&policy, NOW));
-    assert_eq!(busy, Decision::Busy { until });
+    assert_eq!(busy, Decision::Busy { retry_at });
     // When the worker's lease has ended, the retry starts, and the recording stays.
     let (started, _, _) = started(deleting(None).on_event(&retry(1), context(&policy, NOW)));
     assert_eq!(started.deletion, None);
-    let died = deleting(Some(CLAIM)).on_event(&retry(1), context(&policy, until));
+    let died = deleting(Some(CLAIM)).on_event(&retry(1), context(&policy, retry_at));
     assert!(matches!(died, Decision::Apply { next: Next::Act(Command::Create { .. }), .. }), "{died:?}");
 }
 
-fn creating(until: Timestamp, claim: Option<crate::Claim>) -> State {
+fn creating(retry_at: Timestamp, claim: Option<crate::Claim>) -> State {
     State::Creating(Creating {
         first_call_at: NOW.minus(2 * HOUR),
         last_call_at: NOW,
         calls: 2,
         errors: 0,
         conflicts: 0,
-        until,
+        retry_at,
         claim,
-        refused: None,
-        untold_since: None,
+        refusal: None,
+        inconclusive_since: None,
         retry: None,
     })
 }
@@ -237,10 +239,10 @@ fn the_chain_outlasts_an_outage_of_its_provider() {
         let transcript_id = crate::ids::TranscriptId::from_u128(attempt.into());
         let created = Answer::Create { attempt, claim, answer: CreateAnswer::Created { transcript_id } };
         let Decision::Apply { job, .. } = job.on_answer(&created, context(&policy, now)) else { panic!("lost") };
-        let heard = Heard { transcript_id, attempt: Some(attempt), foreign: false };
-        let failed = Event::TranscriptFailed { heard, sub_code: None };
+        let reference = TranscriptRef { transcript_id, attempt: Some(attempt), other_deployment: false };
+        let failed = Event::TranscriptFailed { reference, sub_code: None };
         let Decision::Apply { job, next } = job.on_event(&failed, context(&policy, now)) else { panic!("ignored") };
-        let Next::Again { at } = next else { break };
+        let Next::Wait { retry_at: at } = next else { break };
         now = at;
         decision = job.on_event(&Event::WAKE, context(&policy, now));
     }
@@ -252,11 +254,11 @@ fn the_chain_outlasts_an_outage_of_its_provider() {
 #[test]
 fn the_last_try_comes_earlier_where_the_recording_goes_soon() {
     let policy = Policy { tries_per_provider: 1, ..quiet() };
-    let transcribing = State::Transcribing { transcript_id: OURS, check_at: NOW, checks: 0, told_done: false };
+    let transcribing = State::Transcribing { transcript_id: OURS, check_at: NOW, checks: 0, reported_done: false };
     let job = Job { expires_at: Some(NOW.plus(HOUR)), ..job([transcribing]) };
-    let heard = Heard { transcript_id: OURS, attempt: Some(1), foreign: false };
-    let failed = Event::TranscriptFailed { heard, sub_code: None };
-    let Decision::Apply { next: Next::Again { at }, .. } = job.on_event(&failed, context(&policy, NOW)) else {
+    let reference = TranscriptRef { transcript_id: OURS, attempt: Some(1), other_deployment: false };
+    let failed = Event::TranscriptFailed { reference, sub_code: None };
+    let Decision::Apply { next: Next::Wait { retry_at: at }, .. } = job.on_event(&failed, context(&policy, NOW)) else {
         panic!("no wait")
     };
     assert_eq!(at.since(NOW), HOUR / 24 * 5, "a quarter, less the jitter of the queue");
@@ -267,11 +269,11 @@ fn the_last_try_comes_earlier_where_the_recording_goes_soon() {
 fn the_last_try_that_the_limit_leaves_room_for_outlasts_an_outage() {
     for (on_limit, wait) in [(OnLimit::Stop, HOUR), (OnLimit::DeleteFailed, Duration::from_secs(60))] {
         let policy = Policy { tries_per_provider: 5, max_transcripts: 2, on_limit, ..quiet() };
-        let transcribing = State::Transcribing { transcript_id: OURS, check_at: NOW, checks: 0, told_done: false };
-        let heard = Heard { transcript_id: OURS, attempt: Some(1), foreign: false };
-        let failed = Event::TranscriptFailed { heard, sub_code: None };
+        let transcribing = State::Transcribing { transcript_id: OURS, check_at: NOW, checks: 0, reported_done: false };
+        let reference = TranscriptRef { transcript_id: OURS, attempt: Some(1), other_deployment: false };
+        let failed = Event::TranscriptFailed { reference, sub_code: None };
         let decision = job([transcribing]).on_event(&failed, context(&policy, NOW));
-        let Decision::Apply { next: Next::Again { at }, .. } = decision else { panic!("{decision:?}") };
+        let Decision::Apply { next: Next::Wait { retry_at: at }, .. } = decision else { panic!("{decision:?}") };
         assert_eq!(at.since(NOW), wait, "{on_limit:?}");
     }
 }
@@ -283,26 +285,26 @@ fn wake_now_ends_waits_and_no_leases() {
     let (later, now) = (NOW.plus(6 * HOUR), Event::Wake { now: true });
     let wakes = |job: Job| match job.on_event(&now, context(&policy, NOW)) {
         Decision::Apply { next: Next::Act(command), .. } => command.name(),
-        Decision::Apply { next: Next::Again { at }, .. } if at == NOW.plus(LIST_SETTLE) => "settles",
+        Decision::Apply { next: Next::Wait { retry_at: at }, .. } if at == NOW.plus(LIST_SETTLE) => "settles",
         Decision::Apply { .. } => "saved",
         Decision::Ignore(reason) => reason.as_str(),
         Decision::Busy { .. } => "busy",
     };
     let copied = |claim| job([State::Copying(copying(later, claim, Failures { operator: 7, ..Failures::default() }))]);
-    let held = |status| Some(Hold::Wait { until: later, status, times: 3, since: NOW });
-    let unread = |claim| Some(Hold::Unread { until: later, claim, trouble: Trouble::Errors, times: 3, since: NOW });
+    let held = |status| Some(Hold::Wait { retry_at: later, status, times: 3, since: NOW });
+    let unread = |claim| Some(Hold::Unread { retry_at: later, claim, cause: HoldCause::Errors, times: 3, since: NOW });
     let waiting = |hold| Job { hold, ..job([]) };
     assert_eq!(wakes(copied(None)), "copy", "after a refused key");
     assert_eq!(wakes(copied(Some(CLAIM))), "not_due", "a worker copies it");
     assert_eq!(wakes(waiting(held(Some(401)))), "create");
     assert_eq!(wakes(waiting(held(None))), "create");
-    assert_eq!(wakes(Job { wishes: None, ..waiting(unread(None)) }), "read_recording");
-    assert_eq!(wakes(Job { wishes: None, ..waiting(unread(Some(CLAIM))) }), "not_due");
+    assert_eq!(wakes(Job { overrides: None, ..waiting(unread(None)) }), "read_recording");
+    assert_eq!(wakes(Job { overrides: None, ..waiting(unread(Some(CLAIM))) }), "not_due");
     assert_eq!(wakes(job([creating(later, Some(CLAIM))])), "not_due");
     assert_eq!(wakes(job([creating(later, None)])), "settles", "the last call may still take effect");
     let refused = job([State::Refused { status: 400, code: None }, State::Refused { status: 400, code: None }]);
     let refusals = Some(Refusals { since: NOW, rounds: 3 });
-    assert_eq!(wakes(Job { hold: Some(Hold::Refused { until: later }), refusals, ..refused }), "create");
+    assert_eq!(wakes(Job { hold: Some(Hold::AllRefused { retry_at: later }), refusals, ..refused }), "create");
     assert_eq!(wakes(failed()), "not_due", "what has ended is for a retry");
 }
 
@@ -319,10 +321,10 @@ fn a_generic_conflict_is_a_refusal_and_not_asked_forever() {
                 job.on_answer(&answer, context(&policy, now))
             }
             Next::Act(Command::LookUp { attempt, claim }) => {
-                let answer = LookUpAnswer::Listed(Vec::new());
+                let answer = LookUpAnswer::Complete(Vec::new());
                 job.on_answer(&Answer::LookUp { attempt, claim, answer }, context(&policy, now))
             }
-            Next::Again { at } => {
+            Next::Wait { retry_at: at } => {
                 now = at;
                 job.on_event(&Event::WAKE, context(&policy, now))
             }
@@ -353,7 +355,7 @@ fn a_look_up_that_never_tells_ends_and_starts_no_other_attempt() {
             panic!("stuck")
         };
         job = *after;
-        let Next::Again { at } = next else { break };
+        let Next::Wait { retry_at: at } = next else { break };
         now = at;
     }
     assert_eq!((job.status(), job.due_at(), job.attempts), (Status::Failed, None, 1));
@@ -372,12 +374,18 @@ fn an_attempt_that_was_never_found_out_keeps_its_place_until_a_list_tells() {
     let Decision::Apply { job, next: Next::Act(Command::LookUp { attempt: 1, claim }) } = decision else {
         panic!("{decision:?}")
     };
-    let listed = |listed| Answer::LookUp { attempt: 1, claim, answer: LookUpAnswer::Listed(listed) };
+    let listed = |listed| Answer::LookUp { attempt: 1, claim, answer: LookUpAnswer::Complete(listed) };
     // Nobody made it: what was asked for is made now.
     let (made, attempt, _) = started(job.clone().on_answer(&listed(Vec::new()), context(&policy, NOW)));
     assert_eq!((attempt, made.transcript_count(), made.transcripts.len()), (3, 1, 1));
     // It is there: that is what was asked for, also when the message comes again.
-    let there = Listed { transcript_id: OURS, attempt: Some(1), ended: false, failed: false, foreign: false };
+    let there = ListedTranscript {
+        transcript_id: OURS,
+        attempt: Some(1),
+        ended: false,
+        failed: false,
+        other_deployment: false,
+    };
     let Decision::Apply { job: found, .. } = job.clone().on_answer(&listed(vec![there]), context(&policy, NOW)) else {
         panic!("not found")
     };
@@ -404,8 +412,14 @@ fn a_complete_list_without_it_ends_an_attempt_that_was_never_found_out() {
     let outcome_unknown = State::Refused { status: crate::state::OUTCOME_UNKNOWN, code: None };
     let mut ended = job([outcome_unknown, creating(NOW, Some(CLAIM))]);
     (ended.attempts, ended.transcripts[1].attempt) = (2, Some(2));
-    let ours = Listed { transcript_id: OURS, attempt: Some(2), ended: false, failed: false, foreign: false };
-    for (answer, count) in [(LookUpAnswer::Incomplete(vec![ours]), 2), (LookUpAnswer::Listed(vec![ours]), 1)] {
+    let ours = ListedTranscript {
+        transcript_id: OURS,
+        attempt: Some(2),
+        ended: false,
+        failed: false,
+        other_deployment: false,
+    };
+    for (answer, count) in [(LookUpAnswer::Incomplete(vec![ours]), 2), (LookUpAnswer::Complete(vec![ours]), 1)] {
         let answer = Answer::LookUp { attempt: 2, claim: CLAIM, answer };
         let Decision::Apply { job, .. } = ended.clone().on_answer(&answer, context(&policy, NOW)) else {
             panic!("nothing learned")
@@ -427,7 +441,7 @@ fn looked_up(mut job: Job, from: Timestamp, time: Duration, answer: &LookUpAnswe
             panic!("stuck")
         };
         job = *after;
-        if let Next::Again { at } = next {
+        if let Next::Wait { retry_at: at } = next {
             now = at;
         }
     }
@@ -452,12 +466,12 @@ fn a_refused_key_ends_no_look_up_before_the_recording_expires() {
 #[test]
 fn a_retry_waits_for_the_worker_that_reads_the_metadata() {
     let policy = quiet();
-    let until = NOW.plus(HOUR);
-    let unread = Some(Hold::Unread { until, claim: Some(CLAIM), trouble: Trouble::Errors, times: 0, since: NOW });
-    let reading = Job { hold: unread, wishes: None, attempts: 0, ..job([]) };
-    let before = reading.clone().on_event(&retry(0), context(&policy, until.minus(Duration::from_secs(1))));
-    assert_eq!(before, Decision::Busy { until });
-    let (_, attempt, _) = started(reading.on_event(&retry(0), context(&policy, until)));
+    let retry_at = NOW.plus(HOUR);
+    let unread = Some(Hold::Unread { retry_at, claim: Some(CLAIM), cause: HoldCause::Errors, times: 0, since: NOW });
+    let reading = Job { hold: unread, overrides: None, attempts: 0, ..job([]) };
+    let before = reading.clone().on_event(&retry(0), context(&policy, retry_at.minus(Duration::from_secs(1))));
+    assert_eq!(before, Decision::Busy { retry_at });
+    let (_, attempt, _) = started(reading.on_event(&retry(0), context(&policy, retry_at)));
     assert_eq!(attempt, 1);
 }
 
@@ -466,15 +480,15 @@ fn a_rendering_over_which_every_worker_dies_ends() {
     let policy = quiet();
     let stored = job([State::Stored { transcript_id: OURS, receipt: receipt() }]);
     let mut decision = stored.on_event(&Event::Render { transcript_id: None }, context(&policy, NOW));
-    let mut deaths = 0;
+    let mut crashes = 0;
     while let Decision::Apply { job, next: Next::Act(Command::Render { .. }) } = decision {
-        deaths += 1;
-        assert!(deaths <= 16, "still at it: {:?}", job.rendering);
+        crashes += 1;
+        assert!(crashes <= 16, "still at it: {:?}", job.rendering);
         let now = job.due_at().expect("a lease ends");
         decision = job.on_event(&Event::WAKE, context(&policy, now));
     }
     let Decision::Apply { job, next: Next::Nothing } = decision else { panic!("{decision:?}") };
-    assert_eq!((deaths, job.rendering, job.due_at()), (16, None, None));
+    assert_eq!((crashes, job.rendering, job.due_at()), (16, None, None));
     assert!(job.rendering_stopped_at.is_some());
 }
 
@@ -491,7 +505,7 @@ fn a_rendering_that_is_given_up_is_in_the_row() {
                 Next::Act(Command::Render { claim, .. }) => {
                     job.on_answer(&Answer::Render { claim, answer }, context(&policy, now))
                 }
-                Next::Again { at } => {
+                Next::Wait { retry_at: at } => {
                     now = at;
                     job.on_event(&Event::WAKE, context(&policy, now))
                 }
@@ -520,13 +534,14 @@ fn one_kind_of_failure_says_nothing_of_another() {
     let after = |failures: Failures, answer: CopyAnswer| {
         let copying = job([State::Copying(copying(NOW.plus(HOUR), Some(CLAIM), failures))]);
         let answer = Answer::Copy { transcript_id: OURS, claim: CLAIM, answer };
-        let Decision::Apply { job, next: Next::Again { at } } = copying.on_answer(&answer, context(&policy, NOW))
+        let Decision::Apply { job, next: Next::Wait { retry_at: at } } =
+            copying.on_answer(&answer, context(&policy, NOW))
         else {
             panic!("no wait")
         };
         (job.transcripts[0].state.copying().map(|copying| copying.failures), at.since(NOW).as_secs())
     };
-    let transient = Failures { transient: 7, missing: 3, deaths: 1, ..Failures::default() };
+    let transient = Failures { transient: 7, missing: 3, crashes: 1, ..Failures::default() };
     let (failures, wait) = after(transient, CopyAnswer::Operator);
     assert_eq!((failures, wait), (Some(Failures { operator: 1, missing: 0, ..transient }), 5 * 60), "the first 401");
     let (failures, wait) = after(transient, CopyAnswer::RenditionsRefused);
@@ -548,9 +563,9 @@ fn failures_of_every_kind_are_told_together() {
         renditions_refused: 4_000,
         renditions_late: 50_000,
         empty_bodies: 600_000,
-        deaths: 7_000_000,
+        crashes: 7_000_000,
         gone: 80_000_000,
-        not_taken: 900_000_000,
+        rejected: 900_000_000,
     };
     assert_eq!(failures.total(), 987_654_321);
 }
@@ -559,14 +574,14 @@ fn failures_of_every_kind_are_told_together() {
 #[test]
 fn a_transcript_that_is_said_to_be_done_and_is_not_ready_is_asked_for_less_and_less() {
     let policy = quiet();
-    let heard = Heard { transcript_id: OURS, attempt: Some(1), foreign: false };
+    let reference = TranscriptRef { transcript_id: OURS, attempt: Some(1), other_deployment: false };
     let transcribing =
-        State::Transcribing { transcript_id: OURS, check_at: NOW.plus(HOUR), checks: 0, told_done: false };
+        State::Transcribing { transcript_id: OURS, check_at: NOW.plus(HOUR), checks: 0, reported_done: false };
     let (mut job, mut now, mut checks) = (job([transcribing]), NOW, 0);
     let end = NOW.plus(24 * HOUR);
     while now < end {
         if let Decision::Apply { job: copying, next: Next::Act(Command::Copy { claim, .. }) } =
-            job.clone().on_event(&Event::TranscriptDone(heard), context(&policy, now))
+            job.clone().on_event(&Event::TranscriptDone(reference), context(&policy, now))
         {
             checks += 1;
             let answer = Answer::Copy { transcript_id: OURS, claim, answer: CopyAnswer::NotReady };
@@ -586,7 +601,13 @@ fn a_transcript_that_is_said_to_be_done_and_is_not_ready_is_asked_for_less_and_l
 fn a_recording_is_not_deleted_while_a_retry_waits() {
     let policy = Policy { delete_after_store: DeleteAfterStore::Recording, ..quiet() };
     let stored = job([State::Stored { transcript_id: OURS, receipt: receipt() }]);
-    let deletion = |claim| Deletion { target: Target::Recording, why: Why::Stored, until: NOW, claim, tries: 1 };
+    let deletion = |claim| Deletion {
+        target: DeletionTarget::Recording,
+        reason: DeletionReason::Stored,
+        retry_at: NOW,
+        claim,
+        tries: 1,
+    };
     let deleting = Job { deletion: Some(deletion(Some(CLAIM))), ..stored };
     let (retried, attempt, _) = started(deleting.on_event(&retry(1), context(&policy, NOW)));
     assert_eq!((attempt, retried.deletion), (2, None));
@@ -599,9 +620,9 @@ fn a_retry_is_taken_up_when_nothing_is_left_that_it_waits_for() {
     let asked = crate::Retry { provider: None };
     let waiting = Job {
         retry: Some(asked),
-        ..job([State::Stored { transcript_id: OURS, receipt: receipt() }, State::Left { transcript_id: OTHER }])
+        ..job([State::Stored { transcript_id: OURS, receipt: receipt() }, State::Foreign { transcript_id: OTHER }])
     };
-    let gone = Event::TranscriptDeleted(Heard { transcript_id: OTHER, attempt: None, foreign: false });
+    let gone = Event::TranscriptDeleted(TranscriptRef { transcript_id: OTHER, attempt: None, other_deployment: false });
     let decision = waiting.on_event(&gone, context(&policy, NOW));
     let Decision::Apply { job, next: Next::Act(Command::Wake) } = decision else { panic!("{decision:?}") };
     let (_, attempt, _) = started(job.on_event(&Event::WAKE, context(&policy, NOW)));

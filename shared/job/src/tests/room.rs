@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use super::{NOW, OTHER, OURS, context, done, job, policy, receipt};
 use crate::{
-    Answer, Claim, Command, CopyAnswer, Decision, DeleteAnswer, Event, Finished, Heard, Job, Listed, Next, OnLimit,
-    Policy, State, Status, Target,
+    Answer, Claim, Command, CopyAnswer, Decision, DeleteAnswer, DeletionTarget, Event, Job, ListedTranscript, Next,
+    OnLimit, Policy, RecordingInfo, State, Status, TranscriptRef,
     ids::{BotId, TranscriptId},
 };
 
@@ -14,7 +14,7 @@ fn quiet() -> Policy {
 }
 
 /// A failed transcript of ours is about to make room for the next attempt.
-fn making_room() -> (Policy, Job, Target, Claim, Vec<TranscriptId>) {
+fn making_room() -> (Policy, Job, DeletionTarget, Claim, Vec<TranscriptId>) {
     let policy = Policy {
         providers: vec!["recallai_async".to_owned()],
         tries_per_provider: 5,
@@ -48,8 +48,8 @@ fn recall_is_asked_first_only_about_the_failed_one_that_is_to_go() {
     ] {
         let policy = Policy { on_limit, ..quiet() };
         let bot_id = Some(BotId::from_u128(9));
-        let Event::RecordingDone(finished) = done() else { unreachable!("it is done") };
-        let done = Event::RecordingDone(Finished { bot_id, ..finished });
+        let Event::RecordingDone(info) = done() else { unreachable!("it is done") };
+        let done = Event::RecordingDone(RecordingInfo { bot_id, ..info });
         let decision = crowded.on_event(&done, context(&policy, NOW));
         let Decision::Apply { next: Next::Act(Command::Delete { deletable, .. }), .. } = decision else {
             panic!("{what}: {decision:?}")
@@ -61,11 +61,11 @@ fn recall_is_asked_first_only_about_the_failed_one_that_is_to_go() {
 #[test]
 fn what_is_being_deleted_is_not_copied_meanwhile() {
     let (policy, held, ..) = making_room();
-    let until = held.deletion.expect("it is noted").until;
-    let done = Event::TranscriptDone(Heard { transcript_id: OURS, attempt: Some(1), foreign: false });
-    assert_eq!(held.clone().on_event(&done, context(&policy, NOW)), Decision::Busy { until });
+    let retry_at = held.deletion.expect("it is noted").retry_at;
+    let done = Event::TranscriptDone(TranscriptRef { transcript_id: OURS, attempt: Some(1), other_deployment: false });
+    assert_eq!(held.clone().on_event(&done, context(&policy, NOW)), Decision::Busy { retry_at });
     // The worker has died over it: now it is copied, and nobody deletes it any more.
-    let decision = held.on_event(&done, context(&policy, until));
+    let decision = held.on_event(&done, context(&policy, retry_at));
     let Decision::Apply { job, next: Next::Act(Command::Copy { .. }) } = decision else { panic!("{decision:?}") };
     assert_eq!(job.deletion, None);
 }
@@ -73,10 +73,10 @@ fn what_is_being_deleted_is_not_copied_meanwhile() {
 #[test]
 fn a_deletion_whose_worker_has_died_is_taken_up_when_its_lease_ends() {
     let (policy, held, ..) = making_room();
-    let until = held.deletion.expect("it is noted").until;
-    let before = held.clone().on_event(&done(), context(&policy, until.minus(Duration::from_secs(1))));
-    assert_eq!(before, Decision::Busy { until });
-    let decision = held.on_event(&done(), context(&policy, until));
+    let retry_at = held.deletion.expect("it is noted").retry_at;
+    let before = held.clone().on_event(&done(), context(&policy, retry_at.minus(Duration::from_secs(1))));
+    assert_eq!(before, Decision::Busy { retry_at });
+    let decision = held.on_event(&done(), context(&policy, retry_at));
     assert!(matches!(decision, Decision::Apply { next: Next::Act(Command::Delete { .. }), .. }), "{decision:?}");
 }
 
@@ -85,7 +85,8 @@ fn a_deletion_whose_worker_has_died_is_taken_up_when_its_lease_ends() {
 fn what_has_not_failed_after_all_makes_no_room_and_is_copied() {
     let (policy, held, target, claim, failed) = making_room();
     assert_eq!(failed, [OURS], "Recall is asked about it first");
-    let done = Listed { transcript_id: OURS, attempt: Some(1), ended: true, failed: false, foreign: false };
+    let done =
+        ListedTranscript { transcript_id: OURS, attempt: Some(1), ended: true, failed: false, other_deployment: false };
     let answer = Answer::Delete { target, claim, answer: DeleteAnswer::Others(vec![done]) };
     let decision = held.on_answer(&answer, context(&policy, NOW));
     let Decision::Apply { job, next: Next::Act(Command::Wake) } = decision else { panic!("{decision:?}") };
@@ -100,10 +101,11 @@ fn somebody_elses_that_has_not_failed_after_all_is_left_alone() {
     let (policy, mut held, target, claim, _) = making_room();
     held.transcripts[0].attempt = None;
     let policy = Policy { copy_unrequested: false, ..policy };
-    let done = Listed { transcript_id: OURS, attempt: None, ended: true, failed: false, foreign: false };
+    let done =
+        ListedTranscript { transcript_id: OURS, attempt: None, ended: true, failed: false, other_deployment: false };
     let answer = Answer::Delete { target, claim, answer: DeleteAnswer::Others(vec![done]) };
     let Decision::Apply { job, .. } = held.on_answer(&answer, context(&policy, NOW)) else { panic!("stuck") };
-    assert_eq!(job.transcripts[0].state, State::Left { transcript_id: OURS });
+    assert_eq!(job.transcripts[0].state, State::Foreign { transcript_id: OURS });
     let Decision::Apply { job, .. } = job.on_event(&Event::WAKE, context(&policy, NOW)) else { panic!("stuck") };
     assert_eq!(job.status(), Status::LimitReached);
 }
@@ -112,11 +114,11 @@ fn somebody_elses_that_has_not_failed_after_all_is_left_alone() {
 #[test]
 fn what_we_deleted_ourselves_does_not_end_the_chain() {
     let (policy, held, target, claim, _) = making_room();
-    let done = Event::TranscriptDone(Heard { transcript_id: OURS, attempt: Some(1), foreign: false });
-    let until = held.deletion.expect("it is noted").until;
-    let Decision::Apply { job, .. } = held.on_event(&done, context(&policy, until)) else { panic!("not copied") };
+    let done = Event::TranscriptDone(TranscriptRef { transcript_id: OURS, attempt: Some(1), other_deployment: false });
+    let retry_at = held.deletion.expect("it is noted").retry_at;
+    let Decision::Apply { job, .. } = held.on_event(&done, context(&policy, retry_at)) else { panic!("not copied") };
     let deleted = Answer::Delete { target, claim, answer: DeleteAnswer::Deleted };
-    let decision = job.on_answer(&deleted, context(&policy, until));
+    let decision = job.on_answer(&deleted, context(&policy, retry_at));
     let Decision::Apply { job, next: Next::Act(Command::Create { .. }) } = decision else { panic!("{decision:?}") };
     assert!(matches!(job.transcripts[0].state, State::Failed { .. }) && job.transcripts[0].deleted);
 }
@@ -132,10 +134,11 @@ fn what_was_to_make_room_and_is_needed_after_all_stays() {
         panic!("no room is made")
     };
     let later = Answer::Delete { target, claim, answer: DeleteAnswer::Later { after: Duration::ZERO } };
-    let Decision::Apply { job, next: Next::Again { at } } = job.on_answer(&later, context(&policy, NOW)) else {
+    let Decision::Apply { job, next: Next::Wait { retry_at: at } } = job.on_answer(&later, context(&policy, NOW))
+    else {
         panic!("no wait")
     };
-    let done = Event::TranscriptDone(Heard { transcript_id: OURS, attempt: Some(1), foreign: false });
+    let done = Event::TranscriptDone(TranscriptRef { transcript_id: OURS, attempt: Some(1), other_deployment: false });
     let Decision::Apply { job, next: Next::Act(Command::Copy { claim, .. }) } =
         job.on_event(&done, context(&policy, NOW))
     else {
@@ -163,7 +166,7 @@ fn room_that_somebody_else_made_is_enough() {
     };
     let later = Answer::Delete { target, claim, answer: DeleteAnswer::Later { after: Duration::ZERO } };
     let Decision::Apply { job, .. } = job.on_answer(&later, context(&policy, NOW)) else { panic!("no wait") };
-    let gone = Event::TranscriptDeleted(Heard { transcript_id: OTHER, attempt: None, foreign: false });
+    let gone = Event::TranscriptDeleted(TranscriptRef { transcript_id: OTHER, attempt: None, other_deployment: false });
     let Decision::Apply { job, next } = job.on_event(&gone, context(&policy, NOW)) else { panic!("ignored") };
     assert_eq!((next, job.deletion), (Next::Act(Command::Wake), None));
     let woken = job.on_event(&Event::WAKE, context(&policy, NOW));

@@ -14,25 +14,25 @@ use self::{
 };
 use super::{CLAIM, NOW, OTHER, OURS, context, done, job, policy, receipt};
 use crate::{
-    Answer, Command, CopyAnswer, CreateAnswer, Decision, DeleteAfterStore, Event, Finished, Heard, Job, Next, OnLimit,
-    Policy, State, Status, Wishes, time::Timestamp,
+    Answer, Command, CopyAnswer, CreateAnswer, Decision, DeleteAfterStore, Event, Job, Next, OnLimit, Overrides,
+    Policy, RecordingInfo, State, Status, TranscriptRef, time::Timestamp,
 };
 
 /// Short names for ids and claims, so that a row fits a line.
 fn input(debug: String) -> String {
     let receipt = format!("({:?})", receipt());
     let done = format!("{:?}", done());
-    let unread = format!("{:?}", Event::RecordingDone(Finished::default()));
-    let finished = format!("({:?})", Finished { wishes: Some(Wishes::default()), ..Finished::default() });
+    let unread = format!("{:?}", Event::RecordingDone(RecordingInfo::default()));
+    let info = format!("({:?})", RecordingInfo { overrides: Some(Overrides::default()), ..RecordingInfo::default() });
     let short = [
         (done.as_str(), "RecordingDone"),
-        (finished.as_str(), ""),
+        (info.as_str(), ""),
         (unread.as_str(), "RecordingDone without metadata"),
         ("TranscriptId(00000000-0000-0000-0000-000000000001)", "ours"),
         ("TranscriptId(00000000-0000-0000-0000-000000000002)", "another"),
-        ("Heard { transcript_id: ", "Heard { "),
-        ("(Heard { ", "("),
-        ("heard: Heard { ", ""),
+        ("TranscriptRef { transcript_id: ", "TranscriptRef { "),
+        ("(TranscriptRef { ", "("),
+        ("reference: TranscriptRef { ", ""),
         (" }, sub_code", ", sub_code"),
         (receipt.as_str(), ""),
         ("claim: Claim(3), ", ""),
@@ -43,24 +43,24 @@ fn input(debug: String) -> String {
         ("attempt: None", "no attempt"),
         ("attempt: 1, ", ""),
         (" })", ")"),
-        ("Listed { ", "{ "),
-        (", failed: false, foreign: false }", " }"),
-        (", foreign: false", ""),
+        ("ListedTranscript { ", "{ "),
+        (", failed: false, other_deployment: false }", " }"),
+        (", other_deployment: false", ""),
         (" { now: false }", ""),
     ];
     short.into_iter().fold(debug, |text, (long, short)| text.replace(long, short))
 }
 
 fn decision(decision: Decision) -> String {
-    let seconds = |until: Timestamp| until.since(NOW).as_secs();
+    let seconds = |retry_at: Timestamp| retry_at.since(NOW).as_secs();
     match decision {
         Decision::Ignore(reason) => format!("ignore: {}", reason.as_str()),
-        Decision::Busy { until } => format!("busy for {} s", seconds(until)),
+        Decision::Busy { retry_at } => format!("busy for {} s", seconds(retry_at)),
         Decision::Apply { job, next } => {
             let next = match next {
                 Next::Nothing => String::new(),
                 Next::Act(command) => format!(", then {}", command.name()),
-                Next::Again { at } => format!(", again in {} s", seconds(at)),
+                Next::Wait { retry_at: at } => format!(", again in {} s", seconds(at)),
             };
             format!("{} ({}){next}", job.status().as_str(), job.transcript_count())
         }
@@ -129,9 +129,9 @@ fn an_event_has_one_name() {
 fn others_transcripts_are_left_alone_if_the_operator_wants_that() {
     let policy = Policy { copy_unrequested: false, ..policy() };
     let context = context(&policy, NOW);
-    let other = Event::TranscriptDone(Heard { transcript_id: OTHER, attempt: None, foreign: false });
+    let other = Event::TranscriptDone(TranscriptRef { transcript_id: OTHER, attempt: None, other_deployment: false });
     let later = NOW.plus(Duration::from_secs(1));
-    let known = job([State::Transcribing { transcript_id: OURS, check_at: later, checks: 0, told_done: false }]);
+    let known = job([State::Transcribing { transcript_id: OURS, check_at: later, checks: 0, reported_done: false }]);
     assert_eq!(decision(known.on_event(&other, context)), "transcribing (2)", "noted, and left alone");
     // Also while a create of ours waits for its answer: whatever we made says so in its metadata.
     let waiting = creating(Duration::from_secs(1), 0, NOW.plus(Duration::from_secs(9)));
@@ -142,9 +142,9 @@ fn others_transcripts_are_left_alone_if_the_operator_wants_that() {
 #[test]
 fn somebody_elses_failure_is_left_alone_whatever_was_heard_before() {
     let policy = Policy { copy_unrequested: false, ..policy() };
-    let heard = Heard { transcript_id: OTHER, attempt: None, foreign: false };
-    let processing = Event::TranscriptProcessing(heard);
-    let failed = Event::TranscriptFailed { heard, sub_code: None };
+    let reference = TranscriptRef { transcript_id: OTHER, attempt: None, other_deployment: false };
+    let processing = Event::TranscriptProcessing(reference);
+    let failed = Event::TranscriptFailed { reference, sub_code: None };
     for events in [vec![&failed], vec![&processing, &failed], vec![&failed, &processing]] {
         let mut job = job([]);
         for event in events {
@@ -152,7 +152,7 @@ fn somebody_elses_failure_is_left_alone_whatever_was_heard_before() {
                 job = *next;
             }
         }
-        assert_eq!(job.transcripts[0].state, State::Left { transcript_id: OTHER });
+        assert_eq!(job.transcripts[0].state, State::Foreign { transcript_id: OTHER });
         assert_eq!((job.transcripts.len(), job.transcript_count()), (1, 1), "it counts towards the limit");
     }
 }
@@ -162,7 +162,7 @@ fn a_create_that_was_refused_and_exists_all_the_same_was_paid_once() {
     let policy = policy();
     let context = context(&policy, NOW);
     let refused = job([State::Refused { status: 400, code: None }]);
-    let done = Event::TranscriptDone(Heard { transcript_id: OURS, attempt: Some(1), foreign: false });
+    let done = Event::TranscriptDone(TranscriptRef { transcript_id: OURS, attempt: Some(1), other_deployment: false });
     let Decision::Apply { job, .. } = refused.on_event(&done, context) else { panic!("not applied") };
     assert!(!job.paid_twice() && job.transcripts.len() == 1, "{job:?}");
 }
@@ -171,7 +171,7 @@ fn a_create_that_was_refused_and_exists_all_the_same_was_paid_once() {
 fn an_unnamed_transcript_that_was_ours_is_joined_with_its_attempt() {
     let policy = policy();
     let context = context(&policy, NOW);
-    let unnamed = Event::TranscriptDone(Heard { transcript_id: OTHER, attempt: None, foreign: false });
+    let unnamed = Event::TranscriptDone(TranscriptRef { transcript_id: OTHER, attempt: None, other_deployment: false });
     let waiting = creating(Duration::from_secs(1), 0, NOW.plus(Duration::from_secs(9)));
     let Decision::Apply { job, .. } = waiting.on_event(&unnamed, context) else { panic!("not applied") };
     let answer = CreateAnswer::Created { transcript_id: OTHER };
@@ -189,7 +189,8 @@ fn waits_grow_and_nothing_is_given_up_soon() {
     let policy = Policy { announces: false, ..policy() };
     let waits = |answer: &CopyAnswer, tries: usize| {
         let mut now = NOW;
-        let mut job = job([State::Transcribing { transcript_id: OURS, check_at: NOW, checks: 0, told_done: false }]);
+        let mut job =
+            job([State::Transcribing { transcript_id: OURS, check_at: NOW, checks: 0, reported_done: false }]);
         let mut waits = Vec::new();
         for _ in 0..tries {
             let context = context(&policy, now);

@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use super::{NOW, OTHER, OURS, context, job, policy};
 use crate::{
-    Answer, Claim, Command, Context, CopyAnswer, CreateAnswer, Decision, Event, Finished, Heard, Hold, Job, Next,
-    Policy, Reason, Recording, RecordingAnswer, State, Status, Trouble, Wishes, ids::RecordingId, time::Timestamp,
+    Answer, Claim, Command, Context, CopyAnswer, CreateAnswer, Decision, Event, Hold, HoldCause, Job, Next, Overrides,
+    Policy, Reason, Recording, RecordingAnswer, RecordingInfo, State, Status, TranscriptRef, ids::RecordingId,
+    time::Timestamp,
 };
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
@@ -16,15 +17,15 @@ fn quiet() -> Policy {
 
 /// A delivery that does not say what the bot's metadata asks for.
 fn without_bot() -> Event {
-    Event::RecordingDone(Finished::default())
+    Event::RecordingDone(RecordingInfo::default())
 }
 
-fn with(wishes: Wishes) -> Event {
-    Event::RecordingDone(Finished { wishes: Some(wishes), ..Finished::default() })
+fn with(overrides: Overrides) -> Event {
+    Event::RecordingDone(RecordingInfo { overrides: Some(overrides), ..RecordingInfo::default() })
 }
 
-fn skip() -> Wishes {
-    Wishes { skip: true, ..Wishes::default() }
+fn skip() -> Overrides {
+    Overrides { skip: true, ..Overrides::default() }
 }
 
 fn reading(policy: &Policy, context: Context<'_>) -> (Job, Claim) {
@@ -41,11 +42,12 @@ fn a_delivery_without_a_bot_is_read_before_it_is_paid_for() {
     let policy = quiet();
     let context = context(&policy, NOW);
     let (job, claim) = reading(&policy, context);
-    let read = |wishes| RecordingAnswer::Read(Finished { wishes: Some(wishes), ..Finished::default() });
-    let answer = |wishes| Answer::ReadRecording { claim, answer: read(wishes) };
+    let read =
+        |overrides| RecordingAnswer::Read(RecordingInfo { overrides: Some(overrides), ..RecordingInfo::default() });
+    let answer = |overrides| Answer::ReadRecording { claim, answer: read(overrides) };
     let Decision::Apply { job: skipped, next } = job.clone().on_answer(&answer(skip()), context) else { panic!() };
     assert_eq!((skipped.status(), next), (Status::Skipped, Next::Nothing));
-    let paid = job.on_answer(&answer(Wishes::default()), context);
+    let paid = job.on_answer(&answer(Overrides::default()), context);
     assert!(matches!(paid, Decision::Apply { next: Next::Act(Command::Create { .. }), .. }), "{paid:?}");
 }
 
@@ -68,7 +70,8 @@ fn what_cannot_be_read_is_handed_over_and_never_paid_for_unread() {
                 panic!("not read again")
             };
             let failed = Answer::ReadRecording { claim, answer: answer.clone() };
-            let Decision::Apply { job: later, next: Next::Again { at } } = reading.on_answer(&failed, worker) else {
+            let Decision::Apply { job: later, next: Next::Wait { retry_at: at } } = reading.on_answer(&failed, worker)
+            else {
                 panic!("no wait")
             };
             waits.push(at.since(now).as_secs());
@@ -103,7 +106,7 @@ fn fails_to_be_read(expires_at: Option<Timestamp>, answer: &RecordingAnswer) -> 
             Next::Act(Command::ReadRecording { claim }) => {
                 job.on_answer(&Answer::ReadRecording { claim, answer: answer.clone() }, context(&policy, now))
             }
-            Next::Again { at } => {
+            Next::Wait { retry_at: at } => {
                 now = at;
                 job.on_event(&Event::WAKE, context(&policy, now))
             }
@@ -134,7 +137,8 @@ fn a_recording_that_can_be_read_is_known_from_then_on() {
     let policy = quiet();
     let (job, claim) = reading(&policy, context(&policy, NOW));
     let unknown = Answer::ReadRecording { claim, answer: RecordingAnswer::Unknown };
-    let Decision::Apply { job, next: Next::Again { at } } = job.on_answer(&unknown, context(&policy, NOW)) else {
+    let Decision::Apply { job, next: Next::Wait { retry_at: at } } = job.on_answer(&unknown, context(&policy, NOW))
+    else {
         panic!("no wait")
     };
     let Decision::Apply { job, next: Next::Act(Command::ReadRecording { claim }) } =
@@ -142,7 +146,7 @@ fn a_recording_that_can_be_read_is_known_from_then_on() {
     else {
         panic!("not read again")
     };
-    let read = Answer::ReadRecording { claim, answer: RecordingAnswer::Read(Finished::default()) };
+    let read = Answer::ReadRecording { claim, answer: RecordingAnswer::Read(RecordingInfo::default()) };
     let Decision::Apply { job, next: Next::Act(Command::Create { attempt, claim, .. }) } =
         job.on_answer(&read, context(&policy, at))
     else {
@@ -152,7 +156,7 @@ fn a_recording_that_can_be_read_is_known_from_then_on() {
     let later = at.plus(Duration::from_secs(2 * 24 * 60 * 60));
     let unknown = CreateAnswer::Refused { status: 404, code: None };
     let decision = job.on_answer(&Answer::Create { attempt, claim, answer: unknown }, context(&policy, later));
-    let Decision::Apply { job, next: Next::Again { .. } } = decision else { panic!("{decision:?}") };
+    let Decision::Apply { job, next: Next::Wait { .. } } = decision else { panic!("{decision:?}") };
     assert_eq!((job.status(), job.unknown_since), (Status::Waiting, Some(later)));
 }
 
@@ -165,20 +169,20 @@ fn only_metadata_that_was_read_lifts_a_skip() {
     assert_eq!(job.status(), Status::Skipped);
     let again = job.clone().on_event(&without_bot(), context);
     assert_eq!(again, Decision::Ignore(Reason::Skipped), "a delivery without a bot says nothing of it");
-    let lifted = job.on_event(&with(Wishes::default()), context);
+    let lifted = job.on_event(&with(Overrides::default()), context);
     assert!(matches!(lifted, Decision::Apply { next: Next::Act(Command::Create { .. }), .. }), "{lifted:?}");
 }
 
 #[test]
 fn wishes_that_were_read_stay_when_a_delivery_carries_none() {
     let policy = quiet();
-    let wishes = Wishes { provider: Some("rev_async".to_owned()), ..Wishes::default() };
-    let waits = Job { wishes: Some(wishes.clone()), ..job([]) };
+    let overrides = Overrides { provider: Some("rev_async".to_owned()), ..Overrides::default() };
+    let waits = Job { overrides: Some(overrides.clone()), ..job([]) };
     let decision = waits.on_event(&without_bot(), context(&policy, NOW));
     let Decision::Apply { job, next: Next::Act(Command::Create { provider, .. }) } = decision else {
         panic!("{decision:?}")
     };
-    assert_eq!((provider.as_str(), job.wishes), ("rev_async", Some(wishes)));
+    assert_eq!((provider.as_str(), job.overrides), ("rev_async", Some(overrides)));
 }
 
 /// A row that was lost learns of a transcript first: its next attempt is not paid for unread either.
@@ -186,13 +190,14 @@ fn wishes_that_were_read_stay_when_a_delivery_carries_none() {
 fn no_later_attempt_is_paid_for_unread() {
     let policy = quiet();
     let failed = State::Failed { transcript_id: OURS, sub_code: None };
-    let unread = Job { wishes: None, ..job([failed]) };
+    let unread = Job { overrides: None, ..job([failed]) };
     let decision = unread.on_event(&without_bot(), context(&policy, NOW));
     assert!(matches!(decision, Decision::Apply { next: Next::Act(Command::ReadRecording { .. }), .. }), "{decision:?}");
     // A worker that died over it holds nothing up.
-    let until = NOW.minus(Duration::from_secs(1));
-    let hold = Some(Hold::Unread { until, claim: Some(Claim(9)), trouble: Trouble::Errors, times: 0, since: until });
-    let decision = Job { hold, wishes: None, ..job([]) }.on_event(&Event::WAKE, context(&policy, NOW));
+    let retry_at = NOW.minus(Duration::from_secs(1));
+    let hold =
+        Some(Hold::Unread { retry_at, claim: Some(Claim(9)), cause: HoldCause::Errors, times: 0, since: retry_at });
+    let decision = Job { hold, overrides: None, ..job([]) }.on_event(&Event::WAKE, context(&policy, NOW));
     assert!(matches!(decision, Decision::Apply { next: Next::Act(Command::ReadRecording { .. }), .. }), "{decision:?}");
 }
 
@@ -200,7 +205,7 @@ fn no_later_attempt_is_paid_for_unread() {
 #[test]
 fn what_was_only_refused_is_skipped_when_recall_does_not_know_its_recording() {
     let policy = Policy { max_transcripts: 10, ..quiet() };
-    let wait = Some(Hold::Wait { until: NOW, status: Some(404), times: 9, since: NOW.minus(DAY) });
+    let wait = Some(Hold::Wait { retry_at: NOW, status: Some(404), times: 9, since: NOW.minus(DAY) });
     let (refused, failed) =
         (State::Refused { status: 400, code: None }, State::Failed { transcript_id: OURS, sub_code: None });
     for (state, ends) in [(refused, Status::Skipped), (failed, Status::Failed)] {
@@ -220,10 +225,10 @@ fn what_was_only_refused_is_skipped_when_recall_does_not_know_its_recording() {
 #[test]
 fn a_row_that_was_lost_goes_on_from_the_attempt_that_it_hears_of() {
     let policy = quiet();
-    let heard = Heard { transcript_id: OURS, attempt: Some(1), foreign: false };
-    let failed = Event::TranscriptFailed { heard, sub_code: None };
+    let reference = TranscriptRef { transcript_id: OURS, attempt: Some(1), other_deployment: false };
+    let failed = Event::TranscriptFailed { reference, sub_code: None };
     let decision = Job::new(RecordingId::from_u128(7)).on_event(&failed, context(&policy, NOW));
-    let Decision::Apply { job, next: Next::Again { at } } = decision else { panic!("{decision:?}") };
+    let Decision::Apply { job, next: Next::Wait { retry_at: at } } = decision else { panic!("{decision:?}") };
     let decision = job.on_event(&Event::WAKE, context(&policy, at));
     assert!(matches!(decision, Decision::Apply { next: Next::Act(Command::ReadRecording { .. }), .. }), "{decision:?}");
 }
@@ -232,7 +237,7 @@ fn a_row_that_was_lost_goes_on_from_the_attempt_that_it_hears_of() {
 #[test]
 fn what_is_only_hearsay_is_waited_for_quietly() {
     let policy = quiet();
-    let done = Event::TranscriptDone(Heard { transcript_id: OTHER, attempt: None, foreign: false });
+    let done = Event::TranscriptDone(TranscriptRef { transcript_id: OTHER, attempt: None, other_deployment: false });
     let captured = Job { attempts: 0, ..job([]) };
     for (job, is_quiet) in [(Job::new(RecordingId::from_u128(7)), true), (captured, false)] {
         let decision = job.on_event(&done, context(&policy, NOW));
@@ -251,14 +256,14 @@ fn what_is_only_hearsay_is_waited_for_quietly() {
 fn metadata_that_comes_with_an_event_is_not_waited_for() {
     let policy = quiet();
     let (reading, claim) = reading(&policy, context(&policy, NOW));
-    let until = context(&policy, NOW).lease_until;
+    let retry_at = context(&policy, NOW).lease_until;
     let busy = reading.clone().on_event(&without_bot(), context(&policy, NOW));
-    assert_eq!(busy, Decision::Busy { until }, "a worker is at it");
+    assert_eq!(busy, Decision::Busy { retry_at }, "a worker is at it");
     let operator = Answer::ReadRecording { claim, answer: RecordingAnswer::Operator };
     let Decision::Apply { job, .. } = reading.on_answer(&operator, context(&policy, NOW)) else { panic!("stuck") };
     let nothing_new = job.clone().on_event(&without_bot(), context(&policy, NOW));
     assert_eq!(nothing_new, Decision::Ignore(Reason::AlreadyRequested));
-    let decision = job.clone().on_event(&with(Wishes::default()), context(&policy, NOW));
+    let decision = job.clone().on_event(&with(Overrides::default()), context(&policy, NOW));
     assert!(matches!(decision, Decision::Apply { next: Next::Act(Command::Create { .. }), .. }), "{decision:?}");
     let Decision::Apply { job, .. } = job.on_event(&with(skip()), context(&policy, NOW)) else { panic!("ignored") };
     assert_eq!((job.status(), job.due_at()), (Status::Skipped, None));
@@ -267,14 +272,14 @@ fn metadata_that_comes_with_an_event_is_not_waited_for() {
 /// A transcript of it is told of, so Recall may know it by now: the quiet day begins again, and a given-up job goes on.
 #[test]
 fn a_recording_that_an_event_tells_of_has_another_day() {
-    let heard = Heard { transcript_id: OTHER, attempt: None, foreign: false };
-    let wait = Hold::Wait { until: NOW.plus(DAY), status: Some(404), times: 9, since: NOW };
+    let reference = TranscriptRef { transcript_id: OTHER, attempt: None, other_deployment: false };
+    let wait = Hold::Wait { retry_at: NOW.plus(DAY), status: Some(404), times: 9, since: NOW };
     for copy_unrequested in [true, false] {
         let policy = Policy { copy_unrequested, ..quiet() };
         for event in [
-            Event::TranscriptProcessing(heard),
-            Event::TranscriptDone(heard),
-            Event::TranscriptFailed { heard, sub_code: None },
+            Event::TranscriptProcessing(reference),
+            Event::TranscriptDone(reference),
+            Event::TranscriptFailed { reference, sub_code: None },
         ] {
             for (hold, goes_on) in [(wait.clone(), NOW.plus(DAY)), (Hold::Skipped, NOW)] {
                 let unknown = Job { hold: Some(hold), unknown_since: Some(NOW.minus(DAY)), ..job([]) };
@@ -302,7 +307,7 @@ fn said_to_have_failed(context: Context<'_>) -> Job {
     let Decision::Apply { job, next: Next::Act(Command::ReadRecording { .. }) } = decision else {
         panic!("{decision:?}")
     };
-    assert_eq!((job.status(), job.outbox.ends), (Status::Waiting, 0));
+    assert_eq!((job.status(), job.outbox.announced_ends), (Status::Waiting, 0));
     assert_eq!(job.clone().on_event(&failed, context), Decision::Ignore(Reason::AlreadyKnown));
     *job
 }
@@ -314,7 +319,7 @@ fn a_recording_that_failed_is_announced_once_recall_says_so() {
     let sub_code = Some("internal_error".to_owned());
     let (job, next) =
         asked(said_to_have_failed(context), RecordingAnswer::Failed { sub_code: sub_code.clone() }, context);
-    assert_eq!((job.status(), job.outbox.ends), (Status::Failed, 1));
+    assert_eq!((job.status(), job.outbox.announced_ends), (Status::Failed, 1));
     assert!(matches!(&next, Next::Act(Command::Announce { announcements }) if announcements[0].sub_code == sub_code));
     let again = job.on_event(&Event::RecordingFailed { sub_code }, context);
     assert_eq!(again, Decision::Ignore(Reason::AlreadyKnown));
@@ -328,8 +333,8 @@ fn a_failure_that_recall_cannot_be_asked_about_is_not_forgotten() {
     // It is down, then our key is refused, then it does not know it yet.
     for answer in [later, RecordingAnswer::Operator, RecordingAnswer::Unknown] {
         let (waits, next) = asked(job, answer, context(&policy, now));
-        assert!(matches!(next, Next::Again { at } if Some(at) == waits.due_at()), "{next:?}");
-        assert_eq!((waits.status(), waits.outbox.ends), (Status::Waiting, 0));
+        assert!(matches!(next, Next::Wait { retry_at: at } if Some(at) == waits.due_at()), "{next:?}");
+        assert_eq!((waits.status(), waits.outbox.announced_ends), (Status::Waiting, 0));
         now = waits.due_at().expect("it waits");
         let decision = waits.on_event(&Event::WAKE, context(&policy, now));
         let Decision::Apply { job: again, next: Next::Act(Command::ReadRecording { .. }) } = decision else {
@@ -338,29 +343,29 @@ fn a_failure_that_recall_cannot_be_asked_about_is_not_forgotten() {
         job = *again;
     }
     let (job, _) = asked(job, RecordingAnswer::Failed { sub_code: None }, context(&policy, now));
-    assert_eq!((job.status(), job.outbox.ends, job.is_unknown_to_recall()), (Status::Failed, 1, false));
+    assert_eq!((job.status(), job.outbox.announced_ends, job.is_unknown_to_recall()), (Status::Failed, 1, false));
 }
 
 /// "Send example": whatever event it is, and whichever others have the same ids.
 #[test]
 fn an_example_ends_without_a_word_whatever_its_event_is() {
     let policy = policy();
-    let heard = Heard { transcript_id: OURS, attempt: None, foreign: false };
+    let reference = TranscriptRef { transcript_id: OURS, attempt: None, other_deployment: false };
     let examples = [
-        with(Wishes::default()),
+        with(Overrides::default()),
         Event::RecordingFailed { sub_code: None },
         Event::RecordingDeleted,
-        Event::TranscriptProcessing(heard),
-        Event::TranscriptDone(heard),
-        Event::TranscriptFailed { heard, sub_code: None },
-        Event::TranscriptDeleted(heard),
+        Event::TranscriptProcessing(reference),
+        Event::TranscriptDone(reference),
+        Event::TranscriptFailed { reference, sub_code: None },
+        Event::TranscriptDeleted(reference),
     ];
     for first in &examples {
         for second in &examples {
             let (mut job, mut now, mut unknown) = (Job::new(RecordingId::from_u128(7)), NOW, 0);
-            let mut heard = vec![second.clone(), first.clone()];
+            let mut reference = vec![second.clone(), first.clone()];
             for _ in 0..200 {
-                let event = heard.pop().unwrap_or(Event::WAKE);
+                let event = reference.pop().unwrap_or(Event::WAKE);
                 let mut decision = job.clone().on_event(&event, context(&policy, now));
                 while let Decision::Apply { job: saved, next } = decision {
                     unknown += u32::from(saved.is_unknown_to_recall() && !job.is_unknown_to_recall());
@@ -377,19 +382,19 @@ fn an_example_ends_without_a_word_whatever_its_event_is() {
                             let answer = CopyAnswer::Missing { recording_known: false };
                             Answer::Copy { transcript_id, claim, answer }
                         }
-                        Next::Nothing | Next::Again { .. } => break,
+                        Next::Nothing | Next::Wait { .. } => break,
                         Next::Act(other) => panic!("{first:?}, {second:?}: {other:?}"),
                     };
                     decision = job.clone().on_answer(&answer, context(&policy, now));
                 }
                 match job.due_at() {
-                    Some(at) if heard.is_empty() => now = now.max(at),
-                    None if heard.is_empty() => break,
+                    Some(at) if reference.is_empty() => now = now.max(at),
+                    None if reference.is_empty() => break,
                     Some(_) | None => {}
                 }
             }
             let what = format!("{}, then {}: {job:?}", first.name(), second.name());
-            assert_eq!((job.due_at(), job.outbox.ends, job.outbox.notices.len()), (None, 0, 0), "{what}");
+            assert_eq!((job.due_at(), job.outbox.announced_ends, job.outbox.notices.len()), (None, 0, 0), "{what}");
             assert!(job.version == 0 || job.status() == Status::Skipped, "{what}");
             assert!(unknown <= 1, "counted {unknown} times: {what}");
         }
@@ -408,5 +413,5 @@ fn whether_it_has_failed_is_asked_before_a_retry_goes_on() {
         panic!("{decision:?}")
     };
     let (job, _) = asked(*job, RecordingAnswer::Failed { sub_code: None }, context(&policy, later));
-    assert_eq!((job.status(), job.retry, job.outbox.ends), (Status::Failed, None, 1));
+    assert_eq!((job.status(), job.retry, job.outbox.announced_ends), (Status::Failed, None, 1));
 }

@@ -4,9 +4,10 @@ use std::time::Duration;
 
 use super::{CLAIM, NOW, OTHER, OURS, context, copying, done, job, policy, receipt};
 use crate::{
-    Answer, Claim, CopyAnswer, CreateAnswer, Creating, Decision, DeleteAnswer, Deletion, Event, Failures, Finished,
-    Heard, Hold, JITTER_PART, Job, LookUpAnswer, Next, Notice, Outbox, Policy, RecordingAnswer, Refusals, RenderAnswer,
-    Rendering, State, Target, Trouble, Why, ids::RecordingId, time::Timestamp,
+    Answer, Claim, CopyAnswer, CreateAnswer, Creating, Decision, DeleteAnswer, Deletion, DeletionReason,
+    DeletionTarget, Event, Failures, Hold, HoldCause, JITTER_PART, Job, LookUpAnswer, Next, Notice, Outbox, Policy,
+    RecordingAnswer, RecordingInfo, Refusals, RenderAnswer, Rendering, State, TranscriptRef, ids::RecordingId,
+    time::Timestamp,
 };
 
 /// A worker's lease, in the tests.
@@ -23,10 +24,10 @@ fn creating(calls: u32, errors: u32) -> State {
         calls,
         errors,
         conflicts: 0,
-        until: soon(),
+        retry_at: soon(),
         claim: Some(CLAIM),
-        refused: None,
-        untold_since: None,
+        refusal: None,
+        inconclusive_since: None,
         retry: None,
     })
 }
@@ -38,28 +39,28 @@ fn late() -> Vec<(Job, Vec<Answer>)> {
     let failures = Failures {
         transient: 9,
         operator: 9,
-        not_taken: 9,
+        rejected: 9,
         missing: 5,
         gone: 5,
         renditions_refused: 9,
         renditions_late: 9,
         empty_bodies: 9,
-        deaths: 0,
+        crashes: 0,
     };
-    let held = |status| Some(Hold::Wait { until: NOW, status, times: 9, since: NOW });
+    let held = |status| Some(Hold::Wait { retry_at: NOW, status, times: 9, since: NOW });
     let copied = job([State::Copying(crate::Copying { checks: 9, ..copying(soon(), Some(CLAIM), failures) })]);
     let stored = || job([State::Stored { transcript_id: OURS, receipt: receipt() }]);
-    let unread = |trouble| {
-        let hold = Hold::Unread { until: soon(), claim: Some(CLAIM), trouble, times: 9, since: NOW };
-        Job { hold: Some(hold), wishes: None, ..job([]) }
+    let unread = |cause| {
+        let hold = Hold::Unread { retry_at: soon(), claim: Some(CLAIM), cause, times: 9, since: NOW };
+        Job { hold: Some(hold), overrides: None, ..job([]) }
     };
     let read = |answer| Answer::ReadRecording { claim: CLAIM, answer };
-    let (target, why) = (Target::Transcript(OURS), Why::PaidTwice);
-    let deletion = Some(Deletion { target, why, until: soon(), claim: Some(CLAIM), tries: 9 });
-    let rendering = Some(Rendering { transcript_id: None, until: soon(), claim: Some(CLAIM), tries: 9 });
+    let (target, reason) = (DeletionTarget::Transcript(OURS), DeletionReason::PaidTwice);
+    let deletion = Some(Deletion { target, reason, retry_at: soon(), claim: Some(CLAIM), tries: 9 });
+    let rendering = Some(Rendering { transcript_id: None, retry_at: soon(), claim: Some(CLAIM), tries: 9 });
     let notice = Notice::Stored { transcript_id: OURS };
-    let outbox = Outbox { notices: vec![notice], until: soon(), sending: true, tries: 9, ..Outbox::default() };
-    let refused = Answer::LookUp { attempt: 1, claim: CLAIM, answer: LookUpAnswer::Listed(Vec::new()) };
+    let outbox = Outbox { notices: vec![notice], retry_at: soon(), sending: true, tries: 9, ..Outbox::default() };
+    let refused = Answer::LookUp { attempt: 1, claim: CLAIM, answer: LookUpAnswer::Complete(Vec::new()) };
     let refusals = Some(Refusals { since: NOW, rounds: 9 });
     let look_up = |answer| Answer::LookUp { attempt: 1, claim: CLAIM, answer };
     let (after, zero) = (Duration::from_secs(10), Duration::ZERO);
@@ -90,15 +91,15 @@ fn late() -> Vec<(Job, Vec<Answer>)> {
                 copy(CopyAnswer::Missing { recording_known: false }),
                 copy(CopyAnswer::Later { after: zero }),
                 copy(CopyAnswer::Operator),
-                copy(CopyAnswer::NotTaken),
+                copy(CopyAnswer::Rejected),
                 copy(CopyAnswer::RenditionsRefused),
                 copy(CopyAnswer::RenditionsLate),
                 copy(CopyAnswer::EmptyBody),
             ],
         ),
-        (unread(Trouble::Unknown), vec![read(RecordingAnswer::Unknown)]),
-        (unread(Trouble::Operator), vec![read(RecordingAnswer::Operator)]),
-        (unread(Trouble::Errors), vec![read(RecordingAnswer::Later { after: zero })]),
+        (unread(HoldCause::Unknown), vec![read(RecordingAnswer::Unknown)]),
+        (unread(HoldCause::Operator), vec![read(RecordingAnswer::Operator)]),
+        (unread(HoldCause::Errors), vec![read(RecordingAnswer::Later { after: zero })]),
         (
             Job { deletion, ..stored() },
             vec![Answer::Delete { target, claim: CLAIM, answer: DeleteAnswer::Later { after: zero } }],
@@ -110,7 +111,7 @@ fn late() -> Vec<(Job, Vec<Answer>)> {
         (Job { outbox, ..stored() }, vec![Answer::Announce { sent: Vec::new() }]),
         (Job { refusals, ..conflicting() }, vec![refused]),
         (
-            Job { hold: Some(Hold::LimitReached { until: Some(soon()) }), ..job([]) },
+            Job { hold: Some(Hold::LimitReached { retry_at: Some(soon()) }), ..job([]) },
             vec![Answer::List(LookUpAnswer::Later { after })],
         ),
     ]
@@ -132,11 +133,11 @@ fn quiet() -> Policy {
 /// The longest wait after this, without the alarm about the expiry.
 fn longest(job: &Job) -> Duration {
     let mut job = job.clone();
-    job.outbox.expiry_at = None;
-    let hold = job.hold.as_ref().and_then(Hold::until).into_iter();
+    job.outbox.expiry_alarm_at = None;
+    let hold = job.hold.as_ref().and_then(Hold::retry_at).into_iter();
     let others = job.transcripts.iter().filter_map(|one| one.state.due_at());
-    let rest = [job.deletion.map(|one| one.until), job.rendering.map(|one| one.until)];
-    let outbox = (!job.outbox.notices.is_empty()).then_some(job.outbox.until);
+    let rest = [job.deletion.map(|one| one.retry_at), job.rendering.map(|one| one.retry_at)];
+    let outbox = (!job.outbox.notices.is_empty()).then_some(job.outbox.retry_at);
     let all = hold.chain(others).chain(rest.into_iter().flatten()).chain(outbox);
     all.map(|at| at.since(NOW)).max().unwrap_or_default()
 }
@@ -174,7 +175,8 @@ fn what_recall_asks_for_and_what_a_look_up_needs_is_not_cut() {
     let waits = |answer: CreateAnswer, calls| {
         let job = Job { expires_at, ..job([creating(calls, 0)]) };
         let answer = Answer::Create { attempt: 1, claim: CLAIM, answer };
-        let Decision::Apply { next: Next::Again { at }, .. } = job.on_answer(&answer, context(&policy, NOW)) else {
+        let Decision::Apply { next: Next::Wait { retry_at: at }, .. } = job.on_answer(&answer, context(&policy, NOW))
+        else {
             panic!("no wait")
         };
         at.since(NOW)
@@ -190,7 +192,8 @@ fn where_recall_names_no_time_the_wait_is_ours() {
     let policy = quiet();
     let waits = |answer: &Answer, job: Job, left| {
         let job = Job { expires_at: Some(NOW.plus(Duration::from_secs(left))), ..job };
-        let Decision::Apply { next: Next::Again { at }, .. } = job.on_answer(answer, context(&policy, NOW)) else {
+        let Decision::Apply { next: Next::Wait { retry_at: at }, .. } = job.on_answer(answer, context(&policy, NOW))
+        else {
             panic!("no wait")
         };
         at.since(NOW).as_secs_f64()
@@ -203,8 +206,13 @@ fn where_recall_names_no_time_the_wait_is_ours() {
         assert_eq!(waits(&answer, job([creating(1, 0)]), 48), 10.0, "a quarter of 48 s, less the jitter: {answer:?}");
         assert_eq!(waits(&answer, job([creating(1, 0)]), 12), 5.0, "nothing is cut to less: {answer:?}");
     }
-    let deletion =
-        Deletion { target: Target::Transcript(OURS), why: Why::PaidTwice, until: soon(), claim: Some(CLAIM), tries: 0 };
+    let deletion = Deletion {
+        target: DeletionTarget::Transcript(OURS),
+        reason: DeletionReason::PaidTwice,
+        retry_at: soon(),
+        claim: Some(CLAIM),
+        tries: 0,
+    };
     let stored = || job([State::Stored { transcript_id: OURS, receipt: receipt() }]);
     let others = DeleteAnswer::Others(Vec::new());
     let answer = Answer::Delete { target: deletion.target, claim: CLAIM, answer: others };
@@ -212,31 +220,31 @@ fn where_recall_names_no_time_the_wait_is_ours() {
     // The event comes again after this when its wake-up could not be sent.
     let expires_at = Some(NOW.plus(Duration::from_secs(8)));
     let not_sent = Job { expires_at, ..stored() }.on_answer(&Answer::Wake { sent: false }, context(&policy, NOW));
-    assert_eq!(not_sent, Decision::Busy { until: NOW.plus(Duration::from_secs(5)) });
+    assert_eq!(not_sent, Decision::Busy { retry_at: NOW.plus(Duration::from_secs(5)) });
 }
 
 /// A backoff is no lease: an event that meets one is done with, because its time comes without it.
 #[test]
 fn no_event_waits_for_a_backoff() {
     let policy = Policy { max_transcripts: 10, ..quiet() };
-    let until = NOW.plus(Duration::from_secs(60 * 60));
+    let retry_at = NOW.plus(Duration::from_secs(60 * 60));
     let waiting = |mut state| {
         if let State::Creating(creating) = &mut state {
-            (creating.claim, creating.until) = (None, until);
+            (creating.claim, creating.retry_at) = (None, retry_at);
         }
         job([state])
     };
-    let heard = Heard { transcript_id: OTHER, attempt: None, foreign: false };
+    let reference = TranscriptRef { transcript_id: OTHER, attempt: None, other_deployment: false };
     let backoffs = [
         waiting(creating(2, 1)),
-        job([State::Copying(copying(until, None, Failures::default()))]),
-        Job { hold: Some(Hold::Wait { until, status: Some(429), times: 1, since: NOW }), ..job([]) },
+        job([State::Copying(copying(retry_at, None, Failures::default()))]),
+        Job { hold: Some(Hold::Wait { retry_at, status: Some(429), times: 1, since: NOW }), ..job([]) },
         Job {
-            hold: Some(Hold::Unread { until, claim: None, trouble: Trouble::Errors, times: 1, since: NOW }),
-            wishes: None,
+            hold: Some(Hold::Unread { retry_at, claim: None, cause: HoldCause::Errors, times: 1, since: NOW }),
+            overrides: None,
             ..job([])
         },
-        Job { hold: Some(Hold::Refused { until }), ..job([]) },
+        Job { hold: Some(Hold::AllRefused { retry_at }), ..job([]) },
         Job { version: 4, ..Job::new(RecordingId::from_u128(7)) },
     ];
     for job in backoffs {
@@ -244,10 +252,10 @@ fn no_event_waits_for_a_backoff() {
             done(),
             Event::WAKE,
             Event::RecordingDeleted,
-            Event::TranscriptProcessing(heard),
-            Event::TranscriptDone(Heard { transcript_id: OURS, ..heard }),
-            Event::TranscriptFailed { heard: Heard { transcript_id: OURS, ..heard }, sub_code: None },
-            Event::TranscriptDeleted(Heard { transcript_id: OURS, ..heard }),
+            Event::TranscriptProcessing(reference),
+            Event::TranscriptDone(TranscriptRef { transcript_id: OURS, ..reference }),
+            Event::TranscriptFailed { reference: TranscriptRef { transcript_id: OURS, ..reference }, sub_code: None },
+            Event::TranscriptDeleted(TranscriptRef { transcript_id: OURS, ..reference }),
         ] {
             let decision = job.clone().on_event(&event, context(&policy, NOW));
             assert!(!matches!(decision, Decision::Busy { .. }), "{} meets {job:?}", event.name());
@@ -255,10 +263,10 @@ fn no_event_waits_for_a_backoff() {
     }
     // A lease is one.
     let leased = job([creating(1, 0)]).on_event(&done(), context(&policy, NOW));
-    assert_eq!(leased, Decision::Busy { until: soon() });
+    assert_eq!(leased, Decision::Busy { retry_at: soon() });
     let unread =
-        Some(Hold::Unread { until: soon(), claim: Some(Claim(3)), trouble: Trouble::Errors, times: 0, since: NOW });
-    let leased = Job { hold: unread, wishes: None, ..job([]) };
-    let leased = leased.on_event(&Event::RecordingDone(Finished::default()), context(&policy, NOW));
-    assert_eq!(leased, Decision::Busy { until: soon() });
+        Some(Hold::Unread { retry_at: soon(), claim: Some(Claim(3)), cause: HoldCause::Errors, times: 0, since: NOW });
+    let leased = Job { hold: unread, overrides: None, ..job([]) };
+    let leased = leased.on_event(&Event::RecordingDone(RecordingInfo::default()), context(&policy, NOW));
+    assert_eq!(leased, Decision::Busy { retry_at: soon() });
 }

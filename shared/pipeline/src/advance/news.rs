@@ -3,7 +3,7 @@
 use crate::{logs, metrics};
 use std::time::Duration;
 
-use job::{Job, Kept, State, Transcript, ids::TranscriptId, time::Timestamp};
+use job::{Job, KeepReason, State, Transcript, ids::TranscriptId, time::Timestamp};
 
 /// What is told of a job when it changes.
 #[derive(Clone, Debug)]
@@ -20,7 +20,7 @@ pub(super) struct Marks {
     not_deleted: usize,
     /// When rendering again was given up.
     rendering_stopped_at: Option<Timestamp>,
-    /// How many wished languages were refused.
+    /// How many languages that metadata asked for were refused.
     refused_languages: usize,
     /// Transcripts that we asked for and Recall has made, or is making.
     paid: Vec<Paid>,
@@ -53,7 +53,7 @@ enum News {
     Refused,
     NotDeleted,
     NotRendered,
-    WishIgnored,
+    OverrideIgnored,
     Ended,
     Paid(Paid),
     Failed(Failure),
@@ -68,11 +68,11 @@ impl Marks {
         let receipts = job.transcripts.iter().filter_map(|transcript| transcript.state.receipt());
         Self {
             paid_twice: job.paid_twice(),
-            expiring: job.outbox.expiring,
-            ends: job.outbox.ends,
+            expiring: job.outbox.expiry_announced,
+            ends: job.outbox.announced_ends,
             unknown: job.is_unknown_to_recall(),
             refusals: job.refusals.map_or(0, |refusals| refusals.rounds),
-            not_deleted: job.transcripts.iter().filter(|one| one.kept == Some(Kept::NotDeleted)).count(),
+            not_deleted: job.transcripts.iter().filter(|one| one.keep_reason == Some(KeepReason::NotDeleted)).count(),
             rendering_stopped_at: job.rendering_stopped_at,
             refused_languages: job.refused_languages.len(),
             paid: job.transcripts.iter().filter_map(Paid::of).collect(),
@@ -127,7 +127,7 @@ fn between(before: &Marks, saved: &Job) -> Vec<News> {
         news.push(News::NotRendered);
     }
     if after.refused_languages > before.refused_languages {
-        news.push(News::WishIgnored);
+        news.push(News::OverrideIgnored);
     }
     if after.ends > before.ends {
         news.push(News::Ended);
@@ -170,7 +170,7 @@ impl News {
                 tracing::error!(message = logs::RENDERING_STOPPED, recording.id = %recording_id);
                 metrics::RENDERING_ERRORS.count();
             }
-            Self::WishIgnored => {
+            Self::OverrideIgnored => {
                 tracing::warn!(message = logs::OVERRIDE_IGNORED, recording.id = %recording_id, key = "transcript_language");
             }
             Self::Ended => {
@@ -210,7 +210,7 @@ mod tests {
     }
 
     fn transcribing() -> State {
-        State::Transcribing { transcript_id: ID, check_at: DONE_AT, checks: 0, told_done: false }
+        State::Transcribing { transcript_id: ID, check_at: DONE_AT, checks: 0, reported_done: false }
     }
 
     fn stored(seconds: u64) -> State {

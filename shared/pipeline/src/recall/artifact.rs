@@ -93,8 +93,8 @@ impl TranscriptArtifact {
     }
 
     /// Whether another deployment of this product made it.
-    pub fn is_foreign(&self, recording_id: RecordingId, deployment: Option<&str>) -> bool {
-        is_foreign(&self.metadata, recording_id, deployment)
+    pub fn is_of_other_deployment(&self, recording_id: RecordingId, deployment: Option<&str>) -> bool {
+        is_of_other_deployment(&self.metadata, recording_id, deployment)
     }
 
     /// The provider's key: the one that holds an object.
@@ -194,7 +194,7 @@ pub fn attempt_of(metadata: &Value, recording_id: RecordingId, deployment: Optio
 }
 
 /// Whether this metadata is that of another deployment of this product, and made for this very recording.
-pub fn is_foreign(metadata: &Value, recording_id: RecordingId, deployment: Option<&str>) -> bool {
+pub fn is_of_other_deployment(metadata: &Value, recording_id: RecordingId, deployment: Option<&str>) -> bool {
     made_by_us(metadata, recording_id, deployment).is_some_and(|(_, is_ours)| !is_ours)
 }
 

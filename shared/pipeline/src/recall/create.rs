@@ -29,7 +29,7 @@ pub struct Create<'a> {
     pub provider: Cow<'a, RawValue>,
     pub separate_streams: bool,
     /// The delivery that began it, for people.
-    pub trace: &'a str,
+    pub delivery_id: &'a str,
     /// The call ends before this, answered or not.
     pub timeout: Duration,
 }
@@ -52,7 +52,7 @@ impl<'a> Create<'a> {
         let named = settings.providers.iter().find(|known| known.name == provider);
         let provider = named.unwrap_or(&settings.providers[0]).body_for(language);
         let separate_streams = settings.separate_streams;
-        Self { recording_id, attempt, provider, separate_streams, trace: delivery_id, timeout }
+        Self { recording_id, attempt, provider, separate_streams, delivery_id, timeout }
     }
 }
 
@@ -65,7 +65,7 @@ impl Create<'_> {
             metadata: Metadata {
                 job: self.recording_id,
                 attempt: self.attempt.to_string(),
-                trace: self.trace,
+                trace: self.delivery_id,
                 deployment,
             },
         })

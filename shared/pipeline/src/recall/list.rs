@@ -7,10 +7,10 @@ use serde::{Deserialize, Deserializer, de::DeserializeOwned};
 use serde_json::{Value, value::RawValue};
 use url::Url;
 
-use super::{Problem, Recall, RecordingArtifact, TranscriptArtifact, attempt_of, is_foreign};
+use super::{Problem, Recall, RecordingArtifact, TranscriptArtifact, attempt_of, is_of_other_deployment};
 use crate::telemetry::Chain;
 use job::{
-    Listed, LookUpAnswer, Presence,
+    ListedTranscript, LookUpAnswer, Presence,
     ids::{RecordingId, TranscriptId},
     time::Timestamp,
 };
@@ -114,7 +114,7 @@ impl Recall {
     pub async fn look_up(&self, recording_id: RecordingId, timeout: Duration) -> LookUpAnswer {
         let look_up = async {
             let answer = self.listed(recording_id, self.list_transcripts(recording_id).await?);
-            let is_empty = matches!(&answer, LookUpAnswer::Listed(listed) if listed.is_empty());
+            let is_empty = matches!(&answer, LookUpAnswer::Complete(listed) if listed.is_empty());
             if is_empty && self.presence(recording_id).await == Presence::Unknown {
                 return Err(Problem::NotFound);
             }
@@ -132,7 +132,7 @@ impl Recall {
             Ok(transcript) => {
                 self.listed(recording_id, Transcripts { found: vec![transcript], ..Transcripts::default() })
             }
-            Err(Problem::NotFound) => LookUpAnswer::Listed(Vec::new()),
+            Err(Problem::NotFound) => LookUpAnswer::Complete(Vec::new()),
             Err(problem) => unanswered(recording_id, &problem),
         }
     }
@@ -142,23 +142,23 @@ impl Recall {
         found.retain(|transcript| transcript.status() != "deleted");
         // Those without a readable date sort last.
         found.sort_by_key(|one| one.made_at().unwrap_or(Timestamp::from_millis(i64::MAX)));
-        let readable = found.iter().map(|transcript| Listed {
+        let readable = found.iter().map(|transcript| ListedTranscript {
             transcript_id: transcript.id,
             attempt: transcript.attempt(recording_id, self.deployment()),
             ended: !transcript.is_processing(),
             failed: transcript.status() == "failed",
-            foreign: transcript.is_foreign(recording_id, self.deployment()),
+            other_deployment: transcript.is_of_other_deployment(recording_id, self.deployment()),
         });
         // What became of these is not known, so they are looked at as if it were time.
-        let traces = traces.iter().map(|trace| Listed {
+        let traces = traces.iter().map(|trace| ListedTranscript {
             transcript_id: trace.id,
             attempt: attempt_of(&trace.metadata(), recording_id, self.deployment()),
             ended: true,
             failed: false,
-            foreign: is_foreign(&trace.metadata(), recording_id, self.deployment()),
+            other_deployment: is_of_other_deployment(&trace.metadata(), recording_id, self.deployment()),
         });
         let listed = readable.chain(traces).collect();
-        if incomplete { LookUpAnswer::Incomplete(listed) } else { LookUpAnswer::Listed(listed) }
+        if incomplete { LookUpAnswer::Incomplete(listed) } else { LookUpAnswer::Complete(listed) }
     }
 
     /// All transcripts of one recording.

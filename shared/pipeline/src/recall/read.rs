@@ -4,15 +4,15 @@ use crate::logs;
 use std::time::Duration;
 
 use super::{Problem, Recall, RecordingArtifact};
-use crate::{providers::wishes, telemetry::Chain};
-use job::{Finished, Presence, RecordingAnswer, ids::RecordingId};
+use crate::{providers::overrides, telemetry::Chain};
+use job::{Presence, RecordingAnswer, RecordingInfo, ids::RecordingId};
 
 impl RecordingArtifact {
     /// What is known of a recording that is done; `chain` names the providers that its metadata may ask for.
-    pub fn finished(&self, chain: &[String]) -> Finished {
-        let wishes = wishes(self.id, &self.metadata, self.bot_metadata(), chain);
+    pub fn recording_info(&self, chain: &[String]) -> RecordingInfo {
+        let overrides = overrides(self.id, &self.metadata, self.bot_metadata(), chain);
         let (bot_id, done_at, expires_at) = (self.bot_id(), self.completed_at(), self.expires_at());
-        Finished { bot_id, wishes: Some(wishes), expires_at, done_at }
+        RecordingInfo { bot_id, overrides: Some(overrides), expires_at, done_at }
     }
 
     /// What it says to a job that was told of its end.
@@ -22,7 +22,7 @@ impl RecordingArtifact {
             Some("failed") => RecordingAnswer::Failed { sub_code: self.sub_code() },
             // What was retrieved is older than its end.
             Some("processing" | "paused") => RecordingAnswer::Later { after: Duration::ZERO },
-            Some(_) | None => RecordingAnswer::Read(self.finished(chain)),
+            Some(_) | None => RecordingAnswer::Read(self.recording_info(chain)),
         }
     }
 }

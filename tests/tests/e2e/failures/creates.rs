@@ -153,7 +153,7 @@ async fn an_entry_that_cannot_be_read_is_no_reason_to_pay_again() -> Result<()> 
             let at = row["transcripts"][0][name].as_i64().context("no call")?;
             row["transcripts"][0][name] = (at - 60 * 60 * 1000).into();
         }
-        row["transcripts"][0]["until"] = (tests::now() * 1000 - 1).into();
+        row["transcripts"][0]["retry_at"] = (tests::now() * 1000 - 1).into();
         assert!(stack.dynamodb.replace(JOBS_TABLE, &row)?);
         simulator.age(recording, std::time::Duration::from_secs(60 * 60));
         let listed = |count| stack.wire.count(Service::Recall, "GET /api/v1/transcript/") >= count;
@@ -227,7 +227,7 @@ async fn a_refused_create_waits_for_other_options_and_goes_on() -> Result<()> {
     let recording = pipeline.simulator().play(Meeting::short(1));
     pipeline.wait_until("a refusal", || Ok(logged(&pipeline, "providers.refused"))).await?;
     let job = pipeline.job(recording)?.context("no job")?;
-    assert_eq!((&job["status"], &job["hold"]["hold"]), (&json!("waiting"), &json!("refused")), "{job}");
+    assert_eq!((&job["status"], &job["hold"]["hold"]), (&json!("waiting"), &json!("all_refused")), "{job}");
     assert_eq!((&job["transcripts"][0]["status"], &job["transcript_count"]), (&json!(400), &json!(0)), "{job}");
     // An operator has fixed the options.
     let wake = json!({"recording_id": recording, "event": "wake", "now": true, "reason": "options fixed", "by": "ops"});

@@ -60,7 +60,7 @@ async fn a_throttled_list_waits_as_long_as_it_is_told() -> Result<()> {
         assert_eq!(pipeline.sweep().await?["listed"], 0);
         assert_eq!(pipeline.stack.wire.count(Service::Recall, RECORDINGS), 1);
     }
-    let until = pipeline.place()?["recordings"]["until"].as_i64().context("no wait")?;
+    let until = pipeline.place()?["recordings"]["retry_at"].as_i64().context("no wait")?;
     pipeline.wait_until("the wait to end", || Ok(now() * 1000 > until)).await?;
     assert_eq!(pipeline.sweep().await?["found"], 3);
     for recording in recordings {
@@ -237,7 +237,7 @@ async fn a_sweep_that_died_is_made_up_for() -> Result<()> {
     assert!(died.is_err(), "it was killed");
     // Its lease outlives it.
     assert_eq!(pipeline.sweep().await?["listed"], 0);
-    let until = pipeline.place()?["until"].as_i64().context("no lease")?;
+    let until = pipeline.place()?["lease_until"].as_i64().context("no lease")?;
     pipeline.wait_until("the lease to end", || Ok(now() * 1000 > until)).await?;
     assert_eq!(pipeline.sweep().await?["found"], 1);
     pipeline.reaches(recording, "transcribing").await?;

@@ -173,12 +173,12 @@ impl Model for Protocol {
             Action::TranscriptDone(index) => {
                 left.dones = left.dones.checked_sub(1)?;
                 world.recall.made[index].end = End::Done;
-                let heard = world.heard(index);
-                return self.start(world, Event::TranscriptDone(heard));
+                let reference = world.reference(index);
+                return self.start(world, Event::TranscriptDone(reference));
             }
             Action::TranscriptFailed(index) => {
-                let heard = world.heard(index);
-                return self.start(world, Event::TranscriptFailed { heard, sub_code: None });
+                let reference = world.reference(index);
+                return self.start(world, Event::TranscriptFailed { reference, sub_code: None });
             }
             Action::Save(index) => {
                 let worker = world.workers[index].take()?;
@@ -221,7 +221,7 @@ impl Model for Protocol {
             }),
             Property::sometimes("a look-up finds what was paid for", |_, world: &World| {
                 answered(world, |answer| {
-                    matches!(answer, Answer::LookUp { attempt, answer: LookUpAnswer::Listed(listed), .. }
+                    matches!(answer, Answer::LookUp { attempt, answer: LookUpAnswer::Complete(listed), .. }
                         if listed.iter().any(|one| one.attempt == Some(*attempt)))
                 })
             }),

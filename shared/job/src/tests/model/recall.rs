@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::Bounds;
-use crate::{CreateAnswer, Listed, ids::TranscriptId, time::Timestamp};
+use crate::{CreateAnswer, ListedTranscript, ids::TranscriptId, time::Timestamp};
 
 /// What becomes of one call of create_transcript.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -148,14 +148,14 @@ impl Recall {
     }
 
     /// A list that is up to date, or one that is as old as lists can be.
-    pub(super) fn listed(&self, now: Timestamp, lags: bool) -> Vec<Listed> {
+    pub(super) fn listed(&self, now: Timestamp, lags: bool) -> Vec<ListedTranscript> {
         let there = self.made.iter().filter(|made| !lags || made.at.plus(self.bounds.lag) <= now);
-        let listed = |made: &Made| Listed {
+        let listed = |made: &Made| ListedTranscript {
             transcript_id: made.id,
             attempt: Some(made.attempt),
             ended: made.end != End::Open,
             failed: made.end == End::Failed,
-            foreign: false,
+            other_deployment: false,
         };
         there.map(listed).collect()
     }

@@ -16,9 +16,9 @@ use super::{
     world::World,
 };
 use crate::{
-    Answer, Claim, Command, CopyAnswer, Copying, CreateAnswer, Creating, Event, Heard, Hold, Job, KEY_REUSE,
-    LIST_SETTLE, Listed, LookUpAnswer, Next, Recording, State, Transcript, attempts::LAST_TRY_WAIT, ids::TranscriptId,
-    time::Timestamp,
+    Answer, Claim, Command, CopyAnswer, Copying, CreateAnswer, Creating, Event, Hold, Job, KEY_REUSE, LIST_SETTLE,
+    ListedTranscript, LookUpAnswer, Next, Recording, State, Transcript, TranscriptRef, attempts::LAST_TRY_WAIT,
+    ids::TranscriptId, time::Timestamp,
 };
 
 impl Hash for World {
@@ -66,7 +66,7 @@ impl View<'_> {
     }
 
     /// Something to come; what is over is over.
-    fn until(&mut self, at: Timestamp) {
+    fn retry_at(&mut self, at: Timestamp) {
         self.seen.push((at.as_millis() - self.world.now.as_millis()).max(0));
     }
 
@@ -93,13 +93,13 @@ impl View<'_> {
             recording,
             done_at: _,
             expires_at: _,
-            wishes: _,
+            overrides: _,
             unknown_since,
             refusals,
             retry: _,
             rendering: _,
             rendering_stopped_at: _,
-            asked_language: _,
+            requested_language: _,
             refused_languages: _,
             failed_at,
             attempts,
@@ -117,21 +117,29 @@ impl View<'_> {
         failed_at.iter().for_each(|at| self.since(*at, LAST_TRY_WAIT));
         match hold {
             None => self.see([0]),
-            Some(Hold::Wait { until, status, times, since: _ }) => {
+            Some(Hold::Wait { retry_at, status, times, since: _ }) => {
                 self.see([1, status.map_or(0, u32::from), *times]);
-                self.until(*until);
+                self.retry_at(*retry_at);
             }
-            Some(Hold::Refused { until }) => {
+            Some(Hold::AllRefused { retry_at }) => {
                 self.see([4]);
-                self.until(*until);
+                self.retry_at(*retry_at);
             }
             Some(Hold::Unread { .. }) => unreachable!("the event says what the metadata asks for"),
             Some(Hold::LimitReached { .. }) => self.see([2]),
             Some(Hold::Skipped) => self.see([3]),
         }
         self.count(transcripts.len());
-        for Transcript { attempt, provider: _, state, deleted: _, found_again: _, doubt: _, kept: _, foreign: _ } in
-            transcripts
+        for Transcript {
+            attempt,
+            provider: _,
+            state,
+            deleted: _,
+            relisted: _,
+            contradiction: _,
+            keep_reason: _,
+            other_deployment: _,
+        } in transcripts
         {
             self.see([attempt.unwrap_or(0)]);
             self.state(state);
@@ -147,28 +155,28 @@ impl View<'_> {
                 calls,
                 errors,
                 conflicts,
-                until,
+                retry_at,
                 claim,
-                refused,
-                untold_since: _,
+                refusal,
+                inconclusive_since: _,
                 retry: _,
             }) => {
-                self.see([0, *calls, *errors, *conflicts, u32::from(refused.is_some()), u32::from(claim.is_some())]);
+                self.see([0, *calls, *errors, *conflicts, u32::from(refusal.is_some()), u32::from(claim.is_some())]);
                 self.since(*first_call_at, KEY_REUSE);
                 self.since(*last_call_at, LIST_SETTLE);
-                self.until(*until);
+                self.retry_at(*retry_at);
                 claim.iter().for_each(|claim| self.claim(*claim));
             }
-            State::Transcribing { transcript_id, check_at, checks, told_done: _ } => {
+            State::Transcribing { transcript_id, check_at, checks, reported_done: _ } => {
                 self.see([1, *checks]);
                 self.id(*transcript_id);
-                self.until(*check_at);
+                self.retry_at(*check_at);
             }
             // The model ends before a copy is given up, so it does not matter since when it is tried.
-            State::Copying(Copying { transcript_id, until, claim, since: _, failures, .. }) => {
+            State::Copying(Copying { transcript_id, retry_at, claim, since: _, failures, .. }) => {
                 self.see([2, failures.total(), u32::from(claim.is_some())]);
                 self.id(*transcript_id);
-                self.until(*until);
+                self.retry_at(*retry_at);
                 claim.iter().for_each(|claim| self.claim(*claim));
             }
             State::Stored { transcript_id, receipt: _ } => {
@@ -184,7 +192,7 @@ impl View<'_> {
                 self.see([6]);
                 self.id(*transcript_id);
             }
-            State::Left { transcript_id } => {
+            State::Foreign { transcript_id } => {
                 self.see([7]);
                 self.id(*transcript_id);
             }
@@ -214,12 +222,12 @@ impl View<'_> {
         self.count(flights.len());
         for Flight { attempt, arrived, latest } in flights {
             self.see([*attempt, u32::from(*arrived)]);
-            self.until(*latest);
+            self.retry_at(*latest);
         }
     }
 
     fn worker(&mut self, Worker { deadline, step }: &Worker) {
-        self.until(*deadline);
+        self.retry_at(*deadline);
         match step {
             Step::Save(decided) => {
                 self.see([0]);
@@ -246,7 +254,7 @@ impl View<'_> {
                 self.command(command);
             }
             // The row says the same.
-            Next::Again { at: _ } => self.see([2]),
+            Next::Wait { retry_at: _ } => self.see([2]),
         }
         match input {
             Input::Event(event) => self.event(event),
@@ -262,11 +270,14 @@ impl View<'_> {
         match event {
             Event::RecordingDone(_) => self.see([10]),
             Event::Wake { .. } => self.see([11]),
-            Event::TranscriptDone(Heard { transcript_id, attempt: _, foreign: _ }) => {
+            Event::TranscriptDone(TranscriptRef { transcript_id, attempt: _, other_deployment: _ }) => {
                 self.see([12]);
                 self.id(*transcript_id);
             }
-            Event::TranscriptFailed { heard: Heard { transcript_id, attempt: _, foreign: _ }, sub_code: _ } => {
+            Event::TranscriptFailed {
+                reference: TranscriptRef { transcript_id, attempt: _, other_deployment: _ },
+                sub_code: _,
+            } => {
                 self.see([13]);
                 self.id(*transcript_id);
             }
@@ -312,11 +323,11 @@ impl View<'_> {
                 self.claim(*claim);
                 self.create_answer(answer);
             }
-            Answer::LookUp { attempt, claim, answer: LookUpAnswer::Listed(listed) } => {
+            Answer::LookUp { attempt, claim, answer: LookUpAnswer::Complete(listed) } => {
                 self.see([1, *attempt]);
                 self.claim(*claim);
                 self.count(listed.len());
-                for Listed { transcript_id, attempt: _, ended, failed: _, foreign: _ } in listed {
+                for ListedTranscript { transcript_id, attempt: _, ended, failed: _, other_deployment: _ } in listed {
                     self.id(*transcript_id);
                     self.see([u32::from(*ended)]);
                 }

@@ -122,8 +122,8 @@ fn breaks(mutant: Mutant, promise: &'static str, how: &Expect) {
 /// The shortest way to a broken promise.
 fn shortest(bounds: Bounds, mutant: Option<Mutant>, promise: &'static str) -> String {
     let found = (1..MOST_STEPS).find_map(|steps| {
-        let until = HasDiscoveries::AllOf([promise].into());
-        let checker = Protocol::new(bounds, mutant).checker().target_max_depth(steps).finish_when(until).spawn_bfs();
+        let retry_at = HasDiscoveries::AllOf([promise].into());
+        let checker = Protocol::new(bounds, mutant).checker().target_max_depth(steps).finish_when(retry_at).spawn_bfs();
         checker.join().discovery(promise)
     });
     of(found.expect("it holds"))

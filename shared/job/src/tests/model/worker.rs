@@ -86,7 +86,7 @@ impl Worker {
             Step::Act { command, .. } => Some(command),
             Step::Save(decided) | Step::ActUnsaved(decided) => match &decided.next {
                 Next::Act(command) => Some(command),
-                Next::Nothing | Next::Again { .. } => None,
+                Next::Nothing | Next::Wait { .. } => None,
             },
         }
     }
@@ -130,7 +130,7 @@ impl Protocol {
         match (next, answer) {
             (Next::Act(_), Some(answer)) => self.decide(world.now, deadline, job, Input::Answer(answer.clone())),
             // That wake-up comes as every other does: when the row is due.
-            (Next::Nothing | Next::Again { .. } | Next::Act(Command::Wake), _) => None,
+            (Next::Nothing | Next::Wait { .. } | Next::Act(Command::Wake), _) => None,
             (Next::Act(command), None) => {
                 let step = Step::Act { job: Arc::clone(job), command: command.clone() };
                 Some(Worker { deadline, step })
@@ -166,9 +166,9 @@ impl Protocol {
             }
             Command::LookUp { attempt, claim } => {
                 let answer = match act {
-                    _ if self.mutant == Some(Mutant::KeyOnly) => LookUpAnswer::Listed(Vec::new()),
-                    Act::List => LookUpAnswer::Listed(world.recall.listed(now, false)),
-                    Act::OldList => LookUpAnswer::Listed(world.recall.listed(now, true)),
+                    _ if self.mutant == Some(Mutant::KeyOnly) => LookUpAnswer::Complete(Vec::new()),
+                    Act::List => LookUpAnswer::Complete(world.recall.listed(now, false)),
+                    Act::OldList => LookUpAnswer::Complete(world.recall.listed(now, true)),
                     Act::NoList | Act::Create(_) | Act::Copy => LookUpAnswer::Later { after: Duration::from_secs(30) },
                 };
                 Answer::LookUp { attempt: *attempt, claim: *claim, answer }

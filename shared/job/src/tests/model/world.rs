@@ -9,7 +9,7 @@ use super::{
     worker::{Step, Worker},
 };
 use crate::{
-    Command, Context, Creating, Decision, Event, Heard, Hold, Job, KEY_REUSE, State, Status, Transcript,
+    Command, Context, Creating, Decision, Event, Hold, Job, KEY_REUSE, State, Status, Transcript, TranscriptRef,
     time::Timestamp,
 };
 
@@ -32,12 +32,12 @@ impl World {
     /// A create is on its way, or to come.
     pub(super) fn is_under_way(&self) -> bool {
         self.row.transcripts.iter().any(|transcript| matches!(transcript.state, State::Creating(_)))
-            || matches!(self.row.hold, Some(Hold::Wait { .. } | Hold::Refused { .. }))
+            || matches!(self.row.hold, Some(Hold::Wait { .. } | Hold::AllRefused { .. }))
     }
 
-    pub(super) fn heard(&self, index: usize) -> Heard {
+    pub(super) fn reference(&self, index: usize) -> TranscriptRef {
         let made = self.recall.made[index];
-        Heard { transcript_id: made.id, attempt: Some(made.attempt), foreign: false }
+        TranscriptRef { transcript_id: made.id, attempt: Some(made.attempt), other_deployment: false }
     }
 
     /// How many transcripts were paid for and have not failed.
@@ -80,8 +80,8 @@ impl Protocol {
         let (mut moments, recall) = (Vec::with_capacity(16), &world.recall);
         // The core says itself when to come.
         moments.extend(world.row.due_at());
-        if let Decision::Busy { until } = self.wake(world) {
-            moments.push(until);
+        if let Decision::Busy { retry_at } = self.wake(world) {
+            moments.push(retry_at);
         }
         for transcript in &world.row.transcripts {
             if let State::Creating(Creating { first_call_at, .. }) = transcript.state {
@@ -119,7 +119,7 @@ impl Protocol {
         if world.is_under_way() {
             return match self.wake(world) {
                 Decision::Apply { .. } => false,
-                Decision::Busy { until } => until <= world.now,
+                Decision::Busy { retry_at } => retry_at <= world.now,
                 Decision::Ignore(_) => world.row.due_at().is_none_or(|at| at <= world.now),
             };
         }

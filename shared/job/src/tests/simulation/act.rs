@@ -4,8 +4,8 @@ use std::ops::ControlFlow;
 
 use super::{SECOND, world::World};
 use crate::{
-    Announcement, Answer, Command, CopyAnswer, Deletable, DeleteAnswer, DeleteSaid, DeleteStep, Deleting, Event, Heard,
-    Notice, Receipt, RenderAnswer, Target, ids::TranscriptId, tests::receipt,
+    Announcement, Answer, Command, CopyAnswer, Deletable, DeleteAnswer, DeleteStep, DeleteStepAnswer, Deleting,
+    DeletionTarget, Event, Notice, Receipt, RenderAnswer, TranscriptRef, ids::TranscriptId, tests::receipt,
 };
 
 impl World {
@@ -28,8 +28,8 @@ impl World {
                 Answer::Copy { transcript_id: *transcript_id, claim: *claim, answer }
             }
             Command::ReadRecording { claim } => {
-                let finished = self.finished();
-                let answer = self.recall.read(&mut self.rng, now, calm, finished);
+                let info = self.recording_info();
+                let answer = self.recall.read(&mut self.rng, now, calm, info);
                 Answer::ReadRecording { claim: *claim, answer }
             }
             Command::List => Answer::List(self.recall.list(&mut self.rng, now, calm)),
@@ -95,18 +95,24 @@ impl World {
         sent
     }
 
-    fn delete(&mut self, target: Target, verify: &[Receipt], deletable: &Deletable) -> DeleteAnswer {
+    fn delete(&mut self, target: DeletionTarget, verify: &[Receipt], deletable: &Deletable) -> DeleteAnswer {
         let mut deleting = Deleting::new(target, verify.to_vec(), deletable.clone());
         loop {
             let said = match deleting.step() {
-                DeleteStep::Verify(_) if !self.calm && self.rng.u8(0..20) == 0 => DeleteSaid::Later { after: SECOND },
-                DeleteStep::Verify(receipt) => {
-                    DeleteSaid::Holds(self.stored.iter().any(|id| id.to_string() == receipt.key))
+                DeleteStep::Verify(_) if !self.calm && self.rng.u8(0..20) == 0 => {
+                    DeleteStepAnswer::Later { after: SECOND }
                 }
-                DeleteStep::List => DeleteSaid::Listed(self.recall.list(&mut self.rng, self.now, self.calm)),
-                DeleteStep::Retrieve(id) => DeleteSaid::Listed(self.recall.look_up_one(&mut self.rng, self.now, id)),
+                DeleteStep::Verify(receipt) => {
+                    DeleteStepAnswer::Holds(self.stored.iter().any(|id| id.to_string() == receipt.key))
+                }
+                DeleteStep::List => DeleteStepAnswer::Listed(self.recall.list(&mut self.rng, self.now, self.calm)),
+                DeleteStep::Retrieve(id) => {
+                    DeleteStepAnswer::Listed(self.recall.look_up_one(&mut self.rng, self.now, id))
+                }
                 DeleteStep::Delete(target) => self.delete_at_recall(target),
-                DeleteStep::RetrieveRecording => DeleteSaid::Recording(self.recall.presence(&mut self.rng, self.now)),
+                DeleteStep::RetrieveRecording => {
+                    DeleteStepAnswer::Recording(self.recall.presence(&mut self.rng, self.now))
+                }
             };
             match deleting.on(said) {
                 ControlFlow::Continue(next) => deleting = next,
@@ -115,21 +121,25 @@ impl World {
         }
     }
 
-    fn delete_at_recall(&mut self, target: Target) -> DeleteSaid {
+    fn delete_at_recall(&mut self, target: DeletionTarget) -> DeleteStepAnswer {
         self.check_the_deletion(target);
         let id = match target {
-            Target::Transcript(id) => Some(id),
-            Target::Recording => None,
+            DeletionTarget::Transcript(id) => Some(id),
+            DeletionTarget::Recording => None,
         };
         let (said, gone) = self.recall.delete(&mut self.rng, self.now, self.calm, id);
         for id in &gone {
             // What is gone is not done any more, and no webhook says so.
             let now = self.now;
             self.mail.retain(|mail| {
-                mail.at <= now || !matches!(mail.event, Event::TranscriptDone(heard) if heard.transcript_id == *id)
+                mail.at <= now
+                    || !matches!(mail.event, Event::TranscriptDone(reference) if reference.transcript_id == *id)
             });
             let attempt = self.recall.made.iter().find(|made| made.id == *id).and_then(|made| made.attempt);
-            self.webhook(Event::TranscriptDeleted(Heard { transcript_id: *id, attempt, foreign: false }), self.now);
+            self.webhook(
+                Event::TranscriptDeleted(TranscriptRef { transcript_id: *id, attempt, other_deployment: false }),
+                self.now,
+            );
         }
         if self.recall.gone && !gone.is_empty() {
             self.webhook(Event::RecordingDeleted, self.now);

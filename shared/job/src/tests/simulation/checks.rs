@@ -4,7 +4,8 @@ use std::collections::BTreeSet;
 
 use super::{recall::Made, worker::Worker, world::World};
 use crate::{
-    Announcement, Command, DeleteAfterStore, Hold, Job, Notice, OnLimit, Recording, State, Status, Target, Transcript,
+    Announcement, Command, DeleteAfterStore, DeletionTarget, Hold, Job, Notice, OnLimit, Recording, State, Status,
+    Transcript,
 };
 
 impl World {
@@ -27,7 +28,7 @@ impl World {
                 | State::Failed { .. }
                 | State::Refused { .. }
                 | State::Lost { .. }
-                | State::Left { .. } => true,
+                | State::Foreign { .. } => true,
             };
             assert!(kept, "seed {seed}: {old:?} left its terminal state: {next:#?}");
         }
@@ -76,11 +77,11 @@ impl World {
                 (Command::Copy { transcript_id, .. }, Command::Copy { transcript_id: of, .. }) => transcript_id == of,
                 (Command::Copy { transcript_id, .. }, Command::Delete { target, .. })
                 | (Command::Delete { target, .. }, Command::Copy { transcript_id, .. }) => {
-                    *target == Target::Transcript(*transcript_id)
+                    *target == DeletionTarget::Transcript(*transcript_id)
                 }
                 // One of a recording that was dropped for another transcript may still be under way.
                 (Command::Delete { target, .. }, Command::Delete { target: of, .. }) => {
-                    target == of && *target != Target::Recording
+                    target == of && *target != DeletionTarget::Recording
                 }
                 // A parked job takes no lease for it, and may go on meanwhile. Reading twice changes nothing.
                 (Command::ReadRecording { .. }, Command::ReadRecording { .. }) => false,
@@ -109,8 +110,8 @@ impl World {
         let Command::Delete { target, .. } = command else { return false };
         match target {
             _ if self.recall.gone => true,
-            Target::Transcript(id) => self.recall.made.iter().any(|made| made.id == *id && made.deleted),
-            Target::Recording => false,
+            DeletionTarget::Transcript(id) => self.recall.made.iter().any(|made| made.id == *id && made.deleted),
+            DeletionTarget::Recording => false,
         }
     }
 
@@ -123,12 +124,12 @@ impl World {
     }
 
     /// Nothing goes that the operator wants to keep, and nothing that is needed.
-    pub(super) fn check_the_deletion(&self, target: Target) {
+    pub(super) fn check_the_deletion(&self, target: DeletionTarget) {
         let (seed, policy) = (self.seed, &self.policy);
-        let Target::Transcript(id) = target else {
+        let DeletionTarget::Transcript(id) = target else {
             assert_eq!(policy.delete_after_store, DeleteAfterStore::Recording, "seed {seed}");
             let ours = |made: &Made| made.attempt.is_some() && self.stored.contains(&made.id);
-            let enough = self.wishes.skip || self.recall.made.iter().any(ours);
+            let enough = self.overrides.skip || self.recall.made.iter().any(ours);
             assert!(enough, "seed {seed}: deleted before what we asked for is stored: {:#?}", self.row);
             // What the list shows could be had, or will be.
             for made in self.recall.made.iter().filter(|made| made.is_listed(self.now) && !made.fails(self.now)) {
@@ -184,7 +185,7 @@ impl World {
         }
         self.check_the_reason(status);
         if self.recall.is_example {
-            let quiet = job.version == 0 || (status == Status::Skipped && job.outbox.ends == 0);
+            let quiet = job.version == 0 || (status == Status::Skipped && job.outbox.announced_ends == 0);
             assert!(quiet && self.announced.is_empty(), "seed {seed}: an example ends as {status:?}: {job:#?}");
         }
         if self.told_failed && job.attempts == 0 {
@@ -219,7 +220,7 @@ impl World {
             Status::Failed => {
                 // Somebody who deletes what we asked for wants no other one.
                 let unwanted = self.recall.made.iter().any(|made| made.attempt.is_some() && made.deleted);
-                let excused = self.recall.has_failed || self.recall.gone || self.wishes.skip || unwanted;
+                let excused = self.recall.has_failed || self.recall.gone || self.overrides.skip || unwanted;
                 assert!(tries || excused, "seed {seed}: it failed with tries left: {job:#?}");
             }
             Status::LimitReached => {
@@ -236,14 +237,17 @@ impl World {
                 assert!(gone, "seed {seed}: nothing of ours was deleted: {job:#?}");
             }
             Status::Skipped => {
-                let left = job.transcripts.iter().any(|one| matches!(one.state, State::Left { .. }));
+                let left = job.transcripts.iter().any(|one| matches!(one.state, State::Foreign { .. }));
                 // Of a recording that nobody captured, only others' events tell.
                 let unknown = (self.recall.gone || !begun || self.recall.is_example) && job.is_unknown_to_recall();
                 // Nobody has told that it was done: others' failures, or its deletion, end nothing.
                 let over = |one: &Transcript| one.deleted || matches!(one.state, State::Failed { .. });
                 let others = !begun && job.transcripts.iter().any(over);
-                let others = others || (self.recall.gone && job.attempts == 0 && job.wishes.is_none());
-                assert!(self.wishes.skip || left || unknown || others, "seed {seed}: nobody wished for that: {job:#?}");
+                let others = others || (self.recall.gone && job.attempts == 0 && job.overrides.is_none());
+                assert!(
+                    self.overrides.skip || left || unknown || others,
+                    "seed {seed}: nobody wished for that: {job:#?}"
+                );
             }
             Status::Stored => {}
             Status::Creating | Status::Transcribing | Status::Copying | Status::Waiting => {
@@ -251,7 +255,7 @@ impl World {
             }
         }
         if status.is_bad_end() && begun && self.policy.announces {
-            let id = format!("{}:failed:{}", job.recording_id, job.outbox.ends);
+            let id = format!("{}:failed:{}", job.recording_id, job.outbox.announced_ends);
             assert!(self.announced.contains(&id), "seed {seed}: the end was not announced: {job:#?}");
         }
     }
@@ -260,7 +264,7 @@ impl World {
     fn makes_room(&self, made: &Made) -> bool {
         let entry = self.row.transcripts.iter().find(|entry| entry.state.transcript_id() == Some(made.id));
         // What the operator wants left alone is not deleted, either.
-        let stays = |entry: &Transcript| entry.kept.is_some() || matches!(entry.state, State::Left { .. });
+        let stays = |entry: &Transcript| entry.keep_reason.is_some() || matches!(entry.state, State::Foreign { .. });
         !entry.is_some_and(stays)
             && match self.policy.on_limit {
                 OnLimit::Stop => false,

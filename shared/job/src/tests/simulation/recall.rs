@@ -5,8 +5,9 @@ use std::{collections::HashMap, time::Duration};
 use fastrand::Rng;
 
 use crate::{
-    CopyAnswer, CreateAnswer, DeleteSaid, Finished, Heard, Listed, LookUpAnswer, Presence, RECALL_MAX_TRANSCRIPTS,
-    RecordingAnswer, SeenStatus, SeenTranscript, ids::TranscriptId, time::Timestamp,
+    CopyAnswer, CreateAnswer, DeleteStepAnswer, EntryStatus, ListedTranscript, LookUpAnswer, Presence,
+    RECALL_MAX_TRANSCRIPTS, RecordingAnswer, RecordingInfo, TranscriptEntry, TranscriptRef, ids::TranscriptId,
+    time::Timestamp,
 };
 
 const KEY_LIFE: Duration = Duration::from_secs(60 * 60);
@@ -43,14 +44,14 @@ impl Made {
         self.listed_at <= now && !self.deleted
     }
 
-    pub(super) fn listed(&self, now: Timestamp) -> Listed {
+    pub(super) fn listed(&self, now: Timestamp) -> ListedTranscript {
         let ended = self.done_at <= now;
-        Listed {
+        ListedTranscript {
             transcript_id: self.id,
             attempt: self.attempt,
             ended,
             failed: ended && self.fails(now),
-            foreign: false,
+            other_deployment: false,
         }
     }
 
@@ -123,7 +124,7 @@ impl Recall {
         if now < self.down_until {
             return (if rng.bool() { server_error } else { CreateAnswer::Lost }, None);
         }
-        if self.is_foreign(now) {
+        if self.is_of_other_deployment(now) {
             return (CreateAnswer::Refused { status: 404, code: None }, None);
         }
         // The request may never arrive; throttling, credit and odd refusals may strike before the key is looked at.
@@ -175,22 +176,22 @@ impl Recall {
             _ if listed.is_empty() && self.presence(rng, now) == Presence::Unknown => {
                 LookUpAnswer::Later { after: SECOND }
             }
-            _ => LookUpAnswer::Listed(listed),
+            _ => LookUpAnswer::Complete(listed),
         }
     }
 
     /// What retrieving the recording says.
-    pub(super) fn read(&self, rng: &mut Rng, now: Timestamp, calm: bool, finished: Finished) -> RecordingAnswer {
+    pub(super) fn read(&self, rng: &mut Rng, now: Timestamp, calm: bool, info: RecordingInfo) -> RecordingAnswer {
         match if calm { 9 } else { rng.u8(0..10) } {
             _ if now < self.down_until => RecordingAnswer::Later { after: SECOND * rng.u32(0..60) },
-            _ if self.is_foreign(now) => RecordingAnswer::Unknown,
+            _ if self.is_of_other_deployment(now) => RecordingAnswer::Unknown,
             0 => RecordingAnswer::Later { after: SECOND * rng.u32(0..60) },
             1 => RecordingAnswer::Operator,
             2 => RecordingAnswer::Unknown,
             _ if self.gone && rng.bool() => RecordingAnswer::Deleted,
             _ if self.gone => RecordingAnswer::Unknown,
             _ if self.has_failed => RecordingAnswer::Failed { sub_code: None },
-            _ => RecordingAnswer::Read(finished),
+            _ => RecordingAnswer::Read(info),
         }
     }
 
@@ -208,10 +209,10 @@ impl Recall {
 
     /// It works, and with our key.
     pub(super) fn answers(&self, now: Timestamp) -> bool {
-        self.down_until <= now && !self.is_foreign(now)
+        self.down_until <= now && !self.is_of_other_deployment(now)
     }
 
-    fn is_foreign(&self, now: Timestamp) -> bool {
+    fn is_of_other_deployment(&self, now: Timestamp) -> bool {
         self.is_example || now < self.foreign_until
     }
 
@@ -220,24 +221,24 @@ impl Recall {
         if now < self.down_until {
             return LookUpAnswer::Later { after: SECOND * rng.u32(0..60) };
         }
-        let there = self.made.iter().filter(|made| made.id == id && !made.deleted && !self.is_foreign(now));
-        LookUpAnswer::Listed(there.map(|made| made.listed(now)).collect())
+        let there = self.made.iter().filter(|made| made.id == id && !made.deleted && !self.is_of_other_deployment(now));
+        LookUpAnswer::Complete(there.map(|made| made.listed(now)).collect())
     }
 
-    pub(super) fn listed(&self, now: Timestamp) -> Vec<Listed> {
-        let there = self.made.iter().filter(|made| made.is_listed(now) && !self.is_foreign(now));
+    pub(super) fn listed(&self, now: Timestamp) -> Vec<ListedTranscript> {
+        let there = self.made.iter().filter(|made| made.is_listed(now) && !self.is_of_other_deployment(now));
         there.map(|made| made.listed(now)).collect()
     }
 
     /// The same list, as the sweep reads it.
-    pub(super) fn seen(&self, now: Timestamp) -> Vec<SeenTranscript> {
-        let seen = |Listed { transcript_id, attempt, ended, failed, foreign }| {
+    pub(super) fn seen(&self, now: Timestamp) -> Vec<TranscriptEntry> {
+        let seen = |ListedTranscript { transcript_id, attempt, ended, failed, other_deployment }| {
             let status = match (ended, failed) {
-                (false, _) => SeenStatus::Processing,
-                (true, false) => SeenStatus::Done,
-                (true, true) => SeenStatus::Failed { sub_code: None },
+                (false, _) => EntryStatus::Processing,
+                (true, false) => EntryStatus::Done,
+                (true, true) => EntryStatus::Failed { sub_code: None },
             };
-            SeenTranscript { heard: Heard { transcript_id, attempt, foreign }, status }
+            TranscriptEntry { reference: TranscriptRef { transcript_id, attempt, other_deployment }, status }
         };
         self.listed(now).into_iter().map(seen).collect()
     }
@@ -248,7 +249,7 @@ impl Recall {
         if now < self.down_until {
             return Some(CopyAnswer::Later { after });
         }
-        if self.is_foreign(now) {
+        if self.is_of_other_deployment(now) {
             return Some(CopyAnswer::Missing { recording_known: false });
         }
         let Some(made) = self.made.iter().find(|made| made.id == id) else {
@@ -277,14 +278,14 @@ impl Recall {
         now: Timestamp,
         calm: bool,
         id: Option<TranscriptId>,
-    ) -> (DeleteSaid, Vec<TranscriptId>) {
+    ) -> (DeleteStepAnswer, Vec<TranscriptId>) {
         let fault = if calm { 99 } else { rng.u8(0..6) };
         let after = SECOND * rng.u32(0..60);
         if now < self.down_until || fault == 0 {
-            return (DeleteSaid::Later { after }, Vec::new());
+            return (DeleteStepAnswer::Later { after }, Vec::new());
         }
-        if self.is_foreign(now) || self.gone {
-            return (DeleteSaid::NotFound { after }, Vec::new());
+        if self.is_of_other_deployment(now) || self.gone {
+            return (DeleteStepAnswer::NotFound { after }, Vec::new());
         }
         self.gone |= id.is_none();
         let goes = |made: &&mut Made| !made.deleted && id.is_none_or(|id| made.id == id);
@@ -295,9 +296,9 @@ impl Recall {
         }
         let said = match (fault, id) {
             // The answer may be lost after the effect.
-            (1, _) => DeleteSaid::Later { after },
-            (_, Some(_)) if gone.is_empty() => DeleteSaid::NotFound { after },
-            (_, Some(_) | None) => DeleteSaid::Deleted,
+            (1, _) => DeleteStepAnswer::Later { after },
+            (_, Some(_)) if gone.is_empty() => DeleteStepAnswer::NotFound { after },
+            (_, Some(_) | None) => DeleteStepAnswer::Deleted,
         };
         (said, gone)
     }

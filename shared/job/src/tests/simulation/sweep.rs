@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::{MINUTE, world::World};
-use crate::{Context, Event, SeenRecording};
+use crate::{Context, Event, RecordingEntry};
 
 const SWEEP_EVERY: Duration = MINUTE.saturating_mul(5);
 
@@ -26,19 +26,19 @@ impl World {
     }
 
     pub(super) fn sweep_finds(&self) -> Vec<Event> {
-        let (context, finished) = (self.sweeps(), self.finished());
+        let (context, info) = (self.sweeps(), self.recording_info());
         let listed = self.recall.seen(self.now);
         let mut finds = Vec::new();
         if !self.recall.gone && !self.recall.has_failed && !self.recall.is_example {
             // Which of its transcripts Recall shows with a recording is not documented.
             let shown = usize::try_from(self.seed).unwrap_or_default().checked_rem(listed.len());
-            let seen = SeenRecording {
+            let seen = RecordingEntry {
                 is_done: true,
-                done_at: finished.done_at,
-                expires_at: finished.expires_at,
+                done_at: info.done_at,
+                expires_at: info.expires_at,
                 transcript: shown.map(|index| listed[index].clone()),
             };
-            finds.extend(self.row.missed_recording(&seen, || finished, context));
+            finds.extend(self.row.missed_recording(&seen, || info, context));
         }
         finds.extend(listed.iter().filter_map(|seen| self.row.missed_transcript(seen, context)));
         finds

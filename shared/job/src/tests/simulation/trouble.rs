@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use super::{HOUR, MINUTE, mail::Mail, recall::Made, world::World};
-use crate::{Event, Heard, ids::TranscriptId};
+use crate::{Event, TranscriptRef, ids::TranscriptId};
 
 impl World {
     pub(super) fn disturb(&mut self) {
@@ -49,14 +49,15 @@ impl World {
     /// Somebody presses "send example", always for the same event, whose ids nobody has. Not `recording.done`: an attempt
     /// whose worker died is looked up for a month.
     pub(super) fn send_example(&mut self) {
-        let heard = Heard { transcript_id: TranscriptId::from_u128(1), attempt: None, foreign: false };
+        let reference =
+            TranscriptRef { transcript_id: TranscriptId::from_u128(1), attempt: None, other_deployment: false };
         let examples = [
             Event::RecordingFailed { sub_code: None },
             Event::RecordingDeleted,
-            Event::TranscriptProcessing(heard),
-            Event::TranscriptDone(heard),
-            Event::TranscriptFailed { heard, sub_code: None },
-            Event::TranscriptDeleted(heard),
+            Event::TranscriptProcessing(reference),
+            Event::TranscriptDone(reference),
+            Event::TranscriptFailed { reference, sub_code: None },
+            Event::TranscriptDeleted(reference),
         ];
         let which = usize::try_from(self.seed).unwrap_or_default() / 7 % examples.len();
         self.webhook(examples[which].clone(), self.now);
@@ -83,8 +84,8 @@ impl World {
         let made = &mut self.recall.made[index];
         if made.exists_at <= self.now && !made.deleted {
             made.delete(self.now, false);
-            let heard = Heard { transcript_id: made.id, attempt: made.attempt, foreign: false };
-            self.webhook(Event::TranscriptDeleted(heard), self.now);
+            let reference = TranscriptRef { transcript_id: made.id, attempt: made.attempt, other_deployment: false };
+            self.webhook(Event::TranscriptDeleted(reference), self.now);
         }
     }
 
@@ -105,13 +106,13 @@ impl World {
     }
 
     pub(super) fn tell_of(&mut self, made: &Made) {
-        let heard = Heard { transcript_id: made.id, attempt: made.attempt, foreign: false };
+        let reference = TranscriptRef { transcript_id: made.id, attempt: made.attempt, other_deployment: false };
         let end = match made.is_good() {
-            true => Event::TranscriptDone(heard),
-            false => Event::TranscriptFailed { heard, sub_code: None },
+            true => Event::TranscriptDone(reference),
+            false => Event::TranscriptFailed { reference, sub_code: None },
         };
-        let recovered = made.recovered_at.map(|at| (Event::TranscriptDone(heard), at));
-        let told = [(Event::TranscriptProcessing(heard), made.exists_at), (end, made.done_at)];
+        let recovered = made.recovered_at.map(|at| (Event::TranscriptDone(reference), at));
+        let told = [(Event::TranscriptProcessing(reference), made.exists_at), (end, made.done_at)];
         for (event, at) in told.into_iter().chain(recovered) {
             if self.rng.u8(0..4) > 0 {
                 self.webhook(event, at);

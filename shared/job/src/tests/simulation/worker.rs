@@ -95,12 +95,12 @@ impl World {
         };
         let (job, next) = match decision {
             Decision::Ignore(_) => return None,
-            Decision::Busy { until } => {
+            Decision::Busy { retry_at } => {
                 let not_sent = matches!(input, Input::Answer(Answer::Wake { sent: false }));
                 let seed = self.seed;
                 // A wait that we chose must not use up the times that a message may be received.
-                assert!(not_sent || leases.contains(&until), "seed {seed}: busy without a lease: {:#?}", self.row);
-                self.come_again(event.clone(), to, until);
+                assert!(not_sent || leases.contains(&retry_at), "seed {seed}: busy without a lease: {:#?}", self.row);
+                self.come_again(event.clone(), to, retry_at);
                 return None;
             }
             Decision::Apply { job, next } => (*job, next),
@@ -116,7 +116,7 @@ impl World {
         self.told_failed |= matches!((event, &input), (Event::RecordingFailed { .. }, Input::Event));
         let listed = self.recall.listed(self.now);
         self.looked_for_room =
-            self.calm && matches!(&input, Input::Answer(Answer::List(LookUpAnswer::Listed(seen))) if *seen == listed);
+            self.calm && matches!(&input, Input::Answer(Answer::List(LookUpAnswer::Complete(seen))) if *seen == listed);
         self.row = job.clone();
         match next {
             Next::Nothing => None,
@@ -124,7 +124,7 @@ impl World {
                 self.check_the_lease(&command);
                 Some(Step::Act(job, command))
             }
-            Next::Again { at } => {
+            Next::Wait { retry_at: at } => {
                 self.wait(event, to, at);
                 None
             }
@@ -149,8 +149,8 @@ impl World {
 /// Until when workers hold something of this job.
 fn leases(job: &Job) -> Vec<Timestamp> {
     let of_transcripts = job.transcripts.iter().filter_map(|one| match &one.state {
-        State::Creating(Creating { until, claim: Some(_), .. })
-        | State::Copying(Copying { until, claim: Some(_), .. }) => Some(*until),
+        State::Creating(Creating { retry_at, claim: Some(_), .. })
+        | State::Copying(Copying { retry_at, claim: Some(_), .. }) => Some(*retry_at),
         State::Creating(_)
         | State::Copying(_)
         | State::Transcribing { .. }
@@ -158,16 +158,20 @@ fn leases(job: &Job) -> Vec<Timestamp> {
         | State::Failed { .. }
         | State::Refused { .. }
         | State::Lost { .. }
-        | State::Left { .. } => None,
+        | State::Foreign { .. } => None,
     });
     let hold = match job.hold {
-        Some(Hold::Unread { until, claim: Some(_), .. }) => Some(until),
+        Some(Hold::Unread { retry_at, claim: Some(_), .. }) => Some(retry_at),
         Some(
-            Hold::Unread { .. } | Hold::Wait { .. } | Hold::Refused { .. } | Hold::LimitReached { .. } | Hold::Skipped,
+            Hold::Unread { .. }
+            | Hold::Wait { .. }
+            | Hold::AllRefused { .. }
+            | Hold::LimitReached { .. }
+            | Hold::Skipped,
         )
         | None => None,
     };
-    let deletion = job.deletion.filter(|one| one.claim.is_some()).map(|one| one.until);
-    let rendering = job.rendering.filter(|one| one.claim.is_some()).map(|one| one.until);
+    let deletion = job.deletion.filter(|one| one.claim.is_some()).map(|one| one.retry_at);
+    let rendering = job.rendering.filter(|one| one.claim.is_some()).map(|one| one.retry_at);
     of_transcripts.chain(hold).chain(deletion).chain(rendering).collect()
 }

@@ -6,7 +6,7 @@ use fastrand::Rng;
 
 use super::{HOUR, MINUTE, SECOND, mail::Mail, recall::Recall, worker::Worker};
 use crate::{
-    DeleteAfterStore, Event, Finished, Hold, Job, OnLimit, Policy, Status, Wishes,
+    DeleteAfterStore, Event, Hold, Job, OnLimit, Overrides, Policy, RecordingInfo, Status,
     ids::{RecordingId, TranscriptId},
     time::Timestamp,
 };
@@ -38,7 +38,7 @@ pub(super) struct World {
     pub(super) mail: Vec<Mail>,
     pub(super) workers: Vec<Worker>,
     pub(super) swept_at: Timestamp,
-    pub(super) wishes: Wishes,
+    pub(super) overrides: Overrides,
     done_at: Timestamp,
     /// When Recall deletes the recording, if it ever does.
     expires_at: Option<Timestamp>,
@@ -63,7 +63,7 @@ impl World {
             announces: rng.u8(0..4) > 0,
             expiry_alarm: 24 * HOUR,
         };
-        let wishes = Wishes { skip: rng.u8(0..20) == 0, ..Wishes::default() };
+        let overrides = Overrides { skip: rng.u8(0..20) == 0, ..Overrides::default() };
         let now = Timestamp::from_secs(1_000_000);
         let expires_at = rng.bool().then(|| now.plus(48 * HOUR));
         let mut recall = Recall::default();
@@ -88,7 +88,7 @@ impl World {
             mail: Vec::new(),
             workers: Vec::new(),
             swept_at: now,
-            wishes,
+            overrides,
             done_at: now,
             expires_at,
             told_failed: false,
@@ -120,15 +120,15 @@ impl World {
     }
 
     /// What Recall says of the recording when it is retrieved or listed.
-    pub(super) fn finished(&self) -> Finished {
-        let (wishes, done_at) = (Some(self.wishes.clone()), Some(self.done_at));
-        Finished { wishes, done_at, expires_at: self.expires_at, ..Finished::default() }
+    pub(super) fn recording_info(&self) -> RecordingInfo {
+        let (overrides, done_at) = (Some(self.overrides.clone()), Some(self.done_at));
+        RecordingInfo { overrides, done_at, expires_at: self.expires_at, ..RecordingInfo::default() }
     }
 
     /// A webhook carries no expiry, and some carry no bot and so not all of the metadata.
     pub(super) fn done(&mut self) -> Event {
-        let wishes = (self.rng.u8(0..4) > 0).then(|| self.wishes.clone());
-        Event::RecordingDone(Finished { wishes, ..Finished::default() })
+        let overrides = (self.rng.u8(0..4) > 0).then(|| self.overrides.clone());
+        Event::RecordingDone(RecordingInfo { overrides, ..RecordingInfo::default() })
     }
 
     pub(super) fn run(mut self) -> Status {
@@ -159,12 +159,12 @@ impl World {
     /// All that is left to come is the alarm about an expiry, or the daily look for room after one that found none.
     fn only_waits(&self) -> bool {
         let mut without = self.row.clone();
-        let mut left: Vec<Timestamp> = without.outbox.expiry_at.take().into_iter().collect();
-        if let Some(Hold::LimitReached { until: Some(until) }) = without.hold
+        let mut left: Vec<Timestamp> = without.outbox.expiry_alarm_at.take().into_iter().collect();
+        if let Some(Hold::LimitReached { retry_at: Some(retry_at) }) = without.hold
             && self.looked_for_room
         {
             without.hold = None;
-            left.push(until);
+            left.push(retry_at);
         }
         without.due_at().is_none() && left.iter().all(|at| self.now < *at)
     }

@@ -3,28 +3,28 @@
 use std::time::Duration;
 
 use crate::{
-    Answer, Claim, CopyAnswer, CreateAnswer, DeleteAnswer, Event, Finished, Heard, Listed, LookUpAnswer, Notice,
-    RecordingAnswer, RenderAnswer, Target, Wishes,
+    Answer, Claim, CopyAnswer, CreateAnswer, DeleteAnswer, DeletionTarget, Event, ListedTranscript, LookUpAnswer,
+    Notice, Overrides, RecordingAnswer, RecordingInfo, RenderAnswer, TranscriptRef,
     tests::{CLAIM, OTHER, OURS, done, receipt},
 };
 
 pub(super) fn events() -> Vec<Event> {
-    let ours = Heard { transcript_id: OURS, attempt: Some(1), foreign: false };
-    let other = Heard { transcript_id: OTHER, attempt: None, foreign: false };
-    let again = Heard { transcript_id: OTHER, attempt: Some(1), foreign: false };
+    let ours = TranscriptRef { transcript_id: OURS, attempt: Some(1), other_deployment: false };
+    let other = TranscriptRef { transcript_id: OTHER, attempt: None, other_deployment: false };
+    let again = TranscriptRef { transcript_id: OTHER, attempt: Some(1), other_deployment: false };
     vec![
         done(),
-        Event::RecordingDone(Finished::default()),
+        Event::RecordingDone(RecordingInfo::default()),
         Event::RecordingFailed { sub_code: None },
         Event::RecordingDeleted,
         Event::TranscriptProcessing(ours),
         Event::TranscriptDone(ours),
-        Event::TranscriptFailed { heard: ours, sub_code: None },
+        Event::TranscriptFailed { reference: ours, sub_code: None },
         Event::TranscriptDeleted(ours),
         Event::TranscriptProcessing(other),
         Event::TranscriptDone(other),
         Event::TranscriptDone(again),
-        Event::TranscriptFailed { heard: other, sub_code: None },
+        Event::TranscriptFailed { reference: other, sub_code: None },
         Event::TranscriptDeleted(other),
         Event::WAKE,
         Event::Wake { now: true },
@@ -38,10 +38,15 @@ pub(super) fn answers() -> Vec<Answer> {
     let after = Duration::from_secs(30);
     let create = |answer| Answer::Create { attempt: 1, claim: CLAIM, answer };
     let look_up = |answer| Answer::LookUp { attempt: 1, claim: CLAIM, answer };
-    let listed =
-        |transcript_id, attempt, ended| Listed { transcript_id, attempt, ended, failed: false, foreign: false };
-    let list = |listed: &[Listed]| look_up(LookUpAnswer::Listed(listed.to_vec()));
-    let delete = |answer| Answer::Delete { target: Target::Transcript(OURS), claim: CLAIM, answer };
+    let listed = |transcript_id, attempt, ended| ListedTranscript {
+        transcript_id,
+        attempt,
+        ended,
+        failed: false,
+        other_deployment: false,
+    };
+    let list = |listed: &[ListedTranscript]| look_up(LookUpAnswer::Complete(listed.to_vec()));
+    let delete = |answer| Answer::Delete { target: DeletionTarget::Transcript(OURS), claim: CLAIM, answer };
     let copy = |answer| Answer::Copy { transcript_id: OURS, claim: CLAIM, answer };
     let read = |answer| Answer::ReadRecording { claim: CLAIM, answer };
     let render = |answer| Answer::Render { claim: CLAIM, answer };
@@ -64,14 +69,17 @@ pub(super) fn answers() -> Vec<Answer> {
         look_up(LookUpAnswer::Incomplete(vec![listed(OTHER, None, true)])),
         look_up(LookUpAnswer::Later { after }),
         look_up(LookUpAnswer::Operator),
-        read(RecordingAnswer::Read(Finished { wishes: Some(Wishes::default()), ..Finished::default() })),
+        read(RecordingAnswer::Read(RecordingInfo {
+            overrides: Some(Overrides::default()),
+            ..RecordingInfo::default()
+        })),
         read(RecordingAnswer::Failed { sub_code: None }),
         read(RecordingAnswer::Deleted),
         read(RecordingAnswer::Unknown),
         read(RecordingAnswer::Operator),
         read(RecordingAnswer::Later { after }),
-        Answer::List(LookUpAnswer::Listed(vec![listed(OURS, Some(1), true)])),
-        Answer::List(LookUpAnswer::Listed(Vec::new())),
+        Answer::List(LookUpAnswer::Complete(vec![listed(OURS, Some(1), true)])),
+        Answer::List(LookUpAnswer::Complete(Vec::new())),
         Answer::List(LookUpAnswer::Incomplete(vec![listed(OURS, Some(1), true)])),
         Answer::List(LookUpAnswer::Later { after }),
         copy(CopyAnswer::Stored(receipt())),
@@ -82,7 +90,7 @@ pub(super) fn answers() -> Vec<Answer> {
         copy(CopyAnswer::Missing { recording_known: true }),
         copy(CopyAnswer::Later { after }),
         copy(CopyAnswer::Operator),
-        copy(CopyAnswer::NotTaken),
+        copy(CopyAnswer::Rejected),
         copy(CopyAnswer::RenditionsRefused),
         copy(CopyAnswer::RenditionsLate),
         copy(CopyAnswer::EmptyBody),

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use crate::{
-    Copying, Creating, Deletion, Failures, Hold, Job, KEY_REUSE, Recording, Refusals, Refused, Rendering, Retry, State,
-    Target, Transcript, Trouble, Why, Wishes,
+    Copying, Creating, Deletion, DeletionReason, DeletionTarget, Failures, Hold, HoldCause, Job, KEY_REUSE, Overrides,
+    Recording, Refusals, Rendering, Retry, State, Transcript, UnexplainedRefusal,
     ids::{RecordingId, TranscriptId},
     tests::{self, CLAIM, NOW, OTHER, OURS, job, receipt},
     time::Timestamp,
@@ -14,7 +14,7 @@ fn earlier(time: Duration) -> Timestamp {
     Timestamp::from_millis(NOW.as_millis() - i64::try_from(time.as_millis()).expect("short"))
 }
 
-pub(super) fn creating(first_call: Duration, errors: u32, until: Timestamp) -> Job {
+pub(super) fn creating(first_call: Duration, errors: u32, retry_at: Timestamp) -> Job {
     let first_call_at = earlier(first_call);
     let last_call_at = earlier(first_call.min(Duration::from_secs(300)));
     let calls = if first_call_at < last_call_at { 2 } else { 1 };
@@ -24,10 +24,10 @@ pub(super) fn creating(first_call: Duration, errors: u32, until: Timestamp) -> J
         calls,
         errors,
         conflicts: 0,
-        until,
+        retry_at,
         claim: Some(CLAIM),
-        refused: None,
-        untold_since: None,
+        refusal: None,
+        inconclusive_since: None,
         retry: None,
     })])
 }
@@ -36,27 +36,28 @@ pub(super) fn situations() -> Vec<(&'static str, Job)> {
     let soon = NOW.plus(Duration::from_secs(9));
     let passed = earlier(Duration::from_secs(1));
     let minutes = |minutes: u64| Duration::from_secs(60 * minutes);
-    let wait = |until, status| Some(Hold::Wait { until, status, times: 1, since: NOW });
-    let deletion =
-        |why, until| Some(Deletion { target: Target::Transcript(OURS), why, until, claim: Some(CLAIM), tries: 0 });
+    let wait = |retry_at, status| Some(Hold::Wait { retry_at, status, times: 1, since: NOW });
+    let deletion = |reason, retry_at| {
+        Some(Deletion { target: DeletionTarget::Transcript(OURS), reason, retry_at, claim: Some(CLAIM), tries: 0 })
+    };
     let refused_creating = || {
         let mut job = creating(minutes(1), 0, soon);
         if let State::Creating(creating) = &mut job.transcripts[0].state {
-            creating.refused = Some(Refused { code: None });
+            creating.refusal = Some(UnexplainedRefusal { code: None });
         }
         job
     };
     let told = |mut job: Job| {
-        job.outbox.told = Some(job.status());
+        job.outbox.last_announced_end = Some(job.status());
         job
     };
-    let copying = |until, claim, missing| {
+    let copying = |retry_at, claim, missing| {
         let failures = Failures { transient: 2, missing, gone: missing, ..Failures::default() };
         let missing_since = (missing > 0).then(|| earlier(Duration::from_secs(60 * 60)));
-        job([State::Copying(Copying { missing_since, ..tests::copying(until, claim, failures) })])
+        job([State::Copying(Copying { missing_since, ..tests::copying(retry_at, claim, failures) })])
     };
     let transcribing =
-        |check_at| job([State::Transcribing { transcript_id: OURS, check_at, checks: 0, told_done: false }]);
+        |check_at| job([State::Transcribing { transcript_id: OURS, check_at, checks: 0, reported_done: false }]);
     let deleted = |mut job: Job| {
         job.transcripts[0].deleted = true;
         job
@@ -70,13 +71,13 @@ pub(super) fn situations() -> Vec<(&'static str, Job)> {
         transcripts
     };
     let left = || {
-        let mut job = job([State::Left { transcript_id: OTHER }]);
+        let mut job = job([State::Foreign { transcript_id: OTHER }]);
         job.transcripts[0].attempt = None;
         Job { recording: Recording::Unknown, attempts: 0, ..job }
     };
     let new = || Job::new(RecordingId::from_u128(7));
-    let said_to_have_failed = |until, claim| Job {
-        hold: Some(Hold::Unread { until, claim, trouble: Trouble::Errors, times: 1, since: NOW }),
+    let said_to_have_failed = |retry_at, claim| Job {
+        hold: Some(Hold::Unread { retry_at, claim, cause: HoldCause::Errors, times: 1, since: NOW }),
         version: 1,
         ..new()
     };
@@ -97,9 +98,9 @@ pub(super) fn situations() -> Vec<(&'static str, Job)> {
         job.transcripts.iter_mut().for_each(|transcript| transcript.attempt = None);
         job
     };
-    let unread = |until, claim| Job {
-        hold: Some(Hold::Unread { until, claim, trouble: Trouble::Errors, times: 1, since: NOW }),
-        wishes: None,
+    let unread = |retry_at, claim| Job {
+        hold: Some(Hold::Unread { retry_at, claim, cause: HoldCause::Errors, times: 1, since: NOW }),
+        overrides: None,
         attempts: 0,
         ..job([])
     };
@@ -109,12 +110,12 @@ pub(super) fn situations() -> Vec<(&'static str, Job)> {
         Job { refusals: Some(Refusals { since: NOW, rounds: 1 }), ..job }
     };
     let unknown = |hold, since| Job { hold, unknown_since: Some(since), ..job([]) };
-    let foreign = || {
+    let other_deployment = || {
         let mut job = job([State::Stored { transcript_id: OTHER, receipt: receipt() }]);
-        (job.transcripts[0].attempt, job.transcripts[0].foreign) = (None, true);
+        (job.transcripts[0].attempt, job.transcripts[0].other_deployment) = (None, true);
         job
     };
-    let rendering = |until, claim| Some(Rendering { transcript_id: None, until, claim, tries: 0 });
+    let rendering = |retry_at, claim| Some(Rendering { transcript_id: None, retry_at, claim, tries: 0 });
     let retry = Some(Retry { provider: None });
     let full_of_stored = || Job { transcripts: [stored().transcripts, stored_ones().transcripts].concat(), ..stored() };
     let full = || Job { transcripts: [failed().transcripts, crowded().transcripts].concat(), ..failed() };
@@ -140,7 +141,7 @@ pub(super) fn situations() -> Vec<(&'static str, Job)> {
         ("copying, to be tried again now", copying(passed, None, 0)),
         ("stored", stored()),
         ("stored, deleted at Recall", deleted(stored())),
-        ("stored, to be deleted at Recall", Job { deletion: deletion(Why::Stored, soon), ..stored() }),
+        ("stored, to be deleted at Recall", Job { deletion: deletion(DeletionReason::Stored, soon), ..stored() }),
         ("failed, the next provider to come", Job { hold: wait(soon, None), ..failed() }),
         ("failed, the chain used up", told(Job { transcripts: used_up(), ..failed() })),
         ("refused, the next provider to come", Job { hold: wait(passed, None), ..refused() }),
@@ -151,31 +152,41 @@ pub(super) fn situations() -> Vec<(&'static str, Job)> {
         ("waiting, time over", Job { hold: wait(passed, Some(429)), ..job([]) }),
         (
             "skipped",
-            Job { hold: Some(Hold::Skipped), wishes: Some(Wishes { skip: true, ..Wishes::default() }), ..job([]) },
+            Job {
+                hold: Some(Hold::Skipped),
+                overrides: Some(Overrides { skip: true, ..Overrides::default() }),
+                ..job([])
+            },
         ),
         ("others' transcripts fill the limit", crowded()),
-        ("making room", Job { deletion: deletion(Why::Room, soon), ..crowded() }),
-        ("making room, of our own", Job { deletion: deletion(Why::Room, soon), ..full() }),
-        ("limit reached", told(Job { hold: Some(Hold::LimitReached { until: Some(soon) }), ..crowded() })),
-        ("limit reached, check due", told(Job { hold: Some(Hold::LimitReached { until: Some(passed) }), ..crowded() })),
+        ("making room", Job { deletion: deletion(DeletionReason::Room, soon), ..crowded() }),
+        ("making room, of our own", Job { deletion: deletion(DeletionReason::Room, soon), ..full() }),
+        ("limit reached", told(Job { hold: Some(Hold::LimitReached { retry_at: Some(soon) }), ..crowded() })),
+        (
+            "limit reached, check due",
+            told(Job { hold: Some(Hold::LimitReached { retry_at: Some(passed) }), ..crowded() }),
+        ),
         (
             "limit reached by stored ones",
-            told(Job { hold: Some(Hold::LimitReached { until: Some(soon) }), ..stored_ones() }),
+            told(Job { hold: Some(Hold::LimitReached { retry_at: Some(soon) }), ..stored_ones() }),
         ),
         ("metadata unread, leased", unread(soon, Some(CLAIM))),
         ("metadata unread, waiting", unread(soon, None)),
         ("metadata unread, time over", unread(passed, None)),
-        ("the whole chain refused", Job { hold: Some(Hold::Refused { until: soon }), ..all_refused() }),
-        ("the whole chain refused, time over", Job { hold: Some(Hold::Refused { until: passed }), ..all_refused() }),
+        ("the whole chain refused", Job { hold: Some(Hold::AllRefused { retry_at: soon }), ..all_refused() }),
+        (
+            "the whole chain refused, time over",
+            Job { hold: Some(Hold::AllRefused { retry_at: passed }), ..all_refused() },
+        ),
         ("unknown to Recall", unknown(wait(soon, Some(404)), NOW)),
         ("unknown to Recall for a day", unknown(wait(passed, Some(404)), earlier(minutes(25 * 60)))),
         ("unknown to Recall, given up", unknown(Some(Hold::Skipped), earlier(minutes(25 * 60)))),
-        ("another deployment's, stored", foreign()),
+        ("another deployment's, stored", other_deployment()),
         ("stored, rendering, leased", Job { rendering: rendering(soon, Some(CLAIM)), ..stored() }),
         ("stored, rendering to be tried again", Job { rendering: rendering(soon, None), ..stored() }),
         (
             "stored, another asked for, making room",
-            Job { retry, deletion: deletion(Why::Room, soon), ..full_of_stored() },
+            Job { retry, deletion: deletion(DeletionReason::Room, soon), ..full_of_stored() },
         ),
     ]
 }
