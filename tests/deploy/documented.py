@@ -1,4 +1,4 @@
-"""The README's commands for the deployed stack, as whoever deploys it pastes them: steps 2 to 4 of "Deploy"."""
+"""The commands of docs/deploying.md for the deployed stack, pasted as an operator does: its steps 2 to 4."""
 
 import json
 import pathlib
@@ -13,10 +13,10 @@ PASTED_S = 60
 
 def step(number):
     """The shell commands of one step."""
-    readme = (ROOT / "README.md").read_text()
-    text = re.search(rf"^\*\*{number}\. .*?(?=^\*\*\d\. |^##)", readme, re.DOTALL | re.MULTILINE)
+    document = (ROOT / "docs/deploying.md").read_text()
+    text = re.search(rf"^## {number}\. .*?(?=^##)", document, re.DOTALL | re.MULTILINE)
     blocks = re.findall(r"^```sh\n(.*?)^```", text[0] if text else "", re.DOTALL | re.MULTILINE)
-    assert len(blocks) == 1, f"step {number} in the README has {len(blocks)} blocks of shell commands"
+    assert len(blocks) == 1, f"step {number} in docs/deploying.md has {len(blocks)} blocks of shell commands"
     return blocks[0]
 
 
@@ -32,7 +32,7 @@ def paste(stack, secret, *commands):
             ["bash", "-euo", "pipefail", "-c", script], cwd=folder, env=stack.emulator.environment(),
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, timeout=PASTED_S,
         )
-    assert done.returncode == 0, f"the README's commands end with {done.returncode}:\n{done.stdout}{done.stderr}"
+    assert done.returncode == 0, f"the documented commands end with {done.returncode}:\n{done.stdout}{done.stderr}"
     return done.stdout
 
 

@@ -1,4 +1,4 @@
-"""Deploys the stack as the README says into an emulator of AWS, and takes it through its life.
+"""Deploys the stack as docs/deploying.md says into an emulator of AWS, and takes it through its life.
 
 Usage: run.py SAM SIMULATOR, two programs; the second is `recall-simulator`, built. `sam build` has been run for the
 architecture of this machine. Needs the AWS CLI and curl on the PATH, and from PyPI boto3 and what ministack_mended.py
@@ -54,7 +54,7 @@ class Test:
         return {"RecallRegion": "us-east-1", "RecallBaseUrl": self.simulator.url, "DownloadHosts": "localhost", **more}
 
     def wrong_bus(self):
-        """A first deployment that announces to a bus that does not exist fails. The README says how to go on."""
+        """A first deployment that announces to a bus that does not exist fails. docs/deploying.md says how to continue."""
         self.stack.fail_to_deploy(**self.parameters(EventBusName="nowhere"))
         events = self.stack.cloudformation.describe_stack_events(StackName=NAME)["StackEvents"]
         failed = [one["LogicalResourceId"] for one in events if one["ResourceStatus"] == "CREATE_FAILED"]
@@ -63,7 +63,7 @@ class Test:
         self.say("a first deployment with an EventBusName that no bus has fails; after `sam delete` comes the next one")
 
     def deploy(self):
-        """What `sam build` has left, with the secret that the stack makes; it gets its value as the README says."""
+        """What `sam build` has left, with the secret that the stack makes; it gets its value as docs/deploying.md says."""
         self.stack.deploy(**self.parameters())
         self.simulator.send_webhooks_to(self.stack.webhook)
         early = self.simulator.play("short")[0]
@@ -75,7 +75,7 @@ class Test:
         old = self.simulator.play("unannounced")[0]
         documented.try_without_a_meeting(self.stack, secret, old, lambda: self.wait_for([old]))
         self.say("deployed; what came before the secret had a value was answered 503, and came again")
-        self.say("the README's commands of the steps 2 to 4 do what it says of them")
+        self.say("the commands of steps 2 to 4 in docs/deploying.md do what it says")
 
     def meetings(self):
         kinds = ["hour", "faults", "japanese", "silent", "large", "broken"]

@@ -55,7 +55,7 @@ class Stack:
         return done.stdout
 
     def deploy(self, *options, **parameters):
-        """What the README says, without the questions."""
+        """What docs/deploying.md says, without the questions."""
         first = not self.outputs
         self.run(*deployment(options, parameters))
         described = self.cloudformation.describe_stacks(StackName=NAME)["Stacks"][0]

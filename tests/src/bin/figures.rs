@@ -1,5 +1,5 @@
 //! `cargo figures`: what the functions cost, measured on the binaries that ship, each figure with its limit.
-//! `cargo figures --write` puts them into README.md.
+//! `cargo figures --write` writes them into docs/development.md.
 //!
 //! The figures are the kernel's own account of whole processes, so that nothing a function does is left out. They
 //! are read from `/proc`, so this runs on Linux only.
@@ -27,8 +27,8 @@ use local::{
 use serde_json::Value;
 use tokio::time::{Instant, sleep};
 
-const README: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../README.md");
-/// Between these two README.md has the figures.
+const DOCUMENT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/development.md");
+/// The document has the figures between these two lines.
 const BEGIN: &str = "<!-- cargo figures --write -->\n";
 const END: &str = "<!-- end of the figures -->\n";
 
@@ -104,7 +104,7 @@ async fn main() -> ExitCode {
         [] => false,
         [one] if one == "--write" => true,
         _ => {
-            eprintln!("error: the only option is --write, which puts the figures into README.md");
+            eprintln!("error: the only option is --write, which writes the figures into docs/development.md");
             return ExitCode::FAILURE;
         }
     };
@@ -152,19 +152,19 @@ async fn run(write: bool) -> Result<bool> {
     }
     println!("\nTime depends on the local stack, which is not optimised; the other figures are the function's own.");
     if write {
-        let readme = fs::read_to_string(README).context("README.md cannot be read")?;
-        fs::write(README, with_tables(&readme, &tables(&sizes, &starts, &rows))?)
-            .context("README.md cannot be written")?;
+        let document = fs::read_to_string(DOCUMENT).context("docs/development.md cannot be read")?;
+        fs::write(DOCUMENT, with_tables(&document, &tables(&sizes, &starts, &rows))?)
+            .context("docs/development.md cannot be written")?;
     }
     Ok(good)
 }
 
-/// The tables of README.md.
+/// The tables of docs/development.md.
 fn tables(sizes: &[String], starts: &[String], rows: &[String]) -> String {
     format!(
         "| Figure | `webhook` | `transcript` | `sweep` | Limit |\n|---|---|---|---|---|\n\
          | Binary | {} | {:.1} MB |\n| CPU time from the start to the first poll | {} | {MAX_INIT_MS:.0} ms |\n\n\
-         One copy, with all six renditions:\n\n\
+         One copy, with every rendition:\n\n\
          | Transcript | Peak memory | Limit | CPU time with init | Limit |\n|---|---|---|---|---|\n{}",
         sizes.join(" | "),
         MAX_BINARY_BYTES as f64 / 1e6,
@@ -179,8 +179,8 @@ fn copy_row(case: &Case, peak: &str, cpu: &str) -> String {
 
 /// The text with these tables in place of those that it has.
 fn with_tables(text: &str, tables: &str) -> Result<String> {
-    let (before, rest) = text.split_once(BEGIN).context("README.md has no place for the figures")?;
-    let (_, after) = rest.split_once(END).context("README.md has no end of the figures")?;
+    let (before, rest) = text.split_once(BEGIN).context("docs/development.md has no place for the figures")?;
+    let (_, after) = rest.split_once(END).context("docs/development.md has no end of the figures")?;
     Ok(format!("{before}{BEGIN}{tables}{END}{after}"))
 }
 
@@ -356,9 +356,9 @@ mod tests {
 
     /// What was measured may be older; what it may be is what is checked.
     #[test]
-    fn the_readme_has_every_figure_with_its_limit() {
-        let readme = fs::read_to_string(README).expect("the README");
-        let (_, rest) = readme.split_once(BEGIN).expect("the figures");
+    fn the_document_has_every_figure_with_its_limit() {
+        let document = fs::read_to_string(DOCUMENT).expect("the document");
+        let (_, rest) = document.split_once(BEGIN).expect("the figures");
         let written = rest.split_once(END).expect("their end").0;
         let cells = |line: &str| line.split(" | ").map(str::to_owned).collect::<Vec<_>>();
         let measured = |prefix: &str, from: usize| {
@@ -372,7 +372,7 @@ mod tests {
         let rows: Vec<String> = CASES.iter().map(row).collect();
         let (sizes, starts) = (measured("| Binary |", 1), measured("| CPU time from", 1));
         assert_eq!(written, tables(&sizes, &starts, &rows));
-        assert_eq!(with_tables(&readme, written).expect("a README"), readme);
-        assert!(with_tables(&readme, "other").expect("a README").contains(&format!("{BEGIN}other{END}")));
+        assert_eq!(with_tables(&document, written).expect("the place"), document);
+        assert!(with_tables(&document, "other").expect("the place").contains(&format!("{BEGIN}other{END}")));
     }
 }

@@ -12,7 +12,7 @@ use serde_json::Value;
 use tests::Pipeline;
 use uuid::Uuid;
 
-/// The events that the README asks to tick.
+/// The events that docs/deploying.md asks to select.
 const TICKED: [&str; 7] = [
     "recording.done",
     "recording.failed",

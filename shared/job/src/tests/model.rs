@@ -18,7 +18,7 @@
 //!
 //! # Assumptions
 //!
-//! - Of Recall: those of ARCHITECTURE.md. A call that nobody waits for takes effect within a minute, and is listed
+//! - Of Recall: those of docs/reliability.md. A call that nobody waits for takes effect within a minute, and is listed
 //!   within another.
 //! - Of workers: they act before their deadline, or never; that is 14 seconds for `recording.done`, and 15 minutes for
 //!   everything else, the longest that Lambda allows. Who finds somebody else at it, or nothing to do, comes again.
