@@ -59,11 +59,11 @@ def results(tables):
         if name != "Recall"
     ] + [
         line("**AWS, the first month**", aws),
-        line("of it paid again every month, for what is kept", later),
+        line("of it paid again every month, for storage", later),
         line("**AWS, the twelfth month, all kept**", [first + 11 * again for first, again in zip(aws, later)]),
         line("AWS, the first month, per recording", [cost / size for cost, size in zip(aws, sizes)], "{:.5f}"),
         line("**Recall**", recall),
-        line("AWS as a part of the whole", [cost / (cost + other) for cost, other in zip(aws, recall)], "{:.2%}"),
+        line("AWS as a part of the total", [cost / (cost + other) for cost, other in zip(aws, recall)], "{:.2%}"),
     ]
     recording = sum(cost for what, cost in costs("Each recording") if service[what] != "Recall")
     delivery, transcript = sum(cost for _, cost in costs("One delivery")), price["recall-transcript"]
@@ -71,8 +71,8 @@ def results(tables):
         ["AWS for one recording, without what is fixed", f"USD {recording:.6f}"],
         ["AWS for one delivery that is only handed over", f"USD {delivery:.8f}"],
         ["Recall for one transcript of an hour", f"USD {transcript:.2f}"],
-        ["One transcript too many pays AWS for so many recordings", f"{transcript / recording:,.0f}"],
-        ["One transcript too many pays AWS for so many deliveries", f"{transcript / delivery:,.0f}"],
+        ["One unnecessary transcript costs as much as AWS for this many recordings", f"{transcript / recording:,.0f}"],
+        ["One unnecessary transcript costs as much as AWS for this many deliveries", f"{transcript / delivery:,.0f}"],
     ]
     return {"USD a month": month, "In proportion": proportion}
 
