@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use pipeline::env::Env;
 use serde_json::{Value, json};
 
-use crate::{FUNCTIONS, sources, template, text};
+use crate::{FUNCTIONS, read, sources, template, text};
 
 /// Set by Lambda, which reserves these names.
 const BY_LAMBDA: [&str; 5] =
@@ -74,6 +74,68 @@ fn every_variable_has_the_value_of_the_parameter_or_resource_of_its_name() {
 /// `KEY_PREFIX`: `KeyPrefix`.
 fn camel(name: &str) -> String {
     name.split('_').map(|word| format!("{}{}", &word[..1], word[1..].to_lowercase())).collect()
+}
+
+/// The rows of the table in docs/settings.md whose header begins with this cell: names, parameter, and default.
+fn documented(header: &str) -> Vec<Vec<String>> {
+    let document = read("docs/settings.md");
+    let begin = document.find(&format!("\n| {header} |")).unwrap_or_else(|| panic!("no table of each {header}"));
+    let rows = document[begin + 1..].lines().take_while(|line| line.starts_with('|')).skip(2);
+    rows.map(|row| row.trim_matches('|').split(" | ").map(|cell| cell.trim().to_owned()).collect()).collect()
+}
+
+/// What is between backticks in a cell.
+fn quoted(cell: &str) -> Vec<String> {
+    cell.split('`').skip(1).step_by(2).map(str::to_owned).collect()
+}
+
+/// A parameter's default, as a document has it.
+fn default_cell(parameter: &Value) -> String {
+    match &parameter["Default"] {
+        Value::Null => "required".to_owned(),
+        Value::String(text) if text.is_empty() => "empty".to_owned(),
+        Value::String(text) => format!("`{text}`"),
+        other => format!("`{other}`"),
+    }
+}
+
+#[test]
+fn settings_are_all_documented_with_the_parameter_and_its_default() {
+    let template = template();
+    let parameters = template["Parameters"].as_object().expect("parameters");
+    let folders = ["shared/pipeline/src", "functions/webhook/src", "functions/transcript/src", "functions/sweep/src"];
+    let known: BTreeSet<String> = folders.iter().flat_map(|folder| sources::settings(&sources::of(folder))).collect();
+    let set: BTreeMap<String, Value> =
+        FUNCTIONS.iter().flat_map(|(_, resource)| variables(&template, resource)).collect();
+    let (mut names, mut of_settings) = (BTreeSet::new(), BTreeSet::new());
+    for row in documented("Setting") {
+        let parameter = quoted(&row[1]);
+        for name in quoted(&row[0]) {
+            let of_template = set.get(&name).map(|value| value.to_string()).unwrap_or_default();
+            let of_parameter = found_parameter(&of_template, parameters.keys());
+            assert_eq!(parameter.first(), of_parameter.as_ref(), "the parameter of {name}");
+            if let Some(parameter) = &of_parameter {
+                assert_eq!(row[2], default_cell(&parameters[parameter]), "the default of {name}");
+            }
+            of_settings.extend(of_parameter);
+            assert!(names.insert(name.clone()), "{name} is there twice");
+        }
+    }
+    assert_eq!(names, known);
+    let mut alone = BTreeSet::new();
+    for row in documented("Parameter") {
+        let name = quoted(&row[0]).remove(0);
+        assert_eq!(row[1], default_cell(&parameters[&name]), "the default of {name}");
+        alone.insert(name);
+    }
+    let expected: BTreeSet<String> = parameters.keys().filter(|name| !of_settings.contains(*name)).cloned().collect();
+    assert_eq!(alone, expected);
+    assert!(alone.len() > 5 && of_settings.len() > 10, "{alone:?} {of_settings:?}");
+}
+
+/// The parameter that a value refers to.
+fn found_parameter<'a>(value: &str, mut parameters: impl Iterator<Item = &'a String>) -> Option<String> {
+    parameters.find(|name| value.contains(&format!("{{\"Ref\":\"{name}\"}}"))).cloned()
 }
 
 /// The values of a template whose parameters have these values.
