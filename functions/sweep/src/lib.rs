@@ -4,18 +4,18 @@
 
 mod expiring;
 mod lists;
-mod missed;
-mod oldest;
+mod missing;
 mod settings;
+mod unfinished;
 mod wake;
 
-use pipeline::{logs, metrics};
 use std::time::Duration;
 
 use job::{Context, time::Timestamp};
 use pipeline::{
     clients::Clients,
     deadline::Deadline,
+    logs, metrics,
     telemetry::Chain,
     time::{self, Stopwatch},
 };

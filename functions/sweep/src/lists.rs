@@ -6,7 +6,6 @@
 //!
 //! Whatever stops one list does not stop the other: each has its own pages, failures, and wait.
 
-use pipeline::{logs, metrics};
 use std::{
     collections::{BTreeMap, BTreeSet},
     time::Duration,
@@ -15,17 +14,18 @@ use std::{
 use job::{ids::RecordingId, time::Timestamp};
 use pipeline::{
     deadline::Deadline,
+    logs, metrics,
     recall::{Problem, Start},
     store::{ListCursor, StoreError, SweepCursor},
     telemetry::Chain,
     time,
-    work::{MAX_BATCH, Message, QueueError},
+    work_queue::{MAX_BATCH, Message, QueueError},
 };
 use tokio::time::timeout;
 
 use crate::{
     SHORTEST_STEP, Sweep, left,
-    missed::{ListEntry, Missing},
+    missing::{ListEntry, Missing},
 };
 
 /// Pages of each list in one run. A run a minute spends a third of the 60 calls that Recall lets a workspace make.

@@ -1,15 +1,15 @@
 //! Wakes the jobs that are due: one message each, those that expire first before the others.
 
-use pipeline::logs;
 use std::time::Duration;
 
 use job::{Context, Event, Job, ids::RecordingId, time::Timestamp};
 use pipeline::{
     deadline::Deadline,
+    logs,
     store::Store,
     telemetry::Chain,
     time,
-    work::{MAX_BATCH, Message},
+    work_queue::{MAX_BATCH, Message},
 };
 use tokio::time::timeout;
 

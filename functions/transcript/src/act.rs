@@ -1,6 +1,5 @@
 //! Carries out the core's commands for one message.
 
-use pipeline::{logs, metrics};
 use std::time::Duration;
 
 use job::{Announcement, Answer, Command, DeleteAnswer, Event, Notice, ids::RecordingId};
@@ -8,13 +7,13 @@ use pipeline::{
     advance::Act,
     bus::{Bus, BusError},
     deadline::Deadline,
+    logs, metrics,
     recall::Wanted,
     telemetry::Chain,
     time,
-    work::Message,
+    work_queue::Message,
 };
 use serde::Serialize;
-
 use tokio::time::timeout;
 
 use crate::{
@@ -48,7 +47,7 @@ impl Act for Received<'_> {
             }
             Command::List => Answer::List(clients.look_up(recording_id, deadline).await),
             Command::Render { transcripts: stored, claim } => {
-                Answer::Render { claim, answer: transcripts.again.render(&stored, deadline).await }
+                Answer::Render { claim, answer: transcripts.rerenderer.render(&stored, deadline).await }
             }
             Command::Copy { transcript_id, attempt, bot_id, failures, claim } => {
                 let ids = Ids { recording_id, transcript_id, bot_id, attempt, failures };

@@ -5,7 +5,6 @@ mod earlier;
 mod error;
 mod limits;
 
-use pipeline::{logs, metrics};
 use std::time::Duration;
 
 use job::{
@@ -16,24 +15,25 @@ use pipeline::{
     bucket::Bucket,
     deadline::Deadline,
     keys::{MANIFEST, VERBATIM},
+    logs,
     manifest::File,
+    metrics,
     recall::{Problem, Recall, RecordingArtifact, TranscriptArtifact, http_client, tls},
     secret::Secret,
     settings::RecallSettings,
     telemetry::Chain,
     time::{self, Stopwatch},
 };
+use renditions::{Meeting, Summary, Tally};
 use reqwest::{Client, Response, StatusCode, header::ACCEPT_ENCODING};
 
+use self::{body::Body, earlier::Earlier, error::CopyError};
 use crate::{
     about::{About, file},
-    guard::{Forbidden, Guard},
     render::Renditions,
     upload::{Upload, put},
+    url_guard::{Forbidden, UrlGuard},
 };
-use renditions::{Meeting, Summary, Tally};
-
-use self::{body::Body, earlier::Earlier, error::CopyError};
 
 /// A whole day of meeting takes about 40 MB; more than this is not a transcript.
 const MAX_TRANSCRIPT_BYTES: u64 = 256 << 20;
@@ -50,7 +50,7 @@ const CLEAN_UP: Duration = Duration::from_secs(1);
 pub(crate) struct Copier {
     recall: Recall,
     downloads: Client,
-    guard: Guard,
+    guard: UrlGuard,
     bucket: Bucket,
     key_prefix: String,
     renditions: Renditions,
@@ -75,7 +75,7 @@ impl Copier {
         key_prefix: String,
         renditions: Renditions,
     ) -> Result<Self, lambda_runtime::Error> {
-        let guard = Guard::new(settings);
+        let guard = UrlGuard::new(settings);
         let downloads = http_client(tls()?)?.redirect(guard.redirects()).referer(false).read_timeout(READ_TIMEOUT);
         // `Body` decompresses.
         let downloads = downloads.no_gzip().build()?;

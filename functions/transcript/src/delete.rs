@@ -1,11 +1,11 @@
 //! Deletes at Recall what may go. A copy is read back first: its size and its checksum.
 
-use pipeline::{logs, metrics};
 use std::{ops::ControlFlow, time::Duration};
 
 use job::{Deletable, DeleteAnswer, DeleteStep, DeleteStepAnswer, Deleting, DeletionTarget, Receipt, ids::RecordingId};
 use pipeline::{
     bucket::Bucket,
+    logs, metrics,
     recall::{CALL_TIMEOUT, Problem, Recall},
     telemetry::Chain,
 };

@@ -4,17 +4,16 @@
 
 mod about;
 mod act;
-mod again;
 mod copy;
 mod delete;
 #[cfg(any(test, fuzzing))]
 pub mod fuzzing;
-mod guard;
 mod render;
+mod rerender;
 mod settings;
 mod upload;
+mod url_guard;
 
-use pipeline::{logs, metrics};
 use std::time::Duration;
 
 use aws_lambda_events::sqs::{BatchItemFailure, SqsBatchResponse, SqsEvent, SqsMessage};
@@ -24,25 +23,26 @@ use pipeline::{
     bucket::Bucket,
     bus::Bus,
     clients::Clients,
+    dead_letter::DeadLetterQueue,
     deadline::Deadline,
-    park::Parking,
+    logs, metrics,
     store::StoreError,
     telemetry::Chain,
     time::{self, Stopwatch},
-    work::Message,
+    work_queue::Message,
 };
 
 pub use self::settings::Settings;
 use self::{
     act::{Announcer, Received},
-    again::Again,
     copy::Copier,
     delete::Deleter,
     render::Renditions,
+    rerender::Rerenderer,
 };
 
 /// A message is not begun with less time than this; it goes back to the queue.
-const SHORTEST_TURN: Duration = Duration::from_secs(5);
+const MIN_MESSAGE_TIME: Duration = Duration::from_secs(5);
 /// How long a message waits when something of ours is out of order; it doubles with every time it was received. Where the
 /// row cannot be read, nobody knows when the recording expires.
 const UNAVAILABLE: Duration = Duration::from_secs(5);
@@ -53,18 +53,18 @@ const MAX_REASON_CHARS: usize = 200;
 #[derive(Debug)]
 pub struct Transcripts {
     clients: Clients,
-    parking: Parking,
+    dead_letters: DeadLetterQueue,
     copier: Copier,
-    again: Again,
+    rerenderer: Rerenderer,
     deleter: Deleter,
     announcer: Announcer,
 }
 
 /// Whether a message is done with.
-enum Turn {
+enum Handled {
     Done,
     /// It should come back after this time.
-    Again(Duration),
+    RetryAfter(Duration),
 }
 
 impl Transcripts {
@@ -80,9 +80,9 @@ impl Transcripts {
         Ok(Self {
             announcer: Announcer::new(bus, bucket.name.clone()),
             deleter: Deleter::new(recall.clone(), bucket.clone()),
-            again: Again::new(bucket.clone(), key_prefix.clone(), renditions.clone()),
+            rerenderer: Rerenderer::new(bucket.clone(), key_prefix.clone(), renditions.clone()),
             copier: Copier::new(recall.clone(), &common.recall, bucket, key_prefix, renditions)?,
-            parking: Parking::new(common.aws.sqs(), dead_letter_queue_url),
+            dead_letters: DeadLetterQueue::new(common.aws.sqs(), dead_letter_queue_url),
             clients,
         })
     }
@@ -97,19 +97,19 @@ impl Transcripts {
         let deadline = Deadline::of_invocation(Some(deadline_ms));
         let mut response = SqsBatchResponse::default();
         for record in event.records {
-            let turn = if deadline.left(time::now()) < SHORTEST_TURN {
-                Turn::Again(Duration::ZERO)
+            let turn = if deadline.left(time::now()) < MIN_MESSAGE_TIME {
+                Handled::RetryAfter(Duration::ZERO)
             } else {
-                self.turn(&record, deadline).await
+                self.handle_one(&record, deadline).await
             };
-            if let Turn::Again(after) = turn {
+            if let Handled::RetryAfter(after) = turn {
                 self.give_back(record, after, &mut response).await;
             }
         }
         response
     }
 
-    async fn turn(&self, record: &SqsMessage, deadline: Deadline) -> Turn {
+    async fn handle_one(&self, record: &SqsMessage, deadline: Deadline) -> Handled {
         let watch = Stopwatch::start();
         let body = record.body.as_deref().unwrap_or_default();
         let Message { recording_id, event, delivery_id, reason, by } = match serde_json::from_str(body) {
@@ -133,9 +133,9 @@ impl Transcripts {
         let actor = Received { transcripts: self, recording_id, delivery_id: &delivery_id, deadline };
         let result = advance.run(recording_id, &event, &actor).await;
         let (turn, outcome) = match &result {
-            Ok(Outcome::Applied(status)) => (Turn::Done, status.as_str()),
-            Ok(Outcome::Ignored(reason)) => (Turn::Done, reason.as_str()),
-            Ok(Outcome::Busy { retry_at }) => (Turn::Again(retry_at.since(time::now())), "busy"),
+            Ok(Outcome::Applied(status)) => (Handled::Done, status.as_str()),
+            Ok(Outcome::Ignored(reason)) => (Handled::Done, reason.as_str()),
+            Ok(Outcome::Busy { retry_at }) => (Handled::RetryAfter(retry_at.since(time::now())), "busy"),
             Ok(Outcome::Waiting { retry_at }) => (self.wait(recording_id, *retry_at, &delivery_id).await, "waits"),
             Err(error) => self.unreadable(record, recording_id, error).await,
         };
@@ -149,7 +149,7 @@ impl Transcripts {
         record: &SqsMessage,
         recording_id: RecordingId,
         NotSaved { error, expires_at }: &NotSaved,
-    ) -> (Turn, &'static str) {
+    ) -> (Handled, &'static str) {
         match error {
             StoreError::Unreadable { .. } => {
                 tracing::error!(message = logs::JOB_NOT_READ, recording.id = %recording_id, error = %Chain(error));
@@ -158,36 +158,36 @@ impl Transcripts {
             StoreError::Unavailable(_) => {
                 tracing::error!(message = logs::JOB_NOT_SAVED, recording.id = %recording_id, error = %Chain(error));
                 let wait = job::chosen_wait(unavailable(record), *expires_at, time::now());
-                (Turn::Again(wait), "not_saved")
+                (Handled::RetryAfter(wait), "not_saved")
             }
         }
     }
 
     /// What a wait needs is in the row, so a wake-up takes the message's place: the times that a message is received
     /// count only what went wrong.
-    async fn wait(&self, recording_id: RecordingId, at: Timestamp, delivery_id: &str) -> Turn {
+    async fn wait(&self, recording_id: RecordingId, at: Timestamp, delivery_id: &str) -> Handled {
         let wait = at.since(time::now());
         match self.clients.work.wake_after(recording_id, wait, delivery_id).await {
-            Ok(()) => Turn::Done,
+            Ok(()) => Handled::Done,
             Err(error) => {
                 tracing::warn!(message = logs::MESSAGE_NOT_SENT, recording.id = %recording_id, error = %Chain(&error));
-                Turn::Again(wait)
+                Handled::RetryAfter(wait)
             }
         }
     }
 
     /// A message that can never be worked on goes to the dead-letter queue at once, whole and with the reason.
-    async fn park(&self, record: &SqsMessage, why: &str) -> Turn {
+    async fn park(&self, record: &SqsMessage, why: &str) -> Handled {
         let (id, body) = (record.message_id.as_deref().unwrap_or_default(), record.body.as_deref().unwrap_or_default());
-        match self.parking.park(id, body.as_bytes(), why).await {
+        match self.dead_letters.park(id, body.as_bytes(), why).await {
             Ok(()) => {
                 tracing::error!(message = logs::MESSAGE_PARKED, message.id = id, bytes = body.len(), why);
                 metrics::MESSAGES_PARKED.count();
-                Turn::Done
+                Handled::Done
             }
             Err(error) => {
                 tracing::error!(message = logs::MESSAGE_NOT_PARKED, message.id = id, error = %Chain(&error));
-                Turn::Again(unavailable(record))
+                Handled::RetryAfter(unavailable(record))
             }
         }
     }

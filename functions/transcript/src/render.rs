@@ -10,12 +10,12 @@ use pipeline::{
     telemetry::Chain,
     time::Stopwatch,
 };
+use renditions::{Format, Meeting};
 
 use crate::{
     about::file,
     upload::{Upload, Uploaded},
 };
-use renditions::{Format, Meeting};
 
 /// Text is handed over in pieces of about this size.
 const PIECE_BYTES: usize = 64 << 10;

@@ -6,7 +6,6 @@ use pipeline::{
     env::{BadSettings, Env, Reader},
     settings::Common,
 };
-
 use renditions::Format;
 
 #[derive(Debug)]

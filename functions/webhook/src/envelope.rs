@@ -6,13 +6,12 @@
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use lambda_http::{LambdaEvent, aws_lambda_events::apigw::ApiGatewayV2httpRequest, request::LambdaRequest};
+use pipeline::signature::FAMILIES;
 use serde::{
     Deserialize, Deserializer,
     de::{MapAccess, Visitor},
 };
 use serde_json::value::RawValue;
-
-use pipeline::signature::FAMILIES;
 
 /// An event of a function URL or an HTTP API (payload format 2.0). Any JSON at all is one: what is missing or odd in it
 /// is as if the caller had sent nothing there, and gets the answer to that.

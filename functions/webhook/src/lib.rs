@@ -9,7 +9,6 @@ pub mod fuzzing;
 mod settings;
 pub mod signature;
 
-use pipeline::{logs, metrics};
 use std::{convert::Infallible, time::Duration};
 
 use http::{Method, StatusCode, header};
@@ -20,12 +19,13 @@ use lambda_http::{
 use pipeline::{
     advance::{Act, Advance, NotSaved, Outcome},
     clients::Clients,
+    dead_letter::DeadLetterQueue,
     deadline::Deadline,
-    park::Parking,
+    logs, metrics,
     recall::Wanted,
     telemetry::Chain,
     time::{self, Stopwatch},
-    work::{MAX_DELAY, Message, QueueError},
+    work_queue::{MAX_DELAY, Message, QueueError},
 };
 use serde::Serialize;
 
@@ -45,7 +45,7 @@ const MAX_LOGGED_CHARS: usize = 100;
 #[derive(Debug)]
 pub struct Webhook {
     clients: Clients,
-    parking: Parking,
+    dead_letters: DeadLetterQueue,
 }
 
 /// Why a delivery cannot be parsed.
@@ -71,7 +71,7 @@ enum Reply {
     MethodNotAllowed,
     TooLarge,
     /// Nothing durable yet; send it again after this time.
-    Again(Duration),
+    RetryAfter(Duration),
 }
 
 impl Webhook {
@@ -79,7 +79,10 @@ impl Webhook {
     /// The HTTP stack could not be set up.
     pub fn new(settings: Settings) -> Result<Self, lambda_http::Error> {
         let Settings { common, dead_letter_queue_url } = settings;
-        Ok(Self { clients: Clients::new(&common)?, parking: Parking::new(common.aws.sqs(), dead_letter_queue_url) })
+        Ok(Self {
+            clients: Clients::new(&common)?,
+            dead_letters: DeadLetterQueue::new(common.aws.sqs(), dead_letter_queue_url),
+        })
     }
 
     /// Uses the full speed of the init phase for the first handshake.
@@ -112,7 +115,7 @@ impl Webhook {
         let verified = match self.verify(request, body).await {
             Ok(verified) => verified,
             Err(NotVerified::Refused(refusal)) => return refused(refusal.as_str(), body, Reply::Refused(refusal)),
-            Err(NotVerified::NoSecrets) => return Reply::Again(UNAVAILABLE),
+            Err(NotVerified::NoSecrets) => return Reply::RetryAfter(UNAVAILABLE),
         };
         let delivery_id: String = verified.delivery_id.chars().take(MAX_LOGGED_CHARS).collect();
         match event::parse(verified, &self.clients.create.policy.providers, self.clients.recall.deployment()) {
@@ -165,7 +168,7 @@ impl Webhook {
             | Event::Retry { .. }
             | Event::Render { .. } => match self.hand_over(recording_id, event, delivery_id).await {
                 Ok(()) => Reply::Applied,
-                Err(_) => Reply::Again(UNAVAILABLE),
+                Err(_) => Reply::RetryAfter(UNAVAILABLE),
             },
         };
         tracing::info!(message = logs::WEBHOOK_HANDLED, recording.id = %recording_id, delivery.id = delivery_id, event = name, outcome = reply.outcome(),
@@ -194,12 +197,12 @@ impl Webhook {
             // The job goes on by itself; the sender's next try is a second way there.
             Ok(Outcome::Waiting { retry_at }) => {
                 self.wake(recording_id, retry_at, delivery_id).await;
-                come_again(retry_at, Reply::Applied)
+                ask_to_retry(retry_at, Reply::Applied)
             }
-            Ok(Outcome::Busy { retry_at }) => come_again(retry_at, Reply::Ignored),
+            Ok(Outcome::Busy { retry_at }) => ask_to_retry(retry_at, Reply::Ignored),
             Err(NotSaved { error, .. }) => {
                 tracing::error!(message = logs::JOB_NOT_SAVED, recording.id = %recording_id, error = %Chain(&error));
-                Reply::Again(UNAVAILABLE)
+                Reply::RetryAfter(UNAVAILABLE)
             }
         }
     }
@@ -220,7 +223,7 @@ impl Webhook {
     }
 
     async fn park(&self, verified: Verified<'_>, delivery_id: &str, why: &str) -> Reply {
-        match self.parking.park(delivery_id, verified.body, why).await {
+        match self.dead_letters.park(delivery_id, verified.body, why).await {
             Ok(()) => {
                 tracing::error!(
                     message = logs::WEBHOOK_PARKED,
@@ -233,7 +236,7 @@ impl Webhook {
             }
             Err(error) => {
                 tracing::error!(message = logs::WEBHOOK_NOT_PARKED, delivery.id = delivery_id, error = %Chain(&error));
-                Reply::Again(UNAVAILABLE)
+                Reply::RetryAfter(UNAVAILABLE)
             }
         }
     }
@@ -284,16 +287,16 @@ impl Reply {
             Self::Ignored => "ignored",
             Self::Parked => "parked",
             Self::Refused(_) | Self::MethodNotAllowed | Self::TooLarge => "refused",
-            Self::Again(_) => "again",
+            Self::RetryAfter(_) => "retry_later",
         }
     }
 }
 
 /// A sender that comes again soon is welcome. One that would be told so for hours would give up on us altogether: Recall
 /// disables an endpoint that fails for days. What it says is in the row, and its time comes without the sender.
-fn come_again(at: Timestamp, reply: Reply) -> Reply {
+fn ask_to_retry(at: Timestamp, reply: Reply) -> Reply {
     let after = at.since(time::now());
-    if after > MAX_DELAY { reply } else { Reply::Again(after) }
+    if after > MAX_DELAY { reply } else { Reply::RetryAfter(after) }
 }
 
 fn refused(reason: &'static str, body: &[u8], reply: Reply) -> Reply {
@@ -310,14 +313,14 @@ fn response(reply: &Reply) -> Response<Body> {
         Reply::Refused(refusal) => (StatusCode::UNAUTHORIZED, error(&refusal.to_string())),
         Reply::MethodNotAllowed => (StatusCode::METHOD_NOT_ALLOWED, error("only POST is answered here")),
         Reply::TooLarge => (StatusCode::PAYLOAD_TOO_LARGE, error("the body is over 1 MiB")),
-        Reply::Again(_) => (StatusCode::SERVICE_UNAVAILABLE, error("not taken yet; send it again")),
+        Reply::RetryAfter(_) => (StatusCode::SERVICE_UNAVAILABLE, error("not taken yet; send it again")),
     };
     let mut response = Response::new(Body::Text(body.to_string()));
     *response.status_mut() = status;
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, header::HeaderValue::from_static("application/json"));
     match reply {
-        Reply::Again(after) => {
+        Reply::RetryAfter(after) => {
             let seconds = after.as_millis().div_ceil(1000).max(1);
             headers.insert(header::RETRY_AFTER, header::HeaderValue::from(u32::try_from(seconds).unwrap_or(u32::MAX)));
         }

@@ -9,7 +9,7 @@ use job::{Event, ids::RecordingId};
 use pipeline::{
     aws::Aws,
     env::{Env, Reader},
-    work::{Message as Work, WorkQueue},
+    work_queue::{Message as Work, WorkQueue},
 };
 use tokio::{io::AsyncWriteExt as _, net::TcpStream, time::sleep};
 

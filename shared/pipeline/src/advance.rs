@@ -3,15 +3,16 @@
 //! The saved row is the write-ahead log. Nothing with an effect happens before the intent is in the table, so a
 //! process may die at any line here and the same event, coming again, picks up where it stopped.
 
-mod news;
+mod changes;
 
-use self::news::Marks;
+use job::{
+    Answer, Command, Context, Decision, Event, Job, Next, Policy, Reason, Status, ids::RecordingId, time::Timestamp,
+};
+
+use self::changes::Snapshot;
 use crate::{
     store::{Saved, Store, StoreError},
     time,
-};
-use job::{
-    Answer, Command, Context, Decision, Event, Job, Next, Policy, Reason, Status, ids::RecordingId, time::Timestamp,
 };
 
 /// How often a decision is made again because somebody else wrote first.
@@ -93,7 +94,7 @@ impl Advance<'_> {
     async fn step(&self, job: Job, decide: &(dyn Fn(Job, Context<'_>) -> Decision + Sync)) -> Result<Step, NotSaved> {
         let mut job = job;
         for _ in 0..MAX_CONFLICTS {
-            let before = Marks::of(&job);
+            let before = Snapshot::of(&job);
             let context =
                 Context { now: time::now(), lease_until: self.lease_until, worker: self.worker, policy: self.policy };
             let (decided, next) = match decide(job, context) {
@@ -104,7 +105,7 @@ impl Advance<'_> {
             let saved = self.store.save(&decided).await;
             match saved.map_err(|error| NotSaved { error, expires_at: decided.expires_at })? {
                 Saved::Yes => {
-                    news::tell(&before, &decided);
+                    changes::record(&before, &decided);
                     return Ok(match next {
                         Next::Nothing => Step::End(Outcome::Applied(decided.status())),
                         Next::Wait { retry_at } => Step::End(Outcome::Waiting { retry_at }),

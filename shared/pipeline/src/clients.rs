@@ -12,7 +12,7 @@ use crate::{
     settings::{Common, CreateSettings},
     store::Store,
     time,
-    work::WorkQueue,
+    work_queue::WorkQueue,
 };
 
 /// How long init may wait for the secret. A failure is logged where it happens, and the first invocation tries again.

@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
-use crate::{recall::CALL_TIMEOUT, time};
 use job::time::Timestamp;
+
+use crate::{recall::CALL_TIMEOUT, time};
 
 /// A lease goes on this much longer than the invocation that took it: for clocks that differ, and for the time
 /// Lambda takes to end a process.

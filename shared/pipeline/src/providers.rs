@@ -1,11 +1,11 @@
 //! The chain of providers, and what a recording's metadata may change about it.
 
-use crate::logs;
 use std::{borrow::Cow, collections::BTreeSet};
 
+use job::{Overrides, ids::RecordingId};
 use serde_json::{Map, Value, value::RawValue};
 
-use job::{Overrides, ids::RecordingId};
+use crate::logs;
 
 /// A longer override names neither a provider nor a language.
 const MAX_OVERRIDE_BYTES: usize = 64;

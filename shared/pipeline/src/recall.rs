@@ -5,7 +5,6 @@ mod create;
 mod list;
 mod read;
 
-use crate::{logs, metrics};
 use std::{sync::Arc, time::Duration};
 
 use reqwest::{
@@ -22,6 +21,7 @@ pub use self::{
     create::{Create, Wanted},
     list::{Listing, Start},
 };
+use crate::{logs, metrics};
 use crate::{
     secret::{Credentials, Secrets},
     settings::RecallSettings,

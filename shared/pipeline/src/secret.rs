@@ -1,6 +1,5 @@
 //! Recall's key and the webhook secrets: from Secrets Manager, or from the environment for local use.
 
-use crate::{logs, metrics, signature};
 use std::{
     fmt,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -8,10 +7,10 @@ use std::{
 };
 
 use aws_sdk_secretsmanager::Client;
+use job::time::Timestamp;
 use serde::Deserialize;
 
-use crate::{telemetry, time};
-use job::time::Timestamp;
+use crate::{logs, metrics, signature, telemetry, time};
 
 /// A refused signature or key makes us look again, but not more often than this: anybody can send us bad
 /// signatures, and Secrets Manager costs money.

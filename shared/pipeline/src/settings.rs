@@ -1,17 +1,17 @@
 //! The settings that more than one function has, parsed into types.
 
-use crate::metrics;
 use std::{collections::BTreeSet, fmt::Display, str::FromStr, sync::Arc, time::Duration};
 
+use job::{DeleteAfterStore, OnLimit, Policy, RECALL_MAX_TRANSCRIPTS};
 use url::Url;
 
 use crate::{
     aws::Aws,
     env::{Env, Reader},
+    metrics,
     providers::{self, Provider},
     secret::{Credentials, SecretSource},
 };
-use job::{DeleteAfterStore, OnLimit, Policy, RECALL_MAX_TRANSCRIPTS};
 
 /// The regions in which Recall runs.
 pub const REGIONS: [&str; 4] = ["us-east-1", "us-west-2", "eu-central-1", "ap-northeast-1"];

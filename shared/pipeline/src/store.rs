@@ -1,8 +1,8 @@
 //! The jobs table: one item per recording, written under its version.
 
+mod batch_get;
 mod cursor;
 mod due;
-mod many;
 mod open;
 
 use std::{collections::HashMap, fmt::Display};

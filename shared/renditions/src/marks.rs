@@ -1,6 +1,6 @@
 //! Punctuation: what it belongs to, and what it ends.
 
-/// Marks that follow what they belong to: what Unicode calls terminal punctuation, closing brackets and final quotation
+/// Snapshot that follow what they belong to: what Unicode calls terminal punctuation, closing brackets and final quotation
 /// marks, in the scripts of living languages; and a few signs.
 pub(crate) fn closes(c: char) -> bool {
     if c.is_ascii() {
@@ -21,7 +21,7 @@ pub(crate) fn closes(c: char) -> bool {
     )
 }
 
-/// Marks that stand before what they belong to.
+/// Snapshot that stand before what they belong to.
 pub(crate) fn opens(c: char) -> bool {
     matches!(
         c,

@@ -6,7 +6,7 @@ use super::{
     pieces::{LINE_COLUMNS, Piece},
 };
 
-/// Marks the pieces that stay in the cue of the piece before them.
+/// Snapshot the pieces that stay in the cue of the piece before them.
 pub(super) fn join(pieces: &mut [Piece], words: &[Word]) {
     let mut from = 0;
     for word in words.iter().filter(|word| !word.range.is_empty()) {

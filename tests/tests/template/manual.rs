@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use pipeline::work::Message;
+use pipeline::work_queue::Message;
 use regex_lite::Regex;
 use uuid::Uuid;
 

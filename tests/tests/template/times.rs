@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use job::{KEY_REUSE, LIST_SETTLE};
 use local::stack::{MAX_RECEIVES, StackConfig};
-use pipeline::{recall::CALL_TIMEOUT, work::MAX_DELAY};
+use pipeline::{recall::CALL_TIMEOUT, work_queue::MAX_DELAY};
 use serde_json::Value;
 
 use crate::{read, template, text};

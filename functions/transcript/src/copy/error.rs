@@ -10,7 +10,7 @@ use pipeline::{
 use reqwest::StatusCode;
 
 use super::MAX_TRANSCRIPT_BYTES;
-use crate::guard::Forbidden;
+use crate::url_guard::Forbidden;
 
 /// Why a copy did not come about, by what to do next.
 #[derive(Debug, thiserror::Error)]

@@ -8,7 +8,7 @@ use pipeline::{
 use reqwest::Method;
 use url::Url;
 
-use crate::guard::Guard;
+use crate::url_guard::UrlGuard;
 
 /// Settings, and where downloads may then come from.
 struct Choice {
@@ -90,7 +90,7 @@ pub fn url(input: &[u8]) {
     let settings = region.into_iter().chain(choice.settings).map(|(name, value)| (name.to_owned(), value.to_owned()));
     let env: Env = settings.collect();
     let mut reader = Reader::new(&env);
-    let guard = Guard::new(&RecallSettings::read(&mut reader));
+    let guard = UrlGuard::new(&RecallSettings::read(&mut reader));
     reader.finish(()).expect("good settings");
 
     let mut lines = text.split('\n');

@@ -4,7 +4,7 @@ use job::{
     Event, RecordingInfo, TranscriptRef,
     ids::{RecordingId, TranscriptId},
 };
-use pipeline::work::Message;
+use pipeline::work_queue::Message;
 use serde_json::Value;
 
 use crate::{

@@ -1,14 +1,14 @@
 //! Recall's JSON, read tolerantly: fields we do not need are not looked at, codes are open lists, and whatever stands in
 //! the place of a value that we can do without is as if it were not there.
 
-use serde::{Deserialize, Deserializer, de::DeserializeOwned};
-use serde_json::{Map, Value, value::RawValue};
-
-use crate::secret::Secret;
 use job::{
     ids::{BotId, RecordingId, TranscriptId},
     time::Timestamp,
 };
+use serde::{Deserialize, Deserializer, de::DeserializeOwned};
+use serde_json::{Map, Value, value::RawValue};
+
+use crate::secret::Secret;
 
 /// Longer codes are cut.
 const MAX_SUB_CODE_CHARS: usize = 200;

@@ -1,8 +1,8 @@
 //! create_transcript: the one call that costs money.
 
-use crate::{logs, metrics};
 use std::{borrow::Cow, time::Duration};
 
+use job::{CreateAnswer, ids::RecordingId};
 use reqwest::{Client, Response, header};
 use serde::Serialize;
 use serde_json::value::RawValue;
@@ -14,11 +14,11 @@ use super::{
     read, retry_after,
 };
 use crate::{
+    logs, metrics,
     settings::CreateSettings,
     telemetry::Chain,
     time::{self, Stopwatch},
 };
-use job::{CreateAnswer, ids::RecordingId};
 
 /// One paid call.
 #[derive(Clone, Debug)]

@@ -1,19 +1,18 @@
 //! Recall's lists, page by page.
 
-use crate::{logs, metrics};
 use std::time::Duration;
 
-use serde::{Deserialize, Deserializer, de::DeserializeOwned};
-use serde_json::{Value, value::RawValue};
-use url::Url;
-
-use super::{Problem, Recall, RecordingArtifact, TranscriptArtifact, attempt_of, is_of_other_deployment};
-use crate::telemetry::Chain;
 use job::{
     ListedTranscript, LookUpAnswer, Presence,
     ids::{RecordingId, TranscriptId},
     time::Timestamp,
 };
+use serde::{Deserialize, Deserializer, de::DeserializeOwned};
+use serde_json::{Value, value::RawValue};
+use url::Url;
+
+use super::{Problem, Recall, RecordingArtifact, TranscriptArtifact, attempt_of, is_of_other_deployment};
+use crate::{logs, metrics, telemetry::Chain};
 
 /// Pages of the list of one recording's transcripts. It has some ten; more pages than this are not a list of them.
 const MAX_PAGES: u32 = 10;

@@ -1,11 +1,11 @@
 //! What retrieving a recording says to the core.
 
-use crate::logs;
 use std::time::Duration;
 
-use super::{Problem, Recall, RecordingArtifact};
-use crate::{providers::overrides, telemetry::Chain};
 use job::{Presence, RecordingAnswer, RecordingInfo, ids::RecordingId};
+
+use super::{Problem, Recall, RecordingArtifact};
+use crate::{logs, providers::overrides, telemetry::Chain};
 
 impl RecordingArtifact {
     /// What is known of a recording that is done; `chain` names the providers that its metadata may ask for.

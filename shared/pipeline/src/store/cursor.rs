@@ -1,12 +1,12 @@
 //! How far the sweep has come in Recall's lists: one more item of the jobs table, which is no job.
 
 use aws_sdk_dynamodb::types::AttributeValue;
+use job::time::Timestamp;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::{Item, Put, Store, StoreError, parse};
 use crate::time;
-use job::time::Timestamp;
 
 /// The partition key of the item. No recording has it: theirs are UUIDs.
 const KEY: &str = "sweep";

@@ -1,9 +1,9 @@
 //! The index of what is due.
 
 use aws_sdk_dynamodb::types::AttributeValue;
-
-use super::{DUE_SHARDS, Item, Store, StoreError, many::job, unavailable};
 use job::{Job, time::Timestamp};
+
+use super::{DUE_SHARDS, Item, Store, StoreError, batch_get::job, unavailable};
 
 /// Jobs on one page of the index.
 const PAGE: i32 = 100;

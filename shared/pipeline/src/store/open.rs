@@ -6,9 +6,9 @@
 //! about 20 million small writes.
 
 use aws_sdk_dynamodb::types::AttributeValue;
+use job::time::Timestamp;
 
 use super::{Store, StoreError, unavailable};
-use job::time::Timestamp;
 
 impl Store {
     /// When the recording was done that has been unfinished for the longest; `None` if nothing is. Jobs that are not

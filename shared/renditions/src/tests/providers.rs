@@ -27,7 +27,7 @@ fn every_provider_reads_well() {
             &[("So", 1.0, 1.2), (" ", 1.2, 1.3), ("(sighs)", 1.3, 5.0), (" ", 5.0, 5.1), ("no.", 5.1, 5.4)][..],
             "[00:00:01] Ann: So (sighs) no.\n",
         ),
-        // Marks and spaces are elements without times.
+        // Snapshot and spaces are elements without times.
         (
             "rev_async",
             &[
@@ -40,7 +40,7 @@ fn every_provider_reads_well() {
             ],
             "[00:00:01] Ann: So, <laugh> no.\n",
         ),
-        // Marks take no time, at the end of the word before.
+        // Snapshot take no time, at the end of the word before.
         (
             "speechmatics_async",
             &[("So", 1.0, 1.2), (",", 1.2, 1.2), ("no", 1.4, 1.6), ("?", 1.6, 1.6)],

@@ -6,7 +6,7 @@ use job::{
 };
 use pipeline::{
     recall::{RecordingArtifact, TranscriptArtifact},
-    work::Message,
+    work_queue::Message,
 };
 
 use crate::DELIVERY_ID;

@@ -4,10 +4,10 @@ use super::*;
 
 const BUCKET: &str = "us-west-2-recallai-production-bot-data";
 
-fn guard<const N: usize>(pairs: [(&str, &str); N]) -> Guard {
+fn guard<const N: usize>(pairs: [(&str, &str); N]) -> UrlGuard {
     let env = Env::from_pairs(pairs);
     let mut reader = Reader::new(&env);
-    let guard = Guard::new(&RecallSettings::read(&mut reader));
+    let guard = UrlGuard::new(&RecallSettings::read(&mut reader));
     reader.finish(guard).expect("good settings")
 }
 

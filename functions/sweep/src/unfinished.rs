@@ -1,9 +1,8 @@
 //! How old the oldest unfinished job is, due or not.
 
-use pipeline::logs;
 use std::time::Duration;
 
-use pipeline::{deadline::Deadline, telemetry::Chain, time};
+use pipeline::{deadline::Deadline, logs, telemetry::Chain, time};
 use tokio::time::timeout;
 
 use crate::{SHORTEST_STEP, Sweep, left};

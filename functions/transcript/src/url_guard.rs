@@ -20,7 +20,7 @@ const ESCAPED: [&str; 4] = ["%2e", "%2f", "%5c", "%25"];
 
 /// The places that downloads may come from.
 #[derive(Clone, Debug)]
-pub(crate) struct Guard(Arc<Places>);
+pub(crate) struct UrlGuard(Arc<Places>);
 
 #[derive(Debug)]
 struct Places {
@@ -58,7 +58,7 @@ pub(crate) enum Forbidden {
     Path(String),
 }
 
-impl Guard {
+impl UrlGuard {
     pub(crate) fn new(settings: &RecallSettings) -> Self {
         let mut folders = BTreeMap::new();
         for region in &settings.regions {

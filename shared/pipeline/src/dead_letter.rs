@@ -8,7 +8,7 @@ const PART_BYTES: usize = 180 * 1024;
 
 /// The dead-letter queue, from the sending side.
 #[derive(Clone, Debug)]
-pub struct Parking {
+pub struct DeadLetterQueue {
     client: Client,
     url: String,
 }
@@ -18,7 +18,7 @@ pub struct Parking {
 #[error("the dead-letter queue did not take the body")]
 pub struct ParkError(#[source] Box<dyn std::error::Error + Send + Sync>);
 
-impl Parking {
+impl DeadLetterQueue {
     pub fn new(client: Client, url: String) -> Self {
         Self { client, url }
     }

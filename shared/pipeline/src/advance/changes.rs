@@ -1,13 +1,14 @@
 //! What a save made true for the first time, for logs and metrics. Whoever saved it tells it, so it is told once.
 
-use crate::{logs, metrics};
 use std::time::Duration;
 
 use job::{Job, KeepReason, State, Transcript, ids::TranscriptId, time::Timestamp};
 
+use crate::{logs, metrics};
+
 /// What is told of a job when it changes.
 #[derive(Clone, Debug)]
-pub(super) struct Marks {
+pub(super) struct Snapshot {
     paid_twice: bool,
     expiring: bool,
     /// How many bad ends the job came to.
@@ -46,7 +47,7 @@ struct Failure {
 }
 
 #[derive(Debug, PartialEq, Eq)]
-enum News {
+enum Change {
     PaidTwice,
     Expiring,
     Unknown,
@@ -63,7 +64,7 @@ enum News {
     },
 }
 
-impl Marks {
+impl Snapshot {
     pub(super) fn of(job: &Job) -> Self {
         let receipts = job.transcripts.iter().filter_map(|transcript| transcript.state.receipt());
         Self {
@@ -99,50 +100,50 @@ impl Failure {
 }
 
 /// Logs and counts what is true of the saved job and was not before.
-pub(super) fn tell(before: &Marks, saved: &Job) {
-    for news in between(before, saved) {
-        news.tell(saved);
+pub(super) fn record(before: &Snapshot, saved: &Job) {
+    for change in between(before, saved) {
+        change.record(saved);
     }
 }
 
-fn between(before: &Marks, saved: &Job) -> Vec<News> {
-    let after = Marks::of(saved);
-    let mut news = Vec::new();
+fn between(before: &Snapshot, saved: &Job) -> Vec<Change> {
+    let after = Snapshot::of(saved);
+    let mut changes = Vec::new();
     if after.paid_twice && !before.paid_twice {
-        news.push(News::PaidTwice);
+        changes.push(Change::PaidTwice);
     }
     if after.expiring && !before.expiring {
-        news.push(News::Expiring);
+        changes.push(Change::Expiring);
     }
     if after.unknown && !before.unknown {
-        news.push(News::Unknown);
+        changes.push(Change::Unknown);
     }
     if after.refusals > before.refusals {
-        news.push(News::Refused);
+        changes.push(Change::Refused);
     }
     if after.not_deleted > before.not_deleted {
-        news.push(News::NotDeleted);
+        changes.push(Change::NotDeleted);
     }
     if after.rendering_stopped_at.is_some() && after.rendering_stopped_at != before.rendering_stopped_at {
-        news.push(News::NotRendered);
+        changes.push(Change::NotRendered);
     }
     if after.refused_languages > before.refused_languages {
-        news.push(News::OverrideIgnored);
+        changes.push(Change::OverrideIgnored);
     }
     if after.ends > before.ends {
-        news.push(News::Ended);
+        changes.push(Change::Ended);
     }
     let known = |paid: &Paid| before.paid.iter().any(|known| known.transcript_id == paid.transcript_id);
-    news.extend(after.paid.into_iter().filter(|paid| !known(paid)).map(News::Paid));
-    news.extend(after.failures.into_iter().filter(|failure| !before.failures.contains(failure)).map(News::Failed));
+    changes.extend(after.paid.into_iter().filter(|paid| !known(paid)).map(Change::Paid));
+    changes.extend(after.failures.into_iter().filter(|failure| !before.failures.contains(failure)).map(Change::Failed));
     if let (Some(stored_at), None) = (after.stored_at, before.stored_at) {
-        news.push(News::Stored { after: saved.done_at.map(|done_at| stored_at.since(done_at)) });
+        changes.push(Change::Stored { after: saved.done_at.map(|done_at| stored_at.since(done_at)) });
     }
-    news
+    changes
 }
 
-impl News {
-    fn tell(&self, job: &Job) {
+impl Change {
+    fn record(&self, job: &Job) {
         let (recording_id, status) = (job.recording_id, job.status().as_str());
         match self {
             Self::PaidTwice => {
@@ -233,37 +234,37 @@ mod tests {
         State::Failed { transcript_id: ID, sub_code: Some("why".to_owned()) }
     }
 
-    fn news(before: &Job, after: &Job) -> Vec<News> {
-        between(&Marks::of(before), after)
+    fn changes(before: &Job, after: &Job) -> Vec<Change> {
+        between(&Snapshot::of(before), after)
     }
 
-    fn paid() -> News {
-        News::Paid(Paid { transcript_id: ID, provider: Some("rev_async".to_owned()) })
+    fn paid() -> Change {
+        Change::Paid(Paid { transcript_id: ID, provider: Some("rev_async".to_owned()) })
     }
 
     #[test]
     fn what_is_paid_is_counted_when_it_is_first_known_to_exist() {
         let new = Job::new(RecordingId::from_u128(1));
-        assert_eq!(news(&new, &job(Some(1), transcribing())), [paid()]);
-        assert_eq!(news(&job(Some(1), transcribing()), &job(Some(1), transcribing())), []);
+        assert_eq!(changes(&new, &job(Some(1), transcribing())), [paid()]);
+        assert_eq!(changes(&job(Some(1), transcribing()), &job(Some(1), transcribing())), []);
         // Somebody else paid for this one.
-        assert_eq!(news(&new, &job(None, transcribing())), []);
+        assert_eq!(changes(&new, &job(None, transcribing())), []);
         let refused = State::Refused { status: 400, code: Some("bad_language".to_owned()) };
         let code = Some("bad_language".to_owned());
         let failure = Failure { attempt: 1, transcript_id: None, provider: Some("rev_async".to_owned()), code };
-        assert_eq!(news(&new, &job(Some(1), refused)), [News::Failed(failure)], "a refusal costs nothing");
+        assert_eq!(changes(&new, &job(Some(1), refused)), [Change::Failed(failure)], "a refusal costs nothing");
     }
 
     #[test]
     fn a_failure_is_counted_once_with_its_provider_and_its_reason() {
         let (code, provider) = (Some("why".to_owned()), Some("rev_async".to_owned()));
         let failure = Failure { attempt: 1, transcript_id: Some(ID), provider, code };
-        assert_eq!(news(&job(Some(1), transcribing()), &job(Some(1), failed())), [News::Failed(failure)]);
+        assert_eq!(changes(&job(Some(1), transcribing()), &job(Some(1), failed())), [Change::Failed(failure)]);
         let mut deleted = job(Some(1), failed());
-        assert_eq!(news(&deleted, &deleted), []);
+        assert_eq!(changes(&deleted, &deleted), []);
         deleted.transcripts[0].deleted = true;
-        assert_eq!(news(&job(Some(1), failed()), &deleted), [], "it made room for another one");
-        assert_eq!(news(&job(None, transcribing()), &job(None, failed())), [], "somebody else's");
+        assert_eq!(changes(&job(Some(1), failed()), &deleted), [], "it made room for another one");
+        assert_eq!(changes(&job(None, transcribing()), &job(None, failed())), [], "somebody else's");
     }
 
     #[test]
@@ -271,22 +272,22 @@ mod tests {
         let under_way = job(Some(1), stored(90));
         let stopped = |at| Job { rendering_stopped_at: Some(at), ..under_way.clone() };
         let (first, second) = (stopped(DONE_AT), stopped(DONE_AT.plus(Duration::from_secs(1))));
-        assert_eq!(news(&under_way, &first), [News::NotRendered]);
-        assert_eq!(news(&first, &first), []);
-        assert_eq!(news(&first, &under_way), [], "it is asked for again, or was rendered");
-        assert_eq!(news(&first, &second), [News::NotRendered], "and once more in vain");
+        assert_eq!(changes(&under_way, &first), [Change::NotRendered]);
+        assert_eq!(changes(&first, &first), []);
+        assert_eq!(changes(&first, &under_way), [], "it is asked for again, or was rendered");
+        assert_eq!(changes(&first, &second), [Change::NotRendered], "and once more in vain");
     }
 
     #[test]
     fn the_time_to_the_first_stored_transcript_is_told_once() {
         let waits = job(Some(1), transcribing());
         let after = Some(Duration::from_secs(90));
-        assert_eq!(news(&waits, &job(Some(1), stored(90))), [News::Stored { after }]);
+        assert_eq!(changes(&waits, &job(Some(1), stored(90))), [Change::Stored { after }]);
         let mut another = job(Some(1), stored(90));
         another.transcripts.push(job(None, stored(900)).transcripts.remove(0));
-        assert_eq!(news(&job(Some(1), stored(90)), &another), []);
+        assert_eq!(changes(&job(Some(1), stored(90)), &another), []);
         // A row of before, or of a recording of which Recall has not told.
         let unknown = Job { done_at: None, ..job(Some(1), stored(90)) };
-        assert_eq!(news(&waits, &unknown), [News::Stored { after: None }]);
+        assert_eq!(changes(&waits, &unknown), [Change::Stored { after: None }]);
     }
 }

@@ -1,16 +1,15 @@
 //! Many jobs at once, by their keys.
 
-use crate::logs;
 use std::{
     collections::{BTreeSet, HashMap},
     time::Duration,
 };
 
 use aws_sdk_dynamodb::types::{AttributeValue, KeysAndAttributes};
+use job::{Job, ids::RecordingId};
 
 use super::{Item, Store, StoreError, read, unavailable};
-use crate::telemetry::Chain;
-use job::{Job, ids::RecordingId};
+use crate::{logs, telemetry::Chain};
 
 /// Keys in one call: DynamoDB takes no more.
 const MAX_KEYS: usize = 100;

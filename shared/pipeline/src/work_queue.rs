@@ -6,9 +6,8 @@ use aws_sdk_sqs::{
     Client,
     types::{BatchResultErrorEntry, QueueAttributeName, SendMessageBatchRequestEntry},
 };
-use serde::{Deserialize, Serialize};
-
 use job::{Event, JITTER_PART, ids::RecordingId};
+use serde::{Deserialize, Serialize};
 
 /// The longest delay that SQS knows.
 pub const MAX_DELAY: Duration = Duration::from_secs(15 * 60);

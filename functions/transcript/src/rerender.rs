@@ -1,6 +1,5 @@
 //! Renders again from the stored verbatim file, without Recall, so that old transcripts gain new formats.
 
-use pipeline::{logs, metrics};
 use std::time::Duration;
 
 use job::{Receipt, RenderAnswer, ids::TranscriptId, time::Timestamp};
@@ -8,10 +7,13 @@ use pipeline::{
     bucket::{Bucket, ReadError, S3Error, interrupted, turns_key_of},
     deadline::Deadline,
     keys::{VERBATIM, is_turns_key, turns_key},
+    logs,
     manifest::Manifest,
+    metrics,
     telemetry::Chain,
     time::{self, Stopwatch},
 };
+use renditions::{Head, Meeting, Recorded, Summary, Tally};
 use ring::digest::{Context, SHA256};
 
 use crate::{
@@ -19,12 +21,11 @@ use crate::{
     render::{RenditionError, Renditions},
     upload::{hex, put},
 };
-use renditions::{Head, Meeting, Recorded, Summary, Tally};
 
 /// Renders what is stored. One worker at a time may render a transcript: each aborts unfinished uploads of the objects
 /// that it writes, and rewrites the manifest that it has read.
 #[derive(Debug)]
-pub(crate) struct Again {
+pub(crate) struct Rerenderer {
     bucket: Bucket,
     key_prefix: String,
     renditions: Renditions,
@@ -32,7 +33,7 @@ pub(crate) struct Again {
 
 /// Why one transcript was not rendered.
 #[derive(Debug, thiserror::Error)]
-enum AgainError {
+enum RerenderError {
     #[error("{0}")]
     NotAsStored(String),
     #[error(transparent)]
@@ -43,7 +44,7 @@ enum AgainError {
     OutOfTime,
 }
 
-impl Again {
+impl Rerenderer {
     pub(crate) fn new(bucket: Bucket, key_prefix: String, renditions: Renditions) -> Self {
         Self { bucket, key_prefix, renditions }
     }
@@ -54,7 +55,7 @@ impl Again {
         for (id, receipt) in transcripts {
             let time = time_for_it(deadline);
             let one = tokio::time::timeout(time, self.one(*id, receipt, time)).await;
-            if let Err(error) = one.unwrap_or(Err(AgainError::OutOfTime)) {
+            if let Err(error) = one.unwrap_or(Err(RerenderError::OutOfTime)) {
                 tracing::error!(message = logs::TRANSCRIPT_NOT_RERENDERED, transcript.id = %id, error = %Chain(&error));
                 answer = both(answer, error.answer());
             }
@@ -62,12 +63,12 @@ impl Again {
         answer
     }
 
-    async fn one(&self, id: TranscriptId, receipt: &Receipt, time: Duration) -> Result<(), AgainError> {
+    async fn one(&self, id: TranscriptId, receipt: &Receipt, time: Duration) -> Result<(), RerenderError> {
         let watch = Stopwatch::start();
-        let gone = || AgainError::NotAsStored(format!("{} is gone", receipt.manifest_key));
+        let gone = || RerenderError::NotAsStored(format!("{} is gone", receipt.manifest_key));
         let mut manifest = self.bucket.manifest(&receipt.manifest_key).await?.ok_or_else(gone)?;
         if manifest.transcript_id != id {
-            return Err(AgainError::NotAsStored(format!("{} is of another transcript", receipt.manifest_key)));
+            return Err(RerenderError::NotAsStored(format!("{} is of another transcript", receipt.manifest_key)));
         }
         let recorded = manifest.recording.recorded();
         let head = Head::new(manifest.recording_id, id, recorded.started_at, &manifest.recording.metadata);
@@ -80,7 +81,7 @@ impl Again {
         }
         let rendered = self.renditions.write(&meeting, turns_key, time.saturating_sub(watch.elapsed())).await;
         let files = rendered.map_err(|error| match error {
-            RenditionError::OutOfTime => AgainError::OutOfTime,
+            RenditionError::OutOfTime => RerenderError::OutOfTime,
             RenditionError::Upload(error) => error.into(),
         })?;
         // An older manifest has no checksum of S3's for it.
@@ -110,8 +111,8 @@ impl Again {
     }
 
     /// Reads the verbatim file, which must be what the row says.
-    async fn read(&self, receipt: &Receipt, recorded: Recorded, head: Head) -> Result<Read, AgainError> {
-        let gone = || AgainError::NotAsStored(format!("{} is gone", receipt.key));
+    async fn read(&self, receipt: &Receipt, recorded: Recorded, head: Head) -> Result<Read, RerenderError> {
+        let gone = || RerenderError::NotAsStored(format!("{} is gone", receipt.key));
         let mut object = self.bucket.get(&receipt.key).await?.ok_or_else(gone)?;
         let filed = turns_key_of(object.metadata());
         let (mut tally, mut sha256, mut bytes) = (Tally::new(recorded), Context::new(&SHA256), 0);
@@ -122,10 +123,10 @@ impl Again {
             tally.push(&chunk);
         }
         if bytes != receipt.bytes || hex(sha256.finish().as_ref()) != receipt.sha256 {
-            return Err(AgainError::NotAsStored(format!("{} is not what was stored", receipt.key)));
+            return Err(RerenderError::NotAsStored(format!("{} is not what was stored", receipt.key)));
         }
         let (summary, meeting) = tally.finish(head);
-        Ok(Read { summary, meeting: meeting.map_err(AgainError::NotAsStored)?, filed })
+        Ok(Read { summary, meeting: meeting.map_err(RerenderError::NotAsStored)?, filed })
     }
 
     async fn put(&self, receipt: &Receipt, manifest: &Manifest) -> Result<(), S3Error> {
@@ -150,7 +151,7 @@ fn both(one: RenderAnswer, other: RenderAnswer) -> RenderAnswer {
     }
 }
 
-impl AgainError {
+impl RerenderError {
     fn answer(&self) -> RenderAnswer {
         match self {
             Self::NotAsStored(_) | Self::Read(ReadError::NotOurs(_)) => RenderAnswer::NotAsStored,
