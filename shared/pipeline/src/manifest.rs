@@ -89,7 +89,7 @@ impl Manifest {
 
     /// The object with its turns, if there may be one.
     pub fn turns_key(&self) -> Option<&String> {
-        let turns = self.files.iter().find(|file| file.name == Format::Jsonl.file_name());
+        let turns = self.files.iter().find(|file| file.name == Format::Jsonl.spec().file_name);
         turns.map(|file| &file.key).or(self.replaced_turns.as_ref())
     }
 

@@ -33,6 +33,7 @@ pub mod fuzzing;
 mod build;
 mod compact;
 mod cues;
+mod format;
 mod html;
 mod jsonl;
 mod marks;
@@ -64,86 +65,10 @@ pub(crate) use self::{
     times::{millis, whole_millis},
 };
 pub use self::{
+    format::{Format, FormatSpec, Renderer},
     meeting::{Counts, Head, Meeting, Turn},
     tally::{Recorded, Summary, Tally},
 };
-
-/// One rendition. What it has to say goes to `out`; the caller empties `out` whenever it likes.
-pub trait Renderer: Send {
-    fn begin(&mut self, _meeting: &Meeting, _out: &mut String) {}
-    fn turn(&mut self, meeting: &Meeting, turn: &Turn, out: &mut String);
-    fn end(&mut self, _meeting: &Meeting, _out: &mut String) {}
-}
-
-/// The kinds of renditions, as `RENDITIONS` names them.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Format {
-    Jsonl,
-    Txt,
-    Md,
-    Vtt,
-    Srt,
-    Html,
-}
-
-impl Format {
-    pub const ALL: [Self; 6] = [Self::Jsonl, Self::Txt, Self::Md, Self::Vtt, Self::Srt, Self::Html];
-
-    /// What the setting calls it.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Jsonl => "jsonl",
-            Self::Txt => "txt",
-            Self::Md => "md",
-            Self::Vtt => "vtt",
-            Self::Srt => "srt",
-            Self::Html => "html",
-        }
-    }
-
-    /// The name of its file, as the manifest has it.
-    pub fn file_name(self) -> &'static str {
-        match self {
-            Self::Jsonl => "turns.jsonl",
-            Self::Txt => "transcript.txt",
-            Self::Md => "transcript.md",
-            Self::Vtt => "transcript.vtt",
-            Self::Srt => "transcript.srt",
-            Self::Html => "transcript.html",
-        }
-    }
-
-    pub fn parse(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|format| format.name() == name)
-    }
-
-    pub fn content_type(self) -> &'static str {
-        match self {
-            Self::Jsonl => "application/x-ndjson",
-            Self::Txt => "text/plain; charset=utf-8",
-            Self::Md => "text/markdown; charset=utf-8",
-            Self::Vtt => "text/vtt",
-            Self::Srt => "application/x-subrip",
-            Self::Html => "text/html; charset=utf-8",
-        }
-    }
-
-    /// Whether a file of 0 bytes is a file of this format. Converters take it for a damaged one where it is not.
-    pub fn may_be_empty(self) -> bool {
-        self != Self::Srt
-    }
-
-    pub fn renderer(self) -> Box<dyn Renderer> {
-        match self {
-            Self::Jsonl => Box::new(jsonl::Jsonl),
-            Self::Txt => Box::new(txt::Txt),
-            Self::Md => Box::new(md::Md),
-            Self::Vtt => Box::new(vtt::Vtt::default()),
-            Self::Srt => Box::new(srt::Srt::default()),
-            Self::Html => Box::new(html::Html::default()),
-        }
-    }
-}
 
 /// `01:02:03`, as people read times; hours go on beyond 99.
 struct Clock(u32);

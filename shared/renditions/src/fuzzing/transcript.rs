@@ -76,7 +76,7 @@ fn read(file: &[u8], length: impl Fn(usize) -> usize) -> (Summary, Result<Meetin
 
 /// A whole rendition.
 pub(crate) fn render(meeting: &Meeting, format: Format) -> String {
-    let mut renderer = format.renderer();
+    let mut renderer = (format.spec().renderer)();
     let mut out = String::new();
     renderer.begin(meeting, &mut out);
     for turn in meeting.turns() {

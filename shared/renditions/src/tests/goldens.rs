@@ -37,7 +37,7 @@ fn renditions_are_as_they_were_judged() {
         let (summary, meeting) = tally.finish(Head { started_at: recorded.started_at, ..head() });
         let meeting = meeting.expect("a transcript that can be read");
         for format in Format::ALL {
-            let name = format!("transcript.{}", format.name());
+            let name = format!("transcript.{}", format.spec().name);
             expect_file![folder.join(name)].assert_eq(&html::bare(&render(&meeting, format)));
         }
         let Summary { counts, skipped_values, language_codes, empty, error } = summary;

@@ -50,7 +50,7 @@ fn eight_hours_are_rendered_whole_in_little_memory() {
     let meeting = meeting(file.as_bytes(), 16 << 10).expect("a transcript");
     assert!(meeting.bytes() < 2 << 20, "{} bytes", meeting.bytes());
     for format in Format::ALL {
-        let mut renderer = format.renderer();
+        let mut renderer = (format.spec().renderer)();
         let (mut out, mut most, mut bytes) = (String::new(), 0, 0);
         renderer.begin(&meeting, &mut out);
         for turn in meeting.turns() {
