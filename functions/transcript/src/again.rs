@@ -19,7 +19,7 @@ use crate::{
     render::{RenditionError, Renditions},
     upload::{hex, put},
 };
-use renditions::{Head, Meeting, Recorded, Summary, Tally};
+use renditions::{Meeting, MeetingInfo, RecordingTimes, Summary, TranscriptReader};
 
 /// Renders what is stored. One worker at a time may render a transcript: each aborts unfinished uploads of the objects
 /// that it writes, and rewrites the manifest that it has read.
@@ -69,9 +69,9 @@ impl Again {
         if manifest.transcript_id != id {
             return Err(AgainError::NotAsStored(format!("{} is of another transcript", receipt.manifest_key)));
         }
-        let recorded = manifest.recording.recorded();
-        let head = Head::new(manifest.recording_id, id, recorded.started_at, &manifest.recording.metadata);
-        let Read { summary, meeting, filed } = self.read(receipt, recorded, head).await?;
+        let recording = manifest.recording.times();
+        let info = MeetingInfo::new(manifest.recording_id, id, recording.started_at, &manifest.recording.metadata);
+        let Read { summary, meeting, filed } = self.read(receipt, recording, info).await?;
         let turns_key = self.turns_key(&manifest, id, filed);
         // From here on the objects change that the manifest names.
         let replaced = self.renditions.names();
@@ -110,21 +110,21 @@ impl Again {
     }
 
     /// Reads the verbatim file, which must be what the row says.
-    async fn read(&self, receipt: &Receipt, recorded: Recorded, head: Head) -> Result<Read, AgainError> {
+    async fn read(&self, receipt: &Receipt, recording: RecordingTimes, info: MeetingInfo) -> Result<Read, AgainError> {
         let gone = || AgainError::NotAsStored(format!("{} is gone", receipt.key));
         let mut object = self.bucket.get(&receipt.key).await?.ok_or_else(gone)?;
         let filed = turns_key_of(object.metadata());
-        let (mut tally, mut sha256, mut bytes) = (Tally::new(recorded), Context::new(&SHA256), 0);
+        let (mut reader, mut sha256, mut bytes) = (TranscriptReader::new(recording), Context::new(&SHA256), 0);
         while let Some(chunk) = object.body.next().await {
             let chunk = chunk.map_err(interrupted)?;
             bytes += chunk.len() as u64;
             sha256.update(&chunk);
-            tally.push(&chunk);
+            reader.push(&chunk);
         }
         if bytes != receipt.bytes || hex(sha256.finish().as_ref()) != receipt.sha256 {
             return Err(AgainError::NotAsStored(format!("{} is not what was stored", receipt.key)));
         }
-        let (summary, meeting) = tally.finish(head);
+        let (summary, meeting) = reader.finish(info);
         Ok(Read { summary, meeting: meeting.map_err(AgainError::NotAsStored)?, filed })
     }
 

@@ -61,11 +61,11 @@ impl Renditions {
         let mut files = Vec::new();
         for format in &self.formats {
             let FormatSpec { file_name: name, content_type, .. } = format.spec();
-            let head = meeting.head();
+            let info = meeting.info();
             let key = match format {
                 Format::Jsonl => turns_key.clone(),
                 Format::Txt | Format::Md | Format::Vtt | Format::Srt | Format::Html => {
-                    key(&self.key_prefix, head.recording_id, head.transcript_id, name)
+                    key(&self.key_prefix, info.recording_id, info.transcript_id, name)
                 }
             };
             let mut upload = Upload::new(&self.bucket, key.clone(), content_type);

@@ -4,7 +4,7 @@ use job::{
     ids::{BotId, RecordingId, TranscriptId},
     time::Timestamp,
 };
-use renditions::{Counts, Format, Recorded};
+use renditions::{Counts, Format, RecordingTimes};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -55,9 +55,9 @@ pub struct Recording {
 }
 
 impl Recording {
-    pub fn recorded(&self) -> Recorded {
+    pub fn times(&self) -> RecordingTimes {
         let time = |time: &Option<String>| time.as_deref().and_then(Timestamp::parse_rfc3339);
-        Recorded { started_at: time(&self.started_at), completed_at: time(&self.completed_at) }
+        RecordingTimes { started_at: time(&self.started_at), completed_at: time(&self.completed_at) }
     }
 }
 

@@ -21,7 +21,7 @@ pub(super) const STYLE: &str = include_str!("html/page.css");
 pub(super) const SCRIPT: &str = include_str!("html/page.js");
 
 /// The style has this many colours; speakers beyond share them, in order of how long they spoke.
-const COLOURS: usize = 12;
+const COLORS: usize = 12;
 /// Turns come in blocks of five minutes: a heading to move by, and what the browser lays out at once.
 const BLOCK_MS: u32 = 5 * 60 * 1000;
 /// Less than this is how people take turns, not speech at the same time.
@@ -33,28 +33,28 @@ pub(super) struct Html {
     /// Whether all was said in one language, which then stands on the whole.
     one_language: bool,
     /// The block that is open.
-    block: Option<u32>,
+    open_block: Option<u32>,
     /// Who spoke last within the block.
-    last: Option<usize>,
+    last_speaker: Option<usize>,
     /// The furthest end so far, and the turn's speaker.
     furthest: Option<(u32, usize)>,
     /// The last second that an element has as its id.
-    second: Option<u32>,
+    last_second_id: Option<u32>,
     /// The last millisecond that one has.
-    millis: Option<u32>,
+    last_millis_id: Option<u32>,
 }
 
 impl Renderer for Html {
     fn begin(&mut self, meeting: &Meeting, out: &mut String) {
         self.chart = Chart::of(meeting);
-        head(meeting, &self.chart, out);
+        write_head(meeting, &self.chart, out);
         if meeting.is_empty() {
             out.push_str(
                 "<main id=\"words\" tabindex=\"-1\">\n<p class=\"silence\">Nobody spoke in this recording.</p>\n",
             );
             return;
         }
-        find(&self.chart, out);
+        write_search_bar(&self.chart, out);
         out.push_str("<main>\n");
         self.chart.write(meeting, out);
         out.push_str("<section class=\"words\" id=\"words\" tabindex=\"-1\" aria-labelledby=\"said\"");
@@ -68,24 +68,24 @@ impl Renderer for Html {
     fn turn(&mut self, meeting: &Meeting, turn: &Turn, out: &mut String) {
         let start_ms = turn.span.start_ms;
         self.open_block(start_ms, out);
-        let goes_on = self.last == Some(turn.speaker);
-        let over = self.furthest.filter(|&(end_ms, speaker)| {
+        let continues = self.last_speaker == Some(turn.speaker);
+        let overlapped = self.furthest.filter(|&(end_ms, speaker)| {
             turn.timed && speaker != turn.speaker && end_ms >= start_ms.saturating_add(OVERLAP_MS)
         });
         put(
             out,
             format_args!(
                 "<div class=\"turn c{}{}{}\" data-s=\"{}\"",
-                self.chart.colour(turn.speaker),
-                if goes_on { " more" } else { "" },
-                if over.is_some() { " over" } else { "" },
+                self.chart.color(turn.speaker),
+                if continues { " more" } else { "" },
+                if overlapped.is_some() { " over" } else { "" },
                 turn.speaker
             ),
         );
         self.write_time(turn, out);
-        if !goes_on {
+        if !continues {
             put(out, format_args!("<b><bdi>{}</bdi>", Escaped(meeting.label(turn))));
-            if let Some(other) = over.and_then(|(_, speaker)| meeting.speakers().get(speaker)) {
+            if let Some(other) = overlapped.and_then(|(_, speaker)| meeting.speakers().get(speaker)) {
                 put(out, format_args!(" <small lang=\"en\">while <bdi>{}</bdi> speaks</small>", Escaped(&other.label)));
             }
             out.push_str("</b>");
@@ -98,22 +98,22 @@ impl Renderer for Html {
         }
         put(out, format_args!(">{}</p></div>\n", Escaped(&turn.text)));
 
-        self.last = Some(turn.speaker);
+        self.last_speaker = Some(turn.speaker);
         if turn.timed && self.furthest.is_none_or(|(end_ms, _)| turn.span.end_ms > end_ms) {
             self.furthest = Some((turn.span.end_ms, turn.speaker));
         }
     }
 
     fn end(&mut self, meeting: &Meeting, out: &mut String) {
-        if self.block.is_some() {
+        if self.open_block.is_some() {
             out.push_str("</section>\n</section>\n");
         }
-        let head = meeting.head();
+        let info = meeting.info();
         put(
             out,
             format_args!(
                 "</main>\n<footer><p>Recording <code>{}</code><br>Transcript <code>{}</code></p></footer>\n",
-                head.recording_id, head.transcript_id
+                info.recording_id, info.transcript_id
             ),
         );
         if !meeting.is_empty() {
@@ -129,10 +129,10 @@ impl Renderer for Html {
 impl Html {
     fn open_block(&mut self, start_ms: u32, out: &mut String) {
         let block = start_ms / BLOCK_MS;
-        if self.block.is_some_and(|open| block <= open) {
+        if self.open_block.is_some_and(|open| block <= open) {
             return;
         }
-        if self.block.is_some() {
+        if self.open_block.is_some() {
             out.push_str("</section>\n");
         }
         if self.chart.timed {
@@ -145,12 +145,12 @@ impl Html {
                      <h3 id=\"b{block}\" lang=\"en\">{at}</h3>\n"
                 ),
             );
-            self.second = Some(second);
+            self.last_second_id = Some(second);
         } else {
             out.push_str("<section class=\"block\">\n");
         }
-        self.block = Some(block);
-        self.last = None;
+        self.open_block = Some(block);
+        self.last_speaker = None;
     }
 
     /// The rest of a turn's tag, and the link to it: its second, to the millisecond where that second is taken. The
@@ -163,15 +163,15 @@ impl Html {
         let start_ms = turn.span.start_ms;
         let second = start_ms / 1000;
         let mut moment = format!("t={second}");
-        if self.second.is_none_or(|taken| taken < second) {
-            self.second = Some(second);
+        if self.last_second_id.is_none_or(|taken| taken < second) {
+            self.last_second_id = Some(second);
             put(out, format_args!(" id=\"{moment}\""));
         } else if !start_ms.is_multiple_of(1000) {
             put(&mut moment, format_args!(".{:03}", start_ms % 1000));
-            if self.millis != Some(start_ms) {
+            if self.last_millis_id != Some(start_ms) {
                 put(out, format_args!(" id=\"{moment}\""));
             }
-            self.millis = Some(start_ms);
+            self.last_millis_id = Some(start_ms);
         }
         let shown = clock(start_ms, self.chart.hours);
         put(out, format_args!(" data-at=\"{start_ms}\"><a class=\"at\" href=\"#{moment}\">{shown}</a>"));
@@ -179,9 +179,9 @@ impl Html {
 }
 
 /// Everything before the search field.
-fn head(meeting: &Meeting, chart: &Chart, out: &mut String) {
-    let head = meeting.head();
-    let title = Escaped(head.title.as_deref().unwrap_or("Transcript"));
+fn write_head(meeting: &Meeting, chart: &Chart, out: &mut String) {
+    let info = meeting.info();
+    let title = Escaped(info.title.as_deref().unwrap_or("Transcript"));
     put(
         out,
         format_args!(
@@ -199,7 +199,7 @@ fn head(meeting: &Meeting, chart: &Chart, out: &mut String) {
             hash(SCRIPT),
         ),
     );
-    if let Some(at) = head.started_at {
+    if let Some(at) = info.started_at {
         put(out, format_args!("<span><time datetime=\"{}\">{}</time></span> ", at.rfc3339(), day_and_time(at)));
     }
     if chart.timed {
@@ -229,7 +229,7 @@ fn head(meeting: &Meeting, chart: &Chart, out: &mut String) {
 }
 
 /// The field that stays in view, and the whole meeting as one strip below it.
-fn find(chart: &Chart, out: &mut String) {
+fn write_search_bar(chart: &Chart, out: &mut String) {
     out.push_str(
         "<div class=\"find\" role=\"search\"><div>\n\
          <input type=\"text\" id=\"search\" aria-label=\"Search what was said\" placeholder=\"Search (press /)\" \

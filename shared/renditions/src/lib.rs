@@ -1,6 +1,6 @@
 //! Readable files made from a transcript. Nothing in here does I/O or knows the time.
 //!
-//! The parser (`tally`) feeds a [`Builder`]; what comes out is a [`Meeting`], whose turns go through one or more
+//! The parser (`reader`) feeds a [`MeetingBuilder`]; what comes out is a [`Meeting`], whose turns go through one or more
 //! [`Renderer`]s. The rules:
 //!
 //! **Memory.** The file is never held. A meeting is kept as text and time differences, about ten bytes a word, up to
@@ -30,21 +30,21 @@
 #[cfg(any(test, fuzzing))]
 pub mod fuzzing;
 
-mod build;
+mod builder;
 mod compact;
 mod cues;
 mod format;
 mod html;
 mod jsonl;
-mod marks;
+mod line_breaks;
 mod md;
 mod meeting;
 mod people;
 mod phrases;
-mod pieces;
+mod punctuation;
+mod reader;
 mod repair;
 mod srt;
-mod tally;
 #[cfg(test)]
 mod tests;
 mod times;
@@ -53,29 +53,17 @@ mod visible;
 mod vtt;
 mod words;
 
-use std::fmt;
-
 #[cfg(any(test, fuzzing))]
 pub(crate) use self::visible::has_visible;
 pub(crate) use self::{
-    build::Builder,
+    builder::MeetingBuilder,
     meeting::Span,
     people::{Participant, Speaker},
-    repair::CLOCKS_DIFFER_MS,
-    times::{millis, whole_millis},
+    repair::CLOCK_TOLERANCE_MS,
+    times::{Hms, millis_of_seconds, parse_whole_millis},
 };
 pub use self::{
     format::{Format, FormatSpec, Renderer},
-    meeting::{Counts, Head, Meeting, Turn},
-    tally::{Recorded, Summary, Tally},
+    meeting::{Counts, Meeting, MeetingInfo, Turn},
+    reader::{RecordingTimes, Summary, TranscriptReader},
 };
-
-/// `01:02:03`, as people read times; hours go on beyond 99.
-struct Clock(u32);
-
-impl fmt::Display for Clock {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let seconds = self.0 / 1000;
-        write!(f, "{:02}:{:02}:{:02}", seconds / 3600, seconds / 60 % 60, seconds % 60)
-    }
-}

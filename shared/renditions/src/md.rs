@@ -6,7 +6,7 @@
 
 use std::{fmt::Write, ops::Range};
 
-use super::{Clock, Meeting, Renderer, Speaker, Turn};
+use super::{Hms, Meeting, Renderer, Speaker, Turn};
 
 #[derive(Debug)]
 pub(super) struct Md;
@@ -14,16 +14,16 @@ pub(super) struct Md;
 impl Renderer for Md {
     fn begin(&mut self, meeting: &Meeting, out: &mut String) {
         out.push_str("# ");
-        escape(meeting.head().title.as_deref().unwrap_or("Transcript"), out);
+        escape(meeting.info().title.as_deref().unwrap_or("Transcript"), out);
         out.push_str("\n\n");
-        if let Some(started_at) = meeting.head().started_at {
+        if let Some(started_at) = meeting.info().started_at {
             // 2026-11-23T09:30:00.000Z
             let text = started_at.rfc3339();
             let (date, time) = text.split_once('T').unwrap_or((&text, ""));
             let _ = writeln!(out, "- Date: {date}, {} UTC", time.get(..5).unwrap_or(time));
         }
         if meeting.duration_ms() > 0 {
-            let _ = writeln!(out, "- Duration: {}", Clock(meeting.duration_ms()));
+            let _ = writeln!(out, "- Duration: {}", Hms(meeting.duration_ms()));
         }
         let mut before = "- Languages: ";
         for code in meeting.language_codes() {
@@ -38,7 +38,7 @@ impl Renderer for Md {
         }
         out.push_str("| Participant | Talk time | Words |\n|---|--:|--:|\n");
         for speaker in meeting.speakers().iter().filter(|speaker| speaker.words > 0) {
-            row(speaker, out);
+            write_speaker_row(speaker, out);
         }
     }
 
@@ -46,7 +46,7 @@ impl Renderer for Md {
         out.push_str("\n**");
         escape(meeting.label(turn), out);
         let _ = match turn.timed {
-            true => write!(out, "** ({}): ", Clock(turn.span.start_ms)),
+            true => write!(out, "** ({}): ", Hms(turn.span.start_ms)),
             false => write!(out, "**: "),
         };
         escape(&turn.text, out);
@@ -54,7 +54,7 @@ impl Renderer for Md {
     }
 }
 
-fn row(speaker: &Speaker, out: &mut String) {
+fn write_speaker_row(speaker: &Speaker, out: &mut String) {
     out.push_str("| ");
     escape(&speaker.label, out);
     if speaker.is_host {
@@ -62,12 +62,12 @@ fn row(speaker: &Speaker, out: &mut String) {
     }
     let talk_ms = u32::try_from(speaker.talk_ms).unwrap_or(u32::MAX);
     let about = if speaker.estimated { "~" } else { "" };
-    let _ = writeln!(out, " | {about}{} | {} |", Clock(talk_ms), speaker.words);
+    let _ = writeln!(out, " | {about}{} | {} |", Hms(talk_ms), speaker.words);
 }
 
 /// Appends text so that it stays what it is.
 fn escape(mut text: &str, out: &mut String) {
-    while let Some(Range { start, end }) = reference(text) {
+    while let Some(Range { start, end }) = find_reference(text) {
         escape_marks(text.get(..start).unwrap_or_default(), out);
         let _ = write!(out, "`{}`", text.get(start..end).unwrap_or_default());
         text = text.get(end..).unwrap_or_default();
@@ -76,7 +76,7 @@ fn escape(mut text: &str, out: &mut String) {
 }
 
 /// The first thing like `ann@example.com`, `@ann` or `owner/repo#12`, as far as it goes without a space or other marks.
-fn reference(text: &str) -> Option<Range<usize>> {
+fn find_reference(text: &str) -> Option<Range<usize>> {
     let bytes = text.as_bytes();
     let at = bytes.windows(2).position(|pair| match pair {
         [b'@', next] => next.is_ascii_alphanumeric() || matches!(next, b'_' | b'-'),

@@ -10,9 +10,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::{
-    compact::{Compact, Reading},
-    people::{Face, Speaker, short},
-    words::Joiner,
+    compact::{CompactWords, Cursor},
+    people::{ParticipantRef, Speaker, shorten},
+    words::TextJoiner,
 };
 
 /// A word has about this many bytes with its space, so a turn's text seldom has to grow.
@@ -20,7 +20,7 @@ const WORD_BYTES: usize = 8;
 
 /// What is known of the meeting besides what was said.
 #[derive(Clone, Debug)]
-pub struct Head {
+pub struct MeetingInfo {
     pub recording_id: RecordingId,
     pub transcript_id: TranscriptId,
     /// From the recording's metadata, key `title`; one line. None if there is none.
@@ -29,14 +29,14 @@ pub struct Head {
     pub started_at: Option<Timestamp>,
 }
 
-impl Head {
+impl MeetingInfo {
     pub fn new(
         recording_id: RecordingId,
         transcript_id: TranscriptId,
         started_at: Option<Timestamp>,
         metadata: &Value,
     ) -> Self {
-        let title = metadata.get("title").and_then(Value::as_str).map(short).filter(|title| !title.is_empty());
+        let title = metadata.get("title").and_then(Value::as_str).map(shorten).filter(|title| !title.is_empty());
         Self { recording_id, transcript_id, title, started_at }
     }
 }
@@ -60,7 +60,7 @@ pub struct Counts {
 
 impl Counts {
     /// As the row has them.
-    pub fn of_row(&self) -> job::Counts {
+    pub fn job_counts(&self) -> job::Counts {
         let Self { turns, words, speakers, duration_ms, .. } = *self;
         job::Counts { turns, words, speakers: speakers as u64, duration_ms: duration_ms.into() }
     }
@@ -75,7 +75,7 @@ mod seconds {
     }
 
     pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u32, D::Error> {
-        Ok(crate::millis(f64::deserialize(deserializer)?).unwrap_or_default())
+        Ok(crate::millis_of_seconds(f64::deserialize(deserializer)?).unwrap_or_default())
     }
 }
 
@@ -120,14 +120,14 @@ pub struct Turn {
 
 /// One turn in the compact form.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Record {
+pub(crate) struct TurnRecord {
     /// Where its first word is.
-    pub(crate) at: Reading,
+    pub(crate) cursor: Cursor,
     pub(crate) span: Span,
     /// Entries of `words[]`.
     pub(crate) words: u16,
-    /// Index into the faces.
-    pub(crate) face: u16,
+    /// Index into the participants.
+    pub(crate) participant: u16,
     /// Index into the languages.
     pub(crate) language: Option<u16>,
     pub(crate) timed: bool,
@@ -136,19 +136,19 @@ pub(crate) struct Record {
 /// A whole meeting in compact form: text and times as bytes, not words as structs.
 #[derive(Debug)]
 pub struct Meeting {
-    pub(super) head: Head,
+    pub(super) info: MeetingInfo,
     pub(super) speakers: Vec<Speaker>,
-    pub(super) faces: Vec<Face>,
+    pub(super) participants: Vec<ParticipantRef>,
     pub(super) languages: Vec<Arc<str>>,
     pub(super) duration_ms: u32,
-    pub(super) compact: Compact,
+    pub(super) compact: CompactWords,
     /// In time order; file order among those that start together.
-    pub(super) records: Vec<Record>,
+    pub(super) records: Vec<TurnRecord>,
 }
 
 impl Meeting {
-    pub fn head(&self) -> &Head {
-        &self.head
+    pub fn info(&self) -> &MeetingInfo {
+        &self.info
     }
 
     /// In order of appearance.
@@ -174,7 +174,7 @@ impl Meeting {
     /// What the compact form takes, in bytes.
     #[cfg(test)]
     pub(crate) fn bytes(&self) -> usize {
-        self.compact.bytes() + self.records.capacity() * size_of::<Record>()
+        self.compact.bytes() + self.records.capacity() * size_of::<TurnRecord>()
     }
 
     /// In time order. Each call makes one pass over the compact form.
@@ -184,7 +184,7 @@ impl Meeting {
 
     /// Of every turn the speaker and, where it is known, the time. The words are not looked at.
     pub(crate) fn spans(&self) -> impl Iterator<Item = (usize, Option<Span>)> + '_ {
-        self.records.iter().map(|record| (self.face(record).speaker, record.timed.then_some(record.span)))
+        self.records.iter().map(|record| (self.participant(record).speaker, record.timed.then_some(record.span)))
     }
 
     /// The label of a turn's speaker.
@@ -192,20 +192,20 @@ impl Meeting {
         self.speakers.get(turn.speaker).map_or("", |speaker| &speaker.label)
     }
 
-    fn face(&self, record: &Record) -> Face {
-        self.faces.get(usize::from(record.face)).copied().unwrap_or_default()
+    fn participant(&self, record: &TurnRecord) -> ParticipantRef {
+        self.participants.get(usize::from(record.participant)).copied().unwrap_or_default()
     }
 
-    fn turn(&self, index: u64, record: &Record) -> Turn {
-        let Face { id: speaker_id, speaker } = self.face(record);
-        let mut at = record.at;
+    fn turn(&self, index: u64, record: &TurnRecord) -> Turn {
+        let ParticipantRef { id: speaker_id, speaker } = self.participant(record);
+        let mut cursor = record.cursor;
         let language_code = record.language.and_then(|at| self.languages.get(usize::from(at)).cloned());
-        let mut joiner = Joiner::new(language_code.as_deref());
+        let mut joiner = TextJoiner::new(language_code.as_deref());
         let mut text = String::with_capacity(WORD_BYTES * usize::from(record.words));
         let mut words = Vec::with_capacity(usize::from(record.words));
         let mut last_ms = record.span.start_ms;
         for _ in 0..record.words {
-            let Some((word, said)) = self.compact.read(&mut at) else { break };
+            let Some((word, said)) = self.compact.read(&mut cursor) else { break };
             let start_ms = said.start_ms.max(last_ms);
             let end_ms = said.end_ms.max(start_ms);
             last_ms = start_ms;

@@ -8,18 +8,18 @@
 use std::collections::{HashMap, HashSet};
 
 use super::{
-    visible::{has_visible, look, shown},
+    visible::{display_name, has_visible, visual_key},
     words::clean,
 };
 
 /// People that are told apart. The others share one label.
 pub(crate) const MAX_SPEAKERS: usize = 1_000;
 /// Participants that are remembered: some people have several ids. Those beyond count as one person.
-const MAX_FACES: usize = 10_000;
+const MAX_PARTICIPANTS: usize = 10_000;
 /// More of a name or of an id than this is not kept.
 const MAX_NAME_BYTES: usize = 256;
 /// The label of all who are beyond the limit.
-const CROWD: &str = "Other participants";
+const OVERFLOW_LABEL: &str = "Other participants";
 
 /// One person. Two of one name are two speakers.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -28,7 +28,7 @@ pub(crate) struct Speaker {
     /// order of appearance; `Speaker 2` by participant id; `Unknown speaker` without either.
     pub(crate) label: String,
     /// All people beyond the limit.
-    pub(crate) is_crowd: bool,
+    pub(crate) is_overflow: bool,
     pub(crate) is_host: bool,
     /// Milliseconds in which this speaker has words: the sum over the turns, estimated ones included.
     pub(crate) talk_ms: u64,
@@ -40,7 +40,7 @@ pub(crate) struct Speaker {
 
 /// A participant as the file has it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Face {
+pub(crate) struct ParticipantRef {
     /// Recall's participant id, where it is an integer.
     pub(crate) id: Option<i64>,
     /// Index into the speakers.
@@ -59,10 +59,10 @@ pub(crate) struct Participant {
 
 /// The outcome.
 #[derive(Debug)]
-pub(crate) struct Crowd {
-    /// In order of appearance; the crowd is the last one.
+pub(crate) struct Roster {
+    /// In order of appearance; the overflow is the last one.
     pub(crate) speakers: Vec<Speaker>,
-    pub(crate) faces: Vec<Face>,
+    pub(crate) participants: Vec<ParticipantRef>,
     /// How many people are beyond the limit.
     pub(crate) over_limit: usize,
 }
@@ -70,35 +70,35 @@ pub(crate) struct Crowd {
 /// The participants seen so far, in order of appearance.
 #[derive(Debug, Default)]
 pub(crate) struct People {
-    /// The place of each participant in `faces`, by all that tells it apart.
-    seen: HashMap<String, u16>,
-    faces: Vec<(Option<i64>, usize)>,
+    /// The place of each participant in `participants`, by all that tells it apart.
+    participant_by_key: HashMap<String, u16>,
+    participants: Vec<(Option<i64>, usize)>,
     /// The participant that is looked for.
     key: String,
     /// Whose each id is, or without any id each name.
-    known: HashMap<String, usize>,
+    person_by_key: HashMap<String, usize>,
     people: Vec<Person>,
     /// How many participants were met.
-    met: u64,
+    registered: u64,
 }
 
 #[derive(Debug, Default)]
 struct Person {
     /// Somebody who appeared earlier and turned out to be the same person.
-    same_as: Option<usize>,
+    merged_into: Option<usize>,
     id: Option<String>,
     name: Option<String>,
     /// When the name was given, counted in participants met.
-    named: u64,
+    named_at: u64,
     static_ids: Vec<(&'static str, String)>,
     speaker: Speaker,
 }
 
 impl People {
-    /// The place of a participant in the list of faces.
-    pub(crate) fn meet(&mut self, participant: &Participant) -> u16 {
-        let id = participant.id.as_deref().map(short).filter(|id| has_visible(id));
-        let name = participant.name.as_deref().map(short).filter(|name| has_visible(name));
+    /// The place of a participant in the list of participants.
+    pub(crate) fn register(&mut self, participant: &Participant) -> u16 {
+        let id = participant.id.as_deref().map(shorten).filter(|id| has_visible(id));
+        let name = participant.name.as_deref().map(shorten).filter(|name| has_visible(name));
         let mut key = std::mem::take(&mut self.key);
         key.clear();
         // One line each: there are no line feeds in them.
@@ -107,30 +107,30 @@ impl People {
         }
         match (&id, &name) {
             (Some(id), _) => key.push_str(id),
-            (None, Some(name)) if key.is_empty() => key.extend(["\n", &look(name)]),
+            (None, Some(name)) if key.is_empty() => key.extend(["\n", &visual_key(name)]),
             (None, _) => {}
         }
-        let face = match self.seen.get(&key) {
-            Some(face) => *face,
+        let index = match self.participant_by_key.get(&key) {
+            Some(index) => *index,
             None => {
                 let keys = keys(&participant.static_ids, id.as_deref(), name.as_deref());
                 self.add(key.clone(), keys, id, &participant.static_ids)
             }
         };
         self.key = key;
-        self.met += 1;
-        let named = self.met;
-        if let Some(person) = self.person_of(face) {
+        self.registered += 1;
+        let named_at = self.registered;
+        if let Some(person) = self.person_of(index) {
             person.speaker.is_host |= participant.is_host;
             if name.is_some() {
-                (person.name, person.named) = (name, named);
+                (person.name, person.named_at) = (name, named_at);
             }
         }
-        face
+        index
     }
 
-    pub(crate) fn talked(&mut self, face: u16, talk_ms: u32, words: u16, timed: bool) {
-        if let Some(Person { speaker, .. }) = self.person_of(face) {
+    pub(crate) fn add_talk(&mut self, index: u16, talk_ms: u32, words: u16, timed: bool) {
+        if let Some(Person { speaker, .. }) = self.person_of(index) {
             speaker.talk_ms += u64::from(talk_ms);
             speaker.estimated |= !timed;
             speaker.words += u64::from(words);
@@ -138,14 +138,14 @@ impl People {
     }
 
     /// Everybody, with labels. Those who said something come first when places or numbers run out.
-    pub(crate) fn finish(mut self) -> Crowd {
-        self.join_by_name();
+    pub(crate) fn finish(mut self) -> Roster {
+        self.merge_by_name();
         let roots: Vec<usize> = (0..self.people.len()).filter(|at| self.root(*at) == *at).collect();
         let speaks = |at: &usize| self.people.get(*at).is_some_and(|person| person.speaker.words > 0);
         let (speaking, silent): (Vec<usize>, Vec<usize>) = roots.iter().copied().partition(speaks);
         let mut labels = Labels::default();
         let mut named = HashMap::new();
-        let is_told_apart = |at: &usize| self.people.get(*at).is_some_and(|person| !person.speaker.is_crowd);
+        let is_told_apart = |at: &usize| self.people.get(*at).is_some_and(|person| !person.speaker.is_overflow);
         for at in speaking.into_iter().chain(silent).filter(is_told_apart).take(MAX_SPEAKERS) {
             if let Some(person) = self.people.get(at) {
                 named.insert(at, labels.label(person.name.as_deref(), person.id.as_deref()));
@@ -153,7 +153,7 @@ impl People {
         }
         let root_of: Vec<usize> = (0..self.people.len()).map(|at| self.root(at)).collect();
         let mut places = vec![usize::MAX; self.people.len()];
-        let (mut speakers, mut crowd, mut over_limit) = (Vec::new(), Speaker::default(), 0);
+        let (mut speakers, mut overflow, mut over_limit) = (Vec::new(), Speaker::default(), 0);
         for at in roots {
             let Some(Person { speaker, .. }) = self.people.get_mut(at).map(std::mem::take) else { continue };
             if let (Some(label), Some(place)) = (named.remove(&at), places.get_mut(at)) {
@@ -161,38 +161,38 @@ impl People {
                 speakers.push(Speaker { label, ..speaker });
             } else {
                 over_limit += 1;
-                crowd.add(&speaker);
+                overflow.add(&speaker);
             }
         }
-        let crowd_at = speakers.len();
+        let overflow_at = speakers.len();
         if over_limit > 0 {
-            crowd.is_crowd = true;
-            crowd.label = labels.label(Some(CROWD), None);
-            speakers.push(crowd);
+            overflow.is_overflow = true;
+            overflow.label = labels.label(Some(OVERFLOW_LABEL), None);
+            speakers.push(overflow);
         }
-        let face = |(id, person): &(Option<i64>, usize)| {
+        let participant_ref = |(id, person): &(Option<i64>, usize)| {
             let place = root_of.get(*person).and_then(|root| places.get(*root)).copied();
-            Face { id: *id, speaker: place.unwrap_or(crowd_at).min(crowd_at) }
+            ParticipantRef { id: *id, speaker: place.unwrap_or(overflow_at).min(overflow_at) }
         };
-        Crowd { faces: self.faces.iter().map(face).collect(), speakers, over_limit }
+        Roster { participants: self.participants.iter().map(participant_ref).collect(), speakers, over_limit }
     }
 
     /// Who is known by name only is the one person of that name.
-    fn join_by_name(&mut self) {
+    fn merge_by_name(&mut self) {
         let mut of_name: HashMap<String, Vec<usize>> = HashMap::new();
         let mut by_name = Vec::new();
-        let is_one = |person: &Person| person.same_as.is_none() && !person.speaker.is_crowd;
+        let is_one = |person: &Person| person.merged_into.is_none() && !person.speaker.is_overflow;
         for (at, person) in self.people.iter().enumerate().filter(|(_, person)| is_one(person)) {
             let Some(name) = person.name.as_deref() else { continue };
             if person.id.is_some() || !person.static_ids.is_empty() {
-                of_name.entry(look(name)).or_default().push(at);
+                of_name.entry(visual_key(name)).or_default().push(at);
             } else {
-                by_name.push((at, look(name)));
+                by_name.push((at, visual_key(name)));
             }
         }
         for (at, name) in by_name {
             if let Some([only]) = of_name.get(&name).map(Vec::as_slice) {
-                self.join(*only, at);
+                self.merge(*only, at);
             }
         }
     }
@@ -204,8 +204,8 @@ impl People {
         id: Option<String>,
         static_ids: &[(&'static str, String)],
     ) -> u16 {
-        if self.faces.len() >= MAX_FACES {
-            return self.the_rest();
+        if self.participants.len() >= MAX_PARTICIPANTS {
+            return self.overflow_participant();
         }
         // Their ids contradict each other if one platform gave both people one.
         let differs = |person: &Person| {
@@ -215,11 +215,11 @@ impl People {
         };
         let mut found: Option<usize> = None;
         for key in &keys {
-            let Some(person) = self.known.get(key).map(|at| self.root(*at)) else { continue };
+            let Some(person) = self.person_by_key.get(key).map(|at| self.root(*at)) else { continue };
             if self.people.get(person).is_some_and(differs) {
                 continue;
             }
-            found = Some(found.map_or(person, |found| self.join(found, person)));
+            found = Some(found.map_or(person, |found| self.merge(found, person)));
         }
         let person = found.unwrap_or_else(|| {
             self.people.push(Person { id: id.clone(), ..Person::default() });
@@ -230,38 +230,39 @@ impl People {
             known.static_ids.extend(new);
         }
         // From now on, the id stands for the person who has it now.
-        self.known.extend(keys.into_iter().map(|key| (key, person)));
+        self.person_by_key.extend(keys.into_iter().map(|key| (key, person)));
         // `01` is somebody else.
         let number = id.as_deref().and_then(|id| id.parse().ok().filter(|number: &i64| number.to_string() == id));
-        self.faces.push((number, person));
-        let face = (self.faces.len() - 1) as u16;
-        self.seen.insert(key, face);
-        face
+        self.participants.push((number, person));
+        let index = (self.participants.len() - 1) as u16;
+        self.participant_by_key.insert(key, index);
+        index
     }
 
-    /// The one face of all participants who are not remembered.
-    fn the_rest(&mut self) -> u16 {
-        if self.faces.len() == MAX_FACES {
-            self.people.push(Person { speaker: Speaker { is_crowd: true, ..Speaker::default() }, ..Person::default() });
-            self.faces.push((None, self.people.len() - 1));
+    /// The one index of all participants who are not remembered.
+    fn overflow_participant(&mut self) -> u16 {
+        if self.participants.len() == MAX_PARTICIPANTS {
+            self.people
+                .push(Person { speaker: Speaker { is_overflow: true, ..Speaker::default() }, ..Person::default() });
+            self.participants.push((None, self.people.len() - 1));
         }
-        MAX_FACES as u16
+        MAX_PARTICIPANTS as u16
     }
 
     /// Two people turn out to be one: who appeared first stays.
-    fn join(&mut self, one: usize, other: usize) -> usize {
+    fn merge(&mut self, one: usize, other: usize) -> usize {
         if one == other {
             return one;
         }
         let (first, second) = (one.min(other), one.max(other));
-        let joined = Person { same_as: Some(first), ..Person::default() };
+        let joined = Person { merged_into: Some(first), ..Person::default() };
         let Some(second) = self.people.get_mut(second).map(|person| std::mem::replace(person, joined)) else {
             return first;
         };
         if let Some(person) = self.people.get_mut(first) {
             person.id = person.id.take().or(second.id);
-            if second.name.is_some() && second.named > person.named {
-                (person.name, person.named) = (second.name, second.named);
+            if second.name.is_some() && second.named_at > person.named_at {
+                (person.name, person.named_at) = (second.name, second.named_at);
             }
             person.static_ids.extend(second.static_ids);
             person.speaker.add(&second.speaker);
@@ -270,14 +271,14 @@ impl People {
     }
 
     fn root(&self, mut at: usize) -> usize {
-        while let Some(first) = self.people.get(at).and_then(|person| person.same_as) {
+        while let Some(first) = self.people.get(at).and_then(|person| person.merged_into) {
             at = first;
         }
         at
     }
 
-    fn person_of(&mut self, face: u16) -> Option<&mut Person> {
-        let (_, person) = *self.faces.get(usize::from(face))?;
+    fn person_of(&mut self, index: u16) -> Option<&mut Person> {
+        let (_, person) = *self.participants.get(usize::from(index))?;
         let root = self.root(person);
         self.people.get_mut(root)
     }
@@ -288,7 +289,7 @@ fn keys(static_ids: &[(&'static str, String)], id: Option<&str>, name: Option<&s
     let mut keys: Vec<String> = static_ids.iter().map(|(platform, id)| format!("{platform} {id}")).collect();
     keys.extend(id.map(|id| format!("id {id}")));
     if keys.is_empty() {
-        keys.push(name.map_or_else(String::new, |name| format!("name {}", look(name))));
+        keys.push(name.map_or_else(String::new, |name| format!("name {}", visual_key(name))));
     }
     keys
 }
@@ -312,13 +313,13 @@ struct Labels {
 impl Labels {
     fn label(&mut self, name: Option<&str>, id: Option<&str>) -> String {
         let base = match (name, id) {
-            (Some(name), _) => shown(name).into_owned(),
-            (None, Some(id)) => format!("Speaker {}", shown(id)),
+            (Some(name), _) => display_name(name).into_owned(),
+            (None, Some(id)) => format!("Speaker {}", display_name(id)),
             (None, None) => "Unknown speaker".to_owned(),
         };
-        let number = self.numbers.entry(look(&base)).or_insert(1);
+        let number = self.numbers.entry(visual_key(&base)).or_insert(1);
         let mut label = base.clone();
-        while !self.taken.insert(look(&label)) {
+        while !self.taken.insert(visual_key(&label)) {
             *number += 1;
             label = format!("{base} ({number})");
         }
@@ -327,7 +328,7 @@ impl Labels {
 }
 
 /// One line of bounded length.
-pub(crate) fn short(text: &str) -> String {
+pub(crate) fn shorten(text: &str) -> String {
     let mut short = String::new();
     clean(text, &mut short);
     if short.len() > MAX_NAME_BYTES {

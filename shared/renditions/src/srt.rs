@@ -19,102 +19,102 @@ use std::{
 use unicode_segmentation::UnicodeSegmentation;
 
 use super::{
-    Meeting, Renderer, Turn,
-    cues::{Cue, Cues, GAP_MS, MAX_CUE_MS, MIN_CUE_MS},
+    Hms, Meeting, Renderer, Turn,
+    cues::{Cue, CueQueue, GAP_MS, MAX_CUE_MS, MIN_CUE_MS},
+    line_breaks::{LINE_COLUMNS, columns},
     md::is_entity,
     meeting::Word,
-    pieces::{LINE_COLUMNS, columns},
 };
 
 /// Words that are this late still seem to be on time.
-const LATE_MS: u32 = 1000;
+const TOLERATED_DELAY_MS: u32 = 1000;
 /// What stands before each line of a cue in which two people speak.
 const DASH: &str = "- ";
 /// More of a name is not shown.
-const NAME_COLUMNS: usize = 24;
+const MAX_NAME_COLUMNS: usize = 24;
 
 #[derive(Debug, Default)]
 pub(super) struct Srt {
-    cues: Cues,
+    cues: CueQueue,
     /// What each speaker's words begin with.
     prefixes: Vec<String>,
-    shown: Shown,
+    writer: CueWriter,
 }
 
 #[derive(Debug, Default)]
-struct Shown {
+struct CueWriter {
     number: u64,
-    held: Option<Held>,
+    pending: Option<PendingCue>,
 }
 
 /// The last cue, whose end depends on the next one.
 #[derive(Debug)]
-struct Held {
+struct PendingCue {
     cue: Cue,
     /// When its words were said.
-    said_ms: u32,
+    spoken_ms: u32,
 }
 
 impl Renderer for Srt {
     fn begin(&mut self, meeting: &Meeting, _out: &mut String) {
-        self.prefixes = prefixes(meeting.speakers().iter().map(|speaker| neutral(&speaker.label).into_owned()));
+        self.prefixes = name_prefixes(meeting.speakers().iter().map(|speaker| neutralize(&speaker.label).into_owned()));
     }
 
     fn turn(&mut self, _meeting: &Meeting, turn: &Turn, out: &mut String) {
-        let Self { cues, prefixes, shown } = self;
+        let Self { cues, prefixes, writer } = self;
         // Before it is cut into cues, because look-alikes can be wider.
         cues.turn(
-            &neutral_turn(turn),
+            &neutralize_turn(turn),
             |speaker| prefixes.get(speaker).map_or("", |prefix| prefix),
-            |cue| shown.show(cue, out),
+            |cue| writer.add(cue, out),
         );
     }
 
     fn end(&mut self, _meeting: &Meeting, out: &mut String) {
-        let Self { cues, prefixes, shown } = self;
-        cues.end(|speaker| prefixes.get(speaker).map_or("", |prefix| prefix), |cue| shown.show(cue, out));
-        if let Some(Held { mut cue, .. }) = shown.held.take() {
-            cue.end_ms = cue.wanted_ms();
-            keep_number(&mut cue.text);
-            shown.write(&cue, out);
+        let Self { cues, prefixes, writer } = self;
+        cues.end(|speaker| prefixes.get(speaker).map_or("", |prefix| prefix), |cue| writer.add(cue, out));
+        if let Some(PendingCue { mut cue, .. }) = writer.pending.take() {
+            cue.end_ms = cue.preferred_end_ms();
+            join_trailing_number(&mut cue.text);
+            writer.write(&cue, out);
         }
     }
 }
 
-impl Shown {
-    fn show(&mut self, mut next: Cue, out: &mut String) {
-        let said_ms = next.start_ms;
-        if let Some(mut held) = self.held.take() {
-            if held.takes(&next) {
-                self.held = Some(held);
+impl CueWriter {
+    fn add(&mut self, mut next: Cue, out: &mut String) {
+        let spoken_ms = next.start_ms;
+        if let Some(mut pending) = self.pending.take() {
+            if pending.merge(&next) {
+                self.pending = Some(pending);
                 return;
             }
-            let Held { mut cue, said_ms: cue_said_ms } = held;
-            let late_ms = cue.start_ms.saturating_sub(cue_said_ms).saturating_sub(LATE_MS);
+            let PendingCue { mut cue, spoken_ms: cue_spoken_ms } = pending;
+            let late_ms = cue.start_ms.saturating_sub(cue_spoken_ms).saturating_sub(TOLERATED_DELAY_MS);
             let overlaps = next.start_ms < cue.end_ms;
             let least_ms = if overlaps { cue.reading_ms().saturating_sub(late_ms) } else { 0 };
             let least_ms = cue.start_ms.saturating_add(least_ms.max(MIN_CUE_MS));
-            cue.end_ms = cue.wanted_ms().min(next.start_ms.saturating_sub(GAP_MS)).max(least_ms);
+            cue.end_ms = cue.preferred_end_ms().min(next.start_ms.saturating_sub(GAP_MS)).max(least_ms);
             next.start_ms = next.start_ms.max(cue.end_ms.saturating_add(GAP_MS));
             next.end_ms = next.end_ms.max(next.start_ms);
             self.write(&cue, out);
         }
-        self.held = Some(Held { cue: next, said_ms });
+        self.pending = Some(PendingCue { cue: next, spoken_ms });
     }
 
     fn write(&mut self, cue: &Cue, out: &mut String) {
         let before = if self.number > 0 { "\n" } else { "" };
         self.number += 1;
-        let _ = writeln!(out, "{before}{}\n{} --> {}", self.number, At(cue.start_ms), At(cue.end_ms));
+        let _ = writeln!(out, "{before}{}\n{} --> {}", self.number, SrtTime(cue.start_ms), SrtTime(cue.end_ms));
         for line in cue.text.split('\n') {
-            text_line(line, out);
+            write_line(line, out);
         }
     }
 }
 
-impl Held {
+impl PendingCue {
     /// Takes the next cue in as a second line, if there is no time for two cues and it fits.
-    fn takes(&mut self, next: &Cue) -> bool {
+    fn merge(&mut self, next: &Cue) -> bool {
         let Self { cue, .. } = self;
         let close = next.start_ms < cue.start_ms.saturating_add(MIN_CUE_MS + GAP_MS);
         let dash = if cue.speaker == next.speaker { "" } else { DASH };
@@ -131,17 +131,17 @@ impl Held {
 }
 
 /// What each speaker's words begin with. Long names are shortened, and no two are the same then.
-fn prefixes(labels: impl Iterator<Item = String>) -> Vec<String> {
+fn name_prefixes(labels: impl Iterator<Item = String>) -> Vec<String> {
     let mut taken = HashSet::new();
     let mut prefixes = Vec::new();
     for label in labels {
-        let mut name = shortened(&label, NAME_COLUMNS);
+        let mut name = shortened(&label, MAX_NAME_COLUMNS);
         for number in 2.. {
             if taken.insert(name.clone()) {
                 break;
             }
             let number = format!(" ({number})");
-            name = shortened(&label, NAME_COLUMNS - number.len()) + &number;
+            name = shortened(&label, MAX_NAME_COLUMNS - number.len()) + &number;
         }
         prefixes.push(name + ":");
     }
@@ -164,7 +164,7 @@ fn shortened(name: &str, most: usize) -> String {
 
 /// The last line of a file is taken for the number of a cue that is missing if it is nothing but a number, so the number
 /// shares its line with a word where there is room.
-fn keep_number(text: &mut String) {
+fn join_trailing_number(text: &mut String) {
     let Some((line, number)) = text.split_once('\n').filter(|(_, last)| last.chars().all(char::is_numeric)) else {
         return;
     };
@@ -194,7 +194,7 @@ const LOOK_ALIKE_BYTES: usize = 3;
 
 /// Writes a line of a cue. Two times such as `00:00:01,000` in one line begin a cue for some readers, with or without an
 /// arrow between them, so these are written with another colon.
-fn text_line(line: &str, out: &mut String) {
+fn write_line(line: &str, out: &mut String) {
     let is_in_time = |at: usize| is_in_time(line.get(..at).unwrap_or_default(), line.get(at + 1..).unwrap_or_default());
     let colons = || line.bytes().enumerate().filter(|(_, byte)| *byte == b':').map(|(at, _)| at);
     let mut from = 0;
@@ -224,7 +224,7 @@ fn look_alikes(text: &str) -> impl Iterator<Item = (usize, char)> {
 }
 
 /// The text without anything that a player could take for a command.
-fn neutral(text: &str) -> Cow<'_, str> {
+fn neutralize(text: &str) -> Cow<'_, str> {
     if !text.bytes().any(|byte| matches!(byte, b'<' | b'>' | b'{' | b'}' | b'\\' | b'&')) {
         return Cow::Borrowed(text);
     }
@@ -242,8 +242,8 @@ fn neutral(text: &str) -> Cow<'_, str> {
     Cow::Owned(out)
 }
 
-fn neutral_turn(turn: &Turn) -> Cow<'_, Turn> {
-    let Cow::Owned(text) = neutral(&turn.text) else { return Cow::Borrowed(turn) };
+fn neutralize_turn(turn: &Turn) -> Cow<'_, Turn> {
+    let Cow::Owned(text) = neutralize(&turn.text) else { return Cow::Borrowed(turn) };
     let replaced: Vec<usize> = look_alikes(&turn.text).map(|(at, _)| at).collect();
     let moved = |at: usize| at + (LOOK_ALIKE_BYTES - 1) * replaced.partition_point(|before| *before < at);
     let word = |word: &Word| Word { range: moved(word.range.start)..moved(word.range.end), span: word.span };
@@ -252,11 +252,11 @@ fn neutral_turn(turn: &Turn) -> Cow<'_, Turn> {
 }
 
 /// `01:02:03,004`
-struct At(u32);
+struct SrtTime(u32);
 
-impl fmt::Display for At {
+impl fmt::Display for SrtTime {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{},{:03}", super::Clock(self.0), self.0 % 1000)
+        write!(f, "{},{:03}", Hms(self.0), self.0 % 1000)
     }
 }
 

@@ -23,28 +23,28 @@ pub(crate) fn has_visible(text: &str) -> bool {
 
 /// Whether text without visible characters changes how the character before it is drawn: a joiner of emoji or of
 /// letters, a variation selector, the tags of a flag.
-pub(crate) fn modifies(text: &str) -> bool {
+pub(crate) fn is_modifier(text: &str) -> bool {
     let modifier = |c| matches!(c, '\u{200C}' | '\u{200D}' | '\u{FE00}'..='\u{FE0F}' | '\u{E0020}'..='\u{E007F}');
     !text.is_empty() && text.chars().all(modifier)
 }
 
 /// A name as a reader sees it, for labels: composed, and without invisible characters at its ends. Within a name they
 /// may be needed, as the joiners in a family of emoji are.
-pub(crate) fn shown(name: &str) -> Cow<'_, str> {
+pub(crate) fn display_name(name: &str) -> Cow<'_, str> {
     NFC.normalize(name.trim_matches(|c| !is_visible(c)))
 }
 
 /// What two names have in common that a reader cannot tell apart.
-pub(crate) fn look(name: &str) -> String {
-    let mut look = String::with_capacity(name.len());
+pub(crate) fn visual_key(name: &str) -> String {
+    let mut key = String::with_capacity(name.len());
     for word in name.split(char::is_whitespace) {
-        let from = look.len();
-        look.extend(word.chars().filter(|c| is_visible(*c)));
-        if look.len() > from && from > 0 {
-            look.insert(from, ' ');
+        let from = key.len();
+        key.extend(word.chars().filter(|c| is_visible(*c)));
+        if key.len() > from && from > 0 {
+            key.insert(from, ' ');
         }
     }
-    NFC.normalize(&look).into_owned()
+    NFC.normalize(&key).into_owned()
 }
 
 #[cfg(test)]
@@ -86,11 +86,11 @@ mod tests {
         for (one, other) in
             [("Zo\u{eb}", "Zoe\u{308}"), ("Ann Lee", " Ann\u{a0} Lee\u{200b}"), ("Ann", "A\u{ad}nn\u{3164}")]
         {
-            assert_eq!(look(one), look(other));
+            assert_eq!(visual_key(one), visual_key(other));
         }
-        assert_ne!(look("Ann"), look("ann"));
-        assert_ne!(look("AnnLee"), look("Ann Lee"));
-        assert_eq!(look("\u{3164}\u{2060} \u{200b}"), "");
-        assert_eq!(shown("\u{200b}Zoe\u{308} 👩\u{200d}🚀\u{3164}"), "Zo\u{eb} 👩\u{200d}🚀");
+        assert_ne!(visual_key("Ann"), visual_key("ann"));
+        assert_ne!(visual_key("AnnLee"), visual_key("Ann Lee"));
+        assert_eq!(visual_key("\u{3164}\u{2060} \u{200b}"), "");
+        assert_eq!(display_name("\u{200b}Zoe\u{308} 👩\u{200d}🚀\u{3164}"), "Zo\u{eb} 👩\u{200d}🚀");
     }
 }

@@ -6,15 +6,15 @@
 use std::fmt::{self, Write};
 
 use super::{
-    Meeting, Renderer, Turn,
-    cues::{Cue, Cues, GAP_MS, MIN_CUE_MS},
+    Hms, Meeting, Renderer, Turn,
+    cues::{Cue, CueQueue, GAP_MS, MIN_CUE_MS},
 };
 
 #[derive(Debug, Default)]
 pub(super) struct Vtt {
-    cues: Cues,
+    cues: CueQueue,
     /// The last cue, whose end depends on the next one.
-    held: Option<Cue>,
+    pending: Option<Cue>,
 }
 
 impl Renderer for Vtt {
@@ -23,33 +23,33 @@ impl Renderer for Vtt {
     }
 
     fn turn(&mut self, meeting: &Meeting, turn: &Turn, out: &mut String) {
-        let held = &mut self.held;
-        self.cues.turn(turn, |_| "", |cue| show(held, Some(cue), meeting, out));
+        let pending = &mut self.pending;
+        self.cues.turn(turn, |_| "", |cue| write_pending(pending, Some(cue), meeting, out));
     }
 
     fn end(&mut self, meeting: &Meeting, out: &mut String) {
-        let held = &mut self.held;
-        self.cues.end(|_| "", |cue| show(held, Some(cue), meeting, out));
-        show(held, None, meeting, out);
+        let pending = &mut self.pending;
+        self.cues.end(|_| "", |cue| write_pending(pending, Some(cue), meeting, out));
+        write_pending(pending, None, meeting, out);
     }
 }
 
-fn show(held: &mut Option<Cue>, next: Option<Cue>, meeting: &Meeting, out: &mut String) {
-    if let Some(mut cue) = held.take() {
+fn write_pending(pending: &mut Option<Cue>, next: Option<Cue>, meeting: &Meeting, out: &mut String) {
+    if let Some(mut cue) = pending.take() {
         cue.end_ms = match &next {
             Some(next) if next.start_ms >= cue.end_ms => {
                 let room_ms = next.start_ms.saturating_sub(GAP_MS);
-                cue.wanted_ms().min(room_ms).max(cue.start_ms.saturating_add(MIN_CUE_MS))
+                cue.preferred_end_ms().min(room_ms).max(cue.start_ms.saturating_add(MIN_CUE_MS))
             }
-            _ => cue.wanted_ms(),
+            _ => cue.preferred_end_ms(),
         };
         write(&cue, meeting, out);
     }
-    *held = next;
+    *pending = next;
 }
 
 fn write(cue: &Cue, meeting: &Meeting, out: &mut String) {
-    let _ = write!(out, "\n{} --> {}\n<v ", At(cue.start_ms), At(cue.end_ms));
+    let _ = write!(out, "\n{} --> {}\n<v ", VttTime(cue.start_ms), VttTime(cue.end_ms));
     escape(meeting.speakers().get(cue.speaker).map_or("", |speaker| &speaker.label), out);
     out.push('>');
     escape(&cue.text, out);
@@ -74,10 +74,10 @@ fn escape(text: &str, out: &mut String) {
 }
 
 /// `01:02:03.004`
-struct At(u32);
+struct VttTime(u32);
 
-impl fmt::Display for At {
+impl fmt::Display for VttTime {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}.{:03}", super::Clock(self.0), self.0 % 1000)
+        write!(f, "{}.{:03}", Hms(self.0), self.0 % 1000)
     }
 }

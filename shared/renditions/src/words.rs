@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use unicode_segmentation::{GraphemeCursor, GraphemeIncomplete};
 
-use super::marks::{binds, closes, opens};
+use super::punctuation::{is_closing, is_hyphen, is_opening};
 
 /// Appends `text` as one line: white space becomes single spaces, control characters and the marks that turn the
 /// direction of all the text after them are left out.
@@ -21,7 +21,7 @@ pub(crate) fn clean(text: &str, out: &mut String) -> bool {
     for c in text.chars() {
         if c.is_whitespace() {
             space = true;
-        } else if !invisible(c) {
+        } else if !is_dropped(c) {
             if space && out.len() > from {
                 out.push(' ');
             }
@@ -32,92 +32,93 @@ pub(crate) fn clean(text: &str, out: &mut String) -> bool {
     false
 }
 
-fn invisible(c: char) -> bool {
+fn is_dropped(c: char) -> bool {
     c.is_control()
         || matches!(c, '\u{202A}'..='\u{202E}' | '\u{2066}'..='\u{2069}' | '\u{FEFF}' | '\u{FFF9}'..='\u{FFFB}')
 }
 
 /// Writes the words of one turn one after the other.
 #[derive(Debug, Default)]
-pub(crate) struct Joiner {
+pub(crate) struct TextJoiner {
     /// `n't` and `'s` belong to the word before. In Dutch `'t` and `'s` are words.
-    english: bool,
+    is_english: bool,
     /// The word before was an opening bracket or the like, which the next one follows without a space.
-    attach: bool,
+    after_opening: bool,
     /// Straight quotation marks that came as their own words are open.
-    quoted: bool,
-    single_quoted: bool,
+    double_quote_open: bool,
+    single_quote_open: bool,
     /// So are pointed ones. French writes «so», German »so«.
-    pointed: bool,
-    single_pointed: bool,
+    guillemet_open: bool,
+    single_guillemet_open: bool,
     /// A low quotation mark is open, which a high one closes that would open elsewhere.
-    low: bool,
+    low_quote_open: bool,
 }
 
 /// What a word is that has no letters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Mark {
+enum MarkKind {
     Closing,
     Opening,
 }
 
-impl Joiner {
+impl TextJoiner {
     /// For words in this language; without one, English is assumed.
     pub(crate) fn new(language_code: Option<&str>) -> Self {
         let is_english = |code: &str| code.get(..2).is_some_and(|start| start.eq_ignore_ascii_case("en"));
-        Self { english: language_code.is_none_or(is_english), ..Self::default() }
+        Self { is_english: language_code.is_none_or(is_english), ..Self::default() }
     }
 
     /// Appends a word, and says where it is.
     pub(crate) fn push(&mut self, word: &str, text: &mut String) -> Range<usize> {
         if let Some(first) = word.chars().next() {
             let last = text.chars().next_back();
-            let mark = self.mark(word, first, last);
-            let together = self.attach || mark == Some(Mark::Closing) || self.joined(text, last, word, first);
-            if !together && last.is_some() {
+            let mark = self.mark_kind(word, first, last);
+            let no_space =
+                self.after_opening || mark == Some(MarkKind::Closing) || self.follows_directly(text, last, word, first);
+            if !no_space && last.is_some() {
                 text.push(' ');
             }
-            self.attach = mark == Some(Mark::Opening);
+            self.after_opening = mark == Some(MarkKind::Opening);
         }
         let from = text.len();
         text.push_str(word);
         from..text.len()
     }
 
-    fn mark(&mut self, word: &str, first: char, last: Option<char>) -> Option<Mark> {
-        if first.is_alphanumeric() || !word.chars().all(|c| matches!(c, '"' | '\'') || closes(c) || opens(c)) {
+    fn mark_kind(&mut self, word: &str, first: char, last: Option<char>) -> Option<MarkKind> {
+        if first.is_alphanumeric() || !word.chars().all(|c| matches!(c, '"' | '\'') || is_closing(c) || is_opening(c)) {
             return None;
         }
         let straight = |open: &mut bool| {
             *open = !*open;
-            Some(if *open { Mark::Opening } else { Mark::Closing })
+            Some(if *open { MarkKind::Opening } else { MarkKind::Closing })
         };
         match first {
-            '"' => straight(&mut self.quoted),
+            '"' => straight(&mut self.double_quote_open),
             // Behind an s it is taken for a genitive: people say those more often than they quote.
-            '\'' if !self.single_quoted && last.is_some_and(|last| last.eq_ignore_ascii_case(&'s')) => {
-                Some(Mark::Closing)
+            '\'' if !self.single_quote_open && last.is_some_and(|last| last.eq_ignore_ascii_case(&'s')) => {
+                Some(MarkKind::Closing)
             }
-            '\'' => straight(&mut self.single_quoted),
-            '«' | '»' => straight(&mut self.pointed),
-            '‹' | '›' => straight(&mut self.single_pointed),
+            '\'' => straight(&mut self.single_quote_open),
+            '«' | '»' => straight(&mut self.guillemet_open),
+            '‹' | '›' => straight(&mut self.single_guillemet_open),
             '„' | '‚' => {
-                self.low = true;
-                Some(Mark::Opening)
+                self.low_quote_open = true;
+                Some(MarkKind::Opening)
             }
-            '“' | '‘' if self.low => {
-                self.low = false;
-                Some(Mark::Closing)
+            '“' | '‘' if self.low_quote_open => {
+                self.low_quote_open = false;
+                Some(MarkKind::Closing)
             }
-            _ if opens(first) => Some(Mark::Opening),
-            _ => Some(Mark::Closing),
+            _ if is_opening(first) => Some(MarkKind::Opening),
+            _ => Some(MarkKind::Closing),
         }
     }
 
     /// Whether a word follows this text without a space.
-    fn joined(&self, text: &str, last: Option<char>, word: &str, first: char) -> bool {
+    fn follows_directly(&self, text: &str, last: Option<char>, word: &str, first: char) -> bool {
         let Some(last) = last else { return false };
-        if self.english && last.is_alphanumeric() && is_clitic(word) {
+        if self.is_english && last.is_alphanumeric() && is_clitic(word) {
             return true;
         }
         // Before these there are neither accents nor emoji.
@@ -128,7 +129,7 @@ impl Joiner {
             (Spacing::Ideographic, Spacing::Hangul) | (Spacing::Hangul, Spacing::Ideographic) => false,
             (Spacing::Ideographic, _) | (_, Spacing::Ideographic) => true,
             (Spacing::SouthEastAsian, Spacing::SouthEastAsian) => true,
-            _ => binds(last) || binds(first) || one_character(text, word, first),
+            _ => is_hyphen(last) || is_hyphen(first) || continues_grapheme(text, word, first),
         }
     }
 }
@@ -140,7 +141,7 @@ fn is_clitic(word: &str) -> bool {
         return false;
     }
     let Some((before, rest)) = word.split_once(['\'', '’']) else { return false };
-    let letters = rest.trim_end_matches(|c| c != '’' && closes(c));
+    let letters = rest.trim_end_matches(|c| c != '’' && is_closing(c));
     match before {
         "n" => letters == "t",
         "N" => letters == "T",
@@ -151,19 +152,19 @@ fn is_clitic(word: &str) -> bool {
 
 /// Whether the word goes on with the text's last character as people see it: an accent, or the next part of an emoji.
 /// A letter never does, whatever ligature it would make: it begins a word.
-fn one_character(text: &str, word: &str, first: char) -> bool {
+fn continues_grapheme(text: &str, word: &str, first: char) -> bool {
     let mut cursor = GraphemeCursor::new(text.len(), text.len() + word.len(), true);
     let mut boundary = cursor.is_boundary(word, text.len());
     if let Err(GraphemeIncomplete::PreContext(_)) = boundary {
         cursor.provide_context(text, 0);
         boundary = cursor.is_boundary(word, text.len());
     }
-    boundary == Ok(false) && (!first.is_alphabetic() || extends(first))
+    boundary == Ok(false) && (!first.is_alphabetic() || extends_grapheme(first))
 }
 
 /// Whether a word is nothing but marks that belong to the word before.
-pub(crate) fn is_closing(word: &str) -> bool {
-    !word.is_empty() && word.chars().all(closes)
+pub(crate) fn is_closing_word(word: &str) -> bool {
+    !word.is_empty() && word.chars().all(is_closing)
 }
 
 /// How a script is written, as far as spaces go.
@@ -212,16 +213,16 @@ pub(crate) fn spacing(c: char) -> Spacing {
 }
 
 /// Whether a character cannot stand alone: an accent, a skin tone, a vowel sign.
-pub(crate) fn extends(c: char) -> bool {
+pub(crate) fn extends_grapheme(c: char) -> bool {
     let mut bytes = [b'a'; 5];
     let length = 1 + c.encode_utf8(&mut bytes[1..]).len();
     let text = bytes.get(..length).and_then(|bytes| std::str::from_utf8(bytes).ok());
     // Below are the letters of most languages.
-    c >= '\u{300}' && text.is_some_and(|text| !is_boundary(text, 1))
+    c >= '\u{300}' && text.is_some_and(|text| !is_grapheme_boundary(text, 1))
 }
 
 /// Whether the word after may be the rest of the last character: behind a joiner, or half a flag.
-pub(crate) fn is_unfinished(word: &str) -> bool {
+pub(crate) fn ends_mid_grapheme(word: &str) -> bool {
     let half_flag = |c: &char| matches!(c, '\u{1F1E6}'..='\u{1F1FF}');
     match word.chars().next_back() {
         Some('\u{200D}') => true,
@@ -231,125 +232,10 @@ pub(crate) fn is_unfinished(word: &str) -> bool {
 }
 
 /// Whether `text` may be cut here without taking a character apart that people see as one.
-pub(crate) fn is_boundary(text: &str, at: usize) -> bool {
+pub(crate) fn is_grapheme_boundary(text: &str, at: usize) -> bool {
     let boundary: Result<bool, GraphemeIncomplete> = GraphemeCursor::new(at, text.len(), true).is_boundary(text, 0);
     boundary.unwrap_or(true)
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn join(words: &[&str]) -> String {
-        join_in(None, words)
-    }
-
-    fn join_in(language_code: Option<&str>, words: &[&str]) -> String {
-        let mut joiner = Joiner::new(language_code);
-        let mut text = String::new();
-        for word in words {
-            let range = joiner.push(word, &mut text);
-            assert_eq!(&text[range], *word);
-        }
-        text
-    }
-
-    #[test]
-    fn white_space_and_control_characters_are_collapsed() {
-        for (raw, cleaned) in [
-            ("plain", "plain"),
-            ("  two \t\r\n words ", "two words"),
-            ("a\u{0}b\u{202E}c\u{FEFF}", "abc"),
-            ("\u{1}\n", ""),
-            ("a\u{2028}b\u{A0}c", "a b c"),
-            ("👨\u{200D}👩\u{200D}👧 e\u{301}", "👨\u{200D}👩\u{200D}👧 e\u{301}"),
-        ] {
-            let mut out = String::new();
-            clean(raw, &mut out);
-            assert_eq!(out, cleaned, "{raw:?}");
-        }
-    }
-
-    #[test]
-    fn every_script_is_joined_its_own_way() {
-        for (words, text) in [
-            (&["Hello", "there"][..], "Hello there"),
-            (&["", "a", "", "b"], "a b"),
-            (&["今日", "は", "AWS", "の", "2", "回目", "です", "。"], "今日はAWSの2回目です。"),
-            (&["東京", "서울", "부산"], "東京 서울 부산"),
-            (&["안녕", "하세요"], "안녕 하세요"),
-            (&["สวัสดี", "ครับ", "Ann", "ครับ"], "สวัสดีครับ Ann ครับ"),
-            (&["ເຈົ້າ", "ຢູ່"], "ເຈົ້າຢູ່"),
-            (&["សួស្តី", "បង"], "សួស្តីបង"),
-            (&["မင်္ဂလာ", "ပါ", "။"], "မင်္ဂလာပါ။"),
-            (&["مرحبا", "،", "كيف", "حالك", "؟"], "مرحبا، كيف حالك؟"),
-            (&["cafe", "\u{301}", "ok"], "cafe\u{301} ok"),
-            (&["👍", "🏽", "yes"], "👍🏽 yes"),
-            (&["अर्थात्", "जब"], "अर्थात् जब"),
-            (&["का", "\u{94d}", "क"], "का\u{94d} क"),
-            (&["བཀྲ་", "ཤིས", "།", "བདེ", "་", "ལེགས", "།"], "བཀྲ་ཤིས། བདེ་ལེགས།"),
-            (&["มาก", "ๆ", "กรุงเทพ", "ฯ"], "มากๆกรุงเทพฯ"),
-            (&["בית", "־", "ספר", "ו־", "אני"], "בית־ספר ו־אני"),
-            (&["well", "‐", "known", "-", "yes"], "well‐known - yes"),
-        ] {
-            assert_eq!(join(words), text);
-        }
-    }
-
-    #[test]
-    fn marks_that_come_alone_go_where_they_belong() {
-        for (words, text) in [
-            (&["Well", ",", "yes", "(", "no", ")", "?!"][..], "Well, yes (no)?!"),
-            (&["¿", "Qué", "?", "¡", "Sí", "!"], "¿Qué? ¡Sí!"),
-            (&["He", "said", "\"", "go", "\"", "."], "He said \"go\"."),
-            (&["“", "go", "”", "he", "said"], "“go” he said"),
-            (&["Er", "sagte", "„", "geh", "“", "."], "Er sagte „geh“."),
-            (&["50", "%", "…", "a", "-", "b"], "50%… a - b"),
-            (&["Er", "sagt", "»", "ja", "«", ",", "›", "so", "‹"], "Er sagt »ja«, ›so‹"),
-            (&["il", "dit", "«", "oui", "»", "et"], "il dit «oui» et"),
-            (&["「", "はい", "」", "と"], "「はい」と"),
-            (&["ሰላም", "።", "ነው", "፤", "እሺ", "፧"], "ሰላም። ነው፤ እሺ፧"),
-            (&["צה", "״", "רח", "׳", "כן"], "צה״ רח׳ כן"),
-            (&["ինչ", "՞", "այո", "՝", "ոչ", "։"], "ինչ՞ այո՝ ոչ։"),
-            (&["क्या", "?", "हाँ", "।", "ہاں", "۔", "نعم", "؛"], "क्या? हाँ। ہاں۔ نعم؛"),
-            (&["τι", "\u{37e}", "ναι", "\u{387}"], "τι\u{37e} ναι\u{387}"),
-        ] {
-            assert_eq!(join(words), text);
-        }
-    }
-
-    #[test]
-    fn parts_of_one_character_stay_together() {
-        for (words, text) in [
-            (&["the", "👨", "\u{200d}", "👩", "\u{200d}👧", "went"][..], "the 👨\u{200d}👩\u{200d}👧 went"),
-            (&["👨\u{200d}", "👩", "👩"], "👨\u{200d}👩 👩"),
-            (&["🇩", "🇪", "🇯", "🇵", "🇫🇷"], "🇩🇪 🇯🇵 🇫🇷"),
-            (&["ok", "👍", "🏽", "❤", "\u{fe0f}", "1", "\u{fe0f}", "\u{20e3}"], "ok 👍🏽 ❤\u{fe0f} 1\u{fe0f}\u{20e3}"),
-            (&["🏴", "\u{200d}", "☠", "\u{fe0f}"], "🏴\u{200d}☠\u{fe0f}"),
-            (&["\u{1112}", "한국", "क\u{94d}", "क"], "\u{1112} 한국 क\u{94d} क"),
-            // Nothing that a joiner joins, however often.
-            (&["a\u{200d}", "b", "\u{200d}", "\u{200d}", "c", "👩"], "a\u{200d} b\u{200d}\u{200d} c 👩"),
-        ] {
-            assert_eq!(join(words), text);
-        }
-    }
-
-    #[test]
-    fn apostrophes_tell_clitics_from_quotations() {
-        for (words, text) in [
-            (&["It", "'s", "what", "we", "do", "n't", ",", "is", "n’t", "it"][..], "It's what we don't, isn’t it"),
-            (
-                &["I", "’m", "sure", "they", "'ll", "see", "WE", "'VE", "won", "'t."],
-                "I’m sure they'll see WE'VE won't.",
-            ),
-            (&["he", "said", "'sure", "and", "'Tis", "'em", "'Re:", "it'"], "he said 'sure and 'Tis 'em 'Re: it'"),
-            (&["'s", "(", "'s", "…", "'s"], "'s ('s… 's"),
-            (&["He", "said", "'", "go", "'", "and", "'", "wait", "'"], "He said 'go' and 'wait'"),
-            (&["the", "teams", "'", "names"], "the teams' names"),
-        ] {
-            assert_eq!(join(words), text);
-        }
-        assert_eq!(join_in(Some("nl"), &["dat", "is", "'t", "en", "'s", "avonds"]), "dat is 't en 's avonds");
-        assert_eq!(join_in(Some("EN_us"), &["that", "'s"]), "that's");
-    }
-}
+mod tests;

@@ -9,8 +9,8 @@ use serde_json::Value;
 
 use super::subtitles;
 use crate::{
-    Format, Head, Meeting, has_visible,
-    tally::{Recorded, Summary, Tally},
+    Format, Meeting, MeetingInfo, has_visible,
+    reader::{RecordingTimes, Summary, TranscriptReader},
 };
 
 /// A rendition has this at most, and so much more for every byte of the file: a page's style and script, and a turn of
@@ -31,7 +31,7 @@ pub fn transcript(input: &[u8]) {
     };
     assert_eq!(comparable(summary.clone()), comparable(cut), "so do its counts");
     assert!(summary.error.is_none() || meeting.is_err(), "a meeting of half a file");
-    counted_rightly(file, &summary);
+    check_counts(file, &summary);
 
     let (meeting, cut_meeting) = match (meeting, cut_meeting) {
         (Ok(meeting), Ok(cut_meeting)) => (meeting, cut_meeting),
@@ -48,10 +48,10 @@ pub fn transcript(input: &[u8]) {
         assert!(rendition.len() <= most, "{format:?}: {} of {} bytes", rendition.len(), file.len());
         assert!(!rendition.contains(|c: char| c.is_control() && c != '\n'), "{format:?} has control characters");
         match format {
-            Format::Jsonl => lines(&rendition, &summary),
+            Format::Jsonl => check_jsonl(&rendition, &summary),
             Format::Vtt => subtitles::check(&subtitles::vtt(&rendition), true),
             Format::Srt => subtitles::check(&subtitles::srt(&rendition), false),
-            Format::Html => harmless(&rendition),
+            Format::Html => check_html(&rendition),
             Format::Txt | Format::Md => {}
         }
     }
@@ -59,14 +59,14 @@ pub fn transcript(input: &[u8]) {
 
 /// Reads the file in pieces.
 fn read(file: &[u8], length: impl Fn(usize) -> usize) -> (Summary, Result<Meeting, String>) {
-    let mut tally = Tally::new(Recorded::default());
+    let mut reader = TranscriptReader::new(RecordingTimes::default());
     let (mut rest, mut piece) = (file, 0);
     while !rest.is_empty() {
         let (now, later) = rest.split_at(length(piece).min(rest.len()));
-        tally.push(now);
+        reader.push(now);
         (rest, piece) = (later, piece + 1);
     }
-    tally.finish(Head {
+    reader.finish(MeetingInfo {
         recording_id: RecordingId::from_u128(1),
         transcript_id: TranscriptId::from_u128(2),
         title: Some("Weekly sync".to_owned()),
@@ -87,19 +87,19 @@ pub(crate) fn render(meeting: &Meeting, format: Format) -> String {
 }
 
 /// As another parser reads it.
-fn counted_rightly(file: &[u8], summary: &Summary) {
+fn check_counts(file: &[u8], summary: &Summary) {
     // We leave out a byte order mark.
     let file = file.strip_prefix(b"\xef\xbb\xbf").unwrap_or(file);
     // What has a key twice, or is nested deeper than this parser goes, or has half of a surrogate pair, may be refused.
     // So is what only Python takes for JSON.
     let Ok(value) = serde_json::from_slice::<Value>(file) else { return };
-    if entries(&value) != colons(file) {
+    if count_keys(&value) != count_colons(file) {
         return;
     }
     let Some(turns) = value.as_array() else {
         return assert!(summary.error.is_some(), "that is no transcript");
     };
-    let words: usize = turns.iter().map(words).sum();
+    let words: usize = turns.iter().map(visible_words).sum();
     let nothing = format!("no words were found in {} entries", turns.len());
     assert!(summary.error.is_none() || words == 0 && summary.error == Some(nothing), "{:?}", summary.error);
     assert_eq!(summary.counts.words, words as u64);
@@ -110,30 +110,30 @@ fn counted_rightly(file: &[u8], summary: &Summary) {
 }
 
 /// The words of an entry that a reader can see; its text stands in for them.
-fn words(turn: &Value) -> usize {
-    let visible = |value: &Value| value["text"].as_str().is_some_and(seen);
+fn visible_words(turn: &Value) -> usize {
+    let visible = |value: &Value| value["text"].as_str().is_some_and(is_visible_text);
     match turn["words"].as_array().into_iter().flatten().filter(|word| visible(word)).count() {
-        0 => turn["text"].as_str().unwrap_or_default().split_whitespace().filter(|word| seen(word)).count(),
+        0 => turn["text"].as_str().unwrap_or_default().split_whitespace().filter(|word| is_visible_text(word)).count(),
         count => count,
     }
 }
 
 /// Whether any of it is left when it is cleaned, and can be seen.
-fn seen(text: &str) -> bool {
+fn is_visible_text(text: &str) -> bool {
     text != "\u{7f}" && has_visible(text)
 }
 
 /// Of all objects, each key counted once.
-fn entries(value: &Value) -> usize {
+fn count_keys(value: &Value) -> usize {
     match value {
-        Value::Array(values) => values.iter().map(entries).sum(),
-        Value::Object(values) => values.values().map(|value| 1 + entries(value)).sum(),
+        Value::Array(values) => values.iter().map(count_keys).sum(),
+        Value::Object(values) => values.values().map(|value| 1 + count_keys(value)).sum(),
         Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => 0,
     }
 }
 
 /// The colons that are not in texts: as many as there are keys.
-fn colons(json: &[u8]) -> usize {
+fn count_colons(json: &[u8]) -> usize {
     let (mut count, mut in_text, mut escaped) = (0, false, false);
     for byte in json {
         match byte {
@@ -147,7 +147,7 @@ fn colons(json: &[u8]) -> usize {
     count
 }
 
-fn lines(rendition: &str, summary: &Summary) {
+fn check_jsonl(rendition: &str, summary: &Summary) {
     let mut words = 0;
     for (index, line) in rendition.lines().enumerate() {
         let line: Value = serde_json::from_str(line).expect("JSON");
@@ -161,7 +161,7 @@ fn lines(rendition: &str, summary: &Summary) {
 }
 
 /// Nothing that people said is markup: the page's tags and attributes are its own.
-fn harmless(page: &str) {
+fn check_html(page: &str) {
     let without = |page: &str, tag: &str| {
         let (before, rest) = page.split_once(&format!("<{tag}>"))?;
         Some(format!("{before}{}", rest.split_once(&format!("</{tag}>"))?.1))

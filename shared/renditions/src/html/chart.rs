@@ -1,8 +1,8 @@
-//! Who spoke how long, and when: one row a speaker, as plain paths. No colour or size needs an inline style.
+//! Who spoke how long, and when: one row a speaker, as plain paths. No color or size needs an inline style.
 
 use super::{
     super::{Meeting, Speaker},
-    COLOURS, put,
+    COLORS, put,
     text::{Escaped, clock},
 };
 
@@ -63,8 +63,8 @@ impl Chart {
         self.order.len()
     }
 
-    pub(super) fn colour(&self, speaker: usize) -> usize {
-        self.ranks.get(speaker).copied().unwrap_or(0) % COLOURS
+    pub(super) fn color(&self, speaker: usize) -> usize {
+        self.ranks.get(speaker).copied().unwrap_or(0) % COLORS
     }
 
     pub(super) fn write(&self, meeting: &Meeting, out: &mut String) {
@@ -116,7 +116,7 @@ impl Chart {
                  <svg class=\"share\" viewBox=\"0 0 100 1\" preserveAspectRatio=\"none\" aria-hidden=\"true\">\
                  <path d=\"M0 .5h{}\"/></svg>\
                  <span class=\"time\">{}{written}{}</span> <span class=\"part\">{}%</span>",
-                self.colour(at),
+                self.color(at),
                 if *is_host { " <small>host</small>" } else { "" },
                 percent(own, most),
                 // In part an estimate.
@@ -151,7 +151,7 @@ impl Chart {
             ),
         );
         for &speaker in &self.order {
-            put(out, format_args!("<use href=\"#l{speaker}\" class=\"c{}\"/>", self.colour(speaker)));
+            put(out, format_args!("<use href=\"#l{speaker}\" class=\"c{}\"/>", self.color(speaker)));
         }
         out.push_str("<rect width=\"12\" height=\"1\"/></svg>\n");
     }

@@ -15,10 +15,10 @@ fn with_static(id: &str, name: &str, static_ids: &[(&'static str, &str)]) -> Par
 /// The label of each of these, and its id.
 fn labels(participants: &[Participant]) -> Vec<(String, Option<i64>)> {
     let mut people = People::default();
-    let faces: Vec<_> = participants.iter().map(|participant| people.meet(participant)).collect();
-    let Crowd { speakers, faces: all, .. } = people.finish();
-    let face = |face: &u16| all[usize::from(*face)];
-    faces.iter().map(|at| (speakers[face(at).speaker].label.clone(), face(at).id)).collect()
+    let participants: Vec<_> = participants.iter().map(|participant| people.register(participant)).collect();
+    let Roster { speakers, participants: all, .. } = people.finish();
+    let index = |index: &u16| all[usize::from(*index)];
+    participants.iter().map(|at| (speakers[index(at).speaker].label.clone(), index(at).id)).collect()
 }
 
 #[test]
@@ -116,12 +116,12 @@ fn a_name_alone_is_the_one_person_of_that_name() {
 fn those_who_speak_come_first() {
     let mut people = People::default();
     for id in 0..MAX_SPEAKERS {
-        people.meet(&participant(Some(&id.to_string()), Some("Ann")));
+        people.register(&participant(Some(&id.to_string()), Some("Ann")));
     }
-    let speaking = people.meet(&participant(Some("speaks"), Some("Ann")));
-    people.talked(speaking, 1, 1, true);
-    let Crowd { speakers, faces, over_limit } = people.finish();
-    let speaker = &speakers[faces[usize::from(speaking)].speaker];
+    let speaking = people.register(&participant(Some("speaks"), Some("Ann")));
+    people.add_talk(speaking, 1, 1, true);
+    let Roster { speakers, participants, over_limit } = people.finish();
+    let speaker = &speakers[participants[usize::from(speaking)].speaker];
     assert_eq!((&*speaker.label, over_limit, speakers[0].label.as_str()), ("Ann", 1, "Ann (2)"));
 }
 
@@ -141,24 +141,25 @@ fn labels_that_look_alike_are_numbered() {
 fn those_beyond_the_limit_share_a_label_and_keep_their_ids() {
     let mut people = People::default();
     for id in 0..MAX_SPEAKERS + 5 {
-        let face = people.meet(&participant(Some(&id.to_string()), Some("Ann")));
-        people.talked(face, 1, 2, true);
+        let index = people.register(&participant(Some(&id.to_string()), Some("Ann")));
+        people.add_talk(index, 1, 2, true);
     }
-    let Crowd { speakers, faces, over_limit } = people.finish();
+    let Roster { speakers, participants, over_limit } = people.finish();
     assert_eq!((speakers.len(), over_limit), (MAX_SPEAKERS + 1, 5));
     assert_eq!(speakers[MAX_SPEAKERS - 1].label, "Ann (1000)");
-    let crowd = Speaker { label: CROWD.to_owned(), is_crowd: true, talk_ms: 5, words: 10, ..Speaker::default() };
-    assert_eq!(speakers[MAX_SPEAKERS], crowd);
-    assert_eq!(faces[MAX_SPEAKERS + 4], Face { id: Some(1004), speaker: MAX_SPEAKERS });
+    let overflow =
+        Speaker { label: OVERFLOW_LABEL.to_owned(), is_overflow: true, talk_ms: 5, words: 10, ..Speaker::default() };
+    assert_eq!(speakers[MAX_SPEAKERS], overflow);
+    assert_eq!(participants[MAX_SPEAKERS + 4], ParticipantRef { id: Some(1004), speaker: MAX_SPEAKERS });
 }
 
 #[test]
 fn there_is_a_limit_to_what_is_remembered() {
     let mut people = People::default();
-    for id in 0..MAX_FACES + 100 {
-        people.meet(&with_static(&id.to_string(), "Ann", &[("zoom", "a")]));
+    for id in 0..MAX_PARTICIPANTS + 100 {
+        people.register(&with_static(&id.to_string(), "Ann", &[("zoom", "a")]));
     }
-    let Crowd { speakers, faces, over_limit } = people.finish();
-    assert_eq!((speakers.len(), faces.len(), over_limit), (2, MAX_FACES + 1, 1));
-    assert_eq!(faces.last(), Some(&Face { id: None, speaker: 1 }));
+    let Roster { speakers, participants, over_limit } = people.finish();
+    assert_eq!((speakers.len(), participants.len(), over_limit), (2, MAX_PARTICIPANTS + 1, 1));
+    assert_eq!(participants.last(), Some(&ParticipantRef { id: None, speaker: 1 }));
 }

@@ -5,9 +5,9 @@ use super::*;
 const NO: Option<u32> = None;
 
 /// Words with these starts and ends, in seconds; `0` is not known. Of the text, only the last word ends a sentence.
-fn words(times: &[(f64, f64)]) -> Vec<Measured> {
+fn words(times: &[(f64, f64)]) -> Vec<MeasuredWord> {
     let ms = |seconds: f64| Some((seconds * 1000.0) as u32).filter(|ms| *ms > 0);
-    let word = |(at, (start, end)): (usize, &(f64, f64))| Measured {
+    let word = |(at, (start, end)): (usize, &(f64, f64))| MeasuredWord {
         start: ms(*start),
         end: ms(*end),
         ends_sentence: at + 1 == times.len(),
@@ -19,7 +19,7 @@ fn words(times: &[(f64, f64)]) -> Vec<Measured> {
 /// What is known after the repair.
 fn repaired(times: &[(f64, f64)], before: Option<u32>, after: Option<u32>) -> Vec<(f64, f64)> {
     let mut words = words(times);
-    repair(&mut words, Around { before, after, is_later_part: false });
+    repair(&mut words, Neighbors { before, after, is_later_part: false });
     let seconds = |time: Option<u32>| f64::from(time.unwrap_or_default()) / 1000.0;
     words.iter().map(|word| (seconds(word.start), seconds(word.end))).collect()
 }
@@ -62,7 +62,7 @@ fn a_first_or_last_word_may_stand_alone() {
     assert_eq!(repaired(&first, NO, NO), first);
     let mut zero = words(&[run(3.0, 1), run(10.0, 4)].concat());
     zero[0].start = Some(0);
-    repair(&mut zero, Around::default());
+    repair(&mut zero, Neighbors::default());
     assert_eq!(zero[0].time(), None);
     let last = [run(10.0, 4), run(20.0, 1)].concat();
     // Somebody else spoke meanwhile, or nobody did.
@@ -79,7 +79,7 @@ fn a_first_or_last_word_may_stand_alone() {
         words.iter_mut().for_each(|word| word.is_phrase = is_phrase);
         words.iter_mut().for_each(|word| word.ends_sentence &= ends_sentence);
         let before = words.clone();
-        repair(&mut words, Around { before: None, after: Some(14_000), is_later_part: false });
+        repair(&mut words, Neighbors { before: None, after: Some(14_000), is_later_part: false });
         assert_eq!(words, before);
     }
 }
@@ -100,7 +100,7 @@ fn a_few_words_astray_are_wrong_and_not_the_one_beside_them() {
 #[test]
 fn a_later_part_of_an_entry_is_later() {
     let mut words = words(&[run(50.0, 3), run(101.0, 2)].concat());
-    repair(&mut words, Around { before: Some(100_000), after: None, is_later_part: true });
+    repair(&mut words, Neighbors { before: Some(100_000), after: None, is_later_part: true });
     assert!(words.iter().map(|word| word.start.is_some()).eq([false, false, false, true, true]), "{words:?}");
 }
 
@@ -135,7 +135,7 @@ fn no_word_lasts_for_minutes() {
     for (end, known) in [(130.0, true), (130.1, false)] {
         let mut words = words(&[(10.0, end)]);
         words[0].is_phrase = true;
-        repair(&mut words, Around::default());
+        repair(&mut words, Neighbors::default());
         assert_eq!(words[0].end.is_some(), known, "a phrase until {end}");
     }
 }
@@ -150,8 +150,8 @@ fn what_is_right_stays_as_it_is() {
         // People think, and others speak meanwhile.
         [run(10.0, 2), run(25.0, 1), run(50.0, 2)].concat(),
     ] {
-        for around in [(NO, NO), (Some(9_000), Some(12_000)), (Some(9_000), Some(60_000))] {
-            assert_eq!(repaired(&times, around.0, around.1), times, "{around:?}");
+        for neighbors in [(NO, NO), (Some(9_000), Some(12_000)), (Some(9_000), Some(60_000))] {
+            assert_eq!(repaired(&times, neighbors.0, neighbors.1), times, "{neighbors:?}");
         }
     }
     // All that one person said is in one entry: lone words are far away from the others, and the next entry begins

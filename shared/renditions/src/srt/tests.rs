@@ -14,7 +14,7 @@ fn nothing_that_is_said_is_a_command() {
         ("C:\\new\\Notes \\N \\n \\h \\", "C:∖new∖Notes ∖N ∖n ∖h ∖"),
         ("&lt;b&gt; &amp;nbsp; &#123; &#x7b; AT&T;", "＆lt;b＆gt; ＆amp;nbsp; ＆#123; ＆#x7b; AT＆T;"),
     ] {
-        assert_eq!(neutral(said), shown);
+        assert_eq!(neutralize(said), shown);
     }
 }
 
@@ -26,7 +26,7 @@ fn two_times_in_a_line_are_no_times_of_a_cue() {
         ("at 10:30:15, or 10:30:15. ::1,0 1:2:x.1", "at 10:30:15, or 10:30:15. ::1,0 1:2:x.1\n"),
     ] {
         let mut out = String::new();
-        text_line(said, &mut out);
+        write_line(said, &mut out);
         assert_eq!(out, shown);
     }
 }
@@ -35,7 +35,7 @@ fn two_times_in_a_line_are_no_times_of_a_cue() {
 fn long_names_are_told_apart() {
     let names = ["Alexandra Konstantinopoulou", "Alexandra Konstantinopoulou (2)", "Alexandra Konstantinopoulou-Smith"];
     let shown = ["Alexandra Konstantinopou…:", "Alexandra Konstantin… (2):", "Alexandra Konstantin… (3):"];
-    assert_eq!(prefixes(names.into_iter().map(str::to_owned)), shown);
+    assert_eq!(name_prefixes(names.into_iter().map(str::to_owned)), shown);
 }
 
 #[test]
@@ -45,7 +45,7 @@ fn a_name_is_no_command_either_and_no_longer_than_others() {
         ("<b>&lt;</b>", "‹b›＆lt;‹/b›:"),
         ("{{{{{{{{{{{{{{{{{{{{{{{{{", "❴❴❴❴❴❴❴❴❴❴❴❴❴❴❴❴❴❴❴❴❴❴❴❴…:"),
     ] {
-        assert_eq!(prefixes(std::iter::once(neutral(name).into_owned())), [shown]);
+        assert_eq!(name_prefixes(std::iter::once(neutralize(name).into_owned())), [shown]);
     }
 }
 
@@ -71,7 +71,7 @@ fn words_are_found_where_they_are() {
     };
     let words = said.map(word).to_vec();
     let turn = Turn { index: 1, speaker: 2, speaker_id: None, language_code: None, text, words, timed: true, span };
-    let neutral = neutral_turn(&turn);
+    let neutral = neutralize_turn(&turn);
     let found: Vec<_> = neutral.words.iter().map(|word| &neutral.text[word.range.clone()]).collect();
     assert_eq!(found, shown);
     assert_eq!((neutral.index, neutral.speaker, neutral.span), (1, 2, span));
@@ -88,7 +88,7 @@ fn no_number_stands_alone_in_the_last_line() {
         ("2026".to_owned(), "2026".to_owned()),
     ] {
         let mut shown = text;
-        keep_number(&mut shown);
+        join_trailing_number(&mut shown);
         assert_eq!(shown, kept);
     }
 }

@@ -4,7 +4,7 @@ use proptest::{collection::vec, prelude::*};
 use serde_json::{Value, json};
 
 use super::{meeting, render, subtitles};
-use crate::{Format, pieces::LINE_COLUMNS};
+use crate::{Format, line_breaks::LINE_COLUMNS};
 
 /// One entry of a person, with these words: their text, start and end in seconds.
 fn entry(name: &str, words: &[(&str, f64, f64)]) -> Value {
@@ -14,7 +14,7 @@ fn entry(name: &str, words: &[(&str, f64, f64)]) -> Value {
 }
 
 /// The cues of WebVTT and of SubRip.
-fn cues(entries: &[Value]) -> [Vec<subtitles::Shown>; 2] {
+fn cues(entries: &[Value]) -> [Vec<subtitles::ParsedCue>; 2] {
     let meeting = meeting(json!(entries).to_string().as_bytes(), 1000).expect("a transcript");
     let [vtt, srt] = [subtitles::vtt(&render(&meeting, Format::Vtt)), subtitles::srt(&render(&meeting, Format::Srt))];
     subtitles::check(&vtt, true);
@@ -22,7 +22,7 @@ fn cues(entries: &[Value]) -> [Vec<subtitles::Shown>; 2] {
     [vtt, srt]
 }
 
-fn texts(cues: &[subtitles::Shown]) -> Vec<String> {
+fn texts(cues: &[subtitles::ParsedCue]) -> Vec<String> {
     cues.iter().map(|cue| cue.lines.join(" ")).collect()
 }
 
@@ -33,7 +33,7 @@ fn a_phrase_that_fits_is_one_cue_however_long_it_lasts() {
     let [vtt, srt] = cues(&[entry("Ira", &words)]);
     assert_eq!(texts(&vtt), words.map(|(text, ..)| text));
     assert_eq!(texts(&srt), ["Ira: Yes, agreed.", "So next topic then.", two_lines]);
-    let times = |cues: &[subtitles::Shown]| cues.iter().map(|cue| (cue.start_ms, cue.end_ms)).collect::<Vec<_>>();
+    let times = |cues: &[subtitles::ParsedCue]| cues.iter().map(|cue| (cue.start_ms, cue.end_ms)).collect::<Vec<_>>();
     assert_eq!(times(&vtt), [(10_000, 17_000), (40_000, 47_000), (55_000, 58_000)]);
     assert_eq!(times(&srt), times(&vtt));
 }
@@ -101,7 +101,7 @@ proptest! {
         let files: Vec<_> = words.chunks(4).map(|words| entry("Jo", words)).collect();
         let [vtt, srt] = cues(&files);
         for phrase in said {
-            let in_one = |cues: &[subtitles::Shown]| texts(cues).iter().any(|text| text.contains(&phrase));
+            let in_one = |cues: &[subtitles::ParsedCue]| texts(cues).iter().any(|text| text.contains(&phrase));
             prop_assert!(in_one(&vtt) || !fits(&phrase), "{phrase}: {:?}", texts(&vtt));
             prop_assert!(in_one(&srt) || !fits(&format!("Jo: {phrase}")), "{phrase}: {:?}", texts(&srt));
         }

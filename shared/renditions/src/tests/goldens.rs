@@ -7,10 +7,10 @@ use expect_test::expect_file;
 use job::time::Timestamp;
 use serde_json::{Value, json};
 
-use super::{head, html, render};
+use super::{html, info, render};
 use crate::{
-    Format, Head,
-    tally::{Recorded, Summary, Tally},
+    Format, MeetingInfo,
+    reader::{RecordingTimes, Summary, TranscriptReader},
 };
 
 fn fixtures() -> PathBuf {
@@ -18,11 +18,11 @@ fn fixtures() -> PathBuf {
 }
 
 /// When this recording was made.
-fn recorded(folder: &Path) -> Recorded {
+fn recorded(folder: &Path) -> RecordingTimes {
     let text = std::fs::read_to_string(folder.join("recording.json")).unwrap_or_else(|_| "null".to_owned());
     let recording: Value = serde_json::from_str(&text).expect("JSON");
     let time = |key: &str| recording[key].as_str().and_then(Timestamp::parse_rfc3339);
-    Recorded { started_at: time("started_at").or(head().started_at), completed_at: time("completed_at") }
+    RecordingTimes { started_at: time("started_at").or(info().started_at), completed_at: time("completed_at") }
 }
 
 #[test]
@@ -32,9 +32,9 @@ fn renditions_are_as_they_were_judged() {
         let folder = entry.expect("a fixture").path();
         let recorded = recorded(&folder);
         let file = std::fs::read(folder.join("transcript.json")).expect("a transcript");
-        let mut tally = Tally::new(recorded);
-        file.chunks(7).for_each(|chunk| tally.push(chunk));
-        let (summary, meeting) = tally.finish(Head { started_at: recorded.started_at, ..head() });
+        let mut reader = TranscriptReader::new(recorded);
+        file.chunks(7).for_each(|chunk| reader.push(chunk));
+        let (summary, meeting) = reader.finish(MeetingInfo { started_at: recorded.started_at, ..info() });
         let meeting = meeting.expect("a transcript that can be read");
         for format in Format::ALL {
             let name = format!("transcript.{}", format.spec().name);

@@ -4,10 +4,10 @@ use std::fmt::Write;
 
 use serde_json::{Value, json};
 
-use super::{head, meeting, render, subtitles};
+use super::{info, meeting, render, subtitles};
 use crate::{
     Format,
-    tally::{Recorded, Tally},
+    reader::{RecordingTimes, TranscriptReader},
 };
 
 /// Nine thousand words an hour.
@@ -103,9 +103,9 @@ fn more_people_than_are_told_apart_are_rendered() {
             "words": [{"text": format!("w{n}."), "start_timestamp": {"relative": n}}]})
     };
     let file = json!((0..1200).map(turn).collect::<Vec<_>>()).to_string();
-    let mut tally = Tally::new(Recorded::default());
-    tally.push(file.as_bytes());
-    let (summary, meeting) = tally.finish(head());
+    let mut reader = TranscriptReader::new(RecordingTimes::default());
+    reader.push(file.as_bytes());
+    let (summary, meeting) = reader.finish(info());
     assert_eq!((summary.error, summary.counts.speakers, summary.counts.speakers_over_limit), (None, 1200, 200));
     let meeting = meeting.expect("a meeting");
     let lines = render(&meeting, Format::Jsonl);
@@ -137,7 +137,7 @@ fn late_ms(people: u32, words: u32, step_ms: u32) -> u32 {
         let (turn, word) = turn.split_at(turn.len() - 1);
         Some(turn.parse::<u32>().ok()? * step_ms + u32::from(word.as_bytes()[0] - b'a') * 400)
     };
-    let late_ms = |cue: &subtitles::Shown| {
+    let late_ms = |cue: &subtitles::ParsedCue| {
         let first = cue.lines[0].split(' ').find_map(said_ms).expect("a word");
         cue.start_ms.checked_sub(first).expect("no cue before its words")
     };

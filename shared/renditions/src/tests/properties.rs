@@ -7,9 +7,9 @@ use unicode_segmentation::UnicodeSegmentation;
 use super::{meeting, render, subtitles};
 use crate::{
     Format,
-    tally::{Recorded, Tally},
-    visible::{has_visible, modifies},
-    words::is_boundary,
+    reader::{RecordingTimes, TranscriptReader},
+    visible::{has_visible, is_modifier},
+    words::is_grapheme_boundary,
 };
 
 const PREFIXES: [&str; 12] = ["", "", "", "<i>", "--> ", "今日は", "สวัสดี", "(", "👨‍👩‍👧 ", "مرحبا", "한국어", "a b\n"];
@@ -212,7 +212,7 @@ proptest! {
         // They are all there, and no space parts what would be one character.
         let mut said = String::new();
         for part in &parts {
-            if has_visible(part) || !said.is_empty() && modifies(part) {
+            if has_visible(part) || !said.is_empty() && is_modifier(part) {
                 said.push_str(part);
             }
         }
@@ -221,7 +221,7 @@ proptest! {
             for (at, _) in text.match_indices(' ') {
                 let mut together = text.clone();
                 together.remove(at);
-                prop_assert!(is_boundary(&together, at), "{text:?} at {at}");
+                prop_assert!(is_grapheme_boundary(&together, at), "{text:?} at {at}");
             }
         }
     }
@@ -233,9 +233,9 @@ proptest! {
             let at = at.index(file.len());
             file[at] = byte;
         }
-        let mut tally = Tally::new(Recorded::default());
-        file.chunks(50).for_each(|chunk| tally.push(chunk));
-        let (summary, meeting) = tally.finish(super::head());
+        let mut reader = TranscriptReader::new(RecordingTimes::default());
+        file.chunks(50).for_each(|chunk| reader.push(chunk));
+        let (summary, meeting) = reader.finish(super::info());
         prop_assert_eq!(summary.error, meeting.as_ref().err().cloned());
         if let Ok(meeting) = meeting {
             for format in Format::ALL {

@@ -5,14 +5,14 @@ use serde_json::Value;
 
 use super::*;
 
-fn head() -> Head {
-    Head::new(RecordingId::from_u128(1), TranscriptId::from_u128(2), None, &Value::Null)
+fn info() -> MeetingInfo {
+    MeetingInfo::new(RecordingId::from_u128(1), TranscriptId::from_u128(2), None, &Value::Null)
 }
 
-fn tally(file: &[u8], step: usize) -> Summary {
-    let mut tally = Tally::new(Recorded::default());
-    file.chunks(step).for_each(|chunk| tally.push(chunk));
-    tally.finish(head()).0
+fn summary_of(file: &[u8], step: usize) -> Summary {
+    let mut reader = TranscriptReader::new(RecordingTimes::default());
+    file.chunks(step).for_each(|chunk| reader.push(chunk));
+    reader.finish(info()).0
 }
 
 const MEETING: &str = r#"[
@@ -28,13 +28,13 @@ const MEETING: &str = r#"[
 
 #[test]
 fn counts_are_right_wherever_the_bytes_are_cut() {
-    let whole = tally(MEETING.as_bytes(), usize::MAX);
+    let whole = summary_of(MEETING.as_bytes(), usize::MAX);
     assert_eq!(whole.error, None);
     assert_eq!(whole.counts, Counts { turns: 3, words: 3, speakers: 3, speakers_over_limit: 0, duration_ms: 12_250 });
     assert_eq!(whole.language_codes, BTreeSet::from(["en".to_owned(), "ja".to_owned()]));
     assert!(!whole.empty);
     for step in 1..40 {
-        assert_eq!(tally(MEETING.as_bytes(), step), whole, "in steps of {step}");
+        assert_eq!(summary_of(MEETING.as_bytes(), step), whole, "in steps of {step}");
     }
 }
 
@@ -48,7 +48,7 @@ fn a_silent_meeting_is_empty_and_no_error() {
         r#"[{"participant":{"id":1},"words":[]}]"#,
         r#"[{"words":[{"text":" "}]}]"#,
     ] {
-        let summary = tally(silent.as_bytes(), 3);
+        let summary = summary_of(silent.as_bytes(), 3);
         assert!(summary.empty && summary.error.is_none(), "{silent}: {summary:?}");
     }
 }
@@ -57,7 +57,7 @@ fn a_silent_meeting_is_empty_and_no_error() {
 fn a_time_that_is_none_is_no_duration() {
     for (relative, duration_ms) in [("1e999", 0), ("1e300", 0), ("-5", 0), ("12.5", 12_500)] {
         let file = format!(r#"[{{"words": [{{"text": "a", "end_timestamp": {{"relative": {relative}}}}}]}}]"#);
-        let summary = tally(file.as_bytes(), 9);
+        let summary = summary_of(file.as_bytes(), 9);
         assert_eq!(summary.counts.duration_ms, duration_ms, "{relative}");
         assert_eq!(summary.skipped_values, u64::from(duration_ms == 0), "{relative}");
     }
@@ -86,7 +86,7 @@ fn what_is_of_another_type_is_skipped_and_counted() {
               {{"participant": {{"id": {odd}, "name": {odd}, "is_host": {odd}}}, "words": {odd}}}]"#
         );
         for step in [1, usize::MAX] {
-            let summary = tally(file.as_bytes(), step);
+            let summary = summary_of(file.as_bytes(), step);
             assert_eq!(summary.error, None, "{odd}");
             let texts = u64::from(odd.starts_with('"'));
             assert_eq!(summary.counts.words, 1 + texts, "{odd}");
@@ -99,7 +99,7 @@ fn what_is_of_another_type_is_skipped_and_counted() {
 fn keys_and_texts_may_be_escaped() {
     let file = r#"[{"w\u006frds": [{"te\u0078t": "\"\ud83d\ude00\"", "end_timestamp": {"relat\u0069ve": 2}}]}]"#;
     for step in 1..20 {
-        let summary = tally(file.as_bytes(), step);
+        let summary = summary_of(file.as_bytes(), step);
         assert_eq!((summary.error, summary.counts.words, summary.counts.duration_ms), (None, 1, 2000));
     }
 }
@@ -107,9 +107,10 @@ fn keys_and_texts_may_be_escaped() {
 /// What is read of a file, with this much known of the recording.
 fn read(file: &str, started_at: Option<&str>, completed_at: Option<&str>) -> (Summary, Meeting) {
     let time = |text: Option<&str>| text.map(|text| Timestamp::parse_rfc3339(text).expect("a time"));
-    let mut tally = Tally::new(Recorded { started_at: time(started_at), completed_at: time(completed_at) });
-    tally.push(file.as_bytes());
-    let (summary, meeting) = tally.finish(head());
+    let mut reader =
+        TranscriptReader::new(RecordingTimes { started_at: time(started_at), completed_at: time(completed_at) });
+    reader.push(file.as_bytes());
+    let (summary, meeting) = reader.finish(info());
     (summary, meeting.expect("a meeting"))
 }
 
@@ -139,10 +140,10 @@ fn what_a_second_key_replaces_is_not_counted() {
         (r#"{"words": [{"text": "ok"}], "language_code": 5, "language_code": "en"}"#, 1, 0),
         (r#"{"words": [{"text": "ok"}], "words": 5, "text": "ok"}"#, 1, 1),
     ] {
-        let summary = tally(format!("[{entry}]").as_bytes(), 5);
+        let summary = summary_of(format!("[{entry}]").as_bytes(), 5);
         assert_eq!((summary.counts.words, summary.skipped_values, summary.error), (words, skipped, None), "{entry}");
     }
-    let summary = tally(br#"[{"words": [null], "words": []}]"#, 5);
+    let summary = summary_of(br#"[{"words": [null], "words": []}]"#, 5);
     assert!(summary.empty, "{summary:?}");
 }
 
@@ -159,7 +160,7 @@ fn a_time_of_another_shape_is_counted() {
         (r#"{"absolute": "2026-03-12T10:00:00Z"}"#, 0),
     ] {
         let file = format!(r#"[{{"words": [{{"text": "a", "start_timestamp": {time}}}]}}]"#);
-        assert_eq!(tally(file.as_bytes(), 7).skipped_values, skipped, "{time}");
+        assert_eq!(summary_of(file.as_bytes(), 7).skipped_values, skipped, "{time}");
     }
 }
 
@@ -258,10 +259,10 @@ fn half_of_a_pair_costs_one_character_and_no_more() {
     let file = br#"[{"participant": {"name": "A\ud83d"}, "language_code": "en\udc00", "words": [
         {"text": "hi \ud83d", "start_timestamp": {"relative": 1e999}, "end_timestamp": {"relative": 2}, "x": 1e999}]}]"#;
     for step in 1..20 {
-        let mut tally = Tally::new(Recorded::default());
-        file.chunks(step).for_each(|piece| tally.push(piece));
-        let head = Head::new(RecordingId::from_u128(1), TranscriptId::from_u128(2), None, &Value::Null);
-        let (summary, meeting) = tally.finish(head);
+        let mut reader = TranscriptReader::new(RecordingTimes::default());
+        file.chunks(step).for_each(|piece| reader.push(piece));
+        let info = MeetingInfo::new(RecordingId::from_u128(1), TranscriptId::from_u128(2), None, &Value::Null);
+        let (summary, meeting) = reader.finish(info);
         assert_eq!((summary.error, summary.counts.words, summary.counts.duration_ms), (None, 1, 2000));
         let meeting = meeting.expect("a meeting");
         let turn = meeting.turns().next().expect("a turn");
@@ -275,7 +276,7 @@ fn a_value_has_one_limit_however_it_comes() {
         let word = format!(r#"{{"text": "{}"}}"#, "x".repeat(bytes - r#"{"text": ""}"#.len()));
         let file = format!(r#"[{{"words": [{word}, {{"text": "more"}}]}}]"#);
         for step in [1000, 65_536, 100_000, usize::MAX] {
-            let error = tally(file.as_bytes(), step).error;
+            let error = summary_of(file.as_bytes(), step).error;
             assert_eq!(error, (!fits).then(too_long), "{bytes} bytes in steps of {step}");
         }
     }
@@ -303,10 +304,10 @@ fn what_is_not_a_transcript_is_an_error_that_quotes_nothing() {
         &deep,
         &long,
     ] {
-        let summary = tally(bad.as_bytes(), 1000);
+        let summary = summary_of(bad.as_bytes(), 1000);
         let error = summary.error.unwrap_or_else(|| panic!("{:.20} passed", bad));
         assert!(!error.contains("secret"), "{error}");
         assert!(!summary.empty);
     }
-    assert!(tally(b"[{\"words\": [{\"text\": \"\xff\"}]}]", 7).error.is_some());
+    assert!(summary_of(b"[{\"words\": [{\"text\": \"\xff\"}]}]", 7).error.is_some());
 }

@@ -3,8 +3,9 @@
 //! The verbatim copy never depends on this: what cannot be parsed becomes a note in the manifest.
 
 mod clock;
-mod not_a_number;
-mod reader;
+mod expected;
+mod json;
+mod non_finite;
 mod values;
 
 use std::collections::BTreeSet;
@@ -12,29 +13,29 @@ use std::collections::BTreeSet;
 use job::time::Timestamp;
 
 use self::{
-    not_a_number::Search,
-    reader::{Problem, Reader},
+    json::{JsonError, JsonReader},
+    non_finite::NonFiniteScanner,
 };
-use crate::{Counts, Head, Meeting};
+use crate::{Counts, Meeting, MeetingInfo};
 
 /// The longest single value, such as a word with its times.
 const MAX_VALUE_BYTES: usize = 1 << 20;
 
 /// What is known of the recording before its transcript is read.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Recorded {
+pub struct RecordingTimes {
     pub started_at: Option<Timestamp>,
     pub completed_at: Option<Timestamp>,
 }
 
-impl Recorded {
-    fn length_ms(self) -> Option<u32> {
+impl RecordingTimes {
+    fn duration_ms(self) -> Option<u32> {
         let length = self.completed_at?.since(self.started_at?);
         u32::try_from(length.as_millis()).ok().filter(|length_ms| *length_ms > 0)
     }
 }
 
-/// The result of a tally.
+/// The result of reading a transcript.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Summary {
     pub counts: Counts,
@@ -59,39 +60,39 @@ impl Summary {
 
 /// Reads a transcript piece by piece.
 #[derive(Debug)]
-pub struct Tally {
+pub struct TranscriptReader {
     /// Bytes of a value that is not complete yet.
-    rest: Vec<u8>,
+    pending: Vec<u8>,
     /// An incomplete value is begun again; waiting until there is twice as much of it keeps that linear.
-    worth_parsing: usize,
+    parse_at_bytes: usize,
     /// Python's numbers that are none are looked for as soon as there is something that is not JSON.
-    search: Option<Search>,
-    reader: Reader,
+    non_finite: Option<NonFiniteScanner>,
+    json: JsonReader,
     error: Option<String>,
 }
 
-impl Tally {
-    pub fn new(recorded: Recorded) -> Self {
-        Self { rest: Vec::new(), worth_parsing: 0, search: None, reader: Reader::new(recorded), error: None }
+impl TranscriptReader {
+    pub fn new(recording: RecordingTimes) -> Self {
+        Self { pending: Vec::new(), parse_at_bytes: 0, non_finite: None, json: JsonReader::new(recording), error: None }
     }
 
     /// Takes the next bytes of the file.
     pub fn push(&mut self, bytes: &[u8]) {
         if self.error.is_none() {
-            self.rest.extend_from_slice(bytes);
-            if self.rest.len() >= self.worth_parsing {
+            self.pending.extend_from_slice(bytes);
+            if self.pending.len() >= self.parse_at_bytes {
                 self.parse();
-                self.worth_parsing = 2 * self.rest.len();
+                self.parse_at_bytes = 2 * self.pending.len();
             }
         }
     }
 
     /// Whether what was taken so far is a complete file.
-    pub fn is_whole(&mut self) -> bool {
+    pub fn is_complete(&mut self) -> bool {
         if self.error.is_none() {
             self.parse();
         }
-        if self.error.is_none() && !(self.reader.is_whole() && self.rest.is_empty()) {
+        if self.error.is_none() && !(self.json.is_complete() && self.pending.is_empty()) {
             self.error = Some("not valid JSON: it breaks off".to_owned());
         }
         self.error.is_none()
@@ -99,11 +100,11 @@ impl Tally {
 
     /// The file has ended. There is a meeting only if all of it could be read and it is not too large, or else the
     /// reason why there is none.
-    pub fn finish(mut self, head: Head) -> (Summary, Result<Meeting, String>) {
-        self.is_whole();
-        let Reader { entries, skipped, lost_words, meeting, .. } = self.reader;
+    pub fn finish(mut self, info: MeetingInfo) -> (Summary, Result<Meeting, String>) {
+        self.is_complete();
+        let JsonReader { entries, skipped, lost_words, meeting, .. } = self.json;
         let language_codes = meeting.languages().iter().map(|code| code.to_string()).collect();
-        let (counts, meeting) = meeting.finish(head);
+        let (counts, meeting) = meeting.finish(info);
         let silent = counts.words == 0;
         // Recall may have changed its format: that is no silence.
         let unreadable = || (silent && lost_words).then(|| format!("no words were found in {entries} entries"));
@@ -115,11 +116,11 @@ impl Tally {
 
     fn parse(&mut self) {
         while self.error.is_none() {
-            let ready = self.search.as_mut().map_or(self.rest.len(), |search| {
-                search.overwrite(&mut self.rest);
-                search.done
+            let ready = self.non_finite.as_mut().map_or(self.pending.len(), |scanner| {
+                scanner.overwrite(&mut self.pending);
+                scanner.scanned
             });
-            let ready = self.rest.get(..ready).unwrap_or_default();
+            let ready = self.pending.get(..ready).unwrap_or_default();
             let (text, valid) = match str::from_utf8(ready) {
                 Ok(text) => (text, true),
                 Err(error) => {
@@ -130,25 +131,27 @@ impl Tally {
             };
             // serde_json takes a number that breaks off for a wrong one.
             let text = text.trim_end_matches(|c: char| c.is_ascii_digit() || matches!(c, '+' | '-' | '.' | 'e' | 'E'));
-            let (bytes, outcome) = self.reader.read(text);
-            self.rest.drain(..bytes);
-            if let Some(search) = &mut self.search {
-                search.drained(bytes);
+            let (bytes, outcome) = self.json.read(text);
+            self.pending.drain(..bytes);
+            if let Some(scanner) = &mut self.non_finite {
+                scanner.drained(bytes);
             }
             match outcome {
                 Ok(()) if valid => break,
                 Ok(()) => self.error = Some("not valid JSON: it is not UTF-8".to_owned()),
                 // What is left begins with a value, so outside of any text.
-                Err(Problem::Unexpected) if self.search.is_none() => self.search = Some(Search::default()),
-                Err(Problem::Unexpected) => self.error = Some(self.reader.unexpected()),
-                Err(Problem::TooLong) => self.error = Some(too_long()),
+                Err(JsonError::Unexpected) if self.non_finite.is_none() => {
+                    self.non_finite = Some(NonFiniteScanner::default())
+                }
+                Err(JsonError::Unexpected) => self.error = Some(self.json.unexpected()),
+                Err(JsonError::TooLong) => self.error = Some(too_long()),
             }
         }
-        if self.error.is_none() && self.rest.len() > MAX_VALUE_BYTES {
+        if self.error.is_none() && self.pending.len() > MAX_VALUE_BYTES {
             self.error = Some(too_long());
         }
         if self.error.is_some() {
-            self.rest = Vec::new();
+            self.pending = Vec::new();
         }
     }
 }

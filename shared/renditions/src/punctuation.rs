@@ -2,7 +2,7 @@
 
 /// Marks that follow what they belong to: what Unicode calls terminal punctuation, closing brackets and final quotation
 /// marks, in the scripts of living languages; and a few signs.
-pub(crate) fn closes(c: char) -> bool {
+pub(crate) fn is_closing(c: char) -> bool {
     if c.is_ascii() {
         return matches!(c, ',' | '.' | ';' | ':' | '!' | '?' | '%' | ')' | ']' | '}');
     }
@@ -22,7 +22,7 @@ pub(crate) fn closes(c: char) -> bool {
 }
 
 /// Marks that stand before what they belong to.
-pub(crate) fn opens(c: char) -> bool {
+pub(crate) fn is_opening(c: char) -> bool {
     matches!(
         c,
         '(' | '['
@@ -61,14 +61,14 @@ pub(crate) fn opens(c: char) -> bool {
 
 /// Hyphens that are nothing else, between the parts of one word: the Armenian one, the Hebrew maqaf, and the plain one.
 /// The one on the keyboard may be a dash.
-pub(crate) fn binds(c: char) -> bool {
+pub(crate) fn is_hyphen(c: char) -> bool {
     matches!(c, '\u{58A}' | '\u{5BE}' | '\u{2010}')
 }
 
 /// What a piece of text ends with, for whoever looks for a good place to cut.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Ending {
-    Open,
+    None,
     Clause,
     Sentence,
 }
@@ -77,13 +77,13 @@ pub(crate) enum Ending {
 pub(crate) fn ending(word: &str) -> Ending {
     // The usual case costs one look.
     if word.bytes().next_back().is_some_and(|last| last.is_ascii_alphanumeric()) {
-        return Ending::Open;
+        return Ending::None;
     }
     let inner = word.trim_end_matches(|c| {
         matches!(c, '"' | '\'' | ')' | ']' | '’' | '”' | '»' | '›' | '」' | '』' | '】' | '）' | '］' | '》' | '〉')
     });
     match inner.chars().next_back() {
-        Some('.') if abbreviates(inner) => Ending::Open,
+        Some('.') if abbreviates(inner) => Ending::None,
         Some(
             '.' | '!' | '?' | '…' | '\u{37E}' | '։' | '؟' | '۔' | '।' | '॥' | '།' | '༎' | '።' | '፧' | '፨' | '။' | '។'
             | '៕' | '‼' | '⁇' | '⁈' | '⁉' | '。' | '！' | '？' | '．' | '｡',
@@ -106,7 +106,7 @@ pub(crate) fn ending(word: &str) -> Ending {
             | '：'
             | '､',
         ) => Ending::Clause,
-        _ => Ending::Open,
+        _ => Ending::None,
     }
 }
 
@@ -131,11 +131,11 @@ mod tests {
             ("ነው።", Ending::Sentence),
             ("ነው፤", Ending::Clause),
             ("well,", Ending::Clause),
-            ("Mr.", Ending::Open),
-            ("J.", Ending::Open),
+            ("Mr.", Ending::None),
+            ("J.", Ending::None),
             ("I.", Ending::Sentence),
-            ("word", Ending::Open),
-            ("", Ending::Open),
+            ("word", Ending::None),
+            ("", Ending::None),
         ] {
             assert_eq!(ending(word), expected, "{word}");
         }

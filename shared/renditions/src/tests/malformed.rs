@@ -7,10 +7,10 @@ use job::time::Timestamp;
 use proptest::{collection::vec, option, prelude::*, sample::select};
 use serde_json::Value;
 
-use super::{head, properties::config, render, subtitles};
+use super::{info, properties::config, render, subtitles};
 use crate::{
-    Format, Head, Meeting, has_visible,
-    tally::{Recorded, Summary, Tally},
+    Format, Meeting, MeetingInfo, has_visible,
+    reader::{RecordingTimes, Summary, TranscriptReader},
 };
 
 /// 2026-11-23T09:30:00Z, when the recording began, in seconds.
@@ -263,10 +263,10 @@ fn mark(number: usize) -> String {
     format!("wd{number:04}q")
 }
 
-fn read(file: &str, recorded: Recorded, step: usize) -> (Summary, Result<Meeting, String>) {
-    let mut tally = Tally::new(recorded);
-    file.as_bytes().chunks(step).for_each(|piece| tally.push(piece));
-    tally.finish(Head { started_at: recorded.started_at, ..head() })
+fn read(file: &str, recorded: RecordingTimes, step: usize) -> (Summary, Result<Meeting, String>) {
+    let mut reader = TranscriptReader::new(recorded);
+    file.as_bytes().chunks(step).for_each(|piece| reader.push(piece));
+    reader.finish(MeetingInfo { started_at: recorded.started_at, ..info() })
 }
 
 proptest! {
@@ -281,7 +281,7 @@ proptest! {
         let File { text, marks, entries, skipped, lost_words } = File::of(&entries);
         let started_at = Some(Timestamp::from_secs(BEGAN_S));
         let completed_at = length_known.then(|| Timestamp::from_millis(BEGAN_S * 1000 + LENGTH_MS));
-        let (summary, meeting) = read(&text, Recorded { started_at, completed_at }, step.unwrap_or(usize::MAX));
+        let (summary, meeting) = read(&text, RecordingTimes { started_at, completed_at }, step.unwrap_or(usize::MAX));
         let Summary { counts, skipped_values, empty, error, .. } = summary;
         prop_assert_eq!(skipped_values, skipped, "{}", text);
         prop_assert_eq!(counts.words, marks as u64);

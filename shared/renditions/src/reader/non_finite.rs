@@ -4,24 +4,24 @@
 //! and serde_json reads the file.
 
 /// What stands in their place, quoted and padded with spaces: a control character.
-pub(super) const NOT_A_NUMBER: &str = "\u{7f}";
+pub(super) const PLACEHOLDER: &str = "\u{7f}";
 
 const NAMES: [&[u8]; 3] = [b"NaN", b"Infinity", b"-Infinity"];
 
-/// Where a search has come to. It begins outside of any text.
+/// Where a scanner has come to. It begins outside of any text.
 #[derive(Debug, Default)]
-pub(super) struct Search {
+pub(super) struct NonFiniteScanner {
     /// How many bytes have been searched.
-    pub(super) done: usize,
+    pub(super) scanned: usize,
     in_text: bool,
     escaped: bool,
 }
 
-impl Search {
-    /// Overwrites what is found in these bytes, of which those that are `done` come again unchanged. A name that breaks
-    /// off at the end, and whatever is behind, is not done.
+impl NonFiniteScanner {
+    /// Overwrites what is found in these bytes, of which those that are `scanned` come again unchanged. A name that breaks
+    /// off at the end, and whatever is behind, is not scanned.
     pub(super) fn overwrite(&mut self, bytes: &mut [u8]) {
-        while let Some(byte) = bytes.get(self.done).copied() {
+        while let Some(byte) = bytes.get(self.scanned).copied() {
             if self.escaped {
                 self.escaped = false;
             } else if self.in_text {
@@ -30,24 +30,24 @@ impl Search {
             } else if byte == b'"' {
                 self.in_text = true;
             } else if matches!(byte, b'N' | b'I' | b'-') {
-                let rest = bytes.get_mut(self.done..).unwrap_or_default();
+                let rest = bytes.get_mut(self.scanned..).unwrap_or_default();
                 if NAMES.iter().any(|name| rest.len() < name.len() && name.starts_with(rest)) {
                     return;
                 }
                 if let Some(name) = NAMES.into_iter().find(|name| rest.starts_with(name)) {
-                    let quoted = [b'"', NOT_A_NUMBER.as_bytes()[0], b'"'].into_iter().chain(std::iter::repeat(b' '));
+                    let quoted = [b'"', PLACEHOLDER.as_bytes()[0], b'"'].into_iter().chain(std::iter::repeat(b' '));
                     rest.iter_mut().take(name.len()).zip(quoted).for_each(|(byte, new)| *byte = new);
-                    self.done += name.len();
+                    self.scanned += name.len();
                     continue;
                 }
             }
-            self.done += 1;
+            self.scanned += 1;
         }
     }
 
     /// So many bytes at the beginning are gone.
     pub(super) fn drained(&mut self, bytes: usize) {
-        self.done = self.done.saturating_sub(bytes);
+        self.scanned = self.scanned.saturating_sub(bytes);
     }
 }
 
@@ -61,23 +61,23 @@ mod tests {
         let expected =
             "[\"\u{7f}\",\"\u{7f}\"      ,{\"NaN\":\"\u{7f}\"     ,\"a\\\"NaN\":\"-Infinity\\\\\"},-1,\"\u{7f}\"";
         for step in 1..file.len() {
-            let (mut search, mut bytes) = (Search::default(), Vec::new());
+            let (mut scanner, mut bytes) = (NonFiniteScanner::default(), Vec::new());
             for piece in file.chunks(step) {
                 bytes.extend_from_slice(piece);
-                search.overwrite(&mut bytes);
+                scanner.overwrite(&mut bytes);
             }
             assert_eq!(String::from_utf8_lossy(&bytes), expected, "in steps of {step}");
-            assert_eq!(search.done, file.len());
+            assert_eq!(scanner.scanned, file.len());
         }
     }
 
     #[test]
     fn a_name_that_breaks_off_waits_for_its_end() {
-        for (text, done) in [("[Na", 1), ("[-", 1), ("[-Infinit", 1), ("[-5", 3), ("[Nan", 4)] {
-            let mut search = Search::default();
+        for (text, scanned) in [("[Na", 1), ("[-", 1), ("[-Infinit", 1), ("[-5", 3), ("[Nan", 4)] {
+            let mut scanner = NonFiniteScanner::default();
             let mut bytes = text.as_bytes().to_vec();
-            search.overwrite(&mut bytes);
-            assert_eq!((search.done, &*bytes), (done, text.as_bytes()), "{text}");
+            scanner.overwrite(&mut bytes);
+            assert_eq!((scanner.scanned, &*bytes), (scanned, text.as_bytes()), "{text}");
         }
     }
 }

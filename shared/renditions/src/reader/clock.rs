@@ -2,22 +2,22 @@
 
 use job::time::Timestamp;
 
-use crate::CLOCKS_DIFFER_MS;
+use crate::CLOCK_TOLERANCE_MS;
 
 /// Tells the time of what was said from both. The relative one is more exact, but it may begin again at zero, as after a
 /// break; the absolute one goes on then. Both begin together: what the first times say of that counts, once two of them
 /// agree with each other or one with the recording.
 #[derive(Debug, Default)]
-pub(super) struct Clock {
+pub(super) struct RecordingClock {
     started_ms: Option<i64>,
     /// When the relative times began, in milliseconds since the epoch.
-    began_ms: Option<i64>,
+    relative_zero_ms: Option<i64>,
     is_certain: bool,
     /// How much later they began again.
     shift_ms: i64,
 }
 
-impl Clock {
+impl RecordingClock {
     pub(super) fn new(started_at: Option<Timestamp>) -> Self {
         Self { started_ms: started_at.map(Timestamp::as_millis), ..Self::default() }
     }
@@ -28,7 +28,7 @@ impl Clock {
     }
 
     /// Milliseconds from the start of the recording, if they are known; `is_within` it they must be.
-    pub(super) fn tell(
+    pub(super) fn resolve(
         &mut self,
         relative: Option<u32>,
         absolute: Option<Timestamp>,
@@ -39,15 +39,17 @@ impl Clock {
             (None, None) => None,
             (Some(relative), None) if self.shift_ms == 0 => Some(relative),
             (Some(relative), None) => usable(i64::from(relative) + self.shift_ms).or(Some(relative)),
-            (None, Some(absolute)) => usable(absolute.as_millis().saturating_sub(self.began_ms.or(self.started_ms)?)),
+            (None, Some(absolute)) => {
+                usable(absolute.as_millis().saturating_sub(self.relative_zero_ms.or(self.started_ms)?))
+            }
             (Some(relative), Some(absolute)) => {
-                let shift_ms = self.shift(absolute.as_millis().saturating_sub(i64::from(relative)));
+                let shift_ms = self.measure_shift(absolute.as_millis().saturating_sub(i64::from(relative)));
                 if differ(shift_ms, 0) {
                     // A time that is outside of the recording is of another clock.
-                    let told = usable(i64::from(relative).saturating_add(shift_ms));
+                    let resolved = usable(i64::from(relative).saturating_add(shift_ms));
                     // What is earlier than it should be is a single wrong time.
-                    self.shift_ms = told.map_or(self.shift_ms, |_| shift_ms.max(0));
-                    return told.or(Some(relative));
+                    self.shift_ms = resolved.map_or(self.shift_ms, |_| shift_ms.max(0));
+                    return resolved.or(Some(relative));
                 }
                 self.shift_ms = 0;
                 Some(relative)
@@ -56,50 +58,52 @@ impl Clock {
     }
 
     /// How much later the relative times began than at first, if they began at this moment.
-    fn shift(&mut self, began_ms: i64) -> i64 {
+    fn measure_shift(&mut self, relative_zero_ms: i64) -> i64 {
         if !self.is_certain {
-            let started_ms = self.started_ms.filter(|started_ms| !differ(*started_ms, began_ms));
-            let known_ms = self.began_ms.filter(|known_ms| !differ(*known_ms, began_ms));
+            let started_ms = self.started_ms.filter(|started_ms| !differ(*started_ms, relative_zero_ms));
+            let known_ms = self.relative_zero_ms.filter(|known_ms| !differ(*known_ms, relative_zero_ms));
             self.is_certain = started_ms.or(known_ms).is_some();
-            self.began_ms = started_ms.or(known_ms).or(Some(began_ms));
+            self.relative_zero_ms = started_ms.or(known_ms).or(Some(relative_zero_ms));
         }
-        began_ms.saturating_sub(self.began_ms.unwrap_or(began_ms))
+        relative_zero_ms.saturating_sub(self.relative_zero_ms.unwrap_or(relative_zero_ms))
     }
 }
 
 fn differ(one_ms: i64, other_ms: i64) -> bool {
-    one_ms.abs_diff(other_ms) > u64::from(CLOCKS_DIFFER_MS)
+    one_ms.abs_diff(other_ms) > u64::from(CLOCK_TOLERANCE_MS)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    /// What is told of relative and absolute seconds, in a recording of an hour that began at 0 if that is known.
-    fn told(started: bool, times: &[(Option<u32>, Option<i64>)]) -> Vec<Option<u32>> {
-        let mut clock = Clock::new(started.then(|| Timestamp::from_secs(0)));
+    /// What is resolved of relative and absolute seconds, in a recording of an hour that began at 0 if that is known.
+    fn resolved(started: bool, times: &[(Option<u32>, Option<i64>)]) -> Vec<Option<u32>> {
+        let mut clock = RecordingClock::new(started.then(|| Timestamp::from_secs(0)));
         let ms = |seconds: u32| seconds * 1000;
-        let tell = |(relative, absolute): &(Option<u32>, Option<i64>)| {
-            clock.tell(relative.map(ms), absolute.map(Timestamp::from_secs), |ms| ms <= 3_660_000).map(|ms| ms / 1000)
+        let resolve = |(relative, absolute): &(Option<u32>, Option<i64>)| {
+            clock
+                .resolve(relative.map(ms), absolute.map(Timestamp::from_secs), |ms| ms <= 3_660_000)
+                .map(|ms| ms / 1000)
         };
-        times.iter().map(tell).collect()
+        times.iter().map(resolve).collect()
     }
 
     #[test]
     fn relative_times_that_begin_again_go_on_with_the_absolute_ones() {
         let times =
             [(Some(1), Some(1)), (Some(61), Some(1)), (Some(2), Some(1200)), (Some(3), None), (Some(2), Some(2000))];
-        assert_eq!(told(true, &times), [1, 61, 1200, 1201, 2000].map(Some));
+        assert_eq!(resolved(true, &times), [1, 61, 1200, 1201, 2000].map(Some));
         let times =
             [(Some(1), Some(51)), (Some(2), Some(52)), (Some(1), Some(1250)), (None, Some(1300)), (Some(60), None)];
-        assert_eq!(told(false, &times), [1, 2, 1200, 1250, 1259].map(Some));
+        assert_eq!(resolved(false, &times), [1, 2, 1200, 1250, 1259].map(Some));
     }
 
     #[test]
     fn clocks_that_differ_all_the_time_say_nothing() {
         for offset in [-7200, -120, 120, 3600] {
             let times = [100, 300, 500, 3000].map(|at| (Some(at), Some(i64::from(at) + offset)));
-            assert_eq!(told(true, &times), [100, 300, 500, 3000].map(Some), "{offset}");
+            assert_eq!(resolved(true, &times), [100, 300, 500, 3000].map(Some), "{offset}");
         }
     }
 
@@ -107,10 +111,10 @@ mod tests {
     fn one_wrong_time_moves_no_other() {
         let times =
             [(Some(95), Some(10)), (Some(11), Some(11)), (Some(12), Some(12)), (Some(97), Some(13)), (Some(14), None)];
-        assert_eq!(told(false, &times), [95, 11, 12, 13, 14].map(Some));
-        assert_eq!(told(true, &times), [95, 11, 12, 13, 14].map(Some));
+        assert_eq!(resolved(false, &times), [95, 11, 12, 13, 14].map(Some));
+        assert_eq!(resolved(true, &times), [95, 11, 12, 13, 14].map(Some));
         assert_eq!(
-            told(true, &[(Some(10), Some(9_000_000)), (Some(11), Some(11)), (None, None)]),
+            resolved(true, &[(Some(10), Some(9_000_000)), (Some(11), Some(11)), (None, None)]),
             [Some(10), Some(11), None]
         );
     }
