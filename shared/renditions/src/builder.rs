@@ -1,4 +1,4 @@
-//! Makes the compact meeting from entries and words, as the parser meets them.
+//! Makes the compact meeting from the entries and words that the reader finds.
 
 mod open_turn;
 
@@ -16,13 +16,13 @@ use super::{
     words::clean,
 };
 
-/// Words of one entry whose times wait for those that follow. An entry of more is settled in parts.
+/// The number of words in an entry whose times may wait for later words. A longer entry is settled in parts.
 const MAX_UNSETTLED: usize = 1 << 12;
-/// The last words of a part are settled with the next one, which has their neighbors.
+/// The last words of a part are settled together with the next part, which contains their neighbors.
 const CARRIED_OVER_WORDS: usize = 64;
-/// Room is made for so many turns at least.
+/// The list of turns has room for at least this many.
 const MIN_TURN_RECORDS: usize = 512;
-/// Distinct languages that are remembered.
+/// The number of distinct languages that are kept.
 const MAX_LANGUAGES: usize = 1000;
 
 /// Collects a meeting.
@@ -34,18 +34,18 @@ pub(crate) struct MeetingBuilder {
     languages: Vec<Arc<str>>,
     /// The entry that is being read.
     entry: Entry,
-    /// The entry before it, which is settled when it is known where this one begins.
+    /// The entry before it. It is settled when the start of the current entry is known.
     previous: Option<Entry>,
-    /// The memory of an entry that is settled, for the next one.
+    /// The buffer of a settled entry, for reuse by the next entry.
     spare: Vec<MeasuredWord>,
-    /// One word's text, cleaned, and whether it is plain.
+    /// The cleaned text of the current word, and whether it is plain (see [`clean`]).
     word_text: String,
     word_is_plain: bool,
-    /// How long the recording is.
+    /// The length of the recording, if it is known.
     recording_ms: Option<u32>,
-    /// When the last settled entry began, if any of its times are known.
+    /// The start of the last settled entry, if any of its times are known.
     previous_start_ms: Option<u32>,
-    /// When it ended: the next one follows it if it has no times.
+    /// The end of that entry. If the next entry has no times, it starts here.
     previous_end_ms: u32,
     counts: Counts,
     render_error: Option<String>,
@@ -55,34 +55,34 @@ pub(crate) struct MeetingBuilder {
 #[derive(Debug, Default)]
 struct Entry {
     cursor: Cursor,
-    /// Words with anything to see.
+    /// The number of words with a visible character.
     word_count: u32,
-    /// Those that are not settled yet.
+    /// The words that are not settled yet.
     unsettled: Vec<MeasuredWord>,
-    /// The first times that the file states: any of them may be wrong.
+    /// The first times in the file. Any of them may be wrong.
     first_times_ms: [Option<u32>; 3],
     interpolator: TimeInterpolator,
-    /// Whether spans have been written.
+    /// Whether any spans have been settled.
     has_settled: bool,
-    /// The last settled span waits for the next one, which it must not reach into.
+    /// The last settled span. It is written when the next span is known, because it must not overlap that one.
     pending_span: Option<Span>,
     participant: u16,
     language: Option<u16>,
 }
 
 impl MeetingBuilder {
-    /// Of a recording that is this long, if that is known.
+    /// Starts a meeting. `recording_ms` is the length of the recording, if it is known.
     pub(crate) fn new(recording_ms: Option<u32>) -> Self {
         Self { recording_ms, ..Self::default() }
     }
 
-    /// An entry begins.
+    /// Begins an entry.
     pub(crate) fn begin_entry(&mut self) {
         let unsettled = std::mem::take(&mut self.spare);
         self.entry = Entry { cursor: self.compact.end_of_text(), unsettled, ..Entry::default() };
     }
 
-    /// The words of this entry come a second time, and these are the ones that count.
+    /// Drops the words of this entry: the key `words` appears again, and its last value counts.
     pub(crate) fn restart_entry(&mut self) {
         if self.render_error.is_none() {
             let Entry { cursor, word_count, ref mut unsettled, .. } = self.entry;
@@ -94,13 +94,13 @@ impl MeetingBuilder {
         }
     }
 
-    /// The text of the word that is being read, if it has one.
+    /// Sets the text of the current word.
     pub(crate) fn set_word_text(&mut self, text: &str) {
         self.word_text.clear();
         self.word_is_plain = clean(text, &mut self.word_text);
     }
 
-    /// A word is complete. Its times are in milliseconds. It is one only if there is anything to see.
+    /// Ends a word. Its times are in milliseconds. A word without any visible character is dropped.
     pub(crate) fn end_word(&mut self, start: Option<u32>, end: Option<u32>) {
         let known = |time: Option<u32>| time.filter(|time| self.is_within(*time));
         let (start, end) = (known(start), known(end));
@@ -143,22 +143,22 @@ impl MeetingBuilder {
         self.word_text.clear();
     }
 
-    /// Whether a time is within the recording, as far as its length is known.
+    /// Returns whether a time is within the recording, as far as its length is known.
     pub(crate) fn is_within(&self, ms: u32) -> bool {
         ms <= self.end_ms()
     }
 
-    /// No time is later.
+    /// The latest valid time.
     fn end_ms(&self) -> u32 {
         self.recording_ms.map_or(MAX_MS, |recording_ms| recording_ms.saturating_add(END_TOLERANCE_MS).min(MAX_MS))
     }
 
-    /// Whether this entry has any word yet.
+    /// Returns whether the current entry has any words yet.
     pub(crate) fn has_words(&self) -> bool {
         self.entry.word_count > 0
     }
 
-    /// What the file says of the whole entry's time is all that is known, if its words have none.
+    /// Sets the times that the file gives for the whole entry. They count only if none of its words has a time.
     pub(crate) fn set_entry_times(&mut self, start: Option<u32>, end: Option<u32>) {
         if self.entry.first_times_ms == [None; 3] {
             let known = |time: Option<u32>| time.filter(|time| self.is_within(*time));
@@ -170,7 +170,7 @@ impl MeetingBuilder {
         }
     }
 
-    /// An entry is complete.
+    /// Ends an entry.
     pub(crate) fn end_entry(&mut self, participant: &Participant, language: Option<u16>) {
         self.entry.participant = self.people.register(participant);
         self.entry.language = language;
@@ -180,7 +180,7 @@ impl MeetingBuilder {
         }
     }
 
-    /// The place of a language code in the list; none if there are too many.
+    /// Returns the index of a language code, or none if there are too many codes.
     pub(crate) fn language_index(&mut self, code: &str) -> Option<u16> {
         let code = shorten(code);
         if code.is_empty() {
@@ -198,7 +198,7 @@ impl MeetingBuilder {
         &self.languages
     }
 
-    /// The file has ended. What was counted stands, even if there can be no renditions: then it says why.
+    /// Ends the file. The counts are valid even if the meeting cannot be rendered; then the error says why.
     pub(crate) fn finish(mut self, info: MeetingInfo) -> (Counts, Result<Meeting, String>) {
         self.entry = Entry::default();
         self.finish_previous_entry();
@@ -214,7 +214,7 @@ impl MeetingBuilder {
         (counts, Ok(Meeting { info, speakers, participants, languages, duration_ms, compact, records }))
     }
 
-    /// Settles the entry before the one that is being read.
+    /// Settles the entry before the current one.
     fn finish_previous_entry(&mut self) {
         let Some(mut entry) = self.previous.take() else { return };
         if entry.word_count > 0 && self.render_error.is_none() {
@@ -234,8 +234,8 @@ impl MeetingBuilder {
         self.spare = entry.unsettled;
     }
 
-    /// Settles the times of an entry's words so far, but for the last ones, which come again. The next entry begins at
-    /// `after`, if that is known.
+    /// Settles the times of the entry's words, except the last `carried_over`, which are passed in again. `after` is
+    /// the start of the next entry, if it is known.
     fn settle_times(&mut self, entry: &mut Entry, carried_over: usize, after: Option<u32>) {
         let end_ms = self.end_ms();
         let Self { compact, .. } = self;
@@ -287,7 +287,7 @@ impl MeetingBuilder {
             self.extend_duration(span.end_ms);
         }
         if self.records.len() == self.records.capacity() {
-            // Doubling would take far more than is used.
+            // Doubling the capacity would reserve far more memory than is needed.
             self.records.reserve_exact(MIN_TURN_RECORDS.max(self.records.len() / 8));
         }
         self.records.push(TurnRecord { cursor, span, words, participant, language, timed });
@@ -300,10 +300,10 @@ impl MeetingBuilder {
 
     fn enforce_limit(&mut self) {
         if self.compact.bytes() + self.records.len() * size_of::<TurnRecord>() > MAX_MEETING_BYTES {
-            let why = format!("the meeting takes more than {MAX_MEETING_BYTES} bytes even in compact form");
+            let why = format!("the meeting is larger than {MAX_MEETING_BYTES} bytes in compact form");
             self.compact = CompactWords::default();
             self.records = Vec::new();
-            // There is nothing to be rendered.
+            // Without a meeting there are no rendered turns.
             self.counts.turns = 0;
             self.render_error = Some(why);
         }
@@ -311,7 +311,7 @@ impl MeetingBuilder {
 }
 
 impl Entry {
-    /// When it begins, as far as the file says so: the time in the middle of the first ones.
+    /// The start of the entry: the median of the first times in the file.
     fn start_ms(&self) -> Option<u32> {
         let mut known: Vec<u32> = self.first_times_ms.iter().flatten().copied().collect();
         known.sort_unstable();
@@ -319,7 +319,7 @@ impl Entry {
     }
 }
 
-/// Writes the span before, now that it is known what follows it: a speaker's words follow each other.
+/// Writes the previous span, which must not overlap the new one: the words of one speaker follow each other.
 fn push_settled(compact: &mut CompactWords, pending_span: &mut Option<Span>, span: Span, end_ms: u32) {
     let mut span = Span { start_ms: span.start_ms.min(end_ms), end_ms: span.end_ms.min(end_ms) };
     if let Some(mut before) = pending_span.take() {

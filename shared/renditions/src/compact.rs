@@ -1,19 +1,20 @@
-//! Words and times as bytes in chunks: about ten bytes a word, and nothing is ever copied to grow.
+//! Stores words and times as bytes in chunks: about ten bytes per word, and no chunk is ever copied to grow.
 
 use super::meeting::Span;
 
-/// The compact form may take this much. A day of talking takes less than half of it; beyond, there are no renditions.
+/// The maximum size of the compact form. A day of speech takes less than half of it. A larger meeting is not rendered.
 pub(crate) const MAX_MEETING_BYTES: usize = 11 << 20;
 
-/// Small enough that the last, unfilled one does not matter; large enough that few are needed.
+/// The size of a chunk. It is small enough that the last, partly filled chunk does not matter, and large enough that
+/// few chunks are needed.
 const CHUNK_BYTES: usize = 256 << 10;
-/// Two varints of at most five bytes.
+/// A span is two varints of at most five bytes each.
 const MAX_SPAN_BYTES: usize = 10;
 
-/// A chunk that is made for one very long word is longer than the others, but not as long as this.
+/// The number of bits of an offset within a chunk. A chunk for one very long word is longer than the others, but fits.
 const OFFSET_BITS: u32 = 21;
 
-/// Where something is: the number of the chunk, then the offset in it.
+/// A position in a list of chunks: the index of the chunk, then the offset within it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Position(u32);
 
@@ -22,11 +23,12 @@ impl Position {
         Self((chunks.len().saturating_sub(1) << OFFSET_BITS | offset) as u32)
     }
 
-    /// The number of the chunk, and the offset.
+    /// Returns the index of the chunk and the offset.
     fn split(self) -> (usize, usize) {
         ((self.0 >> OFFSET_BITS) as usize, (self.0 & ((1 << OFFSET_BITS) - 1)) as usize)
     }
 
+    /// Returns the chunk and the offset, and moves on to the next chunk at the end of one.
     fn resolve<'a, T: AsRef<[u8]>>(&mut self, chunks: &'a [T]) -> Option<(&'a T, usize)> {
         let (at, offset) = self.split();
         let chunk = chunks.get(at)?;
@@ -38,20 +40,20 @@ impl Position {
     }
 }
 
-/// All words of a file in its order, and their spans in the same order. A span may be written later than its word,
-/// when it is certain.
+/// The words of a file in file order, and their spans in the same order. A span may be written after its word, when it
+/// is certain.
 #[derive(Debug, Default)]
 pub(crate) struct CompactWords {
-    /// Words, each followed by a line feed: they are cleaned, so they contain none.
+    /// The words, each followed by a line feed. Cleaned words contain no line feed.
     text: Vec<String>,
-    /// Spans: the difference to the start before, zigzag; then the length.
+    /// The spans: the zigzag-encoded difference to the previous start, then the length.
     spans: Vec<Vec<u8>>,
     last_start_ms: u32,
     bytes: usize,
 }
 
 impl CompactWords {
-    /// What is reserved, in bytes. Nothing is taken in any more once it is more than [`MAX_MEETING_BYTES`].
+    /// The reserved memory in bytes. Once it exceeds [`MAX_MEETING_BYTES`], nothing more is stored.
     pub(crate) fn bytes(&self) -> usize {
         self.bytes
     }
@@ -91,19 +93,20 @@ impl CompactWords {
         self.last_start_ms = span.start_ms;
     }
 
-    /// The place behind all words, with which an entry begins.
+    /// Returns the position after the last word, where the next entry begins.
     pub(crate) fn end_of_text(&self) -> Cursor {
         let text = Position::end_of(&self.text, self.text.last().map_or(0, String::len));
         Cursor { text, ..Cursor::default() }
     }
 
-    /// The place behind all spans, where those of an entry begin. The first one is told from zero.
+    /// Returns the position after the last span, where the spans of an entry begin. The first start is relative to
+    /// zero.
     pub(crate) fn begin_spans(&mut self) -> Position {
         self.last_start_ms = 0;
         Position::end_of(&self.spans, self.spans.last().map_or(0, Vec::len))
     }
 
-    /// Adds to the last word, if there is room.
+    /// Appends text to the last word, if the chunk has room.
     pub(crate) fn append_to_word(&mut self, text: &str) {
         if let Some(chunk) = self.text.last_mut().filter(|chunk| chunk.capacity() - chunk.len() >= text.len()) {
             chunk.pop();
@@ -112,7 +115,7 @@ impl CompactWords {
         }
     }
 
-    /// Takes back all words from this place on.
+    /// Removes all words from this position on.
     pub(crate) fn truncate_text(&mut self, from: Cursor) {
         let (kept, offset) = from.text.split();
         while self.text.len() > kept + 1 {
@@ -123,11 +126,11 @@ impl CompactWords {
         }
     }
 
-    /// The next word and its span; none behind the last one.
+    /// Returns the next word and its span, or none after the last word.
     pub(crate) fn read<'a>(&'a self, cursor: &mut Cursor) -> Option<(&'a str, Span)> {
         let (chunk, offset) = cursor.text.resolve(&self.text)?;
         let rest = chunk.get(offset..)?;
-        // Words are short: looking at each byte is quicker than a search that is made for long texts.
+        // Words are short, so checking each byte is faster than a search that is optimized for long texts.
         let word = rest.get(..rest.bytes().position(|byte| byte == b'\n')?)?;
         cursor.text.0 += word.len() as u32 + 1;
         let (chunk, offset) = cursor.spans.resolve(&self.spans)?;
@@ -142,7 +145,7 @@ impl CompactWords {
     }
 }
 
-/// A place in both streams.
+/// A position in the words and in the spans.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Cursor {
     pub(crate) text: Position,

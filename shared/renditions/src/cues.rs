@@ -1,14 +1,15 @@
-//! Cuts the conversation into cues, as editors of subtitles do it.
+//! Cuts the conversation into cues, by the rules of subtitle editors.
 //!
-//! - At most two lines of 42 columns; a full-width character takes two columns, so a Japanese line has 21 characters.
-//! - A cue lasts at most 7 s, and never less than 0.8 s: a shorter one cannot be read. Where there is time, it stays as
-//!   long as a fast reader takes for it, and ends 40 ms before the next one.
-//! - It ends with a sentence, or else with a clause, where that does not make it much shorter, and at every pause. It
-//!   never ends within a phrase that fits one cue (see [`phrases`]).
-//! - It has something to see: a cue of invisible characters is left out.
-//! - Cues start in order. Where people talk at once their cues take turns, in the order in which the words begin.
+//! - A cue has at most two lines of 42 columns. A full-width character takes two columns, so a Japanese line has 21
+//!   characters.
+//! - A cue lasts at most 7 s and at least 0.8 s, because a shorter cue cannot be read. If there is time, it stays as
+//!   long as a fast reader needs, and ends 40 ms before the next cue.
+//! - A cue ends with a sentence, or else with a clause, unless that makes it much shorter. It also ends at every pause.
+//!   It never ends within a phrase that fits one cue (see [`phrases`]).
+//! - A cue has visible text. A cue of invisible characters is left out.
+//! - Cues start in order. If people talk at the same time, their cues alternate, in the order in which the words begin.
 //!
-//! What gives way where these do not fit differs: in WebVTT cues overlap, in SubRip they are late.
+//! If these rules conflict, the formats differ: WebVTT cues overlap, and SubRip cues are late.
 
 use std::{cmp::Reverse, collections::BinaryHeap};
 
@@ -20,50 +21,52 @@ use super::{
     visible::has_visible,
 };
 
-/// Longer than this nobody looks at one cue, in milliseconds.
+/// The maximum duration of a cue, in milliseconds.
 pub(super) const MAX_CUE_MS: u32 = 7000;
-/// Nobody can read a shorter one.
+/// The minimum duration of a cue, in milliseconds. A shorter cue cannot be read.
 pub(super) const MIN_CUE_MS: u32 = 800;
-/// A fast reader's columns in a second.
+/// The reading speed of a fast reader, in columns per second.
 const COLUMNS_PER_S: usize = 25;
-/// Between one cue and the next, so that the eye sees the change: about a frame.
+/// The gap between two cues, in milliseconds. It is about one frame, so that the viewer notices the change.
 pub(super) const GAP_MS: u32 = 40;
-/// Within a turn, a pause this long ends the cue, so that no words are shown long before they are said.
+/// Within a turn, a pause of this many milliseconds ends the cue, so that no words are shown long before they are
+/// spoken.
 const CUE_PAUSE_MS: u32 = 1000;
-/// By how many columns the lines may differ more for a break at the end of a sentence or a clause.
+/// How many columns of difference in length between the lines a break after a sentence or a clause is worth.
 const SENTENCE_BONUS: usize = 20;
 const CLAUSE_BONUS: usize = 14;
-/// And by how many a break that parts a word from its ending is worse.
+/// How many columns of difference a break between a word and its ending costs.
 const SUFFIX_PENALTY: usize = 20;
-/// Not less than this is left over for the next cue if there is a choice.
+/// The minimum width of the text that is left for the next cue, if there is a choice.
 const MIN_REST_COLUMNS: usize = 20;
-/// Turns that wait for their time at once. With more, what is due first is shown, and what comes in before it is late.
+/// The number of turns that may wait at the same time. Beyond it, the next due turn is shown early, and a turn that
+/// starts before it is late.
 const MAX_PENDING_TURNS: usize = 100;
 
-/// What is shown at once.
+/// A text that is shown at one time.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Cue {
     pub(super) start_ms: u32,
     pub(super) end_ms: u32,
     pub(super) speaker: usize,
-    /// One line or two, with a line feed between them.
+    /// One line, or two lines separated by a line feed.
     pub(super) text: String,
     pub(super) columns: usize,
 }
 
 impl Cue {
-    /// What it takes to read it.
+    /// The time that a fast reader needs for the cue.
     pub(super) fn reading_ms(&self) -> u32 {
         u32::try_from(self.columns * 1000 / COLUMNS_PER_S).unwrap_or(MAX_CUE_MS).clamp(MIN_CUE_MS, MAX_CUE_MS)
     }
 
-    /// When it should end: with its words, and not before it is read.
+    /// The preferred end: not before the words end, and not before the cue can be read.
     pub(super) fn preferred_end_ms(&self) -> u32 {
         self.end_ms.max(self.start_ms.saturating_add(self.reading_ms()))
     }
 }
 
-/// A turn of which something is still to be shown.
+/// A turn with text that is still to be shown.
 #[derive(Debug)]
 struct PendingTurn {
     turn: u64,
@@ -73,25 +76,25 @@ struct PendingTurn {
     next: usize,
 }
 
-/// All that is to be shown, in order.
+/// The pending turns, ordered by the start of their next cue.
 #[derive(Debug, Default)]
 pub(super) struct CueQueue {
-    /// By the time at which each goes on.
+    /// The pending turns. The key is the start of the next cue, then the index of the turn.
     pending: BinaryHeap<Reverse<(u32, u64, PendingTurn)>>,
     last_speaker: Option<usize>,
     last_ms: u32,
 }
 
 impl CueQueue {
-    /// Takes the next turn, and shows what begins before it. `prefix` is what a speaker's words begin with when it is
-    /// another one than before.
+    /// Adds a turn, and emits the cues that begin before it. `prefix_of` returns the text that precedes the words of a
+    /// speaker when the speaker changes.
     pub(super) fn turn<'a>(&mut self, turn: &Turn, prefix_of: impl Fn(usize) -> &'a str, emit: impl FnMut(Cue)) {
         self.emit_until(turn.span.start_ms, prefix_of, emit);
         let (text, segments) = (turn.text.clone(), segments(turn));
         self.enqueue(PendingTurn { turn: turn.index, speaker: turn.speaker, text, segments, next: 0 });
     }
 
-    /// Shows the rest.
+    /// Emits the remaining cues.
     pub(super) fn end<'a>(&mut self, prefix_of: impl Fn(usize) -> &'a str, emit: impl FnMut(Cue)) {
         self.emit_until(u32::MAX, prefix_of, emit);
     }
@@ -124,7 +127,7 @@ impl CueQueue {
 }
 
 impl PendingTurn {
-    /// Takes the next cue off; none if nothing of it can be seen.
+    /// Removes the next cue, or returns none if nothing in it is visible.
     fn next_cue(&mut self, prefix: &str) -> Option<Cue> {
         let prefix_columns = columns(prefix);
         phrases::unmark_first_if_too_long(self.segments.get_mut(self.next..)?, prefix_columns);
@@ -151,7 +154,7 @@ impl PendingTurn {
         self.text.get(segment.from..segment.to).unwrap_or_default()
     }
 
-    /// The text of a cue, on two lines of about the same length if one is too short for it.
+    /// Returns the text of a cue. Text that does not fit one line is split into two lines of about the same length.
     fn lines(&self, segments: &[Segment], prefix: &str, prefix_columns: usize) -> (String, usize) {
         let whole = total_columns(segments, prefix_columns);
         let line_break = if whole > LINE_COLUMNS { line_break(segments, prefix_columns, whole) } else { usize::MAX };
@@ -169,12 +172,12 @@ impl PendingTurn {
     }
 }
 
-/// The columns of segments on one line.
+/// The width of segments on one line.
 fn total_columns(segments: &[Segment], prefix_columns: usize) -> usize {
     segments.iter().enumerate().fold(prefix_columns, |used, (at, segment)| used + added_columns(used, at, segment))
 }
 
-/// How many segments fit into one cue: at least one, and no part of a phrase.
+/// Returns how many segments fit one cue: at least one, and only whole phrases.
 fn count_fitting(segments: &[Segment], prefix_columns: usize) -> usize {
     let start_ms = segments.first().map_or(0, |segment| segment.start_ms);
     let (mut lines, mut count, mut before_ms) = (CueLines::new(prefix_columns), 0, start_ms);
@@ -194,7 +197,7 @@ fn count_fitting(segments: &[Segment], prefix_columns: usize) -> usize {
     count
 }
 
-/// Where to end a cue into which not everything fits.
+/// Returns the number of segments to put into a cue that cannot hold all of them.
 fn best_cut(segments: &[Segment], fits: usize) -> usize {
     let Some(fitting) = segments.get(..fits) else { return fits };
     let whole = total_columns(fitting, 0);
@@ -215,7 +218,7 @@ fn best_cut(segments: &[Segment], fits: usize) -> usize {
     if let Some((_, count)) = best {
         return count;
     }
-    // No single word is left over, unless a pause is what ends the cue.
+    // Avoid leaving a single word, unless the cue ends at a pause.
     let (mut count, mut rest) = (fits, segments.get(fits..).unwrap_or_default());
     let pauses = match (fitting.last(), rest.first()) {
         (Some(last), Some(next)) => next.start_ms.saturating_sub(last.end_ms) >= CUE_PAUSE_MS,
@@ -226,13 +229,14 @@ fn best_cut(segments: &[Segment], fits: usize) -> usize {
         count = fewer;
         rest = segments.get(count..).unwrap_or_default();
     }
-    // Nor is a word parted from its ending, unless that would cost half of the cue.
+    // Keep a word and its ending together, unless that would cost half of the cue.
     let parts = |next: &Segment| next.is_suffix || next.continues_phrase;
     let whole_word = (1..=count).rev().find(|count| !segments.get(*count).is_some_and(parts));
     whole_word.filter(|whole_word| whole_word * 2 > count).unwrap_or(count)
 }
 
-/// The segment with which the second line begins: the lines should be of one length, and break where the sense does.
+/// Returns the index of the segment that begins the second line. The best break gives lines of equal length and is at
+/// the end of a sentence or a clause.
 fn line_break(segments: &[Segment], prefix_columns: usize, whole: usize) -> usize {
     let mut used = prefix_columns;
     let mut best = None;
@@ -257,7 +261,7 @@ fn line_break(segments: &[Segment], prefix_columns: usize, whole: usize) -> usiz
     best.map_or(usize::MAX, |(_, at)| at)
 }
 
-/// The order among those that go on at the same time is that of the turns; what they say does not matter.
+/// Turns whose next cues start together are ordered by their index. Their text does not matter.
 impl PartialEq for PendingTurn {
     fn eq(&self, other: &Self) -> bool {
         self.turn == other.turn

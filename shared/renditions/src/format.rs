@@ -1,4 +1,5 @@
-//! The formats of renditions. A new format is one variant, its place in [`Format::ALL`], and one row of [`Format::spec`].
+//! The formats of renditions. To add a format, add its variant, list it in [`Format::ALL`], and add its row to
+//! [`Format::spec`].
 
 use super::{Meeting, Turn, html, jsonl, md, srt, txt, vtt};
 

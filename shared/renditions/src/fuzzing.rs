@@ -1,5 +1,5 @@
-//! What must hold for any input at all. `fuzz/` feeds these functions with whatever a fuzzer comes up with, the tests
-//! with its corpus.
+//! Checks what must hold for any input. `fuzz/` calls these functions with the inputs of a fuzzer, and the tests call
+//! them with its corpus.
 
 pub(crate) mod subtitles;
 mod transcript;

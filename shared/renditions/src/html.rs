@@ -1,7 +1,7 @@
-//! One self-contained page: to read, search, print, link to a moment, and listen along with a local recording.
+//! Writes one self-contained page to read, search, print, link to a moment, and follow along with a local recording.
 //!
-//! The page asks for nothing from anywhere, and its policy sees to it: style and script are named by their hashes, and
-//! what people said gets into the page only as escaped text. Without its script it still reads, prints and links.
+//! The page loads nothing, and its policy enforces that: style and script are allowed by their hashes, and the words
+//! appear only as escaped text. Reading, printing and linking work without the script.
 
 mod chart;
 mod text;
@@ -20,27 +20,27 @@ use super::{Meeting, Renderer, Turn};
 pub(super) const STYLE: &str = include_str!("html/page.css");
 pub(super) const SCRIPT: &str = include_str!("html/page.js");
 
-/// The style has this many colours; speakers beyond share them, in order of how long they spoke.
+/// The number of colors in the style. Speakers share them beyond that, in order of how long they spoke.
 const COLORS: usize = 12;
-/// Turns come in blocks of five minutes: a heading to move by, and what the browser lays out at once.
+/// Turns are grouped into blocks of five minutes. Each block has a heading, and the browser lays it out as a unit.
 const BLOCK_MS: u32 = 5 * 60 * 1000;
-/// Less than this is how people take turns, not speech at the same time.
+/// People who take turns overlap by less than this. A longer overlap counts as speech at the same time.
 const OVERLAP_MS: u32 = 500;
 
 #[derive(Debug, Default)]
 pub(super) struct Html {
     chart: Chart,
-    /// Whether all was said in one language, which then stands on the whole.
+    /// Whether the whole meeting is in one language. Then only the section has the `lang` attribute.
     one_language: bool,
-    /// The block that is open.
+    /// The number of the open block.
     open_block: Option<u32>,
-    /// Who spoke last within the block.
+    /// The last speaker in the block.
     last_speaker: Option<usize>,
-    /// The furthest end so far, and the turn's speaker.
+    /// The latest end so far, and the speaker of that turn.
     furthest: Option<(u32, usize)>,
-    /// The last second that an element has as its id.
+    /// The last second that is the id of an element.
     last_second_id: Option<u32>,
-    /// The last millisecond that one has.
+    /// The last millisecond that is the id of an element.
     last_millis_id: Option<u32>,
 }
 
@@ -153,8 +153,8 @@ impl Html {
         self.last_speaker = None;
     }
 
-    /// The rest of a turn's tag, and the link to it: its second, to the millisecond where that second is taken. The
-    /// link is the turn's id too, so that it works without a script.
+    /// Writes the rest of the turn's tag and the link to the turn. The link has the second of the turn, or its
+    /// millisecond if the second is taken. It is also the id of the turn, so it works without the script.
     fn write_time(&mut self, turn: &Turn, out: &mut String) {
         if !turn.timed {
             out.push_str("><span class=\"at\">–</span>");
@@ -178,7 +178,7 @@ impl Html {
     }
 }
 
-/// Everything before the search field.
+/// Writes everything before the search field.
 fn write_head(meeting: &Meeting, chart: &Chart, out: &mut String) {
     let info = meeting.info();
     let title = Escaped(info.title.as_deref().unwrap_or("Transcript"));
@@ -228,7 +228,7 @@ fn write_head(meeting: &Meeting, chart: &Chart, out: &mut String) {
     out.push_str("</header>\n");
 }
 
-/// The field that stays in view, and the whole meeting as one strip below it.
+/// Writes the search field, which stays in view, and below it the whole meeting as one strip.
 fn write_search_bar(chart: &Chart, out: &mut String) {
     out.push_str(
         "<div class=\"find\" role=\"search\"><div>\n\
@@ -243,7 +243,7 @@ fn write_search_bar(chart: &Chart, out: &mut String) {
     out.push_str("</div>\n");
 }
 
-/// The language of all that was said, if it is one.
+/// Returns the language of the meeting if it has exactly one.
 fn one_language(meeting: &Meeting) -> Option<String> {
     let mut codes = meeting.language_codes();
     let first = codes.next().and_then(language)?;
@@ -254,7 +254,7 @@ fn hash(source: &str) -> String {
     STANDARD.encode(digest(&SHA256, source.as_bytes()))
 }
 
-/// Writing to a string cannot fail.
+/// Appends to the page. Writing to a string cannot fail.
 fn put(out: &mut String, what: std::fmt::Arguments<'_>) {
     let _ = out.write_fmt(what);
 }

@@ -1,4 +1,4 @@
-//! One turn a line, for programs.
+//! Writes one turn per line, for programs.
 
 use std::time::Duration;
 
@@ -16,7 +16,7 @@ struct Line<'a> {
     recording_id: RecordingId,
     transcript_id: TranscriptId,
     turn: u64,
-    /// The same for all turns of one person; null for those beyond the limit.
+    /// The index of the person, the same for all turns of one person. It is null for people beyond the limit.
     person: Option<usize>,
     speaker_id: Option<i64>,
     speaker: &'a str,

@@ -1,7 +1,8 @@
-//! The parts of a turn between which a line may break.
+//! Splits a turn into the segments between which a line may break.
 //!
-//! A part is a word, with the marks that belong to it. It is broken itself only at its own spaces, behind the marks of
-//! a script that has no spaces, and, if it is longer than a line, between two characters as people see them.
+//! A segment is a word together with its punctuation. A word is split further only at its own spaces, after the
+//! punctuation of a script without spaces, and, if it is longer than a line, between two characters as readers see
+//! them.
 
 use unicode_segmentation::UnicodeSegmentation;
 use unicode_width::UnicodeWidthStr;
@@ -13,33 +14,34 @@ use super::{
     words::{Spacing, is_grapheme_boundary, spacing},
 };
 
-/// Columns of a line, as editors of subtitles count: a full-width character takes two.
+/// The columns of a line, as subtitle editors count them. A full-width character takes two.
 pub(super) const LINE_COLUMNS: usize = 42;
 
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Segment {
-    /// Where it is in the turn's text, in bytes.
+    /// The position in the text of the turn, in bytes.
     pub(super) from: usize,
     pub(super) to: usize,
     pub(super) columns: usize,
-    /// Whether there is a space between it and the segment before.
+    /// Whether there is a space before the segment.
     pub(super) space_before: bool,
     pub(super) start_ms: u32,
     pub(super) end_ms: u32,
     pub(super) ending: Ending,
-    /// Whether it most likely belongs to the segment before: Japanese endings and particles are written in hiragana.
+    /// Whether the segment most likely belongs to the one before it: Japanese endings and particles are written in
+    /// hiragana.
     pub(super) is_suffix: bool,
-    /// Whether no cue may begin with it: it is of the same phrase as the segment before.
+    /// Whether the segment belongs to the same phrase as the one before it, so that no cue may begin with it.
     pub(super) continues_phrase: bool,
 }
 
-/// Takes a turn apart.
+/// Splits a turn into segments.
 pub(super) fn segments(turn: &Turn) -> Vec<Segment> {
     let mut segments = Vec::with_capacity(turn.words.len());
     let mut builder =
         SegmentBuilder { text: &turn.text, words: &turn.words, from: 0, space_before: false, segments: &mut segments };
     if turn.text.is_ascii() {
-        // Nothing but spaces separates.
+        // In ASCII text, lines break only at spaces.
         for (at, _) in turn.text.bytes().enumerate().filter(|(_, byte)| *byte == b' ') {
             builder.segment(at, at + 1);
         }
@@ -64,13 +66,13 @@ pub(super) fn segments(turn: &Turn) -> Vec<Segment> {
     segments
 }
 
-/// Whether a line may break between these two characters, where no space is.
+/// Returns whether a line may break between two characters without a space between them.
 fn may_break(before: char, after: char) -> bool {
     let unspaced = |c| matches!(spacing(c), Spacing::Ideographic | Spacing::SouthEastAsian);
     (unspaced(before) || unspaced(after) || is_hyphen(before)) && !is_opening(before) && !cannot_begin_line(after)
 }
 
-/// What must not stand at the beginning of a line.
+/// Returns whether a character must not begin a line.
 fn cannot_begin_line(c: char) -> bool {
     is_closing(c)
         || matches!(
@@ -119,8 +121,8 @@ pub(super) fn columns(text: &str) -> usize {
     if text.is_ascii() { text.len() } else { text.width() }
 }
 
-/// Characters as people see them, and where they are. What is wider than a line comes in code points: no language has
-/// such a character, but there are letters that can be put together without end.
+/// Returns the characters as readers see them, with their positions. A character wider than a line is split into code
+/// points: no language has such a character, but some letters can be combined without limit.
 fn characters(text: &str) -> impl Iterator<Item = (usize, &str)> {
     text.grapheme_indices(true).flat_map(|(at, grapheme)| {
         let whole = columns(grapheme) <= LINE_COLUMNS;
@@ -134,7 +136,7 @@ fn characters(text: &str) -> impl Iterator<Item = (usize, &str)> {
 
 struct SegmentBuilder<'a> {
     text: &'a str,
-    /// Those that have not ended before `from`.
+    /// The words that end after `from`.
     words: &'a [Word],
     from: usize,
     space_before: bool,
@@ -142,7 +144,7 @@ struct SegmentBuilder<'a> {
 }
 
 impl SegmentBuilder<'_> {
-    /// Ends the segment at `to`; the next one begins at `next`.
+    /// Ends the segment at `to`. The next segment begins at `next`.
     fn segment(&mut self, to: usize, next: usize) {
         let text = self.text.get(self.from..to).unwrap_or_default();
         let columns = columns(text);
@@ -155,7 +157,7 @@ impl SegmentBuilder<'_> {
         self.space_before = next > to;
     }
 
-    /// Breaks what is longer than a line. Where there is a choice, no line begins with a mark.
+    /// Splits text that is longer than a line. If there is a choice, no line begins with punctuation.
     fn break_long(&mut self, text: &str) {
         let begin = self.from;
         let (mut used, mut good, mut better) = (0, None, None);
@@ -202,7 +204,7 @@ impl SegmentBuilder<'_> {
         });
     }
 
-    /// When this place in the text is reached; a word is said evenly.
+    /// Returns the time at which this position in the text is spoken. A word is spoken at a constant speed.
     fn time_at(&mut self, at: usize, starts: bool) -> u32 {
         while let [word, rest @ ..] = self.words
             && !rest.is_empty()

@@ -1,8 +1,8 @@
-//! A document to read: what, when and who, then the conversation.
+//! Writes a document for readers: title, date, duration and people, then the conversation.
 //!
-//! Whatever was said or whatever somebody is called, it is text: what Markdown or HTML would take for markup is
-//! escaped, bare URLs included. GitHub finds addresses, mentions and references to issues even in escaped text, so
-//! these are code.
+//! Everything that was said is text, and so is every name: characters that Markdown or HTML would take for markup are
+//! escaped, including those of bare URLs. GitHub finds addresses, mentions and issue references even in escaped text,
+//! so these are written as code.
 
 use std::{fmt::Write, ops::Range};
 
@@ -17,7 +17,7 @@ impl Renderer for Md {
         escape(meeting.info().title.as_deref().unwrap_or("Transcript"), out);
         out.push_str("\n\n");
         if let Some(started_at) = meeting.info().started_at {
-            // 2026-11-23T09:30:00.000Z
+            // For example 2026-11-23T09:30:00.000Z.
             let text = started_at.rfc3339();
             let (date, time) = text.split_once('T').unwrap_or((&text, ""));
             let _ = writeln!(out, "- Date: {date}, {} UTC", time.get(..5).unwrap_or(time));
@@ -65,7 +65,7 @@ fn write_speaker_row(speaker: &Speaker, out: &mut String) {
     let _ = writeln!(out, " | {about}{} | {} |", Hms(talk_ms), speaker.words);
 }
 
-/// Appends text so that it stays what it is.
+/// Appends text so that a Markdown reader shows it unchanged.
 fn escape(mut text: &str, out: &mut String) {
     while let Some(Range { start, end }) = find_reference(text) {
         escape_marks(text.get(..start).unwrap_or_default(), out);
@@ -75,7 +75,8 @@ fn escape(mut text: &str, out: &mut String) {
     escape_marks(text, out);
 }
 
-/// The first thing like `ann@example.com`, `@ann` or `owner/repo#12`, as far as it goes without a space or other marks.
+/// Returns the range of the first reference such as `ann@example.com`, `@ann` or `owner/repo#12`, up to a space or
+/// another mark.
 fn find_reference(text: &str) -> Option<Range<usize>> {
     let bytes = text.as_bytes();
     let at = bytes.windows(2).position(|pair| match pair {
@@ -100,7 +101,7 @@ fn escape_marks(text: &str, out: &mut String) {
             b'>' => "&gt;",
             b'&' if is_entity(rest) => "&amp;",
             b'&' => continue,
-            // A link, to some readers.
+            // Some readers take this for a link.
             b':' if rest.starts_with("://") => "\\:",
             b'.' if ends_in_www(before) => "\\.",
             b':' | b'.' => continue,
@@ -118,7 +119,7 @@ fn escape_marks(text: &str, out: &mut String) {
     out.push_str(text.get(from..).unwrap_or_default());
 }
 
-/// Whether an entity of HTML begins here, such as `&amp;`, whether there is one of this name or not.
+/// Returns whether the text begins with an HTML entity such as `&amp;`. The entity need not exist.
 pub(super) fn is_entity(rest: &str) -> bool {
     let end = rest.bytes().skip(1).position(|byte| !byte.is_ascii_alphanumeric() && byte != b'#');
     end.is_some_and(|end| end > 0 && rest.as_bytes().get(end + 1) == Some(&b';'))

@@ -1,9 +1,9 @@
-//! Who is who: participants of the file, the people that they are, and the names that people read.
+//! Finds out which participants of the file are the same person, and gives every person a unique label.
 //!
-//! One person is one speaker. Someone who leaves and comes back may have a new participant id, so people are told apart
-//! by the ids in `extra_data` that stay the same during a meeting, then by participant id, and only without any id by
-//! name, as a reader sees it: that is the one person of that name, or somebody else if there are several. All without any
-//! of these are one unknown speaker.
+//! One person is one speaker. A person who leaves and comes back may get a new participant id. So people are
+//! distinguished by the ids in `extra_data` that stay the same during a meeting, then by participant id, and only
+//! without any id by name as a reader sees it. A participant with only a name is the one person of that name, or a
+//! separate person if there are several. All participants without an id and a name are one unknown speaker.
 
 use std::collections::{HashMap, HashSet};
 
@@ -12,96 +12,97 @@ use super::{
     words::clean,
 };
 
-/// People that are told apart. The others share one label.
+/// The number of people who are distinguished. The others share one label.
 pub(crate) const MAX_SPEAKERS: usize = 1_000;
-/// Participants that are remembered: some people have several ids. Those beyond count as one person.
+/// The number of participants that are remembered. It is larger, because some people have several ids. All participants
+/// beyond it count as one person.
 const MAX_PARTICIPANTS: usize = 10_000;
-/// More of a name or of an id than this is not kept.
+/// The maximum length of a name or an id. The rest is cut off.
 const MAX_NAME_BYTES: usize = 256;
-/// The label of all who are beyond the limit.
+/// The label of all people beyond the limit.
 const OVERFLOW_LABEL: &str = "Other participants";
 
-/// One person. Two of one name are two speakers.
+/// One person. Two people with the same name are two speakers.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Speaker {
-    /// For people, unique within the meeting: the last name that was given; `Ann (2)` for the second of that name, in
-    /// order of appearance; `Speaker 2` by participant id; `Unknown speaker` without either.
+    /// The label for readers, unique within the meeting: the last name that was given; `Ann (2)` for the second person
+    /// of that name, in order of appearance; `Speaker 2` by participant id; `Unknown speaker` without either.
     pub(crate) label: String,
-    /// All people beyond the limit.
+    /// Whether this speaker stands for all people beyond the limit.
     pub(crate) is_overflow: bool,
     pub(crate) is_host: bool,
-    /// Milliseconds in which this speaker has words: the sum over the turns, estimated ones included.
+    /// How long this speaker talks, in milliseconds: the sum over the turns, including estimated ones.
     pub(crate) talk_ms: u64,
-    /// Some of these turns have no times of their own.
+    /// Whether some of these turns have no times of their own.
     pub(crate) estimated: bool,
-    /// Words in this speaker's turns.
+    /// The number of words in this speaker's turns.
     pub(crate) words: u64,
 }
 
-/// A participant as the file has it.
+/// A distinct participant of the file.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct ParticipantRef {
-    /// Recall's participant id, where it is an integer.
+    /// Recall's participant id, if it is an integer.
     pub(crate) id: Option<i64>,
-    /// Index into the speakers.
+    /// The index into the speakers.
     pub(crate) speaker: usize,
 }
 
-/// What an entry says of its participant.
+/// The participant of one entry.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Participant {
     pub(crate) id: Option<String>,
     pub(crate) name: Option<String>,
     pub(crate) is_host: bool,
-    /// What stays the same if the person comes back, each with the platform that gave it.
+    /// The ids that stay the same if the person comes back, each with its platform.
     pub(crate) static_ids: Vec<(&'static str, String)>,
 }
 
-/// The outcome.
+/// All people of a meeting.
 #[derive(Debug)]
 pub(crate) struct Roster {
-    /// In order of appearance; the overflow is the last one.
+    /// The speakers in order of appearance. The speaker for people beyond the limit is the last one.
     pub(crate) speakers: Vec<Speaker>,
     pub(crate) participants: Vec<ParticipantRef>,
-    /// How many people are beyond the limit.
+    /// The number of people beyond the limit.
     pub(crate) over_limit: usize,
 }
 
 /// The participants seen so far, in order of appearance.
 #[derive(Debug, Default)]
 pub(crate) struct People {
-    /// The place of each participant in `participants`, by all that tells it apart.
+    /// The index of each participant in `participants`, by everything that identifies the participant.
     participant_by_key: HashMap<String, u16>,
     participants: Vec<(Option<i64>, usize)>,
-    /// The participant that is looked for.
+    /// The key of the participant that is being looked up.
     key: String,
-    /// Whose each id is, or without any id each name.
+    /// The person who has each id, or, without any id, each name.
     person_by_key: HashMap<String, usize>,
     people: Vec<Person>,
-    /// How many participants were met.
+    /// How many times a participant was registered.
     registered: u64,
 }
 
 #[derive(Debug, Default)]
 struct Person {
-    /// Somebody who appeared earlier and turned out to be the same person.
+    /// The person who appeared earlier and turned out to be the same person.
     merged_into: Option<usize>,
     id: Option<String>,
     name: Option<String>,
-    /// When the name was given, counted in participants met.
+    /// The value of `registered` when the name was given.
     named_at: u64,
     static_ids: Vec<(&'static str, String)>,
     speaker: Speaker,
 }
 
 impl People {
-    /// The place of a participant in the list of participants.
+    /// Registers the participant of an entry, and returns the index of the participant.
     pub(crate) fn register(&mut self, participant: &Participant) -> u16 {
         let id = participant.id.as_deref().map(shorten).filter(|id| has_visible(id));
         let name = participant.name.as_deref().map(shorten).filter(|name| has_visible(name));
         let mut key = std::mem::take(&mut self.key);
         key.clear();
-        // One line each: there are no line feeds in them.
+        // Each id is on its own line. Ids contain no line feeds.
         for (platform, id) in &participant.static_ids {
             key.extend([platform, " ", id, "\n"]);
         }
@@ -137,7 +138,8 @@ impl People {
         }
     }
 
-    /// Everybody, with labels. Those who said something come first when places or numbers run out.
+    /// Returns all people with their labels. If there are too many people, those who spoke come first. They also get
+    /// the lower numbers.
     pub(crate) fn finish(mut self) -> Roster {
         self.merge_by_name();
         let roots: Vec<usize> = (0..self.people.len()).filter(|at| self.root(*at) == *at).collect();
@@ -177,7 +179,7 @@ impl People {
         Roster { participants: self.participants.iter().map(participant_ref).collect(), speakers, over_limit }
     }
 
-    /// Who is known by name only is the one person of that name.
+    /// Merges each person who is known only by name with the one other person of that name, if there is exactly one.
     fn merge_by_name(&mut self) {
         let mut of_name: HashMap<String, Vec<usize>> = HashMap::new();
         let mut by_name = Vec::new();
@@ -207,7 +209,7 @@ impl People {
         if self.participants.len() >= MAX_PARTICIPANTS {
             return self.overflow_participant();
         }
-        // Their ids contradict each other if one platform gave both people one.
+        // Two people are different if one platform gave them different ids.
         let differs = |person: &Person| {
             let other =
                 |(platform, id): &(_, _)| person.static_ids.iter().any(|(of, other)| of == platform && other != id);
@@ -229,9 +231,9 @@ impl People {
             let new: Vec<_> = static_ids.iter().filter(|id| !known.static_ids.contains(id)).cloned().collect();
             known.static_ids.extend(new);
         }
-        // From now on, the id stands for the person who has it now.
+        // From now on, the id refers to the person who has it now.
         self.person_by_key.extend(keys.into_iter().map(|key| (key, person)));
-        // `01` is somebody else.
+        // `01` is not the participant id 1.
         let number = id.as_deref().and_then(|id| id.parse().ok().filter(|number: &i64| number.to_string() == id));
         self.participants.push((number, person));
         let index = (self.participants.len() - 1) as u16;
@@ -239,7 +241,7 @@ impl People {
         index
     }
 
-    /// The one index of all participants who are not remembered.
+    /// Returns the index of the one participant that stands for all participants beyond the limit.
     fn overflow_participant(&mut self) -> u16 {
         if self.participants.len() == MAX_PARTICIPANTS {
             self.people
@@ -249,7 +251,7 @@ impl People {
         MAX_PARTICIPANTS as u16
     }
 
-    /// Two people turn out to be one: who appeared first stays.
+    /// Merges two people who turned out to be the same person. The one who appeared first stays.
     fn merge(&mut self, one: usize, other: usize) -> usize {
         if one == other {
             return one;
@@ -270,6 +272,7 @@ impl People {
         first
     }
 
+    /// Follows merged people to the person who stays.
     fn root(&self, mut at: usize) -> usize {
         while let Some(first) = self.people.get(at).and_then(|person| person.merged_into) {
             at = first;
@@ -277,6 +280,7 @@ impl People {
         at
     }
 
+    /// Returns the person of a participant.
     fn person_of(&mut self, index: u16) -> Option<&mut Person> {
         let (_, person) = *self.participants.get(usize::from(index))?;
         let root = self.root(person);
@@ -284,7 +288,7 @@ impl People {
     }
 }
 
-/// What a participant is known by, from the most telling to the least.
+/// Returns the keys that identify a participant, from the most to the least specific.
 fn keys(static_ids: &[(&'static str, String)], id: Option<&str>, name: Option<&str>) -> Vec<String> {
     let mut keys: Vec<String> = static_ids.iter().map(|(platform, id)| format!("{platform} {id}")).collect();
     keys.extend(id.map(|id| format!("id {id}")));
@@ -303,7 +307,7 @@ impl Speaker {
     }
 }
 
-/// Labels that a reader can tell apart.
+/// Makes labels that a reader can tell apart.
 #[derive(Debug, Default)]
 struct Labels {
     taken: HashSet<String>,
@@ -327,7 +331,7 @@ impl Labels {
     }
 }
 
-/// One line of bounded length.
+/// Returns the text as one line of limited length.
 pub(crate) fn shorten(text: &str) -> String {
     let mut short = String::new();
     clean(text, &mut short);

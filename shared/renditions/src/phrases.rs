@@ -1,12 +1,13 @@
-//! Captions come in phrases: an entry of `words[]` then holds several words and has one time for all of them. The times
-//! between its words are ours, so a phrase that fits one cue is never split between two.
+//! Keeps the phrases of captions together. In captions, an entry of `words[]` holds several words and has one time for
+//! all of them. The times between its words are only estimates, so a phrase that fits one cue is never split between
+//! two cues.
 
 use super::{
     line_breaks::{LINE_COLUMNS, Segment},
     meeting::Word,
 };
 
-/// Marks the segments that stay in the cue of the segment before them.
+/// Marks the segments that stay in the same cue as the segment before them.
 pub(super) fn mark(segments: &mut [Segment], words: &[Word]) {
     let mut from = 0;
     for word in words.iter().filter(|word| !word.range.is_empty()) {
@@ -22,7 +23,7 @@ pub(super) fn mark(segments: &mut [Segment], words: &[Word]) {
     }
 }
 
-/// Lets the first phrase be split if it does not fit one cue with the speaker's name before it.
+/// Allows the first phrase to be split if it does not fit one cue together with the speaker's name.
 pub(super) fn unmark_first_if_too_long(segments: &mut [Segment], prefix_columns: usize) {
     let count = 1 + segments.iter().skip(1).take_while(|segment| segment.continues_phrase).count();
     let first = segments.get_mut(..count).unwrap_or_default();
@@ -36,7 +37,7 @@ fn fits(segments: &[Segment], prefix_columns: usize) -> bool {
     segments.iter().enumerate().all(|(at, segment)| lines.add(at, segment))
 }
 
-/// The two lines of a cue, filled segment by segment.
+/// The two lines of a cue, which are filled segment by segment.
 pub(super) struct CueLines {
     is_second: bool,
     used: usize,
@@ -47,7 +48,7 @@ impl CueLines {
         Self { is_second: false, used: prefix_columns }
     }
 
-    /// Whether there was room for the segment, which is the one with this index in its cue.
+    /// Adds a segment, and returns whether there was room for it. `at` is its index in the cue.
     pub(super) fn add(&mut self, at: usize, segment: &Segment) -> bool {
         let more = added_columns(self.used, at, segment);
         if self.used + more <= LINE_COLUMNS {
@@ -61,7 +62,8 @@ impl CueLines {
     }
 }
 
-/// What a segment adds to a line on which so much is used. Before the first one there is nothing but the prefix.
+/// Returns how many columns a segment adds to a line with `used` columns. Before the first segment of a cue there is at
+/// most the speaker's name.
 pub(super) fn added_columns(used: usize, at: usize, segment: &Segment) -> usize {
     segment.columns + usize::from(if at == 0 { used > 0 } else { segment.space_before })
 }

@@ -1,7 +1,7 @@
-//! Punctuation: what it belongs to, and what it ends.
+//! Classifies punctuation: which word it belongs to, and what it ends.
 
-/// Marks that follow what they belong to: what Unicode calls terminal punctuation, closing brackets and final quotation
-/// marks, in the scripts of living languages; and a few signs.
+/// Returns whether a mark belongs to the word before it. These are the terminal punctuation, closing brackets and final
+/// quotation marks of Unicode in living scripts, and a few signs.
 pub(crate) fn is_closing(c: char) -> bool {
     if c.is_ascii() {
         return matches!(c, ',' | '.' | ';' | ':' | '!' | '?' | '%' | ')' | ']' | '}');
@@ -21,7 +21,7 @@ pub(crate) fn is_closing(c: char) -> bool {
     )
 }
 
-/// Marks that stand before what they belong to.
+/// Returns whether a mark belongs to the word after it.
 pub(crate) fn is_opening(c: char) -> bool {
     matches!(
         c,
@@ -59,13 +59,13 @@ pub(crate) fn is_opening(c: char) -> bool {
     )
 }
 
-/// Hyphens that are nothing else, between the parts of one word: the Armenian one, the Hebrew maqaf, and the plain one.
-/// The one on the keyboard may be a dash.
+/// Returns whether a character is always a hyphen between the parts of one word: the Armenian hyphen, the Hebrew maqaf,
+/// and the Unicode hyphen. The hyphen-minus of the keyboard may be a dash.
 pub(crate) fn is_hyphen(c: char) -> bool {
     matches!(c, '\u{58A}' | '\u{5BE}' | '\u{2010}')
 }
 
-/// What a piece of text ends with, for whoever looks for a good place to cut.
+/// What ends with a word. Sentences are the best places to cut, then clauses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Ending {
     None,
@@ -73,9 +73,9 @@ pub(crate) enum Ending {
     Sentence,
 }
 
-/// Judges the end of a word with its marks.
+/// Returns what a word, with its punctuation, ends.
 pub(crate) fn ending(word: &str) -> Ending {
-    // The usual case costs one look.
+    // Most words end with a letter or a digit, so this check comes first.
     if word.bytes().next_back().is_some_and(|last| last.is_ascii_alphanumeric()) {
         return Ending::None;
     }
@@ -110,7 +110,7 @@ pub(crate) fn ending(word: &str) -> Ending {
     }
 }
 
-/// A full stop after a title or an initial ends no sentence.
+/// Returns whether a word is a title or an initial, whose period does not end a sentence.
 fn abbreviates(word: &str) -> bool {
     let stem = word.trim_end_matches('.').trim_start_matches(|c: char| !c.is_alphanumeric());
     let single = stem.len() == 1 && stem != "I" && stem.bytes().all(|byte| byte.is_ascii_uppercase());

@@ -1,6 +1,6 @@
-//! Reads a transcript while its bytes go by: counts what is in it, and keeps what was said in compact form.
+//! Reads a transcript while its bytes stream past: counts its contents, and keeps the words in compact form.
 //!
-//! The verbatim copy never depends on this: what cannot be parsed becomes a note in the manifest.
+//! The verbatim copy never depends on the reader. If the file cannot be parsed, the manifest says so.
 
 mod clock;
 mod expected;
@@ -18,10 +18,10 @@ use self::{
 };
 use crate::{Counts, Meeting, MeetingInfo};
 
-/// The longest single value, such as a word with its times.
+/// The maximum size of a single value, such as a word with its times.
 const MAX_VALUE_BYTES: usize = 1 << 20;
 
-/// What is known of the recording before its transcript is read.
+/// When the recording was made, as far as that is known before its transcript is read.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct RecordingTimes {
     pub started_at: Option<Timestamp>,
@@ -35,22 +35,22 @@ impl RecordingTimes {
     }
 }
 
-/// The result of reading a transcript.
+/// What was found in a transcript.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Summary {
     pub counts: Counts,
-    /// Entries, words, participants and times of which something could not be used.
+    /// The number of entries, words, participants and times with a part that could not be used.
     pub skipped_values: u64,
     pub language_codes: BTreeSet<String>,
-    /// Nobody said a word.
+    /// Whether the recording is silent: the file was read, and has no words.
     pub empty: bool,
-    /// Why the file could not be read to its end, or why nothing in it could be read. What was counted until then
-    /// stands.
+    /// Why the file could not be read to its end, or why nothing in it could be read. The counts cover everything
+    /// before the error.
     pub error: Option<String>,
 }
 
 impl Summary {
-    /// Of a file that was not looked into, and why there are no renditions.
+    /// Returns the summary of a file that was not read, and the reason why there are no renditions.
     pub fn unread(why: String) -> (Self, Result<Meeting, String>) {
         let (counts, language_codes) = (Counts::default(), BTreeSet::new());
         let summary = Self { counts, skipped_values: 0, language_codes, empty: false, error: Some(why.clone()) };
@@ -61,11 +61,12 @@ impl Summary {
 /// Reads a transcript piece by piece.
 #[derive(Debug)]
 pub struct TranscriptReader {
-    /// Bytes of a value that is not complete yet.
+    /// The bytes of a value that is not complete yet.
     pending: Vec<u8>,
-    /// An incomplete value is begun again; waiting until there is twice as much of it keeps that linear.
+    /// Parsing waits until `pending` has this many bytes. An incomplete value is parsed from its beginning each time,
+    /// so waiting for twice as many bytes keeps the total time linear.
     parse_at_bytes: usize,
-    /// Python's numbers that are none are looked for as soon as there is something that is not JSON.
+    /// Replaces Python's non-finite numbers. It is set when the file turns out not to be JSON.
     non_finite: Option<NonFiniteScanner>,
     json: JsonReader,
     error: Option<String>,
@@ -87,26 +88,26 @@ impl TranscriptReader {
         }
     }
 
-    /// Whether what was taken so far is a complete file.
+    /// Returns whether the bytes so far are a complete file.
     pub fn is_complete(&mut self) -> bool {
         if self.error.is_none() {
             self.parse();
         }
         if self.error.is_none() && !(self.json.is_complete() && self.pending.is_empty()) {
-            self.error = Some("not valid JSON: it breaks off".to_owned());
+            self.error = Some("not valid JSON: the file is incomplete".to_owned());
         }
         self.error.is_none()
     }
 
-    /// The file has ended. There is a meeting only if all of it could be read and it is not too large, or else the
-    /// reason why there is none.
+    /// Ends the file. Returns a meeting if all of the file could be read and the meeting is not too large. Otherwise
+    /// the error says why there is no meeting.
     pub fn finish(mut self, info: MeetingInfo) -> (Summary, Result<Meeting, String>) {
         self.is_complete();
         let JsonReader { entries, skipped, lost_words, meeting, .. } = self.json;
         let language_codes = meeting.languages().iter().map(|code| code.to_string()).collect();
         let (counts, meeting) = meeting.finish(info);
         let silent = counts.words == 0;
-        // Recall may have changed its format: that is no silence.
+        // Recall may have changed its format, so this is an error and not a silent recording.
         let unreadable = || (silent && lost_words).then(|| format!("no words were found in {entries} entries"));
         let error = self.error.or_else(unreadable);
         let meeting = error.clone().map_or(meeting, Err);
@@ -125,11 +126,11 @@ impl TranscriptReader {
                 Ok(text) => (text, true),
                 Err(error) => {
                     let text = ready.get(..error.valid_up_to()).and_then(|text| str::from_utf8(text).ok());
-                    // A character at the end may only be incomplete.
+                    // A character at the end may be incomplete.
                     (text.unwrap_or_default(), error.error_len().is_none())
                 }
             };
-            // serde_json takes a number that breaks off for a wrong one.
+            // serde_json takes an incomplete number for a wrong one.
             let text = text.trim_end_matches(|c: char| c.is_ascii_digit() || matches!(c, '+' | '-' | '.' | 'e' | 'E'));
             let (bytes, outcome) = self.json.read(text);
             self.pending.drain(..bytes);
@@ -138,8 +139,8 @@ impl TranscriptReader {
             }
             match outcome {
                 Ok(()) if valid => break,
-                Ok(()) => self.error = Some("not valid JSON: it is not UTF-8".to_owned()),
-                // What is left begins with a value, so outside of any text.
+                Ok(()) => self.error = Some("not valid JSON: the file is not UTF-8".to_owned()),
+                // The remaining text begins with a value, so it begins outside of any string.
                 Err(JsonError::Unexpected) if self.non_finite.is_none() => {
                     self.non_finite = Some(NonFiniteScanner::default())
                 }

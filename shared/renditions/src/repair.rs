@@ -1,65 +1,67 @@
-//! When words were said: which of the stated times cannot be right.
+//! Decides which times in the file cannot be right.
 //!
-//! Recall passes on what a speech recognizer measured, and single measurements are wrong: a word is placed a minute
-//! away from its sentence, or begins after its own end; the times of a part jump back. Within one entry of the file,
-//! the order of the words is known: it is that of the file. So a time never moves a word. It is compared with the times
-//! around it, and one that does not fit is taken for unknown and filled in from its neighbors (see [`super::times`]):
+//! Recall passes on the times that a speech recognizer measured, and some of them are wrong: a word is placed a minute
+//! away from its sentence or begins after its own end, or the times of a part jump back. The order of the words within
+//! one entry is known, because it is the order of the file. So a time never moves a word. Each time is compared with
+//! the times around it. A time that does not fit is treated as unknown and is filled in from its neighbors (see
+//! [`super::times`]):
 //!
-//! 1. A time that is later than the end of the recording by more than [`END_TOLERANCE_MS`] is none.
-//! 2. Where Recall gives the time of day, too, it counts if the relative time is off by more than [`CLOCK_TOLERANCE_MS`],
-//!    seen from how the two began: then the relative times began again at zero, as after a break. A time of day that is
-//!    outside of the recording is of another clock.
-//! 3. A word that begins after its own end has one wrong time: the one that does not fit between the neighbors.
-//! 4. A word that lasts longer than [`MAX_WORD_MS`] has no known end, nor has a phrase of captions that lasts longer
-//!    than [`MAX_PHRASE_MS`].
-//! 5. Where the file lists its entries in time order, no word of an entry is earlier than the entry before it.
-//! 6. A few words, at most [`MAX_OUTLIERS`], are wrong if they are at least [`OUTLIER_GAP_MS`] away from the words on both sides,
-//!    which follow each other closely.
-//! 7. Of the remaining times, the most that are in order are kept: the longest run that never goes back. That is the
-//!    smallest number of wrong measurements that explains the entry. It takes out single words, and whole tails.
-//! 8. The first or the last word of an entry has a neighbor on one side only. In a text with punctuation it is wrong if it
-//!    stands alone in the middle of a sentence, and a neighboring entry begins in between: at least [`OUTLIER_GAP_MS`] before
-//!    the others, because the file lists such an entry later; or at least [`LONE_WORD_GAP_MS`] after them, because people may go
-//!    on after somebody else. In the first entry, a zero is no measurement. A phrase is never alone.
+//! 1. A time that is later than the end of the recording by more than [`END_TOLERANCE_MS`] is unknown.
+//! 2. Recall may also give the time of day. It counts if the relative time differs from it by more than
+//!    [`CLOCK_TOLERANCE_MS`], measured from the start of both clocks: then the relative times restarted at zero, as
+//!    after a break. A time of day outside of the recording belongs to another clock and does not count.
+//! 3. A word that begins after its own end has one wrong time: the one that does not fit between its neighbors.
+//! 4. A word that lasts longer than [`MAX_WORD_MS`] has no known end. The same is true of a phrase of captions that
+//!    lasts longer than [`MAX_PHRASE_MS`].
+//! 5. If the file lists its entries in time order, no word of an entry is earlier than the entry before it.
+//! 6. A group of at most [`MAX_OUTLIERS`] words is wrong if it is at least [`OUTLIER_GAP_MS`] away from the words on
+//!    both sides, and those follow each other closely.
+//! 7. Of the remaining times, the longest run that never decreases is kept. That is the smallest number of wrong
+//!    measurements that explains the entry. This rule removes single words as well as whole tails.
+//! 8. The first and the last word of an entry have a neighbor on one side only. In a text with punctuation, such a word
+//!    is wrong if it stands alone in the middle of a sentence and a neighboring entry begins in between. The first word
+//!    must be at least [`OUTLIER_GAP_MS`] before the others, because the file lists such an entry later. The last word
+//!    must be at least [`LONE_WORD_GAP_MS`] after them, because people may continue after someone else has spoken. In
+//!    the first entry, a zero is not a measurement. A phrase is never alone.
 //!
-//! Up to [`JITTER_MS`], times that go back are no fault: recognizers let words overlap. The first two rules need no
-//! neighbors, so they are applied while the file is read.
+//! Times that decrease by at most [`JITTER_MS`] are not wrong, because recognizers let words overlap. The first two
+//! rules need no neighbors, so they are applied while the file is read.
 
-/// A recording is not stopped at the same moment everywhere.
+/// The recording does not stop at the same moment everywhere, so times may be this much later than its end.
 pub(crate) const END_TOLERANCE_MS: u32 = 60_000;
-/// Clocks are nearer to each other than this, and breaks are longer.
+/// Clocks agree better than this, and breaks are longer than this.
 pub(crate) const CLOCK_TOLERANCE_MS: u32 = 60_000;
-/// Words overlap by this much in transcripts that are right. It is longer than almost any word.
+/// How much words overlap in correct transcripts. It is longer than almost any word.
 const JITTER_MS: u32 = 500;
-/// No word takes longer, and hardly a laughter.
+/// No word takes longer, and hardly any laughter does.
 const MAX_WORD_MS: u32 = 30_000;
 /// Captions hold a phrase in one entry, and may show it until the next one comes.
 const MAX_PHRASE_MS: u32 = 120_000;
-/// People who think in the middle of a sentence go on earlier than this, and recognizers begin a new entry before.
+/// People who think in the middle of a sentence continue sooner than this, and recognizers begin a new entry sooner.
 const LONE_WORD_GAP_MS: u32 = 10_000;
-/// What one word takes at most, on the average of several.
+/// The maximum duration of one word, as an average over several words.
 const AVERAGE_WORD_MS: u32 = 700;
-/// More words than this are a part of the meeting, wherever it belongs.
+/// A larger group of words is a part of the meeting, wherever it belongs.
 const MAX_OUTLIERS: usize = 8;
-/// A word this far away would be a turn of its own.
+/// A word this far away from the others would be a separate turn.
 const OUTLIER_GAP_MS: u32 = 3_000;
 
-/// What the file says of a word's time, in milliseconds from the start of the recording.
+/// The times of a word in the file, in milliseconds from the start of the recording.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct MeasuredWord {
     pub(crate) start: Option<u32>,
     pub(crate) end: Option<u32>,
     pub(crate) ends_sentence: bool,
-    /// It has several words.
+    /// Whether the entry of `words[]` holds several words.
     pub(crate) is_phrase: bool,
 }
 
-/// When the entries around this one begin, as far as that is known.
+/// The starts of the neighboring entries, as far as they are known.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Neighbors {
     pub(crate) before: Option<u32>,
     pub(crate) after: Option<u32>,
-    /// What was before is the part of this entry that is settled already, and nothing can be earlier.
+    /// Whether `before` belongs to the settled part of the same entry. Then nothing can be earlier than it.
     pub(crate) is_later_part: bool,
 }
 
@@ -78,9 +80,9 @@ impl MeasuredWord {
     }
 }
 
-/// Forgets every time that cannot be right.
+/// Clears every time that cannot be right.
 pub(crate) fn repair(words: &mut [MeasuredWord], neighbors: Neighbors) {
-    // Nearly all entries are in order, and are looked at once.
+    // Nearly all entries are in order, and need only this one check.
     let is_plausible = is_in_order(words) && !(neighbors.is_later_part && starts_early(words, neighbors));
     if !is_plausible {
         fix_reversed_and_long(words, neighbors);
@@ -106,6 +108,7 @@ fn starts_early(words: &[MeasuredWord], neighbors: Neighbors) -> bool {
     first.zip(neighbors.before).is_some_and(|(first, before)| first + JITTER_MS < before)
 }
 
+/// Rules 3 and 4: clears one time of a word that begins after its own end, and the end of a word that is too long.
 fn fix_reversed_and_long(words: &mut [MeasuredWord], neighbors: Neighbors) {
     for at in 0..words.len() {
         let Some(measured @ MeasuredWord { start: Some(start), end: Some(end), .. }) = words.get(at).copied() else {
@@ -130,6 +133,7 @@ fn fix_reversed_and_long(words: &mut [MeasuredWord], neighbors: Neighbors) {
     }
 }
 
+/// Rule 5: clears times before the start of the previous entry.
 fn clear_before_previous_entry(words: &mut [MeasuredWord], neighbors: Neighbors) {
     let first = words.iter().find_map(MeasuredWord::time);
     let (Some(before), Some(first)) = (neighbors.before, first) else { return };
@@ -139,7 +143,7 @@ fn clear_before_previous_entry(words: &mut [MeasuredWord], neighbors: Neighbors)
     }
 }
 
-/// Forgets a few words far away, between two that follow each other closely.
+/// Rule 6: clears a few distant words between two words that follow each other closely.
 fn clear_outliers(words: &mut [MeasuredWord]) {
     let (mut at, mut last) = (0, None);
     while let Some(word) = words.get(at) {
@@ -174,7 +178,7 @@ fn clear_outliers(words: &mut [MeasuredWord]) {
     }
 }
 
-/// Keeps a longest run of times that never go back, and what is as good as in it.
+/// Rule 7: keeps a longest run of times that never decrease, and the times that fit it within the jitter.
 fn clear_out_of_order(words: &mut [MeasuredWord]) {
     let kept = longest_run(words);
     let (mut kept, mut latest) = (kept.into_iter().peekable(), 0);
@@ -193,13 +197,15 @@ fn clear_out_of_order(words: &mut [MeasuredWord]) {
     }
 }
 
-/// The places of a longest run of times that never go back. Of several, it is the one that ends earliest, because a
-/// wrong time is more often far ahead than far behind; and then the one in which each time is nearest to the next.
+/// Returns the indices of a longest run of times that never decrease. Of several runs, it takes the one that ends
+/// earliest, because a wrong time is more often far ahead than far behind. Of those, it takes the one in which each
+/// time is closest to the next.
 fn longest_run(words: &[MeasuredWord]) -> Vec<usize> {
     let time = |at: usize| words.get(at).and_then(MeasuredWord::time).unwrap_or_default();
-    // Of the runs of each length, the one that ends earliest: its last place.
+    // For each length, the last index of the run of that length that ends earliest.
     let mut ends: Vec<usize> = Vec::new();
-    // For each place, the last one of the run before it, and the place that it replaced in `ends`, whose time is later.
+    // For each index, the last index of the run before it, and the index that it replaced in `ends`, whose time is
+    // later.
     let mut places: Vec<(Option<usize>, Option<usize>)> = Vec::with_capacity(words.len());
     for (at, word) in words.iter().enumerate() {
         let Some(now) = word.time() else {
@@ -225,6 +231,7 @@ fn longest_run(words: &[MeasuredWord]) -> Vec<usize> {
     run
 }
 
+/// Rule 8: clears the time of a first or last word that stands alone.
 fn clear_lone_edges(words: &mut [MeasuredWord], Neighbors { before, after, .. }: Neighbors) {
     let may_be_wrong = |words: &[MeasuredWord], at: usize, sentence_continues: bool| {
         sentence_continues

@@ -1,14 +1,15 @@
-//! SubRip, for players that know nothing better. Lines end in a line feed; an empty meeting has no such file.
+//! Writes SubRip, for players that support no other format. Lines end with a line feed. An empty meeting has no such
+//! file.
 //!
-//! The format has no voices: where the speaker changes, the words begin with the name. It has no escapes, and every
-//! player has its own idea of what is a command: tags, `{\an8}`, `{y:i}`, `\N`, entities of HTML, two times in one line.
-//! So the characters that such commands need are replaced by others that look alike (see [`look_alike`]).
+//! The format has no voices: when the speaker changes, the words begin with the name. The format has no escapes either,
+//! and every player interprets other commands: tags, `{\an8}`, `{y:i}`, `\N`, HTML entities, two times in one line. So
+//! the characters that such commands need are replaced by similar-looking ones (see [`look_alike`]).
 //!
-//! It has no overlaps either. Where cues of one line follow each other more closely than they can be read, two of them
-//! become one: a line each, with a dash before each if two people speak. What does not fit comes later, and the later
-//! it gets, the less time a cue is given, but never less than the shortest that can be read. So every cue can be read,
-//! however many people talk at once: four who talk all the time are 4 s late. With more, it gets later until they talk
-//! less, and then catches up.
+//! The format has no overlaps. If one-line cues follow each other faster than they can be read, two of them become one
+//! cue: one line each, with a dash before each line if two people speak. Cues that do not fit are shown later. The
+//! later they are, the less time each cue gets, but never less than the shortest time in which it can be read. So every
+//! cue can be read, however many people talk at the same time. Four people who talk all the time are 4 s late. With
+//! more people the delay grows until they talk less, and then shrinks again.
 
 use std::{
     borrow::Cow,
@@ -26,17 +27,17 @@ use super::{
     meeting::Word,
 };
 
-/// Words that are this late still seem to be on time.
+/// Words with this delay still seem to be on time.
 const TOLERATED_DELAY_MS: u32 = 1000;
-/// What stands before each line of a cue in which two people speak.
+/// The text before each line of a cue in which two people speak.
 const DASH: &str = "- ";
-/// More of a name is not shown.
+/// Longer names are cut off.
 const MAX_NAME_COLUMNS: usize = 24;
 
 #[derive(Debug, Default)]
 pub(super) struct Srt {
     cues: CueQueue,
-    /// What each speaker's words begin with.
+    /// The text before the words of each speaker.
     prefixes: Vec<String>,
     writer: CueWriter,
 }
@@ -47,11 +48,11 @@ struct CueWriter {
     pending: Option<PendingCue>,
 }
 
-/// The last cue, whose end depends on the next one.
+/// The last cue. Its end depends on the next cue.
 #[derive(Debug)]
 struct PendingCue {
     cue: Cue,
-    /// When its words were said.
+    /// The time at which the words of the cue were spoken.
     spoken_ms: u32,
 }
 
@@ -62,7 +63,7 @@ impl Renderer for Srt {
 
     fn turn(&mut self, _meeting: &Meeting, turn: &Turn, out: &mut String) {
         let Self { cues, prefixes, writer } = self;
-        // Before it is cut into cues, because look-alikes can be wider.
+        // The turn is neutralized before it is cut into cues, because look-alikes can be wider.
         cues.turn(
             &neutralize_turn(turn),
             |speaker| prefixes.get(speaker).map_or("", |prefix| prefix),
@@ -113,7 +114,7 @@ impl CueWriter {
 }
 
 impl PendingCue {
-    /// Takes the next cue in as a second line, if there is no time for two cues and it fits.
+    /// Adds the next cue as a second line if there is no time for two cues and both fit. Returns whether it did.
     fn merge(&mut self, next: &Cue) -> bool {
         let Self { cue, .. } = self;
         let close = next.start_ms < cue.start_ms.saturating_add(MIN_CUE_MS + GAP_MS);
@@ -130,7 +131,7 @@ impl PendingCue {
     }
 }
 
-/// What each speaker's words begin with. Long names are shortened, and no two are the same then.
+/// Returns the text before the words of each speaker. Long names are shortened but stay unique.
 fn name_prefixes(labels: impl Iterator<Item = String>) -> Vec<String> {
     let mut taken = HashSet::new();
     let mut prefixes = Vec::new();
@@ -162,8 +163,8 @@ fn shortened(name: &str, most: usize) -> String {
     short
 }
 
-/// The last line of a file is taken for the number of a cue that is missing if it is nothing but a number, so the number
-/// shares its line with a word where there is room.
+/// Moves a number from the last line to a line with a word, if there is room. Some readers take a last line that is
+/// only a number for the number of a missing cue.
 fn join_trailing_number(text: &mut String) {
     let Some((line, number)) = text.split_once('\n').filter(|(_, last)| last.chars().all(char::is_numeric)) else {
         return;
@@ -176,8 +177,8 @@ fn join_trailing_number(text: &mut String) {
     }
 }
 
-/// What stands for this byte of the text, if a player could take it for a part of a command. Each of these characters
-/// has [`LOOK_ALIKE_BYTES`].
+/// Returns the look-alike for this byte of the text if a player could take the byte for a part of a command. Each
+/// look-alike has [`LOOK_ALIKE_BYTES`] bytes.
 fn look_alike(text: &str, at: usize, byte: u8) -> Option<char> {
     match byte {
         b'<' => Some('‹'),
@@ -192,8 +193,8 @@ fn look_alike(text: &str, at: usize, byte: u8) -> Option<char> {
 
 const LOOK_ALIKE_BYTES: usize = 3;
 
-/// Writes a line of a cue. Two times such as `00:00:01,000` in one line begin a cue for some readers, with or without an
-/// arrow between them, so these are written with another colon.
+/// Writes a line of a cue. For some readers, two times such as `00:00:01,000` in one line begin a cue, with or without
+/// an arrow between them. So such times are written with another colon.
 fn write_line(line: &str, out: &mut String) {
     let is_in_time = |at: usize| is_in_time(line.get(..at).unwrap_or_default(), line.get(at + 1..).unwrap_or_default());
     let colons = || line.bytes().enumerate().filter(|(_, byte)| *byte == b':').map(|(at, _)| at);
@@ -209,7 +210,7 @@ fn write_line(line: &str, out: &mut String) {
     out.push('\n');
 }
 
-/// Whether the colon between these is the second one of a time.
+/// Returns whether the colon between the two texts is the second colon of a time.
 fn is_in_time(before: &str, after: &str) -> bool {
     let (hours, seconds) = (before.trim_end_matches(char::is_numeric), after.trim_start_matches(char::is_numeric));
     let is_number = |rest: &str, whole: &str| rest.len() < whole.len();
@@ -218,12 +219,12 @@ fn is_in_time(before: &str, after: &str) -> bool {
     is_number(hours, before) && is_number(seconds, after) && has_hours && has_fraction
 }
 
-/// Where the text needs a look-alike, and which.
+/// Returns the positions that need a look-alike, and the look-alikes.
 fn look_alikes(text: &str) -> impl Iterator<Item = (usize, char)> {
     text.bytes().enumerate().filter_map(|(at, byte)| Some((at, look_alike(text, at, byte)?)))
 }
 
-/// The text without anything that a player could take for a command.
+/// Returns the text without anything that a player could take for a command.
 fn neutralize(text: &str) -> Cow<'_, str> {
     if !text.bytes().any(|byte| matches!(byte, b'<' | b'>' | b'{' | b'}' | b'\\' | b'&')) {
         return Cow::Borrowed(text);
@@ -251,7 +252,7 @@ fn neutralize_turn(turn: &Turn) -> Cow<'_, Turn> {
     Cow::Owned(Turn { text, words, language_code: turn.language_code.clone(), ..*turn })
 }
 
-/// `01:02:03,004`
+/// A time as `01:02:03,004`.
 struct SrtTime(u32);
 
 impl fmt::Display for SrtTime {

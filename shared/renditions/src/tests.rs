@@ -1,4 +1,4 @@
-//! What the renditions of some meetings look like, and what must hold for those of any.
+//! Tests what the renditions of some meetings look like, and what must hold for the renditions of every meeting.
 
 mod cues;
 mod goldens;

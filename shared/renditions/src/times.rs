@@ -1,28 +1,29 @@
-//! When each word was said, with what is missing filled in. The rules are in the module above.
+//! Fills in the missing times of words. The rules are in the module above.
 
 use std::fmt;
 
 use super::meeting::Span;
 
-/// Recall's relative seconds end here: a recording is shorter than a month.
+/// The latest relative time, in milliseconds: a recording is shorter than a month.
 pub(crate) const MAX_MS: u32 = 31 * 24 * 60 * 60 * 1000;
-/// What a word without any known time is taken to last.
+/// The assumed duration of a word without any known time.
 pub(crate) const DEFAULT_WORD_MS: u32 = 400;
-/// An interpolated word lasts at most this long, even if there is more room.
+/// The maximum duration of an interpolated word, even if there is more room.
 const MAX_INTERPOLATED_WORD_MS: u32 = 1000;
 
-/// Milliseconds of a relative time; none if it is not one.
+/// Converts a relative time to milliseconds, or returns none if it is out of range.
 pub(crate) fn millis_of_seconds(seconds: f64) -> Option<u32> {
     let millis = (seconds * 1000.0).round();
-    // Out of range, not a number, before the start: unknown.
+    // A value that is out of range, not a number, or before the start is unknown.
     (millis >= 0.0 && millis <= f64::from(MAX_MS)).then_some(millis as u32)
 }
 
-/// The same of a number as it is written, if it has no more than whole milliseconds: most have, and this is much quicker.
+/// Parses a number of seconds with at most three decimals. Most times are like this, and this is much faster than
+/// parsing a float.
 pub(crate) fn parse_whole_millis(text: &str) -> Option<u32> {
     let mut digits: u64 = 0;
     let mut point = None;
-    // More digits than there are in a month.
+    // A valid time has at most 12 characters.
     let bytes = Some(text.as_bytes()).filter(|bytes| bytes.len() <= 12)?;
     for (at, byte) in bytes.iter().enumerate() {
         match byte {
@@ -37,29 +38,29 @@ pub(crate) fn parse_whole_millis(text: &str) -> Option<u32> {
     u32::try_from(digits * scale).ok().filter(|millis| is_number && *millis <= MAX_MS)
 }
 
-/// The words of one entry whose times are not settled yet. However many, it is only counted how many they are.
+/// The words of one entry whose times are not settled yet. They are only counted, so memory does not grow with them.
 #[derive(Debug, Default)]
 pub(crate) struct TimeInterpolator {
-    /// The last known moment.
+    /// The last known time.
     last_known_ms: Option<u32>,
-    /// The oldest unsettled word began at `known`.
+    /// Whether the oldest unsettled word began at `last_known_ms`.
     oldest_began_there: bool,
-    /// Unsettled words.
+    /// The number of unsettled words.
     unsettled: u32,
 }
 
 impl TimeInterpolator {
-    /// Whether anything at all is known of this entry.
+    /// Returns whether any time of this entry is known.
     pub(crate) fn has_known(&self) -> bool {
         self.last_known_ms.is_some()
     }
 
-    /// The last known moment so far.
+    /// Returns the last known time so far.
     pub(crate) fn last_known_ms(&self) -> Option<u32> {
         self.last_known_ms
     }
 
-    /// Takes the next word, and gives to `settle` all spans that are certain now, in order.
+    /// Adds the next word, and passes every span that is certain now to `settle`, in order.
     pub(crate) fn push(&mut self, start: Option<u32>, end: Option<u32>, settle: impl FnMut(Span)) {
         match (start, end) {
             (Some(start_ms), Some(end_ms)) => {
@@ -83,7 +84,7 @@ impl TimeInterpolator {
         }
     }
 
-    /// The entry has ended. Without any known time, its words follow the moment `after`.
+    /// Ends the entry. If no time is known, its words start at `after`.
     pub(crate) fn finish(&mut self, after: u32, mut settle: impl FnMut(Span)) {
         let from = self.last_known_ms.unwrap_or(after);
         for index in 0..self.unsettled {
@@ -93,7 +94,8 @@ impl TimeInterpolator {
         *self = Self::default();
     }
 
-    /// The unsettled words lie between the last known moment and this one; `ends`: the last of them ends exactly here.
+    /// Spreads the unsettled words between the last known time and `to`. If `ends` is set, the last of them ends
+    /// exactly at `to`.
     fn settle_until(&mut self, to: u32, ends: bool, mut settle: impl FnMut(Span)) {
         let count = self.unsettled;
         let share = |room_ms: u32| room_ms.checked_div(count).unwrap_or(0);
@@ -120,7 +122,7 @@ impl TimeInterpolator {
     }
 }
 
-/// `01:02:03`, as people read times; hours go on beyond 99.
+/// A time as `01:02:03`. The hours may exceed 99.
 pub(crate) struct Hms(pub(crate) u32);
 
 impl fmt::Display for Hms {
@@ -169,22 +171,22 @@ mod tests {
     fn missing_times_are_filled_in_from_the_neighbours() {
         let no = None;
         for (words, expected) in [
-            // Between two known ones.
+            // Words between two known times.
             (
                 &[(Some(0), Some(100)), (no, no), (no, no), (Some(700), Some(900))][..],
                 &[(0, 100), (100, 400), (400, 700), (700, 900)][..],
             ),
-            // Before the first known one, and after the last.
+            // Words before the first known time and after the last one.
             (&[(no, no), (Some(1000), Some(1200)), (no, no)], &[(600, 1000), (1000, 1200), (1200, 1600)]),
-            // At the very beginning there is little room.
+            // Words at the very beginning, where there is little room.
             (&[(no, no), (no, no), (Some(100), no)], &[(0, 50), (50, 100), (100, 500)]),
-            // An end alone, a beginning alone.
+            // A word with only an end, or only a start.
             (&[(Some(0), no), (no, Some(800))], &[(0, 400), (400, 800)]),
             (&[(Some(0), no), (Some(60_000), Some(60_100))], &[(0, 1000), (60_000, 60_100)]),
             (&[(Some(0), Some(100)), (no, Some(60_000))], &[(0, 100), (59_000, 60_000)]),
-            // The end before the beginning.
+            // A word whose end is before its start.
             (&[(Some(500), Some(200)), (no, no)], &[(500, 500), (500, 900)]),
-            // Nothing known: after the entry before.
+            // An entry without any known time follows the entry before it.
             (&[(no, no), (no, no)], &[(5000, 5400), (5400, 5800)]),
             (&[], &[]),
         ] {

@@ -1,4 +1,4 @@
-//! One turn a line, for people and for `grep`. An empty meeting is an empty file.
+//! Writes one turn per line, for readers and for `grep`. The file of an empty meeting is empty.
 
 use std::fmt::Write;
 

@@ -1,40 +1,40 @@
-//! What a reader sees: which characters leave a mark, and which names look the same.
+//! Decides what a reader sees: which characters are visible, and which names look the same.
 
 use std::borrow::Cow;
 
 use icu_normalizer::ComposingNormalizerBorrowed;
 use icu_properties::{CodePointSetData, CodePointSetDataBorrowed, props::DefaultIgnorableCodePoint};
 
-/// Characters that Unicode tells programs not to draw: joiners, fillers, soft hyphens, marks of direction, tags.
+/// Characters that Unicode tells programs not to draw: joiners, fillers, soft hyphens, direction marks, tags.
 const IGNORABLE: CodePointSetDataBorrowed<'static> = CodePointSetData::new::<DefaultIgnorableCodePoint>();
 const NFC: ComposingNormalizerBorrowed<'static> = ComposingNormalizerBorrowed::new_nfc();
-/// The braille pattern without dots. Unicode counts it among the symbols.
+/// The braille pattern without dots. Unicode counts it as a symbol.
 const BLANK: char = '\u{2800}';
 
-/// Whether a character leaves a mark.
+/// Returns whether a character is visible.
 pub(crate) fn is_visible(c: char) -> bool {
     c.is_ascii_graphic() || !(c.is_whitespace() || c.is_control() || c == BLANK || IGNORABLE.contains(c))
 }
 
-/// Whether there is anything to see.
+/// Returns whether any character is visible.
 pub(crate) fn has_visible(text: &str) -> bool {
     text.chars().any(is_visible)
 }
 
-/// Whether text without visible characters changes how the character before it is drawn: a joiner of emoji or of
+/// Returns whether text without visible characters changes how the character before it is drawn: a joiner of emoji or
 /// letters, a variation selector, the tags of a flag.
 pub(crate) fn is_modifier(text: &str) -> bool {
     let modifier = |c| matches!(c, '\u{200C}' | '\u{200D}' | '\u{FE00}'..='\u{FE0F}' | '\u{E0020}'..='\u{E007F}');
     !text.is_empty() && text.chars().all(modifier)
 }
 
-/// A name as a reader sees it, for labels: composed, and without invisible characters at its ends. Within a name they
-/// may be needed, as the joiners in a family of emoji are.
+/// Returns a name for labels: composed, and without invisible characters at its ends. Within a name they may be needed,
+/// like the joiners in a family emoji.
 pub(crate) fn display_name(name: &str) -> Cow<'_, str> {
     NFC.normalize(name.trim_matches(|c| !is_visible(c)))
 }
 
-/// What two names have in common that a reader cannot tell apart.
+/// Returns a key that is the same for two names if a reader cannot tell them apart.
 pub(crate) fn visual_key(name: &str) -> String {
     let mut key = String::with_capacity(name.len());
     for word in name.split(char::is_whitespace) {

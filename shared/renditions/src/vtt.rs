@@ -1,7 +1,7 @@
-//! WebVTT with a voice for every cue. An empty meeting is a file with nothing but its header.
+//! Writes WebVTT with a voice for every cue. The file of an empty meeting has only the header.
 //!
-//! What people say at once is shown at once: cues may overlap, but they start in order. So do cues that follow each
-//! other so closely that the first one could not be read else, by as little as that takes.
+//! Words that are spoken at the same time are shown at the same time: cues may overlap, but they start in order. Cues
+//! that follow each other too closely also overlap, by just as much as the first one needs to be readable.
 
 use std::fmt::{self, Write};
 
@@ -13,7 +13,7 @@ use super::{
 #[derive(Debug, Default)]
 pub(super) struct Vtt {
     cues: CueQueue,
-    /// The last cue, whose end depends on the next one.
+    /// The last cue. Its end depends on the next cue.
     pending: Option<Cue>,
 }
 
@@ -34,6 +34,7 @@ impl Renderer for Vtt {
     }
 }
 
+/// Writes the pending cue, whose end is known now, and keeps the next one.
 fn write_pending(pending: &mut Option<Cue>, next: Option<Cue>, meeting: &Meeting, out: &mut String) {
     if let Some(mut cue) = pending.take() {
         cue.end_ms = match &next {
@@ -56,7 +57,7 @@ fn write(cue: &Cue, meeting: &Meeting, out: &mut String) {
     out.push('\n');
 }
 
-/// `>` is escaped, too, so that no arrow is taken for one that gives times.
+/// Escapes `>` as well, so that no arrow in the text is taken for the arrow between two times.
 fn escape(text: &str, out: &mut String) {
     let mut from = 0;
     for (at, byte) in text.bytes().enumerate() {
@@ -73,7 +74,7 @@ fn escape(text: &str, out: &mut String) {
     out.push_str(text.get(from..).unwrap_or_default());
 }
 
-/// `01:02:03.004`
+/// A time as `01:02:03.004`.
 struct VttTime(u32);
 
 impl fmt::Display for VttTime {

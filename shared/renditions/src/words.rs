@@ -1,4 +1,4 @@
-//! Words: how they are cleaned, and how they are joined by the rules of their script.
+//! Cleans words, and joins them by the rules of their script.
 
 use std::ops::Range;
 
@@ -6,10 +6,10 @@ use unicode_segmentation::{GraphemeCursor, GraphemeIncomplete};
 
 use super::punctuation::{is_closing, is_hyphen, is_opening};
 
-/// Appends `text` as one line: white space becomes single spaces, control characters and the marks that turn the
-/// direction of all the text after them are left out.
+/// Appends `text` as one line: white space becomes single spaces, and control characters and the marks that change the
+/// direction of all text after them are dropped.
 ///
-/// Whether it is plain: nothing but ASCII characters that leave a mark, as most words are.
+/// Returns whether the text is plain, that is, only visible ASCII characters. Most words are plain.
 pub(crate) fn clean(text: &str, out: &mut String) -> bool {
     if text.bytes().all(|byte| byte.is_ascii_graphic()) {
         out.push_str(text);
@@ -37,24 +37,24 @@ fn is_dropped(c: char) -> bool {
         || matches!(c, '\u{202A}'..='\u{202E}' | '\u{2066}'..='\u{2069}' | '\u{FEFF}' | '\u{FFF9}'..='\u{FFFB}')
 }
 
-/// Writes the words of one turn one after the other.
+/// Joins the words of one turn.
 #[derive(Debug, Default)]
 pub(crate) struct TextJoiner {
-    /// `n't` and `'s` belong to the word before. In Dutch `'t` and `'s` are words.
+    /// Whether `n't` and `'s` belong to the word before them. In Dutch, `'t` and `'s` are words.
     is_english: bool,
-    /// The word before was an opening bracket or the like, which the next one follows without a space.
+    /// Whether the last word was an opening bracket or a similar mark. The next word follows it without a space.
     after_opening: bool,
-    /// Straight quotation marks that came as their own words are open.
+    /// Whether a straight double or single quotation mark that came as a separate word is open.
     double_quote_open: bool,
     single_quote_open: bool,
-    /// So are pointed ones. French writes «so», German »so«.
+    /// Whether a guillemet is open. French writes «so», German »so«.
     guillemet_open: bool,
     single_guillemet_open: bool,
-    /// A low quotation mark is open, which a high one closes that would open elsewhere.
+    /// Whether a low quotation mark is open. Then a high mark closes it, which would be an opening mark elsewhere.
     low_quote_open: bool,
 }
 
-/// What a word is that has no letters.
+/// The kind of a word that consists only of punctuation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum MarkKind {
     Closing,
@@ -62,13 +62,13 @@ enum MarkKind {
 }
 
 impl TextJoiner {
-    /// For words in this language; without one, English is assumed.
+    /// Joins words in this language. Without a language code, English is assumed.
     pub(crate) fn new(language_code: Option<&str>) -> Self {
         let is_english = |code: &str| code.get(..2).is_some_and(|start| start.eq_ignore_ascii_case("en"));
         Self { is_english: language_code.is_none_or(is_english), ..Self::default() }
     }
 
-    /// Appends a word, and says where it is.
+    /// Appends a word, and returns its range.
     pub(crate) fn push(&mut self, word: &str, text: &mut String) -> Range<usize> {
         if let Some(first) = word.chars().next() {
             let last = text.chars().next_back();
@@ -95,7 +95,7 @@ impl TextJoiner {
         };
         match first {
             '"' => straight(&mut self.double_quote_open),
-            // Behind an s it is taken for a genitive: people say those more often than they quote.
+            // After an s, an apostrophe is taken for a possessive: people say those more often than they quote.
             '\'' if !self.single_quote_open && last.is_some_and(|last| last.eq_ignore_ascii_case(&'s')) => {
                 Some(MarkKind::Closing)
             }
@@ -115,13 +115,13 @@ impl TextJoiner {
         }
     }
 
-    /// Whether a word follows this text without a space.
+    /// Returns whether a word follows this text without a space.
     fn follows_directly(&self, text: &str, last: Option<char>, word: &str, first: char) -> bool {
         let Some(last) = last else { return false };
         if self.is_english && last.is_alphanumeric() && is_clitic(word) {
             return true;
         }
-        // Before these there are neither accents nor emoji.
+        // Below U+0300 there are neither accents nor emoji.
         if first < '\u{300}' && last < '\u{300}' {
             return false;
         }
@@ -134,8 +134,8 @@ impl TextJoiner {
     }
 }
 
-/// Whether a word is the end of an English one, which some recognizers write as a word of its own: `'s`, `n’t`. No
-/// quotation consists of these letters, and nothing that has lost its beginning: `'em`, `'cause`.
+/// Returns whether a word is a contraction that some recognizers write as a separate word: `'s`, `n’t`. No quotation
+/// consists of these letters, and neither does a word that has lost its beginning, such as `'em` or `'cause`.
 fn is_clitic(word: &str) -> bool {
     if !matches!(word.as_bytes().first(), Some(b'\'' | 0xE2 | b'n' | b'N')) {
         return false;
@@ -150,8 +150,8 @@ fn is_clitic(word: &str) -> bool {
     }
 }
 
-/// Whether the word goes on with the text's last character as people see it: an accent, or the next part of an emoji.
-/// A letter never does, whatever ligature it would make: it begins a word.
+/// Returns whether the word continues the last character of the text as readers see it, with an accent or the next part
+/// of an emoji. A letter never does, whatever ligature it would form, because it begins a word.
 fn continues_grapheme(text: &str, word: &str, first: char) -> bool {
     let mut cursor = GraphemeCursor::new(text.len(), text.len() + word.len(), true);
     let mut boundary = cursor.is_boundary(word, text.len());
@@ -162,29 +162,30 @@ fn continues_grapheme(text: &str, word: &str, first: char) -> bool {
     boundary == Ok(false) && (!first.is_alphabetic() || extends_grapheme(first))
 }
 
-/// Whether a word is nothing but marks that belong to the word before.
+/// Returns whether a word consists only of marks that belong to the word before it.
 pub(crate) fn is_closing_word(word: &str) -> bool {
     !word.is_empty() && word.chars().all(is_closing)
 }
 
-/// How a script is written, as far as spaces go.
+/// How a script uses spaces.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Spacing {
-    /// Han and kana with their full-width marks: no spaces, not even next to Latin letters and digits.
+    /// Han and kana with their full-width punctuation: no spaces, not even next to Latin letters and digits.
     Ideographic,
-    /// Thai, Lao, Khmer, Burmese, Tibetan and their neighbours: no spaces between their own words.
+    /// Thai, Lao, Khmer, Burmese, Tibetan and neighboring scripts: no spaces between their own words.
     SouthEastAsian,
-    /// Korean: with spaces, also next to Han.
+    /// Korean: spaces, also next to Han.
     Hangul,
-    /// Everything else has spaces.
+    /// All other scripts use spaces.
     Spaced,
 }
 
-/// By block: blocks never change, and the newest characters of a script are in them.
+/// Returns the spacing of a character by its block. Blocks never change, and also contain the newest characters of a
+/// script.
 pub(crate) fn spacing(c: char) -> Spacing {
     match c {
         '\0'..='\u{0DFF}' => Spacing::Spaced,
-        // Tibetan has a space behind the end of a phrase.
+        // Tibetan has a space after the end of a phrase.
         '\u{0F0D}'..='\u{0F14}' => Spacing::Spaced,
         '\u{0E00}'..='\u{109F}'
         | '\u{1780}'..='\u{17FF}'
@@ -212,16 +213,16 @@ pub(crate) fn spacing(c: char) -> Spacing {
     }
 }
 
-/// Whether a character cannot stand alone: an accent, a skin tone, a vowel sign.
+/// Returns whether a character cannot stand alone: an accent, a skin tone, a vowel sign.
 pub(crate) fn extends_grapheme(c: char) -> bool {
     let mut bytes = [b'a'; 5];
     let length = 1 + c.encode_utf8(&mut bytes[1..]).len();
     let text = bytes.get(..length).and_then(|bytes| std::str::from_utf8(bytes).ok());
-    // Below are the letters of most languages.
+    // The letters of most languages are below U+0300.
     c >= '\u{300}' && text.is_some_and(|text| !is_grapheme_boundary(text, 1))
 }
 
-/// Whether the word after may be the rest of the last character: behind a joiner, or half a flag.
+/// Returns whether the next word may continue the last character: after a joiner, or after half of a flag.
 pub(crate) fn ends_mid_grapheme(word: &str) -> bool {
     let half_flag = |c: &char| matches!(c, '\u{1F1E6}'..='\u{1F1FF}');
     match word.chars().next_back() {
@@ -231,7 +232,7 @@ pub(crate) fn ends_mid_grapheme(word: &str) -> bool {
     }
 }
 
-/// Whether `text` may be cut here without taking a character apart that people see as one.
+/// Returns whether `text` may be cut here without splitting a character that readers see as one.
 pub(crate) fn is_grapheme_boundary(text: &str, at: usize) -> bool {
     let boundary: Result<bool, GraphemeIncomplete> = GraphemeCursor::new(at, text.len(), true).is_boundary(text, 0);
     boundary.unwrap_or(true)

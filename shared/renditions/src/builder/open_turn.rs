@@ -7,23 +7,23 @@ use crate::{
     words::{ends_mid_grapheme, extends_grapheme, is_closing_word},
 };
 
-/// A silence this long ends a turn, in milliseconds.
+/// A silence of this many milliseconds ends a turn.
 const TURN_PAUSE_MS: u32 = 3000;
-/// A turn this long ends with its sentence, in bytes of text: about 40 seconds of talking.
+/// A turn with this many bytes of text (about 40 seconds of speech) ends with its sentence.
 const SOFT_TURN_BYTES: usize = 600;
-/// A turn this long ends with any word.
+/// A turn with this many bytes of text ends with any word.
 pub(super) const HARD_TURN_BYTES: usize = 1200;
-/// So does one of this many words, whatever is in them.
+/// A turn with this many words ends, whatever the words are.
 const MAX_TURN_WORDS: u16 = 4096;
 
-/// The turn that is being cut from an entry.
+/// A turn that is being cut from an entry.
 pub(super) struct OpenTurn {
     pub(super) cursor: Cursor,
     pub(super) span: Span,
     pub(super) words: u16,
     bytes: usize,
     ending: Ending,
-    /// The last character may go on with the next word.
+    /// Whether the next word may continue the last character.
     ends_mid_grapheme: bool,
     word_end_ms: u32,
 }
@@ -41,12 +41,13 @@ impl OpenTurn {
         }
     }
 
+    /// Returns whether the turn ends before this word.
     pub(super) fn ends_before(&self, word: &str, span: Span) -> bool {
         let long = self.bytes + word.len();
         if self.words >= MAX_TURN_WORDS || long > 2 * HARD_TURN_BYTES {
             return self.words > 0;
         }
-        // What belongs to the word before stays with it.
+        // A word that belongs to the word before it stays in the same turn.
         if self.ends_mid_grapheme || is_closing_word(word) || word.chars().next().is_some_and(extends_grapheme) {
             return false;
         }
@@ -60,7 +61,7 @@ impl OpenTurn {
         self.words += 1;
         self.bytes += word.len() + 1;
         self.ends_mid_grapheme = ends_mid_grapheme(word);
-        // A closing quotation mark that is a word of its own leaves the sentence ended.
+        // A closing quotation mark that is a separate word does not reopen the sentence.
         self.ending = ending(word).max(if is_closing_word(word) { self.ending } else { Ending::None });
         self.word_end_ms = span.end_ms;
         self.span.end_ms = self.span.end_ms.max(span.end_ms);

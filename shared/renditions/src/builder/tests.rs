@@ -1,4 +1,4 @@
-//! How entries become turns.
+//! Tests how entries become turns.
 
 use job::ids::{RecordingId, TranscriptId};
 
@@ -72,7 +72,7 @@ fn the_limit_holds_within_one_entry_too() {
         let mut most = 0;
         for n in 0..6_000_000_u32 {
             builder.set_word_text(text);
-            // No time is known before the last word.
+            // Either every word has a time, or none has.
             let at = (step_ms == 10_000).then_some(n.wrapping_mul(step_ms) % 2_000_000_000);
             builder.end_word(at, at);
             most = most.max(builder.compact.bytes());

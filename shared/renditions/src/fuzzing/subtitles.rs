@@ -1,4 +1,4 @@
-//! Reads subtitles back, as a player would.
+//! Parses subtitles, like a player.
 
 use unicode_width::UnicodeWidthStr;
 
@@ -44,7 +44,7 @@ fn parse_cue(times: &str, point: char, text: &str) -> ParsedCue {
     ParsedCue { start_ms: millis(start), end_ms: millis(end), lines: text.split('\n').map(str::to_owned).collect() }
 }
 
-/// What editors of subtitles ask of every cue.
+/// Checks what subtitle editors require of every cue.
 pub(crate) fn check(cues: &[ParsedCue], may_overlap: bool) {
     for cue in cues {
         let lasts_ms = cue.end_ms.checked_sub(cue.start_ms).expect("an end after the start");
@@ -58,7 +58,7 @@ pub(crate) fn check(cues: &[ParsedCue], may_overlap: bool) {
     }
     for (cue, next) in cues.iter().zip(cues.iter().skip(1)) {
         let (ParsedCue { start_ms, end_ms, .. }, next_ms) = (cue, next.start_ms);
-        // Where cues may overlap, only the shortest ones get closer than that without.
+        // Where cues may overlap, only the shortest cues may be closer together without an overlap.
         let room = next_ms >= end_ms + 40 || may_overlap && (next_ms < *end_ms || end_ms - start_ms == 800);
         assert!(next_ms >= *start_ms && room, "{start_ms}-{end_ms} then {next_ms}");
     }

@@ -1,4 +1,4 @@
-//! Who is who.
+//! Tests who is the same person.
 
 use super::*;
 
@@ -12,7 +12,7 @@ fn with_static(id: &str, name: &str, static_ids: &[(&'static str, &str)]) -> Par
     Participant { static_ids, ..participant(Some(id), Some(name)) }
 }
 
-/// The label of each of these, and its id.
+/// Returns the label and the id of each participant.
 fn labels(participants: &[Participant]) -> Vec<(String, Option<i64>)> {
     let mut people = People::default();
     let participants: Vec<_> = participants.iter().map(|participant| people.register(participant)).collect();
@@ -41,7 +41,7 @@ fn people_are_told_apart_by_id_and_have_unique_labels() {
         (None, Some("A\u{ad}nn (2)\u{200b}"), "Ann (2)", None),
     ];
     let found = labels(&seen.map(|(id, name, ..)| participant(id, name)));
-    // The last name that was given is shown, without what cannot be seen at its ends.
+    // The label is the last name that was given, without invisible characters at its ends.
     let expected: Vec<_> = seen.iter().map(|(_, _, label, id)| ((*label).to_owned(), *id)).collect();
     let shown: Vec<_> = found.into_iter().map(|(label, id)| (label.replace('\u{ad}', ""), id)).collect();
     assert_eq!(shown, expected);
@@ -62,7 +62,7 @@ fn who_comes_back_is_the_same_person_and_keeps_each_id() {
 
 #[test]
 fn what_shows_late_that_two_are_one_joins_them() {
-    // Participant 1 and the static id are known before anything says that they belong together.
+    // Participant 1 and the static id are known before an entry connects them.
     let found = labels(&[
         participant(Some("1"), Some("Ann")),
         with_static("2", "Bo", &[("zoom", "a")]),
@@ -132,7 +132,7 @@ fn labels_that_look_alike_are_numbered() {
         ["1", "2", "3", "4"].iter().zip(names).map(|(id, name)| participant(Some(id), Some(name))).collect();
     let found = labels(&participants);
     assert_eq!(found.iter().map(|(label, _)| &**label).collect::<Vec<_>>(), ["Zoë", "Zoë (2)", "Zoë (3)", "zoë"]);
-    // Without ids, it is one name.
+    // Without ids, participants with one name are one person.
     let found = labels(&names.map(|name| participant(None, Some(name))));
     assert_eq!(found.iter().map(|(label, _)| &**label).collect::<HashSet<_>>().len(), 2);
 }

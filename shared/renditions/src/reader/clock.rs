@@ -1,19 +1,19 @@
-//! Recall's two clocks: seconds from the start of the recording, and the time of day.
+//! Combines Recall's two clocks: seconds from the start of the recording, and the time of day.
 
 use job::time::Timestamp;
 
 use crate::CLOCK_TOLERANCE_MS;
 
-/// Tells the time of what was said from both. The relative one is more exact, but it may begin again at zero, as after a
-/// break; the absolute one goes on then. Both begin together: what the first times say of that counts, once two of them
-/// agree with each other or one with the recording.
+/// Computes the time of each word from both clocks. The relative time is more precise, but it may restart at zero, for
+/// example after a break. Then the absolute time counts. Both clocks start together. The first times show the
+/// difference between them, as soon as two times agree with each other or one agrees with the start of the recording.
 #[derive(Debug, Default)]
 pub(super) struct RecordingClock {
     started_ms: Option<i64>,
     /// When the relative times began, in milliseconds since the epoch.
     relative_zero_ms: Option<i64>,
     is_certain: bool,
-    /// How much later they began again.
+    /// How much later the relative times restarted.
     shift_ms: i64,
 }
 
@@ -22,12 +22,12 @@ impl RecordingClock {
         Self { started_ms: started_at.map(Timestamp::as_millis), ..Self::default() }
     }
 
-    /// Whether relative times mean something else than they say.
+    /// Returns whether relative times are shifted after a restart.
     pub(super) fn is_shifted(&self) -> bool {
         self.shift_ms != 0
     }
 
-    /// Milliseconds from the start of the recording, if they are known; `is_within` it they must be.
+    /// Returns the time in milliseconds from the start of the recording, if it is known and `is_within` the recording.
     pub(super) fn resolve(
         &mut self,
         relative: Option<u32>,
@@ -45,9 +45,9 @@ impl RecordingClock {
             (Some(relative), Some(absolute)) => {
                 let shift_ms = self.measure_shift(absolute.as_millis().saturating_sub(i64::from(relative)));
                 if differ(shift_ms, 0) {
-                    // A time that is outside of the recording is of another clock.
+                    // A time outside of the recording belongs to another clock.
                     let resolved = usable(i64::from(relative).saturating_add(shift_ms));
-                    // What is earlier than it should be is a single wrong time.
+                    // A time that is earlier than expected is a single wrong time.
                     self.shift_ms = resolved.map_or(self.shift_ms, |_| shift_ms.max(0));
                     return resolved.or(Some(relative));
                 }
@@ -57,7 +57,7 @@ impl RecordingClock {
         }
     }
 
-    /// How much later the relative times began than at first, if they began at this moment.
+    /// Returns how much later than at first the relative times began, if they began at this moment.
     fn measure_shift(&mut self, relative_zero_ms: i64) -> i64 {
         if !self.is_certain {
             let started_ms = self.started_ms.filter(|started_ms| !differ(*started_ms, relative_zero_ms));
@@ -77,7 +77,8 @@ fn differ(one_ms: i64, other_ms: i64) -> bool {
 mod tests {
     use super::*;
 
-    /// What is resolved of relative and absolute seconds, in a recording of an hour that began at 0 if that is known.
+    /// Returns the resolved times for these relative and absolute seconds, in a recording of one hour. It began at 0 if
+    /// `started`.
     fn resolved(started: bool, times: &[(Option<u32>, Option<i64>)]) -> Vec<Option<u32>> {
         let mut clock = RecordingClock::new(started.then(|| Timestamp::from_secs(0)));
         let ms = |seconds: u32| seconds * 1000;

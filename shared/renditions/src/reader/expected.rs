@@ -1,4 +1,4 @@
-//! What may come next in the file.
+//! The grammar of the file: what may come next.
 
 use serde::Deserialize;
 
@@ -21,16 +21,16 @@ pub(super) enum Expected {
     End,
 }
 
-/// The keys of a turn.
+/// The keys of an entry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(field_identifier, rename_all = "snake_case")]
 pub(super) enum EntryKey {
     Participant,
-    /// A name, where there is no participant.
+    /// A name, for entries without a participant.
     Speaker,
     LanguageCode,
     Words,
-    /// Stands in for words where there are none.
+    /// The text of an entry, for entries without words.
     Text,
     #[serde(alias = "start_time")]
     StartTimestamp,
@@ -41,16 +41,17 @@ pub(super) enum EntryKey {
 }
 
 impl Expected {
-    pub(super) fn name(self) -> &'static str {
+    /// Returns the message of an error at this place.
+    pub(super) fn message(self) -> &'static str {
         match self {
-            Self::Array => "no array of turns",
-            Self::EntryOrEnd | Self::Entry => "no turn",
-            Self::WordOrEnd | Self::Word => "no word",
-            Self::KeyOrEnd | Self::Key => "no key",
-            Self::Colon(_) => "no colon",
-            Self::Value(_) => "no value",
-            Self::AfterEntry | Self::AfterValue | Self::AfterWord => "no comma, and no end",
-            Self::End => "more than one array",
+            Self::Array => "expected an array of entries",
+            Self::EntryOrEnd | Self::Entry => "expected an entry",
+            Self::WordOrEnd | Self::Word => "expected a word",
+            Self::KeyOrEnd | Self::Key => "expected a key",
+            Self::Colon(_) => "expected a colon",
+            Self::Value(_) => "expected a value",
+            Self::AfterEntry | Self::AfterValue | Self::AfterWord => "expected a comma or the end",
+            Self::End => "expected nothing after the array",
         }
     }
 }

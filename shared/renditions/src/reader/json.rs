@@ -1,8 +1,8 @@
-//! Follows Recall's format piece by piece, and looks only at what matters.
+//! Follows the structure of Recall's format piece by piece, and looks only at the values that matter.
 //!
-//! A meeting has any number of turns, and a turn any number of words. So the file is followed down to these, and each
-//! word, like every other value of a turn, is read by serde_json once all of it is there. A value that is not what it
-//! should be costs nothing but itself: it is skipped and counted.
+//! A file has any number of entries, and an entry any number of words. So the reader follows the structure down to the
+//! words. Each word, and every other value of an entry, is read by serde_json when all of its bytes have arrived. A
+//! value of the wrong type costs only itself: it is skipped and counted.
 
 use std::borrow::Cow;
 
@@ -18,11 +18,11 @@ use super::{
 };
 use crate::{MeetingBuilder, Participant, millis_of_seconds, parse_whole_millis};
 
-/// Some write it before a file in UTF-8.
+/// Some programs write it at the start of a UTF-8 file.
 const BYTE_ORDER_MARK: char = '\u{feff}';
 
 pub(super) enum JsonError {
-    /// Something else should have come.
+    /// Another token was expected.
     Unexpected,
     TooLong,
 }
@@ -30,19 +30,19 @@ pub(super) enum JsonError {
 #[derive(Default, Debug)]
 pub(super) struct JsonReader {
     expected: Expected,
-    /// How far the file has been read, in bytes.
+    /// The number of bytes read so far.
     read_bytes: usize,
     pub(super) entries: u64,
-    /// Entries, words, participants and times of which something could not be used.
+    /// The number of entries, words, participants and times with a part that could not be used.
     pub(super) skipped: u64,
-    /// Some of these may have held what somebody said.
+    /// Whether any skipped value may have contained words.
     pub(super) lost_words: bool,
     pub(super) meeting: MeetingBuilder,
     clock: RecordingClock,
     entry: EntryFields,
 }
 
-/// The turn that is being read. Where a key is there twice, the last one counts, and so does only what is unusable in that.
+/// The entry that is being read. If a key appears twice, the last value counts, and only that value can be unusable.
 #[derive(Default, Debug)]
 struct EntryFields {
     participant: Option<Participant>,
@@ -50,10 +50,10 @@ struct EntryFields {
     speaker: Option<Participant>,
     language: Option<u16>,
     language_unusable: bool,
-    /// A list of words has come.
+    /// Whether the entry has a list of words.
     has_word_list: bool,
     words_unusable: bool,
-    /// In that list.
+    /// The number of skipped values in that list.
     skipped: u64,
     lost_words: bool,
     text: Option<String>,
@@ -62,7 +62,7 @@ struct EntryFields {
     end: Time,
 }
 
-/// In milliseconds from the start of the recording, if it is known.
+/// A time in milliseconds from the start of the recording, if it is known.
 #[derive(Clone, Copy, Default, Debug)]
 struct Time {
     ms: Option<u32>,
@@ -75,7 +75,8 @@ impl JsonReader {
         Self { meeting, clock: RecordingClock::new(recording.started_at), ..Self::default() }
     }
 
-    /// Takes what has come and was not read yet. Of it, so many bytes are read now; what is not complete comes again.
+    /// Reads from the text that has arrived but was not read yet. Returns how many bytes were read. The caller passes
+    /// the rest in again when more bytes have arrived.
     pub(super) fn read(&mut self, text: &str) -> (usize, Result<(), JsonError>) {
         let mut rest = text;
         if self.read_bytes == 0 {
@@ -101,12 +102,12 @@ impl JsonReader {
         self.expected == Expected::End
     }
 
-    /// Where something came that should not have come, and what should have.
+    /// Says where the file is not valid, and which token was expected.
     pub(super) fn unexpected(&self) -> String {
-        format!("not valid JSON of a transcript at byte {}: {}", self.read_bytes, self.expected.name())
+        format!("not valid JSON of a transcript at byte {}: {}", self.read_bytes, self.expected.message())
     }
 
-    /// Reads what begins with this byte: how long it is, or 0 if it is not complete yet.
+    /// Reads the token or value that begins with this byte. Returns its length, or 0 if it is not complete yet.
     fn step(&mut self, first: u8, rest: &str) -> Result<usize, JsonError> {
         self.expected = match (self.expected, first) {
             (Expected::Array, b'[') => Expected::EntryOrEnd,
@@ -157,7 +158,7 @@ impl JsonReader {
         Ok(1)
     }
 
-    /// Hands a value over if all of it is there.
+    /// Reads a value and passes it to `take` if all of it has arrived.
     fn read_value<'a, T: Deserialize<'a>>(
         &mut self,
         rest: &'a str,
@@ -165,7 +166,7 @@ impl JsonReader {
     ) -> Result<usize, JsonError> {
         let mut values = Deserializer::from_str(rest).into_iter();
         match values.next() {
-            // However long what had come was.
+            // The limit applies no matter how much text has arrived.
             Some(Ok(_)) if values.byte_offset() > MAX_VALUE_BYTES => Err(JsonError::TooLong),
             Some(Ok(value)) => {
                 self.expected = take(self, value);
@@ -177,6 +178,7 @@ impl JsonReader {
         }
     }
 
+    /// Counts an entry that is not an object.
     fn skip_entry(&mut self, _: IgnoredAny) -> Expected {
         self.entries += 1;
         self.skipped += 1;
@@ -184,13 +186,14 @@ impl JsonReader {
         Expected::AfterEntry
     }
 
+    /// Counts a word that is not an object.
     fn skip_word(&mut self, _: IgnoredAny) -> Expected {
         self.entry.skipped += 1;
         self.entry.lost_words = true;
         Expected::AfterWord
     }
 
-    /// The words of this turn come a second time, or do not come after all.
+    /// Drops the words of this entry, because the key `words` appears again.
     fn restart_words(&mut self) {
         if std::mem::take(&mut self.entry.has_word_list) {
             self.meeting.restart_entry();
@@ -198,10 +201,11 @@ impl JsonReader {
         (self.entry.words_unusable, self.entry.skipped, self.entry.lost_words) = (false, 0, false);
     }
 
+    /// Takes the value of a key of the entry.
     fn entry_value(&mut self, key: EntryKey, raw: &RawValue) -> Expected {
         let is_not_null = raw.get() != "null";
         match key {
-            // Anything but an object.
+            // The value is not an object.
             EntryKey::Participant => drop(self.participant(None)),
             EntryKey::Speaker => self.entry.speaker = speaker(raw),
             EntryKey::LanguageCode => {
@@ -209,7 +213,7 @@ impl JsonReader {
                 self.entry.language_unusable = code.is_none() && is_not_null;
                 self.entry.language = code.and_then(|code| self.meeting.language_index(&code));
             }
-            // Anything but a list.
+            // The value is not a list.
             EntryKey::Words => {
                 self.restart_words();
                 self.entry.words_unusable = is_not_null;
@@ -218,7 +222,7 @@ impl JsonReader {
                 self.entry.text = text_of(raw).map(Cow::into_owned);
                 self.entry.text_unusable = self.entry.text.is_none() && is_not_null;
             }
-            // Of two keys for one time, null says nothing.
+            // A time may have two keys. Then a null says nothing about the other one.
             EntryKey::StartTimestamp if is_not_null => self.entry.start = self.time(FieldValue::of(raw)),
             EntryKey::EndTimestamp if is_not_null => self.entry.end = self.time(FieldValue::of(raw)),
             EntryKey::StartTimestamp | EntryKey::EndTimestamp | EntryKey::Other => {}
@@ -246,7 +250,7 @@ impl JsonReader {
     }
 
     fn time(&mut self, value: FieldValue<'_>) -> Time {
-        // Almost all are like this.
+        // Almost all times have this form.
         if let FieldValue::Time(RawTime { relative: OptionalValue::Value(raw), absolute: OptionalValue::Null }) = value
             && let Some(ms) = parse_whole_millis(raw.get())
             && !self.clock.is_shifted()
@@ -284,6 +288,7 @@ impl JsonReader {
         Time { ms: self.clock.resolve(relative, absolute, |ms| self.meeting.is_within(ms)), unusable }
     }
 
+    /// Ends an entry. If it has no words, the words of its text count.
     fn end_entry(&mut self) {
         let entry = std::mem::take(&mut self.entry);
         if !self.meeting.has_words() {
@@ -303,7 +308,7 @@ impl JsonReader {
     }
 }
 
-/// Who spoke, where there is no participant: a name, an id, or both.
+/// Returns the speaker of an entry without a participant: a name, an id, or both.
 fn speaker(raw: &RawValue) -> Option<Participant> {
     match raw.get().as_bytes().first()? {
         b'"' => Some(Participant { name: text_of(raw).map(Cow::into_owned), ..Participant::default() }),
@@ -312,7 +317,7 @@ fn speaker(raw: &RawValue) -> Option<Participant> {
     }
 }
 
-/// Anything that is no number is not one.
+/// Parses a number. Any other text is not a number.
 fn parse_number(text: &str) -> f64 {
     text.trim().parse().unwrap_or(f64::NAN)
 }

@@ -1,25 +1,25 @@
-//! Numbers that are none, as Python writes them: `NaN`, `Infinity`, `-Infinity`. JSON has no such values.
+//! Replaces the non-finite numbers that Python writes: `NaN`, `Infinity`, `-Infinity`. JSON has no such values.
 //!
-//! They are overwritten, in place, by a text of the same length that no one says. So every other byte stays where it is,
-//! and serde_json reads the file.
+//! The scanner overwrites them in place with a string of the same length that no person says. So every other byte keeps
+//! its position, and serde_json can read the file.
 
-/// What stands in their place, quoted and padded with spaces: a control character.
+/// The content of that string, which is quoted and padded with spaces: a control character.
 pub(super) const PLACEHOLDER: &str = "\u{7f}";
 
 const NAMES: [&[u8]; 3] = [b"NaN", b"Infinity", b"-Infinity"];
 
-/// Where a scanner has come to. It begins outside of any text.
+/// Scans the file. The scan begins outside of any string.
 #[derive(Debug, Default)]
 pub(super) struct NonFiniteScanner {
-    /// How many bytes have been searched.
+    /// The number of scanned bytes.
     pub(super) scanned: usize,
     in_text: bool,
     escaped: bool,
 }
 
 impl NonFiniteScanner {
-    /// Overwrites what is found in these bytes, of which those that are `scanned` come again unchanged. A name that breaks
-    /// off at the end, and whatever is behind, is not scanned.
+    /// Overwrites the numbers in these bytes. The first `scanned` bytes must be the same as in the last call. A name
+    /// that is incomplete at the end, and everything after it, is not scanned yet.
     pub(super) fn overwrite(&mut self, bytes: &mut [u8]) {
         while let Some(byte) = bytes.get(self.scanned).copied() {
             if self.escaped {
@@ -45,7 +45,7 @@ impl NonFiniteScanner {
         }
     }
 
-    /// So many bytes at the beginning are gone.
+    /// Notes that this many bytes were removed from the beginning.
     pub(super) fn drained(&mut self, bytes: usize) {
         self.scanned = self.scanned.saturating_sub(bytes);
     }

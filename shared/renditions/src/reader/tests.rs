@@ -1,4 +1,4 @@
-//! What is read of a file, whatever it holds.
+//! Tests what is read from valid and invalid files.
 
 use job::ids::{RecordingId, TranscriptId};
 use serde_json::Value;
@@ -65,8 +65,8 @@ fn a_time_that_is_none_is_no_duration() {
 
 #[test]
 fn what_is_of_another_type_is_skipped_and_counted() {
-    // In place of the participant, of its fields, of the language, of the list of words and of a word's text; and
-    // of a time, of its seconds.
+    // The value replaces the participant, its fields, the language, the list of words and the text of a word. It also
+    // replaces a time, and the seconds of a time.
     for (odd, values, times) in [
         ("null", 3, 0),
         ("true", 5, 3),
@@ -104,7 +104,7 @@ fn keys_and_texts_may_be_escaped() {
     }
 }
 
-/// What is read of a file, with this much known of the recording.
+/// Returns what is read from a file of a recording with these times.
 fn read(file: &str, started_at: Option<&str>, completed_at: Option<&str>) -> (Summary, Meeting) {
     let time = |text: Option<&str>| text.map(|text| Timestamp::parse_rfc3339(text).expect("a time"));
     let mut reader =
@@ -122,7 +122,8 @@ fn starts(meeting: &Meeting) -> Vec<u32> {
 fn of_a_key_that_is_there_twice_the_last_one_counts() {
     let file = r#"[{"participant": {"name": "Bo", "name": "Ann"}, "participant": {"id": 1, "id": 2, "name": "Cy"},
         "words": [{"text": "gone", "start_timestamp": {"relative": 90}}, {"text": "too"}],
-        "words": [{"text": "x", "text": "Hi.", "start_timestamp": {"relative": 9, "relative": 1}, "start_timestamp": 2}]}]"#;
+        "words": [{"text": "x", "text": "Hi.",
+            "start_timestamp": {"relative": 9, "relative": 1}, "start_timestamp": 2}]}]"#;
     let (summary, meeting) = read(file, None, None);
     let turn = meeting.turns().next().expect("a turn");
     assert_eq!((&*turn.text, meeting.label(&turn), turn.speaker_id), ("Hi.", "Cy", Some(2)));
@@ -220,7 +221,7 @@ fn a_text_stands_in_for_words_only_where_there_are_none() {
     assert_eq!((meeting.label(&turn), starts(&meeting), summary.counts.duration_ms), ("Ira", vec![3000], 4500));
 }
 
-/// A turn at each of these times: relative seconds, and seconds after ten o'clock.
+/// Returns a file with a turn at each of these times: relative seconds, and seconds after ten o'clock.
 fn stamped(times: &[(f64, Option<u32>)]) -> String {
     let turn = |(relative, absolute): &(f64, Option<u32>)| {
         let absolute = absolute.map(|s| format!("\"2026-03-12T10:{:02}:{:02}Z\"", s / 60, s % 60));
@@ -237,7 +238,7 @@ fn absolute_times_go_on_where_relative_ones_begin_again() {
     let ten = Some("2026-03-12T10:00:00Z");
     let file = stamped(&[(1.5, Some(1)), (61.0, Some(1)), (2.0, Some(1200)), (3.0, None)]);
     assert_eq!(starts(&read(&file, ten, None).1), [1500, 61_000, 1_200_000, 1_201_000]);
-    // Absolute times of another clock are outside of the recording, and say nothing.
+    // Absolute times of another clock are outside of the recording, and are ignored.
     let file = stamped(&[(1.0, Some(1801)), (2.0, Some(1802))]);
     assert_eq!(starts(&read(&file, ten, Some("2026-03-12T10:01:00Z")).1), [1000, 2000]);
 }
@@ -257,7 +258,8 @@ fn no_time_is_beyond_the_end_of_the_recording() {
 #[test]
 fn half_of_a_pair_costs_one_character_and_no_more() {
     let file = br#"[{"participant": {"name": "A\ud83d"}, "language_code": "en\udc00", "words": [
-        {"text": "hi \ud83d", "start_timestamp": {"relative": 1e999}, "end_timestamp": {"relative": 2}, "x": 1e999}]}]"#;
+        {"text": "hi \ud83d", "start_timestamp": {"relative": 1e999}, "end_timestamp": {"relative": 2},
+         "x": 1e999}]}]"#;
     for step in 1..20 {
         let mut reader = TranscriptReader::new(RecordingTimes::default());
         file.chunks(step).for_each(|piece| reader.push(piece));

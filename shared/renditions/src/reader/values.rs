@@ -1,4 +1,4 @@
-//! The values of Recall's format, as serde_json reads them, whatever stands in their place.
+//! Reads the values of Recall's format with serde_json. A value of another type is not an error.
 
 use std::{borrow::Cow, fmt};
 
@@ -11,11 +11,11 @@ use serde_json::value::RawValue;
 use super::non_finite::PLACEHOLDER;
 use crate::Participant;
 
-/// The ids in `extra_data` that stay the same for a person who leaves and comes back: platform, then key.
+/// The ids in `extra_data` that stay the same for a person who leaves and comes back: the platform, then the key.
 const STATIC_IDS: [(&str, &str); 3] =
     [("google_meet", "static_participant_id"), ("zoom", "conf_user_id"), ("microsoft_teams", "user_id")];
 
-/// Of an entry. What is of another type is as good as absent.
+/// The participant of an entry. A value of another type is treated as absent.
 #[derive(Deserialize)]
 pub(super) struct RawParticipant<'a> {
     #[serde(borrow)]
@@ -28,7 +28,7 @@ pub(super) struct RawParticipant<'a> {
     extra_data: Option<&'a RawValue>,
 }
 
-/// Words are most of the file, so their values are looked at only once, if they are as they should be.
+/// A word. Words are most of the file, so a well-formed word is parsed only once.
 #[derive(Default, Deserialize)]
 pub(super) struct Word<'a> {
     #[serde(borrow, default)]
@@ -39,11 +39,11 @@ pub(super) struct Word<'a> {
     pub(super) end_timestamp: FieldValue<'a>,
 }
 
-/// A word of which [`Word`] cannot make sense: a key is there twice, and the last one counts; or half of a surrogate
-/// pair; or a number beyond all bounds.
+/// A word that [`Word`] cannot parse, because a key appears twice (the last value counts), or because the word contains
+/// half of a surrogate pair or a number that is out of range.
 pub(super) struct LenientWord<'a>(pub(super) Word<'a>);
 
-/// What a word consists of.
+/// The value of a word's field.
 #[derive(Default)]
 pub(super) enum FieldValue<'a> {
     #[default]
@@ -52,11 +52,11 @@ pub(super) enum FieldValue<'a> {
     Text(Cow<'a, str>),
     Number(f64),
     Time(RawTime<'a>),
-    /// Anything else.
+    /// A value of any other type.
     Other,
 }
 
-/// A time, in Recall's own form.
+/// A time in Recall's own form.
 #[derive(Default, Deserialize)]
 pub(super) struct RawTime<'a> {
     #[serde(borrow, default)]
@@ -65,7 +65,7 @@ pub(super) struct RawTime<'a> {
     pub(super) absolute: OptionalValue<'a>,
 }
 
-/// Part of a time.
+/// A field of a time.
 #[derive(Clone, Copy, Default)]
 pub(super) enum OptionalValue<'a> {
     #[default]
@@ -74,24 +74,24 @@ pub(super) enum OptionalValue<'a> {
     Value(&'a RawValue),
 }
 
-/// The last value of each key.
+/// Collects the last value of each key.
 struct LastValues<'a, const N: usize> {
     keys: [&'static str; N],
     values: [Option<&'a RawValue>; N],
 }
 
-/// Borrowed where nothing is escaped. What is no character becomes U+FFFD. Only for raw values, which are known to be
-/// JSON: bytes are taken as they are.
+/// A string that is borrowed if nothing in it is escaped. Invalid characters become U+FFFD. It is used only for raw
+/// values, which are known to be JSON, because bytes are not checked.
 struct Text<'a>(Cow<'a, str>);
 
-/// A text, unescaped. A number that is none is not a text.
+/// Returns the unescaped string. A replaced non-finite number is not a string.
 pub(super) fn text_of(raw: &RawValue) -> Option<Cow<'_, str>> {
     let text = Some(raw.get()).filter(|text| text.starts_with('"'))?;
     serde_json::from_str(text).map(|Text(text)| text).ok().filter(|text| text != PLACEHOLDER)
 }
 
 impl RawParticipant<'_> {
-    /// Who it is, and whether all of it could be used.
+    /// Returns the participant, and whether all of its values could be used.
     pub(super) fn parse(&self) -> (Participant, bool) {
         let Self { id, name, is_host, extra_data } = *self;
         let mut usable = true;
@@ -108,14 +108,14 @@ impl RawParticipant<'_> {
     }
 }
 
-/// A participant in which a key is there twice.
+/// Returns a participant in which a key appears twice.
 pub(super) fn lenient_participant(raw: &RawValue) -> Option<RawParticipant<'_>> {
     let [id, name, is_host, extra_data] = last_values(raw, ["id", "name", "is_host", "extra_data"])?;
     Some(RawParticipant { id, name, is_host, extra_data })
 }
 
 fn static_ids(extra_data: &RawValue) -> Vec<(&'static str, String)> {
-    // Whatever else is in there, nothing of it is needed.
+    // No other value in there is needed, so an object without these keys is fine.
     let platforms = last_values(extra_data, STATIC_IDS.map(|(platform, _)| platform)).unwrap_or_default();
     let static_id = |((platform, key), values): ((&'static str, &'static str), Option<&RawValue>)| {
         let [id] = last_values(values?, [key])?;
@@ -124,7 +124,7 @@ fn static_ids(extra_data: &RawValue) -> Vec<(&'static str, String)> {
     STATIC_IDS.into_iter().zip(platforms).filter_map(static_id).collect()
 }
 
-/// An id is a text or a number; `1.0` is 1.
+/// Returns an id, which is a string or a number. `1.0` is written as 1.
 fn id_text(raw: &RawValue) -> Option<String> {
     let text = raw.get();
     if text.starts_with(|c: char| c == '-' || c.is_ascii_digit()) {
@@ -133,7 +133,7 @@ fn id_text(raw: &RawValue) -> Option<String> {
     text_of(raw).map(Cow::into_owned)
 }
 
-/// The values of these keys of an object, except null. Where one is there twice, the last one counts.
+/// Returns the values of these keys of an object, except null. If a key appears twice, the last value counts.
 fn last_values<'a, const N: usize>(raw: &'a RawValue, keys: [&'static str; N]) -> Option<[Option<&'a RawValue>; N]> {
     let mut deserializer = serde_json::Deserializer::from_str(raw.get());
     let last = LastValues { keys, values: [None; N] };
@@ -151,7 +151,7 @@ impl<'a> FieldValue<'a> {
                     Self::Time(RawTime { relative: given(relative), absolute: given(absolute) })
                 })
             }
-            // One that is too large is infinite.
+            // A number that is too large becomes infinite.
             Some(b'-' | b'0'..=b'9') => raw.get().parse().map_or(Self::Other, Self::Number),
             _ => Self::Other,
         }
@@ -198,7 +198,7 @@ impl<'de: 'a, 'a, const N: usize> Visitor<'de> for LastValues<'a, N> {
     }
 }
 
-/// The key of an object, unescaped.
+/// The unescaped key of an object.
 struct ObjectKey<'a>(Cow<'a, str>);
 
 impl<'de: 'a, 'a> Deserialize<'de> for ObjectKey<'a> {
@@ -209,7 +209,7 @@ impl<'de: 'a, 'a> Deserialize<'de> for ObjectKey<'a> {
 
 impl<'de: 'a, 'a> Deserialize<'de> for Text<'a> {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        // Only as bytes does serde_json hand over half of a surrogate pair.
+        // serde_json passes on half of a surrogate pair only as bytes.
         deserializer.deserialize_bytes(TextVisitor).map(Self)
     }
 }
@@ -259,7 +259,7 @@ impl<'de> Visitor<'de> for FieldVisitor {
         Ok(if text == PLACEHOLDER { FieldValue::Other } else { FieldValue::Text(Cow::Borrowed(text)) })
     }
 
-    /// Something in it was escaped.
+    /// serde_json calls this for a string with escapes.
     fn visit_str<E>(self, text: &str) -> Result<Self::Value, E> {
         Ok(FieldValue::Text(Cow::Owned(text.to_owned())))
     }

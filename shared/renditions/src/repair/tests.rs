@@ -1,10 +1,10 @@
-//! Which times are wrong.
+//! Tests which times are cleared.
 
 use super::*;
 
 const NO: Option<u32> = None;
 
-/// Words with these starts and ends, in seconds; `0` is not known. Of the text, only the last word ends a sentence.
+/// Returns words with these starts and ends in seconds, where `0` is unknown. Only the last word ends a sentence.
 fn words(times: &[(f64, f64)]) -> Vec<MeasuredWord> {
     let ms = |seconds: f64| Some((seconds * 1000.0) as u32).filter(|ms| *ms > 0);
     let word = |(at, (start, end)): (usize, &(f64, f64))| MeasuredWord {
@@ -16,7 +16,7 @@ fn words(times: &[(f64, f64)]) -> Vec<MeasuredWord> {
     times.iter().enumerate().map(word).collect()
 }
 
-/// What is known after the repair.
+/// Returns the times that are left after the repair.
 fn repaired(times: &[(f64, f64)], before: Option<u32>, after: Option<u32>) -> Vec<(f64, f64)> {
     let mut words = words(times);
     repair(&mut words, Neighbors { before, after, is_later_part: false });
@@ -24,7 +24,7 @@ fn repaired(times: &[(f64, f64)], before: Option<u32>, after: Option<u32>) -> Ve
     words.iter().map(|word| (seconds(word.start), seconds(word.end))).collect()
 }
 
-/// One word after the other, from here on.
+/// Returns consecutive words from this time on.
 fn run(from: f64, count: usize) -> Vec<(f64, f64)> {
     (0..count).map(|at| from + at as f64 * 0.5).map(|start| (start, start + 0.4)).collect()
 }
@@ -33,7 +33,7 @@ fn run(from: f64, count: usize) -> Vec<(f64, f64)> {
 fn a_word_far_away_from_its_neighbors_is_out_of_place() {
     for (before, after) in [(NO, NO), (Some(9_000), Some(14_000))] {
         for wrong in [95.2, 200.0] {
-            // Behind the last word, there must be another entry.
+            // A last word is cleared only if another entry follows.
             for at in 0..if after.is_some() { 6 } else { 5 } {
                 let mut times = run(10.0, 6);
                 times[at] = (wrong, wrong + 0.2);
@@ -56,7 +56,7 @@ fn a_word_far_away_from_its_neighbors_is_out_of_place() {
 fn a_first_or_last_word_may_stand_alone() {
     let first = [run(3.0, 1), run(10.0, 4)].concat();
     let wrong = [vec![(0.0, 0.0)], run(10.0, 4)].concat();
-    // The file lists an entry before it that begins later.
+    // The file lists an entry before this one that begins later.
     assert_eq!(repaired(&first, Some(9_000), NO), wrong);
     assert_eq!(repaired(&first, Some(2_000), NO), first);
     assert_eq!(repaired(&first, NO, NO), first);
@@ -65,7 +65,7 @@ fn a_first_or_last_word_may_stand_alone() {
     repair(&mut zero, Neighbors::default());
     assert_eq!(zero[0].time(), None);
     let last = [run(10.0, 4), run(20.0, 1)].concat();
-    // Somebody else spoke meanwhile, or nobody did.
+    // The gap may be silent, or another person may speak in it.
     assert_eq!(repaired(&last, NO, Some(14_000)), last);
     assert_eq!(repaired(&last, NO, NO), last);
     let far = [run(10.0, 4), run(60.0, 1)].concat();
@@ -73,7 +73,7 @@ fn a_first_or_last_word_may_stand_alone() {
     assert_eq!(repaired(&far, NO, Some(14_000)), wrong);
     assert_eq!(repaired(&far, NO, Some(70_000)), far);
     assert_eq!(repaired(&far, NO, NO), far);
-    // Without punctuation, or in captions, nobody knows where a sentence ends.
+    // Without punctuation, and in captions, it is not known where a sentence ends.
     for (ends_sentence, is_phrase) in [(false, false), (true, true)] {
         let mut words = words(&far);
         words.iter_mut().for_each(|word| word.is_phrase = is_phrase);
@@ -109,10 +109,10 @@ fn a_tail_that_jumps_back_does_not_fit() {
     for tail in [1, 3, 20] {
         let times = [run(100.0, 8), run(60.0, tail)].concat();
         let expected = [run(100.0, 8), vec![(0.0, 0.0); tail]].concat();
-        // However long it is, the entry began in order with those around it.
+        // The length of the tail does not matter, because the entry began in order with its neighbors.
         assert_eq!(repaired(&times, Some(90_000), Some(110_000)), expected, "{tail} words");
     }
-    // Without entries around it, the longer part is right.
+    // Without neighboring entries, the longer part is right.
     let times = [run(100.0, 3), run(60.0, 8)].concat();
     assert_eq!(repaired(&times, NO, NO), [vec![(0.0, 0.0); 3], run(60.0, 8)].concat());
 }
@@ -123,9 +123,9 @@ fn of_a_word_that_ends_before_it_starts_the_time_that_fits_is_right() {
         let times = [run(10.0, 2), vec![(start, end)], run(11.5, 2)].concat();
         assert_eq!(repaired(&times, NO, NO)[2], expected, "{start} to {end}");
     }
-    // One word, between two entries.
+    // A single word between two entries.
     assert_eq!(repaired(&[(95.2, 11.4)], Some(10_000), Some(12_000)), [(0.0, 11.4)]);
-    // Nothing says which one is wrong.
+    // Nothing shows which of the two times is wrong.
     assert_eq!(repaired(&[(95.2, 11.4)], NO, NO), [(95.2, 0.0)]);
 }
 
@@ -143,19 +143,19 @@ fn no_word_lasts_for_minutes() {
 #[test]
 fn what_is_right_stays_as_it_is() {
     for times in [
-        // Words overlap a little, and have the same time.
+        // The words overlap a little, or have the same time.
         vec![(10.0, 10.6), (10.5, 11.0), (10.1, 11.2), (11.0, 11.0), (11.0, 11.0)],
-        // Some times are not known.
+        // Some times are unknown.
         vec![(0.0, 10.4), (0.0, 0.0), (11.0, 0.0), (0.0, 12.0)],
-        // People think, and others speak meanwhile.
+        // People pause to think, and others speak in the pause.
         [run(10.0, 2), run(25.0, 1), run(50.0, 2)].concat(),
     ] {
         for neighbors in [(NO, NO), (Some(9_000), Some(12_000)), (Some(9_000), Some(60_000))] {
             assert_eq!(repaired(&times, neighbors.0, neighbors.1), times, "{neighbors:?}");
         }
     }
-    // All that one person said is in one entry: lone words are far away from the others, and the next entry begins
-    // earlier.
+    // One entry holds everything that one person said: lone words are far away from the others, and the next entry
+    // begins earlier.
     let times = [run(5.0, 1), run(60.0, 3), run(120.0, 1), run(900.0, 4), run(3000.0, 1)].concat();
     assert_eq!(repaired(&times, Some(2_000), Some(7_000)), times);
 }

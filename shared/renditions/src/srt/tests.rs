@@ -1,4 +1,4 @@
-//! What no player may misread.
+//! Tests that no player can misread the text.
 
 use super::*;
 use crate::meeting::Span;

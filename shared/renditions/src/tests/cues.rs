@@ -1,4 +1,4 @@
-//! What stays together in a cue, and what is no cue at all.
+//! Tests which words stay together in a cue, and which text makes no cue.
 
 use proptest::{collection::vec, prelude::*};
 use serde_json::{Value, json};
@@ -6,14 +6,17 @@ use serde_json::{Value, json};
 use super::{meeting, render, subtitles};
 use crate::{Format, line_breaks::LINE_COLUMNS};
 
-/// One entry of a person, with these words: their text, start and end in seconds.
+/// Returns one entry of a person. Each word has its text, and its start and end in seconds.
 fn entry(name: &str, words: &[(&str, f64, f64)]) -> Value {
     let stamp = |relative: f64| json!({"relative": relative, "absolute": null});
-    let word = |(text, start_s, end_s): &(&str, f64, f64)| json!({"text": text, "start_timestamp": stamp(*start_s), "end_timestamp": stamp(*end_s)});
+    let word = |(text, start_s, end_s): &(&str, f64, f64)| {
+        let (start, end) = (stamp(*start_s), stamp(*end_s));
+        json!({"text": text, "start_timestamp": start, "end_timestamp": end})
+    };
     json!({"participant": {"id": name, "name": name}, "words": words.iter().map(word).collect::<Vec<_>>()})
 }
 
-/// The cues of WebVTT and of SubRip.
+/// Returns the cues of WebVTT and of SubRip.
 fn cues(entries: &[Value]) -> [Vec<subtitles::ParsedCue>; 2] {
     let meeting = meeting(json!(entries).to_string().as_bytes(), 1000).expect("a transcript");
     let [vtt, srt] = [subtitles::vtt(&render(&meeting, Format::Vtt)), subtitles::srt(&render(&meeting, Format::Srt))];
@@ -38,7 +41,7 @@ fn a_phrase_that_fits_is_one_cue_however_long_it_lasts() {
     assert_eq!(times(&srt), times(&vtt));
 }
 
-/// Two lines have room for the words, but not for the name, too.
+/// The two lines have room for the words, but not for the words and the name.
 #[test]
 fn a_phrase_that_does_not_fit_with_the_name_is_split_in_subrip_only() {
     let phrase = "This phrase has as many words as two lines can hold, and there is no room for more.";
@@ -66,7 +69,7 @@ fn a_cue_without_anything_to_see_is_left_out_and_the_name_comes_with_the_next() 
     }
 }
 
-/// As a player finds it: after as many words as fit, a line is full.
+/// Returns whether a phrase fits one cue, by filling its lines word by word.
 fn fits(phrase: &str) -> bool {
     let mut lines = vec![0];
     for word in phrase.split(' ') {
@@ -93,7 +96,7 @@ proptest! {
             let phrase = format!("p{number}q {}", words.join(" "));
             let from_s = at_s + f64::from(*after_ms % 4000) / 1000.0;
             at_s = from_s + f64::from(*lasts_ms) / 1000.0;
-            // Some of one person's follow each other in one entry of the file.
+            // Up to four phrases are in one entry of the file.
             entries.push((phrase.clone(), from_s, at_s));
             said.push(phrase);
         }

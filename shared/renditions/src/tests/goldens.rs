@@ -1,5 +1,6 @@
-//! Small meetings whose renditions are beside them in `fixtures/`, with what the manifest says of them. Where it matters
-//! when the recording was made, `recording.json` says so. `UPDATE_EXPECT=1 cargo test` writes the expected files again.
+//! Compares the renditions of small meetings, and their values in the manifest, with the files in `fixtures/`. A
+//! fixture in which the time of the recording matters has a `recording.json`. `UPDATE_EXPECT=1 cargo test` writes the
+//! expected files.
 
 use std::path::{Path, PathBuf};
 
@@ -17,7 +18,7 @@ fn fixtures() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures")
 }
 
-/// When this recording was made.
+/// Returns when the recording of a fixture was made.
 fn recorded(folder: &Path) -> RecordingTimes {
     let text = std::fs::read_to_string(folder.join("recording.json")).unwrap_or_else(|_| "null".to_owned());
     let recording: Value = serde_json::from_str(&text).expect("JSON");
@@ -45,7 +46,7 @@ fn renditions_are_as_they_were_judged() {
         let summary = json!({"counts": counts, "skipped_values": skipped_values, "language_codes": language_codes,
             "empty": empty});
         expect_file![folder.join("summary.json")].assert_eq(&format!("{summary:#}\n"));
-        // What is not written is not there either.
+        // A format that is not written has no expected file.
         assert_eq!(folder.join("transcript.srt").exists(), !meeting.is_empty(), "{}", folder.display());
         seen += 1;
     }

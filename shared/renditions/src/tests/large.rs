@@ -1,4 +1,4 @@
-//! A whole working day of talking.
+//! Tests large meetings, such as a whole working day of speech.
 
 use std::fmt::Write;
 
@@ -10,10 +10,11 @@ use crate::{
     reader::{RecordingTimes, TranscriptReader},
 };
 
-/// Nine thousand words an hour.
+/// Nine thousand words per hour.
 const WORDS: usize = 72_000;
 
-/// Eight hours; every word is a number. Five people take turns, and now and then one is interrupted.
+/// Returns eight hours of speech in which every word is a number. Five people take turns, and now and then one of them
+/// is interrupted.
 fn eight_hours() -> String {
     let mut file = String::from("[");
     let mut random = fastrand::Rng::with_seed(8);
@@ -37,7 +38,7 @@ fn eight_hours() -> String {
             word += 1;
         }
         file.push_str("]}");
-        // The next one begins before or after the end.
+        // The next turn begins before or after the end of this one.
         at_ms = (said_ms + random.u32(..2500)).saturating_sub(500);
     }
     file.push(']');
@@ -60,7 +61,7 @@ fn eight_hours_are_rendered_whole_in_little_memory() {
             out.clear();
         }
         renderer.end(&meeting, &mut out);
-        // What is held back is a matter of a few turns, not of the meeting's length.
+        // A renderer holds back only a few turns, whatever the length of the meeting.
         assert!(most.max(out.len()) < 32 << 10, "{format:?}: {most} at once");
         assert!(bytes > 400_000, "{format:?}: {bytes} bytes");
     }
@@ -116,8 +117,8 @@ fn more_people_than_are_told_apart_are_rendered() {
     assert_eq!(render(&meeting, Format::Txt).lines().last(), Some("[00:19:59] Other participants: w1199."));
 }
 
-/// By how much SubRip's cues begin after their words at most, in milliseconds, in ten minutes of this: a turn begins at
-/// every step, has so many words, one every 400 ms, and is the next person's.
+/// Returns the maximum delay of a SubRip cue in milliseconds, in a meeting of ten minutes. A turn of the next person
+/// begins at every step, and has `words` words, one every 400 ms.
 fn late_ms(people: u32, words: u32, step_ms: u32) -> u32 {
     let turn = |n: u32| {
         let word = |word: u32| {
@@ -146,9 +147,9 @@ fn late_ms(people: u32, words: u32, step_ms: u32) -> u32 {
 
 #[test]
 fn people_who_talk_at_once_can_be_read_in_time() {
-    // Short words of two people, which share a cue.
+    // Short words of two people share a cue.
     assert_eq!(late_ms(2, 1, 450), 0);
-    // Two who talk all the time at the usual speed, and four.
+    // Two people, and four people, talk all the time at the usual speed.
     let (two, four) = (late_ms(2, 20, 4000), late_ms(4, 20, 2000));
     assert!(two < 4000, "{two} ms late");
     assert!(four < 4500, "{four} ms late");

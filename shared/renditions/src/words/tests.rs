@@ -1,4 +1,4 @@
-//! Cleaning and joining words.
+//! Tests how words are cleaned and joined.
 
 use super::*;
 
@@ -89,7 +89,7 @@ fn parts_of_one_character_stay_together() {
         (&["ok", "👍", "🏽", "❤", "\u{fe0f}", "1", "\u{fe0f}", "\u{20e3}"], "ok 👍🏽 ❤\u{fe0f} 1\u{fe0f}\u{20e3}"),
         (&["🏴", "\u{200d}", "☠", "\u{fe0f}"], "🏴\u{200d}☠\u{fe0f}"),
         (&["\u{1112}", "한국", "क\u{94d}", "क"], "\u{1112} 한국 क\u{94d} क"),
-        // Nothing that a joiner joins, however often.
+        // Joiners connect no letters, however many there are.
         (&["a\u{200d}", "b", "\u{200d}", "\u{200d}", "c", "👩"], "a\u{200d} b\u{200d}\u{200d} c 👩"),
     ] {
         assert_eq!(join(words), text);
