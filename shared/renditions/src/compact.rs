@@ -179,7 +179,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_goes_in_comes_out_across_chunks() {
+    fn words_and_spans_round_trip_across_chunks() {
         let mut compact = CompactWords::default();
         let long = "x".repeat(CHUNK_BYTES + 5);
         let words: Vec<String> =

@@ -17,7 +17,7 @@ mod tests {
     use super::replay::replay;
 
     #[test]
-    fn the_corpus_of_transcripts_holds() {
+    fn transcript_corpus_passes() {
         replay("transcript", super::transcript);
     }
 }

@@ -134,7 +134,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn text_stays_text() {
+    fn markup_in_text_is_escaped() {
         for (text, expected) in [
             ("plain, with 1.5 and 10:30 - ok (yes) + R&D!", "plain, with 1.5 and 10:30 - ok (yes) + R&D!"),
             ("*a* _b_ `c` #d |e| ~~f~~ $g$ \\", "\\*a\\* \\_b\\_ \\`c\\` \\#d \\|e\\| \\~\\~f\\~\\~ \\$g\\$ \\\\"),

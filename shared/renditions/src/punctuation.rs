@@ -122,7 +122,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn endings_are_told_apart() {
+    fn endings_are_recognized() {
         for (word, expected) in [
             ("done.", Ending::Sentence),
             ("done.”", Ending::Sentence),

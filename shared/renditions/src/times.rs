@@ -147,7 +147,7 @@ mod tests {
     }
 
     #[test]
-    fn only_sensible_seconds_are_times() {
+    fn only_valid_seconds_are_times() {
         assert_eq!(millis_of_seconds(1.2345), Some(1235));
         assert_eq!(millis_of_seconds(0.0), Some(0));
         assert_eq!(millis_of_seconds(31.0 * 24.0 * 3600.0), Some(MAX_MS));
@@ -157,7 +157,7 @@ mod tests {
     }
 
     #[test]
-    fn whole_milliseconds_are_read_as_any_number_is() {
+    fn whole_milliseconds_parse_like_floats() {
         for text in ["0", "7", "12.5", "12.05", "12.005", "2678399.999", "2678400", "2678400.0", "0.000"] {
             assert_eq!(parse_whole_millis(text), millis_of_seconds(text.parse().expect("a number")), "{text}");
             assert!(parse_whole_millis(text).is_some(), "{text}");
@@ -168,7 +168,7 @@ mod tests {
     }
 
     #[test]
-    fn missing_times_are_filled_in_from_the_neighbours() {
+    fn missing_times_are_filled_in_from_neighbors() {
         let no = None;
         for (words, expected) in [
             // Words between two known times.

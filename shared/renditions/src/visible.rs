@@ -52,7 +52,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_leaves_no_mark_is_not_visible() {
+    fn blank_characters_are_not_visible() {
         for blank in [
             '\u{3164}',
             '\u{200B}',

@@ -25,7 +25,7 @@ fn turns(meeting: &Meeting) -> Vec<(usize, String, u32, u32)> {
 }
 
 #[test]
-fn entries_are_cut_at_pauses_and_put_in_time_order() {
+fn entries_are_cut_at_pauses_and_sorted_by_time() {
     let meeting = built(|builder| {
         say(builder, "1", &[("a", 0, 500), ("b", 3499, 3600), ("c", 6600, 6700), ("!", 20_000, 20_100)]);
         say(builder, "2", &[("d", 2000, 90_000), ("e", 5000, 5100), ("", 9000, 9100), ("f", 8100, 8200)]);
@@ -37,7 +37,7 @@ fn entries_are_cut_at_pauses_and_put_in_time_order() {
 }
 
 #[test]
-fn long_turns_end_with_a_sentence_or_at_the_bound() {
+fn long_turns_end_with_a_sentence_or_at_the_limit() {
     let sentence: Vec<_> =
         (0..400).map(|n| (if n % 10 == 9 { "last." } else { "word" }, n * 300, n * 300 + 250)).collect();
     let endless: Vec<_> = (0..400).map(|n| ("word", n * 300, n * 300 + 250)).collect();
@@ -52,7 +52,7 @@ fn long_turns_end_with_a_sentence_or_at_the_bound() {
 }
 
 #[test]
-fn too_large_a_meeting_is_given_up_but_goes_on_counting() {
+fn oversized_meeting_is_not_rendered_but_counted() {
     let mut builder = MeetingBuilder::default();
     for id in 0..900 {
         say(&mut builder, &id.to_string(), &[("x".repeat(20_000).as_str(), 0, 1)]);
@@ -65,7 +65,7 @@ fn too_large_a_meeting_is_given_up_but_goes_on_counting() {
 }
 
 #[test]
-fn the_limit_holds_within_one_entry_too() {
+fn memory_limit_holds_within_one_entry() {
     for (text, step_ms) in [("a", 10_000), ("a", 100)] {
         let mut builder = MeetingBuilder::default();
         builder.begin_entry();
@@ -85,7 +85,7 @@ fn the_limit_holds_within_one_entry_too() {
 }
 
 #[test]
-fn a_day_takes_little_memory_in_whatever_entries_it_comes() {
+fn day_of_speech_takes_little_memory_with_any_entry_length() {
     for entry_words in [1, 10, 100_000] {
         let meeting = built(|builder| {
             for from in (0..250_000_u32).step_by(entry_words) {

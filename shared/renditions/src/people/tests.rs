@@ -22,7 +22,7 @@ fn labels(participants: &[Participant]) -> Vec<(String, Option<i64>)> {
 }
 
 #[test]
-fn people_are_told_apart_by_id_and_have_unique_labels() {
+fn people_are_distinguished_by_id_and_have_unique_labels() {
     let seen = [
         (Some("1"), None, "Zoë", Some(1)),
         (Some("2"), Some("Ann"), "Renamed", Some(2)),
@@ -48,7 +48,7 @@ fn people_are_told_apart_by_id_and_have_unique_labels() {
 }
 
 #[test]
-fn who_comes_back_is_the_same_person_and_keeps_each_id() {
+fn returning_person_is_one_speaker_and_keeps_each_id() {
     for platform in ["google_meet", "zoom", "microsoft_teams"] {
         let found = labels(&[
             with_static("100", "Ann Lee", &[(platform, "a")]),
@@ -61,7 +61,7 @@ fn who_comes_back_is_the_same_person_and_keeps_each_id() {
 }
 
 #[test]
-fn what_shows_late_that_two_are_one_joins_them() {
+fn people_merge_when_an_id_connects_them_late() {
     // Participant 1 and the static id are known before an entry connects them.
     let found = labels(&[
         participant(Some("1"), Some("Ann")),
@@ -73,7 +73,7 @@ fn what_shows_late_that_two_are_one_joins_them() {
 }
 
 #[test]
-fn a_participant_id_does_not_join_people_whose_static_ids_differ() {
+fn participant_id_does_not_merge_people_with_different_static_ids() {
     let found = labels(&[
         with_static("1", "Ann", &[("zoom", "a")]),
         with_static("1", "Ann", &[("zoom", "b")]),
@@ -83,7 +83,7 @@ fn a_participant_id_does_not_join_people_whose_static_ids_differ() {
 }
 
 #[test]
-fn whoever_has_an_id_now_is_meant_by_it() {
+fn reused_id_means_its_current_owner() {
     let found = labels(&[
         with_static("1", "Ann", &[("zoom", "a")]),
         with_static("1", "Bo", &[("zoom", "b")]),
@@ -93,7 +93,7 @@ fn whoever_has_an_id_now_is_meant_by_it() {
 }
 
 #[test]
-fn the_last_name_counts_even_if_it_turns_out_late_that_two_are_one() {
+fn last_name_counts_after_a_late_merge() {
     let found = labels(&[
         participant(Some("1"), Some("Ann")),
         with_static("2", "Bo", &[("zoom", "s")]),
@@ -104,7 +104,7 @@ fn the_last_name_counts_even_if_it_turns_out_late_that_two_are_one() {
 }
 
 #[test]
-fn a_name_alone_is_the_one_person_of_that_name() {
+fn name_alone_means_the_one_person_of_that_name() {
     let one = [participant(None, Some("Ann")), participant(Some("1"), Some("Ann\u{200b}"))];
     assert!(labels(&one).iter().all(|(label, _)| label == "Ann"));
     let ann = |id| participant(id, Some("Ann"));
@@ -113,7 +113,7 @@ fn a_name_alone_is_the_one_person_of_that_name() {
 }
 
 #[test]
-fn those_who_speak_come_first() {
+fn speaking_people_come_before_silent_ones() {
     let mut people = People::default();
     for id in 0..MAX_SPEAKERS {
         people.register(&participant(Some(&id.to_string()), Some("Ann")));
@@ -126,7 +126,7 @@ fn those_who_speak_come_first() {
 }
 
 #[test]
-fn labels_that_look_alike_are_numbered() {
+fn labels_that_look_the_same_are_numbered() {
     let names = ["Zo\u{eb}", "Zoe\u{308}", "Zoe\u{308}\u{200b}", "zoë"];
     let participants: Vec<_> =
         ["1", "2", "3", "4"].iter().zip(names).map(|(id, name)| participant(Some(id), Some(name))).collect();
@@ -138,7 +138,7 @@ fn labels_that_look_alike_are_numbered() {
 }
 
 #[test]
-fn those_beyond_the_limit_share_a_label_and_keep_their_ids() {
+fn people_beyond_the_limit_share_a_label_and_keep_their_ids() {
     let mut people = People::default();
     for id in 0..MAX_SPEAKERS + 5 {
         let index = people.register(&participant(Some(&id.to_string()), Some("Ann")));
@@ -154,7 +154,7 @@ fn those_beyond_the_limit_share_a_label_and_keep_their_ids() {
 }
 
 #[test]
-fn there_is_a_limit_to_what_is_remembered() {
+fn remembered_participants_are_limited() {
     let mut people = People::default();
     for id in 0..MAX_PARTICIPANTS + 100 {
         people.register(&with_static(&id.to_string(), "Ann", &[("zoom", "a")]));

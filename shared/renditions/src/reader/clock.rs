@@ -91,7 +91,7 @@ mod tests {
     }
 
     #[test]
-    fn relative_times_that_begin_again_go_on_with_the_absolute_ones() {
+    fn restarted_relative_times_continue_with_absolute_ones() {
         let times =
             [(Some(1), Some(1)), (Some(61), Some(1)), (Some(2), Some(1200)), (Some(3), None), (Some(2), Some(2000))];
         assert_eq!(resolved(true, &times), [1, 61, 1200, 1201, 2000].map(Some));
@@ -101,7 +101,7 @@ mod tests {
     }
 
     #[test]
-    fn clocks_that_differ_all_the_time_say_nothing() {
+    fn clock_with_a_constant_difference_is_ignored() {
         for offset in [-7200, -120, 120, 3600] {
             let times = [100, 300, 500, 3000].map(|at| (Some(at), Some(i64::from(at) + offset)));
             assert_eq!(resolved(true, &times), [100, 300, 500, 3000].map(Some), "{offset}");
@@ -109,7 +109,7 @@ mod tests {
     }
 
     #[test]
-    fn one_wrong_time_moves_no_other() {
+    fn wrong_time_moves_no_other_time() {
         let times =
             [(Some(95), Some(10)), (Some(11), Some(11)), (Some(12), Some(12)), (Some(97), Some(13)), (Some(14), None)];
         assert_eq!(resolved(false, &times), [95, 11, 12, 13, 14].map(Some));

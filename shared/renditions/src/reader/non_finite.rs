@@ -56,7 +56,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_what_is_no_text_is_overwritten_however_it_arrives() {
+    fn non_finite_numbers_are_replaced_only_outside_strings() {
         let file = br#"[NaN,-Infinity,{"NaN":Infinity,"a\"NaN":"-Infinity\\"},-1,NaN"#;
         let expected =
             "[\"\u{7f}\",\"\u{7f}\"      ,{\"NaN\":\"\u{7f}\"     ,\"a\\\"NaN\":\"-Infinity\\\\\"},-1,\"\u{7f}\"";
@@ -72,7 +72,7 @@ mod tests {
     }
 
     #[test]
-    fn a_name_that_breaks_off_waits_for_its_end() {
+    fn incomplete_name_waits_for_its_end() {
         for (text, scanned) in [("[Na", 1), ("[-", 1), ("[-Infinit", 1), ("[-5", 3), ("[Nan", 4)] {
             let mut scanner = NonFiniteScanner::default();
             let mut bytes = text.as_bytes().to_vec();

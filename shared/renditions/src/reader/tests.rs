@@ -27,7 +27,7 @@ const MEETING: &str = r#"[
 ]"#;
 
 #[test]
-fn counts_are_right_wherever_the_bytes_are_cut() {
+fn counts_do_not_depend_on_where_the_bytes_are_cut() {
     let whole = summary_of(MEETING.as_bytes(), usize::MAX);
     assert_eq!(whole.error, None);
     assert_eq!(whole.counts, Counts { turns: 3, words: 3, speakers: 3, speakers_over_limit: 0, duration_ms: 12_250 });
@@ -39,7 +39,7 @@ fn counts_are_right_wherever_the_bytes_are_cut() {
 }
 
 #[test]
-fn a_silent_meeting_is_empty_and_no_error() {
+fn silent_meeting_is_empty_and_not_an_error() {
     for silent in [
         r#"[{"words":[{"text":"\u0000\u2066"}]}]"#,
         "[]",
@@ -54,7 +54,7 @@ fn a_silent_meeting_is_empty_and_no_error() {
 }
 
 #[test]
-fn a_time_that_is_none_is_no_duration() {
+fn invalid_times_do_not_count_as_duration() {
     for (relative, duration_ms) in [("1e999", 0), ("1e300", 0), ("-5", 0), ("12.5", 12_500)] {
         let file = format!(r#"[{{"words": [{{"text": "a", "end_timestamp": {{"relative": {relative}}}}}]}}]"#);
         let summary = summary_of(file.as_bytes(), 9);
@@ -64,7 +64,7 @@ fn a_time_that_is_none_is_no_duration() {
 }
 
 #[test]
-fn what_is_of_another_type_is_skipped_and_counted() {
+fn values_of_another_type_are_skipped_and_counted() {
     // The value replaces the participant, its fields, the language, the list of words and the text of a word. It also
     // replaces a time, and the seconds of a time.
     for (odd, values, times) in [
@@ -119,7 +119,7 @@ fn starts(meeting: &Meeting) -> Vec<u32> {
 }
 
 #[test]
-fn of_a_key_that_is_there_twice_the_last_one_counts() {
+fn last_value_of_a_repeated_key_counts() {
     let file = r#"[{"participant": {"name": "Bo", "name": "Ann"}, "participant": {"id": 1, "id": 2, "name": "Cy"},
         "words": [{"text": "gone", "start_timestamp": {"relative": 90}}, {"text": "too"}],
         "words": [{"text": "x", "text": "Hi.",
@@ -132,7 +132,7 @@ fn of_a_key_that_is_there_twice_the_last_one_counts() {
 }
 
 #[test]
-fn what_a_second_key_replaces_is_not_counted() {
+fn values_replaced_by_a_repeated_key_are_not_counted() {
     for (entry, words, skipped) in [
         (r#"{"words": [5, {"text": 5}], "words": [{"text": "ok"}]}"#, 1, 0),
         (r#"{"words": [{"text": "gone"}], "words": null, "text": "two words"}"#, 2, 0),
@@ -149,7 +149,7 @@ fn what_a_second_key_replaces_is_not_counted() {
 }
 
 #[test]
-fn a_time_of_another_shape_is_counted() {
+fn times_of_another_form_are_counted_as_skipped() {
     for (time, skipped) in [
         (r#"{"seconds": 5}"#, 1),
         ("{}", 1),
@@ -166,7 +166,7 @@ fn a_time_of_another_shape_is_counted() {
 }
 
 #[test]
-fn who_spoke_may_be_told_by_one_value() {
+fn speaker_may_be_a_single_value() {
     for (speaker, label) in
         [(r#""Ira""#, "Ira"), ("3", "Speaker 3"), (r#"{"id": 3, "name": "Ira"}"#, "Ira"), ("[]", "Unknown speaker")]
     {
@@ -177,14 +177,14 @@ fn who_spoke_may_be_told_by_one_value() {
 }
 
 #[test]
-fn the_time_of_an_entry_is_that_of_words_without_any() {
+fn entry_times_apply_to_words_without_times() {
     let file = r#"[{"start_time": 7, "end_time": 9, "words": [{"text": "a"}, {"text": "b"}]},
         {"start_time": 70, "words": [{"text": "c", "start_time": 20}]}]"#;
     assert_eq!(starts(&read(file, None, None).1), [7000, 20_000]);
 }
 
 #[test]
-fn a_long_entry_is_settled_in_parts_as_if_it_were_one() {
+fn long_entry_is_settled_in_parts_like_a_whole() {
     for wrong in [4_094, 4_095, 4_096, 4_112] {
         let word = |n: u32| {
             let at_ms = if (wrong..wrong + 2).contains(&n) { n * 300 + 900_000 } else { n * 300 };
@@ -202,7 +202,7 @@ fn a_long_entry_is_settled_in_parts_as_if_it_were_one() {
 }
 
 #[test]
-fn a_text_stands_in_for_words_only_where_there_are_none() {
+fn entry_text_counts_only_without_words() {
     for (entry, text, skipped) in [
         (r#"{"text": "Told.", "words": []}"#, "Told.", 0),
         (r#"{"text": "Told.", "words": null}"#, "Told.", 0),
@@ -234,7 +234,7 @@ fn stamped(times: &[(f64, Option<u32>)]) -> String {
 }
 
 #[test]
-fn absolute_times_go_on_where_relative_ones_begin_again() {
+fn absolute_times_continue_where_relative_ones_restart() {
     let ten = Some("2026-03-12T10:00:00Z");
     let file = stamped(&[(1.5, Some(1)), (61.0, Some(1)), (2.0, Some(1200)), (3.0, None)]);
     assert_eq!(starts(&read(&file, ten, None).1), [1500, 61_000, 1_200_000, 1_201_000]);
@@ -244,7 +244,7 @@ fn absolute_times_go_on_where_relative_ones_begin_again() {
 }
 
 #[test]
-fn no_time_is_beyond_the_end_of_the_recording() {
+fn times_beyond_the_end_of_the_recording_are_unknown() {
     let (started_at, completed_at) = (Some("2026-03-12T10:00:00Z"), Some("2026-03-12T10:01:00Z"));
     for (last_s, duration_ms) in [(59.0, 59_400), (119.8, 120_000), (121.0, 10_800), (2_000_000.0, 10_800)] {
         let file = format!(
@@ -256,7 +256,7 @@ fn no_time_is_beyond_the_end_of_the_recording() {
 }
 
 #[test]
-fn half_of_a_pair_costs_one_character_and_no_more() {
+fn half_surrogate_pair_costs_only_one_character() {
     let file = br#"[{"participant": {"name": "A\ud83d"}, "language_code": "en\udc00", "words": [
         {"text": "hi \ud83d", "start_timestamp": {"relative": 1e999}, "end_timestamp": {"relative": 2},
          "x": 1e999}]}]"#;
@@ -273,7 +273,7 @@ fn half_of_a_pair_costs_one_character_and_no_more() {
 }
 
 #[test]
-fn a_value_has_one_limit_however_it_comes() {
+fn value_limit_does_not_depend_on_where_the_bytes_are_cut() {
     for (bytes, fits) in [(MAX_VALUE_BYTES, true), (MAX_VALUE_BYTES + 1, false), (2 * MAX_VALUE_BYTES + 9000, false)] {
         let word = format!(r#"{{"text": "{}"}}"#, "x".repeat(bytes - r#"{"text": ""}"#.len()));
         let file = format!(r#"[{{"words": [{word}, {{"text": "more"}}]}}]"#);
@@ -285,7 +285,7 @@ fn a_value_has_one_limit_however_it_comes() {
 }
 
 #[test]
-fn what_is_not_a_transcript_is_an_error_that_quotes_nothing() {
+fn errors_about_other_files_quote_nothing() {
     let deep = format!(r#"[{{"participant": {}"#, "[".repeat(1000));
     let long = format!(r#"[{{"words": [{{"text": "{}"#, "x".repeat(2 << 20));
     for bad in [

@@ -30,7 +30,7 @@ fn run(from: f64, count: usize) -> Vec<(f64, f64)> {
 }
 
 #[test]
-fn a_word_far_away_from_its_neighbors_is_out_of_place() {
+fn word_far_from_its_neighbors_is_cleared() {
     for (before, after) in [(NO, NO), (Some(9_000), Some(14_000))] {
         for wrong in [95.2, 200.0] {
             // A last word is cleared only if another entry follows.
@@ -53,7 +53,7 @@ fn a_word_far_away_from_its_neighbors_is_out_of_place() {
 }
 
 #[test]
-fn a_first_or_last_word_may_stand_alone() {
+fn first_and_last_word_may_stand_alone() {
     let first = [run(3.0, 1), run(10.0, 4)].concat();
     let wrong = [vec![(0.0, 0.0)], run(10.0, 4)].concat();
     // The file lists an entry before this one that begins later.
@@ -85,7 +85,7 @@ fn a_first_or_last_word_may_stand_alone() {
 }
 
 #[test]
-fn a_few_words_astray_are_wrong_and_not_the_one_beside_them() {
+fn outlier_group_is_cleared_without_its_neighbors() {
     for (count, wrong) in [(2, 900.0), (3, 1085.0), (8, 1085.0), (8, 900.0)] {
         for at in [1, 2] {
             let mut times = run(1000.0, count + 4);
@@ -98,14 +98,14 @@ fn a_few_words_astray_are_wrong_and_not_the_one_beside_them() {
 }
 
 #[test]
-fn a_later_part_of_an_entry_is_later() {
+fn later_part_of_an_entry_is_not_earlier() {
     let mut words = words(&[run(50.0, 3), run(101.0, 2)].concat());
     repair(&mut words, Neighbors { before: Some(100_000), after: None, is_later_part: true });
     assert!(words.iter().map(|word| word.start.is_some()).eq([false, false, false, true, true]), "{words:?}");
 }
 
 #[test]
-fn a_tail_that_jumps_back_does_not_fit() {
+fn tail_that_jumps_back_is_cleared() {
     for tail in [1, 3, 20] {
         let times = [run(100.0, 8), run(60.0, tail)].concat();
         let expected = [run(100.0, 8), vec![(0.0, 0.0); tail]].concat();
@@ -118,7 +118,7 @@ fn a_tail_that_jumps_back_does_not_fit() {
 }
 
 #[test]
-fn of_a_word_that_ends_before_it_starts_the_time_that_fits_is_right() {
+fn reversed_word_keeps_the_time_that_fits() {
     for (start, end, expected) in [(95.2, 11.4, (0.0, 11.4)), (11.0, 3.0, (11.0, 0.0)), (95.2, 3.0, (0.0, 0.0))] {
         let times = [run(10.0, 2), vec![(start, end)], run(11.5, 2)].concat();
         assert_eq!(repaired(&times, NO, NO)[2], expected, "{start} to {end}");
@@ -130,7 +130,7 @@ fn of_a_word_that_ends_before_it_starts_the_time_that_fits_is_right() {
 }
 
 #[test]
-fn no_word_lasts_for_minutes() {
+fn long_words_lose_their_end() {
     assert_eq!(repaired(&[(10.0, 40.0), (40.5, 70.6)], NO, NO), [(10.0, 40.0), (40.5, 0.0)]);
     for (end, known) in [(130.0, true), (130.1, false)] {
         let mut words = words(&[(10.0, end)]);
@@ -141,7 +141,7 @@ fn no_word_lasts_for_minutes() {
 }
 
 #[test]
-fn what_is_right_stays_as_it_is() {
+fn correct_times_are_kept() {
     for times in [
         // The words overlap a little, or have the same time.
         vec![(10.0, 10.6), (10.5, 11.0), (10.1, 11.2), (11.0, 11.0), (11.0, 11.0)],
@@ -161,7 +161,7 @@ fn what_is_right_stays_as_it_is() {
 }
 
 #[test]
-fn what_is_nearly_in_order_is_kept_beside_the_longest_run() {
+fn nearly_ordered_times_are_kept_with_the_longest_run() {
     let times = vec![(10.0, 10.4), (95.0, 95.2), (10.9, 11.3), (10.6, 11.0), (11.4, 11.8)];
     let expected = vec![(10.0, 10.4), (0.0, 0.0), (10.9, 11.3), (10.6, 11.0), (11.4, 11.8)];
     assert_eq!(repaired(&times, NO, NO), expected);

@@ -30,7 +30,7 @@ fn texts(cues: &[subtitles::ParsedCue]) -> Vec<String> {
 }
 
 #[test]
-fn a_phrase_that_fits_is_one_cue_however_long_it_lasts() {
+fn phrase_that_fits_is_one_cue_whatever_its_duration() {
     let two_lines = "one two three four five six seven eight, nine. Ten eleven twelve thirteen x";
     let words = [("Yes, agreed.", 10.0, 40.0), ("So next topic then.", 40.0, 55.0), (two_lines, 55.0, 57.0)];
     let [vtt, srt] = cues(&[entry("Ira", &words)]);
@@ -43,7 +43,7 @@ fn a_phrase_that_fits_is_one_cue_however_long_it_lasts() {
 
 /// The two lines have room for the words, but not for the words and the name.
 #[test]
-fn a_phrase_that_does_not_fit_with_the_name_is_split_in_subrip_only() {
+fn phrase_that_does_not_fit_with_the_name_is_split_only_in_subrip() {
     let phrase = "This phrase has as many words as two lines can hold, and there is no room for more.";
     let [vtt, srt] = cues(&[entry("Alexandra", &[(phrase, 1.0, 5.0)])]);
     assert_eq!(texts(&vtt), [phrase]);
@@ -54,7 +54,7 @@ fn a_phrase_that_does_not_fit_with_the_name_is_split_in_subrip_only() {
 }
 
 #[test]
-fn a_cue_without_anything_to_see_is_left_out_and_the_name_comes_with_the_next() {
+fn invisible_cue_is_left_out_and_the_name_moves_to_the_next() {
     for filler in ["\u{3164}", "\u{2800}", "\u{115F}"] {
         let word = format!("x{}", filler.repeat(200));
         let [vtt, srt] = cues(&[entry("Ann", &[(&word, 1.0, 2.0)]), entry("Bob", &[("Yes.", 30.0, 31.0)])]);
@@ -86,7 +86,7 @@ proptest! {
     #![proptest_config(super::properties::config(200))]
 
     #[test]
-    fn no_phrase_that_fits_is_split(
+    fn phrases_that_fit_are_never_split(
         phrases in vec((vec("[a-z]{1,12}[.,]?", 1..14), 0..40_000_u32, 0..20_000_u32), 1..30),
     ) {
         let mut at_s = 0.0;

@@ -27,7 +27,7 @@ fn recorded(folder: &Path) -> RecordingTimes {
 }
 
 #[test]
-fn renditions_are_as_they_were_judged() {
+fn renditions_match_their_goldens() {
     let mut seen = 0;
     for entry in fixtures().read_dir().expect("the folder of fixtures") {
         let folder = entry.expect("a fixture").path();

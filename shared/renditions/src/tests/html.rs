@@ -88,7 +88,7 @@ fn between<'a>(page: &'a str, before: &'a str, after: &'a str) -> Vec<&'a str> {
 }
 
 #[test]
-fn pages_hold_what_they_promise() {
+fn pages_are_self_contained_and_linked() {
     let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../target/pages");
     std::fs::create_dir_all(&folder).expect("a folder for the browser's test");
     for (name, page) in pages() {
@@ -130,14 +130,14 @@ fn pages_hold_what_they_promise() {
 }
 
 #[test]
-fn style_and_script_end_where_they_should() {
+fn style_and_script_contain_no_end_tag() {
     for source in [STYLE, SCRIPT] {
         assert!(!source.contains("</") && !source.contains("<!--") && !source.contains('\r'));
     }
 }
 
 #[test]
-fn what_people_say_is_never_markup() {
+fn spoken_text_is_never_markup() {
     let said = "<script>alert(1)</script> --> <!-- </title> \"onload='x' & &lt; \u{fffe}\u{1ffff}\u{fdd0}";
     let file = json!([{
         "participant": {"id": 1, "name": said, "is_host": true},
@@ -155,7 +155,7 @@ fn what_people_say_is_never_markup() {
 }
 
 #[test]
-fn long_meetings_make_small_pages() {
+fn pages_of_long_meetings_are_small() {
     let size = |minutes, people| {
         let file = conversation(minutes, people);
         render(&meeting(&file, usize::MAX).expect("a transcript"), Format::Html).len()

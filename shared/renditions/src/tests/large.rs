@@ -46,7 +46,7 @@ fn eight_hours() -> String {
 }
 
 #[test]
-fn eight_hours_are_rendered_whole_in_little_memory() {
+fn eight_hours_are_rendered_completely_in_little_memory() {
     let file = eight_hours();
     let meeting = meeting(file.as_bytes(), 16 << 10).expect("a transcript");
     assert!(meeting.bytes() < 2 << 20, "{} bytes", meeting.bytes());
@@ -79,7 +79,7 @@ fn eight_hours_are_rendered_whole_in_little_memory() {
 }
 
 #[test]
-fn a_crowd_that_talks_at_once_is_shown_in_order() {
+fn crowd_talking_at_the_same_time_is_shown_in_order() {
     let turn = |n: u32| {
         let words: Vec<_> = (0..30)
             .map(|word| format!(r#"{{"text": "p{n}w{word}", "start_timestamp": {{"relative": {word}}}}}"#))
@@ -98,7 +98,7 @@ fn a_crowd_that_talks_at_once_is_shown_in_order() {
 }
 
 #[test]
-fn more_people_than_are_told_apart_are_rendered() {
+fn people_beyond_the_limit_are_rendered() {
     let turn = |n: u32| {
         json!({"participant": {"id": n, "name": format!("P{n}")},
             "words": [{"text": format!("w{n}."), "start_timestamp": {"relative": n}}]})
@@ -146,7 +146,7 @@ fn late_ms(people: u32, words: u32, step_ms: u32) -> u32 {
 }
 
 #[test]
-fn people_who_talk_at_once_can_be_read_in_time() {
+fn simultaneous_speech_is_shown_in_time() {
     // Short words of two people share a cue.
     assert_eq!(late_ms(2, 1, 450), 0);
     // Two people, and four people, talk all the time at the usual speed.

@@ -273,7 +273,7 @@ proptest! {
     #![proptest_config(config(300))]
 
     #[test]
-    fn all_that_can_be_read_is_rendered_in_order(
+    fn readable_parts_of_malformed_files_are_rendered_in_order(
         entries in vec(entry(), 0..8),
         length_known in any::<bool>(),
         step in option::of(1..100_usize),

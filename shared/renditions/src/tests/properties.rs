@@ -165,7 +165,7 @@ proptest! {
     #![proptest_config(config(200))]
 
     #[test]
-    fn every_word_is_in_every_rendition_once_and_cues_are_in_order(
+    fn words_are_in_every_rendition_once_and_cues_are_ordered(
         entries in vec(entry(), 0..8),
         step in 1..200_usize,
     ) {
@@ -194,7 +194,7 @@ proptest! {
     }
 
     #[test]
-    fn no_line_parts_a_character(parts in vec(select(&PARTS[..]), 1..300)) {
+    fn lines_never_split_a_character(parts in vec(select(&PARTS[..]), 1..300)) {
         let word = |(index, text): (usize, &&str)| {
             let at = |tenths: usize| json!({"relative": tenths as f64 / 10.0, "absolute": null});
             json!({"text": text, "start_timestamp": at(index), "end_timestamp": at(index + 1)})
@@ -230,7 +230,7 @@ proptest! {
     }
 
     #[test]
-    fn damaged_files_do_no_harm(
+    fn damaged_files_cause_no_panic(
         entries in vec(entry(), 1..4),
         damage in vec((any::<prop::sample::Index>(), any::<u8>()), 1..5),
     ) {

@@ -21,7 +21,7 @@ fn text(entries: &[Value]) -> String {
 }
 
 #[test]
-fn every_provider_reads_well() {
+fn every_provider_is_readable() {
     let ann = || json!({"id": 1, "name": "Ann"});
     for (provider, words, expected) in [
         // Spaces and sounds are separate entries.
@@ -78,7 +78,7 @@ fn every_provider_reads_well() {
 }
 
 #[test]
-fn speakers_that_a_machine_tells_apart_have_no_names() {
+fn machine_diarized_speakers_have_labels() {
     let said = |who: Value, at: f64| entry(who, &[("Yes.", at, at + 0.3)]);
     // Speakers have only a label, or only an id. The same label means the same person.
     let entries = [

@@ -59,7 +59,7 @@ fn every_script_is_joined_its_own_way() {
 }
 
 #[test]
-fn marks_that_come_alone_go_where_they_belong() {
+fn separate_marks_attach_to_the_right_word() {
     for (words, text) in [
         (&["Well", ",", "yes", "(", "no", ")", "?!"][..], "Well, yes (no)?!"),
         (&["¿", "Qué", "?", "¡", "Sí", "!"], "¿Qué? ¡Sí!"),
@@ -97,7 +97,7 @@ fn parts_of_one_character_stay_together() {
 }
 
 #[test]
-fn apostrophes_tell_clitics_from_quotations() {
+fn apostrophes_of_contractions_and_quotations_differ() {
     for (words, text) in [
         (&["It", "'s", "what", "we", "do", "n't", ",", "is", "n’t", "it"][..], "It's what we don't, isn’t it"),
         (&["I", "’m", "sure", "they", "'ll", "see", "WE", "'VE", "won", "'t."], "I’m sure they'll see WE'VE won't."),
