@@ -8,7 +8,7 @@ use pipeline::{
     keys,
     manifest::{BEING_REPLACED, File, Manifest, Recording, SCHEMA},
 };
-use renditions::{Head, Recorded, Summary};
+use renditions::{MeetingInfo, RecordingTimes, Summary};
 use serde_json::Value;
 
 use crate::upload::Uploaded;
@@ -40,12 +40,12 @@ impl About {
         keys::turns_key(prefix, self.started_at.or(self.made_at).unwrap_or(now), self.transcript_id)
     }
 
-    pub(crate) fn head(&self) -> Head {
-        Head::new(self.recording_id, self.transcript_id, self.started_at, &self.metadata)
+    pub(crate) fn meeting_info(&self) -> MeetingInfo {
+        MeetingInfo::new(self.recording_id, self.transcript_id, self.started_at, &self.metadata)
     }
 
-    pub(crate) fn recorded(&self) -> Recorded {
-        Recorded { started_at: self.started_at, completed_at: self.completed_at }
+    pub(crate) fn recording_times(&self) -> RecordingTimes {
+        RecordingTimes { started_at: self.started_at, completed_at: self.completed_at }
     }
 
     pub(crate) fn manifest(

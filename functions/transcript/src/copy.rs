@@ -24,7 +24,7 @@ use pipeline::{
     telemetry::Chain,
     time::{self, Stopwatch},
 };
-use renditions::{Meeting, Summary, Tally};
+use renditions::{Meeting, Summary, TranscriptReader};
 use reqwest::{Client, Response, StatusCode, header::ACCEPT_ENCODING};
 
 use self::{body::Body, earlier::Earlier, error::CopyError};
@@ -129,10 +129,10 @@ impl Copier {
         let turns_key = about.turns_key(&self.key_prefix, time::now());
         let response = self.download(artifact).await?;
         let left = || time.saturating_sub(watch.elapsed());
-        let (file, tally) = self.verbatim(&about, &turns_key, earlier, response, failures, left()).await?;
-        let (summary, meeting) = match tally {
+        let (file, reader) = self.verbatim(&about, &turns_key, earlier, response, failures, left()).await?;
+        let (summary, meeting) = match reader {
             _ if file.bytes == 0 => Summary::unread("Recall's file has 0 bytes".to_owned()),
-            Some(tally) => tally.finish(about.head()),
+            Some(reader) => reader.finish(about.meeting_info()),
             None => Summary::unread(format!("{} workers died over it, so it was not read", failures.crashes)),
         };
         if summary.skipped_values > 0 {
@@ -245,13 +245,13 @@ impl Copier {
         response: Response,
         failures: Failures,
         time: Duration,
-    ) -> Result<(File, Option<Tally>), CopyError> {
+    ) -> Result<(File, Option<TranscriptReader>), CopyError> {
         let key = about.key(&self.key_prefix, VERBATIM);
         let content_type = "application/json";
-        let mut tally = limits::is_read(failures).then(|| Tally::new(about.recorded()));
+        let mut reader = limits::is_read(failures).then(|| TranscriptReader::new(about.recording_times()));
         let mut upload = Upload::new(&self.bucket, key.clone(), content_type).with_turns(turns_key.to_owned());
         let stored = async {
-            stream(Body::of(response), &mut upload, tally.as_mut()).await?;
+            stream(Body::of(response), &mut upload, reader.as_mut()).await?;
             if upload.bytes() == 0 && limits::may_fill(failures) {
                 return Err(CopyError::Empty);
             }
@@ -261,7 +261,7 @@ impl Copier {
             Ok(file)
         };
         match tokio::time::timeout(time, stored).await.unwrap_or(Err(CopyError::OutOfTime)) {
-            Ok(file) => Ok((file, tally)),
+            Ok(file) => Ok((file, reader)),
             Err(error) => {
                 upload.abort().await;
                 Err(error)
@@ -286,7 +286,7 @@ impl Copier {
             empty: summary.empty,
             unreadable: summary.error.is_some(),
             provider: about.provider.clone(),
-            counts: summary.counts.of_row(),
+            counts: summary.counts.job_counts(),
         };
         let (renditions, rendering_error) = match rendered {
             Ok(files) => (files, None),
@@ -299,19 +299,23 @@ impl Copier {
     }
 }
 
-/// Every byte goes to S3 and past the tally; it is an error if they are not known to be all.
-async fn stream(mut body: Body, upload: &mut Upload<'_>, mut tally: Option<&mut Tally>) -> Result<(), CopyError> {
+/// Every byte goes to S3 and past the reader; it is an error if they are not known to be all.
+async fn stream(
+    mut body: Body,
+    upload: &mut Upload<'_>,
+    mut reader: Option<&mut TranscriptReader>,
+) -> Result<(), CopyError> {
     while let Some(bytes) = body.next().await? {
         if upload.bytes() + bytes.len() as u64 > MAX_TRANSCRIPT_BYTES {
             return Err(CopyError::TooLarge);
         }
-        if let Some(tally) = &mut tally {
-            tally.push(&bytes);
+        if let Some(reader) = &mut reader {
+            reader.push(&bytes);
         }
         upload.push(&bytes).await?;
     }
     // Only a complete file shows that a body without a proof was not cut off. One without bytes may be cut off, too,
     // and is tried again for another reason.
-    let is_whole = body.is_proven() || upload.bytes() == 0 || tally.is_some_and(|tally| tally.is_whole());
+    let is_whole = body.is_proven() || upload.bytes() == 0 || reader.is_some_and(|reader| reader.is_complete());
     if is_whole { Ok(()) } else { Err(CopyError::Unframed) }
 }

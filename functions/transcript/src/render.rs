@@ -10,7 +10,7 @@ use pipeline::{
     telemetry::Chain,
     time::Stopwatch,
 };
-use renditions::{Format, Meeting};
+use renditions::{Format, FormatSpec, Meeting};
 
 use crate::{
     about::file,
@@ -46,11 +46,11 @@ impl Renditions {
 
     /// The names of the files that [`Renditions::write`] writes or removes.
     pub(crate) fn names(&self) -> Vec<&'static str> {
-        self.formats.iter().map(|format| format.file_name()).collect()
+        self.formats.iter().map(|format| format.spec().file_name).collect()
     }
 
     /// Writes them all, within this time, but for one that its format does not allow to be empty (see
-    /// [`Format::may_be_empty`]). They replace older ones, so no manifest may name these any more.
+    /// [`FormatSpec::may_be_empty`]). They replace older ones, so no manifest may name these any more.
     pub(crate) async fn write(
         &self,
         meeting: &Meeting,
@@ -60,12 +60,12 @@ impl Renditions {
         let watch = Stopwatch::start();
         let mut files = Vec::new();
         for format in &self.formats {
-            let (name, content_type) = (format.file_name(), format.content_type());
-            let head = meeting.head();
+            let FormatSpec { file_name: name, content_type, .. } = format.spec();
+            let info = meeting.info();
             let key = match format {
                 Format::Jsonl => turns_key.clone(),
                 Format::Txt | Format::Md | Format::Vtt | Format::Srt | Format::Html => {
-                    key(&self.key_prefix, head.recording_id, head.transcript_id, name)
+                    key(&self.key_prefix, info.recording_id, info.transcript_id, name)
                 }
             };
             let mut upload = Upload::new(&self.bucket, key.clone(), content_type);
@@ -98,7 +98,8 @@ impl Renditions {
 
 /// One rendition; none if it is empty and may not be.
 async fn write(meeting: &Meeting, format: Format, upload: &mut Upload<'_>) -> Result<Option<Uploaded>, RenditionError> {
-    let mut renderer = format.renderer();
+    let FormatSpec { renderer, may_be_empty, .. } = format.spec();
+    let mut renderer = renderer();
     let mut piece = String::new();
     renderer.begin(meeting, &mut piece);
     for turn in meeting.turns() {
@@ -112,7 +113,7 @@ async fn write(meeting: &Meeting, format: Format, upload: &mut Upload<'_>) -> Re
     }
     renderer.end(meeting, &mut piece);
     upload.push(piece.as_bytes()).await?;
-    if upload.bytes() == 0 && !format.may_be_empty() {
+    if upload.bytes() == 0 && !may_be_empty {
         return Ok(None);
     }
     Ok(Some(upload.finish().await?))

@@ -13,7 +13,7 @@ use pipeline::{
     telemetry::Chain,
     time::{self, Stopwatch},
 };
-use renditions::{Head, Meeting, Recorded, Summary, Tally};
+use renditions::{Meeting, MeetingInfo, RecordingTimes, Summary, TranscriptReader};
 use ring::digest::{Context, SHA256};
 
 use crate::{
@@ -70,9 +70,9 @@ impl Rerenderer {
         if manifest.transcript_id != id {
             return Err(RerenderError::NotAsStored(format!("{} is of another transcript", receipt.manifest_key)));
         }
-        let recorded = manifest.recording.recorded();
-        let head = Head::new(manifest.recording_id, id, recorded.started_at, &manifest.recording.metadata);
-        let Read { summary, meeting, filed } = self.read(receipt, recorded, head).await?;
+        let recording = manifest.recording.times();
+        let info = MeetingInfo::new(manifest.recording_id, id, recording.started_at, &manifest.recording.metadata);
+        let Read { summary, meeting, filed } = self.read(receipt, recording, info).await?;
         let turns_key = self.turns_key(&manifest, id, filed);
         // From here on the objects change that the manifest names.
         let replaced = self.renditions.names();
@@ -111,21 +111,26 @@ impl Rerenderer {
     }
 
     /// Reads the verbatim file, which must be what the row says.
-    async fn read(&self, receipt: &Receipt, recorded: Recorded, head: Head) -> Result<Read, RerenderError> {
+    async fn read(
+        &self,
+        receipt: &Receipt,
+        recording: RecordingTimes,
+        info: MeetingInfo,
+    ) -> Result<Read, RerenderError> {
         let gone = || RerenderError::NotAsStored(format!("{} is gone", receipt.key));
         let mut object = self.bucket.get(&receipt.key).await?.ok_or_else(gone)?;
         let filed = turns_key_of(object.metadata());
-        let (mut tally, mut sha256, mut bytes) = (Tally::new(recorded), Context::new(&SHA256), 0);
+        let (mut reader, mut sha256, mut bytes) = (TranscriptReader::new(recording), Context::new(&SHA256), 0);
         while let Some(chunk) = object.body.next().await {
             let chunk = chunk.map_err(interrupted)?;
             bytes += chunk.len() as u64;
             sha256.update(&chunk);
-            tally.push(&chunk);
+            reader.push(&chunk);
         }
         if bytes != receipt.bytes || hex(sha256.finish().as_ref()) != receipt.sha256 {
             return Err(RerenderError::NotAsStored(format!("{} is not what was stored", receipt.key)));
         }
-        let (summary, meeting) = tally.finish(head);
+        let (summary, meeting) = reader.finish(info);
         Ok(Read { summary, meeting: meeting.map_err(RerenderError::NotAsStored)?, filed })
     }
 

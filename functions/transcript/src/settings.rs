@@ -41,7 +41,7 @@ impl Settings {
 fn renditions(text: &str) -> Result<Vec<Format>, String> {
     let named = text.split(',').map(str::trim).filter(|name| !name.is_empty()).map(|name| {
         Format::parse(name).ok_or_else(|| {
-            let names = Format::ALL.map(Format::name).join(", ");
+            let names = Format::ALL.map(|format| format.spec().name).join(", ");
             format!("`{name}` is no rendition; use any of {names}, separated by commas")
         })
     });

@@ -19,12 +19,12 @@ const PATIENCE: Duration = Duration::from_secs(1);
 pub(super) struct Hops<'a> {
     stack: &'a Stack,
     begun: Instant,
-    news: Change,
+    news: News,
 }
 
 impl<'a> Hops<'a> {
     pub(super) fn new(stack: &'a Stack) -> Self {
-        let news = Change { next: stack.wire.calls().len(), overdue: Vec::new() };
+        let news = News { next: stack.wire.calls().len(), overdue: Vec::new() };
         Self { stack, begun: Instant::now(), news }
     }
 
@@ -53,13 +53,13 @@ impl<'a> Hops<'a> {
 }
 
 /// Which calls are still to be told of, by their place in the list of all.
-struct Change {
+struct News {
     next: usize,
     /// Told of as not answered yet, and once more when they are.
     overdue: Vec<usize>,
 }
 
-impl Change {
+impl News {
     /// The calls to tell of now, in the order in which they began; before them those whose answer came late.
     fn take<'c>(&mut self, calls: &'c [Call], now: Instant) -> Vec<&'c Call> {
         let answered = |index: &usize| calls.get(*index).filter(|call| call.status.is_some());
@@ -142,7 +142,7 @@ mod tests {
         }
     }
 
-    fn told<'c>(news: &mut Change, calls: &'c [Call], now: Instant) -> Vec<&'c str> {
+    fn told<'c>(news: &mut News, calls: &'c [Call], now: Instant) -> Vec<&'c str> {
         news.take(calls, now).iter().map(|call| call.operation.as_str()).collect()
     }
 
@@ -169,7 +169,7 @@ mod tests {
     #[test]
     fn calls_are_told_in_the_order_in_which_they_began() {
         let begun = Instant::now();
-        let mut news = Change { next: 0, overdue: Vec::new() };
+        let mut news = News { next: 0, overdue: Vec::new() };
         let mut calls = [call(begun, 0, "PUT /first", None), call(begun, 1, "PUT /second", Some(200))];
         assert!(told(&mut news, &calls, begun).is_empty());
         calls[0].status = Some(200);
@@ -180,7 +180,7 @@ mod tests {
     #[test]
     fn a_call_without_an_answer_hides_nothing_for_long() {
         let begun = Instant::now();
-        let mut news = Change { next: 0, overdue: Vec::new() };
+        let mut news = News { next: 0, overdue: Vec::new() };
         let mut calls = [call(begun, 0, "PUT /late", None), call(begun, 1, "PUT /second", Some(200))];
         assert_eq!(told(&mut news, &calls, begun + PATIENCE), ["PUT /late", "PUT /second"]);
         assert!(told(&mut news, &calls, begun + 9 * PATIENCE).is_empty());

@@ -4,7 +4,7 @@ use job::{
     ids::{BotId, RecordingId, TranscriptId},
     time::Timestamp,
 };
-use renditions::{Counts, Format, Recorded};
+use renditions::{Counts, Format, RecordingTimes};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -55,9 +55,9 @@ pub struct Recording {
 }
 
 impl Recording {
-    pub fn recorded(&self) -> Recorded {
+    pub fn times(&self) -> RecordingTimes {
         let time = |time: &Option<String>| time.as_deref().and_then(Timestamp::parse_rfc3339);
-        Recorded { started_at: time(&self.started_at), completed_at: time(&self.completed_at) }
+        RecordingTimes { started_at: time(&self.started_at), completed_at: time(&self.completed_at) }
     }
 }
 
@@ -89,7 +89,7 @@ impl Manifest {
 
     /// The object with its turns, if there may be one.
     pub fn turns_key(&self) -> Option<&String> {
-        let turns = self.files.iter().find(|file| file.name == Format::Jsonl.file_name());
+        let turns = self.files.iter().find(|file| file.name == Format::Jsonl.spec().file_name);
         turns.map(|file| &file.key).or(self.replaced_turns.as_ref())
     }
 

@@ -1,33 +1,35 @@
-//! Words and times as bytes in chunks: about ten bytes a word, and nothing is ever copied to grow.
+//! Stores words and times as bytes in chunks: about ten bytes per word, and no chunk is ever copied to grow.
 
 use super::meeting::Span;
 
-/// The compact form may take this much. A day of talking takes less than half of it; beyond, there are no renditions.
+/// The maximum size of the compact form. A day of speech takes less than half of it. A larger meeting is not rendered.
 pub(crate) const MAX_MEETING_BYTES: usize = 11 << 20;
 
-/// Small enough that the last, unfilled one does not matter; large enough that few are needed.
+/// The size of a chunk. It is small enough that the last, partly filled chunk does not matter, and large enough that
+/// few chunks are needed.
 const CHUNK_BYTES: usize = 256 << 10;
-/// Two varints of at most five bytes.
+/// A span is two varints of at most five bytes each.
 const MAX_SPAN_BYTES: usize = 10;
 
-/// A chunk that is made for one very long word is longer than the others, but not as long as this.
+/// The number of bits of an offset within a chunk. A chunk for one very long word is longer than the others, but fits.
 const OFFSET_BITS: u32 = 21;
 
-/// Where something is: the number of the chunk, then the offset in it.
+/// A position in a list of chunks: the index of the chunk, then the offset within it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct Place(u32);
+pub(crate) struct Position(u32);
 
-impl Place {
+impl Position {
     fn end_of<T>(chunks: &[T], offset: usize) -> Self {
         Self((chunks.len().saturating_sub(1) << OFFSET_BITS | offset) as u32)
     }
 
-    /// The number of the chunk, and the offset.
+    /// Returns the index of the chunk and the offset.
     fn split(self) -> (usize, usize) {
         ((self.0 >> OFFSET_BITS) as usize, (self.0 & ((1 << OFFSET_BITS) - 1)) as usize)
     }
 
-    fn get<'a, T: AsRef<[u8]>>(&mut self, chunks: &'a [T]) -> Option<(&'a T, usize)> {
+    /// Returns the chunk and the offset, and moves on to the next chunk at the end of one.
+    fn resolve<'a, T: AsRef<[u8]>>(&mut self, chunks: &'a [T]) -> Option<(&'a T, usize)> {
         let (at, offset) = self.split();
         let chunk = chunks.get(at)?;
         if offset < chunk.as_ref().len() {
@@ -38,20 +40,20 @@ impl Place {
     }
 }
 
-/// All words of a file in its order, and their spans in the same order. A span may be written later than its word,
-/// when it is certain.
+/// The words of a file in file order, and their spans in the same order. A span may be written after its word, when it
+/// is certain.
 #[derive(Debug, Default)]
-pub(crate) struct Compact {
-    /// Words, each followed by a line feed: they are cleaned, so they contain none.
+pub(crate) struct CompactWords {
+    /// The words, each followed by a line feed. Cleaned words contain no line feed.
     text: Vec<String>,
-    /// Spans: the difference to the start before, zigzag; then the length.
+    /// The spans: the zigzag-encoded difference to the previous start, then the length.
     spans: Vec<Vec<u8>>,
-    last_start: u32,
+    last_start_ms: u32,
     bytes: usize,
 }
 
-impl Compact {
-    /// What is reserved, in bytes. Nothing is taken in any more once it is more than [`MAX_MEETING_BYTES`].
+impl CompactWords {
+    /// The reserved memory in bytes. Once it exceeds [`MAX_MEETING_BYTES`], nothing more is stored.
     pub(crate) fn bytes(&self) -> usize {
         self.bytes
     }
@@ -84,26 +86,27 @@ impl Compact {
             self.spans.push(chunk);
         }
         if let Some(chunk) = self.spans.last_mut() {
-            let step = i64::from(span.start_ms) - i64::from(self.last_start);
+            let step = i64::from(span.start_ms) - i64::from(self.last_start_ms);
             push_varint(chunk, ((step << 1) ^ (step >> 63)) as u64);
             push_varint(chunk, u64::from(span.end_ms.saturating_sub(span.start_ms)));
         }
-        self.last_start = span.start_ms;
+        self.last_start_ms = span.start_ms;
     }
 
-    /// The place behind all words, with which an entry begins.
-    pub(crate) fn end_of_text(&self) -> Reading {
-        let text = Place::end_of(&self.text, self.text.last().map_or(0, String::len));
-        Reading { text, ..Reading::default() }
+    /// Returns the position after the last word, where the next entry begins.
+    pub(crate) fn end_of_text(&self) -> Cursor {
+        let text = Position::end_of(&self.text, self.text.last().map_or(0, String::len));
+        Cursor { text, ..Cursor::default() }
     }
 
-    /// The place behind all spans, where those of an entry begin. The first one is told from zero.
-    pub(crate) fn begin_spans(&mut self) -> Place {
-        self.last_start = 0;
-        Place::end_of(&self.spans, self.spans.last().map_or(0, Vec::len))
+    /// Returns the position after the last span, where the spans of an entry begin. The first start is relative to
+    /// zero.
+    pub(crate) fn begin_spans(&mut self) -> Position {
+        self.last_start_ms = 0;
+        Position::end_of(&self.spans, self.spans.last().map_or(0, Vec::len))
     }
 
-    /// Adds to the last word, if there is room.
+    /// Appends text to the last word, if the chunk has room.
     pub(crate) fn append_to_word(&mut self, text: &str) {
         if let Some(chunk) = self.text.last_mut().filter(|chunk| chunk.capacity() - chunk.len() >= text.len()) {
             chunk.pop();
@@ -112,8 +115,8 @@ impl Compact {
         }
     }
 
-    /// Takes back all words from this place on.
-    pub(crate) fn forget_text(&mut self, from: Reading) {
+    /// Removes all words from this position on.
+    pub(crate) fn truncate_text(&mut self, from: Cursor) {
         let (kept, offset) = from.text.split();
         while self.text.len() > kept + 1 {
             self.bytes -= self.text.pop().map_or(0, |chunk| chunk.capacity());
@@ -123,31 +126,31 @@ impl Compact {
         }
     }
 
-    /// The next word and its span; none behind the last one.
-    pub(crate) fn read<'a>(&'a self, at: &mut Reading) -> Option<(&'a str, Span)> {
-        let (chunk, offset) = at.text.get(&self.text)?;
+    /// Returns the next word and its span, or none after the last word.
+    pub(crate) fn read<'a>(&'a self, cursor: &mut Cursor) -> Option<(&'a str, Span)> {
+        let (chunk, offset) = cursor.text.resolve(&self.text)?;
         let rest = chunk.get(offset..)?;
-        // Words are short: looking at each byte is quicker than a search that is made for long texts.
+        // Words are short, so checking each byte is faster than a search that is optimized for long texts.
         let word = rest.get(..rest.bytes().position(|byte| byte == b'\n')?)?;
-        at.text.0 += word.len() as u32 + 1;
-        let (chunk, offset) = at.spans.get(&self.spans)?;
+        cursor.text.0 += word.len() as u32 + 1;
+        let (chunk, offset) = cursor.spans.resolve(&self.spans)?;
         let mut rest = chunk.get(offset..)?.iter();
         let step = read_varint(&mut rest)?;
         let length_ms = read_varint(&mut rest)? as u32;
-        at.spans.0 += (chunk.len() - offset - rest.len()) as u32;
+        cursor.spans.0 += (chunk.len() - offset - rest.len()) as u32;
         let step = (step >> 1) as i64 ^ -((step & 1) as i64);
-        let start_ms = u32::try_from(i64::from(at.last_start) + step).unwrap_or(at.last_start);
-        at.last_start = start_ms;
+        let start_ms = u32::try_from(i64::from(cursor.last_start_ms) + step).unwrap_or(cursor.last_start_ms);
+        cursor.last_start_ms = start_ms;
         Some((word, Span { start_ms, end_ms: start_ms.saturating_add(length_ms) }))
     }
 }
 
-/// A place in both streams.
+/// A position in the words and in the spans.
 #[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Reading {
-    pub(crate) text: Place,
-    pub(crate) spans: Place,
-    pub(crate) last_start: u32,
+pub(crate) struct Cursor {
+    pub(crate) text: Position,
+    pub(crate) spans: Position,
+    pub(crate) last_start_ms: u32,
 }
 
 fn push_varint(out: &mut Vec<u8>, mut value: u64) {
@@ -176,22 +179,22 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_goes_in_comes_out_across_chunks() {
-        let mut compact = Compact::default();
+    fn words_and_spans_round_trip_across_chunks() {
+        let mut compact = CompactWords::default();
         let long = "x".repeat(CHUNK_BYTES + 5);
         let words: Vec<String> =
             (0..100_000).map(|n| if n == 50_000 { long.clone() } else { format!("{n:x}") }).collect();
         let span = |n: u32| Span { start_ms: n.wrapping_mul(2_654_435_761) % 2_678_400_001, end_ms: u32::MAX };
-        let mut at = compact.end_of_text();
-        at.spans = compact.begin_spans();
+        let mut cursor = compact.end_of_text();
+        cursor.spans = compact.begin_spans();
         for (n, word) in (0..).zip(&words) {
             compact.push_word(word);
             compact.push_span(span(n));
         }
         for (n, word) in (0..).zip(&words) {
-            assert_eq!(compact.read(&mut at), Some((word.as_str(), span(n))), "{n}");
+            assert_eq!(compact.read(&mut cursor), Some((word.as_str(), span(n))), "{n}");
         }
-        assert_eq!(compact.read(&mut at), None);
+        assert_eq!(compact.read(&mut cursor), None);
         assert!(compact.bytes() < 3 << 20, "{}", compact.bytes());
     }
 }

@@ -1,5 +1,5 @@
-//! What must hold for any input at all. `fuzz/` feeds these functions with whatever a fuzzer comes up with, the tests
-//! with its corpus.
+//! Checks what must hold for any input. `fuzz/` calls these functions with the inputs of a fuzzer, and the tests call
+//! them with its corpus.
 
 pub(crate) mod subtitles;
 mod transcript;
@@ -17,7 +17,7 @@ mod tests {
     use super::replay::replay;
 
     #[test]
-    fn the_corpus_of_transcripts_holds() {
+    fn transcript_corpus_passes() {
         replay("transcript", super::transcript);
     }
 }

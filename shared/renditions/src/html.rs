@@ -1,7 +1,7 @@
-//! One self-contained page: to read, search, print, link to a moment, and listen along with a local recording.
+//! Writes one self-contained page to read, search, print, link to a moment, and follow along with a local recording.
 //!
-//! The page asks for nothing from anywhere, and its policy sees to it: style and script are named by their hashes, and
-//! what people said gets into the page only as escaped text. Without its script it still reads, prints and links.
+//! The page loads nothing, and its policy enforces that: style and script are allowed by their hashes, and the words
+//! appear only as escaped text. Reading, printing and linking work without the script.
 
 mod chart;
 mod text;
@@ -20,41 +20,41 @@ use super::{Meeting, Renderer, Turn};
 pub(super) const STYLE: &str = include_str!("html/page.css");
 pub(super) const SCRIPT: &str = include_str!("html/page.js");
 
-/// The style has this many colours; speakers beyond share them, in order of how long they spoke.
-const COLOURS: usize = 12;
-/// Turns come in blocks of five minutes: a heading to move by, and what the browser lays out at once.
+/// The number of colors in the style. Speakers share them beyond that, in order of how long they spoke.
+const COLORS: usize = 12;
+/// Turns are grouped into blocks of five minutes. Each block has a heading, and the browser lays it out as a unit.
 const BLOCK_MS: u32 = 5 * 60 * 1000;
-/// Less than this is how people take turns, not speech at the same time.
+/// People who take turns overlap by less than this. A longer overlap counts as speech at the same time.
 const OVERLAP_MS: u32 = 500;
 
 #[derive(Debug, Default)]
 pub(super) struct Html {
     chart: Chart,
-    /// Whether all was said in one language, which then stands on the whole.
+    /// Whether the whole meeting is in one language. Then only the section has the `lang` attribute.
     one_language: bool,
-    /// The block that is open.
-    block: Option<u32>,
-    /// Who spoke last within the block.
-    last: Option<usize>,
-    /// The furthest end so far, and the turn's speaker.
+    /// The number of the open block.
+    open_block: Option<u32>,
+    /// The last speaker in the block.
+    last_speaker: Option<usize>,
+    /// The latest end so far, and the speaker of that turn.
     furthest: Option<(u32, usize)>,
-    /// The last second that an element has as its id.
-    second: Option<u32>,
-    /// The last millisecond that one has.
-    millis: Option<u32>,
+    /// The last second that is the id of an element.
+    last_second_id: Option<u32>,
+    /// The last millisecond that is the id of an element.
+    last_millis_id: Option<u32>,
 }
 
 impl Renderer for Html {
     fn begin(&mut self, meeting: &Meeting, out: &mut String) {
         self.chart = Chart::of(meeting);
-        head(meeting, &self.chart, out);
+        write_head(meeting, &self.chart, out);
         if meeting.is_empty() {
             out.push_str(
                 "<main id=\"words\" tabindex=\"-1\">\n<p class=\"silence\">Nobody spoke in this recording.</p>\n",
             );
             return;
         }
-        find(&self.chart, out);
+        write_search_bar(&self.chart, out);
         out.push_str("<main>\n");
         self.chart.write(meeting, out);
         out.push_str("<section class=\"words\" id=\"words\" tabindex=\"-1\" aria-labelledby=\"said\"");
@@ -68,24 +68,24 @@ impl Renderer for Html {
     fn turn(&mut self, meeting: &Meeting, turn: &Turn, out: &mut String) {
         let start_ms = turn.span.start_ms;
         self.open_block(start_ms, out);
-        let goes_on = self.last == Some(turn.speaker);
-        let over = self.furthest.filter(|&(end_ms, speaker)| {
+        let continues = self.last_speaker == Some(turn.speaker);
+        let overlapped = self.furthest.filter(|&(end_ms, speaker)| {
             turn.timed && speaker != turn.speaker && end_ms >= start_ms.saturating_add(OVERLAP_MS)
         });
         put(
             out,
             format_args!(
                 "<div class=\"turn c{}{}{}\" data-s=\"{}\"",
-                self.chart.colour(turn.speaker),
-                if goes_on { " more" } else { "" },
-                if over.is_some() { " over" } else { "" },
+                self.chart.color(turn.speaker),
+                if continues { " more" } else { "" },
+                if overlapped.is_some() { " over" } else { "" },
                 turn.speaker
             ),
         );
         self.write_time(turn, out);
-        if !goes_on {
+        if !continues {
             put(out, format_args!("<b><bdi>{}</bdi>", Escaped(meeting.label(turn))));
-            if let Some(other) = over.and_then(|(_, speaker)| meeting.speakers().get(speaker)) {
+            if let Some(other) = overlapped.and_then(|(_, speaker)| meeting.speakers().get(speaker)) {
                 put(out, format_args!(" <small lang=\"en\">while <bdi>{}</bdi> speaks</small>", Escaped(&other.label)));
             }
             out.push_str("</b>");
@@ -98,22 +98,22 @@ impl Renderer for Html {
         }
         put(out, format_args!(">{}</p></div>\n", Escaped(&turn.text)));
 
-        self.last = Some(turn.speaker);
+        self.last_speaker = Some(turn.speaker);
         if turn.timed && self.furthest.is_none_or(|(end_ms, _)| turn.span.end_ms > end_ms) {
             self.furthest = Some((turn.span.end_ms, turn.speaker));
         }
     }
 
     fn end(&mut self, meeting: &Meeting, out: &mut String) {
-        if self.block.is_some() {
+        if self.open_block.is_some() {
             out.push_str("</section>\n</section>\n");
         }
-        let head = meeting.head();
+        let info = meeting.info();
         put(
             out,
             format_args!(
                 "</main>\n<footer><p>Recording <code>{}</code><br>Transcript <code>{}</code></p></footer>\n",
-                head.recording_id, head.transcript_id
+                info.recording_id, info.transcript_id
             ),
         );
         if !meeting.is_empty() {
@@ -129,10 +129,10 @@ impl Renderer for Html {
 impl Html {
     fn open_block(&mut self, start_ms: u32, out: &mut String) {
         let block = start_ms / BLOCK_MS;
-        if self.block.is_some_and(|open| block <= open) {
+        if self.open_block.is_some_and(|open| block <= open) {
             return;
         }
-        if self.block.is_some() {
+        if self.open_block.is_some() {
             out.push_str("</section>\n");
         }
         if self.chart.timed {
@@ -145,16 +145,16 @@ impl Html {
                      <h3 id=\"b{block}\" lang=\"en\">{at}</h3>\n"
                 ),
             );
-            self.second = Some(second);
+            self.last_second_id = Some(second);
         } else {
             out.push_str("<section class=\"block\">\n");
         }
-        self.block = Some(block);
-        self.last = None;
+        self.open_block = Some(block);
+        self.last_speaker = None;
     }
 
-    /// The rest of a turn's tag, and the link to it: its second, to the millisecond where that second is taken. The
-    /// link is the turn's id too, so that it works without a script.
+    /// Writes the rest of the turn's tag and the link to the turn. The link has the second of the turn, or its
+    /// millisecond if the second is taken. It is also the id of the turn, so it works without the script.
     fn write_time(&mut self, turn: &Turn, out: &mut String) {
         if !turn.timed {
             out.push_str("><span class=\"at\">–</span>");
@@ -163,25 +163,25 @@ impl Html {
         let start_ms = turn.span.start_ms;
         let second = start_ms / 1000;
         let mut moment = format!("t={second}");
-        if self.second.is_none_or(|taken| taken < second) {
-            self.second = Some(second);
+        if self.last_second_id.is_none_or(|taken| taken < second) {
+            self.last_second_id = Some(second);
             put(out, format_args!(" id=\"{moment}\""));
         } else if !start_ms.is_multiple_of(1000) {
             put(&mut moment, format_args!(".{:03}", start_ms % 1000));
-            if self.millis != Some(start_ms) {
+            if self.last_millis_id != Some(start_ms) {
                 put(out, format_args!(" id=\"{moment}\""));
             }
-            self.millis = Some(start_ms);
+            self.last_millis_id = Some(start_ms);
         }
         let shown = clock(start_ms, self.chart.hours);
         put(out, format_args!(" data-at=\"{start_ms}\"><a class=\"at\" href=\"#{moment}\">{shown}</a>"));
     }
 }
 
-/// Everything before the search field.
-fn head(meeting: &Meeting, chart: &Chart, out: &mut String) {
-    let head = meeting.head();
-    let title = Escaped(head.title.as_deref().unwrap_or("Transcript"));
+/// Writes everything before the search field.
+fn write_head(meeting: &Meeting, chart: &Chart, out: &mut String) {
+    let info = meeting.info();
+    let title = Escaped(info.title.as_deref().unwrap_or("Transcript"));
     put(
         out,
         format_args!(
@@ -199,7 +199,7 @@ fn head(meeting: &Meeting, chart: &Chart, out: &mut String) {
             hash(SCRIPT),
         ),
     );
-    if let Some(at) = head.started_at {
+    if let Some(at) = info.started_at {
         put(out, format_args!("<span><time datetime=\"{}\">{}</time></span> ", at.rfc3339(), day_and_time(at)));
     }
     if chart.timed {
@@ -228,8 +228,8 @@ fn head(meeting: &Meeting, chart: &Chart, out: &mut String) {
     out.push_str("</header>\n");
 }
 
-/// The field that stays in view, and the whole meeting as one strip below it.
-fn find(chart: &Chart, out: &mut String) {
+/// Writes the search field, which stays in view, and below it the whole meeting as one strip.
+fn write_search_bar(chart: &Chart, out: &mut String) {
     out.push_str(
         "<div class=\"find\" role=\"search\"><div>\n\
          <input type=\"text\" id=\"search\" aria-label=\"Search what was said\" placeholder=\"Search (press /)\" \
@@ -243,7 +243,7 @@ fn find(chart: &Chart, out: &mut String) {
     out.push_str("</div>\n");
 }
 
-/// The language of all that was said, if it is one.
+/// Returns the language of the meeting if it has exactly one.
 fn one_language(meeting: &Meeting) -> Option<String> {
     let mut codes = meeting.language_codes();
     let first = codes.next().and_then(language)?;
@@ -254,7 +254,7 @@ fn hash(source: &str) -> String {
     STANDARD.encode(digest(&SHA256, source.as_bytes()))
 }
 
-/// Writing to a string cannot fail.
+/// Appends to the page. Writing to a string cannot fail.
 fn put(out: &mut String, what: std::fmt::Arguments<'_>) {
     let _ = out.write_fmt(what);
 }

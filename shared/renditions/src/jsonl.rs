@@ -1,4 +1,4 @@
-//! One turn a line, for programs.
+//! Writes one turn per line, for programs.
 
 use std::time::Duration;
 
@@ -16,7 +16,7 @@ struct Line<'a> {
     recording_id: RecordingId,
     transcript_id: TranscriptId,
     turn: u64,
-    /// The same for all turns of one person; null for those beyond the limit.
+    /// The index of the person, the same for all turns of one person. It is null for people beyond the limit.
     person: Option<usize>,
     speaker_id: Option<i64>,
     speaker: &'a str,
@@ -31,21 +31,21 @@ struct Line<'a> {
 
 impl Renderer for Jsonl {
     fn turn(&mut self, meeting: &Meeting, turn: &Turn, out: &mut String) {
-        let head = meeting.head();
+        let info = meeting.info();
         let speaker = meeting.speakers().get(turn.speaker);
         let start = Duration::from_millis(turn.span.start_ms.into());
         let line = Line {
-            recording_id: head.recording_id,
-            transcript_id: head.transcript_id,
+            recording_id: info.recording_id,
+            transcript_id: info.transcript_id,
             turn: turn.index,
-            person: speaker.filter(|speaker| !speaker.is_crowd).map(|_| turn.speaker),
+            person: speaker.filter(|speaker| !speaker.is_overflow).map(|_| turn.speaker),
             speaker_id: turn.speaker_id,
             speaker: meeting.label(turn),
             is_host: speaker.is_some_and(|speaker| speaker.is_host),
             language_code: turn.language_code.as_deref(),
             start_s: turn.timed.then(|| seconds(turn.span.start_ms)),
             end_s: turn.timed.then(|| seconds(turn.span.end_ms)),
-            started_at: head.started_at.filter(|_| turn.timed).map(|started_at| started_at.plus(start).rfc3339()),
+            started_at: info.started_at.filter(|_| turn.timed).map(|started_at| started_at.plus(start).rfc3339()),
             text: &turn.text,
             words: turn.words.len(),
         };

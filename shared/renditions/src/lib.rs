@@ -1,49 +1,52 @@
-//! Readable files made from a transcript. Nothing in here does I/O or knows the time.
+//! Makes readable files from a transcript. This crate does no I/O and reads no clock.
 //!
-//! The parser (`tally`) feeds a [`Builder`]; what comes out is a [`Meeting`], whose turns go through one or more
-//! [`Renderer`]s. The rules:
+//! The [`TranscriptReader`] feeds a `MeetingBuilder`, which makes a [`Meeting`]. One or more [`Renderer`]s then write
+//! the turns of the meeting. The rules:
 //!
-//! **Memory.** The file is never held. A meeting is kept as text and time differences, about ten bytes a word, up to
-//! [`MAX_MEETING_BYTES`]; beyond that there are no renditions, only the verbatim file and its counts.
+//! **Memory.** The file is never held in memory. A meeting is kept as text and time differences, at about ten bytes per
+//! word, up to `compact::MAX_MEETING_BYTES`. Beyond that there are no renditions, only the verbatim file and its
+//! counts.
 //!
-//! **Turns.** An entry of the file is one turn, unless it has a pause of three seconds: then it is several. A turn that
-//! grows long ends with its sentence, a very long one with any word. Turns are in the order in which they start, those
-//! that start together in the order of the file, so overlapping speech stays, and a file with one entry per participant
-//! becomes a conversation. An entry without words is no turn.
+//! **Turns.** An entry of the file is one turn, unless it contains a pause of three seconds, which splits it. A long
+//! turn ends with its sentence, a very long one with any word. Turns are sorted by start; turns that start together
+//! keep the order of the file. So overlapping speech stays, and a file with one entry per participant becomes a
+//! conversation. An entry without words makes no turn.
 //!
-//! **Order.** Within an entry, words keep the order of the file. Times that cannot be right are unknown (see [`repair`]).
+//! **Order.** Within an entry, words keep the order of the file. Times that cannot be right are treated as unknown (see
+//! `repair`).
 //!
-//! **Times.** Relative seconds from 0 to a minute after the end of the recording are times, or to 31 days where its
-//! length is not known; anything else is unknown.
-//! - Unknown ones are spread evenly between the known ones of their entry, at most 1 s a word; before the first and
-//!   after the last known one a word takes 0.4 s.
-//! - A word ends when the next one of its entry starts, and starts no earlier than the one before.
-//! - An entry without any known time follows the entry before it in the file at 0.4 s a word. It is marked as not
-//!   timed, and its times are shown nowhere but in cues, which need some.
+//! **Times.** Relative seconds are valid from 0 to one minute after the end of the recording, or to 31 days if its
+//! length is not known. Anything else is unknown.
+//! - Unknown times are spread evenly between the known times of their entry, at most 1 s per word. Before the first and
+//!   after the last known time, a word takes 0.4 s.
+//! - A word ends when the next word of its entry starts, and starts no earlier than the word before it.
+//! - An entry without any known time follows the entry before it in the file, at 0.4 s per word. It is marked as
+//!   untimed. Its times are shown only in cues, which need times.
 //!
-//! **People.** One person is one speaker (see [`people`]).
+//! **People.** One person is one speaker (see `people`).
 //!
-//! **Words.** They are joined as their script is written (see [`words`]). White space within a word is one space,
-//! control characters are dropped. What has nothing to see is no word; joiners and the like belong to the word before.
-//! Every word is in every rendition exactly once.
+//! **Words.** Words are joined by the rules of their script (see `words`). White space within a word becomes one
+//! space, and control characters are dropped. A word without any visible character is not a word; its joiners and
+//! similar characters are added to the word before it. Every word appears in every rendition exactly once.
 
 #[cfg(any(test, fuzzing))]
 pub mod fuzzing;
 
-mod build;
+mod builder;
 mod compact;
 mod cues;
+mod format;
 mod html;
 mod jsonl;
-mod marks;
+mod line_breaks;
 mod md;
 mod meeting;
 mod people;
 mod phrases;
-mod pieces;
+mod punctuation;
+mod reader;
 mod repair;
 mod srt;
-mod tally;
 #[cfg(test)]
 mod tests;
 mod times;
@@ -52,105 +55,17 @@ mod visible;
 mod vtt;
 mod words;
 
-use std::fmt;
-
 #[cfg(any(test, fuzzing))]
 pub(crate) use self::visible::has_visible;
 pub(crate) use self::{
-    build::Builder,
+    builder::MeetingBuilder,
     meeting::Span,
     people::{Participant, Speaker},
-    repair::CLOCKS_DIFFER_MS,
-    times::{millis, whole_millis},
+    repair::CLOCK_TOLERANCE_MS,
+    times::{Hms, millis_of_seconds, parse_whole_millis},
 };
 pub use self::{
-    meeting::{Counts, Head, Meeting, Turn},
-    tally::{Recorded, Summary, Tally},
+    format::{Format, FormatSpec, Renderer},
+    meeting::{Counts, Meeting, MeetingInfo, Turn},
+    reader::{RecordingTimes, Summary, TranscriptReader},
 };
-
-/// One rendition. What it has to say goes to `out`; the caller empties `out` whenever it likes.
-pub trait Renderer: Send {
-    fn begin(&mut self, _meeting: &Meeting, _out: &mut String) {}
-    fn turn(&mut self, meeting: &Meeting, turn: &Turn, out: &mut String);
-    fn end(&mut self, _meeting: &Meeting, _out: &mut String) {}
-}
-
-/// The kinds of renditions, as `RENDITIONS` names them.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Format {
-    Jsonl,
-    Txt,
-    Md,
-    Vtt,
-    Srt,
-    Html,
-}
-
-impl Format {
-    pub const ALL: [Self; 6] = [Self::Jsonl, Self::Txt, Self::Md, Self::Vtt, Self::Srt, Self::Html];
-
-    /// What the setting calls it.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Jsonl => "jsonl",
-            Self::Txt => "txt",
-            Self::Md => "md",
-            Self::Vtt => "vtt",
-            Self::Srt => "srt",
-            Self::Html => "html",
-        }
-    }
-
-    /// The name of its file, as the manifest has it.
-    pub fn file_name(self) -> &'static str {
-        match self {
-            Self::Jsonl => "turns.jsonl",
-            Self::Txt => "transcript.txt",
-            Self::Md => "transcript.md",
-            Self::Vtt => "transcript.vtt",
-            Self::Srt => "transcript.srt",
-            Self::Html => "transcript.html",
-        }
-    }
-
-    pub fn parse(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|format| format.name() == name)
-    }
-
-    pub fn content_type(self) -> &'static str {
-        match self {
-            Self::Jsonl => "application/x-ndjson",
-            Self::Txt => "text/plain; charset=utf-8",
-            Self::Md => "text/markdown; charset=utf-8",
-            Self::Vtt => "text/vtt",
-            Self::Srt => "application/x-subrip",
-            Self::Html => "text/html; charset=utf-8",
-        }
-    }
-
-    /// Whether a file of 0 bytes is a file of this format. Converters take it for a damaged one where it is not.
-    pub fn may_be_empty(self) -> bool {
-        self != Self::Srt
-    }
-
-    pub fn renderer(self) -> Box<dyn Renderer> {
-        match self {
-            Self::Jsonl => Box::new(jsonl::Jsonl),
-            Self::Txt => Box::new(txt::Txt),
-            Self::Md => Box::new(md::Md),
-            Self::Vtt => Box::new(vtt::Vtt::default()),
-            Self::Srt => Box::new(srt::Srt::default()),
-            Self::Html => Box::new(html::Html::default()),
-        }
-    }
-}
-
-/// `01:02:03`, as people read times; hours go on beyond 99.
-struct Clock(u32);
-
-impl fmt::Display for Clock {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let seconds = self.0 / 1000;
-        write!(f, "{:02}:{:02}:{:02}", seconds / 3600, seconds / 60 % 60, seconds % 60)
-    }
-}

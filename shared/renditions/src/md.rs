@@ -1,12 +1,12 @@
-//! A document to read: what, when and who, then the conversation.
+//! Writes a document for readers: title, date, duration and people, then the conversation.
 //!
-//! Whatever was said or whatever somebody is called, it is text: what Markdown or HTML would take for markup is
-//! escaped, bare URLs included. GitHub finds addresses, mentions and references to issues even in escaped text, so
-//! these are code.
+//! Everything that was said is text, and so is every name: characters that Markdown or HTML would take for markup are
+//! escaped, including those of bare URLs. GitHub finds addresses, mentions and issue references even in escaped text,
+//! so these are written as code.
 
 use std::{fmt::Write, ops::Range};
 
-use super::{Clock, Meeting, Renderer, Speaker, Turn};
+use super::{Hms, Meeting, Renderer, Speaker, Turn};
 
 #[derive(Debug)]
 pub(super) struct Md;
@@ -14,16 +14,16 @@ pub(super) struct Md;
 impl Renderer for Md {
     fn begin(&mut self, meeting: &Meeting, out: &mut String) {
         out.push_str("# ");
-        escape(meeting.head().title.as_deref().unwrap_or("Transcript"), out);
+        escape(meeting.info().title.as_deref().unwrap_or("Transcript"), out);
         out.push_str("\n\n");
-        if let Some(started_at) = meeting.head().started_at {
-            // 2026-11-23T09:30:00.000Z
+        if let Some(started_at) = meeting.info().started_at {
+            // For example 2026-11-23T09:30:00.000Z.
             let text = started_at.rfc3339();
             let (date, time) = text.split_once('T').unwrap_or((&text, ""));
             let _ = writeln!(out, "- Date: {date}, {} UTC", time.get(..5).unwrap_or(time));
         }
         if meeting.duration_ms() > 0 {
-            let _ = writeln!(out, "- Duration: {}", Clock(meeting.duration_ms()));
+            let _ = writeln!(out, "- Duration: {}", Hms(meeting.duration_ms()));
         }
         let mut before = "- Languages: ";
         for code in meeting.language_codes() {
@@ -38,7 +38,7 @@ impl Renderer for Md {
         }
         out.push_str("| Participant | Talk time | Words |\n|---|--:|--:|\n");
         for speaker in meeting.speakers().iter().filter(|speaker| speaker.words > 0) {
-            row(speaker, out);
+            write_speaker_row(speaker, out);
         }
     }
 
@@ -46,7 +46,7 @@ impl Renderer for Md {
         out.push_str("\n**");
         escape(meeting.label(turn), out);
         let _ = match turn.timed {
-            true => write!(out, "** ({}): ", Clock(turn.span.start_ms)),
+            true => write!(out, "** ({}): ", Hms(turn.span.start_ms)),
             false => write!(out, "**: "),
         };
         escape(&turn.text, out);
@@ -54,7 +54,7 @@ impl Renderer for Md {
     }
 }
 
-fn row(speaker: &Speaker, out: &mut String) {
+fn write_speaker_row(speaker: &Speaker, out: &mut String) {
     out.push_str("| ");
     escape(&speaker.label, out);
     if speaker.is_host {
@@ -62,12 +62,12 @@ fn row(speaker: &Speaker, out: &mut String) {
     }
     let talk_ms = u32::try_from(speaker.talk_ms).unwrap_or(u32::MAX);
     let about = if speaker.estimated { "~" } else { "" };
-    let _ = writeln!(out, " | {about}{} | {} |", Clock(talk_ms), speaker.words);
+    let _ = writeln!(out, " | {about}{} | {} |", Hms(talk_ms), speaker.words);
 }
 
-/// Appends text so that it stays what it is.
+/// Appends text so that a Markdown reader shows it unchanged.
 fn escape(mut text: &str, out: &mut String) {
-    while let Some(Range { start, end }) = reference(text) {
+    while let Some(Range { start, end }) = find_reference(text) {
         escape_marks(text.get(..start).unwrap_or_default(), out);
         let _ = write!(out, "`{}`", text.get(start..end).unwrap_or_default());
         text = text.get(end..).unwrap_or_default();
@@ -75,8 +75,9 @@ fn escape(mut text: &str, out: &mut String) {
     escape_marks(text, out);
 }
 
-/// The first thing like `ann@example.com`, `@ann` or `owner/repo#12`, as far as it goes without a space or other marks.
-fn reference(text: &str) -> Option<Range<usize>> {
+/// Returns the range of the first reference such as `ann@example.com`, `@ann` or `owner/repo#12`, up to a space or
+/// another mark.
+fn find_reference(text: &str) -> Option<Range<usize>> {
     let bytes = text.as_bytes();
     let at = bytes.windows(2).position(|pair| match pair {
         [b'@', next] => next.is_ascii_alphanumeric() || matches!(next, b'_' | b'-'),
@@ -100,7 +101,7 @@ fn escape_marks(text: &str, out: &mut String) {
             b'>' => "&gt;",
             b'&' if is_entity(rest) => "&amp;",
             b'&' => continue,
-            // A link, to some readers.
+            // Some readers take this for a link.
             b':' if rest.starts_with("://") => "\\:",
             b'.' if ends_in_www(before) => "\\.",
             b':' | b'.' => continue,
@@ -118,7 +119,7 @@ fn escape_marks(text: &str, out: &mut String) {
     out.push_str(text.get(from..).unwrap_or_default());
 }
 
-/// Whether an entity of HTML begins here, such as `&amp;`, whether there is one of this name or not.
+/// Returns whether the text begins with an HTML entity such as `&amp;`. The entity need not exist.
 pub(super) fn is_entity(rest: &str) -> bool {
     let end = rest.bytes().skip(1).position(|byte| !byte.is_ascii_alphanumeric() && byte != b'#');
     end.is_some_and(|end| end > 0 && rest.as_bytes().get(end + 1) == Some(&b';'))
@@ -133,7 +134,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn text_stays_text() {
+    fn markup_in_text_is_escaped() {
         for (text, expected) in [
             ("plain, with 1.5 and 10:30 - ok (yes) + R&D!", "plain, with 1.5 and 10:30 - ok (yes) + R&D!"),
             ("*a* _b_ `c` #d |e| ~~f~~ $g$ \\", "\\*a\\* \\_b\\_ \\`c\\` \\#d \\|e\\| \\~\\~f\\~\\~ \\$g\\$ \\\\"),

@@ -1,4 +1,4 @@
-//! A meeting as renditions see it: turns in time order, made one by one from the compact form.
+//! A meeting as the renderers see it. Its turns are in time order, and are made one by one from the compact form.
 
 use std::{ops::Range, sync::Arc};
 
@@ -10,63 +10,64 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::{
-    compact::{Compact, Reading},
-    people::{Face, Speaker, short},
-    words::Joiner,
+    compact::{CompactWords, Cursor},
+    people::{ParticipantRef, Speaker, shorten},
+    words::TextJoiner,
 };
 
-/// A word has about this many bytes with its space, so a turn's text seldom has to grow.
+/// The average size of a word with its space, so that the text of a turn rarely has to grow.
 const WORD_BYTES: usize = 8;
 
-/// What is known of the meeting besides what was said.
+/// What is known about the meeting apart from its words.
 #[derive(Clone, Debug)]
-pub struct Head {
+pub struct MeetingInfo {
     pub recording_id: RecordingId,
     pub transcript_id: TranscriptId,
-    /// From the recording's metadata, key `title`; one line. None if there is none.
+    /// The key `title` of the recording's metadata as one line, if there is one.
     pub title: Option<String>,
-    /// When the recording began; absolute times are known only then.
+    /// The start of the recording. Without it there are no absolute times.
     pub started_at: Option<Timestamp>,
 }
 
-impl Head {
+impl MeetingInfo {
     pub fn new(
         recording_id: RecordingId,
         transcript_id: TranscriptId,
         started_at: Option<Timestamp>,
         metadata: &Value,
     ) -> Self {
-        let title = metadata.get("title").and_then(Value::as_str).map(short).filter(|title| !title.is_empty());
+        let title = metadata.get("title").and_then(Value::as_str).map(shorten).filter(|title| !title.is_empty());
         Self { recording_id, transcript_id, title, started_at }
     }
 }
 
-/// How much was said. What was counted until a file breaks off stands.
+/// How much was said. If the file is truncated, the counts cover everything before that point.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
 pub struct Counts {
-    /// As they are rendered: the lines of the JSON Lines.
+    /// The number of rendered turns, which is the number of lines in the JSON Lines file.
     pub turns: u64,
-    /// Entries of `words[]` with anything to see.
+    /// The number of entries of `words[]` with a visible character.
     pub words: u64,
-    /// People: one who left and came back is one. All without an id and a name are one, too.
+    /// The number of people. Someone who left and came back counts once. All people without an id and a name count as
+    /// one.
     pub speakers: usize,
-    /// Those of them who are beyond the number that is told apart.
+    /// How many of them exceed the number of speakers that are distinguished.
     #[serde(default)]
     pub speakers_over_limit: usize,
-    /// The end of the last word, from the start of the recording.
+    /// The end of the last word, relative to the start of the recording.
     #[serde(rename = "duration_s", with = "seconds")]
     pub duration_ms: u32,
 }
 
 impl Counts {
-    /// As the row has them.
-    pub fn of_row(&self) -> job::Counts {
+    /// Returns the counts as the job stores them.
+    pub fn job_counts(&self) -> job::Counts {
         let Self { turns, words, speakers, duration_ms, .. } = *self;
         job::Counts { turns, words, speakers: speakers as u64, duration_ms: duration_ms.into() }
     }
 }
 
-/// Milliseconds, written as seconds.
+/// Serializes milliseconds as seconds.
 mod seconds {
     use serde::{Deserialize, Deserializer, Serializer};
 
@@ -75,16 +76,16 @@ mod seconds {
     }
 
     pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u32, D::Error> {
-        Ok(crate::millis(f64::deserialize(deserializer)?).unwrap_or_default())
+        Ok(crate::millis_of_seconds(f64::deserialize(deserializer)?).unwrap_or_default())
     }
 }
 
-/// The shortest number for whole milliseconds has at most three decimals.
+/// The result has at most three decimals, because the input is in whole milliseconds.
 pub(crate) fn seconds(millis: u32) -> f64 {
     f64::from(millis) / 1000.0
 }
 
-/// A span on the recording's time line, in milliseconds.
+/// A span of time in milliseconds, relative to the start of the recording.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Span {
     pub(crate) start_ms: u32,
@@ -94,118 +95,119 @@ pub(crate) struct Span {
 /// One entry of `words[]`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Word {
-    /// Where its text is in `Turn::text`.
+    /// The position of the word in `Turn::text`.
     pub(crate) range: Range<usize>,
-    /// Stated, or interpolated, or, if nothing is known, estimated. Starts never run backwards within a turn.
+    /// The time from the file, or an interpolation, or, if no time is known, an estimate. Starts never decrease within
+    /// a turn.
     pub(crate) span: Span,
 }
 
 /// What one speaker says without a long pause.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Turn {
-    /// From 0, in time order.
+    /// The index of the turn in time order, from 0.
     pub(crate) index: u64,
-    /// Index into `Meeting::speakers()`.
+    /// The index into `Meeting::speakers()`.
     pub(crate) speaker: usize,
-    /// Recall's participant id, where it is an integer. One speaker may have several.
+    /// Recall's participant id, if it is an integer. One speaker may have several ids.
     pub(crate) speaker_id: Option<i64>,
     pub(crate) language_code: Option<Arc<str>>,
-    /// The words, joined by the rules of their script. Plain text, one line, never empty.
+    /// The words, joined by the rules of their script. The text is plain, has one line, and is never empty.
     pub(crate) text: String,
     pub(crate) words: Vec<Word>,
-    /// Whether Recall stated any time in the entry that this is from; else `span` is an estimate.
+    /// Whether Recall gave any time in the entry of this turn. Otherwise `span` is an estimate.
     pub(crate) timed: bool,
     pub(crate) span: Span,
 }
 
-/// One turn in the compact form.
+/// One turn in compact form.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Record {
-    /// Where its first word is.
-    pub(crate) at: Reading,
+pub(crate) struct TurnRecord {
+    /// The position of the first word.
+    pub(crate) cursor: Cursor,
     pub(crate) span: Span,
-    /// Entries of `words[]`.
+    /// The number of entries of `words[]`.
     pub(crate) words: u16,
-    /// Index into the faces.
-    pub(crate) face: u16,
-    /// Index into the languages.
+    /// The index into the participants.
+    pub(crate) participant: u16,
+    /// The index into the languages.
     pub(crate) language: Option<u16>,
     pub(crate) timed: bool,
 }
 
-/// A whole meeting in compact form: text and times as bytes, not words as structs.
+/// A whole meeting in compact form: text and times as bytes instead of one struct per word.
 #[derive(Debug)]
 pub struct Meeting {
-    pub(super) head: Head,
+    pub(super) info: MeetingInfo,
     pub(super) speakers: Vec<Speaker>,
-    pub(super) faces: Vec<Face>,
+    pub(super) participants: Vec<ParticipantRef>,
     pub(super) languages: Vec<Arc<str>>,
     pub(super) duration_ms: u32,
-    pub(super) compact: Compact,
-    /// In time order; file order among those that start together.
-    pub(super) records: Vec<Record>,
+    pub(super) compact: CompactWords,
+    /// The turns in time order. Turns that start together keep the order of the file.
+    pub(super) records: Vec<TurnRecord>,
 }
 
 impl Meeting {
-    pub fn head(&self) -> &Head {
-        &self.head
+    pub fn info(&self) -> &MeetingInfo {
+        &self.info
     }
 
-    /// In order of appearance.
+    /// The speakers in order of appearance.
     pub(crate) fn speakers(&self) -> &[Speaker] {
         &self.speakers
     }
 
-    /// In order of appearance.
+    /// The language codes in order of appearance.
     pub(crate) fn language_codes(&self) -> impl Iterator<Item = &str> {
         self.languages.iter().map(|code| &**code)
     }
 
-    /// The end of the last word, in milliseconds; 0 for an empty meeting.
+    /// The end of the last word in milliseconds, or 0 for an empty meeting.
     pub(crate) fn duration_ms(&self) -> u32 {
         self.duration_ms
     }
 
-    /// Nobody said a word.
+    /// Returns whether the meeting has no words.
     pub(crate) fn is_empty(&self) -> bool {
         self.records.is_empty()
     }
 
-    /// What the compact form takes, in bytes.
+    /// The size of the compact form in bytes.
     #[cfg(test)]
     pub(crate) fn bytes(&self) -> usize {
-        self.compact.bytes() + self.records.capacity() * size_of::<Record>()
+        self.compact.bytes() + self.records.capacity() * size_of::<TurnRecord>()
     }
 
-    /// In time order. Each call makes one pass over the compact form.
+    /// Returns the turns in time order. Each call makes one pass over the compact form.
     pub fn turns(&self) -> impl Iterator<Item = Turn> + '_ {
         (0..).zip(&self.records).map(|(index, record)| self.turn(index, record))
     }
 
-    /// Of every turn the speaker and, where it is known, the time. The words are not looked at.
+    /// Returns the speaker of every turn and, if it is known, its time. It does not read the words.
     pub(crate) fn spans(&self) -> impl Iterator<Item = (usize, Option<Span>)> + '_ {
-        self.records.iter().map(|record| (self.face(record).speaker, record.timed.then_some(record.span)))
+        self.records.iter().map(|record| (self.participant(record).speaker, record.timed.then_some(record.span)))
     }
 
-    /// The label of a turn's speaker.
+    /// Returns the label of a turn's speaker.
     pub(crate) fn label(&self, turn: &Turn) -> &str {
         self.speakers.get(turn.speaker).map_or("", |speaker| &speaker.label)
     }
 
-    fn face(&self, record: &Record) -> Face {
-        self.faces.get(usize::from(record.face)).copied().unwrap_or_default()
+    fn participant(&self, record: &TurnRecord) -> ParticipantRef {
+        self.participants.get(usize::from(record.participant)).copied().unwrap_or_default()
     }
 
-    fn turn(&self, index: u64, record: &Record) -> Turn {
-        let Face { id: speaker_id, speaker } = self.face(record);
-        let mut at = record.at;
+    fn turn(&self, index: u64, record: &TurnRecord) -> Turn {
+        let ParticipantRef { id: speaker_id, speaker } = self.participant(record);
+        let mut cursor = record.cursor;
         let language_code = record.language.and_then(|at| self.languages.get(usize::from(at)).cloned());
-        let mut joiner = Joiner::new(language_code.as_deref());
+        let mut joiner = TextJoiner::new(language_code.as_deref());
         let mut text = String::with_capacity(WORD_BYTES * usize::from(record.words));
         let mut words = Vec::with_capacity(usize::from(record.words));
         let mut last_ms = record.span.start_ms;
         for _ in 0..record.words {
-            let Some((word, said)) = self.compact.read(&mut at) else { break };
+            let Some((word, said)) = self.compact.read(&mut cursor) else { break };
             let start_ms = said.start_ms.max(last_ms);
             let end_ms = said.end_ms.max(start_ms);
             last_ms = start_ms;

@@ -1,151 +1,153 @@
-//! Who is who: participants of the file, the people that they are, and the names that people read.
+//! Finds out which participants of the file are the same person, and gives every person a unique label.
 //!
-//! One person is one speaker. Someone who leaves and comes back may have a new participant id, so people are told apart
-//! by the ids in `extra_data` that stay the same during a meeting, then by participant id, and only without any id by
-//! name, as a reader sees it: that is the one person of that name, or somebody else if there are several. All without any
-//! of these are one unknown speaker.
+//! One person is one speaker. A person who leaves and comes back may get a new participant id. So people are
+//! distinguished by the ids in `extra_data` that stay the same during a meeting, then by participant id, and only
+//! without any id by name as a reader sees it. A participant with only a name is the one person of that name, or a
+//! separate person if there are several. All participants without an id and a name are one unknown speaker.
 
 use std::collections::{HashMap, HashSet};
 
 use super::{
-    visible::{has_visible, look, shown},
+    visible::{display_name, has_visible, visual_key},
     words::clean,
 };
 
-/// People that are told apart. The others share one label.
+/// The number of people who are distinguished. The others share one label.
 pub(crate) const MAX_SPEAKERS: usize = 1_000;
-/// Participants that are remembered: some people have several ids. Those beyond count as one person.
-const MAX_FACES: usize = 10_000;
-/// More of a name or of an id than this is not kept.
+/// The number of participants that are remembered. It is larger, because some people have several ids. All participants
+/// beyond it count as one person.
+const MAX_PARTICIPANTS: usize = 10_000;
+/// The maximum length of a name or an id. The rest is cut off.
 const MAX_NAME_BYTES: usize = 256;
-/// The label of all who are beyond the limit.
-const CROWD: &str = "Other participants";
+/// The label of all people beyond the limit.
+const OVERFLOW_LABEL: &str = "Other participants";
 
-/// One person. Two of one name are two speakers.
+/// One person. Two people with the same name are two speakers.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Speaker {
-    /// For people, unique within the meeting: the last name that was given; `Ann (2)` for the second of that name, in
-    /// order of appearance; `Speaker 2` by participant id; `Unknown speaker` without either.
+    /// The label for readers, unique within the meeting: the last name that was given; `Ann (2)` for the second person
+    /// of that name, in order of appearance; `Speaker 2` by participant id; `Unknown speaker` without either.
     pub(crate) label: String,
-    /// All people beyond the limit.
-    pub(crate) is_crowd: bool,
+    /// Whether this speaker stands for all people beyond the limit.
+    pub(crate) is_overflow: bool,
     pub(crate) is_host: bool,
-    /// Milliseconds in which this speaker has words: the sum over the turns, estimated ones included.
+    /// How long this speaker talks, in milliseconds: the sum over the turns, including estimated ones.
     pub(crate) talk_ms: u64,
-    /// Some of these turns have no times of their own.
+    /// Whether some of these turns have no times of their own.
     pub(crate) estimated: bool,
-    /// Words in this speaker's turns.
+    /// The number of words in this speaker's turns.
     pub(crate) words: u64,
 }
 
-/// A participant as the file has it.
+/// A distinct participant of the file.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Face {
-    /// Recall's participant id, where it is an integer.
+pub(crate) struct ParticipantRef {
+    /// Recall's participant id, if it is an integer.
     pub(crate) id: Option<i64>,
-    /// Index into the speakers.
+    /// The index into the speakers.
     pub(crate) speaker: usize,
 }
 
-/// What an entry says of its participant.
+/// The participant of one entry.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Participant {
     pub(crate) id: Option<String>,
     pub(crate) name: Option<String>,
     pub(crate) is_host: bool,
-    /// What stays the same if the person comes back, each with the platform that gave it.
+    /// The ids that stay the same if the person comes back, each with its platform.
     pub(crate) static_ids: Vec<(&'static str, String)>,
 }
 
-/// The outcome.
+/// All people of a meeting.
 #[derive(Debug)]
-pub(crate) struct Crowd {
-    /// In order of appearance; the crowd is the last one.
+pub(crate) struct Roster {
+    /// The speakers in order of appearance. The speaker for people beyond the limit is the last one.
     pub(crate) speakers: Vec<Speaker>,
-    pub(crate) faces: Vec<Face>,
-    /// How many people are beyond the limit.
+    pub(crate) participants: Vec<ParticipantRef>,
+    /// The number of people beyond the limit.
     pub(crate) over_limit: usize,
 }
 
 /// The participants seen so far, in order of appearance.
 #[derive(Debug, Default)]
 pub(crate) struct People {
-    /// The place of each participant in `faces`, by all that tells it apart.
-    seen: HashMap<String, u16>,
-    faces: Vec<(Option<i64>, usize)>,
-    /// The participant that is looked for.
+    /// The index of each participant in `participants`, by everything that identifies the participant.
+    participant_by_key: HashMap<String, u16>,
+    participants: Vec<(Option<i64>, usize)>,
+    /// The key of the participant that is being looked up.
     key: String,
-    /// Whose each id is, or without any id each name.
-    known: HashMap<String, usize>,
+    /// The person who has each id, or, without any id, each name.
+    person_by_key: HashMap<String, usize>,
     people: Vec<Person>,
-    /// How many participants were met.
-    met: u64,
+    /// How many times a participant was registered.
+    registered: u64,
 }
 
 #[derive(Debug, Default)]
 struct Person {
-    /// Somebody who appeared earlier and turned out to be the same person.
-    same_as: Option<usize>,
+    /// The person who appeared earlier and turned out to be the same person.
+    merged_into: Option<usize>,
     id: Option<String>,
     name: Option<String>,
-    /// When the name was given, counted in participants met.
-    named: u64,
+    /// The value of `registered` when the name was given.
+    named_at: u64,
     static_ids: Vec<(&'static str, String)>,
     speaker: Speaker,
 }
 
 impl People {
-    /// The place of a participant in the list of faces.
-    pub(crate) fn meet(&mut self, participant: &Participant) -> u16 {
-        let id = participant.id.as_deref().map(short).filter(|id| has_visible(id));
-        let name = participant.name.as_deref().map(short).filter(|name| has_visible(name));
+    /// Registers the participant of an entry, and returns the index of the participant.
+    pub(crate) fn register(&mut self, participant: &Participant) -> u16 {
+        let id = participant.id.as_deref().map(shorten).filter(|id| has_visible(id));
+        let name = participant.name.as_deref().map(shorten).filter(|name| has_visible(name));
         let mut key = std::mem::take(&mut self.key);
         key.clear();
-        // One line each: there are no line feeds in them.
+        // Each id is on its own line. Ids contain no line feeds.
         for (platform, id) in &participant.static_ids {
             key.extend([platform, " ", id, "\n"]);
         }
         match (&id, &name) {
             (Some(id), _) => key.push_str(id),
-            (None, Some(name)) if key.is_empty() => key.extend(["\n", &look(name)]),
+            (None, Some(name)) if key.is_empty() => key.extend(["\n", &visual_key(name)]),
             (None, _) => {}
         }
-        let face = match self.seen.get(&key) {
-            Some(face) => *face,
+        let index = match self.participant_by_key.get(&key) {
+            Some(index) => *index,
             None => {
                 let keys = keys(&participant.static_ids, id.as_deref(), name.as_deref());
                 self.add(key.clone(), keys, id, &participant.static_ids)
             }
         };
         self.key = key;
-        self.met += 1;
-        let named = self.met;
-        if let Some(person) = self.person_of(face) {
+        self.registered += 1;
+        let named_at = self.registered;
+        if let Some(person) = self.person_of(index) {
             person.speaker.is_host |= participant.is_host;
             if name.is_some() {
-                (person.name, person.named) = (name, named);
+                (person.name, person.named_at) = (name, named_at);
             }
         }
-        face
+        index
     }
 
-    pub(crate) fn talked(&mut self, face: u16, talk_ms: u32, words: u16, timed: bool) {
-        if let Some(Person { speaker, .. }) = self.person_of(face) {
+    pub(crate) fn add_talk(&mut self, index: u16, talk_ms: u32, words: u16, timed: bool) {
+        if let Some(Person { speaker, .. }) = self.person_of(index) {
             speaker.talk_ms += u64::from(talk_ms);
             speaker.estimated |= !timed;
             speaker.words += u64::from(words);
         }
     }
 
-    /// Everybody, with labels. Those who said something come first when places or numbers run out.
-    pub(crate) fn finish(mut self) -> Crowd {
-        self.join_by_name();
+    /// Returns all people with their labels. If there are too many people, those who spoke come first. They also get
+    /// the lower numbers.
+    pub(crate) fn finish(mut self) -> Roster {
+        self.merge_by_name();
         let roots: Vec<usize> = (0..self.people.len()).filter(|at| self.root(*at) == *at).collect();
         let speaks = |at: &usize| self.people.get(*at).is_some_and(|person| person.speaker.words > 0);
         let (speaking, silent): (Vec<usize>, Vec<usize>) = roots.iter().copied().partition(speaks);
         let mut labels = Labels::default();
         let mut named = HashMap::new();
-        let is_told_apart = |at: &usize| self.people.get(*at).is_some_and(|person| !person.speaker.is_crowd);
+        let is_told_apart = |at: &usize| self.people.get(*at).is_some_and(|person| !person.speaker.is_overflow);
         for at in speaking.into_iter().chain(silent).filter(is_told_apart).take(MAX_SPEAKERS) {
             if let Some(person) = self.people.get(at) {
                 named.insert(at, labels.label(person.name.as_deref(), person.id.as_deref()));
@@ -153,7 +155,7 @@ impl People {
         }
         let root_of: Vec<usize> = (0..self.people.len()).map(|at| self.root(at)).collect();
         let mut places = vec![usize::MAX; self.people.len()];
-        let (mut speakers, mut crowd, mut over_limit) = (Vec::new(), Speaker::default(), 0);
+        let (mut speakers, mut overflow, mut over_limit) = (Vec::new(), Speaker::default(), 0);
         for at in roots {
             let Some(Person { speaker, .. }) = self.people.get_mut(at).map(std::mem::take) else { continue };
             if let (Some(label), Some(place)) = (named.remove(&at), places.get_mut(at)) {
@@ -161,38 +163,38 @@ impl People {
                 speakers.push(Speaker { label, ..speaker });
             } else {
                 over_limit += 1;
-                crowd.add(&speaker);
+                overflow.add(&speaker);
             }
         }
-        let crowd_at = speakers.len();
+        let overflow_at = speakers.len();
         if over_limit > 0 {
-            crowd.is_crowd = true;
-            crowd.label = labels.label(Some(CROWD), None);
-            speakers.push(crowd);
+            overflow.is_overflow = true;
+            overflow.label = labels.label(Some(OVERFLOW_LABEL), None);
+            speakers.push(overflow);
         }
-        let face = |(id, person): &(Option<i64>, usize)| {
+        let participant_ref = |(id, person): &(Option<i64>, usize)| {
             let place = root_of.get(*person).and_then(|root| places.get(*root)).copied();
-            Face { id: *id, speaker: place.unwrap_or(crowd_at).min(crowd_at) }
+            ParticipantRef { id: *id, speaker: place.unwrap_or(overflow_at).min(overflow_at) }
         };
-        Crowd { faces: self.faces.iter().map(face).collect(), speakers, over_limit }
+        Roster { participants: self.participants.iter().map(participant_ref).collect(), speakers, over_limit }
     }
 
-    /// Who is known by name only is the one person of that name.
-    fn join_by_name(&mut self) {
+    /// Merges each person who is known only by name with the one other person of that name, if there is exactly one.
+    fn merge_by_name(&mut self) {
         let mut of_name: HashMap<String, Vec<usize>> = HashMap::new();
         let mut by_name = Vec::new();
-        let is_one = |person: &Person| person.same_as.is_none() && !person.speaker.is_crowd;
+        let is_one = |person: &Person| person.merged_into.is_none() && !person.speaker.is_overflow;
         for (at, person) in self.people.iter().enumerate().filter(|(_, person)| is_one(person)) {
             let Some(name) = person.name.as_deref() else { continue };
             if person.id.is_some() || !person.static_ids.is_empty() {
-                of_name.entry(look(name)).or_default().push(at);
+                of_name.entry(visual_key(name)).or_default().push(at);
             } else {
-                by_name.push((at, look(name)));
+                by_name.push((at, visual_key(name)));
             }
         }
         for (at, name) in by_name {
             if let Some([only]) = of_name.get(&name).map(Vec::as_slice) {
-                self.join(*only, at);
+                self.merge(*only, at);
             }
         }
     }
@@ -204,10 +206,10 @@ impl People {
         id: Option<String>,
         static_ids: &[(&'static str, String)],
     ) -> u16 {
-        if self.faces.len() >= MAX_FACES {
-            return self.the_rest();
+        if self.participants.len() >= MAX_PARTICIPANTS {
+            return self.overflow_participant();
         }
-        // Their ids contradict each other if one platform gave both people one.
+        // Two people are different if one platform gave them different ids.
         let differs = |person: &Person| {
             let other =
                 |(platform, id): &(_, _)| person.static_ids.iter().any(|(of, other)| of == platform && other != id);
@@ -215,11 +217,11 @@ impl People {
         };
         let mut found: Option<usize> = None;
         for key in &keys {
-            let Some(person) = self.known.get(key).map(|at| self.root(*at)) else { continue };
+            let Some(person) = self.person_by_key.get(key).map(|at| self.root(*at)) else { continue };
             if self.people.get(person).is_some_and(differs) {
                 continue;
             }
-            found = Some(found.map_or(person, |found| self.join(found, person)));
+            found = Some(found.map_or(person, |found| self.merge(found, person)));
         }
         let person = found.unwrap_or_else(|| {
             self.people.push(Person { id: id.clone(), ..Person::default() });
@@ -229,39 +231,40 @@ impl People {
             let new: Vec<_> = static_ids.iter().filter(|id| !known.static_ids.contains(id)).cloned().collect();
             known.static_ids.extend(new);
         }
-        // From now on, the id stands for the person who has it now.
-        self.known.extend(keys.into_iter().map(|key| (key, person)));
-        // `01` is somebody else.
+        // From now on, the id refers to the person who has it now.
+        self.person_by_key.extend(keys.into_iter().map(|key| (key, person)));
+        // `01` is not the participant id 1.
         let number = id.as_deref().and_then(|id| id.parse().ok().filter(|number: &i64| number.to_string() == id));
-        self.faces.push((number, person));
-        let face = (self.faces.len() - 1) as u16;
-        self.seen.insert(key, face);
-        face
+        self.participants.push((number, person));
+        let index = (self.participants.len() - 1) as u16;
+        self.participant_by_key.insert(key, index);
+        index
     }
 
-    /// The one face of all participants who are not remembered.
-    fn the_rest(&mut self) -> u16 {
-        if self.faces.len() == MAX_FACES {
-            self.people.push(Person { speaker: Speaker { is_crowd: true, ..Speaker::default() }, ..Person::default() });
-            self.faces.push((None, self.people.len() - 1));
+    /// Returns the index of the one participant that stands for all participants beyond the limit.
+    fn overflow_participant(&mut self) -> u16 {
+        if self.participants.len() == MAX_PARTICIPANTS {
+            self.people
+                .push(Person { speaker: Speaker { is_overflow: true, ..Speaker::default() }, ..Person::default() });
+            self.participants.push((None, self.people.len() - 1));
         }
-        MAX_FACES as u16
+        MAX_PARTICIPANTS as u16
     }
 
-    /// Two people turn out to be one: who appeared first stays.
-    fn join(&mut self, one: usize, other: usize) -> usize {
+    /// Merges two people who turned out to be the same person. The one who appeared first stays.
+    fn merge(&mut self, one: usize, other: usize) -> usize {
         if one == other {
             return one;
         }
         let (first, second) = (one.min(other), one.max(other));
-        let joined = Person { same_as: Some(first), ..Person::default() };
+        let joined = Person { merged_into: Some(first), ..Person::default() };
         let Some(second) = self.people.get_mut(second).map(|person| std::mem::replace(person, joined)) else {
             return first;
         };
         if let Some(person) = self.people.get_mut(first) {
             person.id = person.id.take().or(second.id);
-            if second.name.is_some() && second.named > person.named {
-                (person.name, person.named) = (second.name, second.named);
+            if second.name.is_some() && second.named_at > person.named_at {
+                (person.name, person.named_at) = (second.name, second.named_at);
             }
             person.static_ids.extend(second.static_ids);
             person.speaker.add(&second.speaker);
@@ -269,26 +272,28 @@ impl People {
         first
     }
 
+    /// Follows merged people to the person who stays.
     fn root(&self, mut at: usize) -> usize {
-        while let Some(first) = self.people.get(at).and_then(|person| person.same_as) {
+        while let Some(first) = self.people.get(at).and_then(|person| person.merged_into) {
             at = first;
         }
         at
     }
 
-    fn person_of(&mut self, face: u16) -> Option<&mut Person> {
-        let (_, person) = *self.faces.get(usize::from(face))?;
+    /// Returns the person of a participant.
+    fn person_of(&mut self, index: u16) -> Option<&mut Person> {
+        let (_, person) = *self.participants.get(usize::from(index))?;
         let root = self.root(person);
         self.people.get_mut(root)
     }
 }
 
-/// What a participant is known by, from the most telling to the least.
+/// Returns the keys that identify a participant, from the most to the least specific.
 fn keys(static_ids: &[(&'static str, String)], id: Option<&str>, name: Option<&str>) -> Vec<String> {
     let mut keys: Vec<String> = static_ids.iter().map(|(platform, id)| format!("{platform} {id}")).collect();
     keys.extend(id.map(|id| format!("id {id}")));
     if keys.is_empty() {
-        keys.push(name.map_or_else(String::new, |name| format!("name {}", look(name))));
+        keys.push(name.map_or_else(String::new, |name| format!("name {}", visual_key(name))));
     }
     keys
 }
@@ -302,7 +307,7 @@ impl Speaker {
     }
 }
 
-/// Labels that a reader can tell apart.
+/// Makes labels that a reader can tell apart.
 #[derive(Debug, Default)]
 struct Labels {
     taken: HashSet<String>,
@@ -312,13 +317,13 @@ struct Labels {
 impl Labels {
     fn label(&mut self, name: Option<&str>, id: Option<&str>) -> String {
         let base = match (name, id) {
-            (Some(name), _) => shown(name).into_owned(),
-            (None, Some(id)) => format!("Speaker {}", shown(id)),
+            (Some(name), _) => display_name(name).into_owned(),
+            (None, Some(id)) => format!("Speaker {}", display_name(id)),
             (None, None) => "Unknown speaker".to_owned(),
         };
-        let number = self.numbers.entry(look(&base)).or_insert(1);
+        let number = self.numbers.entry(visual_key(&base)).or_insert(1);
         let mut label = base.clone();
-        while !self.taken.insert(look(&label)) {
+        while !self.taken.insert(visual_key(&label)) {
             *number += 1;
             label = format!("{base} ({number})");
         }
@@ -326,8 +331,8 @@ impl Labels {
     }
 }
 
-/// One line of bounded length.
-pub(crate) fn short(text: &str) -> String {
+/// Returns the text as one line of limited length.
+pub(crate) fn shorten(text: &str) -> String {
     let mut short = String::new();
     clean(text, &mut short);
     if short.len() > MAX_NAME_BYTES {

@@ -1,127 +1,130 @@
-//! When words were said: which of the stated times cannot be right.
+//! Decides which times in the file cannot be right.
 //!
-//! Recall passes on what a speech recognizer measured, and single measurements are wrong: a word is placed a minute
-//! away from its sentence, or begins after its own end; the times of a part jump back. Within one entry of the file,
-//! the order of the words is known: it is that of the file. So a time never moves a word. It is compared with the times
-//! around it, and one that does not fit is taken for unknown and filled in from its neighbors (see [`super::times`]):
+//! Recall passes on the times that a speech recognizer measured, and some of them are wrong: a word is placed a minute
+//! away from its sentence or begins after its own end, or the times of a part jump back. The order of the words within
+//! one entry is known, because it is the order of the file. So a time never moves a word. Each time is compared with
+//! the times around it. A time that does not fit is treated as unknown and is filled in from its neighbors (see
+//! [`super::times`]):
 //!
-//! 1. A time that is later than the end of the recording by more than [`LATE_MS`] is none.
-//! 2. Where Recall gives the time of day, too, it counts if the relative time is off by more than [`CLOCKS_DIFFER_MS`],
-//!    seen from how the two began: then the relative times began again at zero, as after a break. A time of day that is
-//!    outside of the recording is of another clock.
-//! 3. A word that begins after its own end has one wrong time: the one that does not fit between the neighbors.
-//! 4. A word that lasts longer than [`LONGEST_WORD_MS`] has no known end, nor has a phrase of captions that lasts longer
-//!    than [`LONGEST_PHRASE_MS`].
-//! 5. Where the file lists its entries in time order, no word of an entry is earlier than the entry before it.
-//! 6. A few words, at most [`MOST_ASTRAY`], are wrong if they are at least [`APART_MS`] away from the words on both sides,
-//!    which follow each other closely.
-//! 7. Of the remaining times, the most that are in order are kept: the longest run that never goes back. That is the
-//!    smallest number of wrong measurements that explains the entry. It takes out single words, and whole tails.
-//! 8. The first or the last word of an entry has a neighbor on one side only. In a text with punctuation it is wrong if it
-//!    stands alone in the middle of a sentence, and a neighboring entry begins in between: at least [`APART_MS`] before
-//!    the others, because the file lists such an entry later; or at least [`ALONE_MS`] after them, because people may go
-//!    on after somebody else. In the first entry, a zero is no measurement. A phrase is never alone.
+//! 1. A time that is later than the end of the recording by more than [`END_TOLERANCE_MS`] is unknown.
+//! 2. Recall may also give the time of day. It counts if the relative time differs from it by more than
+//!    [`CLOCK_TOLERANCE_MS`], measured from the start of both clocks: then the relative times restarted at zero, as
+//!    after a break. A time of day outside of the recording belongs to another clock and does not count.
+//! 3. A word that begins after its own end has one wrong time: the one that does not fit between its neighbors.
+//! 4. A word that lasts longer than [`MAX_WORD_MS`] has no known end. The same is true of a phrase of captions that
+//!    lasts longer than [`MAX_PHRASE_MS`].
+//! 5. If the file lists its entries in time order, no word of an entry is earlier than the entry before it.
+//! 6. A group of at most [`MAX_OUTLIERS`] words is wrong if it is at least [`OUTLIER_GAP_MS`] away from the words on
+//!    both sides, and those follow each other closely.
+//! 7. Of the remaining times, the longest run that never decreases is kept. That is the smallest number of wrong
+//!    measurements that explains the entry. This rule removes single words as well as whole tails.
+//! 8. The first and the last word of an entry have a neighbor on one side only. In a text with punctuation, such a word
+//!    is wrong if it stands alone in the middle of a sentence and a neighboring entry begins in between. The first word
+//!    must be at least [`OUTLIER_GAP_MS`] before the others, because the file lists such an entry later. The last word
+//!    must be at least [`LONE_WORD_GAP_MS`] after them, because people may continue after someone else has spoken. In
+//!    the first entry, a zero is not a measurement. A phrase is never alone.
 //!
-//! Up to [`JITTER_MS`], times that go back are no fault: recognizers let words overlap. The first two rules need no
-//! neighbors, so they are applied while the file is read.
+//! Times that decrease by at most [`JITTER_MS`] are not wrong, because recognizers let words overlap. The first two
+//! rules need no neighbors, so they are applied while the file is read.
 
-/// A recording is not stopped at the same moment everywhere.
-pub(crate) const LATE_MS: u32 = 60_000;
-/// Clocks are nearer to each other than this, and breaks are longer.
-pub(crate) const CLOCKS_DIFFER_MS: u32 = 60_000;
-/// Words overlap by this much in transcripts that are right. It is longer than almost any word.
+/// The recording does not stop at the same moment everywhere, so times may be this much later than its end.
+pub(crate) const END_TOLERANCE_MS: u32 = 60_000;
+/// Clocks agree better than this, and breaks are longer than this.
+pub(crate) const CLOCK_TOLERANCE_MS: u32 = 60_000;
+/// How much words overlap in correct transcripts. It is longer than almost any word.
 const JITTER_MS: u32 = 500;
-/// No word takes longer, and hardly a laughter.
-const LONGEST_WORD_MS: u32 = 30_000;
+/// No word takes longer, and hardly any laughter does.
+const MAX_WORD_MS: u32 = 30_000;
 /// Captions hold a phrase in one entry, and may show it until the next one comes.
-const LONGEST_PHRASE_MS: u32 = 120_000;
-/// People who think in the middle of a sentence go on earlier than this, and recognizers begin a new entry before.
-const ALONE_MS: u32 = 10_000;
-/// What one word takes at most, on the average of several.
-const SPOKEN_MS: u32 = 700;
-/// More words than this are a part of the meeting, wherever it belongs.
-const MOST_ASTRAY: usize = 8;
-/// A word this far away would be a turn of its own.
-const APART_MS: u32 = 3_000;
+const MAX_PHRASE_MS: u32 = 120_000;
+/// People who think in the middle of a sentence continue sooner than this, and recognizers begin a new entry sooner.
+const LONE_WORD_GAP_MS: u32 = 10_000;
+/// The maximum duration of one word, as an average over several words.
+const AVERAGE_WORD_MS: u32 = 700;
+/// A larger group of words is a part of the meeting, wherever it belongs.
+const MAX_OUTLIERS: usize = 8;
+/// A word this far away from the others would be a separate turn.
+const OUTLIER_GAP_MS: u32 = 3_000;
 
-/// What the file says of a word's time, in milliseconds from the start of the recording.
+/// The times of a word in the file, in milliseconds from the start of the recording.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Measured {
+pub(crate) struct MeasuredWord {
     pub(crate) start: Option<u32>,
     pub(crate) end: Option<u32>,
     pub(crate) ends_sentence: bool,
-    /// It has several words.
+    /// Whether the entry of `words[]` holds several words.
     pub(crate) is_phrase: bool,
 }
 
-/// When the entries around this one begin, as far as that is known.
+/// The starts of the neighboring entries, as far as they are known.
 #[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Around {
+pub(crate) struct Neighbors {
     pub(crate) before: Option<u32>,
     pub(crate) after: Option<u32>,
-    /// What was before is the part of this entry that is settled already, and nothing can be earlier.
+    /// Whether `before` belongs to the settled part of the same entry. Then nothing can be earlier than it.
     pub(crate) is_later_part: bool,
 }
 
-impl Measured {
+impl MeasuredWord {
     /// The time by which a word is compared with others.
     pub(crate) fn time(&self) -> Option<u32> {
         self.start.or(self.end)
     }
 
-    fn longest_ms(&self) -> u32 {
-        if self.is_phrase { LONGEST_PHRASE_MS } else { LONGEST_WORD_MS }
+    fn max_ms(&self) -> u32 {
+        if self.is_phrase { MAX_PHRASE_MS } else { MAX_WORD_MS }
     }
 
-    fn forget(&mut self) {
+    fn clear(&mut self) {
         (self.start, self.end) = (None, None);
     }
 }
 
-/// Forgets every time that cannot be right.
-pub(crate) fn repair(words: &mut [Measured], around: Around) {
-    // Nearly all entries are in order, and are looked at once.
-    let is_plausible = is_in_order(words) && !(around.is_later_part && starts_early(words, around));
+/// Clears every time that cannot be right.
+pub(crate) fn repair(words: &mut [MeasuredWord], neighbors: Neighbors) {
+    // Nearly all entries are in order, and need only this one check.
+    let is_plausible = is_in_order(words) && !(neighbors.is_later_part && starts_early(words, neighbors));
     if !is_plausible {
-        own_ends(words, around);
-        before_the_entry(words, around);
-        astray(words);
-        out_of_order(words);
+        fix_reversed_and_long(words, neighbors);
+        clear_before_previous_entry(words, neighbors);
+        clear_outliers(words);
+        clear_out_of_order(words);
     }
-    alone(words, around);
+    clear_lone_edges(words, neighbors);
 }
 
-fn is_in_order(words: &[Measured]) -> bool {
+fn is_in_order(words: &[MeasuredWord]) -> bool {
     let mut latest = 0;
     words.iter().all(|word| {
         let start = word.start.or(word.end).unwrap_or(latest);
         let end = word.end.unwrap_or(start);
         latest = latest.max(start);
-        start + JITTER_MS >= latest && end + JITTER_MS >= start && end <= start.saturating_add(word.longest_ms())
+        start + JITTER_MS >= latest && end + JITTER_MS >= start && end <= start.saturating_add(word.max_ms())
     })
 }
 
-fn starts_early(words: &[Measured], around: Around) -> bool {
-    let first = words.iter().find_map(Measured::time);
-    first.zip(around.before).is_some_and(|(first, before)| first + JITTER_MS < before)
+fn starts_early(words: &[MeasuredWord], neighbors: Neighbors) -> bool {
+    let first = words.iter().find_map(MeasuredWord::time);
+    first.zip(neighbors.before).is_some_and(|(first, before)| first + JITTER_MS < before)
 }
 
-fn own_ends(words: &mut [Measured], around: Around) {
+/// Rules 3 and 4: clears one time of a word that begins after its own end, and the end of a word that is too long.
+fn fix_reversed_and_long(words: &mut [MeasuredWord], neighbors: Neighbors) {
     for at in 0..words.len() {
-        let Some(measured @ Measured { start: Some(start), end: Some(end), .. }) = words.get(at).copied() else {
+        let Some(measured @ MeasuredWord { start: Some(start), end: Some(end), .. }) = words.get(at).copied() else {
             continue;
         };
         let wrong = if start > end.saturating_add(JITTER_MS) {
             let (earlier, rest) = words.split_at(at);
-            let after = rest.iter().skip(1).find_map(Measured::time).or(around.after);
-            let before = earlier.iter().rev().find_map(|word| word.start.max(word.end)).or(around.before);
+            let after = rest.iter().skip(1).find_map(MeasuredWord::time).or(neighbors.after);
+            let before = earlier.iter().rev().find_map(|word| word.start.max(word.end)).or(neighbors.before);
             let fits = |time: u32| {
                 before.is_none_or(|before| time + JITTER_MS >= before)
                     && after.is_none_or(|after| time <= after.saturating_add(JITTER_MS))
             };
             (fits(end) && !fits(start), !fits(end) || fits(start))
         } else {
-            (false, end.saturating_sub(start) > measured.longest_ms())
+            (false, end.saturating_sub(start) > measured.max_ms())
         };
         if let Some(word) = words.get_mut(at) {
             word.start = word.start.filter(|_| !wrong.0);
@@ -130,17 +133,18 @@ fn own_ends(words: &mut [Measured], around: Around) {
     }
 }
 
-fn before_the_entry(words: &mut [Measured], around: Around) {
-    let first = words.iter().find_map(Measured::time);
-    let (Some(before), Some(first)) = (around.before, first) else { return };
-    if around.is_later_part || first >= before && around.after.is_none_or(|after| first <= after) {
-        let early = |word: &&mut Measured| word.time().is_some_and(|time| time + JITTER_MS < before);
-        words.iter_mut().filter(early).for_each(Measured::forget);
+/// Rule 5: clears times before the start of the previous entry.
+fn clear_before_previous_entry(words: &mut [MeasuredWord], neighbors: Neighbors) {
+    let first = words.iter().find_map(MeasuredWord::time);
+    let (Some(before), Some(first)) = (neighbors.before, first) else { return };
+    if neighbors.is_later_part || first >= before && neighbors.after.is_none_or(|after| first <= after) {
+        let early = |word: &&mut MeasuredWord| word.time().is_some_and(|time| time + JITTER_MS < before);
+        words.iter_mut().filter(early).for_each(MeasuredWord::clear);
     }
 }
 
-/// Forgets a few words far away, between two that follow each other closely.
-fn astray(words: &mut [Measured]) {
+/// Rule 6: clears a few distant words between two words that follow each other closely.
+fn clear_outliers(words: &mut [MeasuredWord]) {
     let (mut at, mut last) = (0, None);
     while let Some(word) = words.get(at) {
         let Some(time) = word.time() else {
@@ -148,22 +152,22 @@ fn astray(words: &mut [Measured]) {
             continue;
         };
         let back = |last: u32| {
-            let ahead = words.get(at..)?.iter().take(MOST_ASTRAY + 1).enumerate().skip(1);
+            let ahead = words.get(at..)?.iter().take(MAX_OUTLIERS + 1).enumerate().skip(1);
             let mut times = ahead.filter_map(|(ahead, word)| Some((at + ahead, word.time()?)));
             times.find(|(until, next)| {
-                let room_ms = APART_MS + SPOKEN_MS * (until - at) as u32;
+                let room_ms = OUTLIER_GAP_MS + AVERAGE_WORD_MS * (until - at) as u32;
                 next + JITTER_MS >= last && *next <= last.saturating_add(room_ms)
             })
         };
-        let found = last.filter(|last| time.abs_diff(*last) > APART_MS).and_then(back);
+        let found = last.filter(|last| time.abs_diff(*last) > OUTLIER_GAP_MS).and_then(back);
         let far = |(until, next): &(usize, u32)| {
-            let between = words.get(at..*until).unwrap_or_default().iter().filter_map(Measured::time);
+            let between = words.get(at..*until).unwrap_or_default().iter().filter_map(MeasuredWord::time);
             let last = last.unwrap_or_default();
-            between.clone().all(|time| time + APART_MS < last || time > next.saturating_add(APART_MS))
+            between.clone().all(|time| time + OUTLIER_GAP_MS < last || time > next.saturating_add(OUTLIER_GAP_MS))
         };
         match found.filter(far) {
             Some((until, _)) => {
-                words.iter_mut().take(until).skip(at).for_each(Measured::forget);
+                words.iter_mut().take(until).skip(at).for_each(MeasuredWord::clear);
                 at = until;
             }
             None => {
@@ -174,32 +178,34 @@ fn astray(words: &mut [Measured]) {
     }
 }
 
-/// Keeps a longest run of times that never go back, and what is as good as in it.
-fn out_of_order(words: &mut [Measured]) {
+/// Rule 7: keeps a longest run of times that never decrease, and the times that fit it within the jitter.
+fn clear_out_of_order(words: &mut [MeasuredWord]) {
     let kept = longest_run(words);
     let (mut kept, mut latest) = (kept.into_iter().peekable(), 0);
     for at in 0..words.len() {
         if kept.next_if_eq(&at).is_some() {
-            latest = words.get(at).and_then(Measured::time).unwrap_or(latest);
+            latest = words.get(at).and_then(MeasuredWord::time).unwrap_or(latest);
             continue;
         }
-        let next = kept.peek().and_then(|at| words.get(*at)).and_then(Measured::time);
+        let next = kept.peek().and_then(|at| words.get(*at)).and_then(MeasuredWord::time);
         let Some(word) = words.get_mut(at) else { continue };
         let fits =
             |time: u32| time + JITTER_MS >= latest && next.is_none_or(|next| time <= next.saturating_add(JITTER_MS));
         if !word.time().is_some_and(fits) {
-            word.forget();
+            word.clear();
         }
     }
 }
 
-/// The places of a longest run of times that never go back. Of several, it is the one that ends earliest, because a
-/// wrong time is more often far ahead than far behind; and then the one in which each time is nearest to the next.
-fn longest_run(words: &[Measured]) -> Vec<usize> {
-    let time = |at: usize| words.get(at).and_then(Measured::time).unwrap_or_default();
-    // Of the runs of each length, the one that ends earliest: its last place.
+/// Returns the indices of a longest run of times that never decrease. Of several runs, it takes the one that ends
+/// earliest, because a wrong time is more often far ahead than far behind. Of those, it takes the one in which each
+/// time is closest to the next.
+fn longest_run(words: &[MeasuredWord]) -> Vec<usize> {
+    let time = |at: usize| words.get(at).and_then(MeasuredWord::time).unwrap_or_default();
+    // For each length, the last index of the run of that length that ends earliest.
     let mut ends: Vec<usize> = Vec::new();
-    // For each place, the last one of the run before it, and the place that it replaced in `ends`, whose time is later.
+    // For each index, the last index of the run before it, and the index that it replaced in `ends`, whose time is
+    // later.
     let mut places: Vec<(Option<usize>, Option<usize>)> = Vec::with_capacity(words.len());
     for (at, word) in words.iter().enumerate() {
         let Some(now) = word.time() else {
@@ -225,9 +231,10 @@ fn longest_run(words: &[Measured]) -> Vec<usize> {
     run
 }
 
-fn alone(words: &mut [Measured], Around { before, after, .. }: Around) {
-    let may_be_wrong = |words: &[Measured], at: usize, sentence_goes_on: bool| {
-        sentence_goes_on
+/// Rule 8: clears the time of a first or last word that stands alone.
+fn clear_lone_edges(words: &mut [MeasuredWord], Neighbors { before, after, .. }: Neighbors) {
+    let may_be_wrong = |words: &[MeasuredWord], at: usize, sentence_continues: bool| {
+        sentence_continues
             && words.get(at).is_some_and(|word| !word.is_phrase)
             && words.iter().any(|word| word.ends_sentence)
     };
@@ -236,17 +243,17 @@ fn alone(words: &mut [Measured], Around { before, after, .. }: Around) {
         let first = words.get(at).copied().unwrap_or_default();
         let apart_ms = next.saturating_sub(first.end.max(first.start).unwrap_or(time));
         let beyond = before.map_or(time == 0, |before| time < before && before <= next);
-        if beyond && apart_ms >= APART_MS && may_be_wrong(words, at, !first.ends_sentence) {
-            words.iter_mut().skip(at).take(1).for_each(Measured::forget);
+        if beyond && apart_ms >= OUTLIER_GAP_MS && may_be_wrong(words, at, !first.ends_sentence) {
+            words.iter_mut().skip(at).take(1).for_each(MeasuredWord::clear);
         }
     }
     let mut known = words.iter().enumerate().rev().filter_map(|(at, word)| Some((at, word.time()?)));
     if let (Some((at, time)), Some((previous, _)), Some(after)) = (known.next(), known.next(), after) {
         let previous = words.get(previous).and_then(|word| word.start.max(word.end)).unwrap_or_default();
         let beyond = time > after && after.saturating_add(JITTER_MS) >= previous;
-        let goes_on = at.checked_sub(1).and_then(|at| words.get(at)).is_some_and(|word| !word.ends_sentence);
-        if beyond && time.saturating_sub(previous) >= ALONE_MS && may_be_wrong(words, at, goes_on) {
-            words.iter_mut().skip(at).take(1).for_each(Measured::forget);
+        let continues = at.checked_sub(1).and_then(|at| words.get(at)).is_some_and(|word| !word.ends_sentence);
+        if beyond && time.saturating_sub(previous) >= LONE_WORD_GAP_MS && may_be_wrong(words, at, continues) {
+            words.iter_mut().skip(at).take(1).for_each(MeasuredWord::clear);
         }
     }
 }

@@ -1,14 +1,15 @@
-//! SubRip, for players that know nothing better. Lines end in a line feed; an empty meeting has no such file.
+//! Writes SubRip, for players that support no other format. Lines end with a line feed. An empty meeting has no such
+//! file.
 //!
-//! The format has no voices: where the speaker changes, the words begin with the name. It has no escapes, and every
-//! player has its own idea of what is a command: tags, `{\an8}`, `{y:i}`, `\N`, entities of HTML, two times in one line.
-//! So the characters that such commands need are replaced by others that look alike (see [`look_alike`]).
+//! The format has no voices: when the speaker changes, the words begin with the name. The format has no escapes either,
+//! and every player interprets other commands: tags, `{\an8}`, `{y:i}`, `\N`, HTML entities, two times in one line. So
+//! the characters that such commands need are replaced by similar-looking ones (see [`look_alike`]).
 //!
-//! It has no overlaps either. Where cues of one line follow each other more closely than they can be read, two of them
-//! become one: a line each, with a dash before each if two people speak. What does not fit comes later, and the later
-//! it gets, the less time a cue is given, but never less than the shortest that can be read. So every cue can be read,
-//! however many people talk at once: four who talk all the time are 4 s late. With more, it gets later until they talk
-//! less, and then catches up.
+//! The format has no overlaps. If one-line cues follow each other faster than they can be read, two of them become one
+//! cue: one line each, with a dash before each line if two people speak. Cues that do not fit are shown later. The
+//! later they are, the less time each cue gets, but never less than the shortest time in which it can be read. So every
+//! cue can be read, however many people talk at the same time. Four people who talk all the time are 4 s late. With
+//! more people the delay grows until they talk less, and then shrinks again.
 
 use std::{
     borrow::Cow,
@@ -19,102 +20,102 @@ use std::{
 use unicode_segmentation::UnicodeSegmentation;
 
 use super::{
-    Meeting, Renderer, Turn,
-    cues::{Cue, Cues, GAP_MS, MAX_CUE_MS, MIN_CUE_MS},
+    Hms, Meeting, Renderer, Turn,
+    cues::{Cue, CueQueue, GAP_MS, MAX_CUE_MS, MIN_CUE_MS},
+    line_breaks::{LINE_COLUMNS, columns},
     md::is_entity,
     meeting::Word,
-    pieces::{LINE_COLUMNS, columns},
 };
 
-/// Words that are this late still seem to be on time.
-const LATE_MS: u32 = 1000;
-/// What stands before each line of a cue in which two people speak.
+/// Words with this delay still seem to be on time.
+const TOLERATED_DELAY_MS: u32 = 1000;
+/// The text before each line of a cue in which two people speak.
 const DASH: &str = "- ";
-/// More of a name is not shown.
-const NAME_COLUMNS: usize = 24;
+/// Longer names are cut off.
+const MAX_NAME_COLUMNS: usize = 24;
 
 #[derive(Debug, Default)]
 pub(super) struct Srt {
-    cues: Cues,
-    /// What each speaker's words begin with.
+    cues: CueQueue,
+    /// The text before the words of each speaker.
     prefixes: Vec<String>,
-    shown: Shown,
+    writer: CueWriter,
 }
 
 #[derive(Debug, Default)]
-struct Shown {
+struct CueWriter {
     number: u64,
-    held: Option<Held>,
+    pending: Option<PendingCue>,
 }
 
-/// The last cue, whose end depends on the next one.
+/// The last cue. Its end depends on the next cue.
 #[derive(Debug)]
-struct Held {
+struct PendingCue {
     cue: Cue,
-    /// When its words were said.
-    said_ms: u32,
+    /// The time at which the words of the cue were spoken.
+    spoken_ms: u32,
 }
 
 impl Renderer for Srt {
     fn begin(&mut self, meeting: &Meeting, _out: &mut String) {
-        self.prefixes = prefixes(meeting.speakers().iter().map(|speaker| neutral(&speaker.label).into_owned()));
+        self.prefixes = name_prefixes(meeting.speakers().iter().map(|speaker| neutralize(&speaker.label).into_owned()));
     }
 
     fn turn(&mut self, _meeting: &Meeting, turn: &Turn, out: &mut String) {
-        let Self { cues, prefixes, shown } = self;
-        // Before it is cut into cues, because look-alikes can be wider.
+        let Self { cues, prefixes, writer } = self;
+        // The turn is neutralized before it is cut into cues, because look-alikes can be wider.
         cues.turn(
-            &neutral_turn(turn),
+            &neutralize_turn(turn),
             |speaker| prefixes.get(speaker).map_or("", |prefix| prefix),
-            |cue| shown.show(cue, out),
+            |cue| writer.add(cue, out),
         );
     }
 
     fn end(&mut self, _meeting: &Meeting, out: &mut String) {
-        let Self { cues, prefixes, shown } = self;
-        cues.end(|speaker| prefixes.get(speaker).map_or("", |prefix| prefix), |cue| shown.show(cue, out));
-        if let Some(Held { mut cue, .. }) = shown.held.take() {
-            cue.end_ms = cue.wanted_ms();
-            keep_number(&mut cue.text);
-            shown.write(&cue, out);
+        let Self { cues, prefixes, writer } = self;
+        cues.end(|speaker| prefixes.get(speaker).map_or("", |prefix| prefix), |cue| writer.add(cue, out));
+        if let Some(PendingCue { mut cue, .. }) = writer.pending.take() {
+            cue.end_ms = cue.preferred_end_ms();
+            join_trailing_number(&mut cue.text);
+            writer.write(&cue, out);
         }
     }
 }
 
-impl Shown {
-    fn show(&mut self, mut next: Cue, out: &mut String) {
-        let said_ms = next.start_ms;
-        if let Some(mut held) = self.held.take() {
-            if held.takes(&next) {
-                self.held = Some(held);
+impl CueWriter {
+    fn add(&mut self, mut next: Cue, out: &mut String) {
+        let spoken_ms = next.start_ms;
+        if let Some(mut pending) = self.pending.take() {
+            if pending.merge(&next) {
+                self.pending = Some(pending);
                 return;
             }
-            let Held { mut cue, said_ms: cue_said_ms } = held;
-            let late_ms = cue.start_ms.saturating_sub(cue_said_ms).saturating_sub(LATE_MS);
+            let PendingCue { mut cue, spoken_ms: cue_spoken_ms } = pending;
+            let late_ms = cue.start_ms.saturating_sub(cue_spoken_ms).saturating_sub(TOLERATED_DELAY_MS);
             let overlaps = next.start_ms < cue.end_ms;
             let least_ms = if overlaps { cue.reading_ms().saturating_sub(late_ms) } else { 0 };
             let least_ms = cue.start_ms.saturating_add(least_ms.max(MIN_CUE_MS));
-            cue.end_ms = cue.wanted_ms().min(next.start_ms.saturating_sub(GAP_MS)).max(least_ms);
+            cue.end_ms = cue.preferred_end_ms().min(next.start_ms.saturating_sub(GAP_MS)).max(least_ms);
             next.start_ms = next.start_ms.max(cue.end_ms.saturating_add(GAP_MS));
             next.end_ms = next.end_ms.max(next.start_ms);
             self.write(&cue, out);
         }
-        self.held = Some(Held { cue: next, said_ms });
+        self.pending = Some(PendingCue { cue: next, spoken_ms });
     }
 
     fn write(&mut self, cue: &Cue, out: &mut String) {
         let before = if self.number > 0 { "\n" } else { "" };
         self.number += 1;
-        let _ = writeln!(out, "{before}{}\n{} --> {}", self.number, At(cue.start_ms), At(cue.end_ms));
+        let _ = writeln!(out, "{before}{}\n{} --> {}", self.number, SrtTime(cue.start_ms), SrtTime(cue.end_ms));
         for line in cue.text.split('\n') {
-            text_line(line, out);
+            write_line(line, out);
         }
     }
 }
 
-impl Held {
-    /// Takes the next cue in as a second line, if there is no time for two cues and it fits.
-    fn takes(&mut self, next: &Cue) -> bool {
+impl PendingCue {
+    /// Adds the next cue as a second line if there is no time for two cues and both fit. Returns whether it did.
+    fn merge(&mut self, next: &Cue) -> bool {
         let Self { cue, .. } = self;
         let close = next.start_ms < cue.start_ms.saturating_add(MIN_CUE_MS + GAP_MS);
         let dash = if cue.speaker == next.speaker { "" } else { DASH };
@@ -130,18 +131,18 @@ impl Held {
     }
 }
 
-/// What each speaker's words begin with. Long names are shortened, and no two are the same then.
-fn prefixes(labels: impl Iterator<Item = String>) -> Vec<String> {
+/// Returns the text before the words of each speaker. Long names are shortened but stay unique.
+fn name_prefixes(labels: impl Iterator<Item = String>) -> Vec<String> {
     let mut taken = HashSet::new();
     let mut prefixes = Vec::new();
     for label in labels {
-        let mut name = shortened(&label, NAME_COLUMNS);
+        let mut name = shortened(&label, MAX_NAME_COLUMNS);
         for number in 2.. {
             if taken.insert(name.clone()) {
                 break;
             }
             let number = format!(" ({number})");
-            name = shortened(&label, NAME_COLUMNS - number.len()) + &number;
+            name = shortened(&label, MAX_NAME_COLUMNS - number.len()) + &number;
         }
         prefixes.push(name + ":");
     }
@@ -162,9 +163,9 @@ fn shortened(name: &str, most: usize) -> String {
     short
 }
 
-/// The last line of a file is taken for the number of a cue that is missing if it is nothing but a number, so the number
-/// shares its line with a word where there is room.
-fn keep_number(text: &mut String) {
+/// Moves a number from the last line to a line with a word, if there is room. Some readers take a last line that is
+/// only a number for the number of a missing cue.
+fn join_trailing_number(text: &mut String) {
     let Some((line, number)) = text.split_once('\n').filter(|(_, last)| last.chars().all(char::is_numeric)) else {
         return;
     };
@@ -176,8 +177,8 @@ fn keep_number(text: &mut String) {
     }
 }
 
-/// What stands for this byte of the text, if a player could take it for a part of a command. Each of these characters
-/// has [`LOOK_ALIKE_BYTES`].
+/// Returns the look-alike for this byte of the text if a player could take the byte for a part of a command. Each
+/// look-alike has [`LOOK_ALIKE_BYTES`] bytes.
 fn look_alike(text: &str, at: usize, byte: u8) -> Option<char> {
     match byte {
         b'<' => Some('‹'),
@@ -192,9 +193,9 @@ fn look_alike(text: &str, at: usize, byte: u8) -> Option<char> {
 
 const LOOK_ALIKE_BYTES: usize = 3;
 
-/// Writes a line of a cue. Two times such as `00:00:01,000` in one line begin a cue for some readers, with or without an
-/// arrow between them, so these are written with another colon.
-fn text_line(line: &str, out: &mut String) {
+/// Writes a line of a cue. For some readers, two times such as `00:00:01,000` in one line begin a cue, with or without
+/// an arrow between them. So such times are written with another colon.
+fn write_line(line: &str, out: &mut String) {
     let is_in_time = |at: usize| is_in_time(line.get(..at).unwrap_or_default(), line.get(at + 1..).unwrap_or_default());
     let colons = || line.bytes().enumerate().filter(|(_, byte)| *byte == b':').map(|(at, _)| at);
     let mut from = 0;
@@ -209,7 +210,7 @@ fn text_line(line: &str, out: &mut String) {
     out.push('\n');
 }
 
-/// Whether the colon between these is the second one of a time.
+/// Returns whether the colon between the two texts is the second colon of a time.
 fn is_in_time(before: &str, after: &str) -> bool {
     let (hours, seconds) = (before.trim_end_matches(char::is_numeric), after.trim_start_matches(char::is_numeric));
     let is_number = |rest: &str, whole: &str| rest.len() < whole.len();
@@ -218,13 +219,13 @@ fn is_in_time(before: &str, after: &str) -> bool {
     is_number(hours, before) && is_number(seconds, after) && has_hours && has_fraction
 }
 
-/// Where the text needs a look-alike, and which.
+/// Returns the positions that need a look-alike, and the look-alikes.
 fn look_alikes(text: &str) -> impl Iterator<Item = (usize, char)> {
     text.bytes().enumerate().filter_map(|(at, byte)| Some((at, look_alike(text, at, byte)?)))
 }
 
-/// The text without anything that a player could take for a command.
-fn neutral(text: &str) -> Cow<'_, str> {
+/// Returns the text without anything that a player could take for a command.
+fn neutralize(text: &str) -> Cow<'_, str> {
     if !text.bytes().any(|byte| matches!(byte, b'<' | b'>' | b'{' | b'}' | b'\\' | b'&')) {
         return Cow::Borrowed(text);
     }
@@ -242,8 +243,8 @@ fn neutral(text: &str) -> Cow<'_, str> {
     Cow::Owned(out)
 }
 
-fn neutral_turn(turn: &Turn) -> Cow<'_, Turn> {
-    let Cow::Owned(text) = neutral(&turn.text) else { return Cow::Borrowed(turn) };
+fn neutralize_turn(turn: &Turn) -> Cow<'_, Turn> {
+    let Cow::Owned(text) = neutralize(&turn.text) else { return Cow::Borrowed(turn) };
     let replaced: Vec<usize> = look_alikes(&turn.text).map(|(at, _)| at).collect();
     let moved = |at: usize| at + (LOOK_ALIKE_BYTES - 1) * replaced.partition_point(|before| *before < at);
     let word = |word: &Word| Word { range: moved(word.range.start)..moved(word.range.end), span: word.span };
@@ -251,12 +252,12 @@ fn neutral_turn(turn: &Turn) -> Cow<'_, Turn> {
     Cow::Owned(Turn { text, words, language_code: turn.language_code.clone(), ..*turn })
 }
 
-/// `01:02:03,004`
-struct At(u32);
+/// A time as `01:02:03,004`.
+struct SrtTime(u32);
 
-impl fmt::Display for At {
+impl fmt::Display for SrtTime {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{},{:03}", super::Clock(self.0), self.0 % 1000)
+        write!(f, "{},{:03}", Hms(self.0), self.0 % 1000)
     }
 }
 

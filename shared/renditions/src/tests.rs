@@ -1,27 +1,27 @@
-//! What the renditions of some meetings look like, and what must hold for those of any.
+//! Tests what the renditions of some meetings look like, and what must hold for the renditions of every meeting.
 
 mod cues;
 mod goldens;
 mod html;
 mod large;
-mod oddities;
+mod malformed;
 mod properties;
 mod providers;
-mod repaired;
+mod repair;
 
 use job::{
     ids::{RecordingId, TranscriptId},
     time::Timestamp,
 };
 
-use super::{Head, Meeting};
+use super::{Meeting, MeetingInfo};
 use crate::{
     fuzzing::{render, subtitles},
-    tally::{Recorded, Tally},
+    reader::{RecordingTimes, TranscriptReader},
 };
 
-fn head() -> Head {
-    Head {
+fn info() -> MeetingInfo {
+    MeetingInfo {
         recording_id: RecordingId::from_u128(1),
         transcript_id: TranscriptId::from_u128(2),
         title: Some("Weekly sync".to_owned()),
@@ -31,7 +31,7 @@ fn head() -> Head {
 
 /// Reads a file in pieces of this many bytes.
 fn meeting(file: &[u8], step: usize) -> Result<Meeting, String> {
-    let mut tally = Tally::new(Recorded::default());
-    file.chunks(step).for_each(|chunk| tally.push(chunk));
-    tally.finish(head()).1
+    let mut reader = TranscriptReader::new(RecordingTimes::default());
+    file.chunks(step).for_each(|chunk| reader.push(chunk));
+    reader.finish(info()).1
 }

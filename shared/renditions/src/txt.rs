@@ -1,8 +1,8 @@
-//! One turn a line, for people and for `grep`. An empty meeting is an empty file.
+//! Writes one turn per line, for readers and for `grep`. The file of an empty meeting is empty.
 
 use std::fmt::Write;
 
-use super::{Clock, Meeting, Renderer, Turn};
+use super::{Hms, Meeting, Renderer, Turn};
 
 #[derive(Debug)]
 pub(super) struct Txt;
@@ -11,7 +11,7 @@ impl Renderer for Txt {
     fn turn(&mut self, meeting: &Meeting, turn: &Turn, out: &mut String) {
         let label = meeting.label(turn);
         let _ = if turn.timed {
-            writeln!(out, "[{}] {label}: {}", Clock(turn.span.start_ms), turn.text)
+            writeln!(out, "[{}] {label}: {}", Hms(turn.span.start_ms), turn.text)
         } else {
             writeln!(out, "[--:--:--] {label}: {}", turn.text)
         };

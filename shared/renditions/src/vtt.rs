@@ -1,20 +1,20 @@
-//! WebVTT with a voice for every cue. An empty meeting is a file with nothing but its header.
+//! Writes WebVTT with a voice for every cue. The file of an empty meeting has only the header.
 //!
-//! What people say at once is shown at once: cues may overlap, but they start in order. So do cues that follow each
-//! other so closely that the first one could not be read else, by as little as that takes.
+//! Words that are spoken at the same time are shown at the same time: cues may overlap, but they start in order. Cues
+//! that follow each other too closely also overlap, by just as much as the first one needs to be readable.
 
 use std::fmt::{self, Write};
 
 use super::{
-    Meeting, Renderer, Turn,
-    cues::{Cue, Cues, GAP_MS, MIN_CUE_MS},
+    Hms, Meeting, Renderer, Turn,
+    cues::{Cue, CueQueue, GAP_MS, MIN_CUE_MS},
 };
 
 #[derive(Debug, Default)]
 pub(super) struct Vtt {
-    cues: Cues,
-    /// The last cue, whose end depends on the next one.
-    held: Option<Cue>,
+    cues: CueQueue,
+    /// The last cue. Its end depends on the next cue.
+    pending: Option<Cue>,
 }
 
 impl Renderer for Vtt {
@@ -23,40 +23,41 @@ impl Renderer for Vtt {
     }
 
     fn turn(&mut self, meeting: &Meeting, turn: &Turn, out: &mut String) {
-        let held = &mut self.held;
-        self.cues.turn(turn, |_| "", |cue| show(held, Some(cue), meeting, out));
+        let pending = &mut self.pending;
+        self.cues.turn(turn, |_| "", |cue| write_pending(pending, Some(cue), meeting, out));
     }
 
     fn end(&mut self, meeting: &Meeting, out: &mut String) {
-        let held = &mut self.held;
-        self.cues.end(|_| "", |cue| show(held, Some(cue), meeting, out));
-        show(held, None, meeting, out);
+        let pending = &mut self.pending;
+        self.cues.end(|_| "", |cue| write_pending(pending, Some(cue), meeting, out));
+        write_pending(pending, None, meeting, out);
     }
 }
 
-fn show(held: &mut Option<Cue>, next: Option<Cue>, meeting: &Meeting, out: &mut String) {
-    if let Some(mut cue) = held.take() {
+/// Writes the pending cue, whose end is known now, and keeps the next one.
+fn write_pending(pending: &mut Option<Cue>, next: Option<Cue>, meeting: &Meeting, out: &mut String) {
+    if let Some(mut cue) = pending.take() {
         cue.end_ms = match &next {
             Some(next) if next.start_ms >= cue.end_ms => {
                 let room_ms = next.start_ms.saturating_sub(GAP_MS);
-                cue.wanted_ms().min(room_ms).max(cue.start_ms.saturating_add(MIN_CUE_MS))
+                cue.preferred_end_ms().min(room_ms).max(cue.start_ms.saturating_add(MIN_CUE_MS))
             }
-            _ => cue.wanted_ms(),
+            _ => cue.preferred_end_ms(),
         };
         write(&cue, meeting, out);
     }
-    *held = next;
+    *pending = next;
 }
 
 fn write(cue: &Cue, meeting: &Meeting, out: &mut String) {
-    let _ = write!(out, "\n{} --> {}\n<v ", At(cue.start_ms), At(cue.end_ms));
+    let _ = write!(out, "\n{} --> {}\n<v ", VttTime(cue.start_ms), VttTime(cue.end_ms));
     escape(meeting.speakers().get(cue.speaker).map_or("", |speaker| &speaker.label), out);
     out.push('>');
     escape(&cue.text, out);
     out.push('\n');
 }
 
-/// `>` is escaped, too, so that no arrow is taken for one that gives times.
+/// Escapes `>` as well, so that no arrow in the text is taken for the arrow between two times.
 fn escape(text: &str, out: &mut String) {
     let mut from = 0;
     for (at, byte) in text.bytes().enumerate() {
@@ -73,11 +74,11 @@ fn escape(text: &str, out: &mut String) {
     out.push_str(text.get(from..).unwrap_or_default());
 }
 
-/// `01:02:03.004`
-struct At(u32);
+/// A time as `01:02:03.004`.
+struct VttTime(u32);
 
-impl fmt::Display for At {
+impl fmt::Display for VttTime {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}.{:03}", super::Clock(self.0), self.0 % 1000)
+        write!(f, "{}.{:03}", Hms(self.0), self.0 % 1000)
     }
 }

@@ -1,15 +1,15 @@
-//! Words: how they are cleaned, and how they are joined by the rules of their script.
+//! Cleans words, and joins them by the rules of their script.
 
 use std::ops::Range;
 
 use unicode_segmentation::{GraphemeCursor, GraphemeIncomplete};
 
-use super::marks::{binds, closes, opens};
+use super::punctuation::{is_closing, is_hyphen, is_opening};
 
-/// Appends `text` as one line: white space becomes single spaces, control characters and the marks that turn the
-/// direction of all the text after them are left out.
+/// Appends `text` as one line: white space becomes single spaces, and control characters and the marks that change the
+/// direction of all text after them are dropped.
 ///
-/// Whether it is plain: nothing but ASCII characters that leave a mark, as most words are.
+/// Returns whether the text is plain, that is, only visible ASCII characters. Most words are plain.
 pub(crate) fn clean(text: &str, out: &mut String) -> bool {
     if text.bytes().all(|byte| byte.is_ascii_graphic()) {
         out.push_str(text);
@@ -21,7 +21,7 @@ pub(crate) fn clean(text: &str, out: &mut String) -> bool {
     for c in text.chars() {
         if c.is_whitespace() {
             space = true;
-        } else if !invisible(c) {
+        } else if !is_dropped(c) {
             if space && out.len() > from {
                 out.push(' ');
             }
@@ -32,95 +32,96 @@ pub(crate) fn clean(text: &str, out: &mut String) -> bool {
     false
 }
 
-fn invisible(c: char) -> bool {
+fn is_dropped(c: char) -> bool {
     c.is_control()
         || matches!(c, '\u{202A}'..='\u{202E}' | '\u{2066}'..='\u{2069}' | '\u{FEFF}' | '\u{FFF9}'..='\u{FFFB}')
 }
 
-/// Writes the words of one turn one after the other.
+/// Joins the words of one turn.
 #[derive(Debug, Default)]
-pub(crate) struct Joiner {
-    /// `n't` and `'s` belong to the word before. In Dutch `'t` and `'s` are words.
-    english: bool,
-    /// The word before was an opening bracket or the like, which the next one follows without a space.
-    attach: bool,
-    /// Straight quotation marks that came as their own words are open.
-    quoted: bool,
-    single_quoted: bool,
-    /// So are pointed ones. French writes «so», German »so«.
-    pointed: bool,
-    single_pointed: bool,
-    /// A low quotation mark is open, which a high one closes that would open elsewhere.
-    low: bool,
+pub(crate) struct TextJoiner {
+    /// Whether `n't` and `'s` belong to the word before them. In Dutch, `'t` and `'s` are words.
+    is_english: bool,
+    /// Whether the last word was an opening bracket or a similar mark. The next word follows it without a space.
+    after_opening: bool,
+    /// Whether a straight double or single quotation mark that came as a separate word is open.
+    double_quote_open: bool,
+    single_quote_open: bool,
+    /// Whether a guillemet is open. French writes «so», German »so«.
+    guillemet_open: bool,
+    single_guillemet_open: bool,
+    /// Whether a low quotation mark is open. Then a high mark closes it, which would be an opening mark elsewhere.
+    low_quote_open: bool,
 }
 
-/// What a word is that has no letters.
+/// The kind of a word that consists only of punctuation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Mark {
+enum MarkKind {
     Closing,
     Opening,
 }
 
-impl Joiner {
-    /// For words in this language; without one, English is assumed.
+impl TextJoiner {
+    /// Joins words in this language. Without a language code, English is assumed.
     pub(crate) fn new(language_code: Option<&str>) -> Self {
         let is_english = |code: &str| code.get(..2).is_some_and(|start| start.eq_ignore_ascii_case("en"));
-        Self { english: language_code.is_none_or(is_english), ..Self::default() }
+        Self { is_english: language_code.is_none_or(is_english), ..Self::default() }
     }
 
-    /// Appends a word, and says where it is.
+    /// Appends a word, and returns its range.
     pub(crate) fn push(&mut self, word: &str, text: &mut String) -> Range<usize> {
         if let Some(first) = word.chars().next() {
             let last = text.chars().next_back();
-            let mark = self.mark(word, first, last);
-            let together = self.attach || mark == Some(Mark::Closing) || self.joined(text, last, word, first);
-            if !together && last.is_some() {
+            let mark = self.mark_kind(word, first, last);
+            let no_space =
+                self.after_opening || mark == Some(MarkKind::Closing) || self.follows_directly(text, last, word, first);
+            if !no_space && last.is_some() {
                 text.push(' ');
             }
-            self.attach = mark == Some(Mark::Opening);
+            self.after_opening = mark == Some(MarkKind::Opening);
         }
         let from = text.len();
         text.push_str(word);
         from..text.len()
     }
 
-    fn mark(&mut self, word: &str, first: char, last: Option<char>) -> Option<Mark> {
-        if first.is_alphanumeric() || !word.chars().all(|c| matches!(c, '"' | '\'') || closes(c) || opens(c)) {
+    fn mark_kind(&mut self, word: &str, first: char, last: Option<char>) -> Option<MarkKind> {
+        if first.is_alphanumeric() || !word.chars().all(|c| matches!(c, '"' | '\'') || is_closing(c) || is_opening(c)) {
             return None;
         }
         let straight = |open: &mut bool| {
             *open = !*open;
-            Some(if *open { Mark::Opening } else { Mark::Closing })
+            Some(if *open { MarkKind::Opening } else { MarkKind::Closing })
         };
         match first {
-            '"' => straight(&mut self.quoted),
-            // Behind an s it is taken for a genitive: people say those more often than they quote.
-            '\'' if !self.single_quoted && last.is_some_and(|last| last.eq_ignore_ascii_case(&'s')) => {
-                Some(Mark::Closing)
+            '"' => straight(&mut self.double_quote_open),
+            // After an s, an apostrophe is taken for a possessive: people say those more often than they quote.
+            '\'' if !self.single_quote_open && last.is_some_and(|last| last.eq_ignore_ascii_case(&'s')) => {
+                Some(MarkKind::Closing)
             }
-            '\'' => straight(&mut self.single_quoted),
-            '«' | '»' => straight(&mut self.pointed),
-            '‹' | '›' => straight(&mut self.single_pointed),
+            '\'' => straight(&mut self.single_quote_open),
+            '«' | '»' => straight(&mut self.guillemet_open),
+            '‹' | '›' => straight(&mut self.single_guillemet_open),
             '„' | '‚' => {
-                self.low = true;
-                Some(Mark::Opening)
+                self.low_quote_open = true;
+                Some(MarkKind::Opening)
             }
-            '“' | '‘' if self.low => {
-                self.low = false;
-                Some(Mark::Closing)
+            '“' | '‘' if self.low_quote_open => {
+                self.low_quote_open = false;
+                Some(MarkKind::Closing)
             }
-            _ if opens(first) => Some(Mark::Opening),
-            _ => Some(Mark::Closing),
+            _ if is_opening(first) => Some(MarkKind::Opening),
+            _ => Some(MarkKind::Closing),
         }
     }
 
-    /// Whether a word follows this text without a space.
-    fn joined(&self, text: &str, last: Option<char>, word: &str, first: char) -> bool {
+    /// Returns whether a word follows this text without a space.
+    fn follows_directly(&self, text: &str, last: Option<char>, word: &str, first: char) -> bool {
         let Some(last) = last else { return false };
-        if self.english && last.is_alphanumeric() && is_clitic(word) {
+        if self.is_english && last.is_alphanumeric() && is_clitic(word) {
             return true;
         }
-        // Before these there are neither accents nor emoji.
+        // Below U+0300 there are neither accents nor emoji.
         if first < '\u{300}' && last < '\u{300}' {
             return false;
         }
@@ -128,19 +129,19 @@ impl Joiner {
             (Spacing::Ideographic, Spacing::Hangul) | (Spacing::Hangul, Spacing::Ideographic) => false,
             (Spacing::Ideographic, _) | (_, Spacing::Ideographic) => true,
             (Spacing::SouthEastAsian, Spacing::SouthEastAsian) => true,
-            _ => binds(last) || binds(first) || one_character(text, word, first),
+            _ => is_hyphen(last) || is_hyphen(first) || continues_grapheme(text, word, first),
         }
     }
 }
 
-/// Whether a word is the end of an English one, which some recognizers write as a word of its own: `'s`, `n’t`. No
-/// quotation consists of these letters, and nothing that has lost its beginning: `'em`, `'cause`.
+/// Returns whether a word is a contraction that some recognizers write as a separate word: `'s`, `n’t`. No quotation
+/// consists of these letters, and neither does a word that has lost its beginning, such as `'em` or `'cause`.
 fn is_clitic(word: &str) -> bool {
     if !matches!(word.as_bytes().first(), Some(b'\'' | 0xE2 | b'n' | b'N')) {
         return false;
     }
     let Some((before, rest)) = word.split_once(['\'', '’']) else { return false };
-    let letters = rest.trim_end_matches(|c| c != '’' && closes(c));
+    let letters = rest.trim_end_matches(|c| c != '’' && is_closing(c));
     match before {
         "n" => letters == "t",
         "N" => letters == "T",
@@ -149,41 +150,42 @@ fn is_clitic(word: &str) -> bool {
     }
 }
 
-/// Whether the word goes on with the text's last character as people see it: an accent, or the next part of an emoji.
-/// A letter never does, whatever ligature it would make: it begins a word.
-fn one_character(text: &str, word: &str, first: char) -> bool {
+/// Returns whether the word continues the last character of the text as readers see it, with an accent or the next part
+/// of an emoji. A letter never does, whatever ligature it would form, because it begins a word.
+fn continues_grapheme(text: &str, word: &str, first: char) -> bool {
     let mut cursor = GraphemeCursor::new(text.len(), text.len() + word.len(), true);
     let mut boundary = cursor.is_boundary(word, text.len());
     if let Err(GraphemeIncomplete::PreContext(_)) = boundary {
         cursor.provide_context(text, 0);
         boundary = cursor.is_boundary(word, text.len());
     }
-    boundary == Ok(false) && (!first.is_alphabetic() || extends(first))
+    boundary == Ok(false) && (!first.is_alphabetic() || extends_grapheme(first))
 }
 
-/// Whether a word is nothing but marks that belong to the word before.
-pub(crate) fn is_closing(word: &str) -> bool {
-    !word.is_empty() && word.chars().all(closes)
+/// Returns whether a word consists only of marks that belong to the word before it.
+pub(crate) fn is_closing_word(word: &str) -> bool {
+    !word.is_empty() && word.chars().all(is_closing)
 }
 
-/// How a script is written, as far as spaces go.
+/// How a script uses spaces.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Spacing {
-    /// Han and kana with their full-width marks: no spaces, not even next to Latin letters and digits.
+    /// Han and kana with their full-width punctuation: no spaces, not even next to Latin letters and digits.
     Ideographic,
-    /// Thai, Lao, Khmer, Burmese, Tibetan and their neighbours: no spaces between their own words.
+    /// Thai, Lao, Khmer, Burmese, Tibetan and neighboring scripts: no spaces between their own words.
     SouthEastAsian,
-    /// Korean: with spaces, also next to Han.
+    /// Korean: spaces, also next to Han.
     Hangul,
-    /// Everything else has spaces.
+    /// All other scripts use spaces.
     Spaced,
 }
 
-/// By block: blocks never change, and the newest characters of a script are in them.
+/// Returns the spacing of a character by its block. Blocks never change, and also contain the newest characters of a
+/// script.
 pub(crate) fn spacing(c: char) -> Spacing {
     match c {
         '\0'..='\u{0DFF}' => Spacing::Spaced,
-        // Tibetan has a space behind the end of a phrase.
+        // Tibetan has a space after the end of a phrase.
         '\u{0F0D}'..='\u{0F14}' => Spacing::Spaced,
         '\u{0E00}'..='\u{109F}'
         | '\u{1780}'..='\u{17FF}'
@@ -211,17 +213,17 @@ pub(crate) fn spacing(c: char) -> Spacing {
     }
 }
 
-/// Whether a character cannot stand alone: an accent, a skin tone, a vowel sign.
-pub(crate) fn extends(c: char) -> bool {
+/// Returns whether a character cannot stand alone: an accent, a skin tone, a vowel sign.
+pub(crate) fn extends_grapheme(c: char) -> bool {
     let mut bytes = [b'a'; 5];
     let length = 1 + c.encode_utf8(&mut bytes[1..]).len();
     let text = bytes.get(..length).and_then(|bytes| std::str::from_utf8(bytes).ok());
-    // Below are the letters of most languages.
-    c >= '\u{300}' && text.is_some_and(|text| !is_boundary(text, 1))
+    // The letters of most languages are below U+0300.
+    c >= '\u{300}' && text.is_some_and(|text| !is_grapheme_boundary(text, 1))
 }
 
-/// Whether the word after may be the rest of the last character: behind a joiner, or half a flag.
-pub(crate) fn is_unfinished(word: &str) -> bool {
+/// Returns whether the next word may continue the last character: after a joiner, or after half of a flag.
+pub(crate) fn ends_mid_grapheme(word: &str) -> bool {
     let half_flag = |c: &char| matches!(c, '\u{1F1E6}'..='\u{1F1FF}');
     match word.chars().next_back() {
         Some('\u{200D}') => true,
@@ -230,126 +232,11 @@ pub(crate) fn is_unfinished(word: &str) -> bool {
     }
 }
 
-/// Whether `text` may be cut here without taking a character apart that people see as one.
-pub(crate) fn is_boundary(text: &str, at: usize) -> bool {
+/// Returns whether `text` may be cut here without splitting a character that readers see as one.
+pub(crate) fn is_grapheme_boundary(text: &str, at: usize) -> bool {
     let boundary: Result<bool, GraphemeIncomplete> = GraphemeCursor::new(at, text.len(), true).is_boundary(text, 0);
     boundary.unwrap_or(true)
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn join(words: &[&str]) -> String {
-        join_in(None, words)
-    }
-
-    fn join_in(language_code: Option<&str>, words: &[&str]) -> String {
-        let mut joiner = Joiner::new(language_code);
-        let mut text = String::new();
-        for word in words {
-            let range = joiner.push(word, &mut text);
-            assert_eq!(&text[range], *word);
-        }
-        text
-    }
-
-    #[test]
-    fn white_space_and_control_characters_are_collapsed() {
-        for (raw, cleaned) in [
-            ("plain", "plain"),
-            ("  two \t\r\n words ", "two words"),
-            ("a\u{0}b\u{202E}c\u{FEFF}", "abc"),
-            ("\u{1}\n", ""),
-            ("a\u{2028}b\u{A0}c", "a b c"),
-            ("👨\u{200D}👩\u{200D}👧 e\u{301}", "👨\u{200D}👩\u{200D}👧 e\u{301}"),
-        ] {
-            let mut out = String::new();
-            clean(raw, &mut out);
-            assert_eq!(out, cleaned, "{raw:?}");
-        }
-    }
-
-    #[test]
-    fn every_script_is_joined_its_own_way() {
-        for (words, text) in [
-            (&["Hello", "there"][..], "Hello there"),
-            (&["", "a", "", "b"], "a b"),
-            (&["今日", "は", "AWS", "の", "2", "回目", "です", "。"], "今日はAWSの2回目です。"),
-            (&["東京", "서울", "부산"], "東京 서울 부산"),
-            (&["안녕", "하세요"], "안녕 하세요"),
-            (&["สวัสดี", "ครับ", "Ann", "ครับ"], "สวัสดีครับ Ann ครับ"),
-            (&["ເຈົ້າ", "ຢູ່"], "ເຈົ້າຢູ່"),
-            (&["សួស្តី", "បង"], "សួស្តីបង"),
-            (&["မင်္ဂလာ", "ပါ", "။"], "မင်္ဂလာပါ။"),
-            (&["مرحبا", "،", "كيف", "حالك", "؟"], "مرحبا، كيف حالك؟"),
-            (&["cafe", "\u{301}", "ok"], "cafe\u{301} ok"),
-            (&["👍", "🏽", "yes"], "👍🏽 yes"),
-            (&["अर्थात्", "जब"], "अर्थात् जब"),
-            (&["का", "\u{94d}", "क"], "का\u{94d} क"),
-            (&["བཀྲ་", "ཤིས", "།", "བདེ", "་", "ལེགས", "།"], "བཀྲ་ཤིས། བདེ་ལེགས།"),
-            (&["มาก", "ๆ", "กรุงเทพ", "ฯ"], "มากๆกรุงเทพฯ"),
-            (&["בית", "־", "ספר", "ו־", "אני"], "בית־ספר ו־אני"),
-            (&["well", "‐", "known", "-", "yes"], "well‐known - yes"),
-        ] {
-            assert_eq!(join(words), text);
-        }
-    }
-
-    #[test]
-    fn marks_that_come_alone_go_where_they_belong() {
-        for (words, text) in [
-            (&["Well", ",", "yes", "(", "no", ")", "?!"][..], "Well, yes (no)?!"),
-            (&["¿", "Qué", "?", "¡", "Sí", "!"], "¿Qué? ¡Sí!"),
-            (&["He", "said", "\"", "go", "\"", "."], "He said \"go\"."),
-            (&["“", "go", "”", "he", "said"], "“go” he said"),
-            (&["Er", "sagte", "„", "geh", "“", "."], "Er sagte „geh“."),
-            (&["50", "%", "…", "a", "-", "b"], "50%… a - b"),
-            (&["Er", "sagt", "»", "ja", "«", ",", "›", "so", "‹"], "Er sagt »ja«, ›so‹"),
-            (&["il", "dit", "«", "oui", "»", "et"], "il dit «oui» et"),
-            (&["「", "はい", "」", "と"], "「はい」と"),
-            (&["ሰላም", "።", "ነው", "፤", "እሺ", "፧"], "ሰላም። ነው፤ እሺ፧"),
-            (&["צה", "״", "רח", "׳", "כן"], "צה״ רח׳ כן"),
-            (&["ինչ", "՞", "այո", "՝", "ոչ", "։"], "ինչ՞ այո՝ ոչ։"),
-            (&["क्या", "?", "हाँ", "।", "ہاں", "۔", "نعم", "؛"], "क्या? हाँ। ہاں۔ نعم؛"),
-            (&["τι", "\u{37e}", "ναι", "\u{387}"], "τι\u{37e} ναι\u{387}"),
-        ] {
-            assert_eq!(join(words), text);
-        }
-    }
-
-    #[test]
-    fn parts_of_one_character_stay_together() {
-        for (words, text) in [
-            (&["the", "👨", "\u{200d}", "👩", "\u{200d}👧", "went"][..], "the 👨\u{200d}👩\u{200d}👧 went"),
-            (&["👨\u{200d}", "👩", "👩"], "👨\u{200d}👩 👩"),
-            (&["🇩", "🇪", "🇯", "🇵", "🇫🇷"], "🇩🇪 🇯🇵 🇫🇷"),
-            (&["ok", "👍", "🏽", "❤", "\u{fe0f}", "1", "\u{fe0f}", "\u{20e3}"], "ok 👍🏽 ❤\u{fe0f} 1\u{fe0f}\u{20e3}"),
-            (&["🏴", "\u{200d}", "☠", "\u{fe0f}"], "🏴\u{200d}☠\u{fe0f}"),
-            (&["\u{1112}", "한국", "क\u{94d}", "क"], "\u{1112} 한국 क\u{94d} क"),
-            // Nothing that a joiner joins, however often.
-            (&["a\u{200d}", "b", "\u{200d}", "\u{200d}", "c", "👩"], "a\u{200d} b\u{200d}\u{200d} c 👩"),
-        ] {
-            assert_eq!(join(words), text);
-        }
-    }
-
-    #[test]
-    fn apostrophes_tell_clitics_from_quotations() {
-        for (words, text) in [
-            (&["It", "'s", "what", "we", "do", "n't", ",", "is", "n’t", "it"][..], "It's what we don't, isn’t it"),
-            (
-                &["I", "’m", "sure", "they", "'ll", "see", "WE", "'VE", "won", "'t."],
-                "I’m sure they'll see WE'VE won't.",
-            ),
-            (&["he", "said", "'sure", "and", "'Tis", "'em", "'Re:", "it'"], "he said 'sure and 'Tis 'em 'Re: it'"),
-            (&["'s", "(", "'s", "…", "'s"], "'s ('s… 's"),
-            (&["He", "said", "'", "go", "'", "and", "'", "wait", "'"], "He said 'go' and 'wait'"),
-            (&["the", "teams", "'", "names"], "the teams' names"),
-        ] {
-            assert_eq!(join(words), text);
-        }
-        assert_eq!(join_in(Some("nl"), &["dat", "is", "'t", "en", "'s", "avonds"]), "dat is 't en 's avonds");
-        assert_eq!(join_in(Some("EN_us"), &["that", "'s"]), "that's");
-    }
-}
+mod tests;

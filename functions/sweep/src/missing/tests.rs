@@ -174,7 +174,7 @@ fn its_expiry_is_told_once_and_while_something_is_at_stake() {
         (job(copying(NOW.plus(hours(1)), Some(Claim(1)))), Some("expires_at")),
         (job(failed()), Some("expires_at")),
         (Job { hold: wait(None), ..waiting.clone() }, Some("expires_at")),
-        // Change are saved while Recall refuses us, and while a worker is at it.
+        // News are saved while Recall refuses us, and while a worker is at it.
         (Job { hold: wait(Some(402)), ..waiting }, Some("expires_at")),
         (job(creating(NOW.plus(hours(1)))), Some("expires_at")),
         (job(stored()), None),

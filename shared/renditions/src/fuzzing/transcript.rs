@@ -1,5 +1,5 @@
-//! Whatever a file holds: it is read alike however it arrives, counted rightly, and what people see of it is bounded,
-//! well-formed and harmless.
+//! Checks that any file is read the same way however it arrives and is counted correctly, and that its renditions are
+//! of limited size, well-formed and harmless.
 
 use job::{
     ids::{RecordingId, TranscriptId},
@@ -9,36 +9,36 @@ use serde_json::Value;
 
 use super::subtitles;
 use crate::{
-    Format, Head, Meeting, has_visible,
-    tally::{Recorded, Summary, Tally},
+    Format, Meeting, MeetingInfo, has_visible,
+    reader::{RecordingTimes, Summary, TranscriptReader},
 };
 
-/// A rendition has this at most, and so much more for every byte of the file: a page's style and script, and a turn of
-/// one letter by somebody with the longest of names, each letter of it escaped.
+/// The maximum size of a rendition: a fixed part, for a page's style and script, and a part for every byte of the file,
+/// for a turn of one letter by a person with the longest name in which every letter is escaped.
 const FIXED_BYTES: usize = 64 << 10;
 const BYTES_PER_BYTE: usize = 128;
 
-/// The first byte says how the file is cut into pieces; the rest is the file.
+/// The first byte decides how the file is cut into pieces. The rest is the file.
 pub fn transcript(input: &[u8]) {
     let Some((choice, file)) = input.split_first() else { return };
     let (summary, meeting) = read(file, |_| usize::MAX);
     let (cut, cut_meeting) = read(file, |piece| 1 + (usize::from(*choice) * piece) % 61);
-    assert_eq!(summary.error.is_some(), cut.error.is_some(), "it depends on where the file is cut");
-    // Where a file is found to be broken may differ, and so what was skipped before.
+    assert_eq!(summary.error.is_some(), cut.error.is_some(), "the result depends on where the file is cut");
+    // The place where an error is found may differ, and so may the number of values skipped before it.
     let comparable = |summary: Summary| match summary.error {
         Some(_) => Summary { error: None, skipped_values: 0, ..summary },
         None => summary,
     };
-    assert_eq!(comparable(summary.clone()), comparable(cut), "so do its counts");
-    assert!(summary.error.is_none() || meeting.is_err(), "a meeting of half a file");
-    counted_rightly(file, &summary);
+    assert_eq!(comparable(summary.clone()), comparable(cut), "the counts depend on where the file is cut");
+    assert!(summary.error.is_none() || meeting.is_err(), "a meeting was made of an incomplete file");
+    check_counts(file, &summary);
 
     let (meeting, cut_meeting) = match (meeting, cut_meeting) {
         (Ok(meeting), Ok(cut_meeting)) => (meeting, cut_meeting),
         (meeting, cut_meeting) => {
             let why = meeting.err();
             assert!(why.as_ref().is_some_and(|why| why.len() < 200), "{why:?}");
-            return assert!(cut_meeting.is_err(), "it depends on where the file is cut");
+            return assert!(cut_meeting.is_err(), "the result depends on where the file is cut");
         }
     };
     for format in Format::ALL {
@@ -48,10 +48,10 @@ pub fn transcript(input: &[u8]) {
         assert!(rendition.len() <= most, "{format:?}: {} of {} bytes", rendition.len(), file.len());
         assert!(!rendition.contains(|c: char| c.is_control() && c != '\n'), "{format:?} has control characters");
         match format {
-            Format::Jsonl => lines(&rendition, &summary),
+            Format::Jsonl => check_jsonl(&rendition, &summary),
             Format::Vtt => subtitles::check(&subtitles::vtt(&rendition), true),
             Format::Srt => subtitles::check(&subtitles::srt(&rendition), false),
-            Format::Html => harmless(&rendition),
+            Format::Html => check_html(&rendition),
             Format::Txt | Format::Md => {}
         }
     }
@@ -59,14 +59,14 @@ pub fn transcript(input: &[u8]) {
 
 /// Reads the file in pieces.
 fn read(file: &[u8], length: impl Fn(usize) -> usize) -> (Summary, Result<Meeting, String>) {
-    let mut tally = Tally::new(Recorded::default());
+    let mut reader = TranscriptReader::new(RecordingTimes::default());
     let (mut rest, mut piece) = (file, 0);
     while !rest.is_empty() {
         let (now, later) = rest.split_at(length(piece).min(rest.len()));
-        tally.push(now);
+        reader.push(now);
         (rest, piece) = (later, piece + 1);
     }
-    tally.finish(Head {
+    reader.finish(MeetingInfo {
         recording_id: RecordingId::from_u128(1),
         transcript_id: TranscriptId::from_u128(2),
         title: Some("Weekly sync".to_owned()),
@@ -74,9 +74,9 @@ fn read(file: &[u8], length: impl Fn(usize) -> usize) -> (Summary, Result<Meetin
     })
 }
 
-/// A whole rendition.
+/// Returns a whole rendition.
 pub(crate) fn render(meeting: &Meeting, format: Format) -> String {
-    let mut renderer = format.renderer();
+    let mut renderer = (format.spec().renderer)();
     let mut out = String::new();
     renderer.begin(meeting, &mut out);
     for turn in meeting.turns() {
@@ -86,20 +86,20 @@ pub(crate) fn render(meeting: &Meeting, format: Format) -> String {
     out
 }
 
-/// As another parser reads it.
-fn counted_rightly(file: &[u8], summary: &Summary) {
-    // We leave out a byte order mark.
+/// Compares the counts with those of another parser.
+fn check_counts(file: &[u8], summary: &Summary) {
+    // The reader skips a byte order mark.
     let file = file.strip_prefix(b"\xef\xbb\xbf").unwrap_or(file);
-    // What has a key twice, or is nested deeper than this parser goes, or has half of a surrogate pair, may be refused.
-    // So is what only Python takes for JSON.
+    // Another parser may reject files in which a key appears twice, which are nested more deeply than it supports, or
+    // which contain half of a surrogate pair or non-finite numbers.
     let Ok(value) = serde_json::from_slice::<Value>(file) else { return };
-    if entries(&value) != colons(file) {
+    if count_keys(&value) != count_colons(file) {
         return;
     }
     let Some(turns) = value.as_array() else {
-        return assert!(summary.error.is_some(), "that is no transcript");
+        return assert!(summary.error.is_some(), "a file without an array was accepted");
     };
-    let words: usize = turns.iter().map(words).sum();
+    let words: usize = turns.iter().map(visible_words).sum();
     let nothing = format!("no words were found in {} entries", turns.len());
     assert!(summary.error.is_none() || words == 0 && summary.error == Some(nothing), "{:?}", summary.error);
     assert_eq!(summary.counts.words, words as u64);
@@ -109,31 +109,31 @@ fn counted_rightly(file: &[u8], summary: &Summary) {
     assert!(summary.counts.turns <= summary.counts.words);
 }
 
-/// The words of an entry that a reader can see; its text stands in for them.
-fn words(turn: &Value) -> usize {
-    let visible = |value: &Value| value["text"].as_str().is_some_and(seen);
+/// Returns the number of visible words of an entry. Its text counts if it has no words.
+fn visible_words(turn: &Value) -> usize {
+    let visible = |value: &Value| value["text"].as_str().is_some_and(is_visible_text);
     match turn["words"].as_array().into_iter().flatten().filter(|word| visible(word)).count() {
-        0 => turn["text"].as_str().unwrap_or_default().split_whitespace().filter(|word| seen(word)).count(),
+        0 => turn["text"].as_str().unwrap_or_default().split_whitespace().filter(|word| is_visible_text(word)).count(),
         count => count,
     }
 }
 
-/// Whether any of it is left when it is cleaned, and can be seen.
-fn seen(text: &str) -> bool {
+/// Returns whether any of the text is visible after cleaning.
+fn is_visible_text(text: &str) -> bool {
     text != "\u{7f}" && has_visible(text)
 }
 
-/// Of all objects, each key counted once.
-fn entries(value: &Value) -> usize {
+/// Counts the keys of all objects, each key once.
+fn count_keys(value: &Value) -> usize {
     match value {
-        Value::Array(values) => values.iter().map(entries).sum(),
-        Value::Object(values) => values.values().map(|value| 1 + entries(value)).sum(),
+        Value::Array(values) => values.iter().map(count_keys).sum(),
+        Value::Object(values) => values.values().map(|value| 1 + count_keys(value)).sum(),
         Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => 0,
     }
 }
 
-/// The colons that are not in texts: as many as there are keys.
-fn colons(json: &[u8]) -> usize {
+/// Counts the colons outside of strings, which are as many as the keys.
+fn count_colons(json: &[u8]) -> usize {
     let (mut count, mut in_text, mut escaped) = (0, false, false);
     for byte in json {
         match byte {
@@ -147,7 +147,7 @@ fn colons(json: &[u8]) -> usize {
     count
 }
 
-fn lines(rendition: &str, summary: &Summary) {
+fn check_jsonl(rendition: &str, summary: &Summary) {
     let mut words = 0;
     for (index, line) in rendition.lines().enumerate() {
         let line: Value = serde_json::from_str(line).expect("JSON");
@@ -160,8 +160,8 @@ fn lines(rendition: &str, summary: &Summary) {
     assert_eq!(rendition.lines().count() as u64, summary.counts.turns);
 }
 
-/// Nothing that people said is markup: the page's tags and attributes are its own.
-fn harmless(page: &str) {
+/// Checks that nothing in the transcript became markup: all tags and attributes are those of the page.
+fn check_html(page: &str) {
     let without = |page: &str, tag: &str| {
         let (before, rest) = page.split_once(&format!("<{tag}>"))?;
         Some(format!("{before}{}", rest.split_once(&format!("</{tag}>"))?.1))
@@ -170,7 +170,7 @@ fn harmless(page: &str) {
     let page = without(&page, "script").unwrap_or(page);
     for tag in page.split('<').skip(1) {
         let (tag, _) = tag.split_once('>').expect("an end");
-        // Without the values of its attributes.
+        // Remove the attribute values.
         let names: String = tag.split('"').step_by(2).collect();
         let own = names.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"=-/! ".contains(&byte));
         assert!(own && tag.matches('"').count() % 2 == 0, "<{tag}>");

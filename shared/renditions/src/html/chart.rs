@@ -1,32 +1,32 @@
-//! Who spoke how long, and when: one row a speaker, as plain paths. No colour or size needs an inline style.
+//! Draws how long and when everyone spoke: one row per speaker, as plain paths. No color or size needs an inline style.
 
 use super::{
     super::{Meeting, Speaker},
-    COLOURS, put,
+    COLORS, put,
     text::{Escaped, clock},
 };
 
-/// A lane is drawn in this many steps, so that a path is short however long the meeting. More than there are pixels: the
-/// browser shades what is finer, and a busy day does not look like one solid bar.
+/// The number of steps in a lane, so that a path is short even for a long meeting. There are more steps than pixels:
+/// the browser shades the details, and a busy day does not look like one solid bar.
 const STEPS: u32 = 4000;
-/// With more speakers than that, those who spoke least fold away.
+/// The maximum number of rows. With more speakers, those who spoke least are folded away.
 const ROWS: usize = 12;
-/// Labels of the time axis; on a phone more would touch.
+/// The number of labels on the time axis. On a phone, more labels would touch.
 const TICKS: u32 = 6;
 
 #[derive(Debug, Default)]
 pub(super) struct Chart {
-    /// Whether any time is known. If none is, words are counted instead, and nothing is drawn over time.
+    /// Whether any time is known. Otherwise the chart counts words, and draws nothing over time.
     pub(super) timed: bool,
     /// Whether times are written with hours.
     pub(super) hours: bool,
-    /// Those who said something, by how much, then in order of appearance.
+    /// The speakers who said something, ordered by how much, then by appearance.
     order: Vec<usize>,
-    /// By speaker: the place in that order.
+    /// For each speaker, the index in `order`.
     ranks: Vec<usize>,
-    /// By speaker.
+    /// For each speaker, the lane.
     lanes: Vec<Lane>,
-    /// Where the time axis has labels, in milliseconds; and the second of the last turn that has begun by then.
+    /// The labels of the time axis in milliseconds, each with the second of the last turn that starts no later.
     ticks: Vec<(u32, Option<u32>)>,
 }
 
@@ -58,13 +58,13 @@ impl Chart {
         Self { timed, hours: meeting.duration_ms() >= 3_600_000, order, ranks, lanes, ticks }
     }
 
-    /// How many said something.
+    /// Returns how many people said something.
     pub(super) fn speakers(&self) -> usize {
         self.order.len()
     }
 
-    pub(super) fn colour(&self, speaker: usize) -> usize {
-        self.ranks.get(speaker).copied().unwrap_or(0) % COLOURS
+    pub(super) fn color(&self, speaker: usize) -> usize {
+        self.ranks.get(speaker).copied().unwrap_or(0) % COLORS
     }
 
     pub(super) fn write(&self, meeting: &Meeting, out: &mut String) {
@@ -98,13 +98,13 @@ impl Chart {
         out.push_str("</section>\n");
     }
 
-    /// `most`: of one speaker; `total`: of all.
+    /// Writes the row of one speaker. `most` is the largest amount of any speaker, `total` the sum over all speakers.
     fn write_row(&self, speakers: &[Speaker], at: usize, (most, total): (u64, u64), out: &mut String) {
         let Speaker { label, is_host, .. } = &speakers[at];
         let lane = &self.lanes[at];
         let own = amount(&speakers[at], self.timed);
         let written = match self.timed {
-            // Begun seconds: nobody spoke for none.
+            // Started seconds count, so that no speaker has a time of zero.
             true => clock(u32::try_from(own.next_multiple_of(1000)).unwrap_or(u32::MAX), self.hours),
             false => own.to_string(),
         };
@@ -116,10 +116,10 @@ impl Chart {
                  <svg class=\"share\" viewBox=\"0 0 100 1\" preserveAspectRatio=\"none\" aria-hidden=\"true\">\
                  <path d=\"M0 .5h{}\"/></svg>\
                  <span class=\"time\">{}{written}{}</span> <span class=\"part\">{}%</span>",
-                self.colour(at),
+                self.color(at),
                 if *is_host { " <small>host</small>" } else { "" },
                 percent(own, most),
-                // In part an estimate.
+                // The amount is partly an estimate.
                 if self.timed && lane.untimed { "~" } else { "" },
                 if self.timed { "" } else { " words" },
                 percent(own, total),
@@ -139,7 +139,7 @@ impl Chart {
         out.push_str("</li>\n");
     }
 
-    /// The whole meeting in one lane. It uses the paths of the chart.
+    /// Writes the whole meeting as one lane, which reuses the paths of the chart.
     pub(super) fn write_strip(&self, out: &mut String) {
         if !self.timed {
             return;
@@ -151,7 +151,7 @@ impl Chart {
             ),
         );
         for &speaker in &self.order {
-            put(out, format_args!("<use href=\"#l{speaker}\" class=\"c{}\"/>", self.colour(speaker)));
+            put(out, format_args!("<use href=\"#l{speaker}\" class=\"c{}\"/>", self.color(speaker)));
         }
         out.push_str("<rect width=\"12\" height=\"1\"/></svg>\n");
     }
@@ -175,13 +175,13 @@ impl Chart {
     }
 }
 
-/// The labels of the time axis, which lead nowhere yet.
+/// Returns the labels of the time axis, without their links.
 fn ticks(duration_ms: u32) -> Vec<(u32, Option<u32>)> {
     const SECONDS: [u32; 13] = [5, 10, 20, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14_400];
     let seconds = SECONDS.into_iter().find(|seconds| duration_ms / (seconds * 1000) <= TICKS);
-    // More than a day: in equal parts of whole hours.
+    // A recording of more than a day is divided into equal parts of whole hours.
     let step_ms = seconds.map_or(duration_ms / TICKS / 3_600_000 * 3_600_000, |seconds| seconds * 1000);
-    // A label at the very end would stand outside.
+    // A label at the very end would be outside of the chart.
     let at = (0..=TICKS).map(|tick| tick.saturating_mul(step_ms)).filter(|at_ms| permille(*at_ms, duration_ms) <= 930);
     at.map(|at_ms| (at_ms, None)).collect()
 }
@@ -190,7 +190,7 @@ fn permille(at_ms: u32, duration_ms: u32) -> u64 {
     u64::from(at_ms) * 1000 / u64::from(duration_ms.max(1))
 }
 
-/// How much somebody said: in milliseconds, or in words where no time is known.
+/// Returns how much a speaker said: in milliseconds, or in words if no time is known.
 fn amount(speaker: &Speaker, timed: bool) -> u64 {
     if timed { speaker.talk_ms } else { speaker.words }
 }
@@ -199,11 +199,11 @@ fn percent(part: u64, whole: u64) -> u64 {
     (part * 100 + whole / 2).checked_div(whole).unwrap_or(0)
 }
 
-/// The steps in which one speaker speaks, a bit each.
+/// The steps in which one speaker talks, one bit per step.
 #[derive(Clone, Debug)]
 struct Lane {
     steps: [u64; (STEPS as usize).div_ceil(64)],
-    /// Whether the speaker has words without a known time, which are not drawn.
+    /// Whether the speaker has words without a known time. They are not drawn.
     untimed: bool,
 }
 
@@ -221,7 +221,7 @@ impl Lane {
         };
         let last_step = u64::from(STEPS - 1);
         let step = |ms: u32| u64::from(ms) * u64::from(STEPS) / u64::from(duration_ms.max(1));
-        // Even a word is seen: one step at least.
+        // A span has at least one step, so that even one word is visible.
         let first = step(span.start_ms).min(last_step);
         let last = step(span.end_ms.saturating_sub(1)).clamp(first, last_step);
         for at in first..=last {
@@ -229,7 +229,7 @@ impl Lane {
         }
     }
 
-    /// `M12 .5h5m30 0h2`: draw 5 steps from 12, leave 30 out, draw 2.
+    /// Returns the path. `M12 .5h5m30 0h2` draws 5 steps from step 12, skips 30 and draws 2.
     fn path(&self) -> String {
         let mut path = String::new();
         let mut drawn_to = None;

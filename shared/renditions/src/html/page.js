@@ -1,10 +1,10 @@
 'use strict';
-// Everything here is extra: without it the page reads, prints and links all the same. All text comes from the page and
-// goes back only as text, never as markup.
+// This script is optional: reading, printing and linking work without it. All text comes from the page and goes back
+// only as text, never as markup.
 const $ = (selector) => document.querySelector(selector);
 const turns = [...document.querySelectorAll('.turn')].map((element) => ({
   element,
-  // In seconds, as links and the recording count; NaN if not known.
+  // In seconds, like the links and the recording; NaN if not known.
   at: element.dataset.at / 1000,
   speaker: element.dataset.s,
   words: element.lastElementChild.firstChild,
@@ -16,11 +16,11 @@ const names = [...document.querySelectorAll('.name')];
 const bar = $('.find');
 document.documentElement.classList.add('scripted');
 
-// ---- to a moment --------------------------------------------------------------------------------------------------
+// ---- Jump to a moment ---------------------------------------------------------------------------------------------
 
 let here = null;
 
-// The last turn that has begun by then; the first one if none has.
+// Returns the last turn that starts no later, or the first turn if there is none.
 function turnAt(seconds) {
   let low = 0;
   let high = timed.length;
@@ -41,7 +41,7 @@ function select(turn) {
   here.element.setAttribute('aria-current', 'true');
 }
 
-// Twice: what comes into view is laid out only then, and moves the rest.
+// Scrolls twice: turns that come into view are laid out only then, and move the others.
 function reveal(turn, range) {
   const scroll = () => {
     turn.element.scrollIntoView({ block: 'center' });
@@ -55,7 +55,7 @@ function reveal(turn, range) {
 
 function jump(seconds, focus = true) {
   if (!timed.length) return;
-  // A link counts whole seconds: it means the turn that begins within this one, if any does.
+  // A link has whole seconds. It means the turn that begins within that second, if there is one.
   const within = Number.isInteger(seconds) && timed.find((turn) => turn.at >= seconds && turn.at < seconds + 1);
   const turn = within || turnAt(seconds);
   if (turn.element.hidden) showOnly(new Set());
@@ -65,7 +65,7 @@ function jump(seconds, focus = true) {
   if (media.src) media.currentTime = Math.max(seconds, within ? within.at : 0);
 }
 
-// `#t=83`, `#t=83.5` or `#t=1:23`.
+// Reads the time from `#t=83`, `#t=83.5` or `#t=1:23`.
 function fromHash() {
   const time = /^#t=([\d.:]+)$/.exec(location.hash);
   const seconds = time ? time[1].split(':').reduce((sum, part) => sum * 60 + Number(part), 0) : NaN;
@@ -75,7 +75,7 @@ function fromHash() {
 addEventListener('hashchange', fromHash);
 document.addEventListener('click', (event) => {
   const link = event.target.closest('a[href^="#t="]');
-  // A link to where the address already points changes nothing by itself.
+  // A link to the current address does not fire `hashchange`.
   if (link && link.getAttribute('href') === location.hash) fromHash();
   const lane = event.target.closest('.lane, .strip');
   if (lane) {
@@ -85,7 +85,7 @@ document.addEventListener('click', (event) => {
   }
 });
 
-// ---- search -------------------------------------------------------------------------------------------------------
+// ---- Search -------------------------------------------------------------------------------------------------------
 
 const field = $('#search');
 const status = $('#status');
@@ -94,7 +94,7 @@ let found = [];
 let current = -1;
 
 const say = (text) => { status.textContent = text; };
-// Where the browser cannot highlight ranges, the current one is selected instead.
+// If the browser cannot highlight ranges, the current range is selected instead.
 const paint = (name, ranges) => {
   if (!globalThis.Highlight) {
     if (name === 'current' && ranges[0]) getSelection().setBaseAndExtent(
@@ -109,7 +109,7 @@ const paint = (name, ranges) => {
 
 function search() {
   const query = field.value.trim();
-  // An accent may be part of its letter or a character of its own, in the field as in the words.
+  // An accent may be part of its letter or a separate character, both in the field and in the words.
   const forms = [...new Set([query.normalize('NFC'), query.normalize('NFD')])];
   const escaped = forms.map((form) => form.replace(/[\\^$.*+?()[\]{}|]/g, '\\$&').replace(/\s+/g, '\\s+'));
   const pattern = new RegExp(escaped.join('|'), 'giu');
@@ -173,7 +173,7 @@ document.addEventListener('keydown', (event) => {
   }
 });
 
-// ---- one speaker, or some -----------------------------------------------------------------------------------------
+// ---- Filter by speaker --------------------------------------------------------------------------------------------
 
 const everyone = $('#everyone');
 
@@ -185,7 +185,8 @@ function showOnly(speakers) {
   search();
 }
 
-const pressed = () => new Set(names.filter((name) => name.getAttribute('aria-pressed') === 'true').map((name) => name.dataset.s));
+const isPressed = (name) => name.getAttribute('aria-pressed') === 'true';
+const pressed = () => new Set(names.filter(isPressed).map((name) => name.dataset.s));
 for (const name of names) {
   name.addEventListener('click', () => {
     const speakers = pressed();
@@ -198,7 +199,7 @@ everyone.addEventListener('click', () => {
   field.focus({ preventScroll: true });
 });
 
-// ---- copy as text -------------------------------------------------------------------------------------------------
+// ---- Copy as text -------------------------------------------------------------------------------------------------
 
 $('#copy').addEventListener('click', async () => {
   const name = Object.fromEntries(names.map((button) => [button.dataset.s, button.firstElementChild.textContent]));
@@ -206,12 +207,13 @@ $('#copy').addEventListener('click', async () => {
   const time = (at) => (at >= 0 ? [at / 3600, (at / 60) % 60, at % 60].map(digits).join(':') : '--:--:--');
   const shown = turns.filter((turn) => !turn.element.hidden);
   const lines = shown.map(({ at, speaker, words }) => `[${time(at)}] ${name[speaker]}: ${words.data}\n`);
-  const text = `${$('h1').textContent}\n${[...$('.facts').children].map((fact) => fact.innerText).join(' · ')}\n\n${lines.join('')}`;
+  const facts = [...$('.facts').children].map((fact) => fact.innerText).join(' · ');
+  const text = `${$('h1').textContent}\n${facts}\n\n${lines.join('')}`;
   let copied = true;
   try {
     await navigator.clipboard.writeText(text);
   } catch {
-    // No clipboard on a page from plain http, or not allowed: by way of a selection.
+    // A page from plain http has no clipboard, and others may not allow it. Then copy a selection.
     const area = document.body.appendChild(document.createElement('textarea'));
     area.value = text;
     area.select();
@@ -222,11 +224,11 @@ $('#copy').addEventListener('click', async () => {
   setTimeout(() => { $('#copied').textContent = ''; }, 3000);
 });
 
-// ---- listen along -------------------------------------------------------------------------------------------------
+// ---- Listen along -------------------------------------------------------------------------------------------------
 
 const media = $('.dock video');
 
-// The file stays on the reader's machine: the page's own policy lets it go nowhere.
+// The file stays on the reader's machine: the policy of the page does not allow it to be sent anywhere.
 $('#file').addEventListener('change', (event) => {
   const [file] = event.target.files;
   if (!file) return;
@@ -240,14 +242,14 @@ media.addEventListener('error', () => say('This file cannot be played'));
 media.addEventListener('timeupdate', () => {
   const turn = turnAt(media.currentTime);
   if (!turn || turn === here || media.paused) return;
-  // Follows the speech until the reader scrolls away, and again once the reader is back.
+  // Follow the speech until the reader scrolls away, and again after the reader has scrolled back.
   const box = here?.element.getBoundingClientRect();
   const followed = !box || (box.bottom > 0 && box.top < innerHeight);
   select(turn);
   if (followed && !turn.element.hidden) reveal(turn);
 });
 
-// ---- where the reader is ------------------------------------------------------------------------------------------
+// ---- Reading position ---------------------------------------------------------------------------------------------
 
 const now = $('.strip rect');
 let waiting = false;
@@ -255,7 +257,9 @@ let waiting = false;
 function place() {
   waiting = false;
   const seen = document.elementFromPoint(innerWidth / 2, bar.getBoundingClientRect().bottom + 24)?.closest('.turn');
-  if (!seen || seen.dataset.at) now?.setAttribute('x', seen ? (now.ownerSVGElement.viewBox.baseVal.width * seen.dataset.at) / $('.who').dataset.ms : 0);
+  if (seen && !seen.dataset.at) return;
+  const x = () => (now.ownerSVGElement.viewBox.baseVal.width * seen.dataset.at) / $('.who').dataset.ms;
+  now?.setAttribute('x', seen ? x() : 0);
 }
 
 addEventListener('scroll', () => {

@@ -1,11 +1,11 @@
-//! Text, times and counts as the page writes them.
+//! Formats text, times and counts for the page.
 
 use std::fmt::{Display, Formatter, Result};
 
 use job::time::Timestamp;
 
-/// Text or the value of an attribute, made safe: markup and quotes as references. What HTML may not hold at all, control
-/// characters and noncharacters, becomes U+FFFD.
+/// Text or an attribute value, made safe: markup and quotes become references. Control characters and noncharacters,
+/// which HTML must not contain, become U+FFFD.
 pub(super) struct Escaped<'a>(pub(super) &'a str);
 
 impl Display for Escaped<'_> {
@@ -30,13 +30,13 @@ impl Display for Escaped<'_> {
     }
 }
 
-/// `1:23`, or `0:01:23` in a meeting of more than an hour, so that all its times are read alike.
+/// Formats a time as `1:23`, or as `0:01:23` in a meeting of more than an hour, so that all its times look alike.
 pub(super) fn clock(ms: u32, hours: bool) -> String {
     let (minutes, seconds) = (ms / 60_000, ms / 1000 % 60);
     if hours { format!("{}:{:02}:{seconds:02}", minutes / 60, minutes % 60) } else { format!("{minutes}:{seconds:02}") }
 }
 
-/// `1 h 2 min`, `14 min`, `32 s`.
+/// Formats a duration as `1 h 2 min`, `14 min` or `32 s`.
 pub(super) fn length(ms: u32) -> String {
     match (ms / 3_600_000, ms / 60_000 % 60, ms / 1000 % 60) {
         (0, 0, seconds) => format!("{seconds} s"),
@@ -46,7 +46,7 @@ pub(super) fn length(ms: u32) -> String {
     }
 }
 
-/// `1 word`, `9,012 words`.
+/// Formats a count as `1 word` or `9,012 words`.
 pub(super) fn counted(count: u64, one: &str, many: &str) -> String {
     let digits = count.to_string();
     let mut text = String::new();
@@ -59,7 +59,7 @@ pub(super) fn counted(count: u64, one: &str, many: &str) -> String {
     format!("{text} {}", if count == 1 { one } else { many })
 }
 
-/// `25 November 2026, 14:00 UTC`.
+/// Formats a time as `25 November 2026, 14:00 UTC`.
 pub(super) fn day_and_time(at: Timestamp) -> String {
     const MONTHS: [&str; 12] = [
         "January",
@@ -81,7 +81,7 @@ pub(super) fn day_and_time(at: Timestamp) -> String {
     format!("{} {month} {}, {} UTC", part(8..10).trim_start_matches('0'), part(0..4), part(11..16))
 }
 
-/// A language tag as HTML wants it; None for what cannot be one, such as `auto` or `multi`.
+/// Returns a language tag for HTML, or none for codes such as `auto` or `multi`, which are not tags.
 pub(super) fn language(code: &str) -> Option<String> {
     let tag = code.replace('_', "-");
     let mut parts = tag.split('-');

@@ -1,4 +1,4 @@
-//! Who is who.
+//! Tests who is the same person.
 
 use super::*;
 
@@ -12,17 +12,17 @@ fn with_static(id: &str, name: &str, static_ids: &[(&'static str, &str)]) -> Par
     Participant { static_ids, ..participant(Some(id), Some(name)) }
 }
 
-/// The label of each of these, and its id.
+/// Returns the label and the id of each participant.
 fn labels(participants: &[Participant]) -> Vec<(String, Option<i64>)> {
     let mut people = People::default();
-    let faces: Vec<_> = participants.iter().map(|participant| people.meet(participant)).collect();
-    let Crowd { speakers, faces: all, .. } = people.finish();
-    let face = |face: &u16| all[usize::from(*face)];
-    faces.iter().map(|at| (speakers[face(at).speaker].label.clone(), face(at).id)).collect()
+    let participants: Vec<_> = participants.iter().map(|participant| people.register(participant)).collect();
+    let Roster { speakers, participants: all, .. } = people.finish();
+    let index = |index: &u16| all[usize::from(*index)];
+    participants.iter().map(|at| (speakers[index(at).speaker].label.clone(), index(at).id)).collect()
 }
 
 #[test]
-fn people_are_told_apart_by_id_and_have_unique_labels() {
+fn people_are_distinguished_by_id_and_have_unique_labels() {
     let seen = [
         (Some("1"), None, "Zoë", Some(1)),
         (Some("2"), Some("Ann"), "Renamed", Some(2)),
@@ -41,14 +41,14 @@ fn people_are_told_apart_by_id_and_have_unique_labels() {
         (None, Some("A\u{ad}nn (2)\u{200b}"), "Ann (2)", None),
     ];
     let found = labels(&seen.map(|(id, name, ..)| participant(id, name)));
-    // The last name that was given is shown, without what cannot be seen at its ends.
+    // The label is the last name that was given, without invisible characters at its ends.
     let expected: Vec<_> = seen.iter().map(|(_, _, label, id)| ((*label).to_owned(), *id)).collect();
     let shown: Vec<_> = found.into_iter().map(|(label, id)| (label.replace('\u{ad}', ""), id)).collect();
     assert_eq!(shown, expected);
 }
 
 #[test]
-fn who_comes_back_is_the_same_person_and_keeps_each_id() {
+fn returning_person_is_one_speaker_and_keeps_each_id() {
     for platform in ["google_meet", "zoom", "microsoft_teams"] {
         let found = labels(&[
             with_static("100", "Ann Lee", &[(platform, "a")]),
@@ -61,8 +61,8 @@ fn who_comes_back_is_the_same_person_and_keeps_each_id() {
 }
 
 #[test]
-fn what_shows_late_that_two_are_one_joins_them() {
-    // Participant 1 and the static id are known before anything says that they belong together.
+fn people_merge_when_an_id_connects_them_late() {
+    // Participant 1 and the static id are known before an entry connects them.
     let found = labels(&[
         participant(Some("1"), Some("Ann")),
         with_static("2", "Bo", &[("zoom", "a")]),
@@ -73,7 +73,7 @@ fn what_shows_late_that_two_are_one_joins_them() {
 }
 
 #[test]
-fn a_participant_id_does_not_join_people_whose_static_ids_differ() {
+fn participant_id_does_not_merge_people_with_different_static_ids() {
     let found = labels(&[
         with_static("1", "Ann", &[("zoom", "a")]),
         with_static("1", "Ann", &[("zoom", "b")]),
@@ -83,7 +83,7 @@ fn a_participant_id_does_not_join_people_whose_static_ids_differ() {
 }
 
 #[test]
-fn whoever_has_an_id_now_is_meant_by_it() {
+fn reused_id_means_its_current_owner() {
     let found = labels(&[
         with_static("1", "Ann", &[("zoom", "a")]),
         with_static("1", "Bo", &[("zoom", "b")]),
@@ -93,7 +93,7 @@ fn whoever_has_an_id_now_is_meant_by_it() {
 }
 
 #[test]
-fn the_last_name_counts_even_if_it_turns_out_late_that_two_are_one() {
+fn last_name_counts_after_a_late_merge() {
     let found = labels(&[
         participant(Some("1"), Some("Ann")),
         with_static("2", "Bo", &[("zoom", "s")]),
@@ -104,7 +104,7 @@ fn the_last_name_counts_even_if_it_turns_out_late_that_two_are_one() {
 }
 
 #[test]
-fn a_name_alone_is_the_one_person_of_that_name() {
+fn name_alone_means_the_one_person_of_that_name() {
     let one = [participant(None, Some("Ann")), participant(Some("1"), Some("Ann\u{200b}"))];
     assert!(labels(&one).iter().all(|(label, _)| label == "Ann"));
     let ann = |id| participant(id, Some("Ann"));
@@ -113,52 +113,53 @@ fn a_name_alone_is_the_one_person_of_that_name() {
 }
 
 #[test]
-fn those_who_speak_come_first() {
+fn speaking_people_come_before_silent_ones() {
     let mut people = People::default();
     for id in 0..MAX_SPEAKERS {
-        people.meet(&participant(Some(&id.to_string()), Some("Ann")));
+        people.register(&participant(Some(&id.to_string()), Some("Ann")));
     }
-    let speaking = people.meet(&participant(Some("speaks"), Some("Ann")));
-    people.talked(speaking, 1, 1, true);
-    let Crowd { speakers, faces, over_limit } = people.finish();
-    let speaker = &speakers[faces[usize::from(speaking)].speaker];
+    let speaking = people.register(&participant(Some("speaks"), Some("Ann")));
+    people.add_talk(speaking, 1, 1, true);
+    let Roster { speakers, participants, over_limit } = people.finish();
+    let speaker = &speakers[participants[usize::from(speaking)].speaker];
     assert_eq!((&*speaker.label, over_limit, speakers[0].label.as_str()), ("Ann", 1, "Ann (2)"));
 }
 
 #[test]
-fn labels_that_look_alike_are_numbered() {
+fn labels_that_look_the_same_are_numbered() {
     let names = ["Zo\u{eb}", "Zoe\u{308}", "Zoe\u{308}\u{200b}", "zoë"];
     let participants: Vec<_> =
         ["1", "2", "3", "4"].iter().zip(names).map(|(id, name)| participant(Some(id), Some(name))).collect();
     let found = labels(&participants);
     assert_eq!(found.iter().map(|(label, _)| &**label).collect::<Vec<_>>(), ["Zoë", "Zoë (2)", "Zoë (3)", "zoë"]);
-    // Without ids, it is one name.
+    // Without ids, participants with one name are one person.
     let found = labels(&names.map(|name| participant(None, Some(name))));
     assert_eq!(found.iter().map(|(label, _)| &**label).collect::<HashSet<_>>().len(), 2);
 }
 
 #[test]
-fn those_beyond_the_limit_share_a_label_and_keep_their_ids() {
+fn people_beyond_the_limit_share_a_label_and_keep_their_ids() {
     let mut people = People::default();
     for id in 0..MAX_SPEAKERS + 5 {
-        let face = people.meet(&participant(Some(&id.to_string()), Some("Ann")));
-        people.talked(face, 1, 2, true);
+        let index = people.register(&participant(Some(&id.to_string()), Some("Ann")));
+        people.add_talk(index, 1, 2, true);
     }
-    let Crowd { speakers, faces, over_limit } = people.finish();
+    let Roster { speakers, participants, over_limit } = people.finish();
     assert_eq!((speakers.len(), over_limit), (MAX_SPEAKERS + 1, 5));
     assert_eq!(speakers[MAX_SPEAKERS - 1].label, "Ann (1000)");
-    let crowd = Speaker { label: CROWD.to_owned(), is_crowd: true, talk_ms: 5, words: 10, ..Speaker::default() };
-    assert_eq!(speakers[MAX_SPEAKERS], crowd);
-    assert_eq!(faces[MAX_SPEAKERS + 4], Face { id: Some(1004), speaker: MAX_SPEAKERS });
+    let overflow =
+        Speaker { label: OVERFLOW_LABEL.to_owned(), is_overflow: true, talk_ms: 5, words: 10, ..Speaker::default() };
+    assert_eq!(speakers[MAX_SPEAKERS], overflow);
+    assert_eq!(participants[MAX_SPEAKERS + 4], ParticipantRef { id: Some(1004), speaker: MAX_SPEAKERS });
 }
 
 #[test]
-fn there_is_a_limit_to_what_is_remembered() {
+fn remembered_participants_are_limited() {
     let mut people = People::default();
-    for id in 0..MAX_FACES + 100 {
-        people.meet(&with_static(&id.to_string(), "Ann", &[("zoom", "a")]));
+    for id in 0..MAX_PARTICIPANTS + 100 {
+        people.register(&with_static(&id.to_string(), "Ann", &[("zoom", "a")]));
     }
-    let Crowd { speakers, faces, over_limit } = people.finish();
-    assert_eq!((speakers.len(), faces.len(), over_limit), (2, MAX_FACES + 1, 1));
-    assert_eq!(faces.last(), Some(&Face { id: None, speaker: 1 }));
+    let Roster { speakers, participants, over_limit } = people.finish();
+    assert_eq!((speakers.len(), participants.len(), over_limit), (2, MAX_PARTICIPANTS + 1, 1));
+    assert_eq!(participants.last(), Some(&ParticipantRef { id: None, speaker: 1 }));
 }

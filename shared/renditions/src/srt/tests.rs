@@ -1,4 +1,4 @@
-//! What no player may misread.
+//! Tests that no player can misread the text.
 
 use super::*;
 use crate::meeting::Span;
@@ -6,7 +6,7 @@ use crate::meeting::Span;
 const LOOK_ALIKES: [char; 7] = ['‹', '›', '❴', '❵', '∖', '＆', '∶'];
 
 #[test]
-fn nothing_that_is_said_is_a_command() {
+fn spoken_text_is_never_a_command() {
     for (said, shown) in [
         ("plain: R&D, 10:30, 1:02:03 (yes) & no;", "plain: R&D, 10:30, 1:02:03 (yes) & no;"),
         ("<i>x</i> a --> b <", "‹i›x‹/i› a --› b ‹"),
@@ -14,43 +14,43 @@ fn nothing_that_is_said_is_a_command() {
         ("C:\\new\\Notes \\N \\n \\h \\", "C:∖new∖Notes ∖N ∖n ∖h ∖"),
         ("&lt;b&gt; &amp;nbsp; &#123; &#x7b; AT&T;", "＆lt;b＆gt; ＆amp;nbsp; ＆#123; ＆#x7b; AT＆T;"),
     ] {
-        assert_eq!(neutral(said), shown);
+        assert_eq!(neutralize(said), shown);
     }
 }
 
 #[test]
-fn two_times_in_a_line_are_no_times_of_a_cue() {
+fn two_times_in_a_line_do_not_start_a_cue() {
     for (said, shown) in [
         ("00:00:01,000 --› 1:2:3.4 5:06", "00:00∶01,000 --› 1:2∶3.4 5:06\n"),
         ("only 00:00:01,000 and 10:30:15, so", "only 00:00:01,000 and 10:30:15, so\n"),
         ("at 10:30:15, or 10:30:15. ::1,0 1:2:x.1", "at 10:30:15, or 10:30:15. ::1,0 1:2:x.1\n"),
     ] {
         let mut out = String::new();
-        text_line(said, &mut out);
+        write_line(said, &mut out);
         assert_eq!(out, shown);
     }
 }
 
 #[test]
-fn long_names_are_told_apart() {
+fn long_names_stay_unique() {
     let names = ["Alexandra Konstantinopoulou", "Alexandra Konstantinopoulou (2)", "Alexandra Konstantinopoulou-Smith"];
     let shown = ["Alexandra Konstantinopou…:", "Alexandra Konstantin… (2):", "Alexandra Konstantin… (3):"];
-    assert_eq!(prefixes(names.into_iter().map(str::to_owned)), shown);
+    assert_eq!(name_prefixes(names.into_iter().map(str::to_owned)), shown);
 }
 
 #[test]
-fn a_name_is_no_command_either_and_no_longer_than_others() {
+fn names_are_neutralized_and_shortened() {
     for (name, shown) in [
         ("{\\an8}Ann", "❴∖an8❵Ann:"),
         ("<b>&lt;</b>", "‹b›＆lt;‹/b›:"),
         ("{{{{{{{{{{{{{{{{{{{{{{{{{", "❴❴❴❴❴❴❴❴❴❴❴❴❴❴❴❴❴❴❴❴❴❴❴❴…:"),
     ] {
-        assert_eq!(prefixes(std::iter::once(neutral(name).into_owned())), [shown]);
+        assert_eq!(name_prefixes(std::iter::once(neutralize(name).into_owned())), [shown]);
     }
 }
 
 #[test]
-fn look_alikes_take_as_much_room_as_is_counted_for_them() {
+fn look_alikes_have_the_expected_size() {
     for c in LOOK_ALIKES {
         assert_eq!(c.len_utf8(), LOOK_ALIKE_BYTES, "{c}");
         assert_eq!(columns(&c.to_string()), if c == '＆' { 2 } else { 1 }, "{c}");
@@ -58,7 +58,7 @@ fn look_alikes_take_as_much_room_as_is_counted_for_them() {
 }
 
 #[test]
-fn words_are_found_where_they_are() {
+fn word_ranges_match_the_neutralized_text() {
     let span = Span { start_ms: 5, end_ms: 9 };
     let text = "{a} é & \\b &lt; c".to_owned();
     let said = ["{a}", "é", "&", "\\b", "&lt", ";", "", "c"];
@@ -71,14 +71,14 @@ fn words_are_found_where_they_are() {
     };
     let words = said.map(word).to_vec();
     let turn = Turn { index: 1, speaker: 2, speaker_id: None, language_code: None, text, words, timed: true, span };
-    let neutral = neutral_turn(&turn);
+    let neutral = neutralize_turn(&turn);
     let found: Vec<_> = neutral.words.iter().map(|word| &neutral.text[word.range.clone()]).collect();
     assert_eq!(found, shown);
     assert_eq!((neutral.index, neutral.speaker, neutral.span), (1, 2, span));
 }
 
 #[test]
-fn no_number_stands_alone_in_the_last_line() {
+fn last_line_is_not_only_a_number() {
     let long = "x".repeat(40);
     for (text, kept) in [
         ("Ann: In\n2026".to_owned(), "Ann: In 2026".to_owned()),
@@ -88,7 +88,7 @@ fn no_number_stands_alone_in_the_last_line() {
         ("2026".to_owned(), "2026".to_owned()),
     ] {
         let mut shown = text;
-        keep_number(&mut shown);
+        join_trailing_number(&mut shown);
         assert_eq!(shown, kept);
     }
 }

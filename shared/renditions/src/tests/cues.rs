@@ -1,20 +1,23 @@
-//! What stays together in a cue, and what is no cue at all.
+//! Tests which words stay together in a cue, and which text makes no cue.
 
 use proptest::{collection::vec, prelude::*};
 use serde_json::{Value, json};
 
 use super::{meeting, render, subtitles};
-use crate::{Format, pieces::LINE_COLUMNS};
+use crate::{Format, line_breaks::LINE_COLUMNS};
 
-/// One entry of a person, with these words: their text, start and end in seconds.
+/// Returns one entry of a person. Each word has its text, and its start and end in seconds.
 fn entry(name: &str, words: &[(&str, f64, f64)]) -> Value {
     let stamp = |relative: f64| json!({"relative": relative, "absolute": null});
-    let word = |(text, start_s, end_s): &(&str, f64, f64)| json!({"text": text, "start_timestamp": stamp(*start_s), "end_timestamp": stamp(*end_s)});
+    let word = |(text, start_s, end_s): &(&str, f64, f64)| {
+        let (start, end) = (stamp(*start_s), stamp(*end_s));
+        json!({"text": text, "start_timestamp": start, "end_timestamp": end})
+    };
     json!({"participant": {"id": name, "name": name}, "words": words.iter().map(word).collect::<Vec<_>>()})
 }
 
-/// The cues of WebVTT and of SubRip.
-fn cues(entries: &[Value]) -> [Vec<subtitles::Shown>; 2] {
+/// Returns the cues of WebVTT and of SubRip.
+fn cues(entries: &[Value]) -> [Vec<subtitles::ParsedCue>; 2] {
     let meeting = meeting(json!(entries).to_string().as_bytes(), 1000).expect("a transcript");
     let [vtt, srt] = [subtitles::vtt(&render(&meeting, Format::Vtt)), subtitles::srt(&render(&meeting, Format::Srt))];
     subtitles::check(&vtt, true);
@@ -22,25 +25,25 @@ fn cues(entries: &[Value]) -> [Vec<subtitles::Shown>; 2] {
     [vtt, srt]
 }
 
-fn texts(cues: &[subtitles::Shown]) -> Vec<String> {
+fn texts(cues: &[subtitles::ParsedCue]) -> Vec<String> {
     cues.iter().map(|cue| cue.lines.join(" ")).collect()
 }
 
 #[test]
-fn a_phrase_that_fits_is_one_cue_however_long_it_lasts() {
+fn phrase_that_fits_is_one_cue_whatever_its_duration() {
     let two_lines = "one two three four five six seven eight, nine. Ten eleven twelve thirteen x";
     let words = [("Yes, agreed.", 10.0, 40.0), ("So next topic then.", 40.0, 55.0), (two_lines, 55.0, 57.0)];
     let [vtt, srt] = cues(&[entry("Ira", &words)]);
     assert_eq!(texts(&vtt), words.map(|(text, ..)| text));
     assert_eq!(texts(&srt), ["Ira: Yes, agreed.", "So next topic then.", two_lines]);
-    let times = |cues: &[subtitles::Shown]| cues.iter().map(|cue| (cue.start_ms, cue.end_ms)).collect::<Vec<_>>();
+    let times = |cues: &[subtitles::ParsedCue]| cues.iter().map(|cue| (cue.start_ms, cue.end_ms)).collect::<Vec<_>>();
     assert_eq!(times(&vtt), [(10_000, 17_000), (40_000, 47_000), (55_000, 58_000)]);
     assert_eq!(times(&srt), times(&vtt));
 }
 
-/// Two lines have room for the words, but not for the name, too.
+/// The two lines have room for the words, but not for the words and the name.
 #[test]
-fn a_phrase_that_does_not_fit_with_the_name_is_split_in_subrip_only() {
+fn phrase_that_does_not_fit_with_the_name_is_split_only_in_subrip() {
     let phrase = "This phrase has as many words as two lines can hold, and there is no room for more.";
     let [vtt, srt] = cues(&[entry("Alexandra", &[(phrase, 1.0, 5.0)])]);
     assert_eq!(texts(&vtt), [phrase]);
@@ -51,7 +54,7 @@ fn a_phrase_that_does_not_fit_with_the_name_is_split_in_subrip_only() {
 }
 
 #[test]
-fn a_cue_without_anything_to_see_is_left_out_and_the_name_comes_with_the_next() {
+fn invisible_cue_is_left_out_and_the_name_moves_to_the_next() {
     for filler in ["\u{3164}", "\u{2800}", "\u{115F}"] {
         let word = format!("x{}", filler.repeat(200));
         let [vtt, srt] = cues(&[entry("Ann", &[(&word, 1.0, 2.0)]), entry("Bob", &[("Yes.", 30.0, 31.0)])]);
@@ -66,7 +69,7 @@ fn a_cue_without_anything_to_see_is_left_out_and_the_name_comes_with_the_next() 
     }
 }
 
-/// As a player finds it: after as many words as fit, a line is full.
+/// Returns whether a phrase fits one cue, by filling its lines word by word.
 fn fits(phrase: &str) -> bool {
     let mut lines = vec![0];
     for word in phrase.split(' ') {
@@ -83,7 +86,7 @@ proptest! {
     #![proptest_config(super::properties::config(200))]
 
     #[test]
-    fn no_phrase_that_fits_is_split(
+    fn phrases_that_fit_are_never_split(
         phrases in vec((vec("[a-z]{1,12}[.,]?", 1..14), 0..40_000_u32, 0..20_000_u32), 1..30),
     ) {
         let mut at_s = 0.0;
@@ -93,7 +96,7 @@ proptest! {
             let phrase = format!("p{number}q {}", words.join(" "));
             let from_s = at_s + f64::from(*after_ms % 4000) / 1000.0;
             at_s = from_s + f64::from(*lasts_ms) / 1000.0;
-            // Some of one person's follow each other in one entry of the file.
+            // Up to four phrases are in one entry of the file.
             entries.push((phrase.clone(), from_s, at_s));
             said.push(phrase);
         }
@@ -101,7 +104,7 @@ proptest! {
         let files: Vec<_> = words.chunks(4).map(|words| entry("Jo", words)).collect();
         let [vtt, srt] = cues(&files);
         for phrase in said {
-            let in_one = |cues: &[subtitles::Shown]| texts(cues).iter().any(|text| text.contains(&phrase));
+            let in_one = |cues: &[subtitles::ParsedCue]| texts(cues).iter().any(|text| text.contains(&phrase));
             prop_assert!(in_one(&vtt) || !fits(&phrase), "{phrase}: {:?}", texts(&vtt));
             prop_assert!(in_one(&srt) || !fits(&format!("Jo: {phrase}")), "{phrase}: {:?}", texts(&srt));
         }

@@ -1,5 +1,6 @@
-//! Small meetings whose renditions are beside them in `fixtures/`, with what the manifest says of them. Where it matters
-//! when the recording was made, `recording.json` says so. `UPDATE_EXPECT=1 cargo test` writes the expected files again.
+//! Compares the renditions of small meetings, and their values in the manifest, with the files in `fixtures/`. A
+//! fixture in which the time of the recording matters has a `recording.json`. `UPDATE_EXPECT=1 cargo test` writes the
+//! expected files.
 
 use std::path::{Path, PathBuf};
 
@@ -7,37 +8,37 @@ use expect_test::expect_file;
 use job::time::Timestamp;
 use serde_json::{Value, json};
 
-use super::{head, html, render};
+use super::{html, info, render};
 use crate::{
-    Format, Head,
-    tally::{Recorded, Summary, Tally},
+    Format, MeetingInfo,
+    reader::{RecordingTimes, Summary, TranscriptReader},
 };
 
 fn fixtures() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures")
 }
 
-/// When this recording was made.
-fn recorded(folder: &Path) -> Recorded {
+/// Returns when the recording of a fixture was made.
+fn recorded(folder: &Path) -> RecordingTimes {
     let text = std::fs::read_to_string(folder.join("recording.json")).unwrap_or_else(|_| "null".to_owned());
     let recording: Value = serde_json::from_str(&text).expect("JSON");
     let time = |key: &str| recording[key].as_str().and_then(Timestamp::parse_rfc3339);
-    Recorded { started_at: time("started_at").or(head().started_at), completed_at: time("completed_at") }
+    RecordingTimes { started_at: time("started_at").or(info().started_at), completed_at: time("completed_at") }
 }
 
 #[test]
-fn renditions_are_as_they_were_judged() {
+fn renditions_match_their_goldens() {
     let mut seen = 0;
     for entry in fixtures().read_dir().expect("the folder of fixtures") {
         let folder = entry.expect("a fixture").path();
         let recorded = recorded(&folder);
         let file = std::fs::read(folder.join("transcript.json")).expect("a transcript");
-        let mut tally = Tally::new(recorded);
-        file.chunks(7).for_each(|chunk| tally.push(chunk));
-        let (summary, meeting) = tally.finish(Head { started_at: recorded.started_at, ..head() });
+        let mut reader = TranscriptReader::new(recorded);
+        file.chunks(7).for_each(|chunk| reader.push(chunk));
+        let (summary, meeting) = reader.finish(MeetingInfo { started_at: recorded.started_at, ..info() });
         let meeting = meeting.expect("a transcript that can be read");
         for format in Format::ALL {
-            let name = format!("transcript.{}", format.name());
+            let name = format!("transcript.{}", format.spec().name);
             expect_file![folder.join(name)].assert_eq(&html::bare(&render(&meeting, format)));
         }
         let Summary { counts, skipped_values, language_codes, empty, error } = summary;
@@ -45,7 +46,7 @@ fn renditions_are_as_they_were_judged() {
         let summary = json!({"counts": counts, "skipped_values": skipped_values, "language_codes": language_codes,
             "empty": empty});
         expect_file![folder.join("summary.json")].assert_eq(&format!("{summary:#}\n"));
-        // What is not written is not there either.
+        // A format that is not written has no expected file.
         assert_eq!(folder.join("transcript.srt").exists(), !meeting.is_empty(), "{}", folder.display());
         seen += 1;
     }

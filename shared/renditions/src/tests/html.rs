@@ -1,4 +1,4 @@
-//! What must hold for any page. How pages look and behave in a browser is tested by `tests/browser/page.py`, with the
+//! Tests what must hold for every page. `tests/browser/page.py` tests how pages look and behave in a browser, with the
 //! files that are written here.
 
 use std::{
@@ -16,12 +16,13 @@ use crate::{
     html::{SCRIPT, STYLE},
 };
 
-const SPOKEN: &str = "so I think we should start with the numbers from last week because they tell most of the story and \
-    then go through the roadmap one item at a time the migration is nearly done only the billing tables are left we saw \
-    a small rise in latency on Tuesday which turned out to be the new index can you say more about that sure the planner \
-    picked the wrong one for about an hour and nobody noticed until the dashboard went yellow";
+const SPOKEN: &str = "so I think we should start with the numbers from last week because they tell most of the \
+    story and then go through the roadmap one item at a time the migration is nearly done only the billing \
+    tables are left we saw a small rise in latency on Tuesday which turned out to be the new index can you say \
+    more about that sure the planner picked the wrong one for about an hour and nobody noticed until the \
+    dashboard went yellow";
 
-/// A page without style and script, which are read where they are written, and without their hashes.
+/// Returns a page without the style, the script and their hashes. Style and script are reviewed in their own files.
 pub(super) fn bare(page: &str) -> String {
     page.replace(STYLE, "…").replace(SCRIPT, "…").replace(&hash(STYLE), "…").replace(&hash(SCRIPT), "…")
 }
@@ -30,12 +31,13 @@ fn hash(source: &str) -> String {
     STANDARD.encode(digest(&SHA256, source.as_bytes()))
 }
 
-/// So many minutes of conversation at 150 words a minute; one turn in eight begins before the last one has ended.
+/// Returns a conversation of this length with 150 words per minute. One turn in eight begins before the previous one
+/// has ended.
 fn conversation(minutes: u32, people: u32) -> Vec<u8> {
     let spoken: Vec<&str> = SPOKEN.split(' ').collect();
     let (mut turns, mut at_s, mut number) = (Vec::new(), 0.8, 0_u32);
     while at_s < f64::from(minutes * 60) {
-        // Any numbers will do that do not repeat soon; who comes first in the list speaks more often.
+        // Any numbers will do that do not repeat soon. People at the start of the list speak more often.
         let chance = |of: u32, salt: u32| number.wrapping_add(salt).wrapping_mul(2_654_435_761).rotate_left(11) % of;
         let speaker = chance(people, 1).min(chance(people, 2));
         let words = [3, 5, 8, 12, 20, 30][chance(6, 3) as usize];
@@ -61,7 +63,7 @@ fn conversation(minutes: u32, people: u32) -> Vec<u8> {
     json!(turns).to_string().into_bytes()
 }
 
-/// The pages of all fixtures, three large ones, and one without any time, by name.
+/// Returns the pages of all fixtures, of three large meetings, and of a meeting without times, by name.
 fn pages() -> Vec<(String, String)> {
     let large = [("hour", conversation(60, 6)), ("day", conversation(480, 6)), ("crowd", conversation(90, 40))];
     let untimed = String::from_utf8(conversation(3, 3)).expect("JSON").replace("_timestamp", "_nothing").into_bytes();
@@ -80,19 +82,19 @@ fn pages() -> Vec<(String, String)> {
         .collect()
 }
 
-/// What stands between two marks, each time.
+/// Returns every text between the two marks.
 fn between<'a>(page: &'a str, before: &'a str, after: &'a str) -> Vec<&'a str> {
     page.split(before).skip(1).map(|rest| rest.split(after).next().unwrap_or_default()).collect()
 }
 
 #[test]
-fn pages_hold_what_they_promise() {
+fn pages_are_self_contained_and_linked() {
     let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../target/pages");
     std::fs::create_dir_all(&folder).expect("a folder for the browser's test");
     for (name, page) in pages() {
         std::fs::write(folder.join(format!("{name}.html")), &page).expect("a page for the browser's test");
 
-        // The policy names exactly the style and the script that are there, and nothing else can run or load.
+        // The policy allows exactly this style and this script. Nothing else can run or load.
         let policy = format!(
             "default-src 'none'; style-src 'sha256-{}'; script-src 'sha256-{}'; media-src blob:; base-uri 'none'; \
              form-action 'none'; require-trusted-types-for 'script'; trusted-types 'none'",
@@ -103,13 +105,13 @@ fn pages_hold_what_they_promise() {
         assert_eq!(between(&page, "<style>", "</style>"), [STYLE], "{name}");
         let bare = bare(&page);
         for tag in between(&bare, "<", ">") {
-            // Without the values of its attributes.
+            // Remove the attribute values.
             let names: String = tag.split('"').step_by(2).collect();
             assert!(!names.contains("style=") && !names.contains("src=") && !names.contains(" on"), "{name}: {tag}");
         }
         assert!(between(&bare, "href=\"", "\"").iter().all(|link| link.starts_with('#')), "{name}");
 
-        // Every link leads to something, without a script, too; and no id is there twice.
+        // Every link has a target, even without the script, and no id appears twice.
         let ids = between(&bare, " id=\"", "\"");
         let unique: HashSet<_> = ids.iter().collect();
         assert_eq!(unique.len(), ids.len(), "{name}");
@@ -128,14 +130,14 @@ fn pages_hold_what_they_promise() {
 }
 
 #[test]
-fn style_and_script_end_where_they_should() {
+fn style_and_script_contain_no_end_tag() {
     for source in [STYLE, SCRIPT] {
         assert!(!source.contains("</") && !source.contains("<!--") && !source.contains('\r'));
     }
 }
 
 #[test]
-fn what_people_say_is_never_markup() {
+fn spoken_text_is_never_markup() {
     let said = "<script>alert(1)</script> --> <!-- </title> \"onload='x' & &lt; \u{fffe}\u{1ffff}\u{fdd0}";
     let file = json!([{
         "participant": {"id": 1, "name": said, "is_host": true},
@@ -146,20 +148,20 @@ fn what_people_say_is_never_markup() {
     assert_eq!(page.matches("<script").count(), 1);
     assert_eq!(page.matches("&lt;script&gt;alert(1)&lt;/script&gt; --&gt; &lt;!-- &lt;/title&gt;").count(), 4);
     assert_eq!(page.matches("&quot;onload=&#39;x&#39; &amp; &amp;lt; \u{fffd}\u{fffd}\u{fffd}").count(), 4);
-    // A language that is none is left out, and so is every time.
+    // An invalid language code is left out, and so are all times.
     assert!(
         !page.contains("lang=\"en&") && !page.contains("data-at") && !page.contains("<h3") && !page.contains(">0:")
     );
 }
 
 #[test]
-fn long_meetings_make_small_pages() {
+fn pages_of_long_meetings_are_small() {
     let size = |minutes, people| {
         let file = conversation(minutes, people);
         render(&meeting(&file, usize::MAX).expect("a transcript"), Format::Html).len()
     };
     assert!(size(60, 6) < 300_000, "an hour: {} bytes", size(60, 6));
     assert!(size(480, 6) < 1_500_000, "eight hours: {} bytes", size(480, 6));
-    // Each speaker has a row and a lane, whose length has a limit.
+    // Each speaker has a row and a lane of limited length.
     assert!(size(60, 600) < 1_000_000, "a crowd: {} bytes", size(60, 600));
 }

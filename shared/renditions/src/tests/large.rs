@@ -1,19 +1,20 @@
-//! A whole working day of talking.
+//! Tests large meetings, such as a whole working day of speech.
 
 use std::fmt::Write;
 
 use serde_json::{Value, json};
 
-use super::{head, meeting, render, subtitles};
+use super::{info, meeting, render, subtitles};
 use crate::{
     Format,
-    tally::{Recorded, Tally},
+    reader::{RecordingTimes, TranscriptReader},
 };
 
-/// Nine thousand words an hour.
+/// Nine thousand words per hour.
 const WORDS: usize = 72_000;
 
-/// Eight hours; every word is a number. Five people take turns, and now and then one is interrupted.
+/// Returns eight hours of speech in which every word is a number. Five people take turns, and now and then one of them
+/// is interrupted.
 fn eight_hours() -> String {
     let mut file = String::from("[");
     let mut random = fastrand::Rng::with_seed(8);
@@ -37,7 +38,7 @@ fn eight_hours() -> String {
             word += 1;
         }
         file.push_str("]}");
-        // The next one begins before or after the end.
+        // The next turn begins before or after the end of this one.
         at_ms = (said_ms + random.u32(..2500)).saturating_sub(500);
     }
     file.push(']');
@@ -45,12 +46,12 @@ fn eight_hours() -> String {
 }
 
 #[test]
-fn eight_hours_are_rendered_whole_in_little_memory() {
+fn eight_hours_are_rendered_completely_in_little_memory() {
     let file = eight_hours();
     let meeting = meeting(file.as_bytes(), 16 << 10).expect("a transcript");
     assert!(meeting.bytes() < 2 << 20, "{} bytes", meeting.bytes());
     for format in Format::ALL {
-        let mut renderer = format.renderer();
+        let mut renderer = (format.spec().renderer)();
         let (mut out, mut most, mut bytes) = (String::new(), 0, 0);
         renderer.begin(&meeting, &mut out);
         for turn in meeting.turns() {
@@ -60,7 +61,7 @@ fn eight_hours_are_rendered_whole_in_little_memory() {
             out.clear();
         }
         renderer.end(&meeting, &mut out);
-        // What is held back is a matter of a few turns, not of the meeting's length.
+        // A renderer holds back only a few turns, whatever the length of the meeting.
         assert!(most.max(out.len()) < 32 << 10, "{format:?}: {most} at once");
         assert!(bytes > 400_000, "{format:?}: {bytes} bytes");
     }
@@ -78,7 +79,7 @@ fn eight_hours_are_rendered_whole_in_little_memory() {
 }
 
 #[test]
-fn a_crowd_that_talks_at_once_is_shown_in_order() {
+fn crowd_talking_at_the_same_time_is_shown_in_order() {
     let turn = |n: u32| {
         let words: Vec<_> = (0..30)
             .map(|word| format!(r#"{{"text": "p{n}w{word}", "start_timestamp": {{"relative": {word}}}}}"#))
@@ -97,15 +98,15 @@ fn a_crowd_that_talks_at_once_is_shown_in_order() {
 }
 
 #[test]
-fn more_people_than_are_told_apart_are_rendered() {
+fn people_beyond_the_limit_are_rendered() {
     let turn = |n: u32| {
         json!({"participant": {"id": n, "name": format!("P{n}")},
             "words": [{"text": format!("w{n}."), "start_timestamp": {"relative": n}}]})
     };
     let file = json!((0..1200).map(turn).collect::<Vec<_>>()).to_string();
-    let mut tally = Tally::new(Recorded::default());
-    tally.push(file.as_bytes());
-    let (summary, meeting) = tally.finish(head());
+    let mut reader = TranscriptReader::new(RecordingTimes::default());
+    reader.push(file.as_bytes());
+    let (summary, meeting) = reader.finish(info());
     assert_eq!((summary.error, summary.counts.speakers, summary.counts.speakers_over_limit), (None, 1200, 200));
     let meeting = meeting.expect("a meeting");
     let lines = render(&meeting, Format::Jsonl);
@@ -116,8 +117,8 @@ fn more_people_than_are_told_apart_are_rendered() {
     assert_eq!(render(&meeting, Format::Txt).lines().last(), Some("[00:19:59] Other participants: w1199."));
 }
 
-/// By how much SubRip's cues begin after their words at most, in milliseconds, in ten minutes of this: a turn begins at
-/// every step, has so many words, one every 400 ms, and is the next person's.
+/// Returns the maximum delay of a SubRip cue in milliseconds, in a meeting of ten minutes. A turn of the next person
+/// begins at every step, and has `words` words, one every 400 ms.
 fn late_ms(people: u32, words: u32, step_ms: u32) -> u32 {
     let turn = |n: u32| {
         let word = |word: u32| {
@@ -137,7 +138,7 @@ fn late_ms(people: u32, words: u32, step_ms: u32) -> u32 {
         let (turn, word) = turn.split_at(turn.len() - 1);
         Some(turn.parse::<u32>().ok()? * step_ms + u32::from(word.as_bytes()[0] - b'a') * 400)
     };
-    let late_ms = |cue: &subtitles::Shown| {
+    let late_ms = |cue: &subtitles::ParsedCue| {
         let first = cue.lines[0].split(' ').find_map(said_ms).expect("a word");
         cue.start_ms.checked_sub(first).expect("no cue before its words")
     };
@@ -145,10 +146,10 @@ fn late_ms(people: u32, words: u32, step_ms: u32) -> u32 {
 }
 
 #[test]
-fn people_who_talk_at_once_can_be_read_in_time() {
-    // Short words of two people, which share a cue.
+fn simultaneous_speech_is_shown_in_time() {
+    // Short words of two people share a cue.
     assert_eq!(late_ms(2, 1, 450), 0);
-    // Two who talk all the time at the usual speed, and four.
+    // Two people, and four people, talk all the time at the usual speed.
     let (two, four) = (late_ms(2, 20, 4000), late_ms(4, 20, 2000));
     assert!(two < 4000, "{two} ms late");
     assert!(four < 4500, "{four} ms late");

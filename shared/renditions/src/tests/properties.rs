@@ -1,4 +1,4 @@
-//! What holds for the renditions of any transcript.
+//! Tests what must hold for the renditions of every transcript.
 
 use proptest::{collection::vec, option, prelude::*, sample::select, test_runner::FileFailurePersistence};
 use serde_json::{Value, json};
@@ -7,9 +7,9 @@ use unicode_segmentation::UnicodeSegmentation;
 use super::{meeting, render, subtitles};
 use crate::{
     Format,
-    tally::{Recorded, Tally},
-    visible::{has_visible, modifies},
-    words::is_boundary,
+    reader::{RecordingTimes, TranscriptReader},
+    visible::{has_visible, is_modifier},
+    words::is_grapheme_boundary,
 };
 
 const PREFIXES: [&str; 12] = ["", "", "", "<i>", "--> ", "今日は", "สวัสดี", "(", "👨‍👩‍👧 ", "مرحبا", "한국어", "a b\n"];
@@ -72,7 +72,7 @@ const NAMES: [&str; 9] = [
     "A name that is far too long for any line there is",
 ];
 
-/// Entries of `words[]` some of which make one character together.
+/// Entries of `words[]`. Some of them form one character together.
 const PARTS: [&str; 14] = [
     "👨",
     "\u{200d}",
@@ -92,11 +92,11 @@ const PARTS: [&str; 14] = [
 
 #[derive(Clone, Debug)]
 struct Said {
-    /// Whether it has a mark by which it is found again.
+    /// Whether the word has a mark by which it is found.
     marked: bool,
     prefix: &'static str,
     rest: Vec<&'static str>,
-    /// Milliseconds after the word before, and how long; and which of it is known.
+    /// The delay after the previous word, the duration, and which of the two times is known.
     step_ms: i32,
     length_ms: i32,
     start: bool,
@@ -126,7 +126,7 @@ fn entry() -> impl Strategy<Value = Entry> {
     (option::of(id), option::of(select(&NAMES[..])), 0..60_000_u32, vec(said(), 0..40))
 }
 
-/// A file, and the marks that are in its words.
+/// Returns a file, and the marks in its words.
 fn file(entries: &[Entry]) -> (Vec<u8>, Vec<String>) {
     let mut marks = Vec::new();
     let turn = |(id, name, from_ms, words): &Entry| {
@@ -165,7 +165,10 @@ proptest! {
     #![proptest_config(config(200))]
 
     #[test]
-    fn every_word_is_in_every_rendition_once_and_cues_are_in_order(entries in vec(entry(), 0..8), step in 1..200_usize) {
+    fn words_are_in_every_rendition_once_and_cues_are_ordered(
+        entries in vec(entry(), 0..8),
+        step in 1..200_usize,
+    ) {
         let (file, marks) = file(&entries);
         let whole = meeting(&file, usize::MAX).expect("a transcript");
         let cut = meeting(&file, step).expect("a transcript");
@@ -191,7 +194,7 @@ proptest! {
     }
 
     #[test]
-    fn no_line_parts_a_character(parts in vec(select(&PARTS[..]), 1..300)) {
+    fn lines_never_split_a_character(parts in vec(select(&PARTS[..]), 1..300)) {
         let word = |(index, text): (usize, &&str)| {
             let at = |tenths: usize| json!({"relative": tenths as f64 / 10.0, "absolute": null});
             json!({"text": text, "start_timestamp": at(index), "end_timestamp": at(index + 1)})
@@ -209,10 +212,10 @@ proptest! {
             let lines = lines.map(|line| line.trim_start_matches("Ann:").trim().to_owned());
             prop_assert_eq!(&lines.flat_map(|line| characters(&line)).collect::<Vec<_>>(), &whole);
         }
-        // They are all there, and no space parts what would be one character.
+        // All parts are there, and no space splits what would be one character.
         let mut said = String::new();
         for part in &parts {
-            if has_visible(part) || !said.is_empty() && modifies(part) {
+            if has_visible(part) || !said.is_empty() && is_modifier(part) {
                 said.push_str(part);
             }
         }
@@ -221,21 +224,24 @@ proptest! {
             for (at, _) in text.match_indices(' ') {
                 let mut together = text.clone();
                 together.remove(at);
-                prop_assert!(is_boundary(&together, at), "{text:?} at {at}");
+                prop_assert!(is_grapheme_boundary(&together, at), "{text:?} at {at}");
             }
         }
     }
 
     #[test]
-    fn damaged_files_do_no_harm(entries in vec(entry(), 1..4), damage in vec((any::<prop::sample::Index>(), any::<u8>()), 1..5)) {
+    fn damaged_files_cause_no_panic(
+        entries in vec(entry(), 1..4),
+        damage in vec((any::<prop::sample::Index>(), any::<u8>()), 1..5),
+    ) {
         let (mut file, _) = file(&entries);
         for (at, byte) in damage {
             let at = at.index(file.len());
             file[at] = byte;
         }
-        let mut tally = Tally::new(Recorded::default());
-        file.chunks(50).for_each(|chunk| tally.push(chunk));
-        let (summary, meeting) = tally.finish(super::head());
+        let mut reader = TranscriptReader::new(RecordingTimes::default());
+        file.chunks(50).for_each(|chunk| reader.push(chunk));
+        let (summary, meeting) = reader.finish(super::info());
         prop_assert_eq!(summary.error, meeting.as_ref().err().cloned());
         if let Ok(meeting) = meeting {
             for format in Format::ALL {

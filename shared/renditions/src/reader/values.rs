@@ -1,4 +1,4 @@
-//! The values of Recall's format, as serde_json reads them, whatever stands in their place.
+//! Reads the values of Recall's format with serde_json. A value of another type is not an error.
 
 use std::{borrow::Cow, fmt};
 
@@ -8,14 +8,14 @@ use serde::{
 };
 use serde_json::value::RawValue;
 
-use super::not_a_number::NOT_A_NUMBER;
+use super::non_finite::PLACEHOLDER;
 use crate::Participant;
 
-/// The ids in `extra_data` that stay the same for a person who leaves and comes back: platform, then key.
+/// The ids in `extra_data` that stay the same for a person who leaves and comes back: the platform, then the key.
 const STATIC_IDS: [(&str, &str); 3] =
     [("google_meet", "static_participant_id"), ("zoom", "conf_user_id"), ("microsoft_teams", "user_id")];
 
-/// Of an entry. What is of another type is as good as absent.
+/// The participant of an entry. A value of another type is treated as absent.
 #[derive(Deserialize)]
 pub(super) struct RawParticipant<'a> {
     #[serde(borrow)]
@@ -28,71 +28,71 @@ pub(super) struct RawParticipant<'a> {
     extra_data: Option<&'a RawValue>,
 }
 
-/// Words are most of the file, so their values are looked at only once, if they are as they should be.
+/// A word. Words are most of the file, so a well-formed word is parsed only once.
 #[derive(Default, Deserialize)]
 pub(super) struct Word<'a> {
     #[serde(borrow, default)]
-    pub(super) text: Part<'a>,
+    pub(super) text: FieldValue<'a>,
     #[serde(borrow, default, alias = "start_time")]
-    pub(super) start_timestamp: Part<'a>,
+    pub(super) start_timestamp: FieldValue<'a>,
     #[serde(borrow, default, alias = "end_time")]
-    pub(super) end_timestamp: Part<'a>,
+    pub(super) end_timestamp: FieldValue<'a>,
 }
 
-/// A word of which [`Word`] cannot make sense: a key is there twice, and the last one counts; or half of a surrogate
-/// pair; or a number beyond all bounds.
-pub(super) struct OddWord<'a>(pub(super) Word<'a>);
+/// A word that [`Word`] cannot parse, because a key appears twice (the last value counts), or because the word contains
+/// half of a surrogate pair or a number that is out of range.
+pub(super) struct LenientWord<'a>(pub(super) Word<'a>);
 
-/// What a word consists of.
+/// The value of a word's field.
 #[derive(Default)]
-pub(super) enum Part<'a> {
+pub(super) enum FieldValue<'a> {
     #[default]
     Absent,
     Null,
     Text(Cow<'a, str>),
     Number(f64),
-    Moment(Moment<'a>),
-    /// Anything else.
+    Time(RawTime<'a>),
+    /// A value of any other type.
     Other,
 }
 
-/// A time, in Recall's own form.
+/// A time in Recall's own form.
 #[derive(Default, Deserialize)]
-pub(super) struct Moment<'a> {
+pub(super) struct RawTime<'a> {
     #[serde(borrow, default)]
-    pub(super) relative: Given<'a>,
+    pub(super) relative: OptionalValue<'a>,
     #[serde(borrow, default)]
-    pub(super) absolute: Given<'a>,
+    pub(super) absolute: OptionalValue<'a>,
 }
 
-/// Part of a time.
+/// A field of a time.
 #[derive(Clone, Copy, Default)]
-pub(super) enum Given<'a> {
+pub(super) enum OptionalValue<'a> {
     #[default]
     Absent,
     Null,
     Value(&'a RawValue),
 }
 
-/// The last value of each key.
-struct LastOf<'a, const N: usize> {
+/// Collects the last value of each key.
+struct LastValues<'a, const N: usize> {
     keys: [&'static str; N],
     values: [Option<&'a RawValue>; N],
 }
 
-/// Borrowed where nothing is escaped. What is no character becomes U+FFFD. Only for raw values, which are known to be
-/// JSON: bytes are taken as they are.
+/// A string that is borrowed if nothing in it is escaped. Invalid characters become U+FFFD. It is used only for raw
+/// values, which are known to be JSON, because bytes are not checked.
 struct Text<'a>(Cow<'a, str>);
 
-/// A text, unescaped. A number that is none is not a text.
-pub(super) fn string(raw: &RawValue) -> Option<Cow<'_, str>> {
+/// Returns the unescaped string. A replaced non-finite number is not a string.
+pub(super) fn text_of(raw: &RawValue) -> Option<Cow<'_, str>> {
     let text = Some(raw.get()).filter(|text| text.starts_with('"'))?;
-    serde_json::from_str(text).map(|Text(text)| text).ok().filter(|text| text != NOT_A_NUMBER)
+    serde_json::from_str(text).map(|Text(text)| text).ok().filter(|text| text != PLACEHOLDER)
 }
 
 impl RawParticipant<'_> {
-    /// Who it is, and whether all of it could be used.
-    pub(super) fn read(&self) -> (Participant, bool) {
+    /// Returns the participant, and whether all of its values could be used.
+    pub(super) fn parse(&self) -> (Participant, bool) {
         let Self { id, name, is_host, extra_data } = *self;
         let mut usable = true;
         let mut used = |text: Option<Option<String>>| {
@@ -100,7 +100,7 @@ impl RawParticipant<'_> {
             text.flatten()
         };
         let id = used(id.map(id_text));
-        let name = used(name.map(|name| string(name).map(Cow::into_owned)));
+        let name = used(name.map(|name| text_of(name).map(Cow::into_owned)));
         usable &= is_host.is_none_or(|is_host| ["true", "false"].contains(&is_host.get()));
         let is_host = is_host.is_some_and(|is_host| is_host.get() == "true");
         let static_ids = extra_data.map(static_ids).unwrap_or_default();
@@ -108,78 +108,78 @@ impl RawParticipant<'_> {
     }
 }
 
-/// A participant in which a key is there twice.
-pub(super) fn odd_participant(raw: &RawValue) -> Option<RawParticipant<'_>> {
-    let [id, name, is_host, extra_data] = last_of(raw, ["id", "name", "is_host", "extra_data"])?;
+/// Returns a participant in which a key appears twice.
+pub(super) fn lenient_participant(raw: &RawValue) -> Option<RawParticipant<'_>> {
+    let [id, name, is_host, extra_data] = last_values(raw, ["id", "name", "is_host", "extra_data"])?;
     Some(RawParticipant { id, name, is_host, extra_data })
 }
 
 fn static_ids(extra_data: &RawValue) -> Vec<(&'static str, String)> {
-    // Whatever else is in there, nothing of it is needed.
-    let platforms = last_of(extra_data, STATIC_IDS.map(|(platform, _)| platform)).unwrap_or_default();
+    // No other value in there is needed, so an object without these keys is fine.
+    let platforms = last_values(extra_data, STATIC_IDS.map(|(platform, _)| platform)).unwrap_or_default();
     let static_id = |((platform, key), values): ((&'static str, &'static str), Option<&RawValue>)| {
-        let [id] = last_of(values?, [key])?;
+        let [id] = last_values(values?, [key])?;
         Some((platform, id_text(id?)?))
     };
     STATIC_IDS.into_iter().zip(platforms).filter_map(static_id).collect()
 }
 
-/// An id is a text or a number; `1.0` is 1.
+/// Returns an id, which is a string or a number. `1.0` is written as 1.
 fn id_text(raw: &RawValue) -> Option<String> {
     let text = raw.get();
     if text.starts_with(|c: char| c == '-' || c.is_ascii_digit()) {
         return Some(text.strip_suffix(".0").unwrap_or(text).to_owned());
     }
-    string(raw).map(Cow::into_owned)
+    text_of(raw).map(Cow::into_owned)
 }
 
-/// The values of these keys of an object, except null. Where one is there twice, the last one counts.
-fn last_of<'a, const N: usize>(raw: &'a RawValue, keys: [&'static str; N]) -> Option<[Option<&'a RawValue>; N]> {
+/// Returns the values of these keys of an object, except null. If a key appears twice, the last value counts.
+fn last_values<'a, const N: usize>(raw: &'a RawValue, keys: [&'static str; N]) -> Option<[Option<&'a RawValue>; N]> {
     let mut deserializer = serde_json::Deserializer::from_str(raw.get());
-    let last = LastOf { keys, values: [None; N] };
+    let last = LastValues { keys, values: [None; N] };
     serde::Deserializer::deserialize_map(&mut deserializer, last).ok()
 }
 
-impl<'a> Part<'a> {
+impl<'a> FieldValue<'a> {
     pub(super) fn of(raw: &'a RawValue) -> Self {
         match raw.get().as_bytes().first() {
             Some(b'n') => Self::Null,
-            Some(b'"') => string(raw).map_or(Self::Other, Self::Text),
+            Some(b'"') => text_of(raw).map_or(Self::Other, Self::Text),
             Some(b'{') => {
-                let given = |value: Option<&'a RawValue>| value.map_or(Given::Null, Given::Value);
-                last_of(raw, ["relative", "absolute"]).map_or(Self::Other, |[relative, absolute]| {
-                    Self::Moment(Moment { relative: given(relative), absolute: given(absolute) })
+                let given = |value: Option<&'a RawValue>| value.map_or(OptionalValue::Null, OptionalValue::Value);
+                last_values(raw, ["relative", "absolute"]).map_or(Self::Other, |[relative, absolute]| {
+                    Self::Time(RawTime { relative: given(relative), absolute: given(absolute) })
                 })
             }
-            // One that is too large is infinite.
+            // A number that is too large becomes infinite.
             Some(b'-' | b'0'..=b'9') => raw.get().parse().map_or(Self::Other, Self::Number),
             _ => Self::Other,
         }
     }
 }
 
-impl<'de: 'a, 'a> Deserialize<'de> for OddWord<'a> {
+impl<'de: 'a, 'a> Deserialize<'de> for LenientWord<'a> {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let keys = ["text", "start_timestamp", "end_timestamp", "start_time", "end_time"];
         let [text, start, end, start_time, end_time] =
-            deserializer.deserialize_map(LastOf { keys, values: [None; 5] })?;
-        let part = |raw: Option<&'a RawValue>| raw.map(Part::of).unwrap_or_default();
+            deserializer.deserialize_map(LastValues { keys, values: [None; 5] })?;
+        let value = |raw: Option<&'a RawValue>| raw.map(FieldValue::of).unwrap_or_default();
         Ok(Self(Word {
-            text: part(text),
-            start_timestamp: part(start.or(start_time)),
-            end_timestamp: part(end.or(end_time)),
+            text: value(text),
+            start_timestamp: value(start.or(start_time)),
+            end_timestamp: value(end.or(end_time)),
         }))
     }
 }
 
-impl<'de: 'a, 'a> Deserialize<'de> for Given<'a> {
+impl<'de: 'a, 'a> Deserialize<'de> for OptionalValue<'a> {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let value: Option<&RawValue> = Deserialize::deserialize(deserializer)?;
         Ok(value.map_or(Self::Null, Self::Value))
     }
 }
 
-impl<'de: 'a, 'a, const N: usize> Visitor<'de> for LastOf<'a, N> {
+impl<'de: 'a, 'a, const N: usize> Visitor<'de> for LastValues<'a, N> {
     type Value = [Option<&'a RawValue>; N];
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -188,7 +188,7 @@ impl<'de: 'a, 'a, const N: usize> Visitor<'de> for LastOf<'a, N> {
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
         let Self { keys, mut values } = self;
-        while let Some((key, value)) = map.next_entry::<Key<'de>, &'de RawValue>()? {
+        while let Some((key, value)) = map.next_entry::<ObjectKey<'de>, &'de RawValue>()? {
             let known = keys.iter().zip(&mut values).find(|(known, _)| **known == key.0);
             if let Some((_, known)) = known {
                 *known = Some(value).filter(|value| value.get() != "null");
@@ -198,25 +198,25 @@ impl<'de: 'a, 'a, const N: usize> Visitor<'de> for LastOf<'a, N> {
     }
 }
 
-/// The key of an object, unescaped.
-struct Key<'a>(Cow<'a, str>);
+/// The unescaped key of an object.
+struct ObjectKey<'a>(Cow<'a, str>);
 
-impl<'de: 'a, 'a> Deserialize<'de> for Key<'a> {
+impl<'de: 'a, 'a> Deserialize<'de> for ObjectKey<'a> {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_bytes(Bytes).map(Self)
+        deserializer.deserialize_bytes(TextVisitor).map(Self)
     }
 }
 
 impl<'de: 'a, 'a> Deserialize<'de> for Text<'a> {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        // Only as bytes does serde_json hand over half of a surrogate pair.
-        deserializer.deserialize_bytes(Bytes).map(Self)
+        // serde_json passes on half of a surrogate pair only as bytes.
+        deserializer.deserialize_bytes(TextVisitor).map(Self)
     }
 }
 
-struct Bytes;
+struct TextVisitor;
 
-impl<'de> Visitor<'de> for Bytes {
+impl<'de> Visitor<'de> for TextVisitor {
     type Value = Cow<'de, str>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -240,55 +240,55 @@ impl<'de> Visitor<'de> for Bytes {
     }
 }
 
-impl<'de: 'a, 'a> Deserialize<'de> for Part<'a> {
+impl<'de: 'a, 'a> Deserialize<'de> for FieldValue<'a> {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(Parts)
+        deserializer.deserialize_any(FieldVisitor)
     }
 }
 
-struct Parts;
+struct FieldVisitor;
 
-impl<'de> Visitor<'de> for Parts {
-    type Value = Part<'de>;
+impl<'de> Visitor<'de> for FieldVisitor {
+    type Value = FieldValue<'de>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("anything")
     }
 
     fn visit_borrowed_str<E>(self, text: &'de str) -> Result<Self::Value, E> {
-        Ok(if text == NOT_A_NUMBER { Part::Other } else { Part::Text(Cow::Borrowed(text)) })
+        Ok(if text == PLACEHOLDER { FieldValue::Other } else { FieldValue::Text(Cow::Borrowed(text)) })
     }
 
-    /// Something in it was escaped.
+    /// serde_json calls this for a string with escapes.
     fn visit_str<E>(self, text: &str) -> Result<Self::Value, E> {
-        Ok(Part::Text(Cow::Owned(text.to_owned())))
+        Ok(FieldValue::Text(Cow::Owned(text.to_owned())))
     }
 
     fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Self::Value, A::Error> {
-        Moment::deserialize(MapAccessDeserializer::new(map)).map(Part::Moment)
+        RawTime::deserialize(MapAccessDeserializer::new(map)).map(FieldValue::Time)
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, seq: A) -> Result<Self::Value, A::Error> {
-        IgnoredAny.visit_seq(seq).map(|_| Part::Other)
+        IgnoredAny.visit_seq(seq).map(|_| FieldValue::Other)
     }
 
     fn visit_f64<E>(self, number: f64) -> Result<Self::Value, E> {
-        Ok(Part::Number(number))
+        Ok(FieldValue::Number(number))
     }
 
     fn visit_u64<E>(self, number: u64) -> Result<Self::Value, E> {
-        Ok(Part::Number(number as f64))
+        Ok(FieldValue::Number(number as f64))
     }
 
     fn visit_i64<E>(self, number: i64) -> Result<Self::Value, E> {
-        Ok(Part::Number(number as f64))
+        Ok(FieldValue::Number(number as f64))
     }
 
     fn visit_bool<E>(self, _: bool) -> Result<Self::Value, E> {
-        Ok(Part::Other)
+        Ok(FieldValue::Other)
     }
 
     fn visit_unit<E>(self) -> Result<Self::Value, E> {
-        Ok(Part::Null)
+        Ok(FieldValue::Null)
     }
 }

@@ -1,5 +1,5 @@
-//! Whatever is odd in real files, in any combination: wrong times, values of other types, keys that are there twice,
-//! people who come back. What can be read is rendered, in the order of the file; the rest is counted.
+//! Tests the irregularities of real files in any combination: wrong times, values of other types, repeated keys, people
+//! who come back. Everything that can be read is rendered in the order of the file. The rest is counted.
 
 use std::{collections::HashSet, ops::Range};
 
@@ -7,13 +7,13 @@ use job::time::Timestamp;
 use proptest::{collection::vec, option, prelude::*, sample::select};
 use serde_json::Value;
 
-use super::{head, properties::config, render, subtitles};
+use super::{info, properties::config, render, subtitles};
 use crate::{
-    Format, Head, Meeting, has_visible,
-    tally::{Recorded, Summary, Tally},
+    Format, Meeting, MeetingInfo, has_visible,
+    reader::{RecordingTimes, Summary, TranscriptReader},
 };
 
-/// 2026-11-23T09:30:00Z, when the recording began, in seconds.
+/// The start of the recording in seconds: 2026-11-23T09:30:00Z.
 const BEGAN_S: i64 = 1_795_426_200;
 const LENGTH_MS: i64 = 3_600_000;
 
@@ -39,11 +39,11 @@ const EXTRA_DATA: [&str; 7] = [
     r#"{"google_meet": {"static_participant_id": null}}"#,
     r#""text""#,
 ];
-/// What stands in place of an entry, of a word, or of its text. Each is skipped.
+/// Values in place of an entry, of a word, or of a word's text. Each of them is skipped.
 const JUNK: [&str; 9] = ["null", "5", r#""junk""#, r#"["junk"]"#, "true", "NaN", "-Infinity", "1e999", "-0.5"];
-/// Texts that no one sees.
+/// Invisible texts.
 const BLANK: [&str; 6] = ["", " ", r"\u3164", r"\u200b\u2060", r"\u2800", r"\u0000"];
-/// What a word begins and ends with.
+/// The text before and after the mark of a word.
 const AROUND: [(&str, &str); 8] = [
     ("", ""),
     ("", ""),
@@ -55,7 +55,7 @@ const AROUND: [(&str, &str); 8] = [
     (r"\u00ad", "!"),
 ];
 
-/// How a time is written, if it is the right one; or what is wrong with it.
+/// The form of a correct time, or the fault of a wrong one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Time {
     Plain,
@@ -63,14 +63,14 @@ enum Time {
     Text,
     Absolute,
     AbsoluteAlone,
-    /// Twice, and the first one is wrong.
+    /// The key appears twice, and the first value is wrong.
     Twice,
     Null,
     Absent,
     Far,
     Back,
     PastTheEnd,
-    // From here on, they are skipped.
+    // The times below are skipped.
     Negative,
     NotANumber,
     Junk,
@@ -141,11 +141,11 @@ fn entry() -> impl Strategy<Value = Entry> {
     ]
 }
 
-/// A file, and what is in it.
+/// A file and its contents.
 #[derive(Default)]
 struct File {
     text: String,
-    /// How many marks there are, by which words are found again, and which of them are of one entry.
+    /// The number of marks by which words are found, and the marks of each entry.
     marks: usize,
     entries: Vec<Range<usize>>,
     skipped: u64,
@@ -196,7 +196,7 @@ impl File {
                 (*junk).to_owned()
             }
             Said::NoText(junk) => {
-                // A text is what it should be.
+                // This value is a valid text.
                 if *junk == r#""junk""# {
                     return r#"{"text": " "}"#.to_owned();
                 }
@@ -216,7 +216,7 @@ impl File {
         }
     }
 
-    /// With a comma behind it.
+    /// Returns the key and its value, followed by a comma.
     fn time(&mut self, key: &str, time: Time, ms: i64) -> String {
         self.skipped += u64::from(matches!(time, Time::Negative | Time::NotANumber | Time::Junk));
         let seconds = |ms: i64| format!("{}.{:03}", ms / 1000, ms % 1000);
@@ -227,7 +227,7 @@ impl File {
             Time::Plain => relative(&seconds(ms)),
             Time::Bare => seconds(ms),
             Time::Text => format!("\"{}\"", seconds(ms)),
-            // The relative one began again at zero.
+            // The relative time restarted at zero.
             Time::Absolute => format!(r#"{{"relative": {}, "absolute": "{absolute}"}}"#, seconds(ms % 60_000)),
             Time::AbsoluteAlone => format!(r#"{{"relative": null, "absolute": "{absolute}"}}"#),
             Time::Twice => format!(r#"{{"relative": "x", "relative": {}}}"#, seconds(ms)),
@@ -263,17 +263,17 @@ fn mark(number: usize) -> String {
     format!("wd{number:04}q")
 }
 
-fn read(file: &str, recorded: Recorded, step: usize) -> (Summary, Result<Meeting, String>) {
-    let mut tally = Tally::new(recorded);
-    file.as_bytes().chunks(step).for_each(|piece| tally.push(piece));
-    tally.finish(Head { started_at: recorded.started_at, ..head() })
+fn read(file: &str, recorded: RecordingTimes, step: usize) -> (Summary, Result<Meeting, String>) {
+    let mut reader = TranscriptReader::new(recorded);
+    file.as_bytes().chunks(step).for_each(|piece| reader.push(piece));
+    reader.finish(MeetingInfo { started_at: recorded.started_at, ..info() })
 }
 
 proptest! {
     #![proptest_config(config(300))]
 
     #[test]
-    fn all_that_can_be_read_is_rendered_in_order(
+    fn readable_parts_of_malformed_files_are_rendered_in_order(
         entries in vec(entry(), 0..8),
         length_known in any::<bool>(),
         step in option::of(1..100_usize),
@@ -281,7 +281,7 @@ proptest! {
         let File { text, marks, entries, skipped, lost_words } = File::of(&entries);
         let started_at = Some(Timestamp::from_secs(BEGAN_S));
         let completed_at = length_known.then(|| Timestamp::from_millis(BEGAN_S * 1000 + LENGTH_MS));
-        let (summary, meeting) = read(&text, Recorded { started_at, completed_at }, step.unwrap_or(usize::MAX));
+        let (summary, meeting) = read(&text, RecordingTimes { started_at, completed_at }, step.unwrap_or(usize::MAX));
         let Summary { counts, skipped_values, empty, error, .. } = summary;
         prop_assert_eq!(skipped_values, skipped, "{}", text);
         prop_assert_eq!(counts.words, marks as u64);
@@ -297,7 +297,8 @@ proptest! {
     }
 }
 
-/// Words are in every rendition, once, those of an entry in its order; times never run backwards; labels differ.
+/// Checks that each word appears once in every rendition and in the order of its entry, that times never decrease, and
+/// that labels differ.
 fn in_order(meeting: &Meeting, turns: u64, entries: &[Range<usize>]) -> Result<(), TestCaseError> {
     for format in Format::ALL {
         let rendition = render(meeting, format);

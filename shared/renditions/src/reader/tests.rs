@@ -1,18 +1,18 @@
-//! What is read of a file, whatever it holds.
+//! Tests what is read from valid and invalid files.
 
 use job::ids::{RecordingId, TranscriptId};
 use serde_json::Value;
 
 use super::*;
 
-fn head() -> Head {
-    Head::new(RecordingId::from_u128(1), TranscriptId::from_u128(2), None, &Value::Null)
+fn info() -> MeetingInfo {
+    MeetingInfo::new(RecordingId::from_u128(1), TranscriptId::from_u128(2), None, &Value::Null)
 }
 
-fn tally(file: &[u8], step: usize) -> Summary {
-    let mut tally = Tally::new(Recorded::default());
-    file.chunks(step).for_each(|chunk| tally.push(chunk));
-    tally.finish(head()).0
+fn summary_of(file: &[u8], step: usize) -> Summary {
+    let mut reader = TranscriptReader::new(RecordingTimes::default());
+    file.chunks(step).for_each(|chunk| reader.push(chunk));
+    reader.finish(info()).0
 }
 
 const MEETING: &str = r#"[
@@ -27,19 +27,19 @@ const MEETING: &str = r#"[
 ]"#;
 
 #[test]
-fn counts_are_right_wherever_the_bytes_are_cut() {
-    let whole = tally(MEETING.as_bytes(), usize::MAX);
+fn counts_do_not_depend_on_where_the_bytes_are_cut() {
+    let whole = summary_of(MEETING.as_bytes(), usize::MAX);
     assert_eq!(whole.error, None);
     assert_eq!(whole.counts, Counts { turns: 3, words: 3, speakers: 3, speakers_over_limit: 0, duration_ms: 12_250 });
     assert_eq!(whole.language_codes, BTreeSet::from(["en".to_owned(), "ja".to_owned()]));
     assert!(!whole.empty);
     for step in 1..40 {
-        assert_eq!(tally(MEETING.as_bytes(), step), whole, "in steps of {step}");
+        assert_eq!(summary_of(MEETING.as_bytes(), step), whole, "in steps of {step}");
     }
 }
 
 #[test]
-fn a_silent_meeting_is_empty_and_no_error() {
+fn silent_meeting_is_empty_and_not_an_error() {
     for silent in [
         r#"[{"words":[{"text":"\u0000\u2066"}]}]"#,
         "[]",
@@ -48,25 +48,25 @@ fn a_silent_meeting_is_empty_and_no_error() {
         r#"[{"participant":{"id":1},"words":[]}]"#,
         r#"[{"words":[{"text":" "}]}]"#,
     ] {
-        let summary = tally(silent.as_bytes(), 3);
+        let summary = summary_of(silent.as_bytes(), 3);
         assert!(summary.empty && summary.error.is_none(), "{silent}: {summary:?}");
     }
 }
 
 #[test]
-fn a_time_that_is_none_is_no_duration() {
+fn invalid_times_do_not_count_as_duration() {
     for (relative, duration_ms) in [("1e999", 0), ("1e300", 0), ("-5", 0), ("12.5", 12_500)] {
         let file = format!(r#"[{{"words": [{{"text": "a", "end_timestamp": {{"relative": {relative}}}}}]}}]"#);
-        let summary = tally(file.as_bytes(), 9);
+        let summary = summary_of(file.as_bytes(), 9);
         assert_eq!(summary.counts.duration_ms, duration_ms, "{relative}");
         assert_eq!(summary.skipped_values, u64::from(duration_ms == 0), "{relative}");
     }
 }
 
 #[test]
-fn what_is_of_another_type_is_skipped_and_counted() {
-    // In place of the participant, of its fields, of the language, of the list of words and of a word's text; and
-    // of a time, of its seconds.
+fn values_of_another_type_are_skipped_and_counted() {
+    // The value replaces the participant, its fields, the language, the list of words and the text of a word. It also
+    // replaces a time, and the seconds of a time.
     for (odd, values, times) in [
         ("null", 3, 0),
         ("true", 5, 3),
@@ -86,7 +86,7 @@ fn what_is_of_another_type_is_skipped_and_counted() {
               {{"participant": {{"id": {odd}, "name": {odd}, "is_host": {odd}}}, "words": {odd}}}]"#
         );
         for step in [1, usize::MAX] {
-            let summary = tally(file.as_bytes(), step);
+            let summary = summary_of(file.as_bytes(), step);
             assert_eq!(summary.error, None, "{odd}");
             let texts = u64::from(odd.starts_with('"'));
             assert_eq!(summary.counts.words, 1 + texts, "{odd}");
@@ -99,17 +99,18 @@ fn what_is_of_another_type_is_skipped_and_counted() {
 fn keys_and_texts_may_be_escaped() {
     let file = r#"[{"w\u006frds": [{"te\u0078t": "\"\ud83d\ude00\"", "end_timestamp": {"relat\u0069ve": 2}}]}]"#;
     for step in 1..20 {
-        let summary = tally(file.as_bytes(), step);
+        let summary = summary_of(file.as_bytes(), step);
         assert_eq!((summary.error, summary.counts.words, summary.counts.duration_ms), (None, 1, 2000));
     }
 }
 
-/// What is read of a file, with this much known of the recording.
+/// Returns what is read from a file of a recording with these times.
 fn read(file: &str, started_at: Option<&str>, completed_at: Option<&str>) -> (Summary, Meeting) {
     let time = |text: Option<&str>| text.map(|text| Timestamp::parse_rfc3339(text).expect("a time"));
-    let mut tally = Tally::new(Recorded { started_at: time(started_at), completed_at: time(completed_at) });
-    tally.push(file.as_bytes());
-    let (summary, meeting) = tally.finish(head());
+    let mut reader =
+        TranscriptReader::new(RecordingTimes { started_at: time(started_at), completed_at: time(completed_at) });
+    reader.push(file.as_bytes());
+    let (summary, meeting) = reader.finish(info());
     (summary, meeting.expect("a meeting"))
 }
 
@@ -118,10 +119,11 @@ fn starts(meeting: &Meeting) -> Vec<u32> {
 }
 
 #[test]
-fn of_a_key_that_is_there_twice_the_last_one_counts() {
+fn last_value_of_a_repeated_key_counts() {
     let file = r#"[{"participant": {"name": "Bo", "name": "Ann"}, "participant": {"id": 1, "id": 2, "name": "Cy"},
         "words": [{"text": "gone", "start_timestamp": {"relative": 90}}, {"text": "too"}],
-        "words": [{"text": "x", "text": "Hi.", "start_timestamp": {"relative": 9, "relative": 1}, "start_timestamp": 2}]}]"#;
+        "words": [{"text": "x", "text": "Hi.",
+            "start_timestamp": {"relative": 9, "relative": 1}, "start_timestamp": 2}]}]"#;
     let (summary, meeting) = read(file, None, None);
     let turn = meeting.turns().next().expect("a turn");
     assert_eq!((&*turn.text, meeting.label(&turn), turn.speaker_id), ("Hi.", "Cy", Some(2)));
@@ -130,7 +132,7 @@ fn of_a_key_that_is_there_twice_the_last_one_counts() {
 }
 
 #[test]
-fn what_a_second_key_replaces_is_not_counted() {
+fn values_replaced_by_a_repeated_key_are_not_counted() {
     for (entry, words, skipped) in [
         (r#"{"words": [5, {"text": 5}], "words": [{"text": "ok"}]}"#, 1, 0),
         (r#"{"words": [{"text": "gone"}], "words": null, "text": "two words"}"#, 2, 0),
@@ -139,15 +141,15 @@ fn what_a_second_key_replaces_is_not_counted() {
         (r#"{"words": [{"text": "ok"}], "language_code": 5, "language_code": "en"}"#, 1, 0),
         (r#"{"words": [{"text": "ok"}], "words": 5, "text": "ok"}"#, 1, 1),
     ] {
-        let summary = tally(format!("[{entry}]").as_bytes(), 5);
+        let summary = summary_of(format!("[{entry}]").as_bytes(), 5);
         assert_eq!((summary.counts.words, summary.skipped_values, summary.error), (words, skipped, None), "{entry}");
     }
-    let summary = tally(br#"[{"words": [null], "words": []}]"#, 5);
+    let summary = summary_of(br#"[{"words": [null], "words": []}]"#, 5);
     assert!(summary.empty, "{summary:?}");
 }
 
 #[test]
-fn a_time_of_another_shape_is_counted() {
+fn times_of_another_form_are_counted_as_skipped() {
     for (time, skipped) in [
         (r#"{"seconds": 5}"#, 1),
         ("{}", 1),
@@ -159,12 +161,12 @@ fn a_time_of_another_shape_is_counted() {
         (r#"{"absolute": "2026-03-12T10:00:00Z"}"#, 0),
     ] {
         let file = format!(r#"[{{"words": [{{"text": "a", "start_timestamp": {time}}}]}}]"#);
-        assert_eq!(tally(file.as_bytes(), 7).skipped_values, skipped, "{time}");
+        assert_eq!(summary_of(file.as_bytes(), 7).skipped_values, skipped, "{time}");
     }
 }
 
 #[test]
-fn who_spoke_may_be_told_by_one_value() {
+fn speaker_may_be_a_single_value() {
     for (speaker, label) in
         [(r#""Ira""#, "Ira"), ("3", "Speaker 3"), (r#"{"id": 3, "name": "Ira"}"#, "Ira"), ("[]", "Unknown speaker")]
     {
@@ -175,14 +177,14 @@ fn who_spoke_may_be_told_by_one_value() {
 }
 
 #[test]
-fn the_time_of_an_entry_is_that_of_words_without_any() {
+fn entry_times_apply_to_words_without_times() {
     let file = r#"[{"start_time": 7, "end_time": 9, "words": [{"text": "a"}, {"text": "b"}]},
         {"start_time": 70, "words": [{"text": "c", "start_time": 20}]}]"#;
     assert_eq!(starts(&read(file, None, None).1), [7000, 20_000]);
 }
 
 #[test]
-fn a_long_entry_is_settled_in_parts_as_if_it_were_one() {
+fn long_entry_is_settled_in_parts_like_a_whole() {
     for wrong in [4_094, 4_095, 4_096, 4_112] {
         let word = |n: u32| {
             let at_ms = if (wrong..wrong + 2).contains(&n) { n * 300 + 900_000 } else { n * 300 };
@@ -200,7 +202,7 @@ fn a_long_entry_is_settled_in_parts_as_if_it_were_one() {
 }
 
 #[test]
-fn a_text_stands_in_for_words_only_where_there_are_none() {
+fn entry_text_counts_only_without_words() {
     for (entry, text, skipped) in [
         (r#"{"text": "Told.", "words": []}"#, "Told.", 0),
         (r#"{"text": "Told.", "words": null}"#, "Told.", 0),
@@ -219,7 +221,7 @@ fn a_text_stands_in_for_words_only_where_there_are_none() {
     assert_eq!((meeting.label(&turn), starts(&meeting), summary.counts.duration_ms), ("Ira", vec![3000], 4500));
 }
 
-/// A turn at each of these times: relative seconds, and seconds after ten o'clock.
+/// Returns a file with a turn at each of these times: relative seconds, and seconds after ten o'clock.
 fn stamped(times: &[(f64, Option<u32>)]) -> String {
     let turn = |(relative, absolute): &(f64, Option<u32>)| {
         let absolute = absolute.map(|s| format!("\"2026-03-12T10:{:02}:{:02}Z\"", s / 60, s % 60));
@@ -232,17 +234,17 @@ fn stamped(times: &[(f64, Option<u32>)]) -> String {
 }
 
 #[test]
-fn absolute_times_go_on_where_relative_ones_begin_again() {
+fn absolute_times_continue_where_relative_ones_restart() {
     let ten = Some("2026-03-12T10:00:00Z");
     let file = stamped(&[(1.5, Some(1)), (61.0, Some(1)), (2.0, Some(1200)), (3.0, None)]);
     assert_eq!(starts(&read(&file, ten, None).1), [1500, 61_000, 1_200_000, 1_201_000]);
-    // Absolute times of another clock are outside of the recording, and say nothing.
+    // Absolute times of another clock are outside of the recording, and are ignored.
     let file = stamped(&[(1.0, Some(1801)), (2.0, Some(1802))]);
     assert_eq!(starts(&read(&file, ten, Some("2026-03-12T10:01:00Z")).1), [1000, 2000]);
 }
 
 #[test]
-fn no_time_is_beyond_the_end_of_the_recording() {
+fn times_beyond_the_end_of_the_recording_are_unknown() {
     let (started_at, completed_at) = (Some("2026-03-12T10:00:00Z"), Some("2026-03-12T10:01:00Z"));
     for (last_s, duration_ms) in [(59.0, 59_400), (119.8, 120_000), (121.0, 10_800), (2_000_000.0, 10_800)] {
         let file = format!(
@@ -254,14 +256,15 @@ fn no_time_is_beyond_the_end_of_the_recording() {
 }
 
 #[test]
-fn half_of_a_pair_costs_one_character_and_no_more() {
+fn half_surrogate_pair_costs_only_one_character() {
     let file = br#"[{"participant": {"name": "A\ud83d"}, "language_code": "en\udc00", "words": [
-        {"text": "hi \ud83d", "start_timestamp": {"relative": 1e999}, "end_timestamp": {"relative": 2}, "x": 1e999}]}]"#;
+        {"text": "hi \ud83d", "start_timestamp": {"relative": 1e999}, "end_timestamp": {"relative": 2},
+         "x": 1e999}]}]"#;
     for step in 1..20 {
-        let mut tally = Tally::new(Recorded::default());
-        file.chunks(step).for_each(|piece| tally.push(piece));
-        let head = Head::new(RecordingId::from_u128(1), TranscriptId::from_u128(2), None, &Value::Null);
-        let (summary, meeting) = tally.finish(head);
+        let mut reader = TranscriptReader::new(RecordingTimes::default());
+        file.chunks(step).for_each(|piece| reader.push(piece));
+        let info = MeetingInfo::new(RecordingId::from_u128(1), TranscriptId::from_u128(2), None, &Value::Null);
+        let (summary, meeting) = reader.finish(info);
         assert_eq!((summary.error, summary.counts.words, summary.counts.duration_ms), (None, 1, 2000));
         let meeting = meeting.expect("a meeting");
         let turn = meeting.turns().next().expect("a turn");
@@ -270,19 +273,19 @@ fn half_of_a_pair_costs_one_character_and_no_more() {
 }
 
 #[test]
-fn a_value_has_one_limit_however_it_comes() {
+fn value_limit_does_not_depend_on_where_the_bytes_are_cut() {
     for (bytes, fits) in [(MAX_VALUE_BYTES, true), (MAX_VALUE_BYTES + 1, false), (2 * MAX_VALUE_BYTES + 9000, false)] {
         let word = format!(r#"{{"text": "{}"}}"#, "x".repeat(bytes - r#"{"text": ""}"#.len()));
         let file = format!(r#"[{{"words": [{word}, {{"text": "more"}}]}}]"#);
         for step in [1000, 65_536, 100_000, usize::MAX] {
-            let error = tally(file.as_bytes(), step).error;
+            let error = summary_of(file.as_bytes(), step).error;
             assert_eq!(error, (!fits).then(too_long), "{bytes} bytes in steps of {step}");
         }
     }
 }
 
 #[test]
-fn what_is_not_a_transcript_is_an_error_that_quotes_nothing() {
+fn errors_about_other_files_quote_nothing() {
     let deep = format!(r#"[{{"participant": {}"#, "[".repeat(1000));
     let long = format!(r#"[{{"words": [{{"text": "{}"#, "x".repeat(2 << 20));
     for bad in [
@@ -303,10 +306,10 @@ fn what_is_not_a_transcript_is_an_error_that_quotes_nothing() {
         &deep,
         &long,
     ] {
-        let summary = tally(bad.as_bytes(), 1000);
+        let summary = summary_of(bad.as_bytes(), 1000);
         let error = summary.error.unwrap_or_else(|| panic!("{:.20} passed", bad));
         assert!(!error.contains("secret"), "{error}");
         assert!(!summary.empty);
     }
-    assert!(tally(b"[{\"words\": [{\"text\": \"\xff\"}]}]", 7).error.is_some());
+    assert!(summary_of(b"[{\"words\": [{\"text\": \"\xff\"}]}]", 7).error.is_some());
 }

@@ -1,14 +1,14 @@
-//! A few wrong times change nothing that a reader sees.
+//! Tests that a few wrong times change nothing that a reader sees.
 
-use proptest::{collection::vec, prelude::*};
+use proptest::{collection::vec, prelude::*, sample::Index};
 use serde_json::json;
 
 use super::{meeting, properties::config};
 
-/// How many words, from word to word, and the silence after the last one, in milliseconds.
+/// The number of words, the time from word to word, and the silence after the last word, both in milliseconds.
 type Entry = (usize, u32, u32);
 
-/// What each turn says, and when it begins.
+/// Returns the text and the start of each turn.
 fn turns(entries: &[Entry], wrong: &[(usize, usize, i64)]) -> Vec<(String, u32)> {
     let (mut at_ms, mut said) = (1000, 0);
     let mut file = Vec::new();
@@ -39,7 +39,7 @@ proptest! {
     fn wrong_times_within_an_entry_move_no_word(
         entries in vec((3..60_usize, 150..600_u32, 200..2500_u32), 1..6),
         long in prop::bool::weighted(0.2),
-        wrong in vec((any::<prop::sample::Index>(), any::<prop::sample::Index>(), 30_000..900_000_i64, any::<bool>()), 1..4),
+        wrong in vec((any::<Index>(), any::<Index>(), 30_000..900_000_i64, any::<bool>()), 1..4),
     ) {
         let mut entries = entries;
         if long {
@@ -48,7 +48,7 @@ proptest! {
         let mut damage: Vec<(usize, usize, i64)> = Vec::new();
         for (entry, word, ms, back) in wrong {
             let entry = entry.index(entries.len());
-            // Neither the first word nor the last one, which have one neighbor only.
+            // The first and the last word are left alone, because each has only one neighbor.
             let word = 1 + word.index(entries[entry].0 - 2);
             if damage.iter().all(|(other, ..)| *other != entry) {
                 damage.push((entry, word, if back { -ms } else { ms }));

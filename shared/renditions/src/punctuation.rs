@@ -1,8 +1,8 @@
-//! Punctuation: what it belongs to, and what it ends.
+//! Classifies punctuation: which word it belongs to, and what it ends.
 
-/// Snapshot that follow what they belong to: what Unicode calls terminal punctuation, closing brackets and final quotation
-/// marks, in the scripts of living languages; and a few signs.
-pub(crate) fn closes(c: char) -> bool {
+/// Returns whether a mark belongs to the word before it. These are the terminal punctuation, closing brackets and final
+/// quotation marks of Unicode in living scripts, and a few signs.
+pub(crate) fn is_closing(c: char) -> bool {
     if c.is_ascii() {
         return matches!(c, ',' | '.' | ';' | ':' | '!' | '?' | '%' | ')' | ']' | '}');
     }
@@ -21,8 +21,8 @@ pub(crate) fn closes(c: char) -> bool {
     )
 }
 
-/// Snapshot that stand before what they belong to.
-pub(crate) fn opens(c: char) -> bool {
+/// Returns whether a mark belongs to the word after it.
+pub(crate) fn is_opening(c: char) -> bool {
     matches!(
         c,
         '(' | '['
@@ -59,31 +59,31 @@ pub(crate) fn opens(c: char) -> bool {
     )
 }
 
-/// Hyphens that are nothing else, between the parts of one word: the Armenian one, the Hebrew maqaf, and the plain one.
-/// The one on the keyboard may be a dash.
-pub(crate) fn binds(c: char) -> bool {
+/// Returns whether a character is always a hyphen between the parts of one word: the Armenian hyphen, the Hebrew maqaf,
+/// and the Unicode hyphen. The hyphen-minus of the keyboard may be a dash.
+pub(crate) fn is_hyphen(c: char) -> bool {
     matches!(c, '\u{58A}' | '\u{5BE}' | '\u{2010}')
 }
 
-/// What a piece of text ends with, for whoever looks for a good place to cut.
+/// What ends with a word. Sentences are the best places to cut, then clauses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Ending {
-    Open,
+    None,
     Clause,
     Sentence,
 }
 
-/// Judges the end of a word with its marks.
+/// Returns what a word, with its punctuation, ends.
 pub(crate) fn ending(word: &str) -> Ending {
-    // The usual case costs one look.
+    // Most words end with a letter or a digit, so this check comes first.
     if word.bytes().next_back().is_some_and(|last| last.is_ascii_alphanumeric()) {
-        return Ending::Open;
+        return Ending::None;
     }
     let inner = word.trim_end_matches(|c| {
         matches!(c, '"' | '\'' | ')' | ']' | '’' | '”' | '»' | '›' | '」' | '』' | '】' | '）' | '］' | '》' | '〉')
     });
     match inner.chars().next_back() {
-        Some('.') if abbreviates(inner) => Ending::Open,
+        Some('.') if abbreviates(inner) => Ending::None,
         Some(
             '.' | '!' | '?' | '…' | '\u{37E}' | '։' | '؟' | '۔' | '।' | '॥' | '།' | '༎' | '።' | '፧' | '፨' | '။' | '។'
             | '៕' | '‼' | '⁇' | '⁈' | '⁉' | '。' | '！' | '？' | '．' | '｡',
@@ -106,11 +106,11 @@ pub(crate) fn ending(word: &str) -> Ending {
             | '：'
             | '､',
         ) => Ending::Clause,
-        _ => Ending::Open,
+        _ => Ending::None,
     }
 }
 
-/// A full stop after a title or an initial ends no sentence.
+/// Returns whether a word is a title or an initial, whose period does not end a sentence.
 fn abbreviates(word: &str) -> bool {
     let stem = word.trim_end_matches('.').trim_start_matches(|c: char| !c.is_alphanumeric());
     let single = stem.len() == 1 && stem != "I" && stem.bytes().all(|byte| byte.is_ascii_uppercase());
@@ -122,7 +122,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn endings_are_told_apart() {
+    fn endings_are_recognized() {
         for (word, expected) in [
             ("done.", Ending::Sentence),
             ("done.”", Ending::Sentence),
@@ -131,11 +131,11 @@ mod tests {
             ("ነው።", Ending::Sentence),
             ("ነው፤", Ending::Clause),
             ("well,", Ending::Clause),
-            ("Mr.", Ending::Open),
-            ("J.", Ending::Open),
+            ("Mr.", Ending::None),
+            ("J.", Ending::None),
             ("I.", Ending::Sentence),
-            ("word", Ending::Open),
-            ("", Ending::Open),
+            ("word", Ending::None),
+            ("", Ending::None),
         ] {
             assert_eq!(ending(word), expected, "{word}");
         }

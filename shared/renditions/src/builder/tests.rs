@@ -1,23 +1,23 @@
-//! How entries become turns.
+//! Tests how entries become turns.
 
 use job::ids::{RecordingId, TranscriptId};
 
-use super::*;
+use super::{open_turn::HARD_TURN_BYTES, *};
 
-fn built(fill: impl FnOnce(&mut Builder)) -> Result<Meeting, String> {
-    let mut builder = Builder::default();
+fn built(fill: impl FnOnce(&mut MeetingBuilder)) -> Result<Meeting, String> {
+    let mut builder = MeetingBuilder::default();
     fill(&mut builder);
     let (recording_id, transcript_id) = (RecordingId::from_u128(1), TranscriptId::from_u128(2));
-    builder.finish(Head { recording_id, transcript_id, title: None, started_at: None }).1
+    builder.finish(MeetingInfo { recording_id, transcript_id, title: None, started_at: None }).1
 }
 
-fn say(builder: &mut Builder, id: &str, words: &[(&str, u32, u32)]) {
-    builder.begin();
+fn say(builder: &mut MeetingBuilder, id: &str, words: &[(&str, u32, u32)]) {
+    builder.begin_entry();
     for (text, start_ms, end_ms) in words {
-        builder.text(text);
-        builder.word(Some(*start_ms), Some(*end_ms));
+        builder.set_word_text(text);
+        builder.end_word(Some(*start_ms), Some(*end_ms));
     }
-    builder.end(&Participant { id: Some(id.to_owned()), ..Participant::default() }, None);
+    builder.end_entry(&Participant { id: Some(id.to_owned()), ..Participant::default() }, None);
 }
 
 fn turns(meeting: &Meeting) -> Vec<(usize, String, u32, u32)> {
@@ -25,7 +25,7 @@ fn turns(meeting: &Meeting) -> Vec<(usize, String, u32, u32)> {
 }
 
 #[test]
-fn entries_are_cut_at_pauses_and_put_in_time_order() {
+fn entries_are_cut_at_pauses_and_sorted_by_time() {
     let meeting = built(|builder| {
         say(builder, "1", &[("a", 0, 500), ("b", 3499, 3600), ("c", 6600, 6700), ("!", 20_000, 20_100)]);
         say(builder, "2", &[("d", 2000, 90_000), ("e", 5000, 5100), ("", 9000, 9100), ("f", 8100, 8200)]);
@@ -37,7 +37,7 @@ fn entries_are_cut_at_pauses_and_put_in_time_order() {
 }
 
 #[test]
-fn long_turns_end_with_a_sentence_or_at_the_bound() {
+fn long_turns_end_with_a_sentence_or_at_the_limit() {
     let sentence: Vec<_> =
         (0..400).map(|n| (if n % 10 == 9 { "last." } else { "word" }, n * 300, n * 300 + 250)).collect();
     let endless: Vec<_> = (0..400).map(|n| ("word", n * 300, n * 300 + 250)).collect();
@@ -52,40 +52,40 @@ fn long_turns_end_with_a_sentence_or_at_the_bound() {
 }
 
 #[test]
-fn too_large_a_meeting_is_given_up_but_goes_on_counting() {
-    let mut builder = Builder::default();
+fn oversized_meeting_is_not_rendered_but_counted() {
+    let mut builder = MeetingBuilder::default();
     for id in 0..900 {
         say(&mut builder, &id.to_string(), &[("x".repeat(20_000).as_str(), 0, 1)]);
     }
     assert_eq!(builder.compact.bytes(), 0);
     let (recording_id, transcript_id) = (RecordingId::from_u128(1), TranscriptId::from_u128(2));
-    let (counts, meeting) = builder.finish(Head { recording_id, transcript_id, title: None, started_at: None });
+    let (counts, meeting) = builder.finish(MeetingInfo { recording_id, transcript_id, title: None, started_at: None });
     assert_eq!((counts.speakers, counts.words, counts.duration_ms), (900, 900, 1));
     assert!(meeting.expect_err("too large").contains("bytes"));
 }
 
 #[test]
-fn the_limit_holds_within_one_entry_too() {
+fn memory_limit_holds_within_one_entry() {
     for (text, step_ms) in [("a", 10_000), ("a", 100)] {
-        let mut builder = Builder::default();
-        builder.begin();
+        let mut builder = MeetingBuilder::default();
+        builder.begin_entry();
         let mut most = 0;
         for n in 0..6_000_000_u32 {
-            builder.text(text);
-            // No time is known before the last word.
+            builder.set_word_text(text);
+            // Either every word has a time, or none has.
             let at = (step_ms == 10_000).then_some(n.wrapping_mul(step_ms) % 2_000_000_000);
-            builder.word(at, at);
+            builder.end_word(at, at);
             most = most.max(builder.compact.bytes());
         }
-        builder.end(&Participant::default(), None);
+        builder.end_entry(&Participant::default(), None);
         assert!(most <= MAX_MEETING_BYTES + (1 << 20), "{most}");
-        assert!(builder.records.capacity() * size_of::<Record>() <= 2 * MAX_MEETING_BYTES);
+        assert!(builder.records.capacity() * size_of::<TurnRecord>() <= 2 * MAX_MEETING_BYTES);
         assert!(built(|other| *other = builder).is_err(), "{text} {step_ms}");
     }
 }
 
 #[test]
-fn a_day_takes_little_memory_in_whatever_entries_it_comes() {
+fn day_of_speech_takes_little_memory_with_any_entry_length() {
     for entry_words in [1, 10, 100_000] {
         let meeting = built(|builder| {
             for from in (0..250_000_u32).step_by(entry_words) {

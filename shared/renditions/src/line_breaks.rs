@@ -1,46 +1,49 @@
-//! The parts of a turn between which a line may break.
+//! Splits a turn into the segments between which a line may break.
 //!
-//! A part is a word, with the marks that belong to it. It is broken itself only at its own spaces, behind the marks of
-//! a script that has no spaces, and, if it is longer than a line, between two characters as people see them.
+//! A segment is a word together with its punctuation. A word is split further only at its own spaces, after the
+//! punctuation of a script without spaces, and, if it is longer than a line, between two characters as readers see
+//! them.
 
 use unicode_segmentation::UnicodeSegmentation;
 use unicode_width::UnicodeWidthStr;
 
 use super::{
-    marks::{Ending, binds, closes, ending, opens},
     meeting::{Turn, Word},
     phrases,
-    words::{Spacing, is_boundary, spacing},
+    punctuation::{Ending, ending, is_closing, is_hyphen, is_opening},
+    words::{Spacing, is_grapheme_boundary, spacing},
 };
 
-/// Columns of a line, as editors of subtitles count: a full-width character takes two.
+/// The columns of a line, as subtitle editors count them. A full-width character takes two.
 pub(super) const LINE_COLUMNS: usize = 42;
 
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Piece {
-    /// Where it is in the turn's text, in bytes.
+pub(super) struct Segment {
+    /// The position in the text of the turn, in bytes.
     pub(super) from: usize,
     pub(super) to: usize,
     pub(super) columns: usize,
-    /// Whether there is a space between it and the piece before.
-    pub(super) spaced: bool,
+    /// Whether there is a space before the segment.
+    pub(super) space_before: bool,
     pub(super) start_ms: u32,
     pub(super) end_ms: u32,
     pub(super) ending: Ending,
-    /// Whether it most likely belongs to the piece before: Japanese endings and particles are written in hiragana.
-    pub(super) clings: bool,
-    /// Whether no cue may begin with it: it is of the same phrase as the piece before.
-    pub(super) joined: bool,
+    /// Whether the segment most likely belongs to the one before it: Japanese endings and particles are written in
+    /// hiragana.
+    pub(super) is_suffix: bool,
+    /// Whether the segment belongs to the same phrase as the one before it, so that no cue may begin with it.
+    pub(super) continues_phrase: bool,
 }
 
-/// Takes a turn apart.
-pub(super) fn pieces(turn: &Turn) -> Vec<Piece> {
-    let mut pieces = Vec::with_capacity(turn.words.len());
-    let mut maker = Maker { text: &turn.text, words: &turn.words, from: 0, spaced: false, pieces: &mut pieces };
+/// Splits a turn into segments.
+pub(super) fn segments(turn: &Turn) -> Vec<Segment> {
+    let mut segments = Vec::with_capacity(turn.words.len());
+    let mut builder =
+        SegmentBuilder { text: &turn.text, words: &turn.words, from: 0, space_before: false, segments: &mut segments };
     if turn.text.is_ascii() {
-        // Nothing but spaces separates.
+        // In ASCII text, lines break only at spaces.
         for (at, _) in turn.text.bytes().enumerate().filter(|(_, byte)| *byte == b' ') {
-            maker.piece(at, at + 1);
+            builder.segment(at, at + 1);
         }
     } else {
         let mut words = turn.words.iter().filter(|word| !word.range.is_empty()).peekable();
@@ -48,30 +51,30 @@ pub(super) fn pieces(turn: &Turn) -> Vec<Piece> {
         for (at, c) in turn.text.char_indices() {
             while words.next_if(|word| word.range.start < at).is_some() {}
             if c == ' ' {
-                maker.piece(at, at + 1);
+                builder.segment(at, at + 1);
             } else if at > 0 && before != ' ' && !c.is_ascii() | !before.is_ascii() {
                 let word_begins = words.peek().is_some_and(|word| word.range.start == at);
-                if (word_begins || closes(before)) && breaks(before, c) && is_boundary(&turn.text, at) {
-                    maker.piece(at, at);
+                if (word_begins || is_closing(before)) && may_break(before, c) && is_grapheme_boundary(&turn.text, at) {
+                    builder.segment(at, at);
                 }
             }
             before = c;
         }
     }
-    maker.piece(turn.text.len(), turn.text.len());
-    phrases::join(&mut pieces, &turn.words);
-    pieces
+    builder.segment(turn.text.len(), turn.text.len());
+    phrases::mark(&mut segments, &turn.words);
+    segments
 }
 
-/// Whether a line may break between these two characters, where no space is.
-fn breaks(before: char, after: char) -> bool {
+/// Returns whether a line may break between two characters without a space between them.
+fn may_break(before: char, after: char) -> bool {
     let unspaced = |c| matches!(spacing(c), Spacing::Ideographic | Spacing::SouthEastAsian);
-    (unspaced(before) || unspaced(after) || binds(before)) && !opens(before) && !begins_no_line(after)
+    (unspaced(before) || unspaced(after) || is_hyphen(before)) && !is_opening(before) && !cannot_begin_line(after)
 }
 
-/// What must not stand at the beginning of a line.
-fn begins_no_line(c: char) -> bool {
-    closes(c)
+/// Returns whether a character must not begin a line.
+fn cannot_begin_line(c: char) -> bool {
+    is_closing(c)
         || matches!(
             c,
             'ぁ' | 'ぃ'
@@ -118,8 +121,8 @@ pub(super) fn columns(text: &str) -> usize {
     if text.is_ascii() { text.len() } else { text.width() }
 }
 
-/// Characters as people see them, and where they are. What is wider than a line comes in code points: no language has
-/// such a character, but there are letters that can be put together without end.
+/// Returns the characters as readers see them, with their positions. A character wider than a line is split into code
+/// points: no language has such a character, but some letters can be combined without limit.
 fn characters(text: &str) -> impl Iterator<Item = (usize, &str)> {
     text.grapheme_indices(true).flat_map(|(at, grapheme)| {
         let whole = columns(grapheme) <= LINE_COLUMNS;
@@ -131,38 +134,38 @@ fn characters(text: &str) -> impl Iterator<Item = (usize, &str)> {
     })
 }
 
-struct Maker<'a> {
+struct SegmentBuilder<'a> {
     text: &'a str,
-    /// Those that have not ended before `from`.
+    /// The words that end after `from`.
     words: &'a [Word],
     from: usize,
-    spaced: bool,
-    pieces: &'a mut Vec<Piece>,
+    space_before: bool,
+    segments: &'a mut Vec<Segment>,
 }
 
-impl Maker<'_> {
-    /// Ends the piece at `to`; the next one begins at `next`.
-    fn piece(&mut self, to: usize, next: usize) {
+impl SegmentBuilder<'_> {
+    /// Ends the segment at `to`. The next segment begins at `next`.
+    fn segment(&mut self, to: usize, next: usize) {
         let text = self.text.get(self.from..to).unwrap_or_default();
         let columns = columns(text);
         if columns > LINE_COLUMNS {
-            self.broken(text);
+            self.break_long(text);
         } else if !text.is_empty() {
             self.push(to, columns);
         }
         self.from = next;
-        self.spaced = next > to;
+        self.space_before = next > to;
     }
 
-    /// Breaks what is longer than a line. Where there is a choice, no line begins with a mark.
-    fn broken(&mut self, text: &str) {
+    /// Splits text that is longer than a line. If there is a choice, no line begins with punctuation.
+    fn break_long(&mut self, text: &str) {
         let begin = self.from;
         let (mut used, mut good, mut better) = (0, None, None);
         let mut before = ' ';
         for (at, grapheme) in characters(text) {
             let (at, wide) = (begin + at, columns(grapheme));
             let first = grapheme.chars().next().unwrap_or(' ');
-            if at > self.from && breaks(before, first) {
+            if at > self.from && may_break(before, first) {
                 good = Some((at, used));
                 if !is_hiragana(first) {
                     better = good;
@@ -173,7 +176,7 @@ impl Maker<'_> {
                 let (cut, columns) = better.filter(far_enough).or(good.filter(far_enough)).unwrap_or((at, used));
                 self.push(cut, columns);
                 self.from = cut;
-                self.spaced = false;
+                self.space_before = false;
                 (good, better) = (None, None);
                 used -= columns;
             }
@@ -185,23 +188,24 @@ impl Maker<'_> {
 
     fn push(&mut self, to: usize, columns: usize) {
         let text = self.text.get(self.from..to).unwrap_or_default();
-        let (start_ms, end_ms) = (self.moment(self.from, true), self.moment(to, false));
-        let goes_on = !self.spaced && self.pieces.last().is_some_and(|piece| piece.ending == Ending::Open);
-        self.pieces.push(Piece {
+        let (start_ms, end_ms) = (self.time_at(self.from, true), self.time_at(to, false));
+        let continues =
+            !self.space_before && self.segments.last().is_some_and(|segment| segment.ending == Ending::None);
+        self.segments.push(Segment {
             from: self.from,
             to,
             columns,
-            spaced: self.spaced,
+            space_before: self.space_before,
             start_ms,
             end_ms: end_ms.max(start_ms),
             ending: ending(text),
-            clings: goes_on && text.chars().next().is_some_and(is_hiragana),
-            joined: false,
+            is_suffix: continues && text.chars().next().is_some_and(is_hiragana),
+            continues_phrase: false,
         });
     }
 
-    /// When this place in the text is reached; a word is said evenly.
-    fn moment(&mut self, at: usize, starts: bool) -> u32 {
+    /// Returns the time at which this position in the text is spoken. A word is spoken at a constant speed.
+    fn time_at(&mut self, at: usize, starts: bool) -> u32 {
         while let [word, rest @ ..] = self.words
             && !rest.is_empty()
             && (word.range.is_empty() || word.range.end < at || starts && word.range.end == at)
