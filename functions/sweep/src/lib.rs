@@ -11,7 +11,7 @@ mod wake;
 
 use std::{sync::Arc, time::Duration};
 
-use job::{Context, Policy, time::Timestamp};
+use job::{Context, Policy, Role, time::Timestamp};
 use pipeline::{
     deadline::Deadline,
     recall::{Recall, http_client, tls},
@@ -133,7 +133,7 @@ impl Sweep {
 
     /// For asking the core what a message would do to a job.
     fn context(&self, now: Timestamp) -> Context<'_> {
-        Context { now, lease_until: now, worker: true, policy: &self.policy }
+        Context { now, lease_until: now, role: Role::Worker, policy: &self.policy }
     }
 }
 

@@ -18,7 +18,7 @@ mod upload;
 use std::{sync::Arc, time::Duration};
 
 use aws_lambda_events::sqs::{BatchItemFailure, SqsBatchResponse, SqsEvent, SqsMessage};
-use job::{ids::RecordingId, time::Timestamp};
+use job::{Role, ids::RecordingId, time::Timestamp};
 use pipeline::{
     advance::{Advance, NotSaved, Outcome},
     bus::Bus,
@@ -142,7 +142,7 @@ impl Transcripts {
             store: &self.store,
             policy: &self.create.policy,
             lease_until: deadline.lease_until(),
-            worker: true,
+            role: Role::Worker,
         };
         let actor = Received { transcripts: self, recording_id, delivery_id: &delivery_id, deadline };
         let result = advance.run(recording_id, &event, &actor).await;
@@ -171,7 +171,7 @@ impl Transcripts {
             }
             StoreError::Unavailable(_) => {
                 tracing::error!(recording.id = %recording_id, error = %Chain(error), "job.not_saved");
-                let wait = job::chosen_wait(unavailable(record), *expires_at, time::now());
+                let wait = job::capped_wait(unavailable(record), *expires_at, time::now());
                 (Turn::Again(wait), "not_saved")
             }
         }

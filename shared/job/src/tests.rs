@@ -24,7 +24,7 @@ use std::time::Duration;
 
 use super::{
     Claim, Context, Copying, Counts, DeleteAfterStore, Event, Failures, Job, OnLimit, Overrides, Policy, Receipt,
-    Recording, RecordingInfo, State, Transcript,
+    Recording, RecordingInfo, Role, State, Transcript,
 };
 use crate::{
     ids::{RecordingId, TranscriptId},
@@ -51,7 +51,7 @@ fn policy() -> Policy {
 }
 
 fn context(policy: &Policy, now: Timestamp) -> Context<'_> {
-    Context { now, lease_until: now.plus(Duration::from_secs(17)), worker: true, policy }
+    Context { now, lease_until: now.plus(Duration::from_secs(17)), role: Role::Worker, policy }
 }
 
 fn receipt() -> Receipt {
