@@ -337,21 +337,3 @@ impl Job {
         self.transcripts.iter_mut().filter(move |transcript| transcript.state.transcript_id() == Some(id))
     }
 }
-
-impl Transcript {
-    /// Returns whether Recall reported the transcript as deleted or failed, or it is stored. A transcript that was only
-    /// given up, or left alone, stays, and so does its recording. A transcript of another deployment always stays.
-    fn may_go_with_its_recording(&self) -> bool {
-        let may_go = match self.state {
-            State::Refused { .. } => true,
-            State::Failed { .. } => self.keep_reason.is_none(),
-            State::Stored { .. } => self.may_lose_original(),
-            State::Creating(_)
-            | State::Transcribing { .. }
-            | State::Copying(_)
-            | State::Lost { .. }
-            | State::Foreign { .. } => false,
-        };
-        self.keep_reason != Some(KeepReason::NotDeleted) && (self.deleted || (may_go && !self.other_deployment))
-    }
-}

@@ -53,7 +53,7 @@ impl Event {
     pub const WAKE: Self = Self::Wake { now: false };
 
     /// Returns the transcript that the event is about.
-    pub(crate) fn transcript(&self) -> Option<TranscriptRef> {
+    pub fn transcript(&self) -> Option<TranscriptRef> {
         match self {
             Self::TranscriptProcessing(reference)
             | Self::TranscriptDone(reference)
@@ -65,6 +65,20 @@ impl Event {
             | Self::Wake { .. }
             | Self::Retry { .. }
             | Self::Render { .. } => None,
+        }
+    }
+
+    /// Returns whether Recall sends this event as a webhook. The others are messages of ours, or of an operator.
+    pub fn is_from_recall(&self) -> bool {
+        match self {
+            Self::RecordingDone(_)
+            | Self::RecordingFailed { .. }
+            | Self::RecordingDeleted
+            | Self::TranscriptProcessing(_)
+            | Self::TranscriptDone(_)
+            | Self::TranscriptFailed { .. }
+            | Self::TranscriptDeleted(_) => true,
+            Self::Wake { .. } | Self::Retry { .. } | Self::Render { .. } => false,
         }
     }
 

@@ -50,7 +50,6 @@ mod deletions;
 mod events;
 mod hold;
 pub mod ids;
-#[expect(clippy::module_inception, reason = "the crate's central type has the crate's name")]
 mod job;
 mod limit;
 mod outbox;
@@ -59,6 +58,8 @@ mod reconcile;
 mod recording;
 mod renderings;
 mod retries;
+#[doc(hidden)]
+pub mod samples;
 mod state;
 mod status;
 #[cfg(test)]

@@ -134,6 +134,22 @@ impl Transcript {
         self.keep_reason.is_none() && self.state.receipt().is_some_and(|receipt| !receipt.unreadable)
     }
 
+    /// Returns whether Recall reported the transcript as deleted or failed, or it is stored. A transcript that was only
+    /// given up, or left alone, stays, and so does its recording. A transcript of another deployment always stays.
+    pub(crate) fn may_go_with_its_recording(&self) -> bool {
+        let may_go = match self.state {
+            State::Refused { .. } => true,
+            State::Failed { .. } => self.keep_reason.is_none(),
+            State::Stored { .. } => self.may_lose_original(),
+            State::Creating(_)
+            | State::Transcribing { .. }
+            | State::Copying(_)
+            | State::Lost { .. }
+            | State::Foreign { .. } => false,
+        };
+        self.keep_reason != Some(KeepReason::NotDeleted) && (self.deleted || (may_go && !self.other_deployment))
+    }
+
     /// Returns whether Recall has, or may have, the transcript.
     pub(crate) fn exists(&self) -> bool {
         !self.deleted && self.state.exists()
