@@ -54,7 +54,7 @@ mod tests {
     fn expiring(job: &Job) -> bool {
         // Its alarm is put at an hour.
         let policy: Policy = policy();
-        Expiring::of(job, Context { now: NOW, lease_until: NOW, worker: true, policy: &policy }).is_some()
+        Expiring::of(job, Context { now: NOW, lease_until: NOW, role: job::Role::Worker, policy: &policy }).is_some()
     }
 
     #[test]

@@ -11,7 +11,7 @@ mod wake;
 
 use std::time::Duration;
 
-use job::{Context, time::Timestamp};
+use job::{Context, Role, time::Timestamp};
 use pipeline::{
     clients::Clients,
     deadline::Deadline,
@@ -116,7 +116,7 @@ impl Sweep {
 
     /// For asking the core what a message would do to a job.
     fn context(&self, now: Timestamp) -> Context<'_> {
-        Context { now, lease_until: now, worker: true, policy: &self.clients.create.policy }
+        Context { now, lease_until: now, role: Role::Worker, policy: &self.clients.create.policy }
     }
 }
 

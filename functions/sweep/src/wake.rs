@@ -181,7 +181,7 @@ pub(crate) mod tests {
     }
 
     fn woken(job: Job) -> bool {
-        to_wake(&job, Context { now: NOW, lease_until: NOW, worker: true, policy: &policy() }).is_some()
+        to_wake(&job, Context { now: NOW, lease_until: NOW, role: job::Role::Worker, policy: &policy() }).is_some()
     }
 
     #[test]

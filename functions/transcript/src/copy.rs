@@ -8,7 +8,7 @@ mod limits;
 use std::time::Duration;
 
 use job::{
-    CopyAnswer, Failures, Presence, Receipt,
+    CopyAnswer, Failures, Receipt, RecordingPresence,
     ids::{BotId, RecordingId, TranscriptId},
 };
 use pipeline::{
@@ -169,7 +169,7 @@ impl Copier {
         let artifact = match self.recall.retrieve_transcript(id).await {
             Err(Problem::NotFound) => {
                 return Err(CopyError::Missing {
-                    recording_known: self.recall.presence(recording).await == Presence::There,
+                    recording_known: self.recall.presence(recording).await == RecordingPresence::There,
                 });
             }
             result => result?,

@@ -2,7 +2,9 @@
 
 use std::{ops::ControlFlow, time::Duration};
 
-use job::{Deletable, DeleteAnswer, DeleteStep, DeleteStepAnswer, Deleting, DeletionTarget, Receipt, ids::RecordingId};
+use job::{
+    Deletable, DeleteAnswer, DeleteStep, DeleteStepAnswer, DeletionSteps, DeletionTarget, Receipt, ids::RecordingId,
+};
 use pipeline::{
     bucket::Bucket,
     logs, metrics,
@@ -30,7 +32,7 @@ impl Deleter {
         copies: Vec<Receipt>,
         deletable: Deletable,
     ) -> DeleteAnswer {
-        let mut deleting = Deleting::new(target, copies, deletable);
+        let mut deleting = DeletionSteps::new(target, copies, deletable);
         loop {
             let is_unclear = deleting.step() == DeleteStep::RetrieveRecording;
             let said = match deleting.step() {
@@ -40,7 +42,7 @@ impl Deleter {
                 DeleteStep::Delete(target) => self.delete_at_recall(recording_id, target).await,
                 DeleteStep::RetrieveRecording => DeleteStepAnswer::Recording(self.recall.presence(recording_id).await),
             };
-            match deleting.on(said) {
+            match deleting.on_answer(said) {
                 ControlFlow::Continue(next) => deleting = next,
                 ControlFlow::Break(answer) => {
                     match &answer {

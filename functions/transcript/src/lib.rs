@@ -17,7 +17,7 @@ mod url_guard;
 use std::time::Duration;
 
 use aws_lambda_events::sqs::{BatchItemFailure, SqsBatchResponse, SqsEvent, SqsMessage};
-use job::{ids::RecordingId, time::Timestamp};
+use job::{Role, ids::RecordingId, time::Timestamp};
 use pipeline::{
     advance::{Advance, NotSaved, Outcome},
     bucket::Bucket,
@@ -128,7 +128,7 @@ impl Transcripts {
             store: &self.clients.store,
             policy: &self.clients.create.policy,
             lease_until: deadline.lease_until(),
-            worker: true,
+            role: Role::Worker,
         };
         let actor = Received { transcripts: self, recording_id, delivery_id: &delivery_id, deadline };
         let result = advance.run(recording_id, &event, &actor).await;
@@ -157,7 +157,7 @@ impl Transcripts {
             }
             StoreError::Unavailable(_) => {
                 tracing::error!(message = logs::JOB_NOT_SAVED, recording.id = %recording_id, error = %Chain(error));
-                let wait = job::chosen_wait(unavailable(record), *expires_at, time::now());
+                let wait = job::capped_wait(unavailable(record), *expires_at, time::now());
                 (Handled::RetryAfter(wait), "not_saved")
             }
         }

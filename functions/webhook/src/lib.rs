@@ -12,7 +12,7 @@ pub mod signature;
 use std::{convert::Infallible, time::Duration};
 
 use http::{Method, StatusCode, header};
-use job::{Answer, Command, Event, ids::RecordingId, time::Timestamp};
+use job::{Answer, Command, Event, Role, ids::RecordingId, time::Timestamp};
 use lambda_http::{
     Adapter, Body, LambdaEvent, Request, RequestExt as _, Response, Service, service_fn, tower::ServiceBuilder,
 };
@@ -182,7 +182,7 @@ impl Webhook {
             store: &self.clients.store,
             policy: &self.clients.create.policy,
             lease_until: deadline.lease_until(),
-            worker: false,
+            role: Role::Webhook,
         };
         let actor = Delivered { webhook: self, recording_id, delivery_id, deadline };
         match advance.run(recording_id, event, &actor).await {

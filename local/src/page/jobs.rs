@@ -223,3 +223,23 @@ fn made(transcript: &Transcript) -> Made {
         manifest: receipt.map(|receipt| receipt.manifest_key.clone()),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use job::{State, Status};
+
+    use super::*;
+
+    #[test]
+    fn page_knows_every_status_and_every_state() {
+        let (_, rest) = include_str!("page.js").split_once("const STATUSES = {").expect("the table");
+        let (table, _) = rest.split_once("};").expect("its end");
+        let known: BTreeSet<&str> =
+            table.lines().filter_map(|line| line.split_once(": [")).map(|(name, _)| name.trim()).collect();
+        let statuses = Status::samples().into_iter().map(Status::as_str);
+        let states = State::samples().into_iter().map(|state| made(&Transcript::new(None, None, state)).state);
+        assert_eq!(known, statuses.chain(states).collect());
+    }
+}

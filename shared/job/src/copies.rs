@@ -1,44 +1,53 @@
-//! Copies to S3: how one is claimed, and what its answer does to a job.
+//! Copies to S3: how a copy is claimed, and what its answer means.
 
 use std::time::Duration;
 
 use super::{
-    Claim, Command, Context, Contradiction, CopyAnswer, Copying, Creating, Decision, Failures, Job, KeepReason, Next,
-    Reason, State, TRANSCRIBING_CHECK,
-    reading::{EXPIRY_GRACE, UNKNOWN_PATIENCE},
-    waits::{asked, chosen, doubled},
+    Claim, Command, Context, Contradiction, Copying, Decision, Failures, Job, KeepReason, Next, Reason, Receipt, State,
+    waits::{
+        CHECK_BACKOFF, CONTRADICTION_BACKOFF, COPY_BACKOFF, COPY_OPERATOR_BACKOFF, MAX_CHECKS, MAX_MISSING,
+        MISSING_BACKOFF, UNKNOWN_GIVE_UP, is_copy_hopeless, recall_retry_at, retry_at,
+    },
 };
-use crate::{ids::TranscriptId, time::Timestamp};
+use crate::ids::TranscriptId;
 
-/// The first wait after a copy that failed; it doubles with every failure of the same kind.
-const COPY_WAIT: Duration = Duration::from_secs(5);
-const COPY_WAIT_MAX: Duration = Duration::from_secs(15 * 60);
-/// The first wait for an operator; it doubles every time.
-const OPERATOR_WAIT: Duration = Duration::from_secs(5 * 60);
-const OPERATOR_WAIT_MAX: Duration = Duration::from_secs(6 * 60 * 60);
-/// A copy that has failed for this long is given up, and an operator is told, where it is not known when the recording
-/// expires.
-const COPY_PATIENCE: Duration = Duration::from_secs(30 * 24 * 60 * 60);
-/// Where it is known, a copy is tried until then, and for this long in any case: Recall may keep a recording longer.
-const EXPIRED_PATIENCE: Duration = Duration::from_secs(24 * 60 * 60);
-/// Recall is asked about a transcript that is not ready this many times: hourly, in the end, for a month.
-const MOST_CHECKS: u32 = 30 * 24;
-/// The first wait for a transcript that Recall does not know; it doubles with every try.
-const MISSING_WAIT: Duration = Duration::from_secs(15);
-const MISSING_WAIT_MAX: Duration = Duration::from_secs(60 * 60);
-/// After this many times, two hours, that Recall did not know a transcript although it knows the recording, the next
-/// time says that the transcript is deleted.
-const MISSING_TRIES: u32 = 9;
-/// The first wait for a transcript that is not done; it doubles with every check.
-const CHECK_WAIT: Duration = Duration::from_secs(15);
-/// The first wait after a transcript that is said to be done had failed when it was retrieved; it doubles every time.
-const DOUBT_WAIT: Duration = Duration::from_secs(60 * 60);
-const DOUBT_WAIT_MAX: Duration = Duration::from_secs(24 * 60 * 60);
+/// How a copy ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum CopyAnswer {
+    Stored(Receipt),
+    /// Recall is still working on the transcript, or has no URL for it yet.
+    NotReady,
+    /// Recall says that the transcript failed.
+    Failed {
+        sub_code: Option<String>,
+    },
+    /// Recall says that the transcript is deleted.
+    Deleted,
+    /// 404. `recording_known`: Recall knows the recording with the same key, so it is the transcript that is gone.
+    Missing {
+        recording_known: bool,
+    },
+    /// The network, S3, or Recall failed; nothing is lost.
+    Later {
+        after: Duration,
+    },
+    /// 401, 402, 403: an operator has to act.
+    Operator,
+    /// We rejected what Recall offers: it is on a host that is not allowed, too large, another recording's, or cannot be
+    /// understood. Someone has to fix something first.
+    Rejected,
+    /// The file is stored, and S3 refused one of its renditions.
+    RenditionsRefused,
+    /// The file is stored, and the time was up before its renditions were.
+    RenditionsLate,
+    /// The download had no bytes.
+    EmptyBody,
+}
 
 impl Job {
     /// Claims the copy of a transcript to S3.
-    pub(super) fn copy(mut self, index: usize, transcript_id: TranscriptId, context: Context<'_>) -> Decision {
-        if let Some(retry_at) = self.being_deleted(transcript_id, context.now) {
+    pub(crate) fn start_copy(mut self, index: usize, transcript_id: TranscriptId, context: Context<'_>) -> Decision {
+        if let Some(retry_at) = self.deletion_lease_of(transcript_id, context.now) {
             return Decision::Busy { retry_at };
         }
         let (claim, bot_id, expires_at) = (self.next_claim(), self.bot_id, self.expires_at);
@@ -56,8 +65,10 @@ impl Job {
             reported_done: false,
         };
         let copying = match transcript.state {
-            State::Copying(before) if before.claim.is_some() && is_hopeless(before.since, expires_at, context.now) => {
-                return self.lose(index, transcript_id, context);
+            State::Copying(before)
+                if before.claim.is_some() && is_copy_hopeless(before.since, expires_at, context.now) =>
+            {
+                return self.end_lost(index, transcript_id);
             }
             State::Copying(before) => {
                 let mut failures = before.failures;
@@ -74,128 +85,92 @@ impl Job {
         };
         transcript.state = State::Copying(copying);
         let failures = copying.failures;
-        self.advanced(Next::Act(Command::Copy { transcript_id, attempt, bot_id, failures, claim }), context)
+        self.apply(Next::Act(Command::Copy { transcript_id, attempt, bot_id, failures, claim }))
     }
 
-    pub(super) fn on_copy_answer(
+    /// A copy is complete, or waits for its next try, or is given up.
+    pub(crate) fn on_copy_answer(
         mut self,
         transcript_id: TranscriptId,
         claim: Claim,
         answer: &CopyAnswer,
         context: Context<'_>,
     ) -> Decision {
-        let (now, expires_at, is_hearsay) = (context.now, self.expires_at, self.is_only_hearsay());
-        let Some(index) = self.transcripts.iter().position(|one| one.state.transcript_id() == Some(transcript_id))
-        else {
-            return Decision::Ignore(Reason::Overtaken);
-        };
-        let transcript = &mut self.transcripts[index];
+        let (now, expires_at, is_unconfirmed) = (context.now, self.expires_at, self.is_unconfirmed());
+        let Some(index) = self.position(transcript_id) else { return Decision::Ignore(Reason::Overtaken) };
         if let CopyAnswer::Stored(receipt) = answer {
-            if matches!(transcript.state, State::Stored { .. }) {
-                return Decision::Ignore(Reason::AlreadyStored);
-            }
-            // Whichever worker says so: the manifest is there.
-            transcript.state = State::Stored { transcript_id, receipt: receipt.clone() };
-            if receipt.unreadable {
-                transcript.keep_reason = Some(KeepReason::Unreadable);
-            }
-            self.is_known(context);
-            self.settled();
-            self.tell_stored(transcript_id, context);
-            return self.advanced(Next::Nothing, context);
+            return self.on_stored(index, transcript_id, receipt, context);
         }
+        let transcript = &mut self.transcripts[index];
         let Some(held) = transcript.state.copying().filter(|copying| copying.claim == Some(claim)) else {
             return Decision::Ignore(Reason::Overtaken);
         };
         let Copying { mut failures, checks, reported_done, .. } = held;
         let missing_since = held.missing_since.unwrap_or(now);
-        // What the refused key has cost of the patience is not counted.
+        // The time that a refused key has cost does not count.
         let was_refused = failures.operator > 0 && *answer != CopyAnswer::Operator;
         let since = if was_refused { now } else { held.since };
+        let own = |wait: Duration| retry_at(wait, expires_at, now);
         let (retry_at, missing_since) = match answer {
             CopyAnswer::Stored(_) => return Decision::Ignore(Reason::AlreadyStored),
             CopyAnswer::Failed { sub_code } => {
                 if reported_done {
-                    let times = transcript.contradiction.map_or(0, |contradiction| contradiction.times);
-                    let retry_at = chosen(doubled(DOUBT_WAIT, times, DOUBT_WAIT_MAX), expires_at, now);
+                    let times = transcript.contradiction.map_or(0, |one| one.times);
+                    let retry_at = own(CONTRADICTION_BACKOFF.wait(times));
                     transcript.contradiction = Some(Contradiction { retry_at, times: times + 1 });
                 }
                 transcript.state = State::Failed { transcript_id, sub_code: sub_code.clone() };
-                let ours = transcript.attempt.is_some();
-                self.is_known(context);
-                let next = if ours { self.after_failure(context) } else { Next::Nothing };
-                return self.advanced(next, context);
+                let is_ours = transcript.attempt.is_some();
+                self.mark_known_to_recall(now);
+                let next = if is_ours { self.schedule_after_failure(context) } else { Next::Nothing };
+                return self.apply(next);
             }
-            CopyAnswer::Deleted => return self.gone(index, transcript_id, context),
-            CopyAnswer::NotReady if checks + 1 >= MOST_CHECKS => {
-                return self.lose(index, transcript_id, context);
-            }
+            CopyAnswer::Deleted => return self.end_deleted(index, transcript_id, context),
+            CopyAnswer::NotReady if checks + 1 >= MAX_CHECKS => return self.end_lost(index, transcript_id),
             CopyAnswer::NotReady => {
-                let wait = doubled(CHECK_WAIT, checks, TRANSCRIBING_CHECK);
-                let check_at = chosen(wait, expires_at, now);
+                let check_at = own(CHECK_BACKOFF.wait(checks));
                 transcript.state = State::Transcribing { transcript_id, check_at, checks: checks + 1, reported_done };
-                self.is_known(context);
-                return self.advanced(Next::Wait { retry_at: check_at }, context);
+                self.mark_known_to_recall(now);
+                return self.apply(Next::Wait { retry_at: check_at });
             }
-            // Recall knows its recording, so it is this transcript that is gone.
-            CopyAnswer::Missing { recording_known: true } if failures.gone >= MISSING_TRIES => {
-                return self.gone(index, transcript_id, context);
+            // Recall knows the recording, so it is the transcript that is gone.
+            CopyAnswer::Missing { recording_known: true } if failures.gone >= MAX_MISSING => {
+                return self.end_deleted(index, transcript_id, context);
             }
-            // A wrong base URL or workspace says the same for a while.
-            CopyAnswer::Missing { .. } if now.since(missing_since) >= UNKNOWN_PATIENCE => {
-                return self.lose(index, transcript_id, context);
+            // A wrong base URL or workspace gives the same answer for a while.
+            CopyAnswer::Missing { .. } if now.since(missing_since) >= UNKNOWN_GIVE_UP => {
+                return self.end_lost(index, transcript_id);
             }
-            // Nobody has fixed it in all that time.
-            CopyAnswer::Later { .. } | CopyAnswer::Rejected if is_hopeless(since, expires_at, now) => {
-                return self.lose(index, transcript_id, context);
+            // The cause was not fixed in all that time.
+            CopyAnswer::Later { .. } | CopyAnswer::Rejected if is_copy_hopeless(since, expires_at, now) => {
+                return self.end_lost(index, transcript_id);
             }
-            // A refused key ends nothing that Recall still has.
-            CopyAnswer::Operator if expires_at.is_some() && is_hopeless(since, expires_at, now) => {
-                return self.lose(index, transcript_id, context);
+            // A refused key does not end a copy while Recall still has the recording.
+            CopyAnswer::Operator if expires_at.is_some() && is_copy_hopeless(since, expires_at, now) => {
+                return self.end_lost(index, transcript_id);
             }
             CopyAnswer::Missing { recording_known } => {
                 let count = if *recording_known { &mut failures.gone } else { &mut failures.missing };
-                let wait = doubled(MISSING_WAIT, *count, MISSING_WAIT_MAX);
+                let wait = MISSING_BACKOFF.wait(*count);
                 *count += 1;
-                (chosen(wait, expires_at, now), Some(missing_since))
+                (own(wait), Some(missing_since))
             }
-            CopyAnswer::Operator => {
-                let wait = doubled(OPERATOR_WAIT, failures.operator, OPERATOR_WAIT_MAX);
-                failures.operator += 1;
-                (chosen(wait, expires_at, now), None)
-            }
-            CopyAnswer::Rejected => {
-                let wait = doubled(OPERATOR_WAIT, failures.rejected, OPERATOR_WAIT_MAX);
-                failures.rejected += 1;
-                (chosen(wait, expires_at, now), None)
-            }
+            CopyAnswer::Operator => (own(COPY_OPERATOR_BACKOFF.wait(counted(&mut failures.operator))), None),
+            CopyAnswer::Rejected => (own(COPY_OPERATOR_BACKOFF.wait(counted(&mut failures.rejected))), None),
             CopyAnswer::Later { after } => {
-                let wait = doubled(COPY_WAIT, failures.transient, COPY_WAIT_MAX);
-                failures.transient += 1;
-                (chosen(wait, expires_at, now).max(asked(*after, now)), None)
+                let wait = COPY_BACKOFF.wait(counted(&mut failures.transient));
+                (own(wait).max(recall_retry_at(*after, now)), None)
             }
-            CopyAnswer::RenditionsRefused => {
-                let wait = doubled(COPY_WAIT, failures.renditions_refused, COPY_WAIT_MAX);
-                failures.renditions_refused += 1;
-                (chosen(wait, expires_at, now), None)
-            }
-            CopyAnswer::RenditionsLate => {
-                let wait = doubled(COPY_WAIT, failures.renditions_late, COPY_WAIT_MAX);
-                failures.renditions_late += 1;
-                (chosen(wait, expires_at, now), None)
-            }
-            CopyAnswer::EmptyBody => {
-                let wait = doubled(COPY_WAIT, failures.empty_bodies, COPY_WAIT_MAX);
-                failures.empty_bodies += 1;
-                (chosen(wait, expires_at, now), None)
-            }
+            CopyAnswer::RenditionsRefused => (own(COPY_BACKOFF.wait(counted(&mut failures.renditions_refused))), None),
+            CopyAnswer::RenditionsLate => (own(COPY_BACKOFF.wait(counted(&mut failures.renditions_late))), None),
+            CopyAnswer::EmptyBody => (own(COPY_BACKOFF.wait(counted(&mut failures.empty_bodies))), None),
         };
         match answer {
-            CopyAnswer::Missing { recording_known: false } if is_hearsay => {
+            CopyAnswer::Missing { recording_known: false } if is_unconfirmed => {
                 self.unknown_since.get_or_insert(now);
             }
             CopyAnswer::Missing { recording_known: false } => {}
-            CopyAnswer::Missing { recording_known: true } => self.is_known(context),
+            CopyAnswer::Missing { recording_known: true } => self.mark_known_to_recall(now),
             CopyAnswer::Stored(_)
             | CopyAnswer::NotReady
             | CopyAnswer::Failed { .. }
@@ -207,7 +182,7 @@ impl Job {
             | CopyAnswer::RenditionsLate
             | CopyAnswer::EmptyBody => failures.missing = 0,
         }
-        // Only one time after the other does it show that the transcript is gone.
+        // Only answers in a row show that the transcript is gone.
         if !matches!(answer, CopyAnswer::Missing { recording_known: true }) {
             failures.gone = 0;
         }
@@ -216,39 +191,47 @@ impl Job {
         }
         let copying = Copying { retry_at, claim: None, since, failures, missing_since, ..held };
         self.transcripts[index].state = State::Copying(copying);
-        self.advanced(Next::Wait { retry_at: retry_at }, context)
+        self.apply(Next::Wait { retry_at })
     }
 
-    /// Recall says that it is deleted.
-    fn gone(mut self, index: usize, transcript_id: TranscriptId, context: Context<'_>) -> Decision {
-        self.transcripts[index].deleted = true;
-        self.is_known(context);
-        self.lose(index, transcript_id, context)
-    }
-
-    /// It is given up. Unless Recall has said that it is deleted, it may still exist there.
-    fn lose(mut self, index: usize, transcript_id: TranscriptId, context: Context<'_>) -> Decision {
-        self.transcripts[index].state = State::Lost { transcript_id };
-        self.advanced(Next::Nothing, context)
-    }
-
-    /// An attempt of ours stands, so the next one is not held back any more.
-    pub(super) fn settled(&mut self) {
-        if !self.wants_attempt() {
-            self.hold = None;
+    /// The copy is complete. The manifest exists, so it does not matter which worker says so.
+    fn on_stored(
+        mut self,
+        index: usize,
+        transcript_id: TranscriptId,
+        receipt: &Receipt,
+        context: Context<'_>,
+    ) -> Decision {
+        let transcript = &mut self.transcripts[index];
+        if matches!(transcript.state, State::Stored { .. }) {
+            return Decision::Ignore(Reason::AlreadyStored);
         }
+        transcript.state = State::Stored { transcript_id, receipt: receipt.clone() };
+        if receipt.unreadable {
+            transcript.keep_reason = Some(KeepReason::Unreadable);
+        }
+        self.mark_known_to_recall(context.now);
+        self.clear_unneeded_hold();
+        self.note_stored(transcript_id, context);
+        self.apply(Next::Nothing)
     }
 
-    pub(super) fn is_creating(&self) -> bool {
-        self.transcripts.iter().any(|transcript| matches!(transcript.state, State::Creating(Creating { .. })))
+    /// Recall says that the transcript is deleted.
+    fn end_deleted(mut self, index: usize, transcript_id: TranscriptId, context: Context<'_>) -> Decision {
+        self.transcripts[index].deleted = true;
+        self.mark_known_to_recall(context.now);
+        self.end_lost(index, transcript_id)
+    }
+
+    /// The copy is given up. Unless Recall has said that the transcript is deleted, it may still exist there.
+    fn end_lost(mut self, index: usize, transcript_id: TranscriptId) -> Decision {
+        self.transcripts[index].state = State::Lost { transcript_id };
+        self.apply(Next::Nothing)
     }
 }
 
-/// Nothing has helped for long, and the recording has expired if it is known when it does.
-fn is_hopeless(since: Timestamp, expires_at: Option<Timestamp>, now: Timestamp) -> bool {
-    let tried = now.since(since);
-    match expires_at {
-        Some(at) => at.plus(EXPIRY_GRACE) <= now && tried >= EXPIRED_PATIENCE,
-        None => tried >= COPY_PATIENCE,
-    }
+/// Counts one more failure, and returns how many there were before.
+fn counted(count: &mut u32) -> u32 {
+    *count += 1;
+    *count - 1
 }

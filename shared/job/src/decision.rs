@@ -1,4 +1,9 @@
-//! What the core says: save this and do that, leave it, or come back.
+//! What the core says.
+//!
+//! How long to wait passes through three types, each with a `retry_at`: a [`Decision`] is made from the row, a [`Next`]
+//! follows its save, and the loop in `shared/pipeline/src/advance.rs` turns both into its `Outcome`. `Busy` means that
+//! nothing was saved and the event must be delivered again. `Wait` means that everything is in the row, so a wake-up is
+//! enough.
 
 use super::{Announcement, Claim, Deletable, DeletionTarget, Failures, Job, Receipt};
 use crate::{
@@ -9,51 +14,51 @@ use crate::{
 /// What to do about an event or an answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Decision {
-    /// Save this job, then go on with `next`.
+    /// Save this job, then continue with `next`.
     Apply { job: Box<Job>, next: Next },
     /// There is nothing to do, for this reason.
     Ignore(Reason),
-    /// Another worker holds a lease; come back then.
+    /// Another worker holds a lease until `retry_at`. Nothing was decided.
     Busy { retry_at: Timestamp },
 }
 
 /// What follows a save.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Next {
-    /// Nothing; the event is done with.
+    /// Nothing; the event is finished.
     Nothing,
-    /// Carry this out, and bring back the answer.
+    /// Carry out this command and bring back the answer.
     Act(Command),
-    /// It has not worked yet, and the row says so; the job must be looked at again then.
+    /// The work is not finished, and the row says what is missing. The job must be looked at again at `retry_at`.
     Wait { retry_at: Timestamp },
 }
 
 /// What the core asks the shell to do.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Command {
-    /// Call create_transcript under the key of this attempt.
+    /// Call create_transcript with the key of this attempt.
     Create { attempt: u32, provider: String, language: Option<String>, claim: Claim },
     /// List the recording's transcripts: one of them may carry this attempt.
     LookUp { attempt: u32, claim: Claim },
     /// Retrieve the recording: its metadata must be read before anything is paid for.
     ReadRecording { claim: Claim },
-    /// List the recording's transcripts: one of them may be gone, and leave room for another.
+    /// List the recording's transcripts: one of them may be gone, which makes room for another.
     List,
     /// Retrieve the transcript and copy it to S3. `failures`: what has kept it from being copied so far.
     Copy { transcript_id: TranscriptId, attempt: Option<u32>, bot_id: Option<BotId>, failures: Failures, claim: Claim },
     /// Render these transcripts again from what is in S3.
     Render { transcripts: Vec<(TranscriptId, Receipt)>, claim: Claim },
-    /// Read the copies back, and delete this at Recall if each is what the row says and the list of its transcripts has
-    /// nothing that [`Deletable`] does not allow.
+    /// Read the copies back. If each is what the row says, and Recall lists nothing that [`Deletable`] forbids, delete
+    /// the target at Recall.
     Delete { target: DeletionTarget, verify: Vec<Receipt>, deletable: Deletable, claim: Claim },
-    /// Tell the event bus.
+    /// Announce these on the event bus.
     Announce { announcements: Vec<Announcement> },
     /// Put a wake-up for this recording on the work queue.
     Wake,
 }
 
 impl Command {
-    /// The word for logs.
+    /// Returns the name for logs.
     pub fn name(&self) -> &'static str {
         match self {
             Self::Create { .. } => "create",
@@ -72,19 +77,19 @@ impl Command {
 /// Why an input changes nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Reason {
-    /// The recording already has its attempt, or waits for the next.
+    /// The recording already has its attempt, or waits for the next one.
     AlreadyRequested,
-    /// We know this of the transcript.
+    /// The row says this already.
     AlreadyKnown,
     AlreadyStored,
-    /// The transcript, or the whole chain of attempts, has ended otherwise.
+    /// The transcript, or the whole chain of attempts, has ended in another way.
     AlreadyEnded,
-    /// Nothing is known of this recording, and this event alone asks for nothing.
+    /// Nothing is known of this recording, and this event alone is no reason to start a job.
     UnknownRecording,
-    /// A transcript that was never seen is gone.
+    /// A transcript that the row never had is deleted.
     UnknownTranscript,
     RecordingDeleted,
-    /// The recording is finished and cannot fail any more.
+    /// The recording is done and can no longer fail.
     RecordingDone,
     LimitReached,
     /// The recording's metadata asks for no transcript.
@@ -100,7 +105,7 @@ pub enum Reason {
 }
 
 impl Reason {
-    /// The word for logs.
+    /// Returns the name for logs.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::AlreadyRequested => "already_requested",

@@ -1,8 +1,9 @@
-//! What is deleted at Recall: to make room at the limit, after the copy is verified, or because it was paid for twice.
+//! What is deleted at Recall: to make room at the limit, after the copy is verified, or because Recall made a transcript
+//! twice.
 //!
-//! One deletion at a time. The row says what is to go before Recall is asked, and nothing that has a copy goes before
-//! that copy was read back. A transcript that the job has given up on is not gone: with a recording goes only what
-//! Recall itself reported as deleted or failed, or what is stored and verified.
+//! There is one deletion at a time. The row names the target before Recall is asked, and a transcript that has a copy is
+//! deleted only after the copy was read back. A transcript that the job has given up may still exist: with a recording,
+//! only transcripts go that Recall itself reported as deleted or failed, or that are stored and verified.
 
 use std::time::Duration;
 
@@ -10,16 +11,10 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     Claim, Command, Context, Decision, Deletable, DeleteAfterStore, DeleteAnswer, Job, KeepReason, ListedTranscript,
-    Next, OnLimit, Reason, Receipt, Recording, State, Status, Transcript,
-    waits::{asked, doubled},
+    Next, OnLimit, Reason, Receipt, Recording, Role, State, Status, Transcript,
+    waits::{DELETE_BACKOFF, MAX_DELETE_TRIES, recall_retry_at},
 };
 use crate::{ids::TranscriptId, time::Timestamp};
-
-/// The first wait after a deletion that failed; it doubles with every try.
-const DELETE_WAIT: Duration = Duration::from_secs(15);
-const DELETE_WAIT_MAX: Duration = Duration::from_secs(6 * 60 * 60);
-/// After this many tries, about a day and a half, the deletion is stopped and an operator is told.
-const DELETE_TRIES: u32 = 16;
 
 /// A deletion that is wanted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -27,12 +22,12 @@ pub struct Deletion {
     pub target: DeletionTarget,
     pub reason: DeletionReason,
     pub retry_at: Timestamp,
-    /// The worker that deletes; `None` while it waits.
+    /// The worker that deletes; `None` while the deletion waits.
     pub claim: Option<Claim>,
     pub tries: u32,
 }
 
-/// What goes.
+/// What is deleted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum DeletionTarget {
@@ -40,51 +35,63 @@ pub enum DeletionTarget {
     Recording,
 }
 
-/// What for.
+/// Why it is deleted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum DeletionReason {
-    /// The next attempt needs its place.
+    /// The next attempt needs its place under the limit.
     Room,
-    /// The operator wants nothing left at Recall that is stored.
+    /// The operator wants nothing that is stored to stay at Recall.
     Stored,
     /// Another transcript of the same attempt is stored.
     PaidTwice,
 }
 
+impl Deletion {
+    /// Returns the end of the lease that a worker holds.
+    pub(crate) fn leased_until(&self, now: Timestamp) -> Option<Timestamp> {
+        self.claim.and(Some(self.retry_at)).filter(|until| now < *until)
+    }
+}
+
 impl Job {
-    /// What has been learned since a deletion was noted may be a reason to keep its target.
-    pub(super) fn keep_what_is_needed(&mut self, context: Context<'_>) -> Option<Next> {
-        let unwanted = self.deletion.filter(|deletion| !self.is_wanted(deletion, context))?;
+    /// Drops a pending deletion if what has been learned since is a reason to keep its target. Schedules the attempt
+    /// that waited for it.
+    pub(crate) fn drop_unneeded_deletion(&mut self, context: Context<'_>) -> Option<Next> {
+        let unneeded = self.deletion.filter(|deletion| !self.is_needed(deletion, context))?;
         self.deletion = None;
-        self.awaited(&unwanted).then(|| self.start_soon(context))
+        self.is_awaited(&unneeded).then(|| self.schedule_attempt(context.now))
     }
 
-    /// Whether the next attempt waited for this deletion.
-    fn awaited(&self, deletion: &Deletion) -> bool {
-        deletion.reason == DeletionReason::Room && self.wants_attempt()
+    /// Returns whether the next attempt waits for this deletion.
+    fn is_awaited(&self, deletion: &Deletion) -> bool {
+        deletion.reason == DeletionReason::Room && self.needs_attempt()
     }
 
-    /// Takes up the deletion that is wanted, if there is one and no worker holds it.
-    pub(super) fn delete(&mut self, context: Context<'_>) -> Option<Next> {
-        if self.is_rendering(context.now) {
+    /// Starts the deletion that is wanted, if there is one and no worker holds it.
+    pub(crate) fn start_deletion(&mut self, context: Context<'_>) -> Option<Next> {
+        if self.rendering.is_some_and(|one| one.claim.is_some() && context.now < one.retry_at) {
             return None;
         }
         let deletion = self.deletion.or_else(|| {
-            let (target, reason) = self.to_delete(context)?;
+            let (target, reason) = self.next_deletion(context)?;
             Some(Deletion { target, reason, retry_at: context.now, claim: None, tries: 0 })
         })?;
         if context.now < deletion.retry_at {
             return None;
         }
-        // Who held it before never said how it went: it died.
-        let died = u32::from(deletion.claim.is_some());
-        let deletion = Deletion { tries: deletion.tries.saturating_add(died), ..deletion };
-        if deletion.tries >= DELETE_TRIES {
-            self.stop(&deletion, KeepReason::NotDeleted);
-            return if self.awaited(&deletion) { Some(self.start_soon(context)) } else { self.delete(context) };
+        // A claim that is still there belongs to a worker that died.
+        let crashed = u32::from(deletion.claim.is_some());
+        let deletion = Deletion { tries: deletion.tries.saturating_add(crashed), ..deletion };
+        if deletion.tries >= MAX_DELETE_TRIES {
+            self.stop_deletion(&deletion, KeepReason::NotDeleted);
+            return if self.is_awaited(&deletion) {
+                Some(self.schedule_attempt(context.now))
+            } else {
+                self.start_deletion(context)
+            };
         }
-        if !context.worker {
+        if context.role == Role::Webhook {
             self.deletion = Some(Deletion { claim: None, ..deletion });
             return Some(Next::Act(Command::Wake));
         }
@@ -95,13 +102,13 @@ impl Job {
         Some(Next::Act(Command::Delete { target, verify, deletable, claim }))
     }
 
-    /// Whether a deletion that was noted is still to be made.
-    fn is_wanted(&self, deletion: &Deletion, context: Context<'_>) -> bool {
+    /// Returns whether a pending deletion is still to be made.
+    fn is_needed(&self, deletion: &Deletion, context: Context<'_>) -> bool {
         match (deletion.reason, deletion.target) {
             (_, DeletionTarget::Transcript(id)) if self.is_of_other_deployment(id) => false,
             (DeletionReason::Room, DeletionTarget::Transcript(id)) => {
-                let full = self.transcript_count() >= context.policy.max_transcripts;
-                full && self.wants_attempt() && self.may_make_room(id, context)
+                let is_full = self.transcript_count() >= context.policy.max_transcripts;
+                is_full && self.needs_attempt() && self.may_make_room(id, context)
             }
             (DeletionReason::Stored, DeletionTarget::Transcript(_)) => {
                 context.policy.delete_after_store == DeleteAfterStore::Transcript
@@ -116,39 +123,40 @@ impl Job {
         self.transcripts.iter().any(|one| one.state.transcript_id() == Some(id) && one.other_deployment)
     }
 
-    /// Nothing of the recording is needed at Recall any more: it is done, what was asked for is stored, or nothing is
-    /// to be asked for, nothing is in progress, and every transcript may go.
+    /// Returns whether nothing of the recording is needed at Recall anymore: it is done, our transcript is stored or
+    /// none is wanted, nothing is in progress, and every transcript may be deleted.
     fn is_finished(&self, context: Context<'_>) -> bool {
         let ours = self.transcripts.iter().any(|one| one.attempt.is_some() && one.state.receipt().is_some());
         context.policy.delete_after_store == DeleteAfterStore::Recording
             && self.recording == Recording::Done
             && self.status() == Status::Stored
             && self.retry.is_none()
-            && (ours || self.skips())
+            && (ours || self.is_skip_requested())
             && self.transcripts.iter().all(Transcript::may_go_with_its_recording)
     }
 
     fn may_make_room(&self, id: TranscriptId, context: Context<'_>) -> bool {
-        let of = self.transcripts.iter().find(|one| one.state.transcript_id() == Some(id) && !one.deleted);
-        of.is_some_and(|one| {
+        let found = self.transcripts.iter().find(|one| one.state.transcript_id() == Some(id) && !one.deleted);
+        found.is_some_and(|one| {
             one.keep_reason.is_none()
                 && !one.other_deployment
                 && match context.policy.on_limit {
                     OnLimit::Stop => false,
                     OnLimit::DeleteFailed => matches!(one.state, State::Failed { .. }),
-                    OnLimit::DeleteStored => one.is_safe(),
+                    OnLimit::DeleteStored => one.may_lose_original(),
                 }
         })
     }
 
-    /// What makes room for another transcript, as far as the operator allows.
-    pub(super) fn to_make_room(&self, context: Context<'_>) -> Option<TranscriptId> {
-        // In the order in which we learned of them: no webhook says when a transcript was made.
+    /// Returns the transcript whose deletion makes room for another one, as far as the operator allows.
+    pub(crate) fn deletable_for_room(&self, context: Context<'_>) -> Option<TranscriptId> {
+        // In the order in which the row learned of them: no webhook says when a transcript was made.
         let mut ids = self.transcripts.iter().filter_map(|transcript| transcript.state.transcript_id());
         ids.find(|id| self.may_make_room(*id, context))
     }
 
-    pub(super) fn on_delete_answer(
+    /// The target is deleted, or stays, or the deletion waits for its next try.
+    pub(crate) fn on_delete_answer(
         mut self,
         target: DeletionTarget,
         claim: Claim,
@@ -157,78 +165,77 @@ impl Job {
     ) -> Decision {
         let held = self.deletion.filter(|deletion| deletion.claim == Some(claim));
         match (answer, held) {
-            // Whichever worker says so: it is gone.
+            // The target is gone, whichever worker says so.
             (DeleteAnswer::Deleted, _) => {
-                let waits = self.deletion.filter(|deletion| deletion.target != target);
-                self.deletion = waits;
+                self.deletion = self.deletion.filter(|deletion| deletion.target != target);
                 match target {
-                    DeletionTarget::Transcript(id) => self.of_mut(id).for_each(Transcript::give_up),
+                    DeletionTarget::Transcript(id) => self.each_mut(id).for_each(Transcript::mark_deleted_by_us),
                     DeletionTarget::Recording => {
                         self.recording = Recording::Deleted;
-                        self.transcripts.iter_mut().for_each(Transcript::delete);
+                        self.transcripts.iter_mut().for_each(Transcript::mark_deleted);
                     }
                 }
-                self.go_on(context)
+                self.pursue_attempt_and_save(context)
             }
             (DeleteAnswer::Unverified | DeleteAnswer::Others(_) | DeleteAnswer::Later { .. }, None) => {
                 Decision::Ignore(Reason::Overtaken)
             }
             (DeleteAnswer::Others(listed), Some(deletion)) => {
-                let (new, changed) = (self.take_in(listed, None, context), self.take_up_again(listed, context));
-                if !new && !changed {
-                    return self.delete_later(deletion, Duration::ZERO, context);
+                let (added, requeued) = (self.merge_list(listed, None, context), self.requeue_listed(listed, context));
+                if !added && !requeued {
+                    return self.retry_deletion(deletion, Duration::ZERO, context);
                 }
-                // It is decided on again once these are stored, or left alone.
+                // The deletion is decided on again once these transcripts are stored, or left alone.
                 self.deletion = None;
-                let awaited = self.awaited(&deletion);
-                let next = if awaited { self.start_soon(context) } else { self.wake_if_due(context) };
-                self.advanced(next, context)
+                let is_awaited = self.is_awaited(&deletion);
+                let next = if is_awaited { self.schedule_attempt(context.now) } else { self.wake_if_due(context.now) };
+                self.apply(next)
             }
-            (DeleteAnswer::Unverified, Some(deletion)) => self.keep(deletion, KeepReason::Unverified, context),
-            (DeleteAnswer::Later { after }, Some(deletion)) => self.delete_later(deletion, *after, context),
+            (DeleteAnswer::Unverified, Some(deletion)) => {
+                self.give_up_deletion(deletion, KeepReason::Unverified, context)
+            }
+            (DeleteAnswer::Later { after }, Some(deletion)) => self.retry_deletion(deletion, *after, context),
         }
     }
 
-    /// The deletion is stopped: its target stays at Recall, and keeps its place under the limit.
-    fn keep(mut self, deletion: Deletion, reason: KeepReason, context: Context<'_>) -> Decision {
-        self.stop(&deletion, reason);
+    /// Stops the deletion. Its target stays at Recall and keeps its place under the limit.
+    fn give_up_deletion(mut self, deletion: Deletion, reason: KeepReason, context: Context<'_>) -> Decision {
+        self.stop_deletion(&deletion, reason);
         if deletion.reason == DeletionReason::Room {
-            return self.go_on(context);
+            return self.pursue_attempt_and_save(context);
         }
-        self.advanced(Next::Nothing, context)
+        self.apply(Next::Nothing)
     }
 
-    fn stop(&mut self, deletion: &Deletion, reason: KeepReason) {
+    fn stop_deletion(&mut self, deletion: &Deletion, reason: KeepReason) {
         self.deletion = None;
         match deletion.target {
-            DeletionTarget::Transcript(id) => {
-                self.of_mut(id).for_each(|transcript| transcript.keep_reason = Some(reason))
-            }
-            DeletionTarget::Recording => {
-                self.transcripts.iter_mut().for_each(|transcript| transcript.keep_reason = Some(reason))
-            }
+            DeletionTarget::Transcript(id) => self.each_mut(id).for_each(|one| one.keep_reason = Some(reason)),
+            DeletionTarget::Recording => self.transcripts.iter_mut().for_each(|one| one.keep_reason = Some(reason)),
         }
     }
 
-    /// What the row calls failed, lost or deleted, and Recall lists as something else. Whether there was any.
-    fn take_up_again(&mut self, listed: &[ListedTranscript], context: Context<'_>) -> bool {
+    /// Requeues transcripts that the row has as failed, lost, or deleted, but that Recall lists otherwise. Returns
+    /// whether there were any.
+    fn requeue_listed(&mut self, listed: &[ListedTranscript], context: Context<'_>) -> bool {
         let (check_at, copies_others) = (context.now, context.policy.copy_unrequested);
-        let mut news = false;
+        let mut changed = false;
         for one in listed {
             let transcript_id = one.transcript_id;
-            for transcript in self.of_mut(transcript_id) {
-                let given_up = matches!(transcript.state, State::Failed { .. } | State::Lost { .. });
-                // A list has nothing that is deleted. Where it says so again and again, one of the two is wrong for good.
+            for transcript in self.each_mut(transcript_id) {
+                let was_given_up = matches!(transcript.state, State::Failed { .. } | State::Lost { .. });
+                // A list has no deleted transcripts. If one is listed again and again, the row or the list is wrong
+                // permanently, so it is believed once.
                 if transcript.deleted && !transcript.relisted {
-                    (transcript.deleted, transcript.relisted, news) = (false, true, true);
-                    if given_up && one.failed {
+                    (transcript.deleted, transcript.relisted, changed) = (false, true, true);
+                    if was_given_up && one.failed {
                         transcript.state = State::Failed { transcript_id, sub_code: None };
                     }
                 }
-                if one.failed || !given_up || transcript.deleted {
+                if one.failed || !was_given_up || transcript.deleted {
                     continue;
                 }
-                news = true;
+                changed = true;
                 transcript.state = if transcript.attempt.is_some() || copies_others {
                     State::Transcribing { transcript_id, check_at, checks: 0, reported_done: false }
                 } else {
@@ -236,53 +243,42 @@ impl Job {
                 };
             }
         }
-        self.settled();
-        news
+        self.clear_unneeded_hold();
+        changed
     }
 
-    /// Until when a worker is deleting this very transcript: the outcome is not known before.
-    pub(super) fn being_deleted(&self, id: TranscriptId, now: Timestamp) -> Option<Timestamp> {
-        let held = self.deletion.filter(|one| one.claim.is_some() && one.target == DeletionTarget::Transcript(id));
-        held.map(|deletion| deletion.retry_at).filter(|retry_at| now < *retry_at)
+    /// Returns the end of the lease of a worker that is deleting this transcript: the outcome is unknown until then.
+    pub(crate) fn deletion_lease_of(&self, id: TranscriptId, now: Timestamp) -> Option<Timestamp> {
+        let deletion = self.deletion.filter(|deletion| deletion.target == DeletionTarget::Transcript(id));
+        deletion.and_then(|deletion| deletion.leased_until(now))
     }
 
-    fn delete_later(mut self, deletion: Deletion, after: Duration, context: Context<'_>) -> Decision {
-        if deletion.tries + 1 >= DELETE_TRIES {
-            return self.keep(deletion, KeepReason::NotDeleted, context);
+    fn retry_deletion(mut self, deletion: Deletion, after: Duration, context: Context<'_>) -> Decision {
+        if deletion.tries + 1 >= MAX_DELETE_TRIES {
+            return self.give_up_deletion(deletion, KeepReason::NotDeleted, context);
         }
-        let wait = doubled(DELETE_WAIT, deletion.tries, DELETE_WAIT_MAX);
-        let retry_at = self.chosen(wait, context.now).max(asked(after, context.now));
+        let own = self.retry_at(DELETE_BACKOFF.wait(deletion.tries), context.now);
+        let retry_at = own.max(recall_retry_at(after, context.now));
         self.deletion = Some(Deletion { retry_at, claim: None, tries: deletion.tries + 1, ..deletion });
-        self.advanced(Next::Wait { retry_at: retry_at }, context)
+        self.apply(Next::Wait { retry_at })
     }
 
-    /// Goes on with our own attempt, and saves what has changed in any case.
-    pub(super) fn go_on(mut self, context: Context<'_>) -> Decision {
-        match self.clone().pursue(context) {
-            apply @ Decision::Apply { .. } => apply,
-            Decision::Ignore(reason) => {
-                self.end_retry(reason);
-                let next = self.held_until().map_or(Next::Nothing, |at| Next::Wait { retry_at: at });
-                self.advanced(next, context)
-            }
-            Decision::Busy { retry_at } => self.advanced(Next::Wait { retry_at: retry_at }, context),
-        }
-    }
-
-    fn to_delete(&self, context: Context<'_>) -> Option<(DeletionTarget, DeletionReason)> {
+    /// Returns the next deletion that is wanted although no attempt waits for it.
+    fn next_deletion(&self, context: Context<'_>) -> Option<(DeletionTarget, DeletionReason)> {
         let id = |transcript: &Transcript| transcript.state.transcript_id().map(DeletionTarget::Transcript);
-        let spare = self.transcripts.iter().find(|one| {
+        let duplicate = self.transcripts.iter().find(|one| {
             one.attempt.is_some()
                 && one.exists()
                 && one.keep_reason.is_none()
                 && !one.other_deployment
-                && one.state.busy(context.now).is_none()
-                && self.kept_twin(one).is_some()
+                && one.state.leased_until(context.now).is_none()
+                && self.stored_twin(one).is_some()
         });
-        if let Some(target) = spare.and_then(id) {
+        if let Some(target) = duplicate.and_then(id) {
             return Some((target, DeletionReason::PaidTwice));
         }
-        let mut stored = self.transcripts.iter().filter(|one| one.is_safe() && !one.deleted && !one.other_deployment);
+        let mut stored =
+            self.transcripts.iter().filter(|one| one.may_lose_original() && !one.deleted && !one.other_deployment);
         match context.policy.delete_after_store {
             DeleteAfterStore::Nothing => None,
             DeleteAfterStore::Transcript => Some((stored.find_map(id)?, DeletionReason::Stored)),
@@ -292,27 +288,29 @@ impl Job {
         }
     }
 
-    /// The transcript of the same attempt that stays: the first that is stored and readable. `None` for that one itself.
-    fn kept_twin(&self, one: &Transcript) -> Option<&Transcript> {
-        let first = self.transcripts.iter().find(|other| other.attempt == one.attempt && other.is_safe())?;
+    /// Returns the transcript of the same attempt that stays: the first that is stored and readable. `None` for that
+    /// transcript itself.
+    fn stored_twin(&self, one: &Transcript) -> Option<&Transcript> {
+        let first = self.transcripts.iter().find(|other| other.attempt == one.attempt && other.may_lose_original())?;
         (first.state.transcript_id() != one.state.transcript_id() && !first.deleted).then_some(first)
     }
 
-    /// The copies that must be read back first.
+    /// Returns the receipts of the copies that must be read back first.
     fn receipts(&self, Deletion { target, reason, .. }: Deletion) -> Vec<Receipt> {
-        let of = |id| self.transcripts.iter().filter(move |one| one.state.transcript_id() == Some(id));
+        let each = |id| self.transcripts.iter().filter(move |one| one.state.transcript_id() == Some(id));
         let receipt = |one: &Transcript| one.state.receipt().cloned();
         match target {
-            // What stays must be there, whatever is known of the spare one.
+            // The twin that stays must be in S3, whatever is known of the duplicate.
             DeletionTarget::Transcript(id) if reason == DeletionReason::PaidTwice => {
-                of(id).filter_map(|one| self.kept_twin(one)).chain(of(id)).filter_map(receipt).collect()
+                each(id).filter_map(|one| self.stored_twin(one)).chain(each(id)).filter_map(receipt).collect()
             }
-            DeletionTarget::Transcript(id) => of(id).filter_map(receipt).collect(),
+            DeletionTarget::Transcript(id) => each(id).filter_map(receipt).collect(),
             DeletionTarget::Recording => self.transcripts.iter().filter_map(receipt).collect(),
         }
     }
 
-    pub(super) fn deletable(&self, Deletion { target, reason, .. }: Deletion) -> Deletable {
+    /// Returns what may be deleted together with the target, as far as the row knows.
+    pub(crate) fn deletable(&self, Deletion { target, reason, .. }: Deletion) -> Deletable {
         let mut deletable = Deletable::default();
         for one in &self.transcripts {
             let Some(id) = one.state.transcript_id() else { continue };
@@ -321,37 +319,21 @@ impl Job {
                 DeletionTarget::Transcript(target) if target == id && has_failed && reason == DeletionReason::Room => {
                     deletable.failed.push(id);
                 }
-                // Whose it is was never seen, if nothing that told of it carried its metadata.
+                // Perhaps no event carried its metadata, so Recall is asked whether it is another deployment's.
                 DeletionTarget::Transcript(target) if target == id && one.attempt.is_none() => deletable.safe.push(id),
                 DeletionTarget::Transcript(_) => {}
                 DeletionTarget::Recording if has_failed => deletable.failed.push(id),
-                // Recall must not list what it reported as deleted.
-                DeletionTarget::Recording if one.is_safe() && !one.other_deployment => deletable.safe.push(id),
+                // Recall must not list a transcript that it reported as deleted.
+                DeletionTarget::Recording if one.may_lose_original() && !one.other_deployment => {
+                    deletable.safe.push(id);
+                }
                 DeletionTarget::Recording => {}
             }
         }
         deletable
     }
 
-    fn of_mut(&mut self, id: TranscriptId) -> impl Iterator<Item = &mut Transcript> {
+    fn each_mut(&mut self, id: TranscriptId) -> impl Iterator<Item = &mut Transcript> {
         self.transcripts.iter_mut().filter(move |transcript| transcript.state.transcript_id() == Some(id))
-    }
-}
-
-impl Transcript {
-    /// Recall reported it as deleted or failed, or it is stored. What was merely given up on, or left alone, stays, and
-    /// its recording with it; so does everything of another deployment's.
-    fn may_go_with_its_recording(&self) -> bool {
-        let may_go = match self.state {
-            State::Refused { .. } => true,
-            State::Failed { .. } => self.keep_reason.is_none(),
-            State::Stored { .. } => self.is_safe(),
-            State::Creating(_)
-            | State::Transcribing { .. }
-            | State::Copying(_)
-            | State::Lost { .. }
-            | State::Foreign { .. } => false,
-        };
-        self.keep_reason != Some(KeepReason::NotDeleted) && (self.deleted || (may_go && !self.other_deployment))
     }
 }

@@ -1,44 +1,42 @@
-//! What is announced: noted in the row with the very save that makes it true, sent afterwards, at least once.
+//! What is announced: noted in the row by the save that makes it true, and sent afterwards, at least once.
 
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Command, Context, Counts, Decision, Job, Next, Reason, Recording, Status, Transcript, waits::doubled};
+use super::{
+    Command, Context, Counts, Decision, Job, Next, Reason, Recording, Role, Status, Transcript, waits::ANNOUNCE_BACKOFF,
+};
 use crate::{
     ids::{BotId, RecordingId, TranscriptId},
     time::Timestamp,
 };
 
-/// The first wait after an announcement that could not be made; it doubles with every try.
-const ANNOUNCE_WAIT: Duration = Duration::from_secs(10);
-const ANNOUNCE_WAIT_MAX: Duration = Duration::from_secs(15 * 60);
-
-/// What is still to be announced.
+/// What is still to be announced, and what was.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Outbox {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub notices: Vec<Notice>,
-    /// No other worker sends before this.
+    /// Before this time, no other worker sends.
     pub retry_at: Timestamp,
-    /// `until` is the end of a worker's lease, not of a wait.
+    /// `retry_at` is the end of a worker's lease, not of a wait.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub sending: bool,
     pub tries: u32,
-    /// The bad end that was announced last; a job that goes on after it may come to another.
+    /// The bad end that was announced last. It is cleared when the job continues, because the job may end again.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_announced_end: Option<Status>,
     /// How many bad ends were announced.
     pub announced_ends: u32,
-    /// When its expiry becomes worth an alarm, as long as it is not stored.
+    /// When the expiry of the recording is worth an alarm, unless a transcript is stored by then.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expiry_alarm_at: Option<Timestamp>,
-    /// Its expiry was announced.
+    /// The expiry of the recording was announced.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub expiry_announced: bool,
 }
 
-/// One thing to announce. Everything else is in the row when it is sent.
+/// One thing to announce. Everything else is read from the row when the notice is sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "notice", rename_all = "snake_case")]
 pub enum Notice {
@@ -53,10 +51,10 @@ pub enum Notice {
     Expiring,
 }
 
-/// What is said of it: the `detail` of an event, less the bucket, which only the sender knows.
+/// One announcement: the `detail` of an event without the bucket, which only the sender knows.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Announcement {
-    /// The same whenever the same thing is announced again.
+    /// The same whenever the same notice is announced again.
     pub id: String,
     #[serde(skip)]
     pub detail_type: &'static str,
@@ -71,7 +69,7 @@ pub struct Announcement {
     pub sub_code: Option<String>,
     pub manifest_key: Option<String>,
     pub counts: Option<AnnouncedCounts>,
-    /// RFC 3339, where Recall has told.
+    /// RFC 3339; `None` while Recall has not said so.
     pub expires_at: Option<String>,
 }
 
@@ -95,47 +93,47 @@ impl From<Counts> for AnnouncedCounts {
 
 impl Job {
     /// Notes that a transcript is stored.
-    pub(super) fn tell_stored(&mut self, transcript_id: TranscriptId, context: Context<'_>) {
+    pub(crate) fn note_stored(&mut self, transcript_id: TranscriptId, context: Context<'_>) {
         self.note(Notice::Stored { transcript_id }, context);
     }
 
     /// Notes the end of a job that ends without a transcript.
-    pub(super) fn tell_end(&mut self, context: Context<'_>) {
-        // Before the recording is done, somebody else's transcripts of it end nothing.
-        let bad = Some(self.status()).filter(|status| self.has_begun() && status.is_bad_end());
-        if let Some(status) = bad
-            && self.outbox.last_announced_end != bad
+    pub(crate) fn note_end(&mut self, context: Context<'_>) {
+        // Before the recording is done, transcripts of others do not end the job.
+        let bad_end = Some(self.status()).filter(|status| self.has_begun() && status.is_bad_end());
+        if let Some(status) = bad_end
+            && self.outbox.last_announced_end != bad_end
         {
             self.outbox.announced_ends += 1;
             self.note(Notice::Failed { status, end: self.outbox.announced_ends }, context);
         }
-        if bad.is_some() || self.may_end_otherwise() {
-            self.outbox.last_announced_end = bad;
+        if bad_end.is_some() || self.may_end_again() {
+            self.outbox.last_announced_end = bad_end;
         }
     }
 
-    /// Our own chain has gone on, or there is a result. Somebody else's transcript on its way is neither: should it
-    /// fail, that is no other end.
-    fn may_end_otherwise(&self) -> bool {
+    /// Returns whether our own chain has continued, or there is a result. A transcript of others in progress does not
+    /// count: if it fails, that is not another end.
+    fn may_end_again(&self) -> bool {
         let ours = self.transcripts.iter().any(|one| one.attempt.is_some() && one.state.due_at().is_some());
-        ours || self.waits_for_next() || matches!(self.status(), Status::Stored | Status::Skipped)
+        ours || self.is_attempt_pending() || matches!(self.status(), Status::Stored | Status::Skipped)
     }
 
-    /// Notes, once, that the recording goes soon and is not stored. Whether there is anything to note.
-    pub(super) fn tell_expiry(&mut self, context: Context<'_>) -> bool {
-        let due = self.expiry_alarm_at(context).is_some_and(|at| at <= context.now);
-        if due {
+    /// Notes, once, that the recording expires soon and is not stored. Returns whether there was anything to note.
+    pub(crate) fn note_expiry(&mut self, context: Context<'_>) -> bool {
+        let is_due = self.next_expiry_alarm(context).is_some_and(|at| at <= context.now);
+        if is_due {
             self.outbox.expiry_announced = true;
             self.note(Notice::Expiring, context);
         }
-        due
+        is_due
     }
 
-    /// When its expiry becomes worth an alarm; `None` if it does not, or has been.
-    pub(super) fn expiry_alarm_at(&self, context: Context<'_>) -> Option<Timestamp> {
+    /// Returns when the expiry of the recording is worth an alarm; `None` if it is not, or if it was announced.
+    pub(crate) fn next_expiry_alarm(&self, context: Context<'_>) -> Option<Timestamp> {
         let is_gone = self.recording == Recording::Deleted;
-        let at_stake = self.status().is_at_stake() && !is_gone && !self.outbox.expiry_announced;
-        self.expires_at.filter(|_| at_stake).map(|at| at.minus(context.policy.expiry_alarm))
+        let is_at_stake = self.status().is_at_stake() && !is_gone && !self.outbox.expiry_announced;
+        self.expires_at.filter(|_| is_at_stake).map(|at| at.minus(context.policy.expiry_alarm))
     }
 
     fn note(&mut self, notice: Notice, context: Context<'_>) {
@@ -145,12 +143,12 @@ impl Job {
         }
     }
 
-    /// Takes the announcements up, if there are any and nobody is at them.
-    pub(super) fn announce(&mut self, context: Context<'_>) -> Option<Next> {
+    /// Starts to announce, if there are notices and no other worker is sending them.
+    pub(crate) fn start_announcing(&mut self, context: Context<'_>) -> Option<Next> {
         if self.outbox.notices.is_empty() || context.now < self.outbox.retry_at {
             return None;
         }
-        if !context.worker {
+        if context.role == Role::Webhook {
             return Some(Next::Act(Command::Wake));
         }
         self.outbox.retry_at = context.lease_until;
@@ -159,32 +157,29 @@ impl Job {
         Some(Next::Act(Command::Announce { announcements }))
     }
 
-    pub(super) fn on_announced(mut self, sent: &[Notice], context: Context<'_>) -> Decision {
+    /// These notices were sent; the others wait for their next try.
+    pub(crate) fn on_announce_answer(mut self, sent: &[Notice], context: Context<'_>) -> Decision {
         let before = self.outbox.notices.len();
         self.outbox.sending = false;
         self.outbox.notices.retain(|notice| !sent.contains(notice));
         if self.outbox.notices.is_empty() {
             self.outbox.tries = 0;
             self.outbox.retry_at = Timestamp::default();
-            return if before == 0 {
-                Decision::Ignore(Reason::AlreadyKnown)
-            } else {
-                self.advanced(Next::Nothing, context)
-            };
+            return if before == 0 { Decision::Ignore(Reason::AlreadyKnown) } else { self.apply(Next::Nothing) };
         }
-        let at = self.chosen(doubled(ANNOUNCE_WAIT, self.outbox.tries, ANNOUNCE_WAIT_MAX), context.now);
+        let retry_at = self.retry_at(ANNOUNCE_BACKOFF.wait(self.outbox.tries), context.now);
         self.outbox.tries += 1;
-        self.outbox.retry_at = at;
-        let next = self.delete(context).unwrap_or(Next::Wait { retry_at: at });
-        self.advanced(next, context)
+        self.outbox.retry_at = retry_at;
+        let next = self.start_deletion(context).unwrap_or(Next::Wait { retry_at });
+        self.apply(next)
     }
 
     fn announcement(&self, notice: Notice) -> Announcement {
         let recording_id = self.recording_id;
         let (id, detail_type, status, about) = match notice {
             Notice::Stored { transcript_id } => {
-                let of = |transcript: &&Transcript| transcript.state.transcript_id() == Some(transcript_id);
-                let about = self.transcripts.iter().find(of);
+                let is_about = |transcript: &&Transcript| transcript.state.transcript_id() == Some(transcript_id);
+                let about = self.transcripts.iter().find(is_about);
                 (format!("{transcript_id}:stored"), "Transcript Stored", Status::Stored, about)
             }
             Notice::Failed { status, end } => {

@@ -1,4 +1,4 @@
-//! What the operator has chosen, and what the people of one recording wish for.
+//! What the operator has chosen, and what the metadata of one recording overrides.
 
 use std::time::Duration;
 
@@ -9,19 +9,19 @@ use crate::time::Timestamp;
 /// What the operator has chosen.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Policy {
-    /// The providers that attempts name, the preferred one first. Never empty.
+    /// The chain of providers, in the order in which attempts use them. Never empty.
     pub providers: Vec<String>,
-    /// Paid tries with one provider before the next.
+    /// Paid tries with one provider before the next one is used.
     pub tries_per_provider: u32,
     /// No create is sent when this many transcripts exist, or may exist, on the recording.
     pub max_transcripts: u32,
     pub on_limit: OnLimit,
-    /// Copy transcripts that somebody else asked for, too.
+    /// Also copy transcripts that someone else requested.
     pub copy_unrequested: bool,
     pub delete_after_store: DeleteAfterStore,
-    /// Somebody listens to announcements.
+    /// Announcements are sent to an event bus.
     pub announces: bool,
-    /// A recording that expires sooner than this and is not stored is worth an alarm.
+    /// A recording that expires within this time and is not stored is worth an alarm.
     pub expiry_alarm: Duration,
 }
 
@@ -43,13 +43,13 @@ pub enum DeleteAfterStore {
     Recording,
 }
 
-/// What the metadata of the recording, or of its bot, asks for.
+/// What the metadata of the recording, or of its bot, overrides.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Overrides {
-    /// `transcript` = `skip`.
+    /// `transcript` = `skip`: no transcript is requested.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub skip: bool,
-    /// `transcript_provider`: this one of the chain comes first.
+    /// `transcript_provider`: this provider of the chain comes first.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub provider: Option<String>,
     /// `transcript_language`: the language option of the provider that comes first.
@@ -57,13 +57,21 @@ pub struct Overrides {
     pub language: Option<String>,
 }
 
-/// What a decision depends on besides the job and the input.
+/// Which function asks the core.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    /// Creates transcripts, and hands copies, deletions, and announcements over to the worker.
+    Webhook,
+    /// Does everything.
+    Worker,
+}
+
+/// What a decision depends on, in addition to the job and the input.
 #[derive(Clone, Copy, Debug)]
 pub struct Context<'a> {
     pub now: Timestamp,
-    /// A lease taken now ends here: later than this invocation can live.
+    /// A lease that is taken now ends at this time: later than this invocation can live.
     pub lease_until: Timestamp,
-    /// This function copies, deletes and announces; the webhook only has that done.
-    pub worker: bool,
+    pub role: Role,
     pub policy: &'a Policy,
 }

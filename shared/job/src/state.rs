@@ -1,69 +1,23 @@
-//! One transcript of a recording, and where it is.
+//! The states of one transcript.
 
 use serde::{Deserialize, Serialize};
 
 use super::Retry;
 use crate::{ids::TranscriptId, time::Timestamp};
 
-/// No answer of Recall's: whether the attempt took effect was never found out.
-pub(super) const OUTCOME_UNKNOWN: u16 = 0;
+/// The status of a refusal that is not Recall's: it never became known whether the attempt took effect.
+pub(crate) const OUTCOME_UNKNOWN: u16 = 0;
 
-/// One transcript of the recording.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Transcript {
-    /// The number of our attempt; `None` if somebody else asked for this transcript.
-    pub attempt: Option<u32>,
-    /// The provider our attempt named.
-    pub provider: Option<String>,
-    #[serde(flatten)]
-    pub state: State,
-    /// Recall has said that it is deleted; it no longer counts towards the limit.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub deleted: bool,
-    /// Recall listed it after it had counted as deleted, and it was taken up again. That happens once.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub relisted: bool,
-    /// Recall said that it is done, and that it has failed when it was retrieved.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub contradiction: Option<Contradiction>,
-    /// Why we do not delete it at Recall.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub keep_reason: Option<KeepReason>,
-    /// Another deployment of this product asked for it. We may copy it, and never delete it.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub other_deployment: bool,
-}
-
-/// What Recall says of a failed transcript contradicts itself.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Contradiction {
-    /// Before this, nobody retrieves it because it is said to be done once more.
-    pub retry_at: Timestamp,
-    /// How many times.
-    pub times: u32,
-}
-
-/// Why a transcript stays at Recall although it is stored.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum KeepReason {
-    /// The file is not a transcript, and nobody has read it.
-    Unreadable,
-    /// Its copy in S3 is not what the row says.
-    Unverified,
-    /// Recall refused to delete it, or did not confirm that it is gone.
-    NotDeleted,
-}
-
-/// Where one transcript is. `until` is the moment before which nobody else may act: the end of a worker's lease,
+/// The state of one transcript. `retry_at` is the time before which no one else may act: the end of a worker's lease,
 /// or of a wait.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "state", rename_all = "snake_case")]
 pub enum State {
-    /// create_transcript was called, or is about to be; whether it took effect is not known.
+    /// create_transcript was called, or is about to be called. Whether it took effect is unknown.
     Creating(Creating),
-    /// Recall is working on it. `checks` counts how many times we asked and it was not ready. `told_done`: an event said
-    /// that it is done, and it still was not ready; another such event does not shorten the wait.
+    /// Recall is working on the transcript. `checks` counts how many times we asked and it was not ready.
+    /// `reported_done`: an event said that it is done, but it was not ready; another such event does not shorten the
+    /// wait.
     Transcribing {
         transcript_id: TranscriptId,
         check_at: Timestamp,
@@ -71,50 +25,52 @@ pub enum State {
         #[serde(default, skip_serializing_if = "std::ops::Not::not")]
         reported_done: bool,
     },
-    /// It is being copied to S3, or waits to be tried again.
+    /// The transcript is being copied to S3, or waits for the next try.
     Copying(Copying),
-    /// Terminal: complete in S3, manifest included.
+    /// Terminal: complete in S3, including the manifest.
     Stored { transcript_id: TranscriptId, receipt: Receipt },
-    /// Recall could not make it. Should Recall say later that it is done after all, it is copied.
+    /// Recall could not make the transcript. If Recall says later that it is done after all, it is copied.
     Failed { transcript_id: TranscriptId, sub_code: Option<String> },
-    /// Recall would not make it. Should it exist after all, that counts. With the status [`OUTCOME_UNKNOWN`], nobody could
-    /// find out whether it does: it counts towards the limit until a list says that it does not.
+    /// Recall refused the create. If the transcript turns out to exist, that counts. The status [`OUTCOME_UNKNOWN`]
+    /// means that its existence could not be determined: it counts towards the limit until a list shows that it does
+    /// not exist.
     Refused { status: u16, code: Option<String> },
-    /// Deleted or expired before it was copied, or given up after many failures. If Recall has not said that it is
-    /// deleted, it still counts towards the limit, and a later `transcript.done` takes it up again.
+    /// Deleted or expired before it was copied, or given up after many failures. Unless Recall has said that it is
+    /// deleted, it still counts towards the limit, and a later `transcript.done` starts a copy again.
     Lost { transcript_id: TranscriptId },
-    /// Somebody else's, and the operator wants it left alone. It counts towards the limit.
+    /// Someone else requested this transcript, and the operator does not want it copied. It counts towards the limit.
     Foreign { transcript_id: TranscriptId },
 }
 
-/// A create whose outcome is not known.
+/// A create whose outcome is unknown.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Creating {
     pub first_call_at: Timestamp,
-    /// No call under this key left later: the end of the lease under which one may leave, or when it was answered.
+    /// No call under this key left later than this: the end of the lease under which one may leave, or the time at
+    /// which the last call was answered.
     pub last_call_at: Timestamp,
     /// Calls made under this key so far.
     pub calls: u32,
-    /// Server errors answered under this key so far.
+    /// Calls under this key that were answered with a server error so far.
     pub errors: u32,
-    /// Calls answered 409 under this key so far.
+    /// Calls under this key that were answered with 409 so far.
     #[serde(default)]
     pub conflicts: u32,
     pub retry_at: Timestamp,
-    /// The worker that calls; `None` while it waits.
+    /// The worker that calls; `None` while the attempt waits.
     pub claim: Option<Claim>,
-    /// The code of a 400. The list of transcripts tells whether the limit was meant.
+    /// The call was answered with 400. The list of transcripts shows whether the limit was meant.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub refusal: Option<UnexplainedRefusal>,
-    /// Since when look-ups have not told what became of it, other than that the key is refused.
+    /// Since when look-ups have not determined the outcome, for another reason than a refused key.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub inconclusive_since: Option<Timestamp>,
-    /// A person asked for this attempt. Should it have no effect, the next one takes its place.
+    /// A person requested this attempt. If it has no effect, the request is served by the next attempt.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub retry: Option<Retry>,
 }
 
-/// A 400 that is not understood yet.
+/// A 400 whose meaning is not known yet.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct UnexplainedRefusal {
     pub code: Option<String>,
@@ -125,9 +81,9 @@ pub struct UnexplainedRefusal {
 pub struct Copying {
     pub transcript_id: TranscriptId,
     pub retry_at: Timestamp,
-    /// The worker that copies; `None` while it waits.
+    /// The worker that copies; `None` while the copy waits.
     pub claim: Option<Claim>,
-    /// When it was first tried, or again after the key had been refused.
+    /// When the copy was first tried, or tried again after Recall had refused the key.
     pub since: Timestamp,
     #[serde(default)]
     pub failures: Failures,
@@ -142,19 +98,20 @@ pub struct Copying {
     pub reported_done: bool,
 }
 
-/// What has kept one transcript from being copied, each kind counted by itself: a count decides about its own kind only.
+/// What has kept one transcript from being copied. Each kind is counted separately, and a count affects decisions about
+/// its own kind only.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Failures {
-    /// The network, S3 or Recall failed.
+    /// The network, S3, or Recall failed.
     pub transient: u32,
-    /// Recall refused the key or the account, one time after the other.
+    /// Recall refused the key or the account, in a row.
     pub operator: u32,
-    /// What Recall offered was not taken: the host is not allowed, the file is too large.
+    /// We rejected what Recall offered: the host is not allowed, or the file is too large.
     pub rejected: u32,
-    /// Recall answered 404, and did not know the recording either, one time after the other.
+    /// Recall answered 404 and did not know the recording either, in a row.
     pub missing: u32,
-    /// Recall answered 404 although it knows the recording, one time after the other.
+    /// Recall answered 404 although it knows the recording, in a row.
     pub gone: u32,
     /// The file was stored, and S3 refused one of its renditions.
     pub renditions_refused: u32,
@@ -162,12 +119,12 @@ pub struct Failures {
     pub renditions_late: u32,
     /// The download had no bytes.
     pub empty_bodies: u32,
-    /// A worker never said how it went: it died.
+    /// The worker died: its lease ended without an answer.
     pub crashes: u32,
 }
 
-/// Names one claim of a lease: the version of the save that took it. An answer that comes with another claim is
-/// from a worker whose lease had ended.
+/// Names one claim of a lease: the version of the save that took it. An answer with another claim comes from a worker
+/// whose lease had ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Claim(pub u64);
@@ -181,16 +138,16 @@ pub struct Receipt {
     pub key: String,
     /// Size of the verbatim file in bytes.
     pub bytes: u64,
-    /// Of the verbatim file, in lower-case hexadecimal.
+    /// SHA-256 of the verbatim file, in lower-case hexadecimal.
     pub sha256: String,
-    /// Of the verbatim file, as S3 writes it.
+    /// CRC-64/NVME of the verbatim file, in S3's notation.
     pub crc64nvme: String,
-    /// Nobody spoke.
+    /// The transcript holds no speech.
     pub empty: bool,
-    /// The file is not a transcript; its original stays at Recall.
+    /// The file is not a transcript, so its original stays at Recall.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub unreadable: bool,
-    /// As Recall states it on the transcript.
+    /// The provider that Recall states on the transcript.
     pub provider: Option<String>,
     pub counts: Counts,
 }
@@ -206,7 +163,7 @@ pub struct Counts {
 }
 
 impl Failures {
-    /// Of every kind.
+    /// Returns the sum over all kinds.
     pub fn total(&self) -> u32 {
         let kinds = [
             self.transient,
@@ -223,76 +180,8 @@ impl Failures {
     }
 }
 
-impl Transcript {
-    pub fn new(attempt: Option<u32>, provider: Option<String>, state: State) -> Self {
-        Self {
-            attempt,
-            provider,
-            state,
-            deleted: false,
-            relisted: false,
-            contradiction: None,
-            keep_reason: None,
-            other_deployment: false,
-        }
-    }
-
-    /// Recall has it no longer.
-    pub(super) fn delete(&mut self) {
-        self.keep_reason = self.keep_reason.filter(|reason| *reason != KeepReason::NotDeleted);
-        match self.state {
-            State::Transcribing { transcript_id, .. } | State::Copying(Copying { transcript_id, .. }) => {
-                self.state = State::Lost { transcript_id };
-                self.deleted = true;
-            }
-            State::Stored { .. } | State::Failed { .. } | State::Lost { .. } | State::Foreign { .. } => {
-                self.deleted = true;
-            }
-            State::Creating(_) | State::Refused { .. } => {}
-        }
-    }
-
-    /// We have deleted it. If it was not stored, that is no loss that stands: another one is to be had.
-    pub(super) fn give_up(&mut self) {
-        if let State::Transcribing { transcript_id, .. } | State::Copying(Copying { transcript_id, .. }) = self.state {
-            self.state = State::Failed { transcript_id, sub_code: None };
-        }
-        self.delete();
-    }
-
-    /// Stored, and nothing is known against deleting the original.
-    pub(super) fn is_safe(&self) -> bool {
-        self.keep_reason.is_none() && self.state.receipt().is_some_and(|receipt| !receipt.unreadable)
-    }
-
-    /// Whether Recall has it, or may have it.
-    pub(super) fn exists(&self) -> bool {
-        !self.deleted && self.state.exists()
-    }
-
-    /// Ours, and whether it exists was never found out.
-    pub(super) fn is_outcome_unknown(&self) -> bool {
-        self.attempt.is_some() && matches!(self.state, State::Refused { status: OUTCOME_UNKNOWN, .. })
-    }
-
-    /// Ours, and no other one is needed: it is on its way, or it has ended in a way that another try does not change.
-    pub(super) fn stands(&self) -> bool {
-        self.attempt.is_some()
-            && match self.state {
-                State::Creating(_)
-                | State::Transcribing { .. }
-                | State::Copying(_)
-                | State::Stored { .. }
-                | State::Lost { .. }
-                // It may exist, so no other one is asked for unless a person says so.
-                | State::Refused { status: OUTCOME_UNKNOWN, .. } => true,
-                State::Failed { .. } | State::Refused { .. } | State::Foreign { .. } => false,
-            }
-    }
-}
-
 impl State {
-    /// Recall's id, once it is known.
+    /// Returns Recall's id, once it is known.
     pub fn transcript_id(&self) -> Option<TranscriptId> {
         match self {
             Self::Creating(_) | Self::Refused { .. } => None,
@@ -305,49 +194,23 @@ impl State {
         }
     }
 
-    /// Why there is no transcript, in Recall's words.
+    /// Returns why there is no transcript, in Recall's words.
     pub fn sub_code(&self) -> Option<String> {
-        match self {
-            Self::Failed { sub_code, .. } => sub_code.clone(),
-            Self::Refused { code, .. } => code.clone(),
-            Self::Creating(_)
-            | Self::Transcribing { .. }
-            | Self::Copying(_)
-            | Self::Stored { .. }
-            | Self::Lost { .. }
-            | Self::Foreign { .. } => None,
-        }
+        if let Self::Failed { sub_code: code, .. } | Self::Refused { code, .. } = self { code.clone() } else { None }
     }
 
-    /// What is in S3, if it is stored.
+    /// Returns what is in S3, if the transcript is stored.
     pub fn receipt(&self) -> Option<&Receipt> {
-        match self {
-            Self::Stored { receipt, .. } => Some(receipt),
-            Self::Creating(_)
-            | Self::Transcribing { .. }
-            | Self::Copying(_)
-            | Self::Failed { .. }
-            | Self::Refused { .. }
-            | Self::Lost { .. }
-            | Self::Foreign { .. } => None,
-        }
+        if let Self::Stored { receipt, .. } = self { Some(receipt) } else { None }
     }
 
-    pub(super) fn copying(&self) -> Option<Copying> {
-        match self {
-            Self::Copying(copying) => Some(*copying),
-            Self::Creating(_)
-            | Self::Transcribing { .. }
-            | Self::Stored { .. }
-            | Self::Failed { .. }
-            | Self::Refused { .. }
-            | Self::Lost { .. }
-            | Self::Foreign { .. } => None,
-        }
+    /// Returns the copy in progress.
+    pub(crate) fn copying(&self) -> Option<Copying> {
+        if let Self::Copying(copying) = self { Some(*copying) } else { None }
     }
 
-    /// When it must be looked at again.
-    pub(super) fn due_at(&self) -> Option<Timestamp> {
+    /// Returns when the transcript must be looked at again.
+    pub(crate) fn due_at(&self) -> Option<Timestamp> {
         match self {
             Self::Creating(Creating { retry_at, .. }) | Self::Copying(Copying { retry_at, .. }) => Some(*retry_at),
             Self::Transcribing { check_at, .. } => Some(*check_at),
@@ -359,43 +222,29 @@ impl State {
         }
     }
 
-    /// Until when a worker holds it.
-    pub(super) fn busy(&self, now: Timestamp) -> Option<Timestamp> {
-        match self {
-            Self::Creating(Creating { retry_at, claim: Some(_), .. })
-            | Self::Copying(Copying { retry_at, claim: Some(_), .. }) => {
-                Some(*retry_at).filter(|retry_at| now < *retry_at)
-            }
-            Self::Creating(Creating { claim: None, .. })
-            | Self::Copying(Copying { claim: None, .. })
-            | Self::Transcribing { .. }
-            | Self::Stored { .. }
-            | Self::Failed { .. }
-            | Self::Refused { .. }
-            | Self::Lost { .. }
-            | Self::Foreign { .. } => None,
+    /// Returns the end of the lease that a worker holds.
+    pub(crate) fn leased_until(&self, now: Timestamp) -> Option<Timestamp> {
+        if let Self::Creating(Creating { retry_at, claim: Some(_), .. })
+        | Self::Copying(Copying { retry_at, claim: Some(_), .. }) = self
+        {
+            Some(*retry_at).filter(|until| now < *until)
+        } else {
+            None
         }
     }
 
-    /// Ends a wait of ours; a lease stands.
-    pub(super) fn end_wait(&mut self, now: Timestamp) {
-        match self {
-            Self::Creating(Creating { retry_at, claim: None, .. })
-            | Self::Copying(Copying { retry_at, claim: None, .. }) => {
-                *retry_at = now.min(*retry_at);
-            }
-            Self::Transcribing { check_at, .. } => *check_at = now.min(*check_at),
-            Self::Creating(_)
-            | Self::Copying(_)
-            | Self::Stored { .. }
-            | Self::Failed { .. }
-            | Self::Refused { .. }
-            | Self::Lost { .. }
-            | Self::Foreign { .. } => {}
+    /// Ends a wait, but not a lease.
+    pub(crate) fn end_wait(&mut self, now: Timestamp) {
+        if let Self::Creating(Creating { retry_at: at, claim: None, .. })
+        | Self::Copying(Copying { retry_at: at, claim: None, .. })
+        | Self::Transcribing { check_at: at, .. } = self
+        {
+            *at = now.min(*at);
         }
     }
 
-    fn exists(&self) -> bool {
+    /// Returns whether Recall has, or may have, a transcript in this state.
+    pub(crate) fn exists(&self) -> bool {
         match self {
             Self::Creating(_)
             | Self::Transcribing { .. }

@@ -1,10 +1,10 @@
-//! What a job has come to, derived from the states of its transcripts.
+//! The status of a job, derived from the states of its transcripts.
 
 use serde::{Deserialize, Serialize};
 
-use super::{Hold, Job, Recording, State};
+use super::{DeletionReason, Hold, Job, Recording, State};
 
-/// What the job comes to, for people and programs that read the table. Derived, never stored by itself.
+/// The status of a job, for people and programs that read the table. It is derived, never stored by itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Status {
@@ -20,7 +20,7 @@ pub enum Status {
 }
 
 impl Status {
-    /// The word in the table's `status` attribute.
+    /// Returns the value of the table's `status` attribute.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Creating => "creating",
@@ -35,7 +35,23 @@ impl Status {
         }
     }
 
-    /// Nothing more is tried, and an operator has to know.
+    /// Returns which status wins if the parts of a job indicate several: work in progress comes before any result, and
+    /// the best result comes first.
+    fn rank(self) -> u8 {
+        match self {
+            Self::Creating => 8,
+            Self::Copying => 7,
+            Self::Transcribing => 6,
+            Self::Waiting => 5,
+            Self::LimitReached => 4,
+            Self::Stored => 3,
+            Self::Skipped => 2,
+            Self::Failed => 1,
+            Self::Lost => 0,
+        }
+    }
+
+    /// Returns whether nothing more is tried and an operator has to know.
     pub fn is_bad_end(self) -> bool {
         match self {
             Self::LimitReached | Self::Failed | Self::Lost => true,
@@ -43,7 +59,7 @@ impl Status {
         }
     }
 
-    /// Nothing of it is in S3 yet, and it could be.
+    /// Returns whether nothing of the recording is in S3 yet, and still could be.
     pub fn is_at_stake(self) -> bool {
         match self {
             Self::Stored | Self::Lost | Self::Skipped => false,
@@ -53,8 +69,8 @@ impl Status {
         }
     }
 
-    /// Something is still to be tried.
-    pub fn is_under_way(self) -> bool {
+    /// Returns whether something is still to be tried.
+    pub fn is_in_progress(self) -> bool {
         match self {
             Self::Creating | Self::Transcribing | Self::Copying | Self::Waiting => true,
             Self::Stored | Self::LimitReached | Self::Skipped | Self::Failed | Self::Lost => false,
@@ -63,38 +79,70 @@ impl Status {
 }
 
 impl Job {
-    /// Work under way comes before any result; among results the best one counts.
+    /// Returns the status with the highest rank among those that the parts of the job indicate. A recording that was
+    /// done, and of which nothing is left, is lost.
     pub fn status(&self) -> Status {
-        let any = |test: fn(&State) -> bool| self.transcripts.iter().any(|transcript| test(&transcript.state));
-        let all_left = self.transcripts.iter().all(|transcript| matches!(transcript.state, State::Foreign { .. }));
-        let left_alone = all_left && !self.transcripts.is_empty() && !self.has_begun();
-        if self.is_creating() {
-            Status::Creating
-        } else if any(|state| matches!(state, State::Copying(_))) {
-            Status::Copying
-        } else if any(|state| matches!(state, State::Transcribing { .. })) {
-            Status::Transcribing
-        } else if self.waits_for_next() {
-            Status::Waiting
-        } else if self.is_parked() {
-            Status::LimitReached
-        } else if any(|state| matches!(state, State::Stored { .. })) {
-            Status::Stored
-        } else if self.hold == Some(Hold::Skipped) || self.is_nobodys() {
-            Status::Skipped
-        } else if any(|state| matches!(state, State::Failed { .. } | State::Refused { .. }))
-            || matches!(self.recording, Recording::Failed { .. })
-        {
-            Status::Failed
-        } else if left_alone {
-            Status::Skipped
-        } else {
-            Status::Lost
-        }
+        let transcripts = self.transcripts.iter().map(|transcript| transcript.state.status());
+        let deletion = self.deletion.filter(|deletion| deletion.reason == DeletionReason::Room);
+        let others = [
+            self.hold.as_ref().map(Hold::status),
+            deletion.map(|_| Status::Waiting),
+            self.recording.status(),
+            (self.ends_silently() || self.is_all_foreign()).then_some(Status::Skipped),
+        ];
+        transcripts.chain(others).flatten().max_by_key(|status| status.rank()).unwrap_or(Status::Lost)
     }
 
-    /// Recall has told what became of the recording, or we have asked for a transcript of it.
-    pub(super) fn has_begun(&self) -> bool {
-        self.recording != Recording::Unknown || self.attempts > 0
+    /// Returns whether the job is in progress and Recall knows the recording: then it counts as unfinished.
+    pub fn is_open(&self) -> bool {
+        self.status().is_in_progress() && !self.is_unknown_to_recall()
+    }
+
+    /// Returns whether the next attempt waits for its time, or for room.
+    pub(crate) fn is_attempt_pending(&self) -> bool {
+        matches!(self.hold, Some(Hold::Wait { .. } | Hold::Unread { .. } | Hold::AllRefused { .. }))
+            || self.deletion.is_some_and(|deletion| deletion.reason == DeletionReason::Room)
+    }
+
+    /// Returns whether the job knows only transcripts that others requested and that are not copied.
+    fn is_all_foreign(&self) -> bool {
+        let all = self.transcripts.iter().all(|transcript| matches!(transcript.state, State::Foreign { .. }));
+        all && !self.transcripts.is_empty() && !self.has_begun()
+    }
+}
+
+impl State {
+    /// Returns the status that a transcript in this state indicates.
+    fn status(&self) -> Option<Status> {
+        match self {
+            Self::Creating(_) => Some(Status::Creating),
+            Self::Transcribing { .. } => Some(Status::Transcribing),
+            Self::Copying(_) => Some(Status::Copying),
+            Self::Stored { .. } => Some(Status::Stored),
+            Self::Failed { .. } | Self::Refused { .. } => Some(Status::Failed),
+            Self::Lost { .. } => Some(Status::Lost),
+            // What others have requested says nothing about our own transcript.
+            Self::Foreign { .. } => None,
+        }
+    }
+}
+
+impl Hold {
+    fn status(&self) -> Status {
+        match self {
+            Self::Wait { .. } | Self::Unread { .. } | Self::AllRefused { .. } => Status::Waiting,
+            Self::LimitReached { .. } => Status::LimitReached,
+            Self::Skipped => Status::Skipped,
+        }
+    }
+}
+
+impl Recording {
+    fn status(&self) -> Option<Status> {
+        match self {
+            Self::Failed { .. } => Some(Status::Failed),
+            Self::Deleted => Some(Status::Lost),
+            Self::Unknown | Self::Done => None,
+        }
     }
 }

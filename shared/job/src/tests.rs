@@ -23,18 +23,11 @@ mod waits;
 use std::time::Duration;
 
 use super::{
-    Claim, Context, Copying, Counts, DeleteAfterStore, Event, Failures, Job, OnLimit, Overrides, Policy, Receipt,
-    Recording, RecordingInfo, State, Transcript,
+    Claim, Context, Copying, DeleteAfterStore, Event, Failures, Job, OnLimit, Overrides, Policy, Recording,
+    RecordingInfo, Role, State, Transcript,
+    samples::{CLAIM, NOW, OTHER, OURS, receipt},
 };
-use crate::{
-    ids::{RecordingId, TranscriptId},
-    time::Timestamp,
-};
-
-const NOW: Timestamp = Timestamp::from_secs(1_000_000);
-const OURS: TranscriptId = TranscriptId::from_u128(1);
-const OTHER: TranscriptId = TranscriptId::from_u128(2);
-const CLAIM: Claim = Claim(3);
+use crate::{ids::RecordingId, time::Timestamp};
 
 /// Two providers with one try each, and a limit of two.
 fn policy() -> Policy {
@@ -51,22 +44,7 @@ fn policy() -> Policy {
 }
 
 fn context(policy: &Policy, now: Timestamp) -> Context<'_> {
-    Context { now, lease_until: now.plus(Duration::from_secs(17)), worker: true, policy }
-}
-
-fn receipt() -> Receipt {
-    Receipt {
-        stored_at: NOW,
-        manifest_key: "m".to_owned(),
-        key: "k".to_owned(),
-        bytes: 2,
-        sha256: "s".to_owned(),
-        crc64nvme: "c".to_owned(),
-        empty: true,
-        unreadable: false,
-        provider: None,
-        counts: Counts::default(),
-    }
+    Context { now, lease_until: now.plus(Duration::from_secs(17)), role: Role::Worker, policy }
 }
 
 /// A number from the environment that widens or narrows a test.

@@ -1,16 +1,16 @@
-//! A wake-up: the first thing whose time has come is taken up.
+//! A wake-up: the work that has been due for longest is done first.
 
 use super::{Context, Copying, Creating, Decision, Hold, Job, KeepReason, Next, Reason, State};
 use crate::time::Timestamp;
 
 impl Job {
-    /// `now`: what waits is due as well, because an operator has fixed what it waited for.
-    pub(super) fn on_wake(mut self, now: bool, context: Context<'_>) -> Decision {
+    /// The job may be due. `now`: waits end, because an operator has fixed what the job waited for.
+    pub(crate) fn on_wake(mut self, now: bool, context: Context<'_>) -> Decision {
         let before = now.then(|| self.clone());
         if now {
             self.end_waits(context);
         }
-        // What has been due for longest comes first: work that kills its worker again and again holds up nothing else.
+        // What has been due for longest comes first, so that work that kills its worker every time delays nothing else.
         let is_due = |at: &Timestamp| *at <= context.now;
         let transcripts = self.transcripts.iter().map(|transcript| transcript.state.due_at().filter(is_due));
         let transcript = transcripts.zip(0..).filter_map(|(at, index)| Some((at?, index))).min();
@@ -19,22 +19,21 @@ impl Job {
         if let Some(rendering) = self.rendering.filter(|one| is_due(&one.retry_at))
             && others.is_none_or(|at| rendering.retry_at <= at)
         {
-            return self.render(context);
+            return self.start_rendering(context);
         }
         if let Some((at, index)) = transcript
             && hold.is_none_or(|hold| at <= hold)
         {
             match &self.transcripts[index].state {
                 State::Creating(Creating { retry_at, .. }) if *retry_at <= context.now => {
-                    return self.repeat(index, context);
+                    return self.repeat_call(index, context);
                 }
-                State::Transcribing { transcript_id, check_at, .. } if *check_at <= context.now => {
+                State::Transcribing { transcript_id, check_at: at, .. }
+                | State::Copying(Copying { transcript_id, retry_at: at, .. })
+                    if *at <= context.now =>
+                {
                     let transcript_id = *transcript_id;
-                    return self.copy(index, transcript_id, context);
-                }
-                State::Copying(Copying { transcript_id, retry_at, .. }) if *retry_at <= context.now => {
-                    let transcript_id = *transcript_id;
-                    return self.copy(index, transcript_id, context);
+                    return self.start_copy(index, transcript_id, context);
                 }
                 State::Creating(_)
                 | State::Transcribing { .. }
@@ -49,32 +48,31 @@ impl Job {
         if hold.is_some() {
             return self.end_hold(context);
         }
-        // An alarm that the operator has put off since is due as well: it is noted for its new time.
-        let expires =
-            self.tell_expiry(context) || self.outbox.expiry_alarm_at.is_some_and(|expiry_at| expiry_at <= context.now);
-        let due = self.deletion.is_some_and(|deletion| deletion.retry_at <= context.now)
-            || (!self.outbox.notices.is_empty() && self.outbox.retry_at <= context.now)
+        // An alarm that the operator has postponed meanwhile is due as well: the save notes its new time.
+        let expiry_due = self.note_expiry(context) || self.outbox.expiry_alarm_at.as_ref().is_some_and(is_due);
+        let other_due = self.deletion.is_some_and(|deletion| is_due(&deletion.retry_at))
+            || (!self.outbox.notices.is_empty() && is_due(&self.outbox.retry_at))
             || before.is_some_and(|before| before != self);
-        if expires || due { self.advanced(Next::Nothing, context) } else { Decision::Ignore(Reason::NotDue) }
+        if expiry_due || other_due { self.apply(Next::Nothing) } else { Decision::Ignore(Reason::NotDue) }
     }
 
-    /// A hold is over: the next attempt starts, or there is nothing left to wait for.
+    /// The time of a hold has come: the next attempt starts, or there is nothing left to wait for.
     fn end_hold(mut self, context: Context<'_>) -> Decision {
         if self.is_parked() {
             return self.check_for_room(context);
         }
-        match self.clone().pursue(context) {
+        match self.clone().pursue_attempt(context) {
             decision @ (Decision::Apply { .. } | Decision::Busy { .. }) => decision,
             Decision::Ignore(reason) => {
                 self.hold = None;
-                self.end_retry(reason);
-                self.advanced(Next::Nothing, context)
+                self.finish_retry(reason);
+                self.apply(Next::Nothing)
             }
         }
     }
 
-    /// Ends the waits, and takes back what was concluded from refusals. Leases stand, and so does the time that a
-    /// look-up needs to settle.
+    /// Ends the waits, and forgets what was concluded from refusals. Leases stay, and so does the time before a look-up
+    /// counts.
     fn end_waits(&mut self, context: Context<'_>) {
         let now = context.now;
         self.transcripts.iter_mut().for_each(|transcript| transcript.state.end_wait(now));

@@ -6,7 +6,8 @@
 mod changes;
 
 use job::{
-    Answer, Command, Context, Decision, Event, Job, Next, Policy, Reason, Status, ids::RecordingId, time::Timestamp,
+    Answer, Command, Context, Decision, Event, Job, Next, Policy, Reason, Role, Status, ids::RecordingId,
+    time::Timestamp,
 };
 
 use self::changes::Snapshot;
@@ -60,8 +61,8 @@ pub struct Advance<'a> {
     pub policy: &'a Policy,
     /// Leases taken now end here: later than this invocation can live.
     pub lease_until: Timestamp,
-    /// Whether this function copies, deletes and announces.
-    pub worker: bool,
+    /// Which function this is.
+    pub role: Role,
 }
 
 impl Advance<'_> {
@@ -96,7 +97,7 @@ impl Advance<'_> {
         for _ in 0..MAX_CONFLICTS {
             let before = Snapshot::of(&job);
             let context =
-                Context { now: time::now(), lease_until: self.lease_until, worker: self.worker, policy: self.policy };
+                Context { now: time::now(), lease_until: self.lease_until, role: self.role, policy: self.policy };
             let (decided, next) = match decide(job, context) {
                 Decision::Ignore(reason) => return Ok(Step::End(Outcome::Ignored(reason))),
                 Decision::Busy { retry_at } => return Ok(Step::End(Outcome::Busy { retry_at })),

@@ -274,6 +274,10 @@ mod tests {
         let item = write(&unknown, "token", Timestamp::from_millis(0)).expect("it can be written");
         assert!(item.contains_key("due_shard") && !item.contains_key("open_shard"));
         assert_eq!(read(unknown.recording_id, item).expect("it can be read"), unknown);
+        for job in Job::samples() {
+            let item = write(&job, "token", Timestamp::from_millis(0)).expect("it can be written");
+            assert_eq!(read(job.recording_id, item).expect("it can be read"), job);
+        }
     }
 
     #[test]

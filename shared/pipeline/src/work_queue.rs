@@ -170,26 +170,16 @@ mod tests {
         assert!(waits.iter().any(|stretched| *stretched != waits[0]), "{waits:?}");
         assert_eq!(jittered(Duration::ZERO), Duration::ZERO);
     }
-    use job::{RecordingInfo, TranscriptRef, ids::TranscriptId};
+    use job::RecordingInfo;
 
     #[test]
     fn a_message_reads_as_it_was_written() {
         let recording_id = RecordingId::from_u128(1);
-        let reference =
-            TranscriptRef { transcript_id: TranscriptId::from_u128(2), attempt: Some(1), other_deployment: false };
-        for event in [
-            Event::RecordingDone(RecordingInfo::default()),
+        let others = [
             Event::RecordingFailed { sub_code: Some("internal_error".to_owned()) },
-            Event::RecordingDeleted,
-            Event::TranscriptProcessing(reference),
-            Event::TranscriptDone(reference),
-            Event::TranscriptFailed { reference, sub_code: None },
-            Event::TranscriptDeleted(reference),
-            Event::WAKE,
-            Event::Wake { now: true },
             Event::Retry { provider: Some("rev_async".to_owned()), after_attempt: 3 },
-            Event::Render { transcript_id: None },
-        ] {
+        ];
+        for event in Event::samples().into_iter().chain(others) {
             let message = Message::new(recording_id, event, "msg_1");
             let text = serde_json::to_string(&message).expect("JSON");
             assert_eq!(serde_json::from_str::<Message>(&text).expect("a message"), message, "{text}");

@@ -112,7 +112,7 @@ fn failed() -> State {
 }
 
 fn told(listed: &ListEntry, job: &Job, policy: &Policy) -> Option<Missing> {
-    listed.missed(job, None, Context { now: NOW, lease_until: NOW, worker: true, policy })
+    listed.missed(job, None, Context { now: NOW, lease_until: NOW, role: job::Role::Worker, policy })
 }
 
 fn kind(listed: &ListEntry, job: &Job) -> Option<&'static str> {
@@ -266,7 +266,7 @@ fn what_the_operator_does_not_want_is_told_once() {
         let mut job = Job::new(RECORDING);
         let listed = transcript(status, None);
         let message = told(&listed, &job, &policy).expect("it is new").message;
-        let context = Context { now: NOW, lease_until: NOW, worker: true, policy: &policy };
+        let context = Context { now: NOW, lease_until: NOW, role: job::Role::Worker, policy: &policy };
         if let Decision::Apply { job: next, .. } = job.clone().on_event(&message.event, context) {
             job = *next;
         }
@@ -278,7 +278,7 @@ fn what_the_operator_does_not_want_is_told_once() {
 #[test]
 fn nothing_is_told_twice() {
     let policy = policy();
-    let context = Context { now: NOW, lease_until: NOW.plus(hours(1)), worker: true, policy: &policy };
+    let context = Context { now: NOW, lease_until: NOW.plus(hours(1)), role: job::Role::Worker, policy: &policy };
     let entries = [
         recording(json!({})),
         recording(json!({"expires_at": NOW.plus(hours(100)).rfc3339()})),
@@ -311,7 +311,7 @@ fn nothing_is_told_twice() {
 #[test]
 fn what_expires_first_is_told_first() {
     let policy = policy();
-    let context = Context { now: NOW, lease_until: NOW, worker: true, policy: &policy };
+    let context = Context { now: NOW, lease_until: NOW, role: job::Role::Worker, policy: &policy };
     let of = |expires_in: Option<u64>| {
         let expires_at = expires_in.map(|secs| NOW.plus(Duration::from_secs(secs)).rfc3339());
         let missed = recording(json!({"expires_at": expires_at})).missed(&Job::new(RECORDING), None, context);

@@ -14,9 +14,6 @@ use crate::{
 
 /// A message on the queue is far smaller than the 256 KiB that SQS takes, whatever the delivery said.
 const MAX_MESSAGE_BYTES: usize = 8 << 10;
-const RECORDING_EVENTS: [&str; 3] = ["recording.done", "recording.failed", "recording.deleted"];
-const TRANSCRIPT_EVENTS: [&str; 4] =
-    ["transcript.processing", "transcript.done", "transcript.failed", "transcript.deleted"];
 
 /// The input is the body of a delivery.
 pub fn event(input: &[u8]) {
@@ -66,7 +63,7 @@ fn known(recording_id: RecordingId, event: &Event, value: Option<&Value>) {
         assert!(is_ours(event.name()) && value["event"] == event.name());
         assert!(value.is_object() && data.is_object() && data["recording"].is_object());
         same(&recording_id.to_string(), &data["recording"]["id"]);
-        if let Some(TranscriptRef { transcript_id, attempt, other_deployment: false }) = reference(event) {
+        if let Some(TranscriptRef { transcript_id, attempt, other_deployment: false }) = event.transcript() {
             let transcript = &data["transcript"];
             assert!(transcript.is_object());
             same(&transcript_id.to_string(), &transcript["id"]);
@@ -96,23 +93,14 @@ fn same(id: &str, given: &Value) {
     assert_eq!(given.as_str().map(str::to_ascii_lowercase).as_deref(), Some(id));
 }
 
-fn reference(event: &Event) -> Option<TranscriptRef> {
-    match event {
-        Event::TranscriptProcessing(reference)
-        | Event::TranscriptDone(reference)
-        | Event::TranscriptFailed { reference, .. }
-        | Event::TranscriptDeleted(reference) => Some(*reference),
-        Event::RecordingDone(_)
-        | Event::RecordingFailed { .. }
-        | Event::RecordingDeleted
-        | Event::Wake { .. }
-        | Event::Retry { .. }
-        | Event::Render { .. } => None,
-    }
+fn is_ours(name: &str) -> bool {
+    names(false).chain(names(true)).any(|ours| ours == name)
 }
 
-fn is_ours(name: &str) -> bool {
-    RECORDING_EVENTS.contains(&name) || TRANSCRIPT_EVENTS.contains(&name)
+/// The names of Recall's events about a transcript, or about the recording itself.
+fn names(of_transcript: bool) -> impl Iterator<Item = &'static str> {
+    let events = Event::samples().into_iter().filter(Event::is_from_recall);
+    events.filter(move |event| event.transcript().is_some() == of_transcript).map(|event| event.name())
 }
 
 /// Whether this has to be understood. Only the event's name and the ids that keys are made of have a say.
@@ -122,5 +110,5 @@ fn is_good(value: &Value) -> bool {
     let transcript = data["transcript"]["id"].as_str().is_some_and(|id| id.parse::<TranscriptId>().is_ok());
     let name = value["event"].as_str().unwrap_or_default();
     id(&data["recording"]["id"])
-        && (RECORDING_EVENTS.contains(&name) || TRANSCRIPT_EVENTS.contains(&name) && transcript)
+        && (names(false).any(|ours| ours == name) || names(true).any(|ours| ours == name) && transcript)
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::{NOW, OTHER, context, done, job, policy};
 use crate::{
     Answer, Command, Copying, CreateAnswer, Decision, DeleteAnswer, Event, Failures, Hold, Job, ListedTranscript,
-    LookUpAnswer, Next, OnLimit, Overrides, Policy, Recording, RecordingInfo, State, Status, TranscriptRef,
+    LookUpAnswer, Next, OnLimit, Overrides, Policy, Recording, RecordingInfo, Role, State, Status, TranscriptRef,
     ids::{RecordingId, TranscriptId},
     time::Timestamp,
 };
@@ -259,7 +259,7 @@ fn a_copy_that_is_not_as_stored_keeps_its_original() {
 fn the_webhook_has_room_made_by_the_worker() {
     let (policy, crowded) = at_the_limit(OnLimit::DeleteFailed, [stored(8), failed(9)]);
     let done = done();
-    let webhook = crate::Context { worker: false, ..context(&policy, NOW) };
+    let webhook = crate::Context { role: Role::Webhook, ..context(&policy, NOW) };
     let Decision::Apply { job, next } = crowded.on_event(&done, webhook) else { panic!("ignored") };
     assert_eq!(next, Next::Act(Command::Wake));
     let woken = job.on_event(&Event::WAKE, context(&policy, NOW));

@@ -393,5 +393,5 @@ fn server_errors_after_a_month_of_a_refused_key_end_nothing() {
             Next::Nothing | Next::Act(_) => panic!("{next:?}: {job:?}"),
         });
     }
-    assert!(job.status().is_under_way(), "{job:?}");
+    assert!(job.status().is_in_progress(), "{job:?}");
 }

@@ -4,8 +4,8 @@ use std::{ops::ControlFlow, time::Duration};
 
 use super::{OTHER, OURS, receipt};
 use crate::{
-    Deletable, DeleteAnswer, DeleteStep, DeleteStepAnswer, Deleting, DeletionTarget, ListedTranscript, LookUpAnswer,
-    Presence, Receipt,
+    Deletable, DeleteAnswer, DeleteStep, DeleteStepAnswer, DeletionSteps, DeletionTarget, ListedTranscript,
+    LookUpAnswer, Receipt, RecordingPresence,
 };
 
 const AFTER: Duration = Duration::from_secs(30);
@@ -18,23 +18,23 @@ fn list(listed: &[ListedTranscript]) -> DeleteStepAnswer {
     DeleteStepAnswer::Listed(LookUpAnswer::Complete(listed.to_vec()))
 }
 
-fn on(deleting: Deleting, said: DeleteStepAnswer) -> Deleting {
-    match deleting.on(said) {
+fn on(deleting: DeletionSteps, said: DeleteStepAnswer) -> DeletionSteps {
+    match deleting.on_answer(said) {
         ControlFlow::Continue(next) => next,
         ControlFlow::Break(answer) => panic!("it ends: {answer:?}"),
     }
 }
 
-fn end(deleting: Deleting, said: DeleteStepAnswer) -> DeleteAnswer {
-    match deleting.on(said) {
+fn end(deleting: DeletionSteps, said: DeleteStepAnswer) -> DeleteAnswer {
+    match deleting.on_answer(said) {
         ControlFlow::Continue(next) => panic!("it goes on: {next:?}"),
         ControlFlow::Break(answer) => answer,
     }
 }
 
 /// A failed transcript without a copy, about to be retrieved.
-fn of_failed() -> Deleting {
-    Deleting::new(
+fn of_failed() -> DeletionSteps {
+    DeletionSteps::new(
         DeletionTarget::Transcript(OURS),
         Vec::new(),
         Deletable { failed: vec![OURS], ..Deletable::default() },
@@ -42,14 +42,18 @@ fn of_failed() -> Deleting {
 }
 
 /// A recording with one transcript, which is stored.
-fn of_recording() -> Deleting {
-    Deleting::new(DeletionTarget::Recording, vec![receipt()], Deletable { safe: vec![OURS], ..Deletable::default() })
+fn of_recording() -> DeletionSteps {
+    DeletionSteps::new(
+        DeletionTarget::Recording,
+        vec![receipt()],
+        Deletable { safe: vec![OURS], ..Deletable::default() },
+    )
 }
 
 #[test]
 fn every_copy_is_read_back_before_anything_else() {
     let second = Receipt { key: "second".to_owned(), ..receipt() };
-    let deleting = Deleting::new(DeletionTarget::Recording, vec![receipt(), second.clone()], Deletable::default());
+    let deleting = DeletionSteps::new(DeletionTarget::Recording, vec![receipt(), second.clone()], Deletable::default());
     assert_eq!(deleting.step(), DeleteStep::Verify(&receipt()));
     let deleting = on(deleting, DeleteStepAnswer::Holds(true));
     assert_eq!(deleting.step(), DeleteStep::Verify(&second));
@@ -67,7 +71,7 @@ fn recall_is_asked_what_would_go_before_it_goes() {
     assert_eq!(of_failed().step(), DeleteStep::Retrieve(OURS));
     assert_eq!(on(of_failed(), list(&[listed(true)])).step(), DeleteStep::Delete(DeletionTarget::Transcript(OURS)));
     // Its copy was read back, and nothing goes with it.
-    let stored = Deleting::new(DeletionTarget::Transcript(OURS), vec![receipt()], Deletable::default());
+    let stored = DeletionSteps::new(DeletionTarget::Transcript(OURS), vec![receipt()], Deletable::default());
     assert_eq!(on(stored, DeleteStepAnswer::Holds(true)).step(), DeleteStep::Delete(DeletionTarget::Transcript(OURS)));
 }
 
@@ -98,9 +102,9 @@ fn a_404_counts_as_gone_only_to_a_key_that_knows_the_recording() {
     let of_recording = || on(on(on(of_recording(), DeleteStepAnswer::Holds(true)), list(&[])), not_found());
     let later = DeleteAnswer::Later { after: AFTER };
     for (presence, transcript, recording) in [
-        (Presence::There, DeleteAnswer::Deleted, later.clone()),
-        (Presence::Deleted, DeleteAnswer::Deleted, DeleteAnswer::Deleted),
-        (Presence::Unknown, later.clone(), later.clone()),
+        (RecordingPresence::There, DeleteAnswer::Deleted, later.clone()),
+        (RecordingPresence::Deleted, DeleteAnswer::Deleted, DeleteAnswer::Deleted),
+        (RecordingPresence::Unknown, later.clone(), later.clone()),
     ] {
         for (deleting, expected) in [(of_transcript(), transcript), (of_recording(), recording)] {
             assert_eq!(deleting.step(), DeleteStep::RetrieveRecording);
@@ -115,6 +119,9 @@ fn a_transcript_that_cannot_be_retrieved_is_not_deleted() {
     let deleting = on(of_failed(), list(&[]));
     assert_eq!(deleting.step(), DeleteStep::RetrieveRecording);
     let later = DeleteAnswer::Later { after: Duration::ZERO };
-    assert_eq!(end(deleting, DeleteStepAnswer::Recording(Presence::Unknown)), later);
-    assert_eq!(end(on(of_failed(), list(&[])), DeleteStepAnswer::Recording(Presence::There)), DeleteAnswer::Deleted);
+    assert_eq!(end(deleting, DeleteStepAnswer::Recording(RecordingPresence::Unknown)), later);
+    assert_eq!(
+        end(on(of_failed(), list(&[])), DeleteStepAnswer::Recording(RecordingPresence::There)),
+        DeleteAnswer::Deleted
+    );
 }

@@ -5,7 +5,7 @@ use std::{ops::ControlFlow, time::Duration};
 use super::{CLAIM, NOW, OTHER, OURS, context, copying, done, job, policy, receipt};
 use crate::{
     Answer, Command, CopyAnswer, Copying, Decision, Deletable, DeleteAfterStore, DeleteAnswer, DeleteStep,
-    DeleteStepAnswer, Deleting, Deletion, DeletionReason, DeletionTarget, Event, Failures, Hold, Job, KeepReason,
+    DeleteStepAnswer, Deletion, DeletionReason, DeletionSteps, DeletionTarget, Event, Failures, Hold, Job, KeepReason,
     ListedTranscript, LookUpAnswer, Next, OnLimit, Policy, Receipt, Recording, State, Status, Transcript,
     TranscriptRef,
 };
@@ -181,8 +181,10 @@ fn what_is_not_known_to_be_ours_is_retrieved_before_it_is_deleted() {
         else {
             panic!("{decision:?}")
         };
-        let deleting = Deleting::new(target, verify, deletable);
-        let ControlFlow::Continue(deleting) = deleting.on(DeleteStepAnswer::Holds(true)) else { panic!("it ends") };
+        let deleting = DeletionSteps::new(target, verify, deletable);
+        let ControlFlow::Continue(deleting) = deleting.on_answer(DeleteStepAnswer::Holds(true)) else {
+            panic!("it ends")
+        };
         assert_eq!(deleting.step(), DeleteStep::Retrieve(OTHER));
         let listed = |other_deployment| ListedTranscript {
             transcript_id: OTHER,
@@ -192,7 +194,7 @@ fn what_is_not_known_to_be_ours_is_retrieved_before_it_is_deleted() {
             other_deployment,
         };
         let said = |other_deployment| DeleteStepAnswer::Listed(LookUpAnswer::Complete(vec![listed(other_deployment)]));
-        let ControlFlow::Break(answer) = deleting.on(said(true)) else { panic!("it goes on") };
+        let ControlFlow::Break(answer) = deleting.on_answer(said(true)) else { panic!("it goes on") };
         assert_eq!(answer, DeleteAnswer::Others(vec![listed(true)]));
         let decision = job.on_answer(&Answer::Delete { target, claim, answer }, context(policy, NOW));
         let Decision::Apply { job, .. } = decision else { panic!("{decision:?}") };

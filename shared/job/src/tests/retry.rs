@@ -153,7 +153,7 @@ fn no_effect(job: Job, event: &Event, answer: &CreateAnswer, policy: &Policy) ->
                 job.on_answer(&Answer::LookUp { attempt, claim, answer }, context(policy, now))
             }
             Next::Wait { retry_at: at } => {
-                assert!(job.status().is_under_way(), "{answer:?}: {job:?}");
+                assert!(job.status().is_in_progress(), "{answer:?}: {job:?}");
                 let again = job.clone().on_event(&retry(job.attempts), context(policy, now));
                 assert_eq!(again, Decision::Ignore(Reason::AlreadyRequested), "one at a time");
                 now = at;
@@ -431,7 +431,7 @@ fn a_complete_list_without_it_ends_an_attempt_that_was_never_found_out() {
 /// The job as it is after the look-up is answered like this for so long.
 fn looked_up(mut job: Job, from: Timestamp, time: Duration, answer: &LookUpAnswer) -> (Job, Timestamp) {
     let (policy, mut now) = (quiet(), from);
-    while now.since(from) < time && job.status().is_under_way() {
+    while now.since(from) < time && job.status().is_in_progress() {
         let decision = job.on_event(&Event::WAKE, context(&policy, now));
         let Decision::Apply { job: looking, next: Next::Act(Command::LookUp { attempt, claim }) } = decision else {
             panic!("{decision:?}")

@@ -1,21 +1,17 @@
 //! Every situation of a job against every input, written out. `UPDATE_EXPECT=1 cargo test -p job` renews it;
 //! read the difference before you keep it. Of other settings only what they change is shown.
 
-mod inputs;
 mod situations;
 
 use std::{fmt::Write as _, time::Duration};
 
 use expect_test::expect_file;
 
-use self::{
-    inputs::{answers, events},
-    situations::{creating, situations},
-};
+use self::situations::{creating, situations};
 use super::{CLAIM, NOW, OTHER, OURS, context, done, job, policy, receipt};
 use crate::{
-    Answer, Command, CopyAnswer, CreateAnswer, Decision, DeleteAfterStore, Event, Job, Next, OnLimit, Overrides,
-    Policy, RecordingInfo, State, Status, TranscriptRef, time::Timestamp,
+    Answer, Command, CopyAnswer, CreateAnswer, Decision, DeleteAfterStore, Event, Hold, Job, Next, OnLimit, Overrides,
+    Policy, Recording, RecordingInfo, State, Status, TranscriptRef, time::Timestamp,
 };
 
 /// Short names for ids and claims, so that a row fits a line.
@@ -70,11 +66,11 @@ fn decision(decision: Decision) -> String {
 /// A line for each input, with what comes of it.
 fn rows(job: &Job, policy: &Policy) -> Vec<String> {
     let context = context(policy, NOW);
-    let of_events = events().into_iter().map(|event| {
+    let of_events = Event::samples().into_iter().map(|event| {
         let result = decision(job.clone().on_event(&event, context));
         format!("    {:<72} {result}", input(format!("{event:?}")))
     });
-    let of_answers = answers().into_iter().map(|answer| {
+    let of_answers = Answer::samples().into_iter().map(|answer| {
         let result = decision(job.clone().on_answer(&answer, context));
         format!("    {:<72} {result}", input(format!("{answer:?}")))
     });
@@ -116,10 +112,28 @@ fn every_situation_meets_every_input() {
     expect_file!["table.txt"].assert_eq(&table);
 }
 
+/// The list of situations is complete: a new variant has samples, and has to be among the situations.
+#[test]
+fn situations_include_every_state_hold_and_recording() {
+    fn missing<'a, T: std::fmt::Debug>(samples: &'a [T], found: &[T]) -> Vec<&'a T> {
+        let kinds: Vec<_> = found.iter().map(std::mem::discriminant).collect();
+        samples.iter().filter(|sample| !kinds.contains(&std::mem::discriminant(*sample))).collect()
+    }
+    let jobs: Vec<Job> = situations().into_iter().map(|(_, job)| job).collect();
+    let states: Vec<State> = jobs.iter().flat_map(|job| &job.transcripts).map(|one| one.state.clone()).collect();
+    let holds: Vec<Hold> = jobs.iter().filter_map(|job| job.hold.clone()).collect();
+    let recordings: Vec<Recording> = jobs.iter().map(|job| job.recording.clone()).collect();
+    assert!(missing(&State::samples(), &states).is_empty());
+    assert!(missing(&Hold::samples(), &holds).is_empty());
+    assert!(missing(&Recording::samples(), &recordings).is_empty());
+    let statuses: Vec<Status> = jobs.iter().map(Job::status).collect();
+    assert!(missing(&Status::samples(), &statuses).is_empty());
+}
+
 /// Logs, metrics and messages all call it by the word that Recall uses.
 #[test]
 fn an_event_has_one_name() {
-    for event in events() {
+    for event in Event::samples() {
         let message = serde_json::to_value(&event).expect("JSON");
         assert_eq!(message["event"], event.name());
     }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::{NOW, OTHER, OURS, context, job, policy};
 use crate::{
     Answer, Claim, Command, Context, CopyAnswer, CreateAnswer, Decision, Event, Hold, HoldCause, Job, Next, Overrides,
-    Policy, Reason, Recording, RecordingAnswer, RecordingInfo, State, Status, TranscriptRef, ids::RecordingId,
+    Policy, Reason, Recording, RecordingAnswer, RecordingInfo, Role, State, Status, TranscriptRef, ids::RecordingId,
     time::Timestamp,
 };
 
@@ -54,7 +54,7 @@ fn a_delivery_without_a_bot_is_read_before_it_is_paid_for() {
 #[test]
 fn what_cannot_be_read_is_handed_over_and_never_paid_for_unread() {
     let policy = quiet();
-    let webhook = Context { worker: false, ..context(&policy, NOW) };
+    let webhook = Context { role: Role::Webhook, ..context(&policy, NOW) };
     for answer in [RecordingAnswer::Later { after: Duration::ZERO }, RecordingAnswer::Operator] {
         let (job, claim) = reading(&policy, webhook);
         let failed = Answer::ReadRecording { claim, answer: answer.clone() };

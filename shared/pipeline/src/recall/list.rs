@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use job::{
-    ListedTranscript, LookUpAnswer, Presence,
+    ListedTranscript, LookUpAnswer, RecordingPresence,
     ids::{RecordingId, TranscriptId},
     time::Timestamp,
 };
@@ -114,7 +114,7 @@ impl Recall {
         let look_up = async {
             let answer = self.listed(recording_id, self.list_transcripts(recording_id).await?);
             let is_empty = matches!(&answer, LookUpAnswer::Complete(listed) if listed.is_empty());
-            if is_empty && self.presence(recording_id).await == Presence::Unknown {
+            if is_empty && self.presence(recording_id).await == RecordingPresence::Unknown {
                 return Err(Problem::NotFound);
             }
             Ok(answer)

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use job::{Presence, RecordingAnswer, RecordingInfo, ids::RecordingId};
+use job::{RecordingAnswer, RecordingInfo, RecordingPresence, ids::RecordingId};
 
 use super::{Problem, Recall, RecordingArtifact};
 use crate::{logs, providers::overrides, telemetry::Chain};
@@ -47,11 +47,11 @@ impl Recall {
     }
 
     /// What retrieving the recording says to this key.
-    pub async fn presence(&self, id: RecordingId) -> Presence {
+    pub async fn presence(&self, id: RecordingId) -> RecordingPresence {
         match self.retrieve_recording(id).await {
-            Ok(recording) if recording.status() == Some("deleted") => Presence::Deleted,
-            Ok(_) => Presence::There,
-            Err(_) => Presence::Unknown,
+            Ok(recording) if recording.status() == Some("deleted") => RecordingPresence::Deleted,
+            Ok(_) => RecordingPresence::There,
+            Err(_) => RecordingPresence::Unknown,
         }
     }
 }

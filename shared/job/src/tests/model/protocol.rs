@@ -133,7 +133,7 @@ impl Model for Protocol {
     fn actions(&self, world: &World, actions: &mut Vec<Action>) {
         let left = world.left;
         actions.push(Action::RecordingDone);
-        if world.is_under_way() {
+        if world.is_in_progress() {
             actions.push(Action::Wake);
         }
         for (index, made) in world.recall.made.iter().enumerate() {

@@ -17,8 +17,8 @@ use super::{
 };
 use crate::{
     Answer, Claim, Command, CopyAnswer, Copying, CreateAnswer, Creating, Event, Hold, Job, KEY_REUSE, LIST_SETTLE,
-    ListedTranscript, LookUpAnswer, Next, Recording, State, Transcript, TranscriptRef, attempts::LAST_TRY_WAIT,
-    ids::TranscriptId, time::Timestamp,
+    ListedTranscript, LookUpAnswer, Next, Recording, State, Transcript, TranscriptRef, ids::TranscriptId,
+    time::Timestamp, waits::LAST_TRY_WAIT,
 };
 
 impl Hash for World {

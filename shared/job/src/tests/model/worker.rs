@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 
 use super::{protocol::Protocol, recall::Call, world::World};
 use crate::{
-    Answer, Command, Context, CopyAnswer, CreateAnswer, Decision, Event, Job, LookUpAnswer, Next, tests::receipt,
+    Answer, Command, Context, CopyAnswer, CreateAnswer, Decision, Event, Job, LookUpAnswer, Next, Role, tests::receipt,
     time::Timestamp,
 };
 
@@ -105,7 +105,7 @@ impl Protocol {
     /// What a worker does about this row next; `None` if it is done.
     pub(super) fn decide(&self, now: Timestamp, deadline: Timestamp, job: &Job, input: Input) -> Option<Worker> {
         let lease_until = if self.mutant == Some(Mutant::NoLease) { now } else { deadline.plus(SKEW) };
-        let context = Context { now, lease_until, worker: true, policy: &self.policy };
+        let context = Context { now, lease_until, role: Role::Worker, policy: &self.policy };
         let decision = match &input {
             Input::Event(event) => job.clone().on_event(event, context),
             Input::Answer(answer) => job.clone().on_answer(answer, context),

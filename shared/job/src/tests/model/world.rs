@@ -9,7 +9,7 @@ use super::{
     worker::{Step, Worker},
 };
 use crate::{
-    Command, Context, Creating, Decision, Event, Hold, Job, KEY_REUSE, State, Status, Transcript, TranscriptRef,
+    Command, Context, Creating, Decision, Event, Hold, Job, KEY_REUSE, Role, State, Status, Transcript, TranscriptRef,
     time::Timestamp,
 };
 
@@ -30,7 +30,7 @@ impl World {
     }
 
     /// A create is on its way, or to come.
-    pub(super) fn is_under_way(&self) -> bool {
+    pub(super) fn is_in_progress(&self) -> bool {
         self.row.transcripts.iter().any(|transcript| matches!(transcript.state, State::Creating(_)))
             || matches!(self.row.hold, Some(Hold::Wait { .. } | Hold::AllRefused { .. }))
     }
@@ -100,7 +100,7 @@ impl Protocol {
     pub(super) fn may_pass(&self, world: &World) -> bool {
         let bounds = &world.recall.bounds;
         let acts_now = |worker: &Worker| !bounds.stalls || worker.deadline.minus(SECOND) <= world.now;
-        let over = world.is_quiet() && !world.is_under_way() && world.row.version > 0;
+        let over = world.is_quiet() && !world.is_in_progress() && world.row.version > 0;
         !over && !world.must_land() && !world.busy().any(acts_now)
     }
 
@@ -116,7 +116,7 @@ impl Protocol {
         if !world.is_quiet() || world.row.version == 0 {
             return false;
         }
-        if world.is_under_way() {
+        if world.is_in_progress() {
             return match self.wake(world) {
                 Decision::Apply { .. } => false,
                 Decision::Busy { retry_at } => retry_at <= world.now,
@@ -133,7 +133,7 @@ impl Protocol {
 
     fn wake(&self, world: &World) -> Decision {
         let lease_until = world.now.plus(SECOND);
-        let context = Context { now: world.now, lease_until, worker: true, policy: &self.policy };
+        let context = Context { now: world.now, lease_until, role: Role::Worker, policy: &self.policy };
         Job::clone(&world.row).on_event(&Event::WAKE, context)
     }
 }

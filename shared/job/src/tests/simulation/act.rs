@@ -4,7 +4,7 @@ use std::ops::ControlFlow;
 
 use super::{SECOND, world::World};
 use crate::{
-    Announcement, Answer, Command, CopyAnswer, Deletable, DeleteAnswer, DeleteStep, DeleteStepAnswer, Deleting,
+    Announcement, Answer, Command, CopyAnswer, Deletable, DeleteAnswer, DeleteStep, DeleteStepAnswer, DeletionSteps,
     DeletionTarget, Event, Notice, Receipt, RenderAnswer, TranscriptRef, ids::TranscriptId, tests::receipt,
 };
 
@@ -96,7 +96,7 @@ impl World {
     }
 
     fn delete(&mut self, target: DeletionTarget, verify: &[Receipt], deletable: &Deletable) -> DeleteAnswer {
-        let mut deleting = Deleting::new(target, verify.to_vec(), deletable.clone());
+        let mut deleting = DeletionSteps::new(target, verify.to_vec(), deletable.clone());
         loop {
             let said = match deleting.step() {
                 DeleteStep::Verify(_) if !self.calm && self.rng.u8(0..20) == 0 => {
@@ -114,7 +114,7 @@ impl World {
                     DeleteStepAnswer::Recording(self.recall.presence(&mut self.rng, self.now))
                 }
             };
-            match deleting.on(said) {
+            match deleting.on_answer(said) {
                 ControlFlow::Continue(next) => deleting = next,
                 ControlFlow::Break(answer) => return answer,
             }

@@ -43,7 +43,7 @@ impl World {
         let ids: Vec<_> = next.transcripts.iter().filter_map(|one| one.state.transcript_id()).collect();
         let distinct: BTreeSet<_> = ids.iter().collect();
         assert_eq!(ids.len(), distinct.len(), "seed {seed}: one transcript twice: {next:#?}");
-        if next.status().is_under_way() {
+        if next.status().is_in_progress() {
             assert!(next.due_at().is_some(), "seed {seed}: nobody will look at it again: {next:#?}");
         }
     }
@@ -169,7 +169,7 @@ impl World {
         assert!(good <= 1 + self.retried.len(), "seed {seed}: {good} good transcripts were paid for: {job:#?}");
         assert!(!is_asked(job), "seed {seed}: a retry is left over: {job:#?}");
         let status = job.status();
-        assert!(!status.is_under_way(), "seed {seed}: it ends as {status:?}: {job:#?}");
+        assert!(!status.is_in_progress(), "seed {seed}: it ends as {status:?}: {job:#?}");
         for made in
             self.recall.made.iter().filter(|made| !made.fails(self.now) && (!made.deleted || made.deleted_by_us))
         {

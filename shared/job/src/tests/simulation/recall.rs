@@ -5,8 +5,8 @@ use std::{collections::HashMap, time::Duration};
 use fastrand::Rng;
 
 use crate::{
-    CopyAnswer, CreateAnswer, DeleteStepAnswer, EntryStatus, ListedTranscript, LookUpAnswer, Presence,
-    RECALL_MAX_TRANSCRIPTS, RecordingAnswer, RecordingInfo, TranscriptEntry, TranscriptRef, ids::TranscriptId,
+    CopyAnswer, CreateAnswer, DeleteStepAnswer, EntryStatus, ListedTranscript, LookUpAnswer, RECALL_MAX_TRANSCRIPTS,
+    RecordingAnswer, RecordingInfo, RecordingPresence, TranscriptEntry, TranscriptRef, ids::TranscriptId,
     time::Timestamp,
 };
 
@@ -173,7 +173,7 @@ impl Recall {
             0 => LookUpAnswer::Operator,
             // One entry cannot be read.
             1 if listed.pop().is_some() => LookUpAnswer::Incomplete(listed),
-            _ if listed.is_empty() && self.presence(rng, now) == Presence::Unknown => {
+            _ if listed.is_empty() && self.presence(rng, now) == RecordingPresence::Unknown => {
                 LookUpAnswer::Later { after: SECOND }
             }
             _ => LookUpAnswer::Complete(listed),
@@ -196,14 +196,14 @@ impl Recall {
     }
 
     /// What the key that is used learns of the recording.
-    pub(super) fn presence(&self, rng: &mut Rng, now: Timestamp) -> Presence {
+    pub(super) fn presence(&self, rng: &mut Rng, now: Timestamp) -> RecordingPresence {
         if !self.answers(now) {
-            return Presence::Unknown;
+            return RecordingPresence::Unknown;
         }
         match self.gone {
-            true if rng.bool() => Presence::Deleted,
-            true => Presence::Unknown,
-            false => Presence::There,
+            true if rng.bool() => RecordingPresence::Deleted,
+            true => RecordingPresence::Unknown,
+            false => RecordingPresence::There,
         }
     }
 

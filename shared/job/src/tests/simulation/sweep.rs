@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::{MINUTE, world::World};
-use crate::{Context, Event, RecordingEntry};
+use crate::{Context, Event, RecordingEntry, Role};
 
 const SWEEP_EVERY: Duration = MINUTE.saturating_mul(5);
 
@@ -45,6 +45,6 @@ impl World {
     }
 
     fn sweeps(&self) -> Context<'_> {
-        Context { now: self.now, lease_until: self.now, worker: true, policy: &self.policy }
+        Context { now: self.now, lease_until: self.now, role: Role::Worker, policy: &self.policy }
     }
 }

@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use super::{SECOND, mail::To, world::World};
 use crate::{
-    Answer, Command, Context, Copying, Creating, Decision, Event, Hold, Job, LookUpAnswer, Next, State, time::Timestamp,
+    Answer, Command, Context, Copying, Creating, Decision, Event, Hold, Job, LookUpAnswer, Next, Role, State,
+    time::Timestamp,
 };
 
 const INVOCATION: Duration = Duration::from_secs(15);
@@ -86,8 +87,8 @@ impl World {
     /// Decides and saves, as `Advance::step` does, and ends as the functions do. `None`: the worker is done.
     fn decide(&mut self, event: &Event, to: To, skew_ms: i64, job: Job, input: Input) -> Option<Step> {
         let now = Timestamp::from_millis(self.now.as_millis() + skew_ms);
-        let worker = matches!(to, To::Transcript { .. });
-        let context = Context { now, lease_until: now.plus(LEASE), worker, policy: &self.policy };
+        let role = if matches!(to, To::Transcript { .. }) { Role::Worker } else { Role::Webhook };
+        let context = Context { now, lease_until: now.plus(LEASE), role, policy: &self.policy };
         let leases = leases(&job);
         let decision = match &input {
             Input::Event => job.on_event(event, context),

@@ -1,45 +1,47 @@
-//! How one deletion is carried out, step by step: what must be asked first, and what counts as gone.
+//! How one deletion is carried out, step by step: what must be asked first, and what counts as deleted.
 //!
-//! Every copy is read back; Recall lists what would go; then it is deleted. The shell, and the simulation, only do what
-//! each step says.
+//! Every copy is read back, Recall lists what would be deleted, and then the target is deleted. The shell, and the
+//! simulation, only do what each step says.
 
 use std::{ops::ControlFlow, time::Duration, vec};
 
 use super::{DeletionTarget, ListedTranscript, LookUpAnswer, Receipt};
 use crate::ids::TranscriptId;
 
-/// What may go together with a target, as far as the row knows.
+/// What may be deleted together with a target, as far as the row knows.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Deletable {
-    /// These are stored, and nothing is known against deleting their originals. They may go unless Recall says that
-    /// another deployment asked for them.
+    /// These transcripts are stored, and nothing is known against deleting their originals. They may be deleted unless
+    /// Recall says that another deployment requested them.
     pub safe: Vec<TranscriptId>,
-    /// These may go only if Recall, too, says that they failed.
+    /// These transcripts may be deleted only if Recall, too, says that they failed.
     pub failed: Vec<TranscriptId>,
 }
 
 /// How a deletion went.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum DeleteAnswer {
-    /// It is gone, and Recall has confirmed that.
+    /// The target is deleted, and Recall has confirmed it.
     Deleted,
     /// The copy in S3 is not what the row says: nothing was deleted.
     Unverified,
-    /// Recall has transcripts that must not go, such as one whose webhook was lost: nothing was deleted.
+    /// Recall has transcripts that must not be deleted, such as one whose webhook was lost: nothing was deleted.
     Others(Vec<ListedTranscript>),
-    /// It is not known to be gone: Recall refused, failed, or answered 404 without knowing the recording either.
+    /// The target is not known to be deleted: Recall refused, failed, or answered 404 without knowing the recording
+    /// either.
     Later { after: Duration },
 }
 
 /// A deletion that is being carried out.
 #[derive(Debug)]
-pub struct Deleting {
+pub struct DeletionSteps {
     target: DeletionTarget,
     copies: vec::IntoIter<Receipt>,
     deletable: Deletable,
     /// Recall has nothing that must stay.
     is_clear: bool,
-    /// Recall answered 404. Unless that turns out to mean that it is gone, it is tried again after this.
+    /// Recall answered 404. Unless that turns out to mean that the target is deleted, the deletion is tried again after
+    /// this time.
     not_found: Option<Duration>,
 }
 
@@ -57,21 +59,22 @@ pub enum DeleteStep<'a> {
     RetrieveRecording,
 }
 
-/// What came of a step.
+/// How a step ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum DeleteStepAnswer {
     /// Whether the copy, with its manifest, is what the receipt says.
     Holds(bool),
-    /// What would go. Of a transcript that was retrieved: itself, or nothing if Recall answered 404. An empty list of the
-    /// recording's counts only if the key knows the recording; the caller sees to that.
+    /// What would be deleted. For a transcript that was retrieved: the transcript itself, or nothing if Recall answered
+    /// 404. An empty list of the recording's transcripts counts only if the key knows the recording; the caller ensures
+    /// that.
     Listed(LookUpAnswer),
     Deleted,
     /// 404 to the deletion.
     NotFound {
         after: Duration,
     },
-    Recording(Presence),
-    /// It did not work.
+    Recording(RecordingPresence),
+    /// The step failed.
     Later {
         after: Duration,
     },
@@ -79,17 +82,17 @@ pub enum DeleteStepAnswer {
 
 /// What retrieving the recording says to the key that was used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Presence {
+pub enum RecordingPresence {
     There,
-    /// Recall says that it is deleted.
+    /// Recall says that the recording is deleted.
     Deleted,
     /// 404, or no answer.
     Unknown,
 }
 
 impl Deletable {
-    /// What Recall lists and must not be deleted.
-    pub(super) fn not_deletable(&self, mut listed: Vec<ListedTranscript>) -> Vec<ListedTranscript> {
+    /// Returns what Recall lists and must not be deleted.
+    pub(crate) fn not_deletable(&self, mut listed: Vec<ListedTranscript>) -> Vec<ListedTranscript> {
         listed.retain(|one| {
             let may_go = match self.failed.contains(&one.transcript_id) {
                 true => one.failed,
@@ -101,9 +104,9 @@ impl Deletable {
     }
 }
 
-impl Deleting {
+impl DeletionSteps {
     pub fn new(target: DeletionTarget, copies: Vec<Receipt>, deletable: Deletable) -> Self {
-        // Our own transcript whose copy was read back is not asked about.
+        // Recall is not asked about our own transcript whose copy was read back.
         let is_clear = match target {
             DeletionTarget::Transcript(id) => !deletable.failed.contains(&id) && !deletable.safe.contains(&id),
             DeletionTarget::Recording => false,
@@ -111,6 +114,7 @@ impl Deleting {
         Self { target, copies: copies.into_iter(), deletable, is_clear, not_found: None }
     }
 
+    /// Returns the next step.
     pub fn step(&self) -> DeleteStep<'_> {
         if let Some(receipt) = self.copies.as_slice().first() {
             return DeleteStep::Verify(receipt);
@@ -125,13 +129,13 @@ impl Deleting {
         }
     }
 
-    /// Takes in what came of the step: goes on, or has ended.
-    pub fn on(mut self, said: DeleteStepAnswer) -> ControlFlow<DeleteAnswer, Self> {
-        match said {
+    /// Records how the step ended: continues with the next step, or breaks with the answer of the whole deletion.
+    pub fn on_answer(mut self, answer: DeleteStepAnswer) -> ControlFlow<DeleteAnswer, Self> {
+        match answer {
             DeleteStepAnswer::Holds(true) => drop(self.copies.next()),
             DeleteStepAnswer::Holds(false) => return ControlFlow::Break(DeleteAnswer::Unverified),
             DeleteStepAnswer::Listed(answer) => {
-                // 404 to a transcript that was retrieved: the deletion would be told the same.
+                // A 404 to the retrieval of a transcript: its deletion would be answered in the same way.
                 let is_empty = matches!(&answer, LookUpAnswer::Complete(listed) if listed.is_empty());
                 if let Some(objection) = self.objection(answer) {
                     return ControlFlow::Break(objection);
@@ -141,7 +145,7 @@ impl Deleting {
             }
             DeleteStepAnswer::Deleted => return ControlFlow::Break(DeleteAnswer::Deleted),
             DeleteStepAnswer::NotFound { after } => self.not_found = Some(after),
-            DeleteStepAnswer::Recording(presence) if self.is_gone(presence) => {
+            DeleteStepAnswer::Recording(presence) if self.is_deleted(presence) => {
                 return ControlFlow::Break(DeleteAnswer::Deleted);
             }
             DeleteStepAnswer::Recording(_) => {
@@ -152,12 +156,12 @@ impl Deleting {
         ControlFlow::Continue(self)
     }
 
-    /// Why nothing is deleted, if Recall has something that must stay, or may have.
+    /// Returns why nothing is deleted, if Recall has, or may have, something that must stay.
     fn objection(&self, answer: LookUpAnswer) -> Option<DeleteAnswer> {
         let later = DeleteAnswer::Later { after: Duration::ZERO };
         let (listed, otherwise) = match answer {
             LookUpAnswer::Complete(listed) => (listed, None),
-            // What cannot be read must not be deleted with its recording.
+            // A transcript that cannot be read must not be deleted with its recording.
             LookUpAnswer::Incomplete(listed) => (listed, Some(later)),
             LookUpAnswer::Later { after } => return Some(DeleteAnswer::Later { after }),
             LookUpAnswer::Operator => return Some(later),
@@ -166,12 +170,13 @@ impl Deleting {
         if others.is_empty() { otherwise } else { Some(DeleteAnswer::Others(others)) }
     }
 
-    /// After a 404. A key of another workspace gets one as well, so a transcript counts as gone only if this key knows
-    /// its recording, and a recording only if Recall says that it is deleted.
-    fn is_gone(&self, recording: Presence) -> bool {
+    /// Returns whether a 404 means that the target is deleted. A key of another workspace gets a 404 as well, so a
+    /// transcript counts as deleted only if this key knows its recording, and a recording only if Recall says that it
+    /// is deleted.
+    fn is_deleted(&self, recording: RecordingPresence) -> bool {
         match self.target {
-            DeletionTarget::Transcript(_) => recording != Presence::Unknown,
-            DeletionTarget::Recording => recording == Presence::Deleted,
+            DeletionTarget::Transcript(_) => recording != RecordingPresence::Unknown,
+            DeletionTarget::Recording => recording == RecordingPresence::Deleted,
         }
     }
 }

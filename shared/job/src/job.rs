@@ -1,0 +1,138 @@
+//! The job: one item of the jobs table, with everything known about one recording.
+
+use serde::{Deserialize, Serialize};
+
+use super::{
+    Claim, Decision, Deletion, Hold, Next, Outbox, Overrides, Recording, Refusals, Rendering, Retry, State, Transcript,
+};
+use crate::{
+    ids::{BotId, RecordingId},
+    time::Timestamp,
+};
+
+/// Everything known about one recording; one item of the jobs table.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Job {
+    pub recording_id: RecordingId,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bot_id: Option<BotId>,
+    pub recording: Recording,
+    /// When the recording was done; `None` while Recall has not said so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub done_at: Option<Timestamp>,
+    /// When Recall deletes the recording; `None` while Recall has not said so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expires_at: Option<Timestamp>,
+    /// What the metadata asks for. `None` means that the metadata has never been read, so nothing may be paid for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub overrides: Option<Overrides>,
+    /// Since when Recall has answered that it does not know the recording.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unknown_since: Option<Timestamp>,
+    /// Set once every provider that had tries left has been refused.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub refusals: Option<Refusals>,
+    /// Another attempt that a person requested and that has not started yet, or had no effect.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retry: Option<Retry>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rendering: Option<Rendering>,
+    /// When the newest request to render was given up.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rendering_stopped_at: Option<Timestamp>,
+    /// The language that the newest create_transcript call asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub requested_language: Option<String>,
+    /// Languages from the metadata that Recall refused. They are never requested again, even if the metadata is
+    /// received again.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub refused_languages: Vec<String>,
+    /// When a paid attempt of ours last failed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub failed_at: Option<Timestamp>,
+    /// The number of the newest attempt that was ever started; 0 before the first.
+    pub attempts: u32,
+    /// The transcripts, in the order in which the job learned of them.
+    pub transcripts: Vec<Transcript>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hold: Option<Hold>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub deletion: Option<Deletion>,
+    #[serde(default)]
+    pub outbox: Outbox,
+    /// Counts the saves. 0 means that the job is not in the table yet.
+    pub version: u64,
+}
+
+impl Job {
+    /// A job about which nothing is known yet.
+    pub fn new(recording_id: RecordingId) -> Self {
+        Self {
+            recording_id,
+            bot_id: None,
+            recording: Recording::Unknown,
+            done_at: None,
+            expires_at: None,
+            overrides: None,
+            unknown_since: None,
+            refusals: None,
+            retry: None,
+            rendering: None,
+            rendering_stopped_at: None,
+            requested_language: None,
+            refused_languages: Vec::new(),
+            failed_at: None,
+            attempts: 0,
+            transcripts: Vec::new(),
+            hold: None,
+            deletion: None,
+            outbox: Outbox::default(),
+            version: 0,
+        }
+    }
+
+    /// How many transcripts exist, or may exist, on the recording.
+    pub fn transcript_count(&self) -> u32 {
+        let count = self.transcripts.iter().filter(|transcript| transcript.exists()).count();
+        u32::try_from(count).unwrap_or(u32::MAX)
+    }
+
+    /// Returns whether two transcripts carry the same attempt of ours: Recall made both of them and charged for both.
+    pub fn paid_twice(&self) -> bool {
+        let made = self.transcripts.iter().filter(|transcript| transcript.state.transcript_id().is_some());
+        let attempts: Vec<u32> = made.filter_map(|transcript| transcript.attempt).collect();
+        attempts.iter().enumerate().any(|(index, attempt)| attempts[..index].contains(attempt))
+    }
+
+    /// When the job must be looked at again; `None` if nothing is pending.
+    pub fn due_at(&self) -> Option<Timestamp> {
+        let hold = self.hold.as_ref().filter(|_| !self.is_creating()).and_then(Hold::retry_at);
+        let deletion = self.deletion.map(|deletion| deletion.retry_at);
+        let rendering = self.rendering.map(|rendering| rendering.retry_at);
+        let outbox = Some(self.outbox.retry_at).filter(|_| !self.outbox.notices.is_empty());
+        let transcripts = self.transcripts.iter().filter_map(|transcript| transcript.state.due_at());
+        transcripts.chain(hold).chain(deletion).chain(rendering).chain(outbox).chain(self.outbox.expiry_alarm_at).min()
+    }
+
+    /// Returns whether a create of ours still waits for its outcome.
+    pub(crate) fn is_creating(&self) -> bool {
+        self.transcripts.iter().any(|transcript| matches!(transcript.state, State::Creating(_)))
+    }
+
+    /// Returns the name of the claim that the coming save takes.
+    pub(crate) fn next_claim(&self) -> Claim {
+        Claim(self.version + 1)
+    }
+
+    /// Sends a wake-up if something is due. The webhook about a transcript that a list revealed may never arrive, so
+    /// the queue delivers a message for it right away.
+    pub(crate) fn wake_if_due(&self, now: Timestamp) -> Next {
+        let is_due = self.due_at().is_some_and(|at| at <= now);
+        if is_due { Next::Act(super::Command::Wake) } else { Next::Nothing }
+    }
+
+    /// The decision to save this job and to continue with `next`.
+    pub(crate) fn apply(self, next: Next) -> Decision {
+        Decision::Apply { job: Box::new(self), next }
+    }
+}
