@@ -25,7 +25,7 @@ use self::{
     faults::{Tricks, Troubles},
     stories::{Story, World},
 };
-use crate::{Pipeline, SWEEP};
+use crate::{Exception, Pipeline, PipelineTest, SWEEP};
 
 /// Recordings end this far apart on average.
 const PACE: Duration = Duration::from_millis(90);
@@ -88,12 +88,23 @@ impl fmt::Display for Summary {
 /// row, what Recall has, and their lines in the logs.
 pub async fn run(config: Config) -> Result<Summary> {
     let Config { seed, recordings } = config;
-    let result = Run::start(config).await;
-    let result = match result {
-        Ok(run) => run.finish().await,
-        Err(error) => Err(error),
-    };
-    result.with_context(|| format!("chaos with --seed {seed} --recordings {recordings}"))
+    let mut random = Rng::with_seed(seed);
+    let world = World::any(&mut random);
+    let test = PipelineTest::with(|config, simulator| {
+        config.webhook_timeout = Duration::from_secs(3);
+        config.transcript_timeout = Duration::from_secs(8);
+        config.sweep_timeout = Duration::from_secs(12);
+        config.sweep_every = Some(SWEEP_EVERY);
+        config.visibility_s = 9;
+        config.concurrency = CONCURRENCY;
+        config.env = world.env();
+        simulator.seed = random.u64(..);
+        // Rows are moved in real time, so this one must not be scaled.
+        simulator.limits.idempotency = Duration::from_secs(60 * 60).mul_f64(simulator.speed);
+    });
+    let test = test.allow(Exception::FaultsMayNotStrike);
+    let run = async |pipeline| Run { pipeline, world, random, recordings, played: Vec::new() }.finish().await;
+    test.run(run).await.with_context(|| format!("chaos with --seed {seed} --recordings {recordings}"))
 }
 
 struct Run {
@@ -109,25 +120,6 @@ struct Run {
 const PARKED_LOOKS: usize = 4;
 
 impl Run {
-    async fn start(Config { seed, recordings }: Config) -> Result<Self> {
-        let mut random = Rng::with_seed(seed);
-        let world = World::any(&mut random);
-        let pipeline = Pipeline::start_with(|config, simulator| {
-            config.webhook_timeout = Duration::from_secs(3);
-            config.transcript_timeout = Duration::from_secs(8);
-            config.sweep_timeout = Duration::from_secs(12);
-            config.sweep_every = Some(SWEEP_EVERY);
-            config.visibility_s = 9;
-            config.concurrency = CONCURRENCY;
-            config.env = world.env();
-            simulator.seed = random.u64(..);
-            // Rows are moved in real time, so this one must not be scaled.
-            simulator.limits.idempotency = Duration::from_secs(60 * 60).mul_f64(simulator.speed);
-        })
-        .await?;
-        Ok(Self { pipeline: Arc::new(pipeline), world, random, recordings, played: Vec::new() })
-    }
-
     async fn finish(mut self) -> Result<Summary> {
         let begun = Instant::now();
         let tricks = self.trouble().await?;

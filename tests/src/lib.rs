@@ -4,6 +4,7 @@
 #![allow(clippy::disallowed_methods, reason = "tests wait on the real clock")]
 
 pub mod chaos;
+mod harness;
 mod http_client;
 pub mod shapes;
 mod waits;
@@ -21,7 +22,7 @@ use local::{
     build::Binaries,
     recall::{Meeting, Simulator, SimulatorConfig, random_webhook_secret},
     s3::Algorithm,
-    stack::{BUCKET, DEAD_LETTER_QUEUE, JOBS_TABLE, RecallTarget, Stack, StackConfig, WORK_QUEUE},
+    stack::{BUCKET, DEAD_LETTER_QUEUE, JOBS_TABLE, Stack, WORK_QUEUE},
 };
 use serde_json::Value;
 use tempfile::TempDir;
@@ -29,7 +30,10 @@ use time::OffsetDateTime;
 use tokio::{sync::OnceCell, time::Instant};
 use uuid::Uuid;
 
-pub use self::http_client::{Reply, post, request};
+pub use self::{
+    harness::{Exception, PipelineTest, pipeline_test},
+    http_client::{Reply, post, request},
+};
 
 /// Nothing in a test takes longer; what does is stuck.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -64,38 +68,6 @@ pub struct Pipeline {
 }
 
 impl Pipeline {
-    pub async fn start() -> Result<Self> {
-        Self::start_with(|_, _| {}).await
-    }
-
-    /// Starts one with other settings than the usual.
-    pub async fn start_with(change: impl FnOnce(&mut StackConfig, &mut SimulatorConfig)) -> Result<Self> {
-        let data = TempDir::new().context("there is no temporary folder")?;
-        let mut simulator = simulator_config();
-        // A message that meets another's lease waits for its end, so leases are not much longer than work takes.
-        let mut config = StackConfig {
-            transcript_timeout: Duration::from_secs(15),
-            visibility_s: 20,
-            concurrency: 30,
-            ..StackConfig::default()
-        };
-        change(&mut config, &mut simulator);
-        let (api_key, webhook_secrets) = (simulator.api_key.clone(), simulator.webhook_secrets.clone());
-        config.recall = RecallTarget::Simulator(simulator);
-        let stack = Arc::new(Stack::start(data.path(), binaries().await?, config).await?);
-        Ok(Self { stack, api_key, webhook_secrets, data })
-    }
-
-    /// Starts one whose functions have so little time that leases end while a test can wait for it.
-    pub async fn start_hasty() -> Result<Self> {
-        Self::start_with(|config, _| {
-            config.webhook_timeout = Duration::from_secs(3);
-            config.transcript_timeout = Duration::from_secs(8);
-            config.visibility_s = 9;
-        })
-        .await
-    }
-
     pub fn simulator(&self) -> &Simulator {
         self.stack.simulator.as_ref().unwrap_or_else(|| unreachable!("every test has one"))
     }
@@ -203,28 +175,6 @@ impl Pipeline {
         ensure!(stored == original, "{} bytes instead of {}", stored.len(), original.len());
         ensure!(manifest["files"][0]["sha256"] == sha256(&original), "another checksum: {manifest}");
         Ok(manifest.clone())
-    }
-
-    /// What must hold after every test: the promises, and that whatever was to go wrong did.
-    pub fn check_promises(&self) -> Result<()> {
-        self.check_what_stands()?;
-        let unstruck = [self.stack.wire.unstruck(), self.simulator().faults().unstruck()].concat();
-        ensure!(unstruck.is_empty(), "faults that never struck, so nothing was tested with them: {unstruck:#?}");
-        Ok(())
-    }
-
-    /// What must hold whatever has happened, and whether or not anything has.
-    pub fn check_what_stands(&self) -> Result<()> {
-        ensure!(self.simulator().keys_leaked() == 0, "a download came with the API's key");
-        self.check_sets()?;
-        self.check_logs()
-    }
-
-    /// Nothing half done in the bucket, and no turns beside those that a manifest names.
-    fn check_sets(&self) -> Result<()> {
-        let open = self.stack.s3.open_uploads()?;
-        ensure!(open.is_empty(), "open uploads: {open:?}");
-        self.check_bucket()
     }
 
     /// What must hold at any moment, whoever is at work: a manifest names nothing that differs from what it states, and

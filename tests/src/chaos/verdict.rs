@@ -18,8 +18,6 @@ const NEVER_LOGGED: [&str; 4] = ["attempt.paid_twice", "copy.mismatched", "messa
 
 /// What holds of the whole.
 pub(super) async fn of_all(pipeline: &Pipeline) -> Result<()> {
-    // Faults fall as the dice do: which of them strike is no promise.
-    pipeline.check_what_stands()?;
     let dead = pipeline.dead_letters().await?;
     ensure!(dead.is_empty(), "{} messages are on the dead-letter queue: {dead:?}", dead.len());
     for line in pipeline.stack.logs() {

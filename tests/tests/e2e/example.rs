@@ -9,7 +9,7 @@ use local::{
     wire::{Fault, Service, When},
 };
 use serde_json::Value;
-use tests::Pipeline;
+use tests::{Pipeline, pipeline_test};
 use uuid::Uuid;
 
 /// The events that the README asks to tick.
@@ -77,47 +77,53 @@ fn counted(lines: &[Value], metric: &str) -> usize {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_example_of_every_event_is_taken_at_once_and_ends_without_a_word() -> Result<()> {
-    let pipeline = Pipeline::start().await?;
-    let mut examples = Vec::new();
-    for event in TICKED {
-        examples.push((event, send_example(&pipeline, event).await));
-    }
-    until_nothing_is_due(&pipeline).await?;
-    for (event, recording) in examples {
-        let expected = match event {
-            // Nothing was known of it, and there is nothing to do.
-            "recording.deleted" | "transcript.deleted" => None,
-            _ => Some("skipped"),
-        };
-        assert_eq!(pipeline.status(recording)?.as_deref(), expected, "{event}: {:#?}", pipeline.job(recording)?);
-    }
-    assert_eq!(pipeline.simulator().all_creates(), 0);
-    assert_eq!(pipeline.dead_letters().await?.len(), 0);
-    let told: Vec<String> = pipeline.stack.bus.events().into_iter().map(|event| event.detail_type).collect();
-    assert_eq!(told, Vec::<String>::new(), "there is nothing to tell of");
-    let lines: Vec<Value> = pipeline.stack.logs().iter().filter_map(|line| serde_json::from_str(line).ok()).collect();
-    let errors: Vec<&Value> = lines.iter().filter(|line| line["level"] == "ERROR").collect();
-    assert!(errors.is_empty(), "{errors:#?}");
-    for metric in ALARMING {
-        assert_eq!(counted(&lines, metric), 0, "{metric}");
-    }
-    // Recall was asked about four of them, each of which counts once; the alarm begins with the fifth in an hour.
-    assert_eq!(counted(&lines, "RecordingsUnknown"), 4);
-    pipeline.check_promises()
+    pipeline_test(async |pipeline| {
+        let mut examples = Vec::new();
+        for event in TICKED {
+            examples.push((event, send_example(&pipeline, event).await));
+        }
+        until_nothing_is_due(&pipeline).await?;
+        for (event, recording) in examples {
+            let expected = match event {
+                // Nothing was known of it, and there is nothing to do.
+                "recording.deleted" | "transcript.deleted" => None,
+                _ => Some("skipped"),
+            };
+            assert_eq!(pipeline.status(recording)?.as_deref(), expected, "{event}: {:#?}", pipeline.job(recording)?);
+        }
+        assert_eq!(pipeline.simulator().all_creates(), 0);
+        assert_eq!(pipeline.dead_letters().await?.len(), 0);
+        let told: Vec<String> = pipeline.stack.bus.events().into_iter().map(|event| event.detail_type).collect();
+        assert_eq!(told, Vec::<String>::new(), "there is nothing to tell of");
+        let lines: Vec<Value> =
+            pipeline.stack.logs().iter().filter_map(|line| serde_json::from_str(line).ok()).collect();
+        let errors: Vec<&Value> = lines.iter().filter(|line| line["level"] == "ERROR").collect();
+        assert!(errors.is_empty(), "{errors:#?}");
+        for metric in ALARMING {
+            assert_eq!(counted(&lines, metric), 0, "{metric}");
+        }
+        // Recall was asked about four of them, each of which counts once; the alarm begins with the fifth in an hour.
+        assert_eq!(counted(&lines, "RecordingsUnknown"), 4);
+        Ok(())
+    })
+    .await
 }
 
 /// The same event of a recording that Recall knows, while Recall cannot be asked at first.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_recording_that_failed_is_announced_once_recall_can_be_asked() -> Result<()> {
-    let pipeline = Pipeline::start().await?;
-    let fault = Fault::Answer { status: 503, retry_after: None };
-    pipeline.stack.wire.inject(Service::Recall, "GET /api/v1/recording/", When::Before, fault, 2);
-    let recording = pipeline.simulator().recording_failed(Meeting::short(1), Some("internal_error"));
-    pipeline.reaches(recording, "failed").await?;
-    until_nothing_is_due(&pipeline).await?;
-    let told: Vec<_> = pipeline.stack.bus.events().into_iter().map(|event| (event.detail_type, event.detail)).collect();
-    assert_eq!(told.len(), 1, "{told:?}");
-    assert_eq!((told[0].0.as_str(), &told[0].1["sub_code"]), ("Transcript Failed", &"internal_error".into()));
-    assert_eq!(pipeline.simulator().all_creates(), 0);
-    pipeline.check_promises()
+    pipeline_test(async |pipeline| {
+        let fault = Fault::Answer { status: 503, retry_after: None };
+        pipeline.stack.wire.inject(Service::Recall, "GET /api/v1/recording/", When::Before, fault, 2);
+        let recording = pipeline.simulator().recording_failed(Meeting::short(1), Some("internal_error"));
+        pipeline.reaches(recording, "failed").await?;
+        until_nothing_is_due(&pipeline).await?;
+        let told: Vec<_> =
+            pipeline.stack.bus.events().into_iter().map(|event| (event.detail_type, event.detail)).collect();
+        assert_eq!(told.len(), 1, "{told:?}");
+        assert_eq!((told[0].0.as_str(), &told[0].1["sub_code"]), ("Transcript Failed", &"internal_error".into()));
+        assert_eq!(pipeline.simulator().all_creates(), 0);
+        Ok(())
+    })
+    .await
 }

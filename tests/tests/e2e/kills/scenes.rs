@@ -14,7 +14,7 @@ use local::{
     wire::{Fault, Service, When},
 };
 use serde_json::json;
-use tests::{Pipeline, in_hours, past, sha256};
+use tests::{Pipeline, PipelineTest, in_hours, past, sha256};
 use uuid::Uuid;
 
 use super::play::Play;
@@ -98,19 +98,17 @@ impl Scene {
         Self::UnreadableMessage,
     ];
 
-    /// A pipeline for the scene: it waits for nobody, and does nothing by itself.
-    pub(super) async fn pipeline(self) -> Result<Pipeline> {
-        let pipeline = Pipeline::start_with(|config, simulator| {
+    /// A test of the scene, whose pipeline waits for nobody, and does nothing by itself.
+    pub(super) fn test(self) -> PipelineTest {
+        let test = PipelineTest::with(|config, simulator| {
             config.env = self.env().iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
             // Nothing is transcribed for long, and nothing is sent again by itself while a scene lasts.
             simulator.speed = 0.05;
             simulator.limits.transcription = Duration::ZERO;
             simulator.limits.calls_per_minute = usize::MAX;
             simulator.limits.lists_per_minute = usize::MAX;
-        })
-        .await?;
-        pipeline.stack.event_source.pause();
-        Ok(pipeline)
+        });
+        test.paused()
     }
 
     fn env(self) -> &'static [(&'static str, &'static str)] {
