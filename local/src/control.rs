@@ -236,7 +236,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn it_plays_and_tells() -> Result<()> {
+    async fn the_control_plays_meetings_and_reports_them() -> Result<()> {
         let wire = Wire::default();
         let simulator = Simulator::start(&wire, SimulatorConfig::default()).await?;
         let control = Control::start(&wire, simulator.clone(), 0).await?;
@@ -254,7 +254,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn no_web_site_plays() -> Result<()> {
+    async fn web_sites_are_refused() -> Result<()> {
         let wire = Wire::default();
         let simulator = Simulator::start(&wire, SimulatorConfig::default()).await?;
         let control = Control::start(&wire, simulator.clone(), 0).await?;

@@ -14,7 +14,7 @@ from botocore.config import Config
 
 REGION = "us-east-1"
 READY_S = 60
-PROGRAM = pathlib.Path(__file__).with_name("ministack_mended.py")
+PROGRAM = pathlib.Path(__file__).with_name("ministack_patched.py")
 
 
 def free_port():

@@ -1,7 +1,7 @@
 """Deploys the stack as the README says into an emulator of AWS, and takes it through its life.
 
 Usage: run.py SAM SIMULATOR, two programs; the second is `recall-simulator`, built. `sam build` has been run for the
-architecture of this machine. Needs the AWS CLI and curl on the PATH, and from PyPI boto3 and what ministack_mended.py
+architecture of this machine. Needs the AWS CLI and curl on the PATH, and from PyPI boto3 and what ministack_patched.py
 needs. Everything runs on loopback and ends with this.
 """
 

@@ -6,8 +6,8 @@
 pub mod chaos;
 mod harness;
 mod http_client;
-pub mod shapes;
-mod waits;
+pub mod large_transcripts;
+mod time_travel;
 
 use std::{
     collections::{BTreeSet, HashMap},

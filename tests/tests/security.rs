@@ -71,7 +71,7 @@ fn is_there(sources: &[(String, String)], (module, name): (&str, &str)) -> bool 
 }
 
 #[test]
-fn every_threat_names_tests_that_are_there() {
+fn every_threat_names_tests_that_exist() {
     let (text, sources) = (read("docs/security.md"), sources());
     let rows: Vec<&str> = text.lines().filter(|line| line.starts_with("| **")).collect();
     assert!(rows.len() >= 12, "only {} threats", rows.len());
@@ -89,7 +89,7 @@ fn every_threat_names_tests_that_are_there() {
 }
 
 #[test]
-fn every_file_that_the_threats_name_is_there() {
+fn every_file_that_the_threats_name_exists() {
     let text = read("docs/security.md");
     let is_path = |token: &&str| token.contains('/') && token.rsplit('.').next().is_some_and(|end| end.len() <= 5);
     let paths: Vec<_> = quoted(&text).into_iter().filter(is_path).filter(|token| !token.contains([' ', '*'])).collect();
@@ -131,7 +131,7 @@ fn every_package_comes_from_crates_io_with_its_checksum() {
 
 /// Without it a build may take newer packages than those that were looked at.
 #[test]
-fn whatever_builds_on_every_change_keeps_to_the_lock_files() {
+fn builds_on_every_change_use_the_lock_files() {
     let mut builds = 0;
     for (path, text) in [".ci/run", "fuzz/run"].map(|path| (path, read(path))) {
         for line in text.lines().map(str::trim).filter(|line| !line.starts_with('#')) {

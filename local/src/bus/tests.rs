@@ -51,7 +51,7 @@ fn taken(detail_type: &str, detail: Value) -> (String, Value) {
 }
 
 #[tokio::test]
-async fn what_is_put_is_kept_in_order() -> Result<()> {
+async fn events_are_kept_in_order() -> Result<()> {
     let lab = Lab::start().await?;
     lab.put("Transcript Stored", &json!({"id": 1})).await?;
     lab.put("Transcript Failed", &json!({"id": 2})).await?;
@@ -102,7 +102,7 @@ async fn an_answer_that_names_no_event_is_an_error() -> Result<()> {
 }
 
 #[tokio::test]
-async fn what_is_too_large_is_not_sent() -> Result<()> {
+async fn an_event_over_the_limit_is_not_sent() -> Result<()> {
     let lab = Lab::start().await?;
     let around = SOURCE.len() + "Large".len() + r#"{"a":""}"#.len();
     let largest = "x".repeat(256 * 1024 - around);

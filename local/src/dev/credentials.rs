@@ -153,7 +153,7 @@ mod tests {
     }
 
     #[test]
-    fn only_what_was_made_up_is_shown() {
+    fn generated_credentials_alone_are_shown() {
         let both_brought = shown(Some(KEY), Some(SECRET));
         assert!(!both_brought.contains(KEY) && !both_brought.contains("whsec_"), "{both_brought}");
         let key_brought = shown(Some(KEY), None);
@@ -165,7 +165,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_brought_is_used() {
+    fn given_credentials_are_used() {
         let credentials = Credentials::parse(Some(" 0123456789abcdef\n"), Some("whsec_c2VjcmV0, whsec_b3RoZXI="));
         let credentials = credentials.expect("good values");
         assert_eq!(credentials.api_key(), KEY);

@@ -54,7 +54,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn one_at_a_time_has_a_folder() {
+    fn a_folder_has_one_user_at_a_time() {
         let temporary = tempfile::tempdir().expect("a temporary folder");
         let path = temporary.path().join("new/data");
         let _first = DataFolder::open(&path).expect("it is made");
@@ -64,7 +64,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_is_no_folder() {
+    fn a_file_is_not_a_folder() {
         let temporary = tempfile::tempdir().expect("a temporary folder");
         let file = temporary.path().join("file");
         fs::write(&file, "kept").expect("a file");

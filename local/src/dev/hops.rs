@@ -167,7 +167,7 @@ mod tests {
     }
 
     #[test]
-    fn calls_are_told_in_the_order_in_which_they_began() {
+    fn calls_are_shown_in_the_order_they_began() {
         let begun = Instant::now();
         let mut news = News { next: 0, overdue: Vec::new() };
         let mut calls = [call(begun, 0, "PUT /first", None), call(begun, 1, "PUT /second", Some(200))];
@@ -178,7 +178,7 @@ mod tests {
     }
 
     #[test]
-    fn a_call_without_an_answer_hides_nothing_for_long() {
+    fn an_unanswered_call_delays_the_others_briefly() {
         let begun = Instant::now();
         let mut news = News { next: 0, overdue: Vec::new() };
         let mut calls = [call(begun, 0, "PUT /late", None), call(begun, 1, "PUT /second", Some(200))];

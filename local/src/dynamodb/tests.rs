@@ -90,7 +90,7 @@ async fn a_table_is_made_once_and_read_back() -> Result<()> {
 }
 
 #[tokio::test]
-async fn what_is_due_is_found_page_by_page() -> Result<()> {
+async fn due_jobs_are_found_page_by_page() -> Result<()> {
     let lab = Lab::start().await?;
     // Ids that end in `0` and `8` share a partition.
     for id in 0..150 {
@@ -113,7 +113,7 @@ async fn what_is_due_is_found_page_by_page() -> Result<()> {
 
 /// DynamoDB leaves out what does not fit into 16 MB, and says so.
 #[tokio::test]
-async fn keys_that_are_left_are_asked_for_again() -> Result<()> {
+async fn unprocessed_keys_are_requested_again() -> Result<()> {
     let lab = Lab::start().await?;
     let ids: BTreeSet<RecordingId> = (1..=130).map(RecordingId::from_u128).collect();
     for id in 1..=60 {
@@ -129,7 +129,7 @@ async fn keys_that_are_left_are_asked_for_again() -> Result<()> {
 }
 
 #[tokio::test]
-async fn an_item_that_is_no_job_is_never_taken_for_none() -> Result<()> {
+async fn an_item_that_is_not_a_job_is_skipped() -> Result<()> {
     let lab = Lab::start().await?;
     let id = RecordingId::from_u128(7);
     let item = json!({"TableName": "jobs", "Item": {

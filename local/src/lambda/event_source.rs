@@ -266,7 +266,7 @@ mod tests {
     }
 
     #[test]
-    fn only_what_the_function_names_has_failed() -> Result<()> {
+    fn failed_messages_are_those_that_the_function_names() -> Result<()> {
         let messages = messages();
         for nothing in ["", "null", "{}", r#"{"batchItemFailures": null}"#, r#"{"batchItemFailures": []}"#] {
             assert_eq!(failed(&messages, nothing.as_bytes())?, HashSet::new(), "{nothing}");

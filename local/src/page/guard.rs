@@ -75,7 +75,7 @@ mod tests {
     }
 
     #[test]
-    fn only_this_machine_s_own_names_are_answered() {
+    fn requests_for_other_hosts_are_refused() {
         for host in ["127.0.0.1:8765", "localhost:8765", "LocalHost:1", "127.0.0.1", "localhost"] {
             assert!(!refused(Method::GET, &[("host", host)]), "{host}");
         }
@@ -97,7 +97,7 @@ mod tests {
     }
 
     #[test]
-    fn only_the_page_itself_changes_anything() {
+    fn changes_from_other_origins_are_refused() {
         let here = ("host", "127.0.0.1:8765");
         let own = ("origin", "http://127.0.0.1:8765");
         assert!(!refused(Method::POST, &[here, own]));

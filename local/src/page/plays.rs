@@ -188,7 +188,7 @@ mod tests {
     use crate::recall::SimulatorConfig;
 
     #[tokio::test]
-    async fn one_run_plays_so_many_and_no_more() -> anyhow::Result<()> {
+    async fn meetings_of_one_run_are_limited() -> anyhow::Result<()> {
         let wire = Wire::default();
         let simulator = Simulator::start(&wire, SimulatorConfig::default()).await?;
         let plays = Plays::default();

@@ -59,7 +59,7 @@ async fn a_message_in_flight_counts_for_the_backlog_and_a_delayed_one_does_not()
 }
 
 #[tokio::test]
-async fn a_message_that_nobody_deletes_goes_to_the_dead_letter_queue() -> Result<()> {
+async fn an_undeleted_message_goes_to_the_dead_letter_queue() -> Result<()> {
     let queues = Queues::start(&Wire::default()).await?;
     queues.create("dead", 30, None).await?;
     queues.create("work", 30, Some(("dead", 2))).await?;
@@ -196,7 +196,7 @@ async fn characters_that_sqs_refuses_are_refused() -> Result<()> {
 
 /// A function may be killed while it sends: what it has sent all the same can be hurried.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_delayed_message_is_known_though_its_sender_is_gone() -> Result<()> {
+async fn a_delayed_message_survives_a_lost_answer() -> Result<()> {
     const SENDERS: u32 = 200;
     const LONGEST: Duration = Duration::from_millis(2);
     let queues = Queues::start(&Wire::default()).await?;

@@ -104,7 +104,7 @@ mod tests {
     use crate::{queue::Queues, wire::Wire};
 
     #[tokio::test]
-    async fn nothing_waits_once_it_is_hurried() -> Result<()> {
+    async fn waits_end_once_they_are_hurried() -> Result<()> {
         let queues = Queues::start(&Wire::default()).await?;
         queues.create("work", 30, None).await?;
         queues.send("work", "hidden", &[]).await?;

@@ -60,7 +60,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn how_a_body_travelled_is_forgotten() {
+    fn transfer_encodings_are_not_stored() {
         let real = |encoding: &str| real_encoding(Some(encoding.to_owned()));
         assert_eq!(real("aws-chunked"), None);
         assert_eq!(real("gzip, aws-chunked").as_deref(), Some("gzip"));

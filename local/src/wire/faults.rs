@@ -177,7 +177,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_fault_that_does_not_strike_as_often_as_asked_for_is_named() {
+    fn an_unstruck_fault_is_named() {
         let faults = Faults::default();
         let add = |times| faults.add(Service::Sqs, "SendMessage", When::Before, Fault::Drop, times);
         let strike = || faults.strike(Service::Sqs, "SendMessageBatch", When::Before).is_some();

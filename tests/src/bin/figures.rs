@@ -16,7 +16,7 @@ use std::{
     time::Duration,
 };
 
-use ::tests::shapes::{by_participant, by_utterance};
+use ::tests::large_transcripts::{by_participant, by_utterance};
 use anyhow::{Context as _, Result, bail, ensure};
 use bytes::Bytes;
 use local::{

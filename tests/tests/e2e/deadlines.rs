@@ -37,7 +37,7 @@ async fn hand(pipeline: &Pipeline, messages: &[Value]) -> Result<Vec<String>> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_there_is_no_time_for_is_handed_back() -> Result<()> {
+async fn messages_without_enough_time_are_handed_back() -> Result<()> {
     let test = by_hand(&[]);
     test.run(async |pipeline| {
         let simulator = pipeline.simulator();

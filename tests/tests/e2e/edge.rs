@@ -67,7 +67,7 @@ async fn a_stored_transcript_stays_stored_when_recall_deletes_it() -> Result<()>
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_transcript_that_somebody_else_made_is_copied_too() -> Result<()> {
+async fn an_unrequested_transcript_is_copied_too() -> Result<()> {
     pipeline_test(async |pipeline| {
         let recording = pipeline.simulator().add_recording(Meeting::short(1));
         pipeline.simulator().add_transcript(recording, "deepgram_async", Metadata::new()).context("no transcript")?;
@@ -82,7 +82,7 @@ async fn a_transcript_that_somebody_else_made_is_copied_too() -> Result<()> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn others_transcripts_count_towards_the_limit() -> Result<()> {
+async fn unrequested_transcripts_count_toward_the_limit() -> Result<()> {
     let test = PipelineTest::with(|config, _| {
         config.env = vec![("MAX_TRANSCRIPTS_PER_RECORDING".to_owned(), "1".to_owned())];
     });
@@ -106,7 +106,7 @@ async fn others_transcripts_count_towards_the_limit() -> Result<()> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_file_that_is_no_transcript_is_kept_as_it_is() -> Result<()> {
+async fn a_file_that_is_not_a_transcript_is_stored_unchanged() -> Result<()> {
     pipeline_test(async |pipeline| {
         for content in
             [&b"<html>not a transcript</html>"[..], b"[{\"participant\": {}, \"words\": [{\"text\": \"cut", b"{}"]
@@ -122,7 +122,7 @@ async fn a_file_that_is_no_transcript_is_kept_as_it_is() -> Result<()> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn odd_values_in_recalls_answers_stop_nothing() -> Result<()> {
+async fn odd_values_in_recalls_answers_are_tolerated() -> Result<()> {
     pipeline_test(async |pipeline| {
         let recordings = [1, 2, 3].map(|seed| pipeline.simulator().add_recording(past(Meeting::short(seed))));
         for recording in recordings {
@@ -149,7 +149,7 @@ async fn odd_values_in_recalls_answers_stop_nothing() -> Result<()> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn several_recordings_of_one_bot_are_jobs_of_their_own() -> Result<()> {
+async fn recordings_of_one_bot_are_separate_jobs() -> Result<()> {
     pipeline_test(async |pipeline| {
         let bot = uuid::Uuid::from_u128(77);
         let recordings = [1, 2].map(|seed| pipeline.simulator().play(Meeting::short(seed).by_bot(bot)));

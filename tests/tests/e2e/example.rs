@@ -76,7 +76,7 @@ fn counted(lines: &[Value], metric: &str) -> usize {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_example_of_every_event_is_taken_at_once_and_ends_without_a_word() -> Result<()> {
+async fn example_events_are_accepted_and_announce_nothing() -> Result<()> {
     pipeline_test(async |pipeline| {
         let mut examples = Vec::new();
         for event in TICKED {
@@ -111,7 +111,7 @@ async fn an_example_of_every_event_is_taken_at_once_and_ends_without_a_word() ->
 
 /// The same event of a recording that Recall knows, while Recall cannot be asked at first.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_recording_that_failed_is_announced_once_recall_can_be_asked() -> Result<()> {
+async fn a_failed_recording_is_announced_once_recall_answers() -> Result<()> {
     pipeline_test(async |pipeline| {
         let fault = Fault::Answer { status: 503, retry_after: None };
         pipeline.stack.wire.inject(Service::Recall, "GET /api/v1/recording/", When::Before, fault, 2);

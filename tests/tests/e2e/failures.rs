@@ -15,7 +15,7 @@ fn answer(status: u16) -> Fault {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn recall_is_down_and_comes_back() -> Result<()> {
+async fn recall_outages_delay_the_create() -> Result<()> {
     pipeline_test(async |pipeline| {
         pipeline.stack.wire.inject(Service::Recall, "/create_transcript/", When::Before, answer(503), 2);
         let recording = pipeline.simulator().play(Meeting::short(1));
@@ -30,7 +30,7 @@ async fn recall_is_down_and_comes_back() -> Result<()> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn nothing_is_acknowledged_that_is_not_durable() -> Result<()> {
+async fn deliveries_are_acknowledged_once_they_are_durable() -> Result<()> {
     pipeline_test(async |pipeline| {
         pipeline.stack.wire.inject(Service::DynamoDb, "GetItem", When::Before, answer(500), 3);
         let recording = pipeline.simulator().add_recording(Meeting::short(1));

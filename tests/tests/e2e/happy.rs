@@ -95,7 +95,7 @@ async fn a_large_transcript_goes_up_in_parts_and_arrives_whole() -> Result<()> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_the_operator_sets_reaches_recall_and_s3() -> Result<()> {
+async fn settings_reach_recall_and_s3() -> Result<()> {
     let test = PipelineTest::with(|config, _| {
         let chain = r#"[{"assembly_ai_async": {"language_confidence_threshold": 0.25, "punctuate": true}}]"#;
         config.env = [("TRANSCRIPT_PROVIDERS", chain), ("SEPARATE_STREAMS", "true"), ("KEY_PREFIX", "team=a/raw/")]

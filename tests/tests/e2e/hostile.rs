@@ -33,7 +33,7 @@ fn logged(pipeline: &Pipeline, text: &str) -> usize {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn who_is_not_recall_is_refused_with_a_reason() -> Result<()> {
+async fn unverified_deliveries_are_refused_with_a_reason() -> Result<()> {
     pipeline_test(async |pipeline| {
         let (simulator, url, body) = (pipeline.simulator(), pipeline.stack.function_url.url(), done());
         let good = simulator.sign(&body, now());
@@ -73,7 +73,7 @@ async fn who_is_not_recall_is_refused_with_a_reason() -> Result<()> {
 
 /// Each of these once ended the process, for whoever had signed nothing.
 #[tokio::test(flavor = "multi_thread")]
-async fn no_url_and_no_header_ends_the_process() -> Result<()> {
+async fn odd_urls_and_headers_do_not_end_the_process() -> Result<()> {
     pipeline_test(async |pipeline| {
         let body = json!({"event": "bot.done", "data": {}}).to_string().into_bytes();
         let header = |name: &'static str, value: &str| (name, value.to_owned());
@@ -134,7 +134,7 @@ async fn other_methods_and_long_bodies_are_refused() -> Result<()> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn signed_bodies_that_cannot_be_read_are_parked_whole() -> Result<()> {
+async fn unreadable_signed_bodies_are_parked_whole() -> Result<()> {
     pipeline_test(async |pipeline| {
         let bodies: Vec<Vec<u8>> = vec![
             b"not JSON".to_vec(),
@@ -172,7 +172,7 @@ async fn signed_bodies_that_cannot_be_read_are_parked_whole() -> Result<()> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_parked_body_of_the_largest_size_is_whole_again() -> Result<()> {
+async fn a_parked_body_of_the_largest_size_is_complete() -> Result<()> {
     pipeline_test(async |pipeline| {
         let body = "é".repeat((1 << 19) - 10);
         assert_eq!(pipeline.deliver(body.as_bytes()).await?.body["outcome"], "parked");
@@ -185,7 +185,7 @@ async fn a_parked_body_of_the_largest_size_is_whole_again() -> Result<()> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn events_that_mean_nothing_to_us_are_taken_and_ignored() -> Result<()> {
+async fn unknown_events_are_accepted_and_ignored() -> Result<()> {
     pipeline_test(async |pipeline| {
         for event in ["bot.done", "recording.processing", "recording.paused", "sdk_upload.complete", "something.new"] {
             let reply = pipeline.deliver(json!({"event": event, "data": [1]}).to_string().as_bytes()).await?;
@@ -198,7 +198,7 @@ async fn events_that_mean_nothing_to_us_are_taken_and_ignored() -> Result<()> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_older_header_family_and_a_second_secret_are_fine() -> Result<()> {
+async fn the_older_header_family_and_a_second_secret_are_accepted() -> Result<()> {
     let test = PipelineTest::with(|_, simulator| {
         simulator.header_family = HeaderFamily::Svix;
         simulator.webhook_secrets.insert(0, random_webhook_secret());
@@ -229,7 +229,7 @@ async fn a_body_in_base64_is_verified_over_its_bytes() -> Result<()> {
 
 /// While nobody can be believed, whoever signed nothing is refused all the same, and costs no look at the secret.
 #[tokio::test(flavor = "multi_thread")]
-async fn without_a_usable_secret_unsigned_requests_are_still_refused() -> Result<()> {
+async fn unsigned_requests_are_refused_without_a_usable_secret() -> Result<()> {
     pipeline_test(async |pipeline| {
         pipeline.stack.secrets.put(SECRET, &json!({"api_key": "", "webhook_secrets": ["whsec_***"]}));
         let (url, looks) =
@@ -270,7 +270,7 @@ async fn a_new_secret_needs_no_new_deployment() -> Result<()> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn metadata_of_any_kind_and_size_is_no_problem() -> Result<()> {
+async fn metadata_of_any_kind_and_size_is_accepted() -> Result<()> {
     pipeline_test(async |pipeline| {
         let deep = format!("{}{}", "[".repeat(5_000), "]".repeat(5_000));
         let long = format!("\"{}\"", "x".repeat(900_000));

@@ -45,17 +45,17 @@ async fn the_table_has_every_effect() -> Result<()> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn killed_before_each_effect() -> Result<()> {
+async fn kills_before_each_effect_are_survived() -> Result<()> {
     kill_everywhere(Side::Before).await
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn killed_after_each_effect_with_its_answer_lost() -> Result<()> {
+async fn kills_after_each_effect_with_its_answer_lost_are_survived() -> Result<()> {
     kill_everywhere(Side::AnswerLost).await
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn killed_after_the_answer_to_each_effect() -> Result<()> {
+async fn kills_after_the_answer_to_each_effect_are_survived() -> Result<()> {
     kill_everywhere(Side::Answered).await
 }
 
@@ -101,7 +101,7 @@ async fn kill_in(scene: Scene, side: Side) -> Result<()> {
 
 /// Nobody moves time here: the lease ends by itself, and Recall delivers again.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_killed_webhook_is_made_up_for_in_real_time() -> Result<()> {
+async fn a_killed_webhook_is_replaced_in_real_time() -> Result<()> {
     let test = PipelineTest::hasty();
     test.run(async |pipeline| {
         let mut hangs = pipeline.stack.wire.inject(Service::Recall, "/create_transcript/", When::After, Fault::Hold, 1);
@@ -117,7 +117,7 @@ async fn a_killed_webhook_is_made_up_for_in_real_time() -> Result<()> {
 
 /// Nor here: the message comes back when its visibility time-out ends.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_copy_killed_in_the_middle_is_made_again_in_real_time() -> Result<()> {
+async fn a_killed_copy_is_repeated_in_real_time() -> Result<()> {
     let test = PipelineTest::hasty();
     test.run(async |pipeline| {
         pipeline.simulator().faults().download(Target::next(1), DownloadFault::Stalled { after: 6_000_000 });
@@ -134,7 +134,7 @@ async fn a_copy_killed_in_the_middle_is_made_again_in_real_time() -> Result<()> 
 
 /// A copy that takes too long stops by itself, with time left to clean up after it.
 #[tokio::test(flavor = "multi_thread")]
-async fn out_of_time_in_the_middle_of_the_copy() -> Result<()> {
+async fn a_copy_out_of_time_cleans_up() -> Result<()> {
     let test = PipelineTest::hasty();
     test.run(async |pipeline| {
         pipeline.simulator().faults().download(Target::next(1), DownloadFault::Stalled { after: 6_000_000 });

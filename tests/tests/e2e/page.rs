@@ -98,7 +98,7 @@ fn texts(turn: &Value) -> impl Iterator<Item = &str> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_goes_wrong_is_told_step_by_step() -> Result<()> {
+async fn failures_are_shown_step_by_step() -> Result<()> {
     pipeline_test(async |pipeline| {
         let page = page_of(&pipeline.stack).await?;
         let recording = press(&page, Kind::Faults).await?;
@@ -147,7 +147,7 @@ async fn a_recording_is_shown_before_it_is_a_job() -> Result<()> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn nothing_outside_of_the_bucket_is_opened() -> Result<()> {
+async fn paths_outside_the_bucket_are_refused() -> Result<()> {
     pipeline_test(async |pipeline| {
         let page = page_of(&pipeline.stack).await?;
         std::fs::write(pipeline.data().join("secret.txt"), "not for you")?;
@@ -182,7 +182,7 @@ async fn nothing_outside_of_the_bucket_is_opened() -> Result<()> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_a_transcript_brings_along_is_kept_apart_from_the_page() -> Result<()> {
+async fn stored_files_are_isolated_from_the_page() -> Result<()> {
     pipeline_test(async |pipeline| {
         let page = page_of(&pipeline.stack).await?;
         pipeline.stack.s3.put("a.html", "text/html; charset=utf-8", b"<script>1</script>")?;
@@ -240,7 +240,7 @@ async fn other_sites_are_refused() -> Result<()> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn with_the_real_recall_there_is_nothing_to_press() -> Result<()> {
+async fn buttons_are_absent_with_the_real_recall() -> Result<()> {
     let data = tempfile::tempdir()?;
     let recall = RecallTarget::Real {
         region: "us-east-1".to_owned(),
@@ -261,7 +261,7 @@ async fn with_the_real_recall_there_is_nothing_to_press() -> Result<()> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_wrong_is_said_in_words() -> Result<()> {
+async fn problems_are_described_in_words() -> Result<()> {
     pipeline_test(async |pipeline| {
         let page = page_of(&pipeline.stack).await?;
         let away = Fault::Answer { status: 402, retry_after: None };
@@ -290,7 +290,7 @@ async fn what_is_wrong_is_said_in_words() -> Result<()> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn only_the_newest_two_hundred_are_shown() -> Result<()> {
+async fn the_list_shows_the_newest_two_hundred() -> Result<()> {
     pipeline_test(async |pipeline| {
         let page = page_of(&pipeline.stack).await?;
         let oldest = pipeline.simulator().play(Meeting::silent());

@@ -23,7 +23,7 @@ fn announced(pipeline: &Pipeline, detail_type: &str) -> Vec<Value> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_stored_is_announced_once_the_manifest_stands() -> Result<()> {
+async fn a_stored_transcript_is_announced_after_its_manifest() -> Result<()> {
     pipeline_test(async |pipeline| {
         let recording = pipeline.simulator().play(Meeting::short(1));
         let manifest = pipeline.ends_stored(recording).await?;
@@ -50,7 +50,7 @@ async fn what_is_stored_is_announced_once_the_manifest_stands() -> Result<()> {
 
 /// The event bus loses its answer, or is away for longer than the SDK is patient: the same `detail.id` comes again.
 #[tokio::test(flavor = "multi_thread")]
-async fn an_announcement_is_repeated_until_it_is_known_to_be_made() -> Result<()> {
+async fn an_announcement_is_repeated_until_it_is_confirmed() -> Result<()> {
     for (when, fault) in [(When::After, Fault::Drop), (When::Before, Fault::Answer { status: 503, retry_after: None })]
     {
         pipeline_test(async |pipeline| {
@@ -68,7 +68,7 @@ async fn an_announcement_is_repeated_until_it_is_known_to_be_made() -> Result<()
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_chain_that_is_used_up_ends_as_failed_and_is_announced() -> Result<()> {
+async fn an_exhausted_chain_ends_as_failed_and_is_announced() -> Result<()> {
     let test = PipelineTest::with_env(&[("TRIES_PER_PROVIDER", "1")]);
     test.run(async |pipeline| {
         pipeline.simulator().faults().fail_transcription(Target::next(1), Some("provider_connection_failed"));
@@ -169,7 +169,7 @@ async fn a_400_at_recalls_limit_parks_the_job() -> Result<()> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_failed_transcript_makes_room_where_the_operator_wants_that() -> Result<()> {
+async fn a_failed_transcript_makes_room_if_configured() -> Result<()> {
     let test = PipelineTest::with_env(&[("MAX_TRANSCRIPTS_PER_RECORDING", "1"), ("ON_LIMIT", "delete_failed")]);
     test.run(async |pipeline| {
         let simulator = pipeline.simulator();
@@ -189,7 +189,7 @@ async fn a_failed_transcript_makes_room_where_the_operator_wants_that() -> Resul
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_oldest_stored_transcript_makes_room_where_the_operator_wants_that() -> Result<()> {
+async fn the_oldest_stored_transcript_makes_room_if_configured() -> Result<()> {
     let test = PipelineTest::with_env(&[("MAX_TRANSCRIPTS_PER_RECORDING", "1"), ("ON_LIMIT", "delete_stored")]);
     test.run(async |pipeline| {
         let simulator = pipeline.simulator();
@@ -226,7 +226,7 @@ async fn the_oldest_stored_transcript_makes_room_where_the_operator_wants_that()
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_stored_is_deleted_at_recall_where_the_operator_wants_that() -> Result<()> {
+async fn a_stored_transcript_is_deleted_at_recall_if_configured() -> Result<()> {
     for wanted in ["transcript", "recording"] {
         let test = PipelineTest::with_env(&[("DELETE_AFTER_STORE", wanted)]);
         test.run(async |pipeline| {
@@ -280,7 +280,7 @@ async fn a_file_of_a_changed_format_is_kept_at_recall() -> Result<()> {
 
 /// S3 cannot be asked, so nobody knows that the copy stands.
 #[tokio::test(flavor = "multi_thread")]
-async fn nothing_is_deleted_that_cannot_be_read_back() -> Result<()> {
+async fn an_unverified_copy_keeps_its_original() -> Result<()> {
     for wanted in ["transcript", "recording"] {
         let test = PipelineTest::with_env(&[("DELETE_AFTER_STORE", wanted)]);
         test.run(async |pipeline| {
@@ -344,7 +344,7 @@ async fn metadata_may_choose_provider_and_language() -> Result<()> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn nonsense_in_metadata_is_logged_and_ignored() -> Result<()> {
+async fn invalid_metadata_is_logged_and_ignored() -> Result<()> {
     pipeline_test(async |pipeline| {
         let meeting = Meeting::short(1)
             .metadata("transcript", "please")
@@ -363,7 +363,7 @@ async fn nonsense_in_metadata_is_logged_and_ignored() -> Result<()> {
 
 /// What nobody can ever work on goes to the dead-letter queue at once, with the reason.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_message_that_is_none_of_ours_is_parked_with_the_reason() -> Result<()> {
+async fn an_unknown_message_is_parked_with_the_reason() -> Result<()> {
     pipeline_test(async |pipeline| {
         for body in ["nonsense", r#"{"recording_id": "../x", "event": "wake"}"#, r#"{"event": "wake"}"#] {
             pipeline.stack.queues.send(WORK_QUEUE, body, &[]).await?;
@@ -405,7 +405,7 @@ async fn a_recording_is_not_deleted_before_all_of_its_transcripts_are_stored() -
 
 /// What carries another deployment's name is somebody else's, although it names the very attempt.
 #[tokio::test(flavor = "multi_thread")]
-async fn each_of_two_deployments_has_transcripts_of_its_own() -> Result<()> {
+async fn two_deployments_have_separate_transcripts() -> Result<()> {
     let test = PipelineTest::with_env(&[("DEPLOYMENT", "staging"), ("COPY_UNREQUESTED", "false")]);
     test.run(async |pipeline| {
         let simulator = pipeline.simulator();

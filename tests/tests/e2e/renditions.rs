@@ -37,7 +37,7 @@ fn text(pipeline: &Pipeline, manifest: &Value, name: &str) -> Result<String> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn every_rendition_stands_beside_the_verbatim_file() -> Result<()> {
+async fn every_rendition_is_stored_beside_the_verbatim_file() -> Result<()> {
     pipeline_test(async |pipeline| {
         let recording = pipeline
             .simulator()
@@ -82,7 +82,7 @@ async fn every_rendition_stands_beside_the_verbatim_file() -> Result<()> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_operator_chooses_and_an_empty_meeting_has_all_but_subrip() -> Result<()> {
+async fn renditions_are_chosen_and_an_empty_meeting_has_no_subrip() -> Result<()> {
     let test = PipelineTest::with_env(&[("RENDITIONS", "vtt,jsonl")]);
     test.run(async |pipeline| {
         let recording = pipeline.simulator().play(Meeting::short(1));
@@ -155,7 +155,7 @@ async fn subtitles_without_cues_are_removed() -> Result<()> {
 
 /// S3 does not remove them: the other renditions are complete all the same.
 #[tokio::test(flavor = "multi_thread")]
-async fn subtitles_that_s3_does_not_remove_hold_nothing_up() -> Result<()> {
+async fn undeletable_subtitles_do_not_hold_up_the_renditions() -> Result<()> {
     pipeline_test(async |pipeline| {
         let (recording, first, key) = with_empty_subrip(&pipeline).await?;
         let refused = Fault::Answer { status: 403, retry_after: None };
@@ -170,7 +170,7 @@ async fn subtitles_that_s3_does_not_remove_hold_nothing_up() -> Result<()> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_no_transcript_is_stored_and_not_rendered() -> Result<()> {
+async fn an_unreadable_file_is_stored_and_not_rendered() -> Result<()> {
     pipeline_test(async |pipeline| {
         let recording = pipeline.simulator().play(Meeting::with_content(Bytes::from_static(b"[{\"words\": [ oops")));
         let manifest = pipeline.ends_stored(recording).await?;
@@ -215,7 +215,7 @@ async fn odd_values_and_impossible_times_are_skipped_and_repaired() -> Result<()
 
 /// S3 does not take a rendition: the copy comes again, and the set is complete in the end.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_rendition_that_s3_does_not_take_is_written_later() -> Result<()> {
+async fn a_rendition_that_s3_refuses_is_written_later() -> Result<()> {
     pipeline_test(async |pipeline| {
         let s3 = |fault, times| pipeline.stack.wire.inject(Service::S3, "PutObject", When::Before, fault, times);
         drop(s3(Fault::Delay(Duration::ZERO), 3));
@@ -346,7 +346,7 @@ fn without_date(mut manifest: Value) -> Value {
 
 /// An old transcript gains the formats of today, from S3 alone.
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_stored_is_rendered_again_without_recall() -> Result<()> {
+async fn a_stored_transcript_is_rendered_again_without_recall() -> Result<()> {
     pipeline_test(async |pipeline| {
         let recording = pipeline.simulator().play(Meeting::short(1));
         let first = pipeline.ends_stored(recording).await?;
@@ -381,7 +381,7 @@ async fn what_is_stored_is_rendered_again_without_recall() -> Result<()> {
 
 /// What was changed in S3 behind our back is not rendered as if it were the transcript.
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_not_as_stored_is_not_rendered() -> Result<()> {
+async fn a_changed_file_is_not_rendered() -> Result<()> {
     let test = PipelineTest::default().allow(Exception::StoredFileChanged);
     test.run(async |pipeline| {
         let recording = pipeline.simulator().play(Meeting::short(1));

@@ -12,7 +12,7 @@ use tests::{PipelineTest, figure, pipeline_test};
 use tokio::sync::Semaphore;
 
 #[tokio::test(flavor = "multi_thread")]
-async fn done_before_the_answer_to_its_own_create() -> Result<()> {
+async fn done_may_arrive_before_the_answer_to_its_create() -> Result<()> {
     pipeline_test(async |pipeline| {
         pipeline.simulator().faults().done_before_answer(Target::next(1));
         let recording = pipeline.simulator().play(Meeting::short(1));
@@ -23,7 +23,7 @@ async fn done_before_the_answer_to_its_own_create() -> Result<()> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn everything_again_after_storing() -> Result<()> {
+async fn redelivery_after_storing_changes_nothing() -> Result<()> {
     pipeline_test(async |pipeline| {
         let recording = pipeline.simulator().play(Meeting::short(1));
         let before = pipeline.ends_stored(recording).await?;
@@ -42,7 +42,7 @@ async fn everything_again_after_storing() -> Result<()> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn every_webhook_in_triplicate() -> Result<()> {
+async fn webhooks_in_triplicate_are_paid_once() -> Result<()> {
     pipeline_test(async |pipeline| {
         pipeline.simulator().faults().webhook("", usize::MAX, WebhookFault::Copies(3));
         let recordings: Vec<_> = (0..5).map(|seed| pipeline.simulator().play(Meeting::short(seed))).collect();
@@ -55,7 +55,7 @@ async fn every_webhook_in_triplicate() -> Result<()> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn webhooks_in_reverse_order() -> Result<()> {
+async fn webhooks_in_reverse_order_end_stored() -> Result<()> {
     pipeline_test(async |pipeline| {
         let simulator = pipeline.simulator();
         simulator.faults().webhook("transcript.", 2, WebhookFault::Held);
@@ -104,7 +104,7 @@ async fn lost_answers_of_the_table_leave_the_count_right() -> Result<()> {
 
 /// The worker may die yet: whoever says the same meanwhile has to come again.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_delivery_is_not_acknowledged_while_another_is_at_work() -> Result<()> {
+async fn a_delivery_is_not_acknowledged_while_another_is_in_progress() -> Result<()> {
     pipeline_test(async |pipeline| {
         let recording = pipeline.simulator().add_recording(Meeting::short(1));
         let body = serde_json::json!({"event": "recording.done", "data": {"recording": {"id": recording}}}).to_string();
@@ -170,7 +170,7 @@ async fn a_thousand_deliveries_at_once_are_one_create() -> Result<()> {
 
 /// The queue may hand one message to several workers at once: one of them copies.
 #[tokio::test(flavor = "multi_thread")]
-async fn one_message_in_several_hands_is_one_copy() -> Result<()> {
+async fn a_message_received_several_times_is_copied_once() -> Result<()> {
     let test = PipelineTest::hasty();
     test.run(async |pipeline| {
         let simulator = pipeline.simulator();

@@ -69,7 +69,7 @@ async fn empty_the_queue(pipeline: &Pipeline) -> Result<()> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn without_a_single_webhook_everything_is_stored_once() -> Result<()> {
+async fn recordings_are_stored_once_without_any_webhook() -> Result<()> {
     let test = deaf(100);
     test.run(async |pipeline| {
         let recordings = add(&pipeline, 3);
@@ -112,7 +112,7 @@ async fn the_timer_alone_is_enough() -> Result<()> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_has_just_ended_is_left_to_its_webhook() -> Result<()> {
+async fn a_recent_recording_is_left_to_its_webhook() -> Result<()> {
     let test = deaf(100);
     test.run(async |pipeline| {
         pipeline.simulator().add_recording(Meeting::short(1));
@@ -131,7 +131,7 @@ async fn what_has_just_ended_is_left_to_its_webhook() -> Result<()> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn any_event_will_do() -> Result<()> {
+async fn the_sweep_accepts_any_event() -> Result<()> {
     let test = deaf(100);
     test.run(async |pipeline| {
         for event in ["null", "[]", "{}", "\"now\"", "{\"detail\": {\"a\": [1, null]}}"] {
@@ -165,7 +165,7 @@ async fn a_missed_failure_is_found() -> Result<()> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_not_wanted_stays_so() -> Result<()> {
+async fn a_skipped_recording_stays_skipped() -> Result<()> {
     let test = PipelineTest::with(|config, _| {
         config.env = vec![("COPY_UNREQUESTED".to_owned(), "false".to_owned())];
     });
@@ -189,7 +189,7 @@ async fn what_is_not_wanted_stays_so() -> Result<()> {
 
 /// No webhook tells when a recording goes; without it nobody could be warned.
 #[tokio::test(flavor = "multi_thread")]
-async fn when_a_recording_expires_is_learned_once() -> Result<()> {
+async fn the_expiry_of_a_recording_is_learned_once() -> Result<()> {
     pipeline_test(async |pipeline| {
         pipeline.simulator().faults().never_transcribe(Target::next(1));
         let expires_at = in_hours(90);
@@ -208,7 +208,7 @@ async fn when_a_recording_expires_is_learned_once() -> Result<()> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn recalls_lists_can_be_left_alone() -> Result<()> {
+async fn reading_the_lists_can_be_turned_off() -> Result<()> {
     let test = PipelineTest::with(|config, _| {
         config.env = vec![("SWEEP_WINDOW_HOURS".to_owned(), "0".to_owned())];
     });

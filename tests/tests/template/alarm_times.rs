@@ -74,7 +74,7 @@ fn shown(phases: &[Times]) -> String {
 }
 
 #[test]
-fn when_each_alarm_fires_and_clears() {
+fn alarms_fire_and_clear_at_the_times_in_the_table() {
     let template = template();
     let alarms = alarms(&template);
     let told: BTreeSet<&str> = stories().iter().map(|story| story.alarm).collect();
@@ -97,7 +97,7 @@ fn when_each_alarm_fires_and_clears() {
 
 /// What AWS does not document, and what may change there, must not decide whether somebody is called at night.
 #[test]
-fn no_alarm_depends_on_what_is_only_assumed() {
+fn alarms_do_not_depend_on_assumptions() {
     let template = template();
     let alarms = alarms(&template);
     let mut problems = Vec::new();
@@ -142,7 +142,7 @@ fn a_late_metric_makes_an_alarm_late_and_nothing_else() {
 /// Over gaps CloudWatch looks at more than an alarm says. Only what the sweep reports in every run, and what SQS
 /// reports as long as there is something, has none.
 #[test]
-fn whatever_has_gaps_is_filled() {
+fn metrics_with_gaps_are_filled() {
     let template = template();
     let plain: Vec<(String, MissingData)> = alarms(&template)
         .into_iter()
@@ -160,7 +160,7 @@ fn whatever_has_gaps_is_filled() {
 /// The model finds the faults that these alarms had: with the gaps left to CloudWatch, silence is noticed after 25
 /// minutes, and one hour of too many transcripts rings on three days.
 #[test]
-fn without_fill_alarms_are_late_and_repeat_what_is_over() {
+fn alarms_without_fill_are_late_and_repeat() {
     let template = template();
     let unfilled = |name: &str, what: &str| {
         let mut alarm = alarms(&template)[name].clone();
@@ -173,7 +173,7 @@ fn without_fill_alarms_are_late_and_repeat_what_is_over() {
 
 /// And with periods that slide on every minute, a short incident is in two of them.
 #[test]
-fn without_the_clock_alarms_ring_for_one_incident_and_again_and_again_for_two() {
+fn alarms_without_the_clock_fire_for_one_incident_and_repeat_for_two() {
     let template = template();
     let sliding = |name: &str, datapoints: usize, what: &str| {
         let mut alarm = alarms(&template)[name].clone();

@@ -29,7 +29,7 @@ fn each_function_is_the_package_of_its_name_and_none_is_left_out() {
 }
 
 #[test]
-fn each_function_logs_json_into_a_group_of_its_name_that_is_kept_as_long_as_the_operator_says() {
+fn each_function_logs_json_to_its_own_group_with_the_chosen_retention() {
     let template = template();
     for (name, resource) in FUNCTIONS {
         let function = &template["Resources"][resource]["Properties"];
@@ -62,7 +62,7 @@ fn all_functions_are_what_cargo_lambda_builds() {
 
 /// Lambda's own retries would make what the queue and the sweep are for.
 #[test]
-fn whoever_calls_comes_again_by_himself() {
+fn callers_retry_by_themselves() {
     let template = template();
     let transcript = &template["Resources"]["Transcript"]["Properties"];
     assert_eq!(transcript["Events"]["Work"]["Properties"]["FunctionResponseTypes"], json!(["ReportBatchItemFailures"]));
@@ -74,7 +74,7 @@ fn whoever_calls_comes_again_by_himself() {
 /// Lambda follows a chain of requests from function to queue to function, and ends it after some 16 rounds. Only the
 /// transcript function is called by the queue that it sends to; the others send there, and something else calls them.
 #[test]
-fn the_function_that_sends_to_the_queue_that_calls_it_may_go_on() {
+fn the_function_called_by_its_own_queue_allows_recursion() {
     let template = template();
     for (name, resource) in FUNCTIONS {
         let function = &template["Resources"][resource]["Properties"];

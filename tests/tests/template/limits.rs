@@ -54,7 +54,7 @@ fn the_longest_values_are_allowed_and_no_longer_ones() {
 
 /// A character may be four bytes, and what JSON escapes is two or more.
 #[test]
-fn no_character_of_a_parameter_takes_more_room_than_is_counted() {
+fn parameter_characters_take_no_more_room_than_is_counted() {
     let template = template();
     for (name, value) in longest() {
         let pattern = pattern(&template["Parameters"][name]);

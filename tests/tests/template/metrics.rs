@@ -124,7 +124,7 @@ fn widgets(template: &Value) -> Vec<Look> {
 }
 
 #[test]
-fn every_metric_that_is_looked_at_is_emitted() {
+fn every_watched_metric_is_emitted() {
     let (template, emitted) = (template(), emitted());
     let namespace = &template["Globals"]["Function"]["Environment"]["Variables"]["METRICS_NAMESPACE"];
     assert_eq!(*namespace, json!({"Fn::Sub": NAMESPACE}));
@@ -151,7 +151,7 @@ fn statistics(alarm: &Value) -> Vec<(&str, &str)> {
 
 /// CloudWatch takes percentiles and extremes of what is measured, and sums of what is counted.
 #[test]
-fn what_is_counted_is_added_up_and_what_is_measured_is_not() {
+fn counts_are_summed_and_measurements_are_not() {
     let (template, emitted) = (template(), emitted());
     let mut compared = 0;
     for (who, alarm) in resources(&template, "AWS::CloudWatch::Alarm") {
@@ -168,7 +168,7 @@ fn what_is_counted_is_added_up_and_what_is_measured_is_not() {
 
 /// What is emitted only sometimes must not be missed, and what is emitted in every run must not look mended by silence.
 #[test]
-fn every_alarm_says_what_no_data_means_and_where_to_read_on() {
+fn every_alarm_defines_missing_data_and_links_to_the_manual() {
     let template = template();
     let name = Regex::new(r"^\$\{AWS::StackName\}-([a-z-]+)$").expect("a pattern");
     let mut names = BTreeSet::new();

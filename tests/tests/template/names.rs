@@ -13,7 +13,7 @@ fn found(pattern: &str, text: &str) -> BTreeSet<String> {
 }
 
 #[test]
-fn the_indexes_are_those_that_are_asked_with_the_keys_that_are_written() {
+fn the_indexes_match_the_queries_and_the_written_keys() {
     let template = template();
     let table = &template["Resources"]["JobsTable"]["Properties"];
     let indexes = table["GlobalSecondaryIndexes"].as_array().expect("indexes");

@@ -69,7 +69,7 @@ fn every_parameter_is_used_and_in_one_group() {
 
 /// A Number of CloudFormation's may be 2.5, and what a function reads may not.
 #[test]
-fn what_a_function_counts_is_a_whole_number_within_its_bounds() {
+fn counts_are_whole_numbers_within_their_bounds() {
     let template = template();
     let sweep = |hours: u32| hours == 0 || (28..=744).contains(&hours);
     let bounds: [(&str, &dyn Fn(u32) -> bool); 4] = [
@@ -136,7 +136,7 @@ fn every_rule_refuses_something_and_not_the_defaults() {
 
 /// The rule for that compares no numbers, but lists them.
 #[test]
-fn with_stop_there_are_no_more_tries_than_have_room() {
+fn tries_fit_into_the_limit_with_stop() {
     let template = template();
     let rule = &template["Rules"]["RoomForEveryTry"];
     for (on_limit, most, tries) in ["stop", "delete_failed", "delete_stored"]

@@ -128,14 +128,14 @@ fn each_role_allows_what_its_function_calls_and_no_more() {
 
 /// Text was looked at: what nobody seems to call may be called in a way that was not seen.
 #[test]
-fn every_call_of_the_sdk_is_somebodys() {
+fn every_sdk_call_belongs_to_a_function() {
     let of_functions: BTreeSet<String> = FUNCTIONS.iter().flat_map(|(name, _)| sources::sdk_calls(name)).collect();
     assert_eq!(of_functions, sources::all_sdk_calls());
     assert_eq!(of_functions.len(), ACTIONS.len(), "one of the list is not called any more");
 }
 
 #[test]
-fn no_permission_is_wider_than_it_must_be() {
+fn permissions_are_no_wider_than_needed() {
     let template = template();
     for (_, resource) in FUNCTIONS {
         for permission in permissions(&template, resource) {
@@ -178,7 +178,7 @@ fn every_shard_of_the_indexes_may_be_asked() {
 
 /// The whole of it, to be read when it changes; `UPDATE_EXPECT=1` writes it anew.
 #[test]
-fn who_may_do_what_on_what() {
+fn roles_match_their_snapshot() {
     let template = template();
     let mut lines = String::new();
     for (name, resource) in FUNCTIONS {

@@ -22,7 +22,7 @@ pub(crate) fn variables(template: &Value, resource: &str) -> BTreeMap<String, Va
 }
 
 #[test]
-fn what_is_set_is_read_and_what_is_read_can_be_set() {
+fn settings_that_are_set_are_read_and_the_reverse() {
     let (template, shared) = (template(), sources::of("shared/pipeline/src"));
     for (name, resource) in FUNCTIONS {
         let own = sources::of(&format!("functions/{name}/src"));
@@ -38,7 +38,7 @@ fn what_is_set_is_read_and_what_is_read_can_be_set() {
 }
 
 #[test]
-fn no_setting_is_read_in_a_way_that_this_test_does_not_see() {
+fn settings_are_read_in_ways_that_this_test_sees() {
     for folder in ["shared/pipeline/src", "functions/webhook/src", "functions/transcript/src", "functions/sweep/src"] {
         let text = sources::of(folder);
         let known = sources::settings(&text);

@@ -15,7 +15,7 @@ const ELSEWHERE: [&str; 4] =
 const LEFT_OUT: [&str; 3] = ["Policies", "Environment", "Description"];
 
 #[test]
-fn what_each_alarm_watches() {
+fn alarms_match_their_snapshot() {
     let template = template();
     let mut lines = String::new();
     for (who, alarm) in resources(&template, "AWS::CloudWatch::Alarm") {
@@ -55,7 +55,7 @@ fn looked_at(metric: &Value, statistic: &Value, period: &Value) -> String {
 }
 
 #[test]
-fn what_is_deployed() {
+fn resources_match_their_snapshot() {
     let template = template();
     let mut lines = "Conditions\n".to_owned();
     for (name, condition) in template["Conditions"].as_object().expect("conditions") {

@@ -34,7 +34,7 @@ fn the_webhook_answers_while_its_sender_waits_and_has_time_for_the_paid_call() {
 }
 
 #[test]
-fn no_message_comes_again_while_it_is_worked_on() {
+fn messages_stay_hidden_while_a_function_works() {
     let template = template();
     let (transcript, queue) = (time_out(&template, "Transcript"), &template["Resources"]["WorkQueue"]["Properties"]);
     let visibility = seconds(&queue["VisibilityTimeout"]);
@@ -62,7 +62,7 @@ fn a_key_is_not_used_when_recall_may_have_forgotten_it() {
 }
 
 #[test]
-fn one_sweep_ends_before_the_next_begins() {
+fn a_sweep_ends_before_the_next_begins() {
     let template = template();
     let sweep = &template["Resources"]["Sweep"]["Properties"];
     assert_eq!(text(&sweep["Events"]["EveryMinute"]["Properties"]["Schedule"]), "rate(1 minute)");

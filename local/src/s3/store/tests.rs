@@ -73,7 +73,7 @@ fn a_wrong_checksum_leaves_what_was_there() -> Result<(), Box<dyn std::error::Er
 }
 
 #[test]
-fn of_several_creators_one_wins() -> Result<(), Box<dyn std::error::Error>> {
+fn concurrent_creators_have_one_winner() -> Result<(), Box<dyn std::error::Error>> {
     let (_folder, store) = store()?;
     let only_new = || Stated { if_none_match: Some(ETagCondition::Any), ..Stated::default() };
     store.put(attributes("k"), b"first", &only_new())?;

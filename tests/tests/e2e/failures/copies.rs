@@ -20,7 +20,7 @@ fn times_logged(pipeline: &Pipeline, text: &str) -> usize {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_transcript_that_recall_does_not_know_at_once_is_asked_for_again() -> Result<()> {
+async fn a_transcript_unknown_to_recall_is_requested_again() -> Result<()> {
     pipeline_test(async |pipeline| {
         pipeline.stack.wire.inject(Service::Recall, "GET /api/v1/transcript/", When::Before, answer(404), 1);
         let recording = pipeline.simulator().play(Meeting::short(1));
@@ -31,7 +31,7 @@ async fn a_transcript_that_recall_does_not_know_at_once_is_asked_for_again() -> 
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_expired_url_is_asked_for_again() -> Result<()> {
+async fn an_expired_url_is_requested_again() -> Result<()> {
     pipeline_test(async |pipeline| {
         pipeline.stack.wire.inject(Service::Download, "GET", When::Before, answer(403), 2);
         let recording = pipeline.simulator().play(Meeting::short(1));
@@ -43,7 +43,7 @@ async fn an_expired_url_is_asked_for_again() -> Result<()> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_done_transcript_without_a_url_is_asked_for_again() -> Result<()> {
+async fn a_done_transcript_without_a_url_is_requested_again() -> Result<()> {
     pipeline_test(async |pipeline| {
         pipeline.simulator().faults().null_download_url(Target::next(1));
         let recording = pipeline.simulator().play(Meeting::short(1));
@@ -80,7 +80,7 @@ async fn a_download_that_is_cut_off_leaves_nothing_behind() -> Result<()> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_compressed_download_is_stored_as_the_file_it_is() -> Result<()> {
+async fn a_compressed_download_is_stored_decompressed() -> Result<()> {
     pipeline_test(async |pipeline| {
         let faults = pipeline.simulator().faults();
         faults.download(Target::next(1), DownloadFault::Gzip);
@@ -100,7 +100,7 @@ async fn a_compressed_download_is_stored_as_the_file_it_is() -> Result<()> {
 
 /// Without a stated end, only a complete file or a gzip stream's own end shows that nothing is missing.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_download_without_a_stated_end_is_stored_only_if_it_proves_itself() -> Result<()> {
+async fn a_download_without_a_length_is_stored_if_provably_complete() -> Result<()> {
     for (content, fault) in [
         (None, DownloadFault::Unframed { gzip: false, after: 10_000 }),
         (None, DownloadFault::Unframed { gzip: true, after: 300 }),
@@ -131,7 +131,7 @@ async fn a_download_without_a_stated_end_is_stored_only_if_it_proves_itself() ->
 
 /// A file of no bytes is no transcript, even if HTTP says that it is complete.
 #[tokio::test(flavor = "multi_thread")]
-async fn an_empty_download_is_asked_for_again() -> Result<()> {
+async fn an_empty_download_is_requested_again() -> Result<()> {
     pipeline_test(async |pipeline| {
         pipeline.simulator().faults().download(Target::next(2), DownloadFault::Empty);
         let recording = pipeline.simulator().play(Meeting::short(1));
@@ -169,7 +169,7 @@ async fn a_file_that_stays_empty_is_stored_as_unreadable() -> Result<()> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn nothing_is_fetched_from_another_host() -> Result<()> {
+async fn downloads_from_other_hosts_are_refused() -> Result<()> {
     for way in ["elsewhere", "redirect", "unlisted"] {
         let test = PipelineTest::with(|config, _| {
             if way == "unlisted" {
@@ -230,7 +230,7 @@ async fn a_file_on_the_api_host_is_fetched_without_the_key() -> Result<()> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn s3_refuses_and_recovers() -> Result<()> {
+async fn s3_errors_are_retried() -> Result<()> {
     for (operation, meeting) in [
         ("/manifest.json", Meeting::short(1)),
         ("/transcript.json", Meeting::short(2)),
@@ -290,7 +290,7 @@ async fn a_copy_that_gives_up_leaves_no_upload_behind() -> Result<()> {
 
 /// Parts cost money as long as they lie there: the next try removes them before it adds its own.
 #[tokio::test(flavor = "multi_thread")]
-async fn the_next_try_begins_with_what_a_dead_worker_left() -> Result<()> {
+async fn the_next_try_removes_the_upload_of_a_dead_worker() -> Result<()> {
     let test = PipelineTest::hasty();
     test.run(async |pipeline| {
         let (simulator, stack) = (pipeline.simulator(), &pipeline.stack);

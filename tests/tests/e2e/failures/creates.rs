@@ -38,7 +38,7 @@ async fn a_throttled_create_waits_as_long_as_it_is_told() -> Result<()> {
 
 /// Recall gives up on an endpoint that fails for days. What is in the row goes on without its sender.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_sender_is_not_told_to_come_again_in_an_hour() -> Result<()> {
+async fn a_long_throttle_is_not_passed_on_to_the_sender() -> Result<()> {
     pipeline_test(async |pipeline| {
         let throttled = Fault::Answer { status: 429, retry_after: Some(3600) };
         pipeline.stack.wire.inject(Service::Recall, "/create_transcript/", When::Before, throttled, 1);
@@ -145,7 +145,7 @@ async fn a_lost_answer_and_then_a_refusal_end_in_a_look_up() -> Result<()> {
 /// The list that is to tell whether anything was made cannot be read in part: what was made is found by its id alone,
 /// or, if it has none, nobody pays before the list can be read.
 #[tokio::test(flavor = "multi_thread")]
-async fn an_entry_that_cannot_be_read_is_no_reason_to_pay_again() -> Result<()> {
+async fn an_unreadable_list_entry_is_no_reason_to_pay_again() -> Result<()> {
     for fault in [EntryFault::Deep, EntryFault::NoId, EntryFault::Null] {
         pipeline_test(async |pipeline| {
             let (simulator, stack) = (pipeline.simulator(), &pipeline.stack);
@@ -186,7 +186,7 @@ async fn an_entry_that_cannot_be_read_is_no_reason_to_pay_again() -> Result<()> 
 
 /// It was made and paid for, but the answer makes no sense: nobody pays again.
 #[tokio::test(flavor = "multi_thread")]
-async fn an_answer_that_nobody_can_read_is_not_paid_for_again() -> Result<()> {
+async fn an_unreadable_create_answer_is_not_paid_again() -> Result<()> {
     for fault in [Fault::Html { status: 200 }, Fault::Html { status: 502 }, answer(201)] {
         pipeline_test(async |pipeline| {
             pipeline.stack.wire.inject(Service::Recall, "/create_transcript/", When::After, fault, 1);
@@ -220,7 +220,7 @@ async fn every_refusal_that_an_operator_can_lift_pauses_the_job() -> Result<()> 
 
 /// A 404 that is not the API's says that we asked somebody else: it ends nothing.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_page_that_is_not_there_is_an_operators_matter() -> Result<()> {
+async fn an_html_404_pauses_the_job() -> Result<()> {
     pipeline_test(async |pipeline| {
         let html = Fault::Html { status: 404 };
         pipeline.stack.wire.inject(Service::Recall, "/create_transcript/", When::Before, html, 1);
@@ -240,7 +240,7 @@ async fn a_page_that_is_not_there_is_an_operators_matter() -> Result<()> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_refused_create_waits_for_other_options_and_goes_on() -> Result<()> {
+async fn a_refused_create_waits_for_new_options_and_continues() -> Result<()> {
     pipeline_test(async |pipeline| {
         pipeline.stack.wire.inject(Service::Recall, "/create_transcript/", When::Before, answer(400), 1);
         let recording = pipeline.simulator().play(Meeting::short(1));

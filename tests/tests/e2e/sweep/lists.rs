@@ -77,7 +77,7 @@ async fn a_throttled_list_waits_as_long_as_it_is_told() -> Result<()> {
 
 /// Whatever keeps the transcripts' list from being read, for as long as it likes: the recordings are read on.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_list_that_cannot_be_read_does_not_stop_the_other() -> Result<()> {
+async fn an_unreadable_list_does_not_stop_the_other() -> Result<()> {
     let throttled = Fault::Answer { status: 429, retry_after: Some(3600) };
     for fault in [throttled, answer(401), answer(403), answer(404), answer(503), Fault::Html { status: 404 }] {
         let test = deaf(1);
@@ -146,7 +146,7 @@ async fn a_page_that_the_queue_refuses_does_not_stop_the_other_list() -> Result<
 
 /// One that cannot be read is counted, and the others of its page are told.
 #[tokio::test(flavor = "multi_thread")]
-async fn an_entry_that_cannot_be_read_does_not_end_its_page() -> Result<()> {
+async fn an_unreadable_entry_does_not_end_its_page() -> Result<()> {
     for fault in [EntryFault::Null, EntryFault::NoId] {
         let test = deaf(100);
         test.run(async |pipeline| {
@@ -184,7 +184,7 @@ async fn an_entry_that_cannot_be_read_does_not_end_its_page() -> Result<()> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_refused_cursor_begins_the_list_anew() -> Result<()> {
+async fn a_refused_cursor_restarts_the_list() -> Result<()> {
     for status in [404, 400] {
         let test = deaf(1);
         test.run(async |pipeline| {
@@ -209,7 +209,7 @@ async fn a_refused_cursor_begins_the_list_anew() -> Result<()> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_link_that_names_another_host_is_followed_on_our_own() -> Result<()> {
+async fn a_next_link_to_another_host_is_followed_at_recall() -> Result<()> {
     let test = deaf(1);
     test.run(async |pipeline| {
         pipeline.simulator().faults().never_transcribe(Target::next(2));
@@ -224,7 +224,7 @@ async fn a_link_that_names_another_host_is_followed_on_our_own() -> Result<()> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn of_two_sweeps_at_once_one_lists() -> Result<()> {
+async fn concurrent_sweeps_list_once() -> Result<()> {
     let test = deaf(100);
     test.run(async |pipeline| {
         let recordings = add(&pipeline, 3);
@@ -249,7 +249,7 @@ async fn of_two_sweeps_at_once_one_lists() -> Result<()> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_sweep_that_died_is_made_up_for() -> Result<()> {
+async fn a_dead_sweep_is_replaced_after_its_lease() -> Result<()> {
     let test = PipelineTest::with(|config, _| config.sweep_timeout = Duration::from_secs(8));
     let test = test.without_webhooks();
     test.run(async |pipeline| {
@@ -276,7 +276,7 @@ async fn a_sweep_that_died_is_made_up_for() -> Result<()> {
 
 /// From Friday evening to Monday morning no webhook comes and no list can be had.
 #[tokio::test(flavor = "multi_thread")]
-async fn an_outage_that_outlasts_the_window_leaves_nothing_out() -> Result<()> {
+async fn an_outage_longer_than_the_window_skips_no_recording() -> Result<()> {
     const LISTS: [&str; 2] = ["transcripts", "recordings"];
     for fault in [answer(401), answer(503), Fault::Drop] {
         let test = deaf(1);
@@ -319,7 +319,7 @@ async fn an_outage_that_outlasts_the_window_leaves_nothing_out() -> Result<()> {
 
 /// A new stack whose first pass does not come to its end from Friday evening to Monday morning.
 #[tokio::test(flavor = "multi_thread")]
-async fn until_a_pass_is_complete_the_window_does_not_move_on() -> Result<()> {
+async fn the_window_moves_on_after_a_complete_pass() -> Result<()> {
     let test = deaf(100);
     test.run(async |pipeline| {
         let (simulator, stack) = (pipeline.simulator(), &pipeline.stack);
@@ -347,7 +347,7 @@ async fn until_a_pass_is_complete_the_window_does_not_move_on() -> Result<()> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_the_queue_does_not_take_is_listed_again() -> Result<()> {
+async fn a_page_refused_by_the_queue_is_listed_again() -> Result<()> {
     let test = deaf(1);
     test.run(async |pipeline| {
         pipeline.simulator().faults().never_transcribe(Target::next(2));

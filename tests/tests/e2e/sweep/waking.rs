@@ -32,7 +32,7 @@ async fn a_lost_wake_up_is_repeated() -> Result<()> {
 
 /// What has the least time left must not wait behind a thousand others.
 #[tokio::test(flavor = "multi_thread")]
-async fn what_expires_first_is_woken_first() -> Result<()> {
+async fn the_job_that_expires_first_is_woken_first() -> Result<()> {
     pipeline_test(async |pipeline| {
         pipeline.stack.event_source.pause();
         let mut jobs = Vec::new();
@@ -58,7 +58,7 @@ async fn what_expires_first_is_woken_first() -> Result<()> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn nothing_that_recall_does_stops_the_waking() -> Result<()> {
+async fn recall_errors_do_not_stop_the_waking() -> Result<()> {
     for (fault, refused, unanswered) in [(answer(401), 2, 0), (answer(503), 0, 2), (Fault::Drop, 0, 2)] {
         pipeline_test(async |pipeline| {
             let recording = without_its_wake_up(&pipeline).await?;
@@ -80,7 +80,7 @@ async fn nothing_that_recall_does_stops_the_waking() -> Result<()> {
 
 /// A backlog that nobody works off must not grow by the same again every minute.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_full_queue_gets_nothing_more() -> Result<()> {
+async fn a_full_queue_gets_no_more_messages() -> Result<()> {
     pipeline_test(async |pipeline| {
         let recording = without_its_wake_up(&pipeline).await?;
         add(&pipeline, 1);
@@ -107,7 +107,7 @@ async fn a_full_queue_gets_nothing_more() -> Result<()> {
 
 /// The table's failure is ours to know of; what else can be done is done.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_sweep_that_cannot_look_fails_and_lists_all_the_same() -> Result<()> {
+async fn a_sweep_that_cannot_query_fails_but_still_lists() -> Result<()> {
     let test = deaf(100);
     test.run(async |pipeline| {
         let recording = add(&pipeline, 1)[0];
@@ -167,7 +167,7 @@ async fn a_long_partition_of_the_index_is_read_to_its_end() -> Result<()> {
 
 /// Nobody takes messages, and the queue is full: whoever could still do something about it is told all the same.
 #[tokio::test(flavor = "multi_thread")]
-async fn what_goes_soon_is_told_of_although_nobody_is_at_work() -> Result<()> {
+async fn an_expiring_recording_is_reported_without_workers() -> Result<()> {
     pipeline_test(async |pipeline| {
         let soon = without_its_wake_up(&pipeline).await?;
         let later = without_its_wake_up(&pipeline).await?;

@@ -20,7 +20,7 @@ async fn metrics(pipeline: &Pipeline, name: &str, count: usize) -> Result<Vec<Va
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_was_paid_and_how_long_it_took_is_counted_once() -> Result<()> {
+async fn payments_and_times_to_stored_are_counted_once() -> Result<()> {
     let env = ("METRICS_NAMESPACE".to_owned(), "RecallTranscripts/staging".to_owned());
     let test = PipelineTest::with(|config, _| config.env.push(env));
     test.run(async |pipeline| {
