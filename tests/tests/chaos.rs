@@ -1,4 +1,4 @@
-//! A small `cargo chaos`, with every run of the tests. See `tests/src/chaos.rs`.
+//! A small `cargo chaos` that runs with the tests. See `tests/src/chaos.rs`.
 #![allow(clippy::print_stdout, reason = "a failing seed is printed")]
 
 use anyhow::Result;

@@ -13,7 +13,7 @@ use crate::{
     wire::{Fault, When},
 };
 
-/// The jobs table, and the functions' way to it.
+/// The jobs table, and the functions' store for it.
 struct Lab {
     wire: Wire,
     dynamodb: DynamoDb,
@@ -37,11 +37,11 @@ impl Lab {
     }
 
     async fn save(&self, job: &Job) -> Result<()> {
-        anyhow::ensure!(matches!(self.store.save(job).await?, Saved::Yes), "somebody else was first");
+        anyhow::ensure!(matches!(self.store.save(job).await?, Saved::Yes), "another writer was first");
         Ok(())
     }
 
-    /// Gives an item one more attribute of so many bytes.
+    /// Gives an item one more attribute of this many bytes.
     fn fatten(&self, id: RecordingId, bytes: usize) -> Result<()> {
         let request = json!({
             "TableName": "jobs", "Key": {"recording_id": {"S": id.to_string()}},
@@ -52,7 +52,7 @@ impl Lab {
     }
 }
 
-/// A job that is due then.
+/// Returns a job that is due at this time.
 fn job(id: u128, due_at: i64) -> Job {
     let hold =
         Hold::Wait { until: Timestamp::from_secs(due_at), status: None, times: 1, since: Timestamp::from_secs(0) };
@@ -111,7 +111,7 @@ async fn due_jobs_are_found_page_by_page() -> Result<()> {
     Ok(())
 }
 
-/// DynamoDB leaves out what does not fit into 16 MB, and says so.
+/// DynamoDB leaves out the items beyond 16 MB, and reports their keys.
 #[tokio::test]
 async fn unprocessed_keys_are_requested_again() -> Result<()> {
     let lab = Lab::start().await?;
@@ -138,7 +138,7 @@ async fn an_item_that_is_not_a_job_is_skipped() -> Result<()> {
     lab.dynamodb.database.put_item(serde_json::from_value(item)?)?;
     assert!(lab.store.load_many(&BTreeSet::from([id])).await?.is_empty());
     assert!(lab.store.due(7, Timestamp::from_secs(9), None).await?.jobs.is_empty());
-    // Nor is an answer without rows.
+    // An answer without rows does not mean that there is no job either.
     let empty = Fault::Answer { status: 200, retry_after: None };
     lab.wire.inject(Service::DynamoDb, "BatchGetItem", When::Before, empty, 1);
     assert!(lab.store.load_many(&BTreeSet::from([id])).await.is_err());
@@ -152,7 +152,7 @@ async fn the_sweeps_place_has_one_owner() -> Result<()> {
     assert_eq!(mine, Place::default());
     let mut theirs = mine.clone();
     mine.recordings = Position { next: Some("https://x/?cursor=c".to_owned()), pages: 1, ..Position::default() };
-    // The SDK writes again when the answer is lost, and meets its own item.
+    // The SDK writes again when the answer is lost, and finds its own item.
     lab.wire.inject(Service::DynamoDb, "PutItem", When::After, Fault::Drop, 1);
     assert!(lab.store.save_place(&mut mine).await?);
     assert!(!lab.store.save_place(&mut theirs).await?);

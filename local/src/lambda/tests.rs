@@ -10,7 +10,7 @@ use serde_json::Value;
 use super::*;
 use crate::queue::Queues;
 
-/// A function that is a script of a few lines: see there what it does with a payload.
+/// A function that is a short script, which defines what it does with a payload.
 fn function(mode: &str, concurrency: usize, timeout: Duration) -> Result<Function> {
     let config = FunctionConfig {
         name: "echo".to_owned(),
@@ -62,7 +62,7 @@ async fn a_kill_ends_the_invocation_under_way() -> Result<()> {
         let function = function.clone();
         async move { function.invoke(r#""hang""#.into()).await }
     });
-    // One invocation is under way: another one is admitted, a third is not.
+    // One invocation is running: a second one is accepted, and a third one is not.
     while function.0.unanswered.load(Ordering::SeqCst) == 0 {
         tokio::task::yield_now().await;
     }
@@ -168,7 +168,7 @@ async fn a_schedule_fires_when_it_is_told_to() -> Result<()> {
 
 #[tokio::test]
 async fn a_schedule_continues_after_failures_until_paused_or_dropped() -> Result<()> {
-    // Each invocation ends its process, so the processes are as many as the invocations.
+    // Each invocation ends its process, so there are as many processes as invocations.
     let function = function("always-exit", 1, LONG)?;
     let schedule = Schedule::start(function.clone(), Duration::from_millis(5));
     let reach = async |count| {

@@ -1,4 +1,4 @@
-//! Whatever hangs, an invocation ends by itself before Lambda ends it, and says how far it came.
+//! An invocation ends by itself before Lambda ends it, whatever hangs, and reports how far it came.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use tests::{Pipeline, PipelineTest};
 use uuid::Uuid;
 
-/// A pipeline whose transcript function gets messages only by hand.
+/// A test whose transcript function receives no message until the event source is resumed.
 fn by_hand(settings: &[(&str, &str)]) -> PipelineTest {
     let env = settings.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
     let test = PipelineTest::with(|config, _| {
@@ -21,7 +21,7 @@ fn by_hand(settings: &[(&str, &str)]) -> PipelineTest {
     test.paused()
 }
 
-/// Hands these over in one batch. Which of them are to come back; an error if the process had to be killed.
+/// Hands these messages over in one batch. Returns those that are to come back. Fails if the process had to be killed.
 async fn hand(pipeline: &Pipeline, messages: &[Value]) -> Result<Vec<String>> {
     let record = |(id, message): (usize, &Value)| {
         json!({
@@ -60,7 +60,7 @@ async fn messages_without_enough_time_are_handed_back() -> Result<()> {
     .await
 }
 
-/// A recording whose transcript is done at Recall, and the message that says so.
+/// Returns a recording whose transcript is done at Recall, and the message that says so.
 async fn transcribed(pipeline: &Pipeline) -> Result<(Uuid, Value)> {
     let simulator = pipeline.simulator();
     let recording = simulator.play(Meeting::short(1));
@@ -93,7 +93,7 @@ async fn a_deletion_that_hangs_is_cut_off_in_time() -> Result<()> {
     .await
 }
 
-/// The SDK would be patient for longer than the invocation lasts.
+/// The SDK would keep retrying for longer than the invocation lasts.
 #[tokio::test(flavor = "multi_thread")]
 async fn an_announcement_that_hangs_is_cut_off_in_time() -> Result<()> {
     let test = by_hand(&[]);

@@ -1,4 +1,4 @@
-//! Events beside the straight path: each leads to a named state.
+//! Unusual events lead to a named state.
 
 use anyhow::{Context as _, Result};
 use bytes::Bytes;
@@ -133,7 +133,8 @@ async fn odd_values_in_recalls_answers_are_tolerated() -> Result<()> {
             let values = [("/status/sub_code", json!([1])), ("/provider", json!(7)), ("/created_at", json!(7))];
             faults.show_transcript_with(target, &values);
         }
-        // One is known from a delivery, as odd as the rest; the others only from Recall's list.
+        // The pipeline learns of one recording from a delivery, which is as odd as the rest, and of the others only
+        // from Recall's list.
         let body = json!({"event": "recording.done", "data": {
             "data": {"sub_code": {"code": 7}, "updated_at": 5},
             "recording": {"id": recordings[0], "metadata": {}}, "bot": {"id": null},

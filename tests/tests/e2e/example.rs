@@ -12,7 +12,7 @@ use serde_json::Value;
 use tests::{Pipeline, pipeline_test};
 use uuid::Uuid;
 
-/// The events that the README asks to tick.
+/// The events that the README asks the operator to select.
 const TICKED: [&str; 7] = [
     "recording.done",
     "recording.failed",
@@ -22,7 +22,7 @@ const TICKED: [&str; 7] = [
     "transcript.failed",
     "transcript.deleted",
 ];
-/// What raises an alarm as soon as it is counted, or often enough.
+/// The metrics that raise an alarm when they are counted once, or often enough.
 const ALARMING: [&str; 11] = [
     "AttemptsFailed",
     "AttemptsPaidTwice",
@@ -36,11 +36,11 @@ const ALARMING: [&str; 11] = [
     "WebhooksParked",
     "WebhooksRefused",
 ];
-/// More rounds than it takes to ask again for a day.
+/// More rounds than a day of retries takes.
 const MOST_WAITS: usize = 500;
 const LOOK_EVERY: Duration = Duration::from_millis(10);
 
-/// Presses the button; the recording that the example names.
+/// Presses the button and returns the recording that the example names.
 async fn send_example(pipeline: &Pipeline, event: &str) -> Uuid {
     let recording = pipeline.simulator().send_example(event);
     let of_it = |it: &local::recall::Simulator| {
@@ -51,7 +51,7 @@ async fn send_example(pipeline: &Pipeline, event: &str) -> Uuid {
     recording
 }
 
-/// Time passes until no job waits for anything.
+/// Lets time pass until no job waits for anything.
 async fn until_nothing_is_due(pipeline: &Pipeline) -> Result<()> {
     let queues = &pipeline.stack.queues;
     for _ in 0..MOST_WAITS {
@@ -63,13 +63,13 @@ async fn until_nothing_is_due(pipeline: &Pipeline) -> Result<()> {
             return Ok(());
         }
         pipeline.let_time_pass().await?;
-        // What is too far away for a message is woken by the sweep alone.
+        // A wait that is too long for a message is ended by the sweep alone.
         pipeline.sweep().await?;
     }
-    bail!("they wait forever: {:#?}", pipeline.stack.dynamodb.items(JOBS_TABLE)?)
+    bail!("the jobs wait forever: {:#?}", pipeline.stack.dynamodb.items(JOBS_TABLE)?)
 }
 
-/// How often the metric was counted.
+/// Returns how many times the metric was counted.
 fn counted(lines: &[Value], metric: &str) -> usize {
     let name = |line: &&Value| line["_aws"]["CloudWatchMetrics"][0]["Metrics"][0]["Name"] == metric;
     lines.iter().filter(name).count()
@@ -85,7 +85,7 @@ async fn example_events_are_accepted_and_announce_nothing() -> Result<()> {
         until_nothing_is_due(&pipeline).await?;
         for (event, recording) in examples {
             let expected = match event {
-                // Nothing was known of it, and there is nothing to do.
+                // The recording was unknown, and there is nothing to do.
                 "recording.deleted" | "transcript.deleted" => None,
                 _ => Some("skipped"),
             };
@@ -94,7 +94,7 @@ async fn example_events_are_accepted_and_announce_nothing() -> Result<()> {
         assert_eq!(pipeline.simulator().all_creates(), 0);
         assert_eq!(pipeline.dead_letters().await?.len(), 0);
         let told: Vec<String> = pipeline.stack.bus.events().into_iter().map(|event| event.detail_type).collect();
-        assert_eq!(told, Vec::<String>::new(), "there is nothing to tell of");
+        assert_eq!(told, Vec::<String>::new(), "nothing is announced");
         let lines: Vec<Value> =
             pipeline.stack.logs().iter().filter_map(|line| serde_json::from_str(line).ok()).collect();
         let errors: Vec<&Value> = lines.iter().filter(|line| line["level"] == "ERROR").collect();
@@ -102,14 +102,15 @@ async fn example_events_are_accepted_and_announce_nothing() -> Result<()> {
         for metric in ALARMING {
             assert_eq!(counted(&lines, metric), 0, "{metric}");
         }
-        // Recall was asked about four of them, each of which counts once; the alarm begins with the fifth in an hour.
+        // Recall was asked about four of the recordings, and each of them counts once. The alarm fires at the fifth in
+        // an hour.
         assert_eq!(counted(&lines, "RecordingsUnknown"), 4);
         Ok(())
     })
     .await
 }
 
-/// The same event of a recording that Recall knows, while Recall cannot be asked at first.
+/// The same event about a recording that Recall knows, while Recall cannot be reached at first.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_failed_recording_is_announced_once_recall_answers() -> Result<()> {
     pipeline_test(async |pipeline| {

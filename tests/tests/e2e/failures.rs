@@ -1,4 +1,4 @@
-//! What goes wrong on the way is tried again, and never half done.
+//! Failures are retried and leave nothing half done.
 
 mod copies;
 mod creates;
@@ -20,7 +20,7 @@ async fn recall_outages_delay_the_create() -> Result<()> {
         pipeline.stack.wire.inject(Service::Recall, "/create_transcript/", When::Before, answer(503), 2);
         let recording = pipeline.simulator().play(Meeting::short(1));
         pipeline.ends_stored(recording).await?;
-        // The sender was told to come again, and did.
+        // The sender was told to retry, and did.
         let deliveries = pipeline.simulator().deliveries();
         let first = deliveries.iter().find(|delivery| delivery.event == "recording.done").context("no delivery")?;
         assert_eq!(first.status, Some(503));

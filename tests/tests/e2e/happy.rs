@@ -1,4 +1,4 @@
-//! What should happen, happens.
+//! The normal case works.
 
 use std::process::Stdio;
 
@@ -43,7 +43,7 @@ async fn a_finished_recording_becomes_a_transcript_in_s3() -> Result<()> {
         assert_eq!(transcript.metadata["attempt"], "1");
         assert!(transcript.metadata["trace"].as_str().is_some_and(|trace| trace.starts_with("msg_")));
 
-        // What programs read in the table.
+        // The columns that programs read in the table.
         let job = pipeline.job(recording)?.context("no job")?;
         assert_eq!(job["status"], "stored");
         assert!(job["version"].as_u64().is_some_and(|version| version >= 3), "{job}");
@@ -54,7 +54,7 @@ async fn a_finished_recording_becomes_a_transcript_in_s3() -> Result<()> {
     .await
 }
 
-/// Counted again, the simple way.
+/// Counts the words and turns again in a simple way.
 fn check_counts(manifest: &Value, file: &Bytes) -> Result<()> {
     let turns: Vec<Value> = serde_json::from_slice(file)?;
     let words = |turn: &Value| turn["words"].as_array().map_or(0, Vec::len);

@@ -1,4 +1,4 @@
-//! Nothing untrusted gets in, and what cannot be read is not lost.
+//! Untrusted input is refused, and unreadable input is not lost.
 
 use anyhow::{Context as _, Result};
 use base64::{Engine as _, engine::general_purpose::STANDARD};
@@ -19,7 +19,7 @@ fn done() -> Vec<u8> {
         .into_bytes()
 }
 
-/// Nothing was stored, sent or asked for.
+/// Checks that nothing was stored, sent, or requested.
 async fn check_untouched(pipeline: &Pipeline) -> Result<()> {
     assert_eq!(pipeline.stack.dynamodb.items(JOBS_TABLE)?, Vec::<Value>::new());
     assert_eq!(pipeline.stack.s3.keys()?, Vec::<String>::new());
@@ -71,7 +71,7 @@ async fn unverified_deliveries_are_refused_with_a_reason() -> Result<()> {
     .await
 }
 
-/// Each of these once ended the process, for whoever had signed nothing.
+/// Each of these once ended the process, even without a signature.
 #[tokio::test(flavor = "multi_thread")]
 async fn odd_urls_and_headers_do_not_end_the_process() -> Result<()> {
     pipeline_test(async |pipeline| {
@@ -97,7 +97,7 @@ async fn odd_urls_and_headers_do_not_end_the_process() -> Result<()> {
             assert_eq!((reply.status, &reply.body["outcome"]), (200, &json!("ignored")), "{target}: {reply:?}");
         }
         let webhook = &pipeline.stack.webhook;
-        assert_eq!(webhook.pids().len(), webhook.processes_started(), "every process that was started is alive");
+        assert_eq!(webhook.pids().len(), webhook.processes_started(), "every started process is alive");
         check_untouched(&pipeline).await?;
         Ok(())
     })
@@ -141,7 +141,7 @@ async fn unreadable_signed_bodies_are_parked_whole() -> Result<()> {
             b"{\"event\":".to_vec(),
             b"[]".to_vec(),
             b"\xff\xfe\x00 bytes".to_vec(),
-            // SQS takes neither of these as they are.
+            // SQS does not accept these characters, so the bodies are encoded.
             "no character: \u{FFFF}".as_bytes().to_vec(),
             b"[\"\x0b\x1f\"]".to_vec(),
             json!({"event": 5}).to_string().into_bytes(),
@@ -227,7 +227,7 @@ async fn a_body_in_base64_is_verified_over_its_bytes() -> Result<()> {
     .await
 }
 
-/// While nobody can be believed, whoever signed nothing is refused all the same, and costs no look at the secret.
+/// While no signature can be verified, unsigned requests are still refused, and they cause no look-up of the secret.
 #[tokio::test(flavor = "multi_thread")]
 async fn unsigned_requests_are_refused_without_a_usable_secret() -> Result<()> {
     pipeline_test(async |pipeline| {
@@ -242,7 +242,7 @@ async fn unsigned_requests_are_refused_without_a_usable_secret() -> Result<()> {
             assert_eq!(post(url, &[], &done()).await?.status, 401);
             assert_eq!(pipeline.deliver(&done()).await?.status, 503);
         }
-        // One at a start, and then one in two seconds at the most.
+        // One look-up at the start, and then at most one in two seconds.
         assert!(looks() - before <= 3, "{} looks", looks() - before);
         check_untouched(&pipeline).await?;
         Ok(())
@@ -250,7 +250,7 @@ async fn unsigned_requests_are_refused_without_a_usable_secret() -> Result<()> {
     .await
 }
 
-/// The dashboard's secret is replaced, and so is ours: the warm process learns of it by itself.
+/// The secret in the dashboard and ours are both replaced: the warm process learns of it by itself.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_new_secret_needs_no_new_deployment() -> Result<()> {
     pipeline_test(async |pipeline| {

@@ -1,5 +1,5 @@
-//! SIGKILL of the real processes at every boundary of an effect, on each side of it: no call that changes something
-//! outside is left out. Each recording ends as it should, paid once, with nothing torn and nothing left behind.
+//! Kills the real processes with SIGKILL at every boundary of an effect, on each side of it. Every call that changes
+//! something outside is covered. Each recording ends as it should: paid once, nothing torn, and nothing left behind.
 
 mod play;
 mod scenes;
@@ -23,7 +23,7 @@ use self::{
     table::{boundaries, lines},
 };
 
-/// Pipelines at once in one test.
+/// How many pipelines run at once in one test.
 const AT_ONCE: usize = 3;
 
 #[tokio::test(flavor = "multi_thread")]
@@ -99,7 +99,7 @@ async fn kill_in(scene: Scene, side: Side) -> Result<()> {
     test.await.with_context(|| format!("{scene:?}, {side:?}"))
 }
 
-/// Nobody moves time here: the lease ends by itself, and Recall delivers again.
+/// Time is not moved here: the lease ends by itself, and Recall delivers again.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_killed_webhook_is_replaced_in_real_time() -> Result<()> {
     let test = PipelineTest::hasty();
@@ -115,7 +115,7 @@ async fn a_killed_webhook_is_replaced_in_real_time() -> Result<()> {
     .await
 }
 
-/// Nor here: the message comes back when its visibility time-out ends.
+/// Time is not moved here either: the message comes back when its visibility timeout ends.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_killed_copy_is_repeated_in_real_time() -> Result<()> {
     let test = PipelineTest::hasty();
@@ -125,14 +125,14 @@ async fn a_killed_copy_is_repeated_in_real_time() -> Result<()> {
         pipeline.wait_until("a part in S3", || Ok(pipeline.stack.wire.count(Service::S3, "partNumber=1") == 1)).await?;
         assert_eq!(pipeline.stack.s3.open_uploads()?.len(), 1);
         pipeline.stack.transcript.kill().await;
-        assert_eq!(pipeline.stack.s3.keys()?, Vec::<String>::new(), "half a file is visible");
+        assert_eq!(pipeline.stack.s3.keys()?, Vec::<String>::new(), "half of a file is visible");
         pipeline.ends_stored(recording).await?;
         Ok(())
     })
     .await
 }
 
-/// A copy that takes too long stops by itself, with time left to clean up after it.
+/// A copy that takes too long stops by itself, with time left to clean up.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_copy_out_of_time_cleans_up() -> Result<()> {
     let test = PipelineTest::hasty();

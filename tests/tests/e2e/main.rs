@@ -1,4 +1,4 @@
-//! The function binaries, as processes, against the whole local stack.
+//! Tests of the function binaries, as processes, against the whole local stack.
 
 mod deadlines;
 mod edge;

@@ -1,4 +1,4 @@
-//! What happens can be seen: metrics in CloudWatch's embedded format, with the values that matter.
+//! Metrics in CloudWatch's embedded format, with the values that matter.
 
 use anyhow::Result;
 use local::recall::{Meeting, Status, Target};
@@ -7,13 +7,13 @@ use tests::{Pipeline, PipelineTest, now};
 
 use crate::sweep::{add, deaf, transcribed};
 
-/// The lines of one metric, whoever emitted them.
+/// Returns the lines of one metric, from all functions.
 fn metric(pipeline: &Pipeline, name: &str) -> Vec<Value> {
     let lines = pipeline.stack.logs().into_iter().filter_map(|line| serde_json::from_str::<Value>(&line).ok());
     lines.filter(|line| line["_aws"]["CloudWatchMetrics"][0]["Metrics"][0]["Name"] == name).collect()
 }
 
-/// The same, once there are so many: what a process writes is seen a moment later.
+/// Returns the lines of one metric once there are this many. A line arrives a moment after the process writes it.
 async fn metrics(pipeline: &Pipeline, name: &str, count: usize) -> Result<Vec<Value>> {
     pipeline.wait_until(name, || Ok(metric(pipeline, name).len() >= count)).await?;
     Ok(metric(pipeline, name))
@@ -26,7 +26,7 @@ async fn payments_and_times_to_stored_are_counted_once() -> Result<()> {
     test.run(async |pipeline| {
         let recording = pipeline.simulator().play(Meeting::short(1));
         pipeline.ends_stored(recording).await?;
-        // Whatever comes again is no news.
+        // A repeated delivery is not counted.
         let job = pipeline.job(recording)?.unwrap_or_default();
         let done = json!({"event": "recording.done", "data": {"recording": {"id": recording}}}).to_string();
         pipeline.deliver(done.as_bytes()).await?;
@@ -68,7 +68,7 @@ async fn failures_are_counted_by_provider_and_reason() -> Result<()> {
     .await
 }
 
-/// It is neither due nor told of by anybody, and the alarm about it must have something to look at.
+/// This job is neither due nor announced, so its alarm needs a metric of its own.
 #[tokio::test(flavor = "multi_thread")]
 async fn the_age_of_the_oldest_unfinished_job_is_measured_in_every_run() -> Result<()> {
     let test = deaf(100);

@@ -1,4 +1,4 @@
-//! The page of `cargo dev`: what it tells, what it opens, what it plays, and whom it refuses.
+//! The page of `cargo dev`: what it shows, opens, plays, and refuses.
 
 use std::sync::Arc;
 
@@ -22,7 +22,7 @@ async fn get(page: &Page, path: &str) -> Result<Reply> {
     request("GET", &format!("{}{path}", page.url()), &[], b"").await
 }
 
-/// Presses a button, as the page does; the recording's id.
+/// Presses a button, as the page does, and returns the recording's id.
 async fn press(page: &Page, kind: Kind) -> Result<Uuid> {
     let url = format!("{}api/play/{}", page.url(), kind.name());
     let origin = page.url().trim_end_matches('/').to_owned();
@@ -31,7 +31,7 @@ async fn press(page: &Page, kind: Kind) -> Result<Uuid> {
     Ok(reply.body["recording_id"].as_str().context("no id")?.parse()?)
 }
 
-/// What the page says of a recording.
+/// Returns what the page shows about a recording.
 async fn job(page: &Page, recording: Uuid) -> Result<Value> {
     let list = get(page, "api/jobs").await?.body;
     let jobs = list["jobs"].as_array().context("no jobs")?;
@@ -39,7 +39,7 @@ async fn job(page: &Page, recording: Uuid) -> Result<Value> {
     found.cloned().with_context(|| format!("{recording} is not in {list}"))
 }
 
-/// The objects of the first transcript, by name.
+/// Returns the key of a file of the first transcript, by its name.
 fn key_of(job: &Value, name: &str) -> Result<String> {
     let files = job["transcripts"][0]["files"].as_array().context("no files")?;
     let file = files.iter().find(|file| file["name"] == name).with_context(|| format!("no {name} in {job}"))?;
@@ -65,7 +65,7 @@ async fn every_button_leads_to_a_stored_transcript() -> Result<()> {
                 (&job["status"], &job["attempts"], &job["transcript_count"]),
                 (&json!("stored"), &json!(1), &json!(1))
             );
-            // As many as there were attempts, whatever went wrong.
+            // One payment for each attempt, whatever went wrong.
             assert_eq!(job["recall"]["paid"], 1, "{job}");
             assert_eq!(job["title"], manifest["recording"]["metadata"]["title"]);
             assert!(job["due_at"].is_null() && job["updated_at"].is_string(), "{job}");
@@ -111,7 +111,7 @@ async fn failures_are_shown_step_by_step() -> Result<()> {
         let of = |what: &str| -> Vec<&Value> {
             steps.iter().filter(|step| step["what"] == what).map(|step| &step["status"]).collect()
         };
-        // Twice at once: one of them meets the other's lease.
+        // Two deliveries arrive at once, and one of them meets the other's lease.
         assert!(of("recording.done").len() >= 3 && of("recording.done").contains(&&json!(503)), "{steps:?}");
         assert_eq!(of("create_transcript")[0], &Value::Null);
         assert!(of("transcript.processing").is_empty(), "{steps:?}");
@@ -121,7 +121,7 @@ async fn failures_are_shown_step_by_step() -> Result<()> {
         assert_eq!((refused, of("transcript.json").last()), (1, Some(&&json!(200))));
         assert_eq!(of("manifest.json"), [200]);
         assert!(steps.is_sorted_by_key(|step| step["at_ms"].as_u64()), "{steps:?}");
-        // The other meeting's steps are its own.
+        // The steps of the other meeting are separate.
         let steps = get(&page, &format!("api/jobs/{other}/steps")).await?.body;
         assert!(!steps.to_string().contains("503") && steps.to_string().contains("create_transcript"), "{steps}");
         Ok(())
@@ -137,7 +137,7 @@ async fn a_recording_is_shown_before_it_is_a_job() -> Result<()> {
         let waiting = job(&page, recording).await?;
         assert_eq!((&waiting["status"], &waiting["recall"]["paid"]), (&Value::Null, &json!(0)));
         assert!(waiting["title"].is_string() && waiting["faults"].as_array().is_some_and(|faults| faults.len() == 1));
-        // Somebody makes up for the webhook.
+        // The missing webhook is sent.
         pipeline.simulator().announce(recording);
         pipeline.ends_stored(recording).await?;
         assert_eq!(job(&page, recording).await?["status"], "stored");
@@ -191,7 +191,7 @@ async fn stored_files_are_isolated_from_the_page() -> Result<()> {
             ("", "default-src 'none'; script-src 'self';"),
             ("api/jobs", "default-src 'none';"),
             ("nothing/here", "default-src 'none';"),
-            // No `allow-same-origin`: it may run, but it is nobody here.
+            // Without `allow-same-origin` the file may run scripts, but it has no access to the page.
             ("objects/a.html", "sandbox allow-scripts allow-downloads allow-modals allow-popups"),
             ("objects/a.svg", "default-src 'none'; style-src 'unsafe-inline'; sandbox"),
         ] {
@@ -232,7 +232,7 @@ async fn other_sites_are_refused() -> Result<()> {
         let unknown = format!("{}api/play/whatever", page.url());
         assert_eq!(request("POST", &unknown, &[("origin", own)], b"").await?.status, 404);
         assert_eq!(get(&page, "api/jobs").await?.body["total"], 0);
-        // Nothing of this is a call that the pipeline made.
+        // None of these requests is a call of the pipeline.
         assert!(pipeline.stack.wire.calls().is_empty(), "{:?}", pipeline.stack.wire.calls());
         Ok(())
     })
@@ -269,7 +269,7 @@ async fn problems_are_described_in_words() -> Result<()> {
         let unpaid = pipeline.simulator().play(Meeting::silent());
         pipeline.reaches(unpaid, "waiting").await?;
         let unpaid = job(&page, unpaid).await?;
-        assert_eq!(unpaid["hold"], "Recall answered 402; asked again later");
+        assert_eq!(unpaid["hold"], "Recall answered 402; the next call comes later");
         assert!(unpaid["due_at"].is_i64(), "{unpaid}");
         assert_eq!((&unpaid["recall"]["calls"], &unpaid["recall"]["paid"]), (&json!(1), &json!(0)));
 
@@ -296,7 +296,7 @@ async fn the_list_shows_the_newest_two_hundred() -> Result<()> {
         let oldest = pipeline.simulator().play(Meeting::silent());
         pipeline.ends_stored(oldest).await?;
         job(&page, oldest).await?;
-        // Nobody is told of what comes now.
+        // No webhook announces the following meetings.
         pipeline.simulator().set_webhook_url(None);
         let mut last = oldest;
         for _ in 0..200 {
@@ -307,9 +307,9 @@ async fn the_list_shows_the_newest_two_hundred() -> Result<()> {
         assert_eq!((&list["total"], jobs.len()), (&json!(201), 200));
         assert!(jobs.iter().any(|job| job["recording_id"] == last.to_string()));
         assert!(!jobs.iter().any(|job| job["recording_id"] == oldest.to_string()));
-        // And that is enough for one run.
+        // The limit of one run is reached.
         let full = press(&page, Kind::Silent).await;
-        assert!(full.is_err_and(|error| error.to_string().contains("200 meetings are enough")));
+        assert!(full.is_err_and(|error| error.to_string().contains("at most 200 meetings")));
         Ok(())
     })
     .await

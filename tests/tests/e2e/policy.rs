@@ -1,4 +1,4 @@
-//! What the operator and a recording's metadata choose.
+//! The choices of the operator and of a recording's metadata.
 
 use anyhow::{Context as _, Result};
 use bytes::Bytes;
@@ -15,7 +15,7 @@ fn done(recording: Uuid) -> Vec<u8> {
     json!({"event": "recording.done", "data": {"recording": {"id": recording}}}).to_string().into_bytes()
 }
 
-/// The details of all events of this type.
+/// Returns the details of all events of this type.
 fn announced(pipeline: &Pipeline, detail_type: &str) -> Vec<Value> {
     let events = pipeline.stack.bus.events();
     let of = events.into_iter().filter(|event| event.detail_type == detail_type);
@@ -48,7 +48,7 @@ async fn a_stored_transcript_is_announced_after_its_manifest() -> Result<()> {
     .await
 }
 
-/// The event bus loses its answer, or is away for longer than the SDK is patient: the same `detail.id` comes again.
+/// The event bus loses its answer, or is down for longer than the SDK retries: the same `detail.id` is sent again.
 #[tokio::test(flavor = "multi_thread")]
 async fn an_announcement_is_repeated_until_it_is_confirmed() -> Result<()> {
     for (when, fault) in [(When::After, Fault::Drop), (When::Before, Fault::Answer { status: 503, retry_after: None })]
@@ -88,7 +88,7 @@ async fn an_exhausted_chain_ends_as_failed_and_is_announced() -> Result<()> {
     .await
 }
 
-/// An operator asks for one more attempt; the message comes twice.
+/// An operator requests one more attempt, and the message comes twice.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_retry_pays_for_one_more_attempt_and_only_once() -> Result<()> {
     let test = PipelineTest::with_env(&[("TRIES_PER_PROVIDER", "1")]);
@@ -106,7 +106,7 @@ async fn a_retry_pays_for_one_more_attempt_and_only_once() -> Result<()> {
         pipeline.settles().await?;
         let job = pipeline.job(recording)?.context("no job")?;
         assert_eq!((&job["attempts"], simulator.creates(recording)), (&json!(2), 2), "{job}");
-        // Without the attempt that the sender saw it could be applied twice, so it is not taken.
+        // Without the attempt that the sender saw, the message could be applied twice, so it is refused.
         let unsafe_retry = json!({"recording_id": recording, "event": "retry"}).to_string();
         pipeline.stack.queues.send(WORK_QUEUE, &unsafe_retry, &[]).await?;
         pipeline.settles().await?;
@@ -116,7 +116,8 @@ async fn a_retry_pays_for_one_more_attempt_and_only_once() -> Result<()> {
     .await
 }
 
-/// Two deployments on one workspace, and this one deletes recordings: theirs stays, and the recording with it.
+/// Two deployments share one workspace, and this one deletes recordings: the other's transcript stays, and so does the
+/// recording.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_recording_stays_while_another_deployments_transcript_is_on_it() -> Result<()> {
     let env = [("DELETE_AFTER_STORE", "recording"), ("DEPLOYMENT", "ours")];
@@ -139,7 +140,7 @@ async fn a_recording_stays_while_another_deployments_transcript_is_on_it() -> Re
     .await
 }
 
-/// Recall's own limit, filled by others whose webhooks never came: the 400 is told apart by the list.
+/// Other clients have used up Recall's own limit, and their webhooks never came: the list explains the 400.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_400_at_recalls_limit_parks_the_job() -> Result<()> {
     let test = PipelineTest::with_env(&[("COPY_UNREQUESTED", "false")]);
@@ -149,7 +150,7 @@ async fn a_400_at_recalls_limit_parks_the_job() -> Result<()> {
         let recording = simulator.add_recording(Meeting::short(1));
         for _ in 0..10 {
             let id = simulator.add_transcript(recording, "deepgram_async", Metadata::new()).context("no transcript")?;
-            // Both of its webhooks are among the twenty.
+            // The webhooks of this transcript are among the twenty dropped ones.
             simulator.wait_for_status(id, Status::Done).await;
         }
         assert_eq!(pipeline.deliver(&done(recording)).await?.status, 200);
@@ -158,7 +159,7 @@ async fn a_400_at_recalls_limit_parks_the_job() -> Result<()> {
         let job = pipeline.job(recording)?.context("no job")?;
         assert_eq!((&job["transcript_count"], simulator.creates(recording)), (&json!(10), 0), "{job}");
         assert_eq!(announced(&pipeline, "Transcript Failed")[0]["status"], "limit_reached");
-        // Somebody deletes one: the job goes on by itself.
+        // An operator deletes one: the job continues by itself.
         let first = simulator.transcripts(recording)[0].id;
         assert!(simulator.delete_transcript(first));
         pipeline.reaches(recording, "stored").await?;
@@ -197,7 +198,7 @@ async fn the_oldest_stored_transcript_makes_room_if_configured() -> Result<()> {
         let theirs = simulator.add_transcript(recording, "deepgram_async", Metadata::new()).context("no transcript")?;
         pipeline.reaches(recording, "stored").await?;
         pipeline.settles().await?;
-        // A copy that is not there as the row says keeps its original.
+        // If the copy is not as the row says, its original is kept.
         pipeline.stack.wire.inject(
             Service::S3,
             "HEAD",
@@ -239,7 +240,7 @@ async fn a_stored_transcript_is_deleted_at_recall_if_configured() -> Result<()> 
             pipeline.settles().await?;
             let whole = simulator.recording(recording).context("no recording")?.status == Status::Deleted;
             assert_eq!(whole, wanted == "recording");
-            // Size and checksum were read back before, and the copy stands.
+            // Size and checksum of the copy were read back before the deletion.
             assert!(pipeline.stack.wire.count(Service::S3, "HEAD") >= 2);
             assert_eq!((pipeline.manifests(recording)?.len(), simulator.creates(recording)), (1, 1));
             let job = pipeline.job(recording)?.context("no job")?;
@@ -252,7 +253,7 @@ async fn a_stored_transcript_is_deleted_at_recall_if_configured() -> Result<()> 
     Ok(())
 }
 
-/// A file in which no word was found may hold what only Recall can give again.
+/// A file in which no word was found may hold something that only Recall can provide again.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_file_of_a_changed_format_is_kept_at_recall() -> Result<()> {
     for wanted in ["transcript", "recording"] {
@@ -278,7 +279,7 @@ async fn a_file_of_a_changed_format_is_kept_at_recall() -> Result<()> {
     Ok(())
 }
 
-/// S3 cannot be asked, so nobody knows that the copy stands.
+/// S3 does not answer, so the copy cannot be verified.
 #[tokio::test(flavor = "multi_thread")]
 async fn an_unverified_copy_keeps_its_original() -> Result<()> {
     for wanted in ["transcript", "recording"] {
@@ -287,14 +288,14 @@ async fn an_unverified_copy_keeps_its_original() -> Result<()> {
             let (simulator, wire) = (pipeline.simulator(), &pipeline.stack.wire);
             let refused = Fault::Answer { status: 503, retry_after: None };
             let recording = simulator.play(Meeting::short(1));
-            // The copy looks for an earlier one; what comes after that is asked for the deletion.
+            // The copy looks for an earlier one. Later reads are made for the deletion.
             pipeline.wait_until("the copy to begin", || Ok(wire.count(Service::S3, "HEAD") > 0)).await?;
             wire.inject(Service::S3, "HEAD", When::Before, refused, usize::MAX);
             pipeline.reaches(recording, "stored").await?;
             for tries in 1..=2 {
                 let tried = || pipeline.stack.logs().iter().filter(|line| line.contains("copy.not_verified")).count();
                 pipeline.wait_until("a question that S3 refuses", || Ok(tried() >= tries)).await?;
-                pipeline.wait_until("everybody to be idle", || Ok(pipeline.is_idle())).await?;
+                pipeline.wait_until("all functions to be idle", || Ok(pipeline.is_idle())).await?;
                 assert_eq!(wire.count(Service::Recall, "DELETE "), 0);
                 if tries == 2 {
                     wire.calm();
@@ -361,7 +362,7 @@ async fn invalid_metadata_is_logged_and_ignored() -> Result<()> {
     .await
 }
 
-/// What nobody can ever work on goes to the dead-letter queue at once, with the reason.
+/// A message that can never be processed goes to the dead-letter queue at once, with the reason.
 #[tokio::test(flavor = "multi_thread")]
 async fn an_unknown_message_is_parked_with_the_reason() -> Result<()> {
     pipeline_test(async |pipeline| {
@@ -381,7 +382,8 @@ fn logged(pipeline: &Pipeline, text: &str) -> bool {
     pipeline.stack.logs().iter().any(|line| line.contains(text))
 }
 
-/// The bot made a transcript of its own, whose webhooks never come: the recording is not deleted over it.
+/// The bot made a transcript of its own, whose webhooks never come: the recording must not be deleted before it is
+/// stored.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_recording_is_not_deleted_before_all_of_its_transcripts_are_stored() -> Result<()> {
     let test = PipelineTest::with_env(&[("DELETE_AFTER_STORE", "recording")]);
@@ -403,7 +405,7 @@ async fn a_recording_is_not_deleted_before_all_of_its_transcripts_are_stored() -
     .await
 }
 
-/// What carries another deployment's name is somebody else's, although it names the very attempt.
+/// A transcript with another deployment's name is not ours, even if it names the same attempt.
 #[tokio::test(flavor = "multi_thread")]
 async fn two_deployments_have_separate_transcripts() -> Result<()> {
     let test = PipelineTest::with_env(&[("DEPLOYMENT", "staging"), ("COPY_UNREQUESTED", "false")]);
@@ -415,7 +417,7 @@ async fn two_deployments_have_separate_transcripts() -> Result<()> {
         assert_eq!(pipeline.deliver(&done(recording)).await?.status, 200);
         pipeline.reaches(recording, "stored").await?;
         pipeline.settles().await?;
-        assert_eq!(simulator.creates(recording), 1, "it asks for one of its own");
+        assert_eq!(simulator.creates(recording), 1, "it requests its own transcript");
         let manifests = pipeline.manifests(recording)?;
         let [manifest] = manifests.as_slice() else { panic!("{manifests:?}") };
         let ours = simulator.transcripts(recording).into_iter().find(|one| manifest["transcript_id"] == json!(one.id));

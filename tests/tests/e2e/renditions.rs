@@ -1,4 +1,4 @@
-//! Readable files beside the verbatim one.
+//! The readable files beside the verbatim one.
 
 use std::time::Duration;
 
@@ -28,7 +28,7 @@ fn names(manifest: &Value) -> Vec<&str> {
     manifest["files"].as_array().into_iter().flatten().filter_map(|file| file["name"].as_str()).collect()
 }
 
-/// The text of one file that the manifest names.
+/// Returns the text of one file in the manifest.
 fn text(pipeline: &Pipeline, manifest: &Value, name: &str) -> Result<String> {
     let files = manifest["files"].as_array().context("no files")?;
     let file = files.iter().find(|file| file["name"] == name).with_context(|| format!("no {name}"))?;
@@ -70,7 +70,7 @@ async fn every_rendition_is_stored_beside_the_verbatim_file() -> Result<()> {
         assert!(text(&pipeline, &manifest, "transcript.md")?.starts_with("# Quarterly review\n"));
         assert!(text(&pipeline, &manifest, "transcript.vtt")?.starts_with("WEBVTT\n"));
         assert!(text(&pipeline, &manifest, "transcript.html")?.contains("<title>Quarterly review"));
-        // Whatever a turn says stands in the text, in one line.
+        // Everything that a turn says is in the text, in one line.
         let plain = text(&pipeline, &manifest, "transcript.txt")?;
         assert_eq!(plain.lines().count(), turns.len());
         for (line, turn) in plain.lines().zip(&turns) {
@@ -109,7 +109,7 @@ fn names_without_subrip() -> Vec<&'static str> {
     FILES.map(|(name, _)| name).into_iter().filter(|name| *name != "transcript.srt").collect()
 }
 
-/// An empty meeting as an older version stored it: with subtitles of 0 bytes, which the manifest names.
+/// Stores an empty meeting as an older version did: with subtitles of 0 bytes, which the manifest names.
 async fn with_empty_subrip(pipeline: &Pipeline) -> Result<(Uuid, Value, String)> {
     let recording = pipeline.simulator().play(Meeting::silent());
     let first = pipeline.ends_stored(recording).await?;
@@ -129,7 +129,7 @@ async fn with_empty_subrip(pipeline: &Pipeline) -> Result<(Uuid, Value, String)>
     Ok((recording, first, key))
 }
 
-/// Rendering again, and copying again, remove them once no manifest names them.
+/// Rendering again and copying again both remove the subtitles once no manifest names them.
 #[tokio::test(flavor = "multi_thread")]
 async fn subtitles_without_cues_are_removed() -> Result<()> {
     pipeline_test(async |pipeline| {
@@ -153,7 +153,7 @@ async fn subtitles_without_cues_are_removed() -> Result<()> {
     .await
 }
 
-/// S3 does not remove them: the other renditions are complete all the same.
+/// S3 does not remove the subtitles: the other renditions are still complete.
 #[tokio::test(flavor = "multi_thread")]
 async fn undeletable_subtitles_do_not_hold_up_the_renditions() -> Result<()> {
     pipeline_test(async |pipeline| {
@@ -183,7 +183,7 @@ async fn an_unreadable_file_is_stored_and_not_rendered() -> Result<()> {
     .await
 }
 
-/// The manifest says what could not be used; a recording's length bounds the times.
+/// The manifest says how many values could not be used. The recording's length bounds the times.
 #[tokio::test(flavor = "multi_thread")]
 async fn odd_values_and_impossible_times_are_skipped_and_repaired() -> Result<()> {
     pipeline_test(async |pipeline| {
@@ -213,7 +213,7 @@ async fn odd_values_and_impossible_times_are_skipped_and_repaired() -> Result<()
     .await
 }
 
-/// S3 does not take a rendition: the copy comes again, and the set is complete in the end.
+/// S3 refuses a rendition: the copy is repeated, and the set is complete in the end.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_rendition_that_s3_refuses_is_written_later() -> Result<()> {
     pipeline_test(async |pipeline| {
@@ -228,7 +228,8 @@ async fn a_rendition_that_s3_refuses_is_written_later() -> Result<()> {
     .await
 }
 
-/// S3 takes so long over a rendition that the time is up: the next invocation has time for all of them.
+/// S3 takes so long over a rendition that the invocation runs out of time. The next invocation has time for all of
+/// them.
 #[tokio::test(flavor = "multi_thread")]
 async fn renditions_that_ran_out_of_time_are_written_by_the_next_invocation() -> Result<()> {
     let test = PipelineTest::hasty();
@@ -245,7 +246,7 @@ async fn renditions_that_ran_out_of_time_are_written_by_the_next_invocation() ->
     .await
 }
 
-/// Three broken downloads say nothing of the first rendition that S3 refuses.
+/// Three broken downloads do not use up the tries of the first rendition that S3 refuses.
 #[tokio::test(flavor = "multi_thread")]
 async fn other_failures_use_up_no_tries_of_the_renditions() -> Result<()> {
     pipeline_test(async |pipeline| {
@@ -257,7 +258,7 @@ async fn other_failures_use_up_no_tries_of_the_renditions() -> Result<()> {
             || Ok(pipeline.job(recording)?.is_some_and(|job| job["transcripts"][0]["failures"]["transient"] != 0));
         pipeline.wait_until("a failed download", failed).await?;
         while pipeline.status(recording)?.as_deref() != Some("stored") {
-            pipeline.wait_until("nobody works", || Ok(pipeline.is_idle())).await?;
+            pipeline.wait_until("all functions to be idle", || Ok(pipeline.is_idle())).await?;
             pipeline.let_time_pass().await?;
             pipeline.sweep().await?;
         }
@@ -271,7 +272,7 @@ async fn other_failures_use_up_no_tries_of_the_renditions() -> Result<()> {
     .await
 }
 
-/// S3 refuses the renditions, such as by a policy that nobody thought of, and takes all else.
+/// S3 refuses the renditions, for example because of a bucket policy, and accepts everything else.
 #[tokio::test(flavor = "multi_thread")]
 async fn renditions_that_s3_refuses_for_good_do_not_hold_up_the_transcript() -> Result<()> {
     let test = PipelineTest::hasty();
@@ -283,7 +284,7 @@ async fn renditions_that_s3_refuses_for_good_do_not_hold_up_the_transcript() -> 
         let recording = pipeline.simulator().play(Meeting::short(1));
         for refusal in 1..=6 {
             hits.reach(refusal).await?;
-            pipeline.wait_until("nobody works", || Ok(pipeline.is_idle())).await?;
+            pipeline.wait_until("all functions to be idle", || Ok(pipeline.is_idle())).await?;
             pipeline.let_time_pass().await?;
         }
         pipeline.reaches(recording, "stored").await?;
@@ -296,7 +297,7 @@ async fn renditions_that_s3_refuses_for_good_do_not_hold_up_the_transcript() -> 
     .await
 }
 
-/// Whatever it is that kills a worker over a transcript: it is stored all the same, unread.
+/// Something about a transcript kills every worker: it is still stored, but not rendered.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_transcript_that_kills_its_workers_is_stored_unread() -> Result<()> {
     let test = PipelineTest::hasty();
@@ -308,7 +309,7 @@ async fn a_transcript_that_kills_its_workers_is_stored_unread() -> Result<()> {
         for death in 1..=3 {
             hits.reach(death).await?;
             pipeline.stack.transcript.kill().await;
-            pipeline.wait_until("nobody works", || Ok(pipeline.is_idle())).await?;
+            pipeline.wait_until("all functions to be idle", || Ok(pipeline.is_idle())).await?;
             pipeline.let_time_pass().await?;
         }
         pipeline.reaches(recording, "stored").await?;
@@ -331,7 +332,7 @@ async fn ask_to_render(pipeline: &Pipeline, recording: Uuid, transcript: Option<
     pipeline.settles().await
 }
 
-/// The recording's one manifest, but for when it was rendered, which every rendering changes.
+/// Returns the recording's one manifest without the rendering time, which changes with every rendering.
 fn undated(pipeline: &Pipeline, recording: Uuid) -> Result<Value> {
     let mut manifests = pipeline.manifests(recording)?;
     assert_eq!(manifests.len(), 1);
@@ -344,14 +345,14 @@ fn without_date(mut manifest: Value) -> Value {
     manifest
 }
 
-/// An old transcript gains the formats of today, from S3 alone.
+/// An old transcript gets the formats of today, from S3 alone.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_stored_transcript_is_rendered_again_without_recall() -> Result<()> {
     pipeline_test(async |pipeline| {
         let recording = pipeline.simulator().play(Meeting::short(1));
         let first = pipeline.ends_stored(recording).await?;
         let transcript = first["transcript_id"].clone();
-        // As it would stand if it had been stored before there were renditions.
+        // The set is as it was before there were renditions.
         let mut old = first.clone();
         old["files"].as_array_mut().context("no files")?.truncate(1);
         old["rendering_error"] = json!("there were none yet");
@@ -367,7 +368,8 @@ async fn a_stored_transcript_is_rendered_again_without_recall() -> Result<()> {
         ask_to_render(&pipeline, recording, Some(&transcript)).await?;
         assert_eq!(undated(&pipeline, recording)?, without_date(first.clone()));
         pipeline.check_promises()?;
-        // Again, and all of the recording: nothing changes. And nothing at all of one that is not stored.
+        // Rendering again, and rendering all of the recording, changes nothing. A recording that is not stored gets no
+        // files.
         ask_to_render(&pipeline, recording, None).await?;
         ask_to_render(&pipeline, Uuid::from_u128(7), None).await?;
         assert_eq!(undated(&pipeline, recording)?, without_date(first));
@@ -379,7 +381,7 @@ async fn a_stored_transcript_is_rendered_again_without_recall() -> Result<()> {
     .await
 }
 
-/// What was changed in S3 behind our back is not rendered as if it were the transcript.
+/// A file that was changed in S3 is not rendered as if it were the transcript.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_changed_file_is_not_rendered() -> Result<()> {
     let test = PipelineTest::default().allow(Exception::StoredFileChanged);
@@ -389,7 +391,7 @@ async fn a_changed_file_is_not_rendered() -> Result<()> {
         let key = manifest["files"][0]["key"].as_str().context("no key")?;
         pipeline.stack.s3.put(key, "application/json", b"[]")?;
         ask_to_render(&pipeline, recording, None).await?;
-        // It is not tried again, and it raises the alarm about renditions.
+        // Rendering is not tried again, and the alarm about renditions is raised.
         assert_eq!(pipeline.stack.queues.depth(DEAD_LETTER_QUEUE).await?, 0);
         assert!(pipeline.stack.logs().iter().any(|line| line.contains("RenderingErrors")));
         assert!(pipeline.job(recording)?.context("no job")?.get("due_at").is_none());

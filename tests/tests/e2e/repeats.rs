@@ -1,4 +1,4 @@
-//! What comes twice, late or in another order changes nothing.
+//! Repeated, late, and reordered events change nothing.
 
 use std::{sync::Arc, time::Duration};
 
@@ -72,7 +72,7 @@ async fn webhooks_in_reverse_order_end_stored() -> Result<()> {
 async fn a_lost_answer_of_create_is_not_paid_again() -> Result<()> {
     pipeline_test(async |pipeline| {
         let simulator = pipeline.simulator();
-        // They would tell what the answers did not.
+        // These webhooks would tell what the lost answers did not.
         simulator.faults().webhook("transcript.", 2, WebhookFault::Held);
         let mut lost = pipeline.stack.wire.inject(Service::Recall, "/create_transcript/", When::After, Fault::Drop, 2);
         let recording = simulator.play(Meeting::short(1));
@@ -88,7 +88,7 @@ async fn a_lost_answer_of_create_is_not_paid_again() -> Result<()> {
 #[tokio::test(flavor = "multi_thread")]
 async fn lost_answers_of_the_table_leave_the_count_right() -> Result<()> {
     pipeline_test(async |pipeline| {
-        // The SDK repeats each write twice: it is applied, and its answer is lost both times.
+        // The SDK tries each write twice: the write is applied, and both answers are lost.
         for _ in 0..4 {
             pipeline.stack.wire.inject(Service::DynamoDb, "PutItem", When::After, Fault::Drop, 2);
             let recording = pipeline.simulator().play(Meeting::short(1));
@@ -102,7 +102,7 @@ async fn lost_answers_of_the_table_leave_the_count_right() -> Result<()> {
     .await
 }
 
-/// The worker may die yet: whoever says the same meanwhile has to come again.
+/// The worker may still die, so a sender of the same event has to retry.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_delivery_is_not_acknowledged_while_another_is_in_progress() -> Result<()> {
     pipeline_test(async |pipeline| {
@@ -126,15 +126,15 @@ async fn a_delivery_is_not_acknowledged_while_another_is_in_progress() -> Result
     .await
 }
 
-/// Everybody at once says that the recording is done. Those for whom there is no process come again, until they are
-/// answered by the function itself.
+/// A thousand senders deliver the same event at once. Those without a free process retry until the function itself
+/// answers.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_thousand_deliveries_at_once_are_one_create() -> Result<()> {
     const DELIVERIES: usize = 1000;
     pipeline_test(async |pipeline| {
         let recording = pipeline.simulator().add_recording(Meeting::short(1));
         let body = serde_json::json!({"event": "recording.done", "data": {"recording": {"id": recording}}}).to_string();
-        // As many as there are processes.
+        // One permit for each process.
         let turns = Arc::new(Semaphore::new(30));
         let mut deliveries = tokio::task::JoinSet::new();
         for _ in 0..DELIVERIES {
@@ -154,7 +154,7 @@ async fn a_thousand_deliveries_at_once_are_one_create() -> Result<()> {
             assert!(matches!(reply.status, 200 | 503), "{reply:?}");
             taken += usize::from(reply.status == 200);
         }
-        assert!(taken >= 1, "nobody was told that it is taken");
+        assert!(taken >= 1, "no sender was told that its event is accepted");
         let handled = |line: &&String| line.contains("webhook.handled") && line.contains("recording.done");
         let handled = pipeline.stack.webhook.logs().iter().filter(handled).count();
         assert_eq!(handled, DELIVERIES, "not all of them reached the function");
@@ -168,7 +168,7 @@ async fn a_thousand_deliveries_at_once_are_one_create() -> Result<()> {
     figure("Deliveries of one `recording.done` at once", DELIVERIES)
 }
 
-/// The queue may hand one message to several workers at once: one of them copies.
+/// The queue may hand one message to several workers at once: only one of them copies.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_message_received_several_times_is_copied_once() -> Result<()> {
     let test = PipelineTest::hasty();

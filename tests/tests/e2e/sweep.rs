@@ -1,4 +1,4 @@
-//! Without a webhook, without a wake-up: the sweep finds what is to be done, and nothing twice.
+//! Without a webhook or a wake-up, the sweep finds what has to be done, and finds nothing twice.
 
 mod lists;
 mod waking;
@@ -19,7 +19,7 @@ fn answer(status: u16) -> Fault {
     Fault::Answer { status, retry_after: None }
 }
 
-/// A pipeline that no webhook ever reaches.
+/// A test of a pipeline that no webhook ever reaches.
 pub(crate) fn deaf(page_size: usize) -> PipelineTest {
     let test = PipelineTest::with(|config, simulator| {
         config.env = vec![("TRIES_PER_PROVIDER".to_owned(), "1".to_owned())];
@@ -34,7 +34,7 @@ pub(crate) fn add(pipeline: &Pipeline, count: u64) -> Vec<Uuid> {
     (0..count).map(|seed| pipeline.simulator().add_recording(past(Meeting::short(seed)))).collect()
 }
 
-/// Waits until Recall has ended the one transcript of each.
+/// Waits until the one transcript of each recording has this status at Recall.
 pub(crate) async fn transcribed(pipeline: &Pipeline, recordings: &[Uuid], status: Status) {
     for recording in recordings {
         let transcript = pipeline.simulator().wait_for_transcripts(*recording, 1).await[0].id;
@@ -42,7 +42,8 @@ pub(crate) async fn transcribed(pipeline: &Pipeline, recordings: &[Uuid], status
     }
 }
 
-/// A job that waited and is due, and whose wake-up is gone. Nobody takes messages until the event source is resumed.
+/// Makes a job that has waited and is due, and whose wake-up is gone. No function takes messages until the event source
+/// is resumed.
 async fn without_its_wake_up(pipeline: &Pipeline) -> Result<Uuid> {
     pipeline.stack.event_source.pause();
     let throttled = Fault::Answer { status: 429, retry_after: Some(1) };
@@ -81,7 +82,7 @@ async fn recordings_are_stored_once_without_any_webhook() -> Result<()> {
             pipeline.ends_stored(*recording).await?;
             assert_eq!(pipeline.simulator().transcripts(*recording)[0].metadata["trace"], "sweep");
         }
-        // The lists still say the same, and nobody is told again.
+        // The lists still contain the same entries, and the sweep sends no message.
         let sent = pipeline.stack.wire.count(Service::Sqs, "SendMessage");
         for _ in 0..3 {
             assert_eq!(pipeline.sweep().await?, json!({"due": 0, "woken": 0, "listed": 6, "found": 0}));
@@ -117,7 +118,7 @@ async fn a_recent_recording_is_left_to_its_webhook() -> Result<()> {
     test.run(async |pipeline| {
         pipeline.simulator().add_recording(Meeting::short(1));
         assert_eq!(pipeline.sweep().await?["found"], 0);
-        // Should both come, one of them finds nothing to do.
+        // If both the webhook and the sweep arrive, one of them finds nothing to do.
         let recording = add(&pipeline, 1)[0];
         pipeline.simulator().set_webhook_url(Some(pipeline.stack.function_url.url().to_owned()));
         let body = json!({"event": "recording.done", "data": {"recording": {"id": recording}}}).to_string();
@@ -187,7 +188,7 @@ async fn a_skipped_recording_stays_skipped() -> Result<()> {
     .await
 }
 
-/// No webhook tells when a recording goes; without it nobody could be warned.
+/// No webhook tells when a recording expires. Without that time, no warning would be possible.
 #[tokio::test(flavor = "multi_thread")]
 async fn the_expiry_of_a_recording_is_learned_once() -> Result<()> {
     pipeline_test(async |pipeline| {

@@ -1,4 +1,4 @@
-//! Time-outs, leases, visibility and retention fit together.
+//! Timeouts, leases, visibility, and retention fit together.
 
 use std::time::Duration;
 
@@ -9,11 +9,11 @@ use serde_json::Value;
 
 use crate::{read, template, text};
 
-/// Svix gives an endpoint this long.
+/// The time that Svix gives an endpoint.
 const SENDER_WAITS: Duration = Duration::from_secs(15);
-/// Recall remembers an idempotency key for this long.
+/// How long Recall remembers an idempotency key.
 const KEY_IS_KNOWN: Duration = Duration::from_secs(60 * 60);
-/// What a lease goes on for beyond its invocation, and more: `SKEW` in `deadline.rs` is 2 s.
+/// How long a lease outlasts its invocation, and more: `SKEW` in `deadline.rs` is 2 s.
 const AFTER_INVOCATION: Duration = Duration::from_secs(10);
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
@@ -40,14 +40,14 @@ fn messages_stay_hidden_while_a_function_works() {
     let visibility = seconds(&queue["VisibilityTimeout"]);
     assert!(visibility >= 6 * transcript, "AWS asks for that: {visibility:?}");
     assert!(visibility >= transcript + AFTER_INVOCATION, "the lease has ended when it comes again");
-    // A wait that is given back is hidden for at most this long, and must not be forgotten meanwhile.
+    // A message whose wait is not over is hidden for at most this long, and must not expire in the meantime.
     let retention = seconds(&queue["MessageRetentionPeriod"]);
     assert!(retention > MAX_RECEIVES * visibility.max(MAX_DELAY));
     assert_eq!(queue["RedrivePolicy"]["maxReceiveCount"], MAX_RECEIVES);
     let dead = seconds(&template["Resources"]["DeadLetterQueue"]["Properties"]["MessageRetentionPeriod"]);
     assert_eq!(dead, 14 * DAY, "as long as SQS keeps anything");
-    // SQS counts from the first send, so what comes there late stays for the rest only.
-    assert!(dead - retention >= 7 * DAY, "somebody has to have the time to read it");
+    // SQS counts from the first send, so a message that moves to the dead-letter queue late stays only for the rest.
+    assert!(dead - retention >= 7 * DAY, "an operator needs time to read it");
     let manual = read("docs/operating.md");
     assert!(manual.contains("for 14 days from the first send, so for 7 days at least"), "as the runbook says");
 }
@@ -69,14 +69,14 @@ fn a_sweep_ends_before_the_next_begins() {
     let minute = Duration::from_secs(60);
     assert!(time_out(&template, "Sweep") <= minute);
     assert_eq!(time_out(&template, "Sweep"), StackConfig::default().sweep_timeout, "as the tests have it");
-    assert!(seconds(&sweep["EventInvokeConfig"]["MaximumEventAgeInSeconds"]) <= minute, "nobody needs a late one");
+    assert!(seconds(&sweep["EventInvokeConfig"]["MaximumEventAgeInSeconds"]) <= minute, "a late run is useless");
 }
 
-/// It is about the runs of the sweep, so there must be runs by the time it is made.
+/// The alarm watches the runs of the sweep, so there must be runs when it is created.
 #[test]
 fn the_alarm_for_silence_is_made_when_the_sweep_is_called() {
     let template = template();
     assert!(template["Resources"]["Sweep"]["Properties"]["Events"]["EveryMinute"].is_object());
-    // So SAM calls what lets the rule call the function, which it makes after both.
+    // SAM's name for the permission that lets the rule call the function. SAM creates it after both.
     assert_eq!(template["Resources"]["SweepSilentAlarm"]["DependsOn"], "SweepEveryMinutePermission");
 }

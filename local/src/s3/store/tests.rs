@@ -87,7 +87,7 @@ fn parts_become_an_object_only_when_completed() -> Result<(), Box<dyn std::error
     let id = upload(&store, "big")?;
     let (first, last) = (vec![1; PART], vec![2; 10]);
     let whole = [first.clone(), last.clone()].concat();
-    // In any order, and one of them twice.
+    // The parts come in any order, and one of them twice.
     store.put_part("big", &id, 2, b"wrong", &Sums::new())?;
     store.put_part("big", &id, 2, &last, &crc64(&last).checksums)?;
     store.put_part("big", &id, 1, &first, &crc64(&first).checksums)?;

@@ -1,4 +1,4 @@
-//! Transcripts that cannot be had, downloads that break off, and a bucket that refuses.
+//! Transcripts that cannot be retrieved, downloads that end early, and a bucket that refuses.
 
 use anyhow::{Context as _, Result};
 use bytes::Bytes;
@@ -12,8 +12,8 @@ use tests::{Pipeline, PipelineTest, pipeline_test};
 
 use super::{answer, logged};
 
-/// No transcript, and no JSON.
-const UNREADABLE: &[u8] = b"<html>a page, and no transcript</html>";
+/// Neither a transcript nor JSON.
+const UNREADABLE: &[u8] = b"<html>a page, not a transcript</html>";
 
 fn times_logged(pipeline: &Pipeline, text: &str) -> usize {
     pipeline.stack.logs().iter().filter(|line| line.contains(text)).count()
@@ -53,7 +53,7 @@ async fn a_done_transcript_without_a_url_is_requested_again() -> Result<()> {
     .await
 }
 
-/// Small and large files, cut off in every way that HTTP knows: nothing of them is ever seen in the bucket.
+/// Small and large files, cut off in every way that HTTP knows. None of their bytes ever becomes visible in the bucket.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_download_that_is_cut_off_leaves_nothing_behind() -> Result<()> {
     for (fault, meeting) in [
@@ -85,20 +85,21 @@ async fn a_compressed_download_is_stored_decompressed() -> Result<()> {
         let faults = pipeline.simulator().faults();
         faults.download(Target::next(1), DownloadFault::Gzip);
         pipeline.ends_stored(pipeline.simulator().play(Meeting::hour(3))).await?;
-        // Whether it can be read or not, and however its end is told: its checksum shows that it is complete.
+        // The checksum shows that the file is complete, whether or not the file is readable, and whether or not its
+        // length is stated.
         for fault in [DownloadFault::Gzip, DownloadFault::Unframed { gzip: true, after: usize::MAX }] {
             faults.download(Target::next(1), fault);
             let recording = pipeline.simulator().play(Meeting::with_content(Bytes::from_static(UNREADABLE)));
             let manifest = pipeline.ends_stored(recording).await?;
             assert!(manifest["rendering_error"].is_string(), "{fault:?}: {manifest}");
         }
-        assert_eq!(pipeline.stack.wire.count(Service::Download, "GET"), 3, "each at the first try");
+        assert_eq!(pipeline.stack.wire.count(Service::Download, "GET"), 3, "each file takes one try");
         Ok(())
     })
     .await
 }
 
-/// Without a stated end, only a complete file or a gzip stream's own end shows that nothing is missing.
+/// Without a stated length, only complete JSON or the end of a gzip stream shows that nothing is missing.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_download_without_a_length_is_stored_if_provably_complete() -> Result<()> {
     for (content, fault) in [
@@ -129,7 +130,7 @@ async fn a_download_without_a_length_is_stored_if_provably_complete() -> Result<
     .await
 }
 
-/// A file of no bytes is no transcript, even if HTTP says that it is complete.
+/// A file of zero bytes is not a transcript, even if HTTP says that it is complete.
 #[tokio::test(flavor = "multi_thread")]
 async fn an_empty_download_is_requested_again() -> Result<()> {
     pipeline_test(async |pipeline| {
@@ -138,7 +139,7 @@ async fn an_empty_download_is_requested_again() -> Result<()> {
         for tries in 1..=2 {
             pipeline.wait_until("an empty download", || Ok(times_logged(&pipeline, "is empty") == tries)).await?;
             assert_eq!(pipeline.stack.s3.keys()?, Vec::<String>::new());
-            pipeline.wait_until("nobody works", || Ok(pipeline.is_idle())).await?;
+            pipeline.wait_until("all functions to be idle", || Ok(pipeline.is_idle())).await?;
             pipeline.let_time_pass().await?;
         }
         pipeline.ends_stored(recording).await?;
@@ -147,7 +148,7 @@ async fn an_empty_download_is_requested_again() -> Result<()> {
     .await
 }
 
-/// If it stays empty, that is what Recall has: it is kept as it is, and so is its original.
+/// If the file stays empty, that is what Recall has: the pipeline stores it unchanged, and its original is kept.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_file_that_stays_empty_is_stored_as_unreadable() -> Result<()> {
     let env = vec![("DELETE_AFTER_STORE".to_owned(), "transcript".to_owned())];
@@ -156,7 +157,7 @@ async fn a_file_that_stays_empty_is_stored_as_unreadable() -> Result<()> {
         let recording = pipeline.simulator().play(Meeting::with_content(Bytes::new()));
         for tries in 1..=3 {
             pipeline.wait_until("an empty download", || Ok(times_logged(&pipeline, "is empty") == tries)).await?;
-            pipeline.wait_until("nobody works", || Ok(pipeline.is_idle())).await?;
+            pipeline.wait_until("all functions to be idle", || Ok(pipeline.is_idle())).await?;
             pipeline.let_time_pass().await?;
         }
         let manifest = pipeline.ends_stored(recording).await?;
@@ -181,7 +182,7 @@ async fn downloads_from_other_hosts_are_refused() -> Result<()> {
             match way {
                 "elsewhere" => faults.download_url_elsewhere(Target::next(usize::MAX)),
                 "redirect" => faults.download(Target::next(usize::MAX), DownloadFault::Redirected),
-                // The host that downloads always come from.
+                // The host that all downloads come from.
                 _ => {}
             }
             let recording = pipeline.simulator().play(Meeting::short(1));
@@ -194,7 +195,7 @@ async fn downloads_from_other_hosts_are_refused() -> Result<()> {
                         .any(|line| line.contains("DOWNLOAD_HOSTS") || line.contains("not https")))
                 })
                 .await?;
-            // The redirect itself came from the allowed host; nobody went where it leads.
+            // The redirect itself came from the allowed host, and the function did not follow it.
             assert_eq!(pipeline.stack.wire.count(Service::Download, "GET"), usize::from(way == "redirect"));
             assert_eq!(pipeline.stack.s3.keys()?, Vec::<String>::new());
             // Nothing is lost: the job waits for an operator, and the message comes back.
@@ -204,7 +205,7 @@ async fn downloads_from_other_hosts_are_refused() -> Result<()> {
                     Ok(job["status"] == "copying" && job["transcripts"][0]["claim"].is_null())
                 })
                 .await?;
-            assert!(pipeline.stack.queues.depth(WORK_QUEUE).await? >= 1, "nobody would come back");
+            assert!(pipeline.stack.queues.depth(WORK_QUEUE).await? >= 1, "no message would come back");
             Ok(())
         })
         .await?;
@@ -212,7 +213,7 @@ async fn downloads_from_other_hosts_are_refused() -> Result<()> {
     Ok(())
 }
 
-/// The host that every other call has to bring the key to.
+/// Every other call to this host must carry the key.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_file_on_the_api_host_is_fetched_without_the_key() -> Result<()> {
     pipeline_test(async |pipeline| {
@@ -238,7 +239,7 @@ async fn s3_errors_are_retried() -> Result<()> {
         ("POST /transcripts/recordings", Meeting::large(12_000_000)),
     ] {
         pipeline_test(async |pipeline| {
-            // More often than the SDK repeats it.
+            // One more time than the SDK retries.
             pipeline.stack.wire.inject(Service::S3, operation, When::Before, answer(503), 4);
             let recording = pipeline.simulator().play(meeting);
             pipeline.ends_stored(recording).await?;
@@ -249,7 +250,7 @@ async fn s3_errors_are_retried() -> Result<()> {
     Ok(())
 }
 
-/// Each answer that S3 loses makes the SDK ask again: nothing is left open of what was begun twice.
+/// The SDK retries when S3's answer is lost. None of the uploads that were created twice is left open.
 #[tokio::test(flavor = "multi_thread")]
 async fn lost_answers_of_s3_leave_no_upload_behind() -> Result<()> {
     for (operation, lost) in [
@@ -269,11 +270,11 @@ async fn lost_answers_of_s3_leave_no_upload_behind() -> Result<()> {
     Ok(())
 }
 
-/// The SDK asks three times for an upload and hears nothing: of all that was begun, nothing is left when it gives up.
+/// The SDK asks three times for an upload and gets no answer. When it gives up, none of the uploads is left open.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_copy_that_gives_up_leaves_no_upload_behind() -> Result<()> {
     pipeline_test(async |pipeline| {
-        // Not the question which uploads are open, which is asked of the bucket.
+        // This does not match the call that lists open uploads, which goes to the bucket.
         let begin = "/transcript.json?uploads";
         pipeline.stack.wire.inject(Service::S3, begin, When::After, Fault::Drop, 3);
         let recording = pipeline.simulator().play(Meeting::large(6_000_000));
@@ -288,7 +289,7 @@ async fn a_copy_that_gives_up_leaves_no_upload_behind() -> Result<()> {
     .await
 }
 
-/// Parts cost money as long as they lie there: the next try removes them before it adds its own.
+/// Parts of an open upload cost money, so the next try removes them before it adds its own.
 #[tokio::test(flavor = "multi_thread")]
 async fn the_next_try_removes_the_upload_of_a_dead_worker() -> Result<()> {
     let test = PipelineTest::hasty();
@@ -301,7 +302,7 @@ async fn the_next_try_removes_the_upload_of_a_dead_worker() -> Result<()> {
             assert_eq!(stack.s3.open_uploads()?.len(), 1, "in try {tried}");
             stack.event_source.pause();
             stack.transcript.kill().await;
-            pipeline.wait_until("everybody to be idle", || Ok(pipeline.is_idle())).await?;
+            pipeline.wait_until("all functions to be idle", || Ok(pipeline.is_idle())).await?;
             pipeline.let_time_pass().await?;
             stack.event_source.resume();
         }

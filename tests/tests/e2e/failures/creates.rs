@@ -1,4 +1,4 @@
-//! Calls that ask for a transcript, and are refused, throttled or not answered.
+//! Create calls that are refused, throttled, or not answered.
 
 use anyhow::{Context as _, Result};
 use local::{
@@ -23,7 +23,7 @@ async fn a_throttled_create_waits_as_long_as_it_is_told() -> Result<()> {
         assert_eq!(pipeline.status(recording)?.as_deref(), Some("waiting"));
         assert_eq!(pipeline.deliver(&body).await?.status, 200);
         assert_eq!(pipeline.stack.wire.count(Service::Recall, "/create_transcript/"), 1);
-        // Nobody delivers it again: the job goes on from the queue.
+        // The sender does not deliver it again: the job continues from the queue.
         pipeline.reaches(recording, "stored").await?;
         pipeline.settles().await?;
         assert_eq!(pipeline.deliver(&body).await?.body["outcome"], "ignored");
@@ -36,7 +36,7 @@ async fn a_throttled_create_waits_as_long_as_it_is_told() -> Result<()> {
     .await
 }
 
-/// Recall gives up on an endpoint that fails for days. What is in the row goes on without its sender.
+/// Recall gives up on an endpoint that fails for days. The row has the event, so the job continues without its sender.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_long_throttle_is_not_passed_on_to_the_sender() -> Result<()> {
     pipeline_test(async |pipeline| {
@@ -67,7 +67,7 @@ async fn a_refused_key_pauses_the_job_and_ends_nothing() -> Result<()> {
     .await
 }
 
-/// The 429 says nothing of the call before it, which was paid for.
+/// The 429 says nothing about the call before it, which was paid for.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_lost_answer_and_then_a_throttle_are_not_paid_again() -> Result<()> {
     pipeline_test(async |pipeline| {
@@ -93,8 +93,8 @@ async fn a_lost_answer_and_then_a_throttle_are_not_paid_again() -> Result<()> {
     .await
 }
 
-/// A refusal says nothing of the call before it under the same key. Only a look-up ends that attempt: it finds what was
-/// paid for, or that nothing was.
+/// A refusal says nothing about an earlier call under the same key. Only a look-up ends that attempt: it finds the paid
+/// transcript, or that there is none.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_lost_answer_and_then_a_refusal_end_in_a_look_up() -> Result<()> {
     const CREATE: &str = "/create_transcript/";
@@ -119,7 +119,7 @@ async fn a_lost_answer_and_then_a_refusal_end_in_a_look_up() -> Result<()> {
 
             for _ in 0..20 {
                 stack.event_source.pause();
-                pipeline.wait_until("everybody to be idle", || Ok(pipeline.is_idle())).await?;
+                pipeline.wait_until("all functions to be idle", || Ok(pipeline.is_idle())).await?;
                 pipeline.let_time_pass().await?;
                 pipeline.sweep().await?;
                 stack.event_source.resume();
@@ -130,7 +130,7 @@ async fn a_lost_answer_and_then_a_refusal_end_in_a_look_up() -> Result<()> {
                     break;
                 }
             }
-            // What was delayed meanwhile finds nothing to do.
+            // The delayed messages find nothing to do.
             stack.queues.hurry(WORK_QUEUE).await?;
             pipeline.ends_stored(recording).await.with_context(|| why.clone())?;
             let transcript = &simulator.transcripts(recording)[0];
@@ -142,8 +142,8 @@ async fn a_lost_answer_and_then_a_refusal_end_in_a_look_up() -> Result<()> {
     Ok(())
 }
 
-/// The list that is to tell whether anything was made cannot be read in part: what was made is found by its id alone,
-/// or, if it has none, nobody pays before the list can be read.
+/// One entry of the list that shows whether a transcript was created is unreadable. The transcript is found by its id
+/// alone. If the entry has no id, the pipeline does not pay before it can read the list.
 #[tokio::test(flavor = "multi_thread")]
 async fn an_unreadable_list_entry_is_no_reason_to_pay_again() -> Result<()> {
     for fault in [EntryFault::Deep, EntryFault::NoId, EntryFault::Null] {
@@ -157,7 +157,7 @@ async fn an_unreadable_list_entry_is_no_reason_to_pay_again() -> Result<()> {
             assert_eq!(pipeline.deliver(&done(recording)).await?.status, 503, "{fault:?}");
             let made = simulator.wait_for_transcripts(recording, 1).await[0].id;
             simulator.wait_for_status(made, Status::Done).await;
-            // The key is forgotten by now; only the list can tell.
+            // Recall has forgotten the key, so only the list can tell.
             let mut row = pipeline.job(recording)?.context("no job")?;
             for name in ["first_call_at", "last_call_at"] {
                 let at = row["transcripts"][0][name].as_i64().context("no call")?;
@@ -184,7 +184,7 @@ async fn an_unreadable_list_entry_is_no_reason_to_pay_again() -> Result<()> {
     Ok(())
 }
 
-/// It was made and paid for, but the answer makes no sense: nobody pays again.
+/// The transcript was created and paid for, but the answer is unreadable: the pipeline does not pay again.
 #[tokio::test(flavor = "multi_thread")]
 async fn an_unreadable_create_answer_is_not_paid_again() -> Result<()> {
     for fault in [Fault::Html { status: 200 }, Fault::Html { status: 502 }, answer(201)] {
@@ -199,7 +199,7 @@ async fn an_unreadable_create_answer_is_not_paid_again() -> Result<()> {
     Ok(())
 }
 
-/// A firewall's page, or an empty account: somebody has to do something, and then it goes on by itself.
+/// A firewall's page or an empty account: an operator has to act, and then the job continues by itself.
 #[tokio::test(flavor = "multi_thread")]
 async fn every_refusal_that_an_operator_can_lift_pauses_the_job() -> Result<()> {
     for fault in [answer(401), answer(402), Fault::Html { status: 403 }] {
@@ -218,7 +218,7 @@ async fn every_refusal_that_an_operator_can_lift_pauses_the_job() -> Result<()> 
     Ok(())
 }
 
-/// A 404 that is not the API's says that we asked somebody else: it ends nothing.
+/// A 404 that is not the API's says that we reached another server, so it ends nothing.
 #[tokio::test(flavor = "multi_thread")]
 async fn an_html_404_pauses_the_job() -> Result<()> {
     pipeline_test(async |pipeline| {

@@ -1,4 +1,4 @@
-//! Recall's lists, page by page, with whatever becomes of a page.
+//! Recall's lists, read page by page, and what can happen to a page.
 
 use std::time::Duration;
 
@@ -26,7 +26,7 @@ async fn a_long_list_is_read_over_several_runs() -> Result<()> {
         for run in 1.. {
             pipeline.sweep().await?;
             for (list, before) in [TRANSCRIPTS, RECORDINGS].into_iter().zip(&mut listed) {
-                // Exactly that path: the lists, not what is retrieved.
+                // Only the lists have exactly this path; single entries do not.
                 let calls = pipeline.stack.wire.calls().iter().filter(|call| call.operation == list).count();
                 assert!(calls - *before <= 20, "{} calls of {list} in one run", calls - *before);
                 *before = calls;
@@ -75,7 +75,7 @@ async fn a_throttled_list_waits_as_long_as_it_is_told() -> Result<()> {
     .await
 }
 
-/// Whatever keeps the transcripts' list from being read, for as long as it likes: the recordings are read on.
+/// The sweep keeps reading the recordings, whatever keeps it from reading the transcripts, and for how long.
 #[tokio::test(flavor = "multi_thread")]
 async fn an_unreadable_list_does_not_stop_the_other() -> Result<()> {
     let throttled = Fault::Answer { status: 429, retry_after: Some(3600) };
@@ -98,7 +98,7 @@ async fn an_unreadable_list_does_not_stop_the_other() -> Result<()> {
     Ok(())
 }
 
-/// And the other way round.
+/// The same with the two lists exchanged.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_throttled_list_of_recordings_does_not_stop_the_transcripts() -> Result<()> {
     let test = deaf(1);
@@ -113,7 +113,7 @@ async fn a_throttled_list_of_recordings_does_not_stop_the_transcripts() -> Resul
         for recording in recordings {
             pipeline.ends_stored(recording).await?;
         }
-        // The recordings are left alone until it is time, and the transcripts read on.
+        // The sweep leaves the recordings alone until the time has come, and keeps reading the transcripts.
         let asked = pipeline.stack.wire.count(Service::Recall, RECORDINGS);
         assert_eq!(pipeline.sweep().await?["listed"], 2);
         assert_eq!(pipeline.stack.wire.count(Service::Recall, RECORDINGS), asked);
@@ -122,7 +122,7 @@ async fn a_throttled_list_of_recordings_does_not_stop_the_transcripts() -> Resul
     .await
 }
 
-/// The queue refuses what the page of transcripts tells, and takes what the page of recordings does.
+/// The queue refuses the messages about the page of transcripts, and accepts those about the page of recordings.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_page_that_the_queue_refuses_does_not_stop_the_other_list() -> Result<()> {
     let test = deaf(100);
@@ -133,7 +133,7 @@ async fn a_page_that_the_queue_refuses_does_not_stop_the_other_list() -> Result<
         pipeline.settles().await?;
         let second = pipeline.simulator().add_recording(tests::past(Meeting::short(2)));
         pipeline.simulator().faults().never_transcribe(Target::recording(second).times(1));
-        // As often as the SDK tries.
+        // The number of tries that the SDK makes.
         pipeline.stack.wire.inject(Service::Sqs, "SendMessageBatch", When::Before, answer(500), 3);
         assert_eq!(pipeline.sweep().await?["found"], 1);
         pipeline.reaches(second, "transcribing").await?;
@@ -144,7 +144,7 @@ async fn a_page_that_the_queue_refuses_does_not_stop_the_other_list() -> Result<
     .await
 }
 
-/// One that cannot be read is counted, and the others of its page are told.
+/// An unreadable entry is counted, and the other entries of its page are handled.
 #[tokio::test(flavor = "multi_thread")]
 async fn an_unreadable_entry_does_not_end_its_page() -> Result<()> {
     for fault in [EntryFault::Null, EntryFault::NoId] {
@@ -263,7 +263,7 @@ async fn a_dead_sweep_is_replaced_after_its_lease() -> Result<()> {
         let (died, killed) = tokio::join!(pipeline.sweep(), kill);
         killed?;
         assert!(died.is_err(), "it was killed");
-        // Its lease outlives it.
+        // The lease outlives the sweep.
         assert_eq!(pipeline.sweep().await?["listed"], 0);
         let until = pipeline.place()?["until"].as_i64().context("no lease")?;
         pipeline.wait_until("the lease to end", || Ok(now() * 1000 > until)).await?;
@@ -274,7 +274,7 @@ async fn a_dead_sweep_is_replaced_after_its_lease() -> Result<()> {
     .await
 }
 
-/// From Friday evening to Monday morning no webhook comes and no list can be had.
+/// From Friday evening to Monday morning, no webhook arrives and no list can be read.
 #[tokio::test(flavor = "multi_thread")]
 async fn an_outage_longer_than_the_window_skips_no_recording() -> Result<()> {
     const LISTS: [&str; 2] = ["transcripts", "recordings"];
@@ -292,7 +292,7 @@ async fn an_outage_longer_than_the_window_skips_no_recording() -> Result<()> {
             }
             assert!(stack.dynamodb.replace(JOBS_TABLE, &place)?);
             let begun = |hours| simulator.add_recording(Meeting::short(1).started_at(in_hours(hours)));
-            // The first began while lists could still be had, and was not done.
+            // The first recording began while lists could still be read, and was not done then.
             let recordings = [-70, -62, -50, -47, -2].map(begun);
             let before = begun(-63 - 49);
 
@@ -317,7 +317,7 @@ async fn an_outage_longer_than_the_window_skips_no_recording() -> Result<()> {
     Ok(())
 }
 
-/// A new stack whose first pass does not come to its end from Friday evening to Monday morning.
+/// The first pass of a new stack does not complete from Friday evening to Monday morning.
 #[tokio::test(flavor = "multi_thread")]
 async fn the_window_moves_on_after_a_complete_pass() -> Result<()> {
     let test = deaf(100);
@@ -332,7 +332,7 @@ async fn the_window_moves_on_after_a_complete_pass() -> Result<()> {
         assert!(stack.dynamodb.replace(JOBS_TABLE, &place)?);
         let begun = |hours| simulator.add_recording(Meeting::short(1).started_at(in_hours(hours)));
         let (recordings, before) = ([-63 - 47, -50].map(begun), begun(-63 - 49));
-        // The page is given up, and the list begun anew.
+        // The sweep gives up the page and starts the list again.
         for _ in 0..3 {
             assert_eq!(pipeline.sweep().await?["listed"], 0);
         }
@@ -352,7 +352,7 @@ async fn a_page_refused_by_the_queue_is_listed_again() -> Result<()> {
     test.run(async |pipeline| {
         pipeline.simulator().faults().never_transcribe(Target::next(2));
         let recordings = add(&pipeline, 2);
-        // Longer than the SDK is patient.
+        // Longer than the SDK retries.
         pipeline.stack.wire.inject(Service::Sqs, "SendMessageBatch", When::Before, answer(500), usize::MAX);
         assert_eq!(pipeline.sweep().await?["found"], 0);
         let place = &pipeline.place()?["recordings"];

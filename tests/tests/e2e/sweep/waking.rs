@@ -1,4 +1,4 @@
-//! What is due is woken, whatever else goes wrong.
+//! Due jobs are woken, whatever else goes wrong.
 
 use std::time::Duration;
 
@@ -20,7 +20,7 @@ async fn a_lost_wake_up_is_repeated() -> Result<()> {
         let recording = without_its_wake_up(&pipeline).await?;
         for _ in 0..2 {
             let report = pipeline.sweep().await?;
-            assert_eq!((&report["due"], &report["woken"]), (&json!(1), &json!(1)), "due until somebody takes it up");
+            assert_eq!((&report["due"], &report["woken"]), (&json!(1), &json!(1)), "due until a worker takes it up");
         }
         pipeline.stack.event_source.resume();
         pipeline.ends_stored(recording).await?;
@@ -30,7 +30,7 @@ async fn a_lost_wake_up_is_repeated() -> Result<()> {
     .await
 }
 
-/// What has the least time left must not wait behind a thousand others.
+/// A job with little time left must not wait behind a thousand others.
 #[tokio::test(flavor = "multi_thread")]
 async fn the_job_that_expires_first_is_woken_first() -> Result<()> {
     pipeline_test(async |pipeline| {
@@ -39,7 +39,7 @@ async fn the_job_that_expires_first_is_woken_first() -> Result<()> {
         for _ in 0..6 {
             jobs.push(without_its_wake_up(&pipeline).await?);
         }
-        // In an order that is none of their ids.
+        // The order differs from that of the ids.
         let soonest: Vec<Uuid> = [3, 0, 5, 1, 4, 2].map(|index| jobs[index]).into();
         for (days, recording) in (1..).zip(&soonest) {
             let mut row = pipeline.job(*recording)?.context("no job")?;
@@ -78,7 +78,7 @@ async fn recall_errors_do_not_stop_the_waking() -> Result<()> {
     Ok(())
 }
 
-/// A backlog that nobody works off must not grow by the same again every minute.
+/// A backlog without workers must not grow by the same messages every minute.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_full_queue_gets_no_more_messages() -> Result<()> {
     pipeline_test(async |pipeline| {
@@ -89,7 +89,7 @@ async fn a_full_queue_gets_no_more_messages() -> Result<()> {
             pipeline.stack.queues.send(WORK_QUEUE, &message, &[]).await?;
         }
         assert_eq!(pipeline.sweep().await?, json!({"due": 1, "woken": 0, "listed": 0, "found": 0}));
-        // Nor while most of them are in somebody's hands.
+        // The same holds while most of the messages are in flight.
         for _ in 0..40 {
             assert_eq!(pipeline.stack.queues.receive(WORK_QUEUE, 10).await?.len(), 10);
         }
@@ -105,14 +105,14 @@ async fn a_full_queue_gets_no_more_messages() -> Result<()> {
     .await
 }
 
-/// The table's failure is ours to know of; what else can be done is done.
+/// The sweep reports the table's failure, and still does everything else.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_sweep_that_cannot_query_fails_but_still_lists() -> Result<()> {
     let test = deaf(100);
     test.run(async |pipeline| {
         let recording = add(&pipeline, 1)[0];
         pipeline.stack.wire.inject(Service::DynamoDb, "Query", When::Before, answer(500), 3 * 8);
-        let error = pipeline.sweep().await.expect_err("it could not look").to_string();
+        let error = pipeline.sweep().await.expect_err("it could not query").to_string();
         assert!(error.contains("not all that is due could be woken"), "{error}");
         pipeline.reaches(recording, "transcribing").await?;
         Ok(())
@@ -120,7 +120,7 @@ async fn a_sweep_that_cannot_query_fails_but_still_lists() -> Result<()> {
     .await
 }
 
-/// The index takes three seconds to answer, eight times: longer than waking may take.
+/// The index takes three seconds for each of eight queries: longer than the waking may take.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_slow_table_leaves_the_lists_their_turn() -> Result<()> {
     let test = PipelineTest::with(|config, _| config.sweep_timeout = Duration::from_secs(30));
@@ -129,7 +129,7 @@ async fn a_slow_table_leaves_the_lists_their_turn() -> Result<()> {
         let recording = add(&pipeline, 1)[0];
         let slow = Fault::Delay(Duration::from_secs(3));
         pipeline.stack.wire.inject(Service::DynamoDb, "Query", When::Before, slow, usize::MAX);
-        pipeline.sweep().await.expect_err("it has not looked at all that may be due");
+        pipeline.sweep().await.expect_err("it has not queried every shard");
         pipeline.reaches(recording, "transcribing").await?;
         Ok(())
     })
@@ -165,7 +165,8 @@ async fn a_long_partition_of_the_index_is_read_to_its_end() -> Result<()> {
     .await
 }
 
-/// Nobody takes messages, and the queue is full: whoever could still do something about it is told all the same.
+/// No function takes messages, and the queue is full: the sweep still reports what expires soon, so that an operator
+/// can act.
 #[tokio::test(flavor = "multi_thread")]
 async fn an_expiring_recording_is_reported_without_workers() -> Result<()> {
     pipeline_test(async |pipeline| {
