@@ -1,4 +1,4 @@
-//! Builds the function binaries with cargo: what runs here is what ships.
+//! Builds the function binaries with cargo, so the local stack runs the code that ships.
 
 use std::{
     io::IsTerminal as _,
@@ -14,10 +14,11 @@ use tokio::{
     time::timeout,
 };
 
-/// A build that takes longer waits for something: another cargo that has the target folder, or the network.
+/// The limit for a build. A longer build waits for something: another cargo that holds the target folder, or the
+/// network.
 const BUILD_TIMEOUT: Duration = Duration::from_secs(30 * 60);
 
-/// The function binaries, ready to run.
+/// The built function binaries.
 #[derive(Clone, Debug)]
 pub struct Binaries {
     pub webhook: PathBuf,
@@ -26,12 +27,13 @@ pub struct Binaries {
 }
 
 impl Binaries {
-    /// Has cargo build them, which takes a moment when nothing has changed. Its messages go to standard error.
+    /// Builds the functions with cargo, which takes a moment if nothing has changed. Cargo's messages go to standard
+    /// error.
     pub async fn build() -> Result<Self> {
         Self::build_with(&[]).await
     }
 
-    /// The same as they ship: optimised and stripped, which takes minutes.
+    /// Builds the functions as they ship, optimized and stripped, which takes minutes.
     pub async fn build_release() -> Result<Self> {
         Self::build_with(&["--release"]).await
     }
@@ -39,24 +41,23 @@ impl Binaries {
     async fn build_with(profile: &[&str]) -> Result<Self> {
         let built = timeout(BUILD_TIMEOUT, Self::run_cargo(profile)).await;
         let minutes = BUILD_TIMEOUT.as_secs() / 60;
-        built.with_context(|| {
-            format!("the functions were not built after {minutes} minutes; is another cargo at work?")
-        })?
+        built
+            .with_context(|| format!("the build did not finish within {minutes} minutes; is another cargo running?"))?
     }
 
     async fn run_cargo(profile: &[&str]) -> Result<Self> {
-        // Set by `cargo run` and `cargo test`: the cargo that built us.
+        // `cargo run` and `cargo test` set this to the cargo that built this program.
         let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
         let mut build = Command::new(&cargo);
-        // They speak of the package that runs. ring's build script would take them for a change, and with ring
-        // nearly everything would be built again.
+        // These variables describe the package that runs. They would look like a change to ring's build script, and
+        // with ring, nearly everything would be built again.
         for (name, _) in std::env::vars_os() {
             let name = name.to_string_lossy();
             if name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_") {
                 build.env_remove(&*name);
             }
         }
-        // A person sees how far it is, and what it waits for.
+        // Shows the user the progress of the build, and what it waits for.
         let quiet: &[&str] = if std::io::stderr().is_terminal() { &[] } else { &["--quiet"] };
         let mut build = build
             .args(["build", "--package", "webhook", "--package", "transcript", "--package", "sweep"])
@@ -72,7 +73,7 @@ impl Binaries {
         let output = build.stdout.take().context("cargo has no output")?;
         let mut lines = BufReader::new(output).lines();
         let (mut webhook, mut transcript, mut sweep) = (None, None, None);
-        while let Some(line) = lines.next_line().await.context("cargo's output broke off")? {
+        while let Some(line) = lines.next_line().await.context("cargo's output ended early")? {
             let message: serde_json::Value = serde_json::from_str(&line).unwrap_or_default();
             let binary = message["executable"].as_str().map(PathBuf::from);
             match (message["target"]["name"].as_str(), binary) {

@@ -1,5 +1,5 @@
-//! EventBridge: one bus and `PutEvents`, the one operation that the functions call. There are no rules: what the bus
-//! takes is kept in memory, to be looked at.
+//! EventBridge: one bus and `PutEvents`, the only operation that the functions call. There are no rules: the bus keeps
+//! its events in memory, where tests can read them.
 
 use std::{
     collections::VecDeque,
@@ -23,14 +23,15 @@ use crate::{
     wire::{Server, Service, Wire, amz_json, listen, lock, serve},
 };
 
-/// EventBridge's own limit on one call.
+/// EventBridge's own limit for one call.
 const MAX_ENTRIES: usize = 10;
-/// Of all entries of a call, in bytes. EventBridge takes 1 MB by now; who keeps to this can deliver anywhere.
+/// The limit for all entries of a call, in bytes. EventBridge now accepts 1 MB, but this limit works with every
+/// version.
 const MAX_BYTES: usize = 256 * 1024;
-/// So many events are kept; older ones are forgotten.
+/// The number of events to keep. Older ones are dropped.
 const EVENTS_KEPT: usize = 10_000;
 
-/// EventBridge on loopback, in memory; it stops when this is dropped.
+/// EventBridge on loopback, in memory. It stops when this is dropped.
 pub struct Bus {
     endpoint: String,
     record: Arc<Record>,
@@ -42,10 +43,10 @@ struct Record {
     events: Mutex<VecDeque<Event>>,
 }
 
-/// An event that the bus took.
+/// An event that the bus has accepted.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Event {
-    /// Given by EventBridge: an event that was sent twice has two.
+    /// EventBridge's own id: an event that was sent twice has two.
     pub id: Uuid,
     pub source: String,
     pub detail_type: String,
@@ -53,7 +54,7 @@ pub struct Event {
 }
 
 impl Bus {
-    /// Starts it with one bus, which is called `name`.
+    /// Starts EventBridge with one bus of this name.
     pub async fn start(wire: &Wire, name: &str) -> Result<Bus> {
         let (listener, port) = listen(0).await?;
         let record = Arc::new(Record { bus: name.to_owned(), events: Mutex::default() });
@@ -70,12 +71,12 @@ impl Bus {
         &self.endpoint
     }
 
-    /// What the bus took so far, oldest first.
+    /// Returns the accepted events, oldest first.
     pub fn events(&self) -> Vec<Event> {
         lock(&self.record.events).iter().cloned().collect()
     }
 
-    /// Forgets all events.
+    /// Drops all events.
     pub fn clear(&self) {
         lock(&self.record.events).clear();
     }
@@ -105,7 +106,7 @@ struct Entry {
 }
 
 impl Entry {
-    /// As EventBridge counts.
+    /// Counts the size as EventBridge does.
     fn bytes(&self) -> usize {
         let texts = [&self.source, &self.detail_type, &self.detail].into_iter().flatten().chain(&self.resources);
         texts.map(String::len).sum::<usize>() + self.time.map_or(0, |_| 14)
@@ -152,11 +153,11 @@ impl Record {
         let detail =
             serde_json::from_str(&detail).map_err(|_| ("MalformedDetail", "Detail is malformed.".to_owned()))?;
         let id = Uuid::new_v4();
-        // A bus is named by its name or by its ARN.
+        // An entry may name the bus by its name or its ARN.
         let prefix = format!("arn:aws:events:{REGION}:{ACCOUNT_ID}:event-bus/");
         let bus = entry.event_bus_name.as_deref().unwrap_or("default");
         if bus.strip_prefix(&prefix).unwrap_or(bus) != self.bus {
-            // EventBridge, too, takes an event for a bus that is not there, says so, and forgets it.
+            // Like EventBridge, this accepts an event for a bus that does not exist, and drops it.
             tracing::warn!(bus, "an event is lost: there is no such event bus");
             return Ok(id);
         }

@@ -1,5 +1,5 @@
-//! What plays meetings to a simulator that runs by itself, and tells what became of them: JSON over HTTP on loopback,
-//! for a person with curl and for programs in any language.
+//! The control of a simulator that runs by itself: plays meetings and reports their results. It speaks JSON over HTTP
+//! on loopback, for a person with curl and for programs in any language.
 
 use std::{sync::Arc, time::Duration};
 
@@ -23,10 +23,10 @@ use crate::{
     wire::{Server, Service, Wire, listen, serve},
 };
 
-/// A transcript's file that is brought along may have this size.
+/// The largest transcript file that a caller may bring.
 const FILE_BYTES: usize = 64 << 20;
 
-/// A running control; it stops when this is dropped.
+/// A running control. It stops when this is dropped.
 #[derive(Debug)]
 pub struct Control {
     url: String,
@@ -40,7 +40,7 @@ struct Shared {
 }
 
 impl Control {
-    /// Serves it on 127.0.0.1; port 0 is any free one.
+    /// Serves the control on 127.0.0.1. Port 0 takes any free port.
     pub async fn start(wire: &Wire, simulator: Simulator, port: u16) -> Result<Self> {
         let (listener, port) = listen(port)
             .await
@@ -69,17 +69,18 @@ impl Control {
     }
 }
 
-/// Refuses what the web sites in this machine's browser could ask for: those send an Origin, or another host's name.
+/// Refuses requests that web sites could make through a browser on this machine: those have an Origin header or the
+/// name of another host.
 async fn guard(request: Request, next: Next) -> Response {
     let headers = request.headers();
     let host = headers.get(header::HOST).and_then(|host| host.to_str().ok());
     if !host.is_some_and(is_here) || headers.contains_key(header::ORIGIN) {
-        return (StatusCode::FORBIDDEN, Json(json!({"error": "this is not for browsers"}))).into_response();
+        return (StatusCode::FORBIDDEN, Json(json!({"error": "browsers have no access"}))).into_response();
     }
     next.run(request).await
 }
 
-/// What there is to play, and how much has happened so far.
+/// Returns the meetings that can be played, and counts of what has happened.
 async fn overview(State(shared): State<Arc<Shared>>) -> Json<Value> {
     let simulator = &shared.simulator;
     let kinds: serde_json::Map<String, Value> =
@@ -99,7 +100,7 @@ struct Endpoint {
     url: Option<String>,
 }
 
-/// Where webhooks go from now on; null: nowhere.
+/// Sets the URL for webhooks. With null, webhooks are lost.
 async fn set_webhook(State(shared): State<Arc<Shared>>, Json(endpoint): Json<Endpoint>) -> Json<Value> {
     shared.simulator.set_webhook_url(endpoint.url.clone());
     Json(json!({"url": endpoint.url}))
@@ -115,14 +116,14 @@ fn once() -> usize {
     1
 }
 
-/// So many meetings end now.
+/// Ends this many meetings now.
 async fn play(
     State(shared): State<Arc<Shared>>,
     Path(kind): Path<String>,
     Query(HowMany { count }): Query<HowMany>,
 ) -> Response {
-    let Some(kind) = Kind::named(&kind) else { return refused(StatusCode::NOT_FOUND, "no such meeting is known") };
-    // Making up an hour of talk takes a while.
+    let Some(kind) = Kind::named(&kind) else { return refused(StatusCode::NOT_FOUND, "there is no such meeting") };
+    // Generating an hour of talk takes a while.
     let played = tokio::task::spawn_blocking(move || {
         let at_ms = pipeline::time::now().as_millis();
         let play = |_| shared.plays.play(kind, &shared.simulator, &shared.wire, at_ms);
@@ -132,18 +133,20 @@ async fn play(
         Ok(played) if played.len() == count => {
             (StatusCode::CREATED, Json(json!({"recordings": played}))).into_response()
         }
-        Ok(_) => refused(StatusCode::TOO_MANY_REQUESTS, "so many meetings are enough for one run; start it again"),
+        Ok(_) => {
+            refused(StatusCode::TOO_MANY_REQUESTS, "one run plays no more meetings than this; restart the simulator")
+        }
         Err(error) => refused(StatusCode::INTERNAL_SERVER_ERROR, &error.to_string()),
     }
 }
 
-/// A meeting of ten minutes ends now, and this is the file of its transcript.
+/// Ends a meeting of ten minutes, whose transcript has this file.
 async fn play_file(State(shared): State<Arc<Shared>>, file: Bytes) -> Response {
     let recording = shared.simulator.play(Meeting::with_content(file));
     (StatusCode::CREATED, Json(json!({"recordings": [recording]}))).into_response()
 }
 
-/// An event about things that nobody knows, as with "send example" in Recall's dashboard.
+/// Sends an event with unknown ids, like "send example" in Recall's dashboard.
 async fn example(State(shared): State<Arc<Shared>>, Path(event): Path<String>) -> Response {
     let recording = shared.simulator.send_example(&event);
     (StatusCode::CREATED, Json(json!({"recordings": [recording]}))).into_response()
@@ -161,7 +164,7 @@ async fn recording(State(shared): State<Arc<Shared>>, Path(id): Path<Uuid>) -> R
     }
 }
 
-/// A recording and its transcripts; `creates` are those that were paid for.
+/// Returns a recording and its transcripts. `creates` counts the paid ones.
 fn describe(simulator: &Simulator, id: Uuid) -> Option<Value> {
     let recording = simulator.recording(id)?;
     let transcripts = simulator.transcripts(id).into_iter().map(|transcript| {
@@ -177,7 +180,7 @@ fn describe(simulator: &Simulator, id: Uuid) -> Option<Value> {
     }))
 }
 
-/// Every event of a recording is sent again, as with "resend" in Recall's dashboard.
+/// Sends every event of a recording again, like "resend" in Recall's dashboard.
 async fn resend(State(shared): State<Arc<Shared>>, Path(id): Path<Uuid>) -> Json<Value> {
     Json(json!({"sent": shared.simulator.redeliver_all(id)}))
 }
@@ -187,7 +190,7 @@ struct Seconds {
     seconds: u64,
 }
 
-/// As if the recording had ended so much earlier.
+/// Makes the recording older, as if it had ended earlier by this time.
 async fn age(
     State(shared): State<Arc<Shared>>,
     Path(id): Path<Uuid>,
@@ -197,7 +200,7 @@ async fn age(
     Json(json!({"aged_s": seconds}))
 }
 
-/// Every attempt to deliver an event, oldest first.
+/// Returns every attempt to deliver an event, oldest first.
 async fn deliveries(State(shared): State<Arc<Shared>>) -> Json<Vec<Value>> {
     let all = shared.simulator.deliveries().into_iter().map(|delivery| {
         json!({
@@ -212,7 +215,7 @@ async fn deliveries(State(shared): State<Arc<Shared>>) -> Json<Vec<Value>> {
     Json(all.collect())
 }
 
-/// What waits for its next try is tried now.
+/// Starts all waiting retries now.
 async fn retry(State(shared): State<Arc<Shared>>) -> Json<Value> {
     shared.simulator.retry_now();
     Json(json!({"under_way": shared.simulator.under_way()}))
@@ -228,7 +231,7 @@ mod tests {
     use crate::recall::SimulatorConfig;
 
     async fn ask(control: &Control, method: &str, path: &str, header: (&str, &str)) -> Result<(u16, Value)> {
-        // Plain HTTP needs no TLS, but the client wants a provider all the same.
+        // Plain HTTP needs no TLS, but the client requires a provider.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let request = reqwest::Client::new().request(method.parse()?, format!("{}{path}", control.url()));
         let response = request.header(header.0, header.1).body("[]").send().await?;
@@ -236,7 +239,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn it_plays_and_tells() -> Result<()> {
+    async fn the_control_plays_meetings_and_reports_them() -> Result<()> {
         let wire = Wire::default();
         let simulator = Simulator::start(&wire, SimulatorConfig::default()).await?;
         let control = Control::start(&wire, simulator.clone(), 0).await?;
@@ -254,7 +257,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn no_web_site_plays() -> Result<()> {
+    async fn web_sites_are_refused() -> Result<()> {
         let wire = Wire::default();
         let simulator = Simulator::start(&wire, SimulatorConfig::default()).await?;
         let control = Control::start(&wire, simulator.clone(), 0).await?;

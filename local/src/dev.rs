@@ -1,4 +1,4 @@
-//! What `cargo dev` shows: where things are, each hop with its time, and what went wrong.
+//! The output of `cargo dev`: addresses, each hop with its time, and what went wrong.
 
 mod credentials;
 mod folder;
@@ -33,26 +33,26 @@ use crate::{
     wire::lock,
 };
 
-/// A meeting that is not stored by then has failed.
+/// A meeting that is not stored within this time has failed.
 const PLAY_TIMEOUT: Duration = Duration::from_secs(60);
-/// How often the display looks for news.
+/// How often the display is updated.
 const LOOK_EVERY: Duration = Duration::from_millis(20);
-/// On the way out, messages that are under way get this long.
+/// How long queued messages may take after the request to stop.
 const DRAIN: Duration = Duration::from_secs(10);
-/// The simulator's clock: an hour of meeting is transcribed in about two seconds.
+/// The speed of the simulator's clock: an hour-long meeting is transcribed in about two seconds.
 const SPEED: f64 = 30.0;
 
-/// Prints a line. That nobody reads on (`| head`) is no reason to stop.
+/// Prints a line. A closed output (`| head`) is no reason to stop.
 pub fn say(line: impl fmt::Display) {
     let _ = writeln!(io::stdout(), "{line}");
 }
 
-/// The same for what went wrong.
+/// Prints a line about an error to standard error.
 pub fn complain(line: impl fmt::Display) {
     let _ = writeln!(io::stderr(), "{line}");
 }
 
-/// Takes the webhook's port before the build, which can take minutes; port 0 is any free one, and not looked for yet.
+/// Reserves the webhook's port before the build, which can take minutes. Port 0 is chosen later.
 pub fn reserve_port(port: u16) -> Result<Option<TcpListener>> {
     if port == 0 {
         return Ok(None);
@@ -62,7 +62,7 @@ pub fn reserve_port(port: u16) -> Result<Option<TcpListener>> {
     Ok(Some(listener))
 }
 
-/// Asks Recall whether it knows the key, before anything depends on it.
+/// Asks Recall whether it accepts the key, before anything depends on it.
 pub async fn check_key(base_url: &str, api_key: &str) -> Result<()> {
     let roots = rustls::RootCertStore::from_iter(webpki_roots::TLS_SERVER_ROOTS.iter().cloned());
     let provider = Arc::new(rustls::crypto::ring::default_provider());
@@ -73,15 +73,17 @@ pub async fn check_key(base_url: &str, api_key: &str) -> Result<()> {
         .build()?;
     let url = format!("{base_url}/api/v1/transcript/?recording_id=00000000-0000-0000-0000-000000000000");
     let response = client.get(url).header("authorization", format!("Token {api_key}")).send().await;
-    let response = response.with_context(|| format!("{base_url} cannot be reached; try again, or without --recall"))?;
+    let response = response.with_context(|| format!("cannot reach {base_url}; try again, or without --recall"))?;
     match response.status().as_u16() {
-        401 => bail!("{base_url} does not know this RECALL_API_KEY; keys belong to one region"),
-        status @ (402 | 403) => bail!("{base_url} refuses us (status {status}); look at the account in the dashboard"),
+        401 => bail!("{base_url} does not accept this RECALL_API_KEY; a key belongs to one region"),
+        status @ (402 | 403) => {
+            bail!("{base_url} refuses requests (status {status}); check the account in the dashboard")
+        }
         _ => Ok(()),
     }
 }
 
-/// Shows what the stand-ins warn of, as that a function's process does not start; no log of a function has that.
+/// Shows the warnings of the stand-ins, such as a function that does not start. No function's log contains those.
 pub fn show_warnings() {
     let lines = tracing_subscriber::fmt::layer()
         .with_writer(io::stderr)
@@ -92,12 +94,12 @@ pub fn show_warnings() {
     tracing_subscriber::registry().with(lines.with_filter(ours)).init();
 }
 
-/// A log that goes to a file, whose warnings and errors a person sees at once.
+/// Returns a log that is written to a file, and whose warnings and errors are also printed.
 pub fn log_file(path: &Path) -> Result<LogSink> {
     let file = File::options().create(true).append(true).open(path);
     let file = Mutex::new(file.with_context(|| format!("{} cannot be written", path.display()))?);
     Ok(LogSink::forward_to(move |line| {
-        // The log is also kept in memory; a full disk is no reason to stop.
+        // The log is also kept in memory, so a full disk is no reason to stop.
         let _ = writeln!(lock(&file), "{line}");
         let entry: Value = serde_json::from_str(line).unwrap_or_default();
         if let Some(level @ ("WARN" | "ERROR")) = entry["level"].as_str() {
@@ -108,7 +110,7 @@ pub fn log_file(path: &Path) -> Result<LogSink> {
     }))
 }
 
-/// Says where everything is.
+/// Prints all addresses and paths.
 pub fn introduce(stack: &Stack, data: &DataFolder, credentials: &Credentials, page: Option<&Page>) {
     say("");
     if let Some(page) = page {
@@ -117,7 +119,7 @@ pub fn introduce(stack: &Stack, data: &DataFolder, credentials: &Credentials, pa
     say(format_args!("  webhook   {}", stack.function_url.url()));
     match &stack.simulator {
         Some(simulator) => say(format_args!("  Recall    {} (simulator)", simulator.base_url())),
-        None => say("  Recall    the real one; its dashboard needs a public URL that leads to the webhook"),
+        None => say("  Recall    the real one; enter a public URL for the webhook in its dashboard"),
     }
     say(format_args!("  results   {}", stack.s3.root().join(BUCKET).display()));
     say(format_args!("  logs      {}", data.logs().display()));
@@ -126,7 +128,7 @@ pub fn introduce(stack: &Stack, data: &DataFolder, credentials: &Credentials, pa
     }
 }
 
-/// Plays an hour's meeting and follows it to the end, without a sweep in between.
+/// Plays an hour-long meeting and follows it to its end, while the sweep is paused.
 pub async fn play_one(stack: &Stack) -> Result<()> {
     stack.schedule.pause();
     let result = play_and_follow(stack).await;
@@ -135,8 +137,8 @@ pub async fn play_one(stack: &Stack) -> Result<()> {
 }
 
 async fn play_and_follow(stack: &Stack) -> Result<()> {
-    let simulator = stack.simulator.as_ref().context("a meeting can only be played to the simulator")?;
-    say("\na meeting of an hour has just ended\n");
+    let simulator = stack.simulator.as_ref().context("only the simulator can play a meeting")?;
+    say("\nan hour-long meeting has ended\n");
     let meeting = Meeting::hour(fastrand::u64(..)).metadata("title", "Weekly product meeting");
     let mut hops = Hops::new(stack);
     let recording_id = simulator.play(meeting).to_string();
@@ -145,17 +147,17 @@ async fn play_and_follow(stack: &Stack) -> Result<()> {
         hops.show();
         let job = stack.dynamodb.item(JOBS_TABLE, &recording_id)?.unwrap_or_default();
         match job["status"].as_str() {
-            // The news of it is told, too.
+            // The job is due until its end is announced.
             Some("stored") if job.get("due_at").is_none() => break Ok(()),
             Some(status @ ("failed" | "lost" | "limit_reached")) => {
                 break Err(anyhow!(
-                    "the job of recording {recording_id} ended as {status}; the warnings above or the logs say why"
+                    "the job of recording {recording_id} ended as {status}; see the warnings above or the logs"
                 ));
             }
             _ if Instant::now() > deadline => {
-                let status = job["status"].as_str().unwrap_or("not begun");
+                let status = job["status"].as_str().unwrap_or("not started");
                 break Err(anyhow!(
-                    "after {} s the job is still {status}; the warnings above or the logs say why",
+                    "the job is still {status} after {} s; see the warnings above or the logs",
                     PLAY_TIMEOUT.as_secs()
                 ));
             }
@@ -193,7 +195,7 @@ fn show_result(stack: &Stack, recording_id: &str) -> Result<()> {
     Ok(())
 }
 
-/// Tells of every job that changes, until somebody stops it.
+/// Prints every change of a job's status, forever.
 pub async fn report(stack: &Stack) -> Result<Infallible> {
     let mut known: BTreeMap<String, String> = BTreeMap::new();
     let mut first = true;
@@ -210,7 +212,7 @@ pub async fn report(stack: &Stack) -> Result<Infallible> {
     }
 }
 
-/// Waits for Ctrl-C, or for SIGTERM where there is one. From its first call on, they end nothing by themselves.
+/// Waits for Ctrl-C, or for SIGTERM on Unix. After the first call, these signals no longer end the process themselves.
 pub async fn asked_to_stop() -> Result<()> {
     #[cfg(unix)]
     let terminate = async {
@@ -223,10 +225,10 @@ pub async fn asked_to_stop() -> Result<()> {
         result = tokio::signal::ctrl_c() => result,
         result = terminate => result,
     }
-    .context("Ctrl-C cannot be waited for")
+    .context("cannot wait for Ctrl-C")
 }
 
-/// The queue lives in memory, so what is on it is finished before we go, unless we are asked once more.
+/// Finishes the messages on the queue, which only lives in memory, unless the user asks to stop again.
 pub async fn drain(stack: &Stack) {
     let mut empty = pin!(async {
         while stack.queues.depth(WORK_QUEUE).await.is_ok_and(|depth| depth > 0) {
@@ -236,11 +238,11 @@ pub async fn drain(stack: &Stack) {
     if timeout(LOOK_EVERY, &mut empty).await.is_ok() {
         return;
     }
-    say("finishing what is on the queue; Ctrl-C again ends at once");
+    say("finishing the queued messages; press Ctrl-C again to stop now");
     tokio::select! {
         () = empty => return,
         () = tokio::time::sleep(DRAIN) => {}
         _ = asked_to_stop() => {}
     }
-    complain("messages were still on the queue; Recall sends their events again only if it is asked to");
+    complain("queued messages were dropped; resend their events from Recall's dashboard");
 }

@@ -1,7 +1,7 @@
 //! DynamoDB: the embedded emulator, in memory or in one SQLite file.
 //!
-//! The emulator brings its own HTTP server. Ours stands in front of it and passes requests on, so that calls are
-//! seen and disturbed like all others; reads for the display and the tests go to the database directly.
+//! The emulator has its own HTTP server. Ours forwards requests to it, so that calls are recorded and disturbed like
+//! all others. Reads for the display and the tests go directly to the database.
 
 use std::path::Path;
 
@@ -20,7 +20,7 @@ use tokio::task::JoinHandle;
 
 use crate::wire::{Server, Service, Wire, listen, serve};
 
-/// DynamoDB on loopback; it stops when this is dropped.
+/// DynamoDB on loopback. It stops when this is dropped.
 pub struct DynamoDb {
     endpoint: String,
     database: Database,
@@ -29,19 +29,20 @@ pub struct DynamoDb {
 }
 
 impl DynamoDb {
-    /// Starts it in memory, or with its state in `file`, which survives a kill of this process.
+    /// Starts DynamoDB in memory, or with its state in `file`, which survives a kill of this process.
     pub async fn start(wire: &Wire, file: Option<&Path>) -> Result<DynamoDb> {
         let database = match file {
             Some(file) => {
-                let path = file.to_str().context("the path of the database is not valid UTF-8")?;
-                Database::new(path).with_context(|| format!("{path} cannot be opened; delete it to start afresh"))?
+                let path = file.to_str().context("the path of the database is not UTF-8")?;
+                Database::new(path)
+                    .with_context(|| format!("cannot open {path}; delete it to start with an empty database"))?
             }
-            None => Database::memory().context("no database in memory")?,
+            None => Database::memory().context("cannot create a database in memory")?,
         };
 
         let (listener, hidden_port) = listen(0).await?;
         let emulator = dynoxide::server::serve_with_shutdown(listener, database.clone(), std::future::pending());
-        // It only ends when it is aborted, so there is no result to look at.
+        // This task only ends when it is aborted, so there is no result to check.
         let emulator = tokio::spawn(async move { drop(emulator.await) });
 
         let mut connector = legacy::connect::HttpConnector::new();
@@ -65,7 +66,7 @@ impl DynamoDb {
         &self.endpoint
     }
 
-    /// Makes the jobs table with its indexes; a table that is there already is left as it is.
+    /// Creates the jobs table with its indexes. An existing table stays as it is.
     pub fn create_jobs_table(&self, name: &str) -> Result<()> {
         let request = serde_json::from_value(json!({
             "TableName": name,
@@ -99,23 +100,23 @@ impl DynamoDb {
         }))?;
         match self.database.create_table(request) {
             Err(error) if !matches!(error, DynoxideError::ResourceInUseException(_)) => {
-                Err(error).with_context(|| format!("table {name} cannot be made"))
+                Err(error).with_context(|| format!("cannot create table {name}"))
             }
             Ok(_) | Err(_) => Ok(()),
         }
     }
 
-    /// One item as plain JSON: `{"n": 1}` where DynamoDB says `{"n": {"N": "1"}}`.
+    /// Returns one item as plain JSON: `{"n": 1}` instead of DynamoDB's `{"n": {"N": "1"}}`.
     pub fn item(&self, table: &str, recording_id: &str) -> Result<Option<Value>> {
         let request = json!({"TableName": table, "Key": {"recording_id": {"S": recording_id}}});
         let found = self.database.get_item(serde_json::from_value(request)?)?;
         found.item.map(plain_item).transpose()
     }
 
-    /// Writes an item, given as [`DynamoDb::item`] reads it, unless the table has another `version` of it by now.
-    /// Whether it was written.
+    /// Writes an item in the form of [`DynamoDb::item`], unless the table now has another `version` of it. Returns
+    /// whether it was written.
     pub fn replace(&self, table: &str, item: &Value) -> Result<bool> {
-        let Value::Object(item) = item else { bail!("an item is an object") };
+        let Value::Object(item) = item else { bail!("an item must be an object") };
         let version = item.get("version").cloned().unwrap_or_default();
         let tagged: Map<_, _> = item.iter().map(|(name, value)| (name.clone(), tag(value))).collect();
         let request = json!({
@@ -127,18 +128,18 @@ impl DynamoDb {
         match self.database.put_item(serde_json::from_value(request)?) {
             Ok(_) => Ok(true),
             Err(DynoxideError::ConditionalCheckFailedException(..)) => Ok(false),
-            Err(error) => Err(error).context("the item cannot be written"),
+            Err(error) => Err(error).context("cannot write the item"),
         }
     }
 
-    /// Removes an item, as anybody may who has access to the table.
+    /// Removes an item, as a person with access to the table could.
     pub fn remove(&self, table: &str, recording_id: &str) -> Result<()> {
         let request = json!({"TableName": table, "Key": {"recording_id": {"S": recording_id}}});
         self.database.delete_item(serde_json::from_value(request)?)?;
         Ok(())
     }
 
-    /// Every item of the table as plain JSON, in no order.
+    /// Returns every item of the table as plain JSON, in no particular order.
     pub fn items(&self, table: &str) -> Result<Vec<Value>> {
         let mut items = Vec::new();
         let mut start = None;
@@ -225,7 +226,7 @@ fn untag(tagged: Value) -> Result<Value> {
     })
 }
 
-/// The way back; there are no sets and no bytes in plain JSON.
+/// Converts plain JSON back, which has no sets and no bytes.
 fn tag(value: &Value) -> Value {
     match value {
         Value::Null => json!({"NULL": true}),
@@ -240,7 +241,7 @@ fn tag(value: &Value) -> Value {
     }
 }
 
-/// DynamoDB's numbers are text; those that fit stay exact.
+/// DynamoDB's numbers are text. Integers stay exact if they fit.
 fn number(digits: &str) -> Result<Value> {
     if let Ok(whole) = digits.parse::<i64>() {
         return Ok(whole.into());

@@ -1,7 +1,7 @@
-//! Lambda: runs the real function binaries as child processes, over the Runtime API that they know.
+//! Lambda: runs the real function binaries as child processes, over the Runtime API.
 //!
-//! One process serves one invocation at a time. A process is started when an invocation finds none idle, and kept
-//! for the next one. It can be killed at any moment, as it can in AWS.
+//! One process serves one invocation at a time. An invocation that finds no idle process starts one, which is kept for
+//! the next invocation. A process can be killed at any moment, as it can in AWS.
 
 mod event_source;
 mod function_url;
@@ -35,11 +35,11 @@ use crate::wire::{Wire, lock};
 #[derive(Clone, Debug)]
 pub struct FunctionConfig {
     pub name: String,
-    /// The built binary; it speaks the Runtime API.
+    /// The built binary, which speaks the Runtime API.
     pub binary: PathBuf,
-    /// Added to what Lambda itself sets; nothing else of our own environment is passed on.
+    /// Environment variables in addition to Lambda's own. Nothing else of our environment is passed on.
     pub env: Vec<(String, String)>,
-    /// Of one invocation; the process is killed then.
+    /// The limit for one invocation. The process is killed after it.
     pub timeout: Duration,
     /// How many processes may run at once.
     pub concurrency: usize,
@@ -49,19 +49,19 @@ pub struct FunctionConfig {
 /// Why an invocation has no result.
 #[derive(Debug, thiserror::Error)]
 pub enum InvokeError {
-    /// The function answered with an error: `{"errorType": …, "errorMessage": …}`. Its process lives on.
+    /// The function answered with an error: `{"errorType": …, "errorMessage": …}`. Its process keeps running.
     #[error("the function failed: {}", String::from_utf8_lossy(.0))]
     Function(Bytes),
-    /// The process could not be started, or ended before it asked for an invocation. With its last lines.
+    /// The process could not be started, or ended before it asked for an invocation. Contains its last log lines.
     #[error("the function did not start: {reason}\n{}", .log.join("\n"))]
     Init { reason: String, log: Vec<String> },
     /// The process ended during the invocation.
     #[error("the function's process ended: {0}")]
     Died(String),
-    /// The process was killed because its time was over.
+    /// The process was killed after its time limit.
     #[error("the function took longer than {} s", .0.as_secs_f32())]
     TimedOut(Duration),
-    /// As many invocations as may be are under way already.
+    /// The function already has as many invocations as its concurrency allows.
     #[error("the function is busy; its concurrency is used up")]
     Throttled,
     /// The function was stopped.
@@ -79,19 +79,19 @@ struct Inner {
     idle: Mutex<Vec<Worker>>,
     /// One permit for each process that may run.
     slots: Semaphore,
-    /// Invocations that are not answered yet.
+    /// The number of invocations without an answer.
     unanswered: AtomicUsize,
     started: AtomicUsize,
     pids: watch::Sender<BTreeSet<u32>>,
-    /// Counts the kills; every worker watches it.
+    /// The number of kills, which every worker watches.
     kills: watch::Sender<usize>,
 }
 
 impl Function {
-    /// Makes the function known. No process is started before the first invocation.
+    /// Creates the function. No process is started before the first invocation.
     pub fn start(wire: &Wire, config: FunctionConfig) -> Result<Function> {
-        ensure!(config.binary.is_file(), "{} is not there; build it first", config.binary.display());
-        ensure!(config.concurrency > 0, "{} may not run at all: its concurrency is 0", config.name);
+        ensure!(config.binary.is_file(), "{} does not exist; build it first", config.binary.display());
+        ensure!(config.concurrency > 0, "{} can never run, because its concurrency is 0", config.name);
         Ok(Function(Arc::new(Inner {
             wire: wire.clone(),
             slots: Semaphore::new(config.concurrency),
@@ -104,7 +104,7 @@ impl Function {
         })))
     }
 
-    /// Runs one invocation. It goes on to its end even when the caller goes away.
+    /// Runs one invocation, which continues to its end even if the caller is dropped.
     pub async fn invoke(&self, payload: Vec<u8>) -> Result<Vec<u8>, InvokeError> {
         let room = |busy: usize| (busy < self.0.config.concurrency).then_some(busy + 1);
         if self.0.unanswered.fetch_update(Ordering::SeqCst, Ordering::SeqCst, room).is_err() {
@@ -115,8 +115,8 @@ impl Function {
         answered.await.unwrap_or(Err(InvokeError::Stopped))
     }
 
-    /// Kills all processes of the function (SIGKILL) and waits until they are gone. Invocations under way end with
-    /// [`InvokeError::Died`]; the next one gets a new process.
+    /// Kills all processes of the function (SIGKILL) and waits until they are gone. Running invocations end with
+    /// [`InvokeError::Died`], and the next one gets a new process.
     pub async fn kill(&self) {
         let doomed = self.0.pids.borrow().clone();
         self.0.kills.send_modify(|kills| *kills += 1);
@@ -124,7 +124,7 @@ impl Function {
         for worker in idle {
             worker.kill().await;
         }
-        // The sender lives as long as we do, so this cannot fail.
+        // The sender lives as long as this function, so this cannot fail.
         let _ = self.0.pids.subscribe().wait_for(|pids| pids.is_disjoint(&doomed)).await;
     }
 
@@ -134,23 +134,23 @@ impl Function {
         self.kill().await;
     }
 
-    /// The processes that run, idle ones too.
+    /// Returns the running processes, including idle ones.
     pub fn pids(&self) -> Vec<u32> {
         lock(&self.0.idle).retain_mut(Worker::is_alive);
         self.0.pids.borrow().iter().copied().collect()
     }
 
-    /// Invocations that have no answer yet.
+    /// Returns the number of invocations without an answer.
     pub fn under_way(&self) -> usize {
         self.0.unanswered.load(Ordering::SeqCst)
     }
 
-    /// How many processes were started so far: the number of cold starts.
+    /// Returns the number of processes that were started, which is the number of cold starts.
     pub fn processes_started(&self) -> usize {
         self.0.started.load(Ordering::SeqCst)
     }
 
-    /// What the processes wrote to stdout and stderr, line by line, oldest first.
+    /// Returns the lines that the processes wrote to stdout and stderr, oldest first.
     pub fn logs(&self) -> Vec<String> {
         self.0.config.log.lines()
     }
@@ -171,7 +171,7 @@ type Answer = oneshot::Sender<Result<Vec<u8>, InvokeError>>;
 
 impl Inner {
     async fn run(self: Arc<Self>, payload: Bytes, unanswered: Unanswered, answer: Answer) {
-        // There is a slot, or a process that has answered is just about to ask for more.
+        // Either there is a free slot, or a process that has answered is about to become idle.
         let Ok(_slot) = self.slots.acquire().await else { return };
         let mut worker = match self.worker().await {
             Ok(worker) => worker,
@@ -192,14 +192,14 @@ impl Inner {
         let _ = answer.send(result);
         if worker.wait_until_idle(self.config.timeout).await {
             let mut idle = lock(&self.idle);
-            // A kill that came just now has already looked for idle ones.
+            // A kill that came just now has already taken the idle processes.
             if !worker.is_doomed() {
                 idle.push(worker);
             }
         }
     }
 
-    /// An idle process, or a new one.
+    /// Returns an idle process, or a new one.
     async fn worker(&self) -> Result<Worker, InvokeError> {
         {
             let mut idle = lock(&self.idle);

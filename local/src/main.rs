@@ -1,4 +1,4 @@
-//! `cargo dev`: the whole pipeline on this machine, with one meeting played through it.
+//! `cargo dev`: runs the whole pipeline on this machine, and plays one meeting through it.
 
 use std::{path::PathBuf, process::ExitCode, sync::Arc, time::Duration};
 
@@ -11,33 +11,33 @@ use local::{
     stack::{Stack, StackConfig},
 };
 
-/// A minute in AWS.
+/// In AWS, the sweep runs every minute.
 const SWEEP_EVERY: Duration = Duration::from_secs(10);
 
 const ENVIRONMENT: &str = "\
 Environment:
-  RECALL_API_KEY          The key that Recall, or the simulator, knows us by
-  RECALL_WEBHOOK_SECRETS  The whsec_… secrets that webhooks are signed with, separated by commas
+  RECALL_API_KEY          The API key for Recall or the simulator
+  RECALL_WEBHOOK_SECRETS  The whsec_… secrets that sign webhooks, separated by commas
 
-  The simulator makes up what is not set, and prints it. With --recall both are needed.";
+  The simulator generates and prints what is not set. With --recall, both are required.";
 
 /// Runs the whole pipeline on loopback and plays one meeting through it.
 #[derive(Debug, Parser)]
 #[command(name = "cargo dev", bin_name = "cargo dev", version, after_help = ENVIRONMENT)]
 struct Args {
-    /// Exit once the meeting is stored; with an error if it is not, within a minute after the build.
+    /// Exit once the meeting is stored, or with an error if it is not stored within a minute after the build.
     #[arg(long)]
     once: bool,
-    /// Where the table, the bucket and the logs are kept.
+    /// The folder for the table, the bucket, and the logs.
     #[arg(long, value_name = "DIR", default_value = "./data")]
     data: PathBuf,
-    /// The port of the webhook URL on 127.0.0.1; 0 is any free one.
+    /// The port of the webhook URL on 127.0.0.1. 0 takes any free port.
     #[arg(long, value_name = "N", default_value_t = 0)]
     port: u16,
-    /// The port of the page on 127.0.0.1; 8765, or the next one that is free, where it is not given.
+    /// The port of the page on 127.0.0.1. Without it, 8765 or the next free port.
     #[arg(long, value_name = "N")]
     page_port: Option<u16>,
-    /// Work with the real Recall in this region instead of the simulator, and serve until Ctrl-C.
+    /// Use the real Recall in this region instead of the simulator, and run until Ctrl-C.
     #[arg(long, value_name = "REGION", value_parser = ["us-east-1", "us-west-2", "eu-central-1", "ap-northeast-1"])]
     recall: Option<String>,
 }
@@ -56,22 +56,22 @@ async fn main() -> ExitCode {
 }
 
 async fn run(args: Args) -> Result<()> {
-    ensure!(!args.once || args.recall.is_none(), "--once plays a simulated meeting; leave it out with --recall");
-    // The folder is ours until the end.
+    ensure!(!args.once || args.recall.is_none(), "--once plays a simulated meeting; do not combine it with --recall");
+    // The folder stays locked until the end.
     let (_data, stack, page) = tokio::select! {
         ready = prepare(&args) => ready?,
         asked = dev::asked_to_stop() => {
             asked?;
-            bail!("stopped before the end");
+            bail!("stopped during the start-up");
         }
     };
     if args.once {
         return Ok(());
     }
     if let Some(page) = &page {
-        say(format_args!("\nOpen {} to watch it, and to play other meetings", page.url()));
+        say(format_args!("\nOpen {} to watch the pipeline and play more meetings", page.url()));
     }
-    say("\nserving until Ctrl-C");
+    say("\nrunning; press Ctrl-C to stop");
     tokio::select! {
         asked = dev::asked_to_stop() => asked?,
         never = dev::report(&stack) => match never? {},
@@ -80,9 +80,9 @@ async fn run(args: Args) -> Result<()> {
     Ok(())
 }
 
-/// Starts everything. With the simulator, the meeting is stored then.
+/// Starts everything. With the simulator, the meeting is stored when this returns.
 async fn prepare(args: &Args) -> Result<(DataFolder, Arc<Stack>, Option<Page>)> {
-    // What can be wrong with the arguments is said before the build, which can take minutes.
+    // Invalid arguments are reported before the build, which can take minutes.
     let credentials = Credentials::from_env(args.recall.is_some())?;
     let data = DataFolder::open(&args.data)?;
     let webhook_log = dev::log_file(&data.logs().join("webhook.log"))?;
@@ -98,7 +98,7 @@ async fn prepare(args: &Args) -> Result<(DataFolder, Arc<Stack>, Option<Page>)> 
     }
     say("building the functions …");
     let binaries = Binaries::build().await?;
-    // Only what finishes while we run is paid for, not what the workspace has recorded before.
+    // Pay only for recordings that end while this runs, not for older ones in the workspace.
     let window = args.recall.is_some().then(|| ("SWEEP_WINDOW_HOURS".to_owned(), "0".to_owned()));
     let config = StackConfig {
         recall: credentials.target(args.recall.clone()),
@@ -110,7 +110,7 @@ async fn prepare(args: &Args) -> Result<(DataFolder, Arc<Stack>, Option<Page>)> 
         env: window.into_iter().collect(),
         ..StackConfig::default()
     };
-    // The stack takes it over.
+    // The stack takes over the port.
     drop(port);
     let stack = Arc::new(Stack::start(data.path(), &binaries, config).await?);
     let page = page_port.map(|listener| Page::start(stack.clone(), listener)).transpose()?;

@@ -1,7 +1,7 @@
-//! The page of `cargo dev`: the jobs as they change, what stands in the bucket, and buttons that play meetings.
+//! The page of `cargo dev`: the jobs as they change, the contents of the bucket, and buttons that play meetings.
 //!
 //! It is for the person at this machine. It listens on loopback, and [`guard`] refuses what other web sites could make
-//! that person's browser send. What it shows comes from the table, the bucket and the simulator; it decides nothing.
+//! that person's browser send. It shows the table, the bucket, and the simulator, and decides nothing.
 
 pub(crate) mod guard;
 mod jobs;
@@ -36,12 +36,12 @@ use crate::{
     wire::{Server, Service, serve},
 };
 
-/// Where the page is by default. The same place each time, so that a tab outlives a restart.
+/// The default port of the page. It is always the same, so that an open tab survives a restart.
 pub const PORT: u16 = 8765;
-/// So many ports from [`PORT`] on are tried before any free one is taken.
+/// How many ports from [`PORT`] on are tried before any free one is taken.
 const PORTS: u16 = 10;
 
-/// A running page; it stops when this is dropped.
+/// A running page. It stops when this is dropped.
 #[derive(Debug)]
 pub struct Page {
     url: String,
@@ -53,16 +53,16 @@ struct Shared {
     stack: Arc<Stack>,
     plays: Plays,
     manifests: Manifests,
-    /// When each recording was first seen, in milliseconds since the epoch: its place in the list, once and for all.
+    /// When each recording was first seen, in milliseconds since the epoch. This is its permanent place in the list.
     seen: Mutex<HashMap<String, i64>>,
 }
 
-/// Takes the page's port: this one, where it is given; else the usual one or one that is free.
+/// Reserves the page's port: the given one, or else the usual one or any free one.
 pub async fn listen(port: Option<u16>) -> Result<TcpListener> {
     if let Some(port) = port {
         let listener = TcpListener::bind(("127.0.0.1", port)).await;
         return listener.with_context(|| {
-            format!("port {port} on 127.0.0.1 cannot be used for the page; choose another with --page-port")
+            format!("cannot use port {port} on 127.0.0.1 for the page; choose another with --page-port")
         });
     }
     for port in PORT..PORT + PORTS {
@@ -113,9 +113,9 @@ async fn steps(State(shared): State<Arc<Shared>>, Path(recording_id): Path<Uuid>
 
 async fn play(State(shared): State<Arc<Shared>>, Path(kind): Path<String>) -> Response {
     let (Some(kind), Some(simulator)) = (Kind::named(&kind), shared.stack.simulator.clone()) else {
-        return (StatusCode::NOT_FOUND, axum::Json(json!({"error": "no such meeting can be played"}))).into_response();
+        return (StatusCode::NOT_FOUND, axum::Json(json!({"error": "there is no such meeting"}))).into_response();
     };
-    // Making up an hour of talk takes a while.
+    // Generating an hour of talk takes a while.
     let made = tokio::task::spawn_blocking(move || {
         let now_ms = pipeline::time::now().as_millis();
         shared.plays.play(kind, &simulator, &shared.stack.wire, now_ms)
@@ -125,14 +125,14 @@ async fn play(State(shared): State<Arc<Shared>>, Path(kind): Path<String>) -> Re
             (StatusCode::CREATED, axum::Json(json!({"recording_id": recording_id}))).into_response()
         }
         Ok(None) => {
-            let error = format!("{} meetings are enough for one run; start cargo dev again", plays::MAX_PLAYS);
+            let error = format!("one run plays at most {} meetings; restart cargo dev", plays::MAX_PLAYS);
             (StatusCode::TOO_MANY_REQUESTS, axum::Json(json!({"error": error}))).into_response()
         }
         Err(error) => broken(&error.into()),
     }
 }
 
-/// JSON that is read from the table and from files, so away from where calls are answered.
+/// Reads JSON from the table and from files, on a thread that may block.
 async fn answer<T: serde::Serialize + Send + 'static>(read: impl FnOnce() -> Result<T> + Send + 'static) -> Response {
     match tokio::task::spawn_blocking(read).await.map_err(anyhow::Error::from).flatten() {
         Ok(found) => axum::Json(found).into_response(),
@@ -141,7 +141,7 @@ async fn answer<T: serde::Serialize + Send + 'static>(read: impl FnOnce() -> Res
 }
 
 fn broken(error: &anyhow::Error) -> Response {
-    tracing::warn!(error = format!("{error:#}"), "the page cannot be answered");
+    tracing::warn!(error = format!("{error:#}"), "cannot answer the page");
     let error = json!({"error": format!("{error:#}")});
     (StatusCode::INTERNAL_SERVER_ERROR, axum::Json(error)).into_response()
 }

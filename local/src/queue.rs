@@ -1,7 +1,7 @@
-//! SQS: queues in memory, with delays, visibility time-outs and dead-letter queues.
+//! SQS: queues in memory, with delays, visibility timeouts, and dead-letter queues.
 //!
-//! What a function sends arrives over HTTP and is seen by the wire; the event source of [`crate::lambda`] and the
-//! tests use the queues directly.
+//! The functions send over HTTP, where the wire sees it. The event source of [`crate::lambda`] and the tests use the
+//! queues directly.
 
 mod contents;
 mod waits;
@@ -37,7 +37,7 @@ pub struct Queues(Arc<Inner>);
 struct Inner {
     endpoint: String,
     queues: Arc<RustackSqs>,
-    /// Told after every change that may have made a message visible.
+    /// Notified after every change that may have made a message visible.
     changed: Arc<Notify>,
     waits: Arc<Waits>,
     peek: Mutex<()>,
@@ -48,13 +48,13 @@ struct Inner {
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Message {
     pub message_id: String,
-    /// Names this delivery of the message; good until its visibility time-out.
+    /// Identifies this delivery of the message until its visibility timeout ends.
     pub receipt_handle: String,
     pub body: String,
     pub md5_of_body: String,
-    /// `ApproximateReceiveCount`, `SentTimestamp` and so on.
+    /// `ApproximateReceiveCount`, `SentTimestamp`, and so on.
     pub system_attributes: HashMap<String, String>,
-    /// The sender's attributes. Binary ones are not kept, nobody here sends any.
+    /// The sender's attributes. Binary ones are not kept, because nothing here sends any.
     pub attributes: HashMap<String, Attribute>,
 }
 
@@ -67,7 +67,7 @@ pub struct Attribute {
 }
 
 impl Queues {
-    /// Starts it without any queue.
+    /// Starts SQS without any queue.
     pub async fn start(wire: &Wire) -> Result<Queues> {
         let (listener, port) = listen(0).await?;
         let config = SqsConfig {
@@ -97,18 +97,18 @@ impl Queues {
         &self.0.endpoint
     }
 
-    /// What senders put into `QueueUrl`, whether the queue is there or not.
+    /// Returns the value for `QueueUrl`, even if the queue does not exist.
     pub fn url(&self, name: &str) -> String {
         format!("{}/{ACCOUNT_ID}/{name}", self.0.endpoint)
     }
 
-    /// The queue's ARN, whether it is there or not.
+    /// Returns the queue's ARN, even if the queue does not exist.
     pub fn arn(&self, name: &str) -> String {
         format!("arn:aws:sqs:{REGION}:{ACCOUNT_ID}:{name}")
     }
 
-    /// Makes a queue. A message that was received `dead_letter.1` times without being deleted goes to the queue
-    /// `dead_letter.0`, which must be made too.
+    /// Creates a queue. A message that was received `dead_letter.1` times without being deleted goes to the queue
+    /// `dead_letter.0`, which must be created as well.
     pub async fn create(&self, name: &str, visibility_s: u32, dead_letter: Option<(&str, u32)>) -> Result<()> {
         let mut attributes = Map::new();
         attributes.insert("VisibilityTimeout".to_owned(), visibility_s.to_string().into());
@@ -118,11 +118,11 @@ impl Queues {
         }
         let request = json!({"QueueName": name, "Attributes": attributes});
         let made = self.0.queues.create_queue(serde_json::from_value(request)?).await;
-        made.map_err(anyhow::Error::msg).with_context(|| format!("queue {name} cannot be made"))?;
+        made.map_err(anyhow::Error::msg).with_context(|| format!("cannot create queue {name}"))?;
         Ok(())
     }
 
-    /// Sends a message with string attributes; answers its id.
+    /// Sends a message with string attributes and returns its id.
     pub async fn send(&self, name: &str, body: &str, attributes: &[(&str, &str)]) -> Result<String> {
         ensure!(contents::allowed(body), "SQS would refuse a character of the message");
         let attributes: Map<String, Value> = attributes
@@ -135,12 +135,12 @@ impl Queues {
         sent.message_id.context("a message without an id")
     }
 
-    /// Takes up to `max` (1 to 10) visible messages; they stay invisible for the queue's visibility time-out.
+    /// Receives up to `max` (1 to 10) visible messages. They stay hidden for the queue's visibility timeout.
     pub async fn receive(&self, name: &str, max: usize) -> Result<Vec<Message>> {
         self.take(name, max, None).await
     }
 
-    /// Ends a message. Of an outdated receipt handle nothing happens, as in SQS.
+    /// Deletes a message. An outdated receipt handle has no effect, as in SQS.
     pub async fn delete(&self, name: &str, receipt_handle: &str) -> Result<()> {
         let request = json!({"QueueUrl": self.url(name), "ReceiptHandle": receipt_handle});
         self.0.queues.delete_message(serde_json::from_value(request)?).await.map_err(anyhow::Error::msg)?;
@@ -148,7 +148,7 @@ impl Queues {
         Ok(())
     }
 
-    /// Makes a received message visible after so many seconds from now; 0 is at once.
+    /// Makes a received message visible this many seconds from now; 0 means at once.
     pub async fn change_visibility(&self, name: &str, receipt_handle: &str, seconds: u32) -> Result<()> {
         let request = json!({
             "QueueUrl": self.url(name), "ReceiptHandle": receipt_handle, "VisibilityTimeout": seconds,
@@ -159,11 +159,11 @@ impl Queues {
         Ok(())
     }
 
-    /// Ends every delay and every visibility time-out: all messages are visible now. A message that somebody is just
-    /// working on is then received twice.
+    /// Ends every delay and every visibility timeout, so that all messages are visible. A message that is being
+    /// processed is then received twice.
     pub async fn hurry(&self, name: &str) -> Result<()> {
         for receipt_handle in self.0.waits.hidden(name) {
-            // It may be visible again already, and then the handle is worth nothing.
+            // The message may already be visible again, and then the handle is invalid.
             let _ = self.change_visibility(name, &receipt_handle, 0).await;
         }
         for request in self.0.waits.hurry(&self.url(name)) {
@@ -173,13 +173,13 @@ impl Queues {
         Ok(())
     }
 
-    /// How many messages the queue holds: visible, in flight and delayed.
+    /// Returns the number of messages in the queue: visible, in flight, and delayed.
     pub async fn depth(&self, name: &str) -> Result<usize> {
         let all = self.count(name, &["", "NotVisible", "Delayed"]).await?;
         Ok(all.saturating_sub(self.0.waits.overtaken(&self.url(name))))
     }
 
-    /// How many messages can be received now.
+    /// Returns the number of messages that can be received now.
     pub async fn visible(&self, name: &str) -> Result<usize> {
         self.count(name, &[""]).await
     }
@@ -192,13 +192,13 @@ impl Queues {
             .iter()
             .map(|which| {
                 let count = attributes.get(&format!("ApproximateNumberOfMessages{which}"));
-                count.context("a queue without its depth")?.parse::<usize>().context("a depth that is no number")
+                count.context("a queue without its depth")?.parse::<usize>().context("a depth that is not a number")
             })
             .sum()
     }
 
-    /// The visible messages, which stay where they are. Looking counts as receiving them once: do it on a
-    /// dead-letter queue, not on one that has its own.
+    /// Returns the visible messages, which stay in the queue. This counts as one receive, so use it on a dead-letter
+    /// queue, and not on a queue that has one.
     pub async fn messages(&self, name: &str) -> Result<Vec<Message>> {
         let _alone = self.0.peek.lock().await;
         let mut messages = Vec::new();
@@ -215,8 +215,8 @@ impl Queues {
         Ok(messages)
     }
 
-    /// Waits until something was sent or made visible. A delay or a visibility time-out that ends does not wake
-    /// anybody, so wait for a short time only. Changes count from this call on, not from the first poll.
+    /// Waits until a message was sent or made visible. The end of a delay or a visibility timeout does not end this
+    /// wait, so wait only for a short time. Changes count from this call on, not from the first poll.
     pub(crate) fn changed(&self) -> Notified<'_> {
         self.0.changed.notified()
     }
@@ -272,7 +272,7 @@ struct Front {
     waits: Arc<Waits>,
 }
 
-/// A call goes on to its end when its sender dies meanwhile, as in AWS; so what was sent is known to [`Waits`], too.
+/// As in AWS, a call continues to its end when its sender dies, so [`Waits`] knows every message that was sent.
 async fn answer(State(front): State<Front>, headers: HeaderMap, body: Bytes) -> Response {
     let done = tokio::spawn(front.answer(headers, body));
     done.await.unwrap_or_else(|_| StatusCode::INTERNAL_SERVER_ERROR.into_response())
@@ -300,7 +300,7 @@ impl Front {
         let response = done.unwrap_or_else(|error| error_to_response(&error, "local")).map(Body::new);
         let (head, answer) = response.into_parts();
         let answer = to_bytes(answer, LARGEST_ANSWER_BYTES).await.unwrap_or_default();
-        // Noted before anybody is told, so that whoever sees the message can hurry it.
+        // The message is recorded before its receivers are notified, so that they can hurry it.
         self.waits.sent(&body, &answer);
         self.changed.notify_waiters();
         Response::from_parts(head, Body::from(answer))

@@ -1,7 +1,7 @@
 //! S3 on a folder: an object is the file `ROOT/BUCKET/KEY`, so results can simply be opened.
 //!
-//! `s3s` speaks the protocol and checks signatures; what an operation does is ours ([`api`] and [`store`]), because
-//! the pipeline leans on what S3 *refuses*: a wrong checksum, a wrong size, a part that is too small.
+//! `s3s` handles the protocol and the signatures. The operations are ours ([`api`] and [`store`]), because the pipeline
+//! depends on what S3 *refuses*: a wrong checksum, a wrong size, or a part that is too small.
 
 mod api;
 mod checksum;
@@ -35,7 +35,7 @@ pub use checksum::Algorithm;
 pub use store::{Attributes, OpenUpload};
 use store::{Stated, Store};
 
-/// S3 on loopback with one bucket, addressed by path; it stops when this is dropped.
+/// S3 on loopback with one bucket, addressed by path. It stops when this is dropped.
 pub struct S3 {
     endpoint: String,
     root: PathBuf,
@@ -44,7 +44,7 @@ pub struct S3 {
 }
 
 impl S3 {
-    /// Starts it on the folder `root`, which is made where needed. What was there stays, open uploads too.
+    /// Starts S3 on the folder `root`, which is created if needed. Existing objects and open uploads stay.
     pub async fn start(wire: &Wire, root: &Path, bucket: &str) -> Result<S3> {
         let store = Store::open(root, bucket)
             .with_context(|| format!("{} cannot be used as the folder of the bucket", root.display()))?;
@@ -66,22 +66,22 @@ impl S3 {
         &self.endpoint
     }
 
-    /// The folder that holds the bucket's.
+    /// The folder that contains the bucket's folder.
     pub fn root(&self) -> &Path {
         &self.root
     }
 
-    /// The bytes of an object.
+    /// Returns the bytes of an object.
     pub fn object(&self, key: &str) -> Result<Option<Bytes>> {
         Ok(self.store.get(key)?.map(|(_, bytes)| bytes.into()))
     }
 
-    /// What is known of an object beside its bytes.
+    /// Returns the attributes of an object.
     pub fn attributes(&self, key: &str) -> Result<Option<Attributes>> {
         Ok(self.store.attributes(key)?)
     }
 
-    /// Stores an object as if somebody else did.
+    /// Stores an object as another client could.
     pub fn put(&self, key: &str, content_type: &str, bytes: &[u8]) -> Result<()> {
         let attributes = Attributes {
             key: key.to_owned(),
@@ -97,17 +97,17 @@ impl S3 {
         Ok(())
     }
 
-    /// The keys of all objects, sorted.
+    /// Returns the keys of all objects, sorted.
     pub fn keys(&self) -> Result<Vec<String>> {
         Ok(self.store.keys()?)
     }
 
-    /// Removes an object, as anybody may who has access to the bucket.
+    /// Removes an object, as a person with access to the bucket could.
     pub fn remove(&self, key: &str) -> Result<()> {
         Ok(self.store.delete(key)?)
     }
 
-    /// The multipart uploads that were neither completed nor aborted, by key.
+    /// Returns the multipart uploads that were neither completed nor aborted, by key.
     pub fn open_uploads(&self) -> Result<Vec<OpenUpload>> {
         Ok(self.store.uploads()?)
     }

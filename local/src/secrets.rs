@@ -1,4 +1,4 @@
-//! Secrets Manager: `GetSecretValue`, the one operation that the functions call.
+//! Secrets Manager: `GetSecretValue`, the only operation that the functions call.
 
 use std::{
     collections::HashMap,
@@ -22,7 +22,7 @@ use crate::{
     wire::{Server, Service, Wire, amz_json, listen, lock, serve},
 };
 
-/// Secrets Manager on loopback, in memory; it stops when this is dropped.
+/// Secrets Manager on loopback, in memory. It stops when this is dropped.
 pub struct Secrets {
     endpoint: String,
     secrets: Vault,
@@ -38,7 +38,7 @@ struct Secret {
 }
 
 impl Secrets {
-    /// Starts it without any secret.
+    /// Starts Secrets Manager without any secret.
     pub async fn start(wire: &Wire) -> Result<Secrets> {
         let (listener, port) = listen(0).await?;
         let secrets = Vault::default();
@@ -55,7 +55,7 @@ impl Secrets {
         &self.endpoint
     }
 
-    /// Makes the secret, or gives it a new current version.
+    /// Creates the secret, or gives it a new current version.
     pub fn put(&self, name: &str, value: &Value) {
         let secret = Secret { value: value.to_string(), version: Uuid::new_v4() };
         lock(&self.secrets).insert(name.to_owned(), secret);
@@ -82,7 +82,7 @@ async fn answer(State(secrets): State<Vault>, headers: HeaderMap, body: Bytes) -
     let Ok(GetSecretValue { secret_id }) = serde_json::from_slice(&body) else {
         return refuse("InvalidParameterException", "SecretId is missing");
     };
-    // A secret is asked for by its name or by its ARN; ours carry no random suffix.
+    // A secret is identified by its name or its ARN. Ours have no random suffix.
     let prefix = arn("");
     let name = secret_id.strip_prefix(&prefix).unwrap_or(&secret_id);
     let Some(secret) = lock(&secrets).get(name).cloned() else {

@@ -1,4 +1,4 @@
-//! The whole pipeline in one process: the stand-ins, the functions as child processes, and what connects them.
+//! The whole pipeline in one process: the stand-ins, the functions as child processes, and their connections.
 
 use std::{path::Path, time::Duration};
 
@@ -26,35 +26,35 @@ pub const EVENT_BUS: &str = "transcripts";
 /// The name of the secret that the functions read.
 pub const SECRET: &str = "recall";
 
-/// As in `template.yaml`: what is received so often without an end goes to the dead-letter queue.
+/// As in `template.yaml`: a message that was received this many times goes to the dead-letter queue.
 pub const MAX_RECEIVES: u32 = 20;
 
-/// Which Recall the functions talk to.
+/// The Recall that the functions call.
 #[derive(Clone, Debug)]
 pub enum RecallTarget {
     Simulator(SimulatorConfig),
     Real { region: String, api_key: Secret<String>, webhook_secrets: Secret<Vec<String>> },
 }
 
-/// A timer that is never due in the life of a stack.
+/// An interval that never ends in the life of a stack.
 const NEVER: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 
-/// What can be chosen about a stack.
+/// The settings of a stack.
 #[derive(Clone, Debug)]
 pub struct StackConfig {
     pub recall: RecallTarget,
-    /// Of the functions' public URL; 0 takes any free one.
+    /// The port of the functions' public URL. 0 takes any free port.
     pub webhook_port: u16,
     pub webhook_timeout: Duration,
     pub transcript_timeout: Duration,
     pub sweep_timeout: Duration,
-    /// How often the sweep runs by itself; `None`: only when [`Stack::schedule`] is fired.
+    /// How often the sweep runs by itself. With `None`, it runs only when [`Stack::schedule`] is fired.
     pub sweep_every: Option<Duration>,
-    /// How long SQS hides a message that is being worked on.
+    /// How long SQS hides a message that is being processed.
     pub visibility_s: u32,
-    /// Processes of each function at once.
+    /// The number of concurrent processes of each function.
     pub concurrency: usize,
-    /// More variables for all functions.
+    /// More environment variables for all functions.
     pub env: Vec<(String, String)>,
     pub webhook_log: LogSink,
     pub transcript_log: LogSink,
@@ -80,7 +80,7 @@ impl Default for StackConfig {
     }
 }
 
-/// A running pipeline. Dropping it ends everything, the functions' processes too.
+/// A running pipeline. Dropping it ends everything, including the functions' processes.
 #[derive(Debug)]
 pub struct Stack {
     pub wire: Wire,
@@ -100,9 +100,9 @@ pub struct Stack {
 }
 
 impl Stack {
-    /// Starts everything on the folder `data`, which keeps the table and the bucket.
+    /// Starts everything on the folder `data`, which contains the table and the bucket.
     pub async fn start(data: &Path, binaries: &Binaries, config: StackConfig) -> Result<Self> {
-        std::fs::create_dir_all(data).with_context(|| format!("the folder {} cannot be made", data.display()))?;
+        std::fs::create_dir_all(data).with_context(|| format!("cannot create the folder {}", data.display()))?;
         let wire = Wire::default();
         let dynamodb = DynamoDb::start(&wire, Some(&data.join("dynamodb.sqlite"))).await?;
         dynamodb.create_jobs_table(JOBS_TABLE)?;
@@ -182,7 +182,7 @@ impl Stack {
         })
     }
 
-    /// What the functions have logged so far.
+    /// Returns everything that the functions have logged.
     pub fn logs(&self) -> Vec<String> {
         let mut lines = self.webhook.logs();
         lines.extend(self.transcript.logs());

@@ -1,8 +1,8 @@
-//! How every stand-in is served, watched and disturbed.
+//! Serves, observes, and disturbs every stand-in.
 //!
-//! Each server on loopback is an axum router behind [`serve`]. All of them share one [`Wire`]: it keeps the list
-//! of calls that were made, and it can make any call fail, vanish or hang, before or after it took effect. So a
-//! test can kill a function at an exact point without a hook in the function.
+//! Each server on loopback is an axum router behind [`serve`]. All of them share one [`Wire`], which records the calls,
+//! and which can make any call fail, disappear, or hang, before or after its effect. A test can thus kill a function at
+//! an exact point without a hook in the function.
 
 mod faults;
 
@@ -28,7 +28,7 @@ use tower::ServiceExt as _;
 use self::faults::Faults;
 pub use self::faults::{Fault, Hits, When};
 
-/// The service a call went to.
+/// The service that receives a call.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Service {
     DynamoDb,
@@ -44,7 +44,7 @@ pub enum Service {
     Lambda,
     /// The functions' public URL.
     Webhook,
-    /// The page that `cargo dev` shows a person; no part of the pipeline.
+    /// The page that `cargo dev` shows. It is not part of the pipeline.
     Page,
 }
 
@@ -52,18 +52,18 @@ pub enum Service {
 #[derive(Clone, Debug)]
 pub struct Call {
     pub service: Service,
-    /// `PutItem` for services with an `x-amz-target` header, else method and path: `PUT /bucket/key`.
+    /// `PutItem` for services with an `x-amz-target` header; otherwise method and path: `PUT /bucket/key`.
     pub operation: String,
-    /// What a webhook says its id is, verified or not.
+    /// The id that a webhook states, verified or not.
     pub delivery_id: Option<String>,
-    /// `None` while it is under way, or when no answer was sent.
+    /// `None` while the call is in progress, or if no answer was sent.
     pub status: Option<u16>,
     pub began: Instant,
-    /// From the head of the request to the head of the answer.
+    /// The time from the head of the request to the head of the answer.
     pub took: Option<Duration>,
 }
 
-/// The shared log of calls, and the faults to inject into them.
+/// The shared log of calls, and the injected faults.
 #[derive(Clone, Default)]
 pub struct Wire(Arc<Inner>);
 
@@ -80,18 +80,18 @@ impl std::fmt::Debug for Wire {
 }
 
 impl Wire {
-    /// Disturbs the next `times` calls to `service` whose operation contains `operation`; [`usize::MAX`] is all of them,
-    /// and at least one.
+    /// Disturbs the next `times` calls to `service` whose operation contains `operation`. [`usize::MAX`] means all of
+    /// them, and at least one.
     pub fn inject(&self, service: Service, operation: &str, when: When, fault: Fault, times: usize) -> Hits {
         self.0.faults.add(service, operation, when, fault, times)
     }
 
-    /// Disturbs every call that no injected fault strikes as `dice` says.
+    /// Lets `dice` decide on every call that no injected fault strikes.
     pub fn disturb_by(&self, dice: impl FnMut(Service, &str, When) -> Option<Fault> + Send + 'static) {
         self.0.faults.throw(Box::new(dice));
     }
 
-    /// Serves calls again that come after [`Fault::Last`]; those that hang go on hanging.
+    /// Serves the calls after [`Fault::Last`] again. Calls that hang keep hanging.
     pub fn go_on(&self) {
         self.0.faults.go_on();
     }
@@ -101,23 +101,23 @@ impl Wire {
         self.0.faults.calm();
     }
 
-    /// The faults that struck fewer times than was asked for, unless they are [`Hits::optional`]. A test that injects
-    /// faults has to check at the end that there are none.
+    /// Returns the faults that struck fewer times than requested, unless they are [`Hits::optional`]. A test that
+    /// injects faults must check that there are none at its end.
     pub fn unstruck(&self) -> Vec<String> {
         self.0.faults.unstruck()
     }
 
-    /// Every call so far, oldest first.
+    /// Returns every call so far, oldest first.
     pub fn calls(&self) -> Vec<Call> {
         lock(&self.0.calls).clone()
     }
 
-    /// Shows every call so far, oldest first, without a copy of them.
+    /// Passes every call so far to `look`, oldest first, without a copy.
     pub fn each_call(&self, show: impl FnMut(&Call)) {
         lock(&self.0.calls).iter().for_each(show);
     }
 
-    /// How many calls went to `service` with `operation` in their name.
+    /// Returns how many calls went to `service` with `operation` in their name.
     pub fn count(&self, service: Service, operation: &str) -> usize {
         lock(&self.0.calls).iter().filter(|call| call.service == service && call.operation.contains(operation)).count()
     }
@@ -150,7 +150,7 @@ impl Wire {
 
     async fn answer(self, service: Service, router: Router, request: Request) -> Result<Response, Dropped> {
         let operation = operation(service, &request);
-        // The head of a Lambda invocation is a long poll, and the page asks every second: neither is worth keeping.
+        // The start of a Lambda invocation is a long poll, and the page polls every second: neither is worth recording.
         let index = (!matches!(service, Service::Lambda | Service::Page)).then(|| {
             let (operation, delivery_id) = (operation.clone(), delivery_id(&request));
             self.begin(Call { service, operation, delivery_id, status: None, began: Instant::now(), took: None })
@@ -183,7 +183,7 @@ enum Disturbed {
     Dropped,
 }
 
-/// Put into a response's extensions by a handler: close the connection instead of sending the response.
+/// A handler puts this into a response's extensions to close the connection instead of sending the response.
 #[derive(Clone, Copy, Debug)]
 pub struct Dropped;
 
@@ -195,8 +195,8 @@ impl std::fmt::Display for Dropped {
 
 impl std::error::Error for Dropped {}
 
-/// S3 tells its operations apart by the query (`?uploads`, `?partNumber=1&uploadId=…`), so there it is kept; nowhere
-/// else, because it can hold a credential.
+/// The query is kept only for S3, whose operations differ in it (`?uploads`, `?partNumber=1&uploadId=…`). Elsewhere it
+/// can contain a credential.
 fn operation(service: Service, request: &Request) -> String {
     let target = request.headers().get("x-amz-target").and_then(|target| target.to_str().ok());
     let query = request.uri().query().filter(|_| service == Service::S3);
@@ -224,7 +224,7 @@ fn delivery_id(request: &Request) -> Option<String> {
 pub fn serve(wire: &Wire, service: Service, listener: TcpListener, router: Router) -> Server {
     let wire = wire.clone();
     Server(tokio::spawn(async move {
-        // Connections live in this set, so they end when the server does.
+        // The connections live in this set, so they end with the server.
         let mut connections = tokio::task::JoinSet::new();
         loop {
             let Ok((stream, _)) = listener.accept().await else { continue };
@@ -254,7 +254,7 @@ impl Drop for Server {
     }
 }
 
-/// A listener on loopback; port 0 takes any free one.
+/// Returns a listener on loopback. Port 0 takes any free port.
 pub async fn listen(port: u16) -> Result<(TcpListener, u16)> {
     let listener = TcpListener::bind(("127.0.0.1", port))
         .await
@@ -263,12 +263,12 @@ pub async fn listen(port: u16) -> Result<(TcpListener, u16)> {
     Ok((listener, port))
 }
 
-/// An answer in the JSON protocol that Secrets Manager and EventBridge speak.
+/// Returns an answer in the JSON protocol of Secrets Manager and EventBridge.
 pub(crate) fn amz_json(status: StatusCode, body: &Value) -> Response {
     (status, [(header::CONTENT_TYPE, "application/x-amz-json-1.1")], body.to_string()).into_response()
 }
 
-/// No holder of one of our locks panics while the data is inconsistent, so a poisoned lock is still good.
+/// No holder of one of our locks panics while the data is inconsistent, so the data of a poisoned lock is still valid.
 pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -1,6 +1,6 @@
-"""A real Chromium for the tests of our pages: what it shows, what it asks for, what it complains about.
+"""A real Chromium for the tests of our pages: records what a page shows, requests, and reports as errors.
 
-Needs playwright==1.65.2 from PyPI (without a browser of its own) and Chromium from the system: on Debian the package
+Needs playwright==1.65.2 from PyPI (without its own browser) and Chromium from the system: on Debian, the package
 `chromium`. `CHROMIUM` names another executable.
 """
 
@@ -12,7 +12,7 @@ from contextlib import contextmanager
 
 from playwright.sync_api import sync_playwright
 
-# Nothing on these pages should take longer; a test that waits for this has failed.
+# The limit for every wait on these pages. A test that waits longer has failed.
 TIMEOUT_MS = 5_000
 
 DESKTOP = (1280, 800)
@@ -21,11 +21,11 @@ PHONE = (390, 844)
 
 @contextmanager
 def chromium():
-    """Starts the browser; ends it with the block."""
+    """Starts the browser, and ends it at the end of the block."""
     path = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("google-chrome")
     if path is None:
-        raise SystemExit("no Chromium here: install the package `chromium`, or name one with CHROMIUM=/path/to/it")
-    # Root cannot have Chromium's sandbox, and a container seldom has a large /dev/shm.
+        raise SystemExit("Chromium was not found: install the package `chromium`, or set CHROMIUM to an executable")
+    # Chromium's sandbox does not work for root, and containers rarely have a large /dev/shm.
     arguments = ["--disable-gpu", "--disable-dev-shm-usage"] + (["--no-sandbox"] if os.geteuid() == 0 else [])
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=path, args=arguments)
@@ -36,16 +36,16 @@ def chromium():
 
 
 class Opened:
-    """One page in a window of its own: `page` is Playwright's, the rest is what happened to it since it was opened."""
+    """One page in its own window: `page` is Playwright's, and the rest records what happened since it was opened."""
 
     def __init__(self, page, javascript=True):
         self.page = page
         self.javascript = javascript
-        # What the console called an error or a warning, exceptions that nobody caught, and breaches of the CSP.
+        # Errors and warnings of the console, uncaught exceptions, and violations of the CSP.
         self.errors = []
-        # The URL of every request, the page's own first.
+        # The URL of every request. The page's own comes first.
         self.requests = []
-        # From asking for the page until its load event and the paint after it.
+        # The time from the request to the first paint after the load event.
         self.opened_ms = 0.0
         page.on("request", lambda request: self.requests.append(request.url))
         page.on("pageerror", lambda error: self.errors.append(f"uncaught: {error}"))
@@ -60,39 +60,39 @@ class Opened:
         url = str(where) if "://" in str(where) else pathlib.Path(where).resolve().as_uri()
         began = time.monotonic()
         self.page.goto(url, wait_until="load")
-        # Without JavaScript nothing can be evaluated in the page; its load event has to do.
+        # Without JavaScript, nothing can be evaluated in the page, so the load event has to suffice.
         if self.javascript:
             self.page.evaluate("() => new Promise(done => requestAnimationFrame(() => setTimeout(done)))")
         self.opened_ms = (time.monotonic() - began) * 1000
         return self
 
     def text(self, selector):
-        """The text of the first match, white space collapsed; None if there is none."""
+        """Returns the text of the first match with its white space collapsed, or None if there is none."""
         found = self.page.query_selector(selector)
         return None if found is None else " ".join((found.text_content() or "").split())
 
     def wait(self, expression):
-        """Waits until a JavaScript expression is true, and says whether it ever was."""
+        """Waits until a JavaScript expression is true, and returns whether it became true."""
         try:
-            # Polled on a timer: watching for frames would need eval, which a strict CSP refuses.
+            # This polls on a timer, because waiting for frames would need eval, which a strict CSP refuses.
             deadline = time.monotonic() + TIMEOUT_MS / 1000
             while not self.page.evaluate(f"() => Boolean({expression})"):
                 if time.monotonic() > deadline:
                     return False
                 self.page.wait_for_timeout(20)
             return True
-        except Exception as error:  # a page that went away is an answer too
+        except Exception as error:  # the page may be gone, which counts as false
             self.errors.append(f"while waiting for {expression}: {error}")
             return False
 
     def screenshot(self, path, full=False):
-        """A PNG of what the window shows, or of the whole page."""
+        """Writes a PNG of the visible part, or of the whole page."""
         pathlib.Path(path).parent.mkdir(parents=True, exist_ok=True)
         self.page.screenshot(path=str(path), full_page=full, animations="disabled")
 
 @contextmanager
 def opened(browser, where, size=DESKTOP, dark=False, still=False, javascript=True, print_media=False, permissions=()):
-    """Opens `where` in a fresh window. `still`: the reader prefers reduced motion."""
+    """Opens `where` in a new window. With `still`, the reader prefers reduced motion."""
     context = browser.new_context(
         viewport={"width": size[0], "height": size[1]},
         color_scheme="dark" if dark else "light",
@@ -112,7 +112,7 @@ def opened(browser, where, size=DESKTOP, dark=False, still=False, javascript=Tru
 
 
 class Checks:
-    """Counts what held and what did not; `done` is the exit code, and prints the closing line."""
+    """Counts the checks that passed and failed. `done` prints the counts and returns the exit code."""
 
     def __init__(self):
         self.passed, self.failed = 0, 0
@@ -126,14 +126,14 @@ class Checks:
         return bool(held)
 
     def equal(self, what, seen, wanted):
-        return self.that(f"{what} (wanted {wanted!r})", seen == wanted, seen)
+        return self.that(f"{what} (expected {wanted!r})", seen == wanted, seen)
 
     def quiet(self, what, window, only=()):
-        """No error, no warning, and no request but the page's own and those that begin with one of `only`."""
+        """Checks for errors, warnings, and requests other than the page's own and those that begin with `only`."""
         self.equal(f"{what}: console", window.errors, [])
         own = window.page.url.split("#")[0]
         stray = [url for url in window.requests if url.split("#")[0] != own and not url.startswith(tuple(only))]
-        self.equal(f"{what}: requests to elsewhere", stray, [])
+        self.equal(f"{what}: requests to other URLs", stray, [])
 
     def done(self):
         print(f"{self.passed} passed, {self.failed} failed")

@@ -2,7 +2,7 @@
 
     python tests/browser/local_page.py [--shots DIR] [-- COMMAND …]
 
-Starts the pipeline itself, on a folder and a port of its own; COMMAND is how (default: target/debug/local, or cargo).
+Starts the pipeline itself, with its own folder and port. COMMAND starts it (default: target/debug/local, or cargo).
 """
 
 import argparse
@@ -21,14 +21,14 @@ import urllib.request
 from browser import DESKTOP, PHONE, Checks, chromium, opened
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-# The first start may build the functions.
+# The first start may have to build the functions.
 READY_S = 300
 STORED_S = 60
-# Each button, the title its meeting has, and what the file must hold.
+# Each button, the title of its meeting, and what the file must contain.
 MEETINGS = [
     ("hour", "Weekly product meeting", '"words"'),
     ("japanese", "定例会議", "おはよう"),
-    ("silent", "Nobody came", "[]"),
+    ("silent", "No one came", "[]"),
     ("faults", "Product meeting on a bad day", '"words"'),
 ]
 
@@ -67,7 +67,7 @@ class Pipeline:
 
 
 def wait(window, expression, seconds):
-    """As window.wait, for what takes its time."""
+    """Like window.wait, for conditions that take longer."""
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
         if window.page.evaluate(f"() => Boolean({expression})"):
@@ -77,9 +77,9 @@ def wait(window, expression, seconds):
 
 
 def presses(checks, window, pipeline, shots):
-    """Every button; returns the recordings by button."""
+    """Presses every button and returns the recordings by button."""
     recordings = {}
-    for kind, title, _ in MEETINGS + [("unannounced", "Meeting that nobody announced", "")]:
+    for kind, title, _ in MEETINGS + [("unannounced", "Meeting without a webhook", "")]:
         before = {job["recording_id"] for job in pipeline.jobs()}
         window.page.click(f"button[data-kind={kind}]")
         shown = wait(window, f"document.querySelectorAll('.job').length > {len(before)}", 10)
@@ -93,23 +93,23 @@ def presses(checks, window, pipeline, shots):
         card = f"[data-recording='{recordings[kind]}']"
         stored = wait(window, f"document.querySelector(\"{card}[data-status=stored]\")", STORED_S)
         checks.that(f"{kind}: stored", stored, window.text(card))
-        # The news of it may come a moment later, as one more change of the card.
+        # Its announcement may arrive a moment later, as one more change of the card.
         checks.that(f"{kind}: paid once", "1 paid create" in (window.text(f"{card} .paid") or ""), window.text(card))
-        checks.that(f"{kind}: badge in words", window.text(f"{card} .badge") == "stored")
+        checks.that(f"{kind}: the badge says stored", window.text(f"{card} .badge") == "stored")
     news = window.text("#news") or ""
-    checks.that("the news is told to who listens", "bad day: stored" in news, news)
+    checks.that("the announcement reaches screen readers", "bad day: stored" in news, news)
     silent = window.text(f"[data-recording='{recordings['silent']}']")
-    checks.that("silent: said to be empty", "nobody said a word" in silent, silent)
+    checks.that("silent: shown as empty", "no one spoke" in silent, silent)
     faults = window.page.query_selector_all(f"[data-recording='{recordings['faults']}'] .faults li")
     checks.equal("faults: each is named", len(faults), 6)
     waiting = window.text(f"[data-recording='{recordings['unannounced']}'] .badge")
     checks.equal("unannounced: no job before the sweep", waiting, "no job yet")
-    checks.that("the sums say that nothing was paid twice", "nothing twice" in (window.text("#sums") or ""))
+    checks.that("the totals say that nothing was paid twice", "nothing twice" in (window.text("#sums") or ""))
     return recordings
 
 
 def opens(checks, browser, window, pipeline, recordings):
-    """Every object of every transcript, by its link, in a window of its own."""
+    """Opens every object of every transcript by its link, each in its own window."""
     for kind, _, held in MEETINGS:
         links = window.page.query_selector_all(f"[data-recording='{recordings[kind]}'] .files a")
         checks.that(f"{kind}: there are links", len(links) >= 2)
@@ -122,7 +122,7 @@ def opens(checks, browser, window, pipeline, recordings):
                 checks.equal(f"{kind}: type", answer.headers["content-type"], "application/json")
                 checks.that(f"{kind}: holds {held}", held in text)
             if url.endswith((".json", ".html", ".txt")):
-                # Data is served into a sandbox without scripts, in which no script of the test's runs either.
+                # Data is served into a sandbox without scripts, so the test cannot run scripts there either.
                 with opened(browser, url, javascript=url.endswith(".html")) as shown:
                     checks.that(f"{kind}: {label} is shown", shown.text("body") or kind == "silent")
                     checks.quiet(f"{kind}: {label}", shown)
@@ -148,27 +148,27 @@ def steps(checks, window, recordings):
 
 
 def survives(checks, window, pipeline, shots):
-    """The server goes and comes back; the tab stays."""
+    """Stops and restarts the server while the tab stays open."""
     errors = list(window.errors)
     pipeline.stop()
     gone, live = (f"document.querySelector('#connection[data-state={state}]')" for state in ("gone", "live"))
-    checks.that("it says that nobody answers", wait(window, gone, 15))
-    checks.that("nothing can be pressed", window.page.is_disabled("button[data-kind=hour]"))
+    checks.that("it says that cargo dev does not answer", wait(window, gone, 15))
+    checks.that("the buttons are disabled", window.page.is_disabled("button[data-kind=hour]"))
     window.screenshot(shots / "gone.png")
     pipeline.start()
     checks.that("it is live again", wait(window, live, 15))
     checks.that("the jobs are still there", window.page.query_selector_all(".job[data-status=stored]"))
-    # The meeting that cargo dev plays at every start.
+    # cargo dev plays a meeting at every start.
     first = "document.querySelector('.job:first-child[data-status=stored]')"
-    checks.that("a new one comes", wait(window, first, STORED_S))
+    checks.that("a new recording appears", wait(window, first, STORED_S))
     checks.that("buttons work again", not window.page.is_disabled("button[data-kind=hour]"))
-    # The browser itself calls a refused connection an error.
+    # The browser itself reports a refused connection as an error.
     others = [error for error in window.errors[len(errors):] if "ERR_" not in error]
     checks.equal("nothing else went wrong", others, [])
 
 
 def looks(checks, browser, pipeline, shots):
-    """At every width and in both lights: nothing sticks out, everything has a name, texts stand out."""
+    """Checks every width, light and dark: nothing overflows, every control has a name, and all texts have contrast."""
     for name, size, dark in [("desktop", DESKTOP, False), ("dark", DESKTOP, True), ("phone", PHONE, False),
                              ("phone-dark", PHONE, True), ("narrow", (320, 640), False)]:
         with opened(browser, pipeline.url, size=size, dark=dark) as window:
@@ -177,11 +177,11 @@ def looks(checks, browser, pipeline, shots):
                 summary.click()
             window.wait("document.querySelector('tbody tr')")
             wide = window.page.evaluate("() => document.documentElement.scrollWidth")
-            checks.that(f"{name}: nothing sticks out", wide <= size[0], wide)
+            checks.that(f"{name}: nothing overflows", wide <= size[0], wide)
             nameless = window.page.evaluate("""() => [...document.querySelectorAll('a, button, summary, [role=region]')]
                 .filter(one => !(one.getAttribute('aria-label') ?? one.textContent).trim())
                 .map(one => one.outerHTML)""")
-            checks.equal(f"{name}: everything has a name", nameless, [])
+            checks.equal(f"{name}: every control has a name", nameless, [])
             checks.equal(f"{name}: contrast of 4.5", window.page.evaluate(CONTRAST), [])
             checks.quiet(name, window, [pipeline.url])
             window.screenshot(shots / f"{name}.png", full=name != "narrow")
@@ -192,7 +192,7 @@ def looks(checks, browser, pipeline, shots):
         checks.quiet("localhost", window, [window.page.url])
 
 
-# Text whose contrast with the nearest opaque ground is below 4.5, as `text (ratio)`.
+# Texts whose contrast with the nearest opaque background is below 4.5, as `text (ratio)`.
 CONTRAST = """() => {
   const parts = colour => colour.match(/[\\d.]+/g).map(Number);
   const light = colour => {
@@ -220,7 +220,7 @@ CONTRAST = """() => {
 
 
 def refuses(checks, browser, pipeline):
-    """A page of another origin can neither press nor read."""
+    """Checks that a page of another origin can neither press buttons nor read."""
     with tempfile.TemporaryDirectory() as folder:
         evil = pathlib.Path(folder) / "evil.html"
         evil.write_text("<!doctype html><title>evil</title><body>")
@@ -258,7 +258,7 @@ def main():
                 permissions = ("clipboard-read", "clipboard-write")
                 with opened(browser, pipeline.url, permissions=permissions) as window:
                     checks.that("it is live", window.wait("document.querySelector('#connection[data-state=live]')"))
-                    # The meeting that cargo dev itself plays.
+                    # cargo dev itself plays this meeting.
                     wait(window, "document.querySelector('.job[data-status=stored]')", STORED_S)
                     recordings = presses(checks, window, pipeline, arguments.shots)
                     opens(checks, browser, window, pipeline, recordings)

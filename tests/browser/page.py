@@ -15,21 +15,21 @@ sys.dont_write_bytecode = True
 
 from browser import DESKTOP, PHONE, Checks, chromium, opened  # noqa: E402
 
-# An hour's meeting must open within this, and so must any other.
+# The time within which every meeting must open, an hour-long one included.
 OPEN_MS = 1_000
-# What a reader would notice as a page that is stuck. The best of three tries counts: a busy machine is not the page.
+# A reader would notice a longer frame as a stuck page. The best of three tries counts, because the machine may be busy.
 LONGEST_FRAME_MS = 500
 
 TURNS = """() => [...document.querySelectorAll('.turn')].map(turn => ({
     at: turn.dataset.at ? Number(turn.dataset.at) : null, speaker: turn.dataset.s, text: turn.lastElementChild.textContent,
     href: turn.firstElementChild.getAttribute('href'), shown: !turn.hidden}))"""
-# Whether the selected turn, or the current match, is where the reader sees it: below the bar, within the window.
+# Whether the reader can see the selected turn or the current match: below the bar and within the window.
 SEEN = """what => {
     const range = what === 'match' && [...CSS.highlights.get('current')][0];
     const box = (range || document.querySelector('.turn.here') || document.querySelector('.turn:target'))
         .getBoundingClientRect();
     return box.top >= document.querySelector('.find').getBoundingClientRect().bottom - 1 && box.top < innerHeight; }"""
-# The least contrast of any text on what is painted behind it, with a sample of the text.
+# The lowest contrast of any text with its background, with a sample of the text.
 CONTRAST = """() => {
     const canvas = new OffscreenCanvas(1, 1).getContext('2d', {willReadFrequently: true});
     const rgb = colour => {
@@ -52,7 +52,7 @@ CONTRAST = """() => {
         if (contrast < least[0]) least = [contrast, e.className + ' ' + e.textContent.slice(0, 30)]; }
     return least; }"""
 SIDEWAYS = "() => document.scrollingElement.scrollWidth - innerWidth"
-# Scrolls through the whole page and gives the longest time between two frames.
+# Scrolls through the whole page and returns the longest time between two frames.
 SCROLL = """() => new Promise(done => {
     const step = Math.max(600, document.scrollingElement.scrollHeight / 150);
     let [longest, last, frames] = [0, performance.now(), 0];
@@ -66,24 +66,24 @@ SCROLL = """() => new Promise(done => {
 
 
 def as_text(checks, name, browser, file):
-    """Without a script the page reads, and its links work."""
+    """Checks that the page is readable and its links work without scripts."""
     with opened(browser, file, javascript=False) as window:
         checks.quiet(f"{name}: without scripts", window)
         checks.that(f"{name}: it has a title", window.page.title().strip())
         checks.equal(f"{name}: one main heading", window.page.locator("h1").count(), 1)
-        checks.equal(f"{name}: nothing to press in vain", window.page.locator(".find").count() > 0
+        checks.equal(f"{name}: no buttons without effect", window.page.locator(".find").count() > 0
                      and window.page.locator(".find").is_visible(), False)
 
 
 def at_first(checks, name, browser, file):
-    """What anybody sees who opens it, on any screen; gives the turns."""
+    """Checks what every reader sees, on any screen, and returns the turns."""
     for size in (DESKTOP, PHONE, (320, 600)):
         for dark in (False, True):
             with opened(browser, file, size, dark) as window:
                 kind = f"{name} at {size[0]}{' dark' if dark else ''}"
                 checks.quiet(kind, window)
                 checks.that(f"{kind}: opened within {OPEN_MS} ms", window.opened_ms < OPEN_MS, window.opened_ms)
-                checks.that(f"{kind}: nothing sticks out", window.page.evaluate(SIDEWAYS) <= 0)
+                checks.that(f"{kind}: nothing overflows", window.page.evaluate(SIDEWAYS) <= 0)
                 least, what = window.page.evaluate(CONTRAST)
                 checks.that(f"{kind}: contrast of {what!r}", least >= 4.5, least)
                 if os.environ.get("SHOTS"):
@@ -101,7 +101,7 @@ def at_first(checks, name, browser, file):
             checks.that(f"{name}: says that nobody spoke", "Nobody spoke" in window.text("main"))
             return turns
         moving = "() => parseFloat(getComputedStyle(document.querySelector('.turn')).transitionDuration)"
-        checks.equal(f"{name}: nothing moves for those who do not want it", window.page.evaluate(moving), 0)
+        checks.equal(f"{name}: nothing moves if the reader prefers that", window.page.evaluate(moving), 0)
         window.page.keyboard.press("Tab")
         checks.equal(f"{name}: Tab begins with the skip link", window.page.evaluate(
             "() => document.activeElement.className"), "skip")
@@ -115,7 +115,7 @@ def search(checks, name, browser, file, turns):
     def count(word):
         return sum(len(re.findall(re.escape(word), turn["text"], re.IGNORECASE)) for turn in turns)
 
-    # What is said more than once, if there is anything, so that there is something to go through.
+    # A word that occurs more than once, if there is one, so that the search has several matches.
     words = {word[:12].lower() for word in turns[len(turns) // 2]["text"].split()}
     word = max(words, key=lambda word: (1 < count(word) < 1000, len(word), word))
     wanted = count(word)
@@ -132,7 +132,7 @@ def search(checks, name, browser, file, turns):
 
         def press(key, at):
             keys.press(key)
-            checks.equal(f"{name}: {key} goes on", window.page.evaluate(status), f"{(at - 1) % wanted + 1:,} of {total}")
+            checks.equal(f"{name}: {key} moves on", window.page.evaluate(status), f"{(at - 1) % wanted + 1:,} of {total}")
             window.page.wait_for_timeout(60)
             checks.that(f"{name}: {key} shows the match", window.page.evaluate(SEEN, "match"))
 
@@ -143,10 +143,10 @@ def search(checks, name, browser, file, turns):
         press("Shift+N", 0)
         keys.press("Escape")
         checks.equal(f"{name}: Escape clears", window.page.evaluate(status), "")
-        checks.equal(f"{name}: and all of it", window.page.evaluate("() => CSS.highlights.get('found').size"), 0)
+        checks.equal(f"{name}: no highlights", window.page.evaluate("() => CSS.highlights.get('found').size"), 0)
         keys.press("/")
         keys.insert_text("(no[such.words*")
-        checks.that(f"{name}: says when there is nothing", window.wait(
+        checks.that(f"{name}: says when nothing is found", window.wait(
             "document.querySelector('#status').textContent === 'Nothing found'"))
         checks.quiet(f"{name}: searching", window)
 
@@ -157,7 +157,7 @@ def links(checks, name, browser, file, turns):
         return
     selected = "() => [...document.querySelectorAll('.turn.here')].map(turn => Number(turn.dataset.at))"
     url = pathlib.Path(file).resolve().as_uri()
-    # A link that two turns share means the first of them.
+    # If two turns share a link, it leads to the first of them.
     firsts = {turn["href"]: turn for turn in reversed(turns)}
     for turn in (turns[2 * len(turns) // 3], turns[-1], turns[0]):
         wanted = firsts[turn["href"]]["at"]
@@ -170,7 +170,7 @@ def links(checks, name, browser, file, turns):
             window.page.wait_for_timeout(100)
             checks.equal(f"{name}: {other['href']} later", window.page.evaluate(selected), [firsts[other["href"]]["at"]])
             checks.that(f"{name}: {other['href']} is in view", window.page.evaluate(SEEN, "turn"))
-            # Away, and back by the same link.
+            # Scroll away, and back by the same link.
             window.page.evaluate("() => scrollTo(0, 0)")
             window.page.locator(f".at[href='{other['href']}']").first.press("Enter")
             window.page.wait_for_timeout(60)
@@ -190,7 +190,7 @@ def speakers(checks, name, browser, file, turns):
         checks.equal(f"{name}: only one speaker is shown", shown, {only})
         hidden = next((turn for turn in turns if turn["speaker"] != only and turn["href"]), None)
         if hidden:
-            # Where a link leads must be seen.
+            # The target of a link must be visible.
             window.page.evaluate("hash => { location.hash = hash; }", hidden["href"])
             checks.that(f"{name}: a link shows everyone again", window.wait(
                 "document.querySelectorAll('.turn[hidden]').length === 0"))
@@ -219,7 +219,7 @@ def copying(checks, name, browser, file, turns):
 
 
 def listening(checks, name, browser, file, turns):
-    """A recording of the reader's own, half a minute of silence, played from a `blob:` URL."""
+    """Plays a recording of the reader from a `blob:` URL: half a minute of silence."""
     within = [turn for turn in turns if turn["at"] is not None and turn["at"] < 25_000]
     if not within:
         return
@@ -236,7 +236,7 @@ def listening(checks, name, browser, file, turns):
         window.page.locator(f".at[href='{within[-1]['href']}']").first.click()
         checks.that(f"{name}: a time seeks", window.wait(
             f"Math.abs({video}.currentTime - {within[-1]['at'] / 1000}) < 1"))
-        # The address is there already, so that nothing but the click tells.
+        # The address is already set, so only the click can have an effect.
         window.page.evaluate(f"() => {{ {video}.currentTime = 28; }}")
         window.page.locator(f".at[href='{within[-1]['href']}']").first.click()
         checks.that(f"{name}: the same time seeks again", window.wait(
@@ -262,7 +262,7 @@ def scrolling(checks, name, browser, file):
         window.page.keyboard.insert_text("e")
         window.wait("document.querySelector('#status').textContent !== ''")
         found = window.page.evaluate("() => CSS.highlights.get('found').size")
-        checks.that(f"{name}: what is found has a limit", found < 10_000 or (
+        checks.that(f"{name}: the number of matches has a limit", found < 10_000 or (
             found == 10_000 and window.text("#status") == "1 of 10,000+"), window.text("#status"))
         print(f"{name}: a search for 'e' took {window.page.evaluate('() => performance.now()') - began:.0f} ms")
         checks.quiet(f"{name}: scrolling", window)

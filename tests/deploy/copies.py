@@ -1,4 +1,4 @@
-"""A transcript in the bucket, read back with another language's client and compared with what the manifest says."""
+"""Reads a transcript back from the bucket with another language's client, and compares it with its manifest."""
 
 import hashlib
 import json
@@ -7,7 +7,7 @@ NAMES = {"transcript.json", "transcript.txt", "transcript.md", "transcript.vtt",
 
 
 def manifest_of(stack, recording_id):
-    """The recording's only manifest."""
+    """Returns the recording's only manifest."""
     keys = [key for key in stack.objects() if key.startswith(f"recordings/{recording_id}/")]
     found = [key for key in keys if key.endswith("/manifest.json")]
     assert len(found) == 1, f"{recording_id} has the manifests {found}"
@@ -15,7 +15,7 @@ def manifest_of(stack, recording_id):
 
 
 def check(stack, simulator, recording_id):
-    """Everything that the manifest names stands as it says, and was paid for once. Returns the number of bytes."""
+    """Checks that every file is as the manifest says, and was paid for once. Returns the number of bytes."""
     manifest = manifest_of(stack, recording_id)
     recording = simulator.recording(recording_id)
     assert recording["creates"] == 1, f"{recording_id} was paid for {recording['creates']} times"
@@ -24,7 +24,7 @@ def check(stack, simulator, recording_id):
     assert facts == (1, recording_id, None), manifest
     files = {file["name"]: file for file in manifest["files"]}
     lines = [name for name in files if name.endswith(".jsonl")]
-    # Converters refuse subtitles without cues.
+    # Converters refuse subtitles without cues, so there is no file.
     names = NAMES - {"transcript.srt"} if manifest["empty"] else NAMES
     assert len(lines) == 1 and set(files) - set(lines) == names, sorted(files)
     content = {}

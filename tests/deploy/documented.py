@@ -21,12 +21,12 @@ def step(number):
 
 
 def paste(stack, secret, *commands):
-    """What the commands print, in a folder with docs/ and secret.json; the first that fails ends it."""
+    """Runs the commands in a folder with docs/ and secret.json, and returns their output. The first failure ends it."""
     with tempfile.TemporaryDirectory() as folder:
         folder = pathlib.Path(folder)
         (folder / "docs").symlink_to(ROOT / "docs")
         (folder / "secret.json").write_text(json.dumps(secret))
-        # The address of a function URL leads to AWS.
+        # The address of a function URL belongs to AWS.
         script = "\n".join(commands).replace('"$(output WebhookUrl)"', stack.webhook)
         done = subprocess.run(
             ["bash", "-euo", "pipefail", "-c", script], cwd=folder, env=stack.emulator.environment(),
@@ -37,13 +37,13 @@ def paste(stack, secret, *commands):
 
 
 def fill_secret(stack, secret):
-    """Steps 2 and 3."""
+    """Runs steps 2 and 3."""
     said = paste(stack, secret, step(2), step(3))
     assert stack.outputs["WebhookUrl"] in said.splitlines(), said
 
 
 def try_without_a_meeting(stack, secret, recording_id, wait):
-    """Step 4, about a recording that Recall has; `wait` returns once it is stored, as somebody would wait who looks."""
+    """Runs step 4 for a recording at Recall. `wait` returns once it is stored, as an operator would wait."""
     unsigned, ignored, applied = step(4).replace("RECORDING_ID", recording_id).strip().split("\n\n")
     applied, look = applied.rsplit("\n", 1)
     answers = {unsigned: r"HTTP/\S+ 401\b.*no signature headers", ignored: "200 .*ignored", applied: "200 .*applied"}

@@ -1,4 +1,4 @@
-"""MiniStack on loopback: AWS without AWS. It expands SAM, enforces IAM, and runs the functions' binaries natively."""
+"""MiniStack on loopback: an emulator of AWS. It expands SAM, enforces IAM, and runs the functions' binaries."""
 
 import os
 import pathlib
@@ -14,7 +14,7 @@ from botocore.config import Config
 
 REGION = "us-east-1"
 READY_S = 60
-PROGRAM = pathlib.Path(__file__).with_name("ministack_mended.py")
+PROGRAM = pathlib.Path(__file__).with_name("ministack_patched.py")
 
 
 def free_port():
@@ -30,7 +30,7 @@ class Emulator:
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self.log = pathlib.Path(folder) / "ministack.log"
-        # Functions inherit its environment, so it gets no more than it needs.
+        # Functions inherit this environment, so it contains only what MiniStack needs.
         environment = {
             "PATH": os.environ["PATH"],
             "HOME": str(folder),
@@ -38,10 +38,10 @@ class Emulator:
             "BIND_HOST": "127.0.0.1",
             "GATEWAY_PORT": str(self.port),
             "MINISTACK_HOST": "localhost",
-            # What the functions are told; without it they would look for AWS.
+            # The endpoint for the functions, which would call AWS without it.
             "AWS_ENDPOINT_URL": self.url,
             "S3_PATH_STYLE": "1",
-            # Enforces what roles allow.
+            # Enforce the permissions of roles.
             "AUTH": "true",
             "IOT_MTLS_ENABLED": "0",
             "SFTP_ENABLED": "0",
@@ -66,7 +66,7 @@ class Emulator:
                 time.sleep(0.1)
 
     def environment(self):
-        """For the AWS tools. `test` is the emulator's root user."""
+        """Returns the environment for the AWS tools. `test` is the emulator's root user."""
         keys = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test", "AWS_DEFAULT_REGION": REGION}
         return {**os.environ, **keys, "AWS_ENDPOINT_URL": self.url, "SAM_CLI_TELEMETRY": "0"}
 

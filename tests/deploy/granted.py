@@ -1,4 +1,4 @@
-"""What the template's roles grant, conditional statements included: all that somebody may deploy of them."""
+"""The permissions that the template's roles grant, conditional statements included."""
 
 import json
 import re
@@ -10,12 +10,12 @@ PSEUDO = {"AWS::Partition": "aws", "AWS::Region": "us-east-1", "AWS::AccountId":
 
 
 def permissions(path):
-    """One action on one resource each, as `Roles` names them where parameters have their defaults."""
+    """Returns single actions on single resources, named as `Roles` names them with the parameters' defaults."""
     template = yaml_parse(path.read_text())
     text = {name: str(one.get("Default", name)) for name, one in template["Parameters"].items()} | PSEUDO
-    # It has no default, and what is encrypted with it can only be granted where it is given.
+    # This parameter has no default, and its permissions can only be granted if it is given.
     text["KmsKeyArn"] = "KmsKeyArn"
-    # The ARN of a log group means what is in it.
+    # The ARN of a log group stands for its log streams.
     groups = [name for name, one in template["Resources"].items() if one["Type"] == "AWS::Logs::LogGroup"]
     text |= {name: f"{name}:*" for name in groups}
     roles = {name: one for name, one in template["Resources"].items() if one["Type"] == "AWS::IAM::Role"}
@@ -30,14 +30,14 @@ def permissions(path):
 
 
 def branches(value):
-    """The value, or those that a condition decides between."""
+    """Returns the value, or all values that a condition chooses from."""
     if not (isinstance(value, dict) and "Fn::If" in value):
         return [] if value == {"Ref": "AWS::NoValue"} else [value]
     return [found for branch in value["Fn::If"][1:] for found in branches(branch)]
 
 
 def shown(value, text):
-    """A resource by its logical id, with what follows it."""
+    """Returns a resource by its logical id, with the rest of the ARN."""
     value = branches(value)[0]
     if isinstance(value, str):
         return value

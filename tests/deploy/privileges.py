@@ -1,7 +1,7 @@
-"""Nothing is granted that is not needed: each permission is taken away in turn, and something has to break.
+"""Checks that every permission is needed: each one is removed in turn, and something has to break.
 
-It has exceptions, `NOT_ENFORCED`: what the emulator does not ask IAM for. They and what is tried are all that the
-template grants.
+The exceptions are in `NOT_ENFORCED`: the emulator does not check these. Together with the tested permissions they are
+everything that the template grants.
 """
 
 import json
@@ -11,18 +11,18 @@ import granted
 from roles import Roles
 from stack import FUNCTIONS, ROOT, until
 
-# How long something may take to work, or to be seen failing.
+# The limit for a scenario to work, or to fail visibly.
 PATIENCE_S = 20
 
-# What a log says of a denial, where it does not pass on the whole message.
+# The log texts for a denial that do not contain AWS's whole message.
 SAID = {"events:PutEvents": "the event bus refused the event: AccessDeniedException"}
 
-# What nothing can be seen to break without, because the emulator does not ask IAM: by function, statement and action.
+# Permissions that the emulator does not check, so that nothing breaks without them: by function, statement, and action.
 NOT_ENFORCED = {
     "Lambda writes the logs, in the function's name": [
         (function, "Log", action) for function in FUNCTIONS for action in ["logs:CreateLogStream", "logs:PutLogEvents"]
     ],
-    # Without these AWS refuses to make the event source.
+    # Without these, AWS refuses to create the event source.
     "the event source takes the work, in the function's name": [
         ("Transcript", "TakeWork", action)
         for action in ["sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes"]
@@ -46,16 +46,16 @@ class Privileges:
         self.stored = None
 
     def check(self, say):
-        """Everything works; without any one permission something does not; with it, everything works again."""
+        """Checks that everything works, that something breaks without each permission, and that it works again."""
         deployed = list(self.roles.permissions())
         differing = set(deployed) ^ set(granted.permissions(ROOT / "template.yaml"))
-        assert not differing, f"deployed or in the template, and not both: {[str(one) for one in differing]}"
+        assert not differing, f"either deployed or in the template, but not both: {[str(one) for one in differing]}"
         excepted = {one for listed in NOT_ENFORCED.values() for one in listed}
         missing = excepted - {(one.function, one.sid, one.action) for one in deployed}
         assert not missing, f"not granted, but needed: {missing}"
         permissions = [one for one in deployed if (one.function, one.sid, one.action) not in excepted]
         unknown = [str(one) for one in permissions if self.scenario(one) is None]
-        assert not unknown, f"nothing here needs these permissions: {unknown}"
+        assert not unknown, f"no scenario needs these permissions: {unknown}"
         self.prepare()
         for one in permissions:
             with self.roles.without(*self.provoking(one)):
@@ -66,19 +66,19 @@ class Privileges:
             with self.roles.without(one, *self.provoking(one)):
                 broke = not self.works(one)
             if one.action == "secretsmanager:GetSecretValue":
-                # Who was refused the secret asks for it again some seconds later; a new process asks at once.
+                # A function that was denied the secret asks again some seconds later. A new process asks at once.
                 self.restart(one.function)
             say(f"{'needed' if broke else 'NOT NEEDED':<10} {one}, {time.monotonic() - begun:.1f} s")
             if not broke:
                 needless.append(str(one))
-        assert not needless, f"without these everything works: {needless}"
+        assert not needless, f"everything works without these: {needless}"
         for why, listed in NOT_ENFORCED.items():
             actions = ", ".join(sorted({action for _, _, action in listed}))
-            say(f"not enforced here, so not tried: {len(listed)} of {actions}; {why}")
+            say(f"not enforced by the emulator, so not tested: {len(listed)} of {actions}; {why}")
         return len(permissions), len(deployed)
 
     def scenario(self, one):
-        """What needs this permission."""
+        """Returns the scenario that needs this permission."""
         scenarios = {
             ("Webhook", "secretsmanager:GetSecretValue", "RecallSecret"): self.delivery_after_restart,
             ("Webhook", "dynamodb:GetItem", "JobsTable"): self.known_recording,
@@ -113,14 +113,14 @@ class Privileges:
         return scenarios.get((one.function, one.action, one.resource))
 
     def provoking(self, one):
-        """A message is handed back only if something is wrong: here, that no job can be read."""
+        """A message is handed back only after an error: here, no job can be read."""
         if one.action != "sqs:ChangeMessageVisibility":
             return []
         reading = [other for other in self.roles.permissions() if other.action == "dynamodb:GetItem"]
         return [other for other in reading if other.function == one.function]
 
     def works(self, one):
-        """Whether it comes out as it should; if not, the function's log has to say that this action was denied."""
+        """Returns whether the scenario works. If not, the function's log has to say that this action was denied."""
         scenario, since_ms = self.scenario(one), int(time.time() * 1000)
         succeeded = scenario()
 
@@ -128,13 +128,13 @@ class Privileges:
             lines = self.stack.log(one.function, since_ms)
             return any(SAID.get(one.action, f"not authorized to perform: {one.action}") in line for line in lines)
 
-        name = f"{scenario.__name__} neither works nor is denied {one.action}"
+        name = f"{scenario.__name__} neither works nor logs a denial of {one.action}"
         until(name, lambda: denied() or succeeded(), PATIENCE_S)
-        # Some of it is made up for later, and then only the log tells.
+        # A later retry repairs some failures, and then only the log shows the denial.
         return succeeded() and not denied()
 
     def prepare(self):
-        """A transcript whose renditions are larger than one part of an upload, one of an empty meeting, and others."""
+        """Prepares a transcript with renditions larger than one upload part, one of an empty meeting, and others."""
         words = [{"text": "a long caption " * 8, "start_timestamp": None, "end_timestamp": None}] * 60
         speaker = {"is_host": False, "platform": None, "extra_data": None}
         people = [{**speaker, "id": number, "name": f"Speaker {number}"} for number in range(900)]
@@ -147,10 +147,10 @@ class Privileges:
         for recording in [self.large, self.stored, self.gone, self.again, self.silent]:
             until("a meeting before anything is taken away", lambda: self.stack.is_done(recording))
 
-    # What needs the permissions. Each sets something in motion and returns how to see that it has worked.
+    # The scenarios that need the permissions. Each starts something and returns how to see that it has worked.
 
     def restart(self, function):
-        """What a function has read, it keeps for a while; a new process has to ask."""
+        """A function keeps the secret for a while, but a new process has to read it."""
         name = self.stack.resources[function]
         environment = self.stack.lambda_.get_function_configuration(FunctionName=name)["Environment"]
         self.stack.lambda_.update_function_configuration(FunctionName=name, Environment=environment)
@@ -206,7 +206,7 @@ class Privileges:
         return lambda: self.stack.is_done(self.again)
 
     def hide(self):
-        """A message that no job can be read for. That it is denied again and again is not what is looked for here."""
+        """A message whose job cannot be read. The scenario does not look for these repeated denials."""
         since_ms, refused_at = int(time.time() * 1000), []
         recording = self.simulator.play("short")[0]
 
@@ -214,7 +214,7 @@ class Privileges:
             lines = self.stack.log("Transcript", since_ms)
             if not any("job.not_saved" in line and recording in line for line in lines):
                 return False
-            # It is handed back right after this line. Others' lines may be of what was taken away before.
+            # The message is handed back right after this line. Other lines may be about earlier permissions.
             refused_at.append(time.monotonic())
             in_time = refused_at[-1] - refused_at[0] > 1
             return in_time and not any("message.not_hidden" in line for line in lines)
@@ -231,7 +231,7 @@ class Privileges:
         return lambda: self.stack.waiting("DeadLetterQueueUrl") == before + 1
 
     def render_over_leftovers(self):
-        """What is rendered goes to S3 in parts, and a dead worker's unfinished uploads of it are removed."""
+        """The renditions are uploaded in parts, and the unfinished uploads of a dead worker are removed."""
         stack, bucket = self.stack, self.stack.outputs["BucketName"]
         transcript = self.simulator.recording(self.large)["transcripts"][0]["id"]
         keys = [key for key in stack.objects() if transcript in key and key.endswith((".html", ".jsonl"))]
@@ -246,7 +246,7 @@ class Privileges:
         return rendered
 
     def render_what_is_gone(self):
-        """Somebody has deleted the file. Only who may list learns that it is gone; others would ask for it for ever."""
+        """The file was deleted. A function that may not list never learns that, and would keep asking for it."""
         transcript = self.simulator.recording(self.gone)["transcripts"][0]["id"]
         key = f"recordings/{self.gone}/{transcript}/transcript.json"
         self.stack.s3.delete_object(Bucket=self.stack.outputs["BucketName"], Key=key)
@@ -255,7 +255,7 @@ class Privileges:
         return lambda: any(key in line and "is gone" in line for line in self.stack.log("Transcript", since_ms))
 
     def render_silence(self):
-        """Subtitles of an empty meeting, as an older version wrote them, go when it is rendered again."""
+        """The subtitles that an older version wrote for an empty meeting are removed when it is rendered again."""
         bucket = self.stack.outputs["BucketName"]
         transcript = self.simulator.recording(self.silent)["transcripts"][0]["id"]
         key = f"recordings/{self.silent}/{transcript}/transcript.srt"
@@ -264,7 +264,7 @@ class Privileges:
         return lambda: key not in self.stack.objects()
 
     def find(self):
-        """No webhook has told of this recording."""
+        """No webhook has announced this recording."""
         recording = self.simulator.play("unannounced")[0]
         self.simulator.age(recording, 600)
         self.stack.sweep()

@@ -1,4 +1,4 @@
-"""What the deployed roles grant, one permission at a time: an action on a resource. Each can be taken away."""
+"""The permissions of the deployed roles, each one action on one resource. Each of them can be removed."""
 
 import contextlib
 import json
@@ -12,7 +12,7 @@ class Permission(NamedTuple):
     function: str
     sid: str
     action: str
-    # As it reads in the template: the logical id, and what follows it.
+    # The resource as in the template: its logical id, and the rest of the ARN.
     resource: str
 
     def __str__(self):
@@ -21,10 +21,10 @@ class Permission(NamedTuple):
 
 class Policies(NamedTuple):
     role: str
-    # The role's own policy: its name, and what it says.
+    # The role's own policy: its name and its document.
     name: str
     own: dict
-    # With those of the shared policy: all that is granted.
+    # All granted statements, including those of the shared policy.
     statements: list
 
 
@@ -37,7 +37,7 @@ class Roles:
         self.iam = stack.iam
         self.names = {physical.rsplit("/", 1)[-1]: logical for logical, physical in stack.resources.items()}
         self.names |= {stack.outputs["SecretArn"].rsplit(":", 1)[-1]: "RecallSecret", stack.key_id: "KmsKeyArn"}
-        # The policy that all roles share; each role has one more of its own.
+        # The policy that all roles share. Each role also has its own policy.
         self.shared = stack.resources["FunctionBasics"]
         version = self.iam.get_policy(PolicyArn=self.shared)["Policy"]["DefaultVersionId"]
         shared = self.iam.get_policy_version(PolicyArn=self.shared, VersionId=version)["PolicyVersion"]["Document"]
@@ -52,7 +52,7 @@ class Roles:
             self.policies[function] = Policies(role, names[0], own, shared["Statement"] + own["Statement"])
 
     def permissions(self):
-        """Every permission that was deployed, in the template's order."""
+        """Returns every deployed permission, in the template's order."""
         for function, policies in self.policies.items():
             for statement in policies.statements:
                 assert statement["Effect"] == "Allow" and not {"NotAction", "NotResource"} & set(statement), statement
@@ -62,7 +62,7 @@ class Roles:
                         yield Permission(function, statement["Sid"], action, self.shown(resource))
 
     def shown(self, arn):
-        """An ARN by the name of the resource in the template."""
+        """Returns an ARN with the resource's name in the template."""
         for physical, logical in self.names.items():
             found = re.search(f"[:/]{re.escape(physical)}(?=$|[:/])", arn)
             if found:
@@ -71,7 +71,7 @@ class Roles:
 
     @contextlib.contextmanager
     def without(self, *taken):
-        """The role without these permissions, all of one function; afterwards it is as deployed."""
+        """Removes these permissions of one function from its role, and restores the role afterwards."""
         if not taken:
             yield
             return
@@ -83,10 +83,10 @@ class Roles:
                     this = Permission(taken[0].function, statement["Sid"], action, self.shown(resource))
                     if this not in taken:
                         statements.append({**statement, "Action": action, "Resource": resource})
-        # One sid a statement; they mean nothing.
+        # Every statement needs its own sid, which has no meaning.
         statements = [{**statement, "Sid": f"S{number}"} for number, statement in enumerate(statements)]
         try:
-            # The shared policy stays as it is for the other roles; this role's own policy gets the rest of it.
+            # The other roles keep the shared policy. This role's own policy gets the remaining statements.
             self.put(role, name, {**own, "Statement": statements})
             self.iam.detach_role_policy(RoleName=role, PolicyArn=self.shared)
             yield

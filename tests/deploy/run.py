@@ -1,8 +1,8 @@
 """Deploys the stack as docs/deploying.md says into an emulator of AWS, and takes it through its life.
 
 Usage: run.py SAM SIMULATOR, two programs; the second is `recall-simulator`, built. `sam build` has been run for the
-architecture of this machine. Needs the AWS CLI and curl on the PATH, and from PyPI boto3 and what ministack_mended.py
-needs. Everything runs on loopback and ends with this.
+architecture of this machine. Needs the AWS CLI and curl on the PATH, and from PyPI boto3 and what ministack_patched.py
+needs. Everything runs on loopback and ends with this program.
 """
 
 import contextlib
@@ -23,10 +23,10 @@ from privileges import Privileges
 from simulator import Simulator
 from stack import FUNCTIONS, NAME, ROOT, Stack, until
 
-# So many meetings end while the stack is changed, at most.
+# The most meetings that end while the stack is changed.
 UNDER_WAY = 120
-# A lease lasts as long as the transcript function may run. One that was saved just before saving was forbidden runs to
-# its end before anybody takes the job again.
+# A lease lasts as long as the transcript function may run. If it was saved just before saving was denied, it has to
+# end before another function takes the job.
 LEASE_S = 300
 BINARIES = [ROOT / "target/lambda" / name.lower() / "bootstrap" for name in FUNCTIONS]
 
@@ -60,7 +60,7 @@ class Test:
         failed = [one["LogicalResourceId"] for one in events if one["ResourceStatus"] == "CREATE_FAILED"]
         assert failed == ["BusExists"] and events[0]["ResourceStatus"] == "ROLLBACK_COMPLETE", events
         self.stack.run("delete", "--stack-name", NAME, "--no-prompts", "--region", "us-east-1")
-        self.say("a first deployment with an EventBusName that no bus has fails; after `sam delete` comes the next one")
+        self.say("a first deployment with an unknown EventBusName fails; after `sam delete`, the next one can follow")
 
     def deploy(self):
         """What `sam build` has left, with the secret that the stack makes; it gets its value as docs/deploying.md says."""
@@ -86,14 +86,14 @@ class Test:
         self.say(f"{', '.join(kinds)}: stored, each paid once; {copied} bytes are as their manifests say")
 
     def refusals(self):
-        """Each is wrong in one way only, and refused for that."""
+        """Sends deliveries that are each wrong in one way, and checks that they are refused for that."""
         body, signed = b'{"event": "recording.done", "data": {}}', self.simulator.signed
         forged = {**signed(body), "webhook-signature": "v1," + "A" * 43 + "="}
         deliveries = {
             "no signature headers": {},
             "no signature matches": forged,
             "more than five minutes old": signed(body, later_s=-301),
-            # The clock goes on meanwhile.
+            # The clock moves on in the meantime.
             "more than five minutes ahead": signed(body, later_s=330),
         }
         for why, headers in deliveries.items():
@@ -102,36 +102,36 @@ class Test:
         self.say("unsigned, forged, old and future deliveries are answered 401, each for its reason")
 
     def rotation(self):
-        """A new webhook secret in the stack's secret, and nothing else."""
+        """Changes only the webhook secret in the stack's secret."""
         old, old_key = self.simulator.secret, self.simulator.key
         self.simulator.set_secret(os.urandom(24))
         new = self.simulator.secret
         self.stack.put_secret({"api_key": self.simulator.api_key, "webhook_secrets": [new, old]})
         body = b'{"event": "bot.done", "data": {}}'
-        # The function looks again at most every 30 s.
+        # The function reads the secret again at most every 30 s.
         until("the new secret", lambda: self.stack.post(body, self.simulator.signed(body))[0] == 200, 40, 0.5)
         status, answer = self.stack.post(body, self.simulator.signed(body, key=old_key))
         assert status == 200, f"signed with the old secret: {status} {answer}"
-        self.say("a new webhook secret is taken without a deploy, and the old one goes on")
+        self.say("a new webhook secret is accepted without a deployment, and the old one still works")
 
     def update(self):
-        """Other code and other parameters, while meetings end all the time."""
+        """Deploys other code and other parameters while meetings end."""
         played, under_way = [], None
         sizes, before = [binary.stat().st_size for binary in BINARIES], self.code()
         try:
-            # Behind the end of a program nobody reads, but it is other code to Lambda.
+            # Bytes after the end of a program have no effect, but Lambda sees different code.
             for binary in BINARIES:
                 with binary.open("ab") as file:
                     file.write(b"\n")
             with ThreadPoolExecutor(1) as threads:
-                # The other way: no `sam build`, but what cargo lambda has built.
+                # The other way to deploy: without `sam build`, from the output of cargo lambda.
                 parameters = self.parameters(TriesPerProvider=4, Tracing="true", KmsKeyArn=self.stack.key)
                 deployed = threads.submit(self.stack.deploy, "--template-file", "template.yaml", **parameters)
                 while not deployed.done():
                     if under_way is None and self.code()["Transcript"] != before["Transcript"]:
                         under_way = [one for one in played if not self.stack.is_done(one)]
                     if len(played) < UNDER_WAY:
-                        # One is stored at once; Recall works on the other for some seconds.
+                        # One meeting is stored at once, and Recall works on the other for some seconds.
                         played += self.simulator.play("short") + self.simulator.play("hour")
                     time.sleep(0.2)
                 deployed.result()
@@ -139,7 +139,7 @@ class Test:
             for binary, size in zip(BINARIES, sizes):
                 os.truncate(binary, size)
         self.check_update(before)
-        assert under_way, f"of {len(played)} meetings none was under way when the code changed"
+        assert under_way, f"of {len(played)} meetings none was in progress when the code changed"
         self.say(f"deployed again; {len(played)} meetings ended meanwhile, and {len(under_way)} spanned the new code")
         self.wait_for(played)
         for recording in played:
@@ -151,13 +151,13 @@ class Test:
         return {name: one["CodeSha256"] for name, one in self.stack.functions().items()}
 
     def check_update(self, before):
-        """The stack is as the second deployment says."""
+        """Checks that the stack is as the second deployment defines it."""
         for name, function in self.stack.functions().items():
             tries = function["Environment"]["Variables"]["TRIES_PER_PROVIDER"]
             tracing = function["TracingConfig"]["Mode"]
             assert (tries, tracing) == ("4", "Active"), f"{name}: {tries} tries, tracing {tracing}"
-            assert function["CodeSha256"] != before[name], f"{name} has its old code"
-        # The emulator leaves out how the bucket encrypts.
+            assert function["CodeSha256"] != before[name], f"{name} still has its old code"
+        # The emulator does not report the encryption of the bucket.
         secret = self.stack.secretsmanager.describe_secret(SecretId=self.stack.outputs["SecretArn"])
         assert secret["KmsKeyId"] == self.stack.key, secret
 
@@ -167,23 +167,23 @@ class Test:
         self.wait_for(recordings, sweeping=True)
         twice = [one for one in recordings.values() if one["creates"] > 1]
         assert not twice, f"paid twice: {twice}"
-        self.say(f"{needed} of {granted} permissions were taken away in turn, and each is needed")
-        self.say(f"with all of them back, {len(recordings)} meetings are stored")
+        self.say(f"{needed} of {granted} permissions were removed in turn, and each is needed")
+        self.say(f"with all permissions restored, {len(recordings)} meetings are stored")
 
     def deletion(self):
         objects, bucket, table = self.stack.objects(), self.stack.outputs["BucketName"], self.stack.outputs["TableName"]
         jobs = self.stack.dynamodb.scan(TableName=table, Select="COUNT")["Count"]
         unseen = [kind for kind, names in self.stack.left().items() if not names]
-        assert not unseen, f"nothing here sees {unseen}, so nothing would see that they stay"
+        assert not unseen, f"the test cannot see {unseen}, so it would not notice if they remained"
         self.stack.run("delete", "--stack-name", NAME, "--no-prompts", "--region", "us-east-1")
         assert self.stack.objects() == objects, f"the bucket {bucket} has lost objects"
         assert self.stack.dynamodb.scan(TableName=table, Select="COUNT")["Count"] == jobs, f"{table} has lost items"
         left = {kind: names for kind, names in self.stack.left().items() if names}
-        assert not left, f"still there: {left}"
+        assert not left, f"still exist: {left}"
         self.say(f"deleted; only the bucket with {len(objects)} objects and the table with {jobs} items are left")
 
     def wait_for(self, recordings, sweeping=False):
-        """Until all of these are stored and told of."""
+        """Waits until all of these are stored and announced."""
         left = set(recordings)
 
         def done():
@@ -213,12 +213,12 @@ def main(sam, simulator):
             Test(sam, emulator, recall).run()
         except BaseException:
             lines = emulator.log.read_text(errors="replace").splitlines()
-            print("the last lines of MiniStack's log:", *lines[-30:], sep="\n", file=sys.stderr)
+            print("The last lines of MiniStack's log:", *lines[-30:], sep="\n", file=sys.stderr)
             raise
 
 
 def end(process):
-    """The process and what it has started."""
+    """Kills the process and its children."""
     with contextlib.suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGTERM)
     try:

@@ -1,4 +1,4 @@
-"""`cargo simulator`, already built: Recall's API, downloads and signed webhooks, driven through its control."""
+"""Runs a built `cargo simulator` and drives it through its control: Recall's API, downloads, and signed webhooks."""
 
 import base64
 import hashlib
@@ -18,7 +18,7 @@ READY_S = 10
 
 
 def ask(method, url, body=None, headers=None, timeout_s=30):
-    """Status and body of one request; a refusal is an answer like another."""
+    """Returns the status and body of one request. A refusal is not an error."""
     request = urllib.request.Request(url, data=body, method=method, headers=headers or {})
     try:
         with urllib.request.urlopen(request, timeout=timeout_s) as response:
@@ -28,7 +28,7 @@ def ask(method, url, body=None, headers=None, timeout_s=30):
 
 
 class Simulator:
-    """A running simulator. It knows one key and signs with one secret, both made up here."""
+    """A running simulator with one key and one webhook secret, both generated here."""
 
     def __init__(self, program, folder):
         self.api_key = secrets.token_hex(20)
@@ -68,11 +68,11 @@ class Simulator:
         self._control("PUT", "/webhook", json.dumps({"url": url}).encode(), {"content-type": "application/json"})
 
     def play(self, kind, count=1):
-        """So many meetings end now; the ids of their recordings."""
+        """Ends this many meetings now and returns the ids of their recordings."""
         return self._control("POST", f"/play/{kind}?count={count}")["recordings"]
 
     def play_file(self, content):
-        """A meeting ends, and this is the file of its transcript."""
+        """Ends a meeting whose transcript has this file."""
         return self._control("POST", "/play/file", content)["recordings"][0]
 
     def recording(self, recording_id):
@@ -94,7 +94,7 @@ class Simulator:
         return self._control("GET", "/deliveries")
 
     def signed(self, body, later_s=0, key=None):
-        """The headers of a delivery, signed as Standard Webhooks says: here by Python, not by the simulator."""
+        """Returns the headers of a delivery, signed here by Python as Standard Webhooks says."""
         message, at = f"msg_{secrets.token_hex(14)}", str(int(time.time()) + later_s)
         signature = hmac.digest(key or self.key, f"{message}.{at}.".encode() + body, hashlib.sha256)
         return {

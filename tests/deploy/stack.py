@@ -1,4 +1,4 @@
-"""The stack as an operator has it: deployed, changed and deleted by SAM's own command, looked at through AWS's API."""
+"""The stack as an operator uses it: deployed, changed, and deleted with SAM's own command, read through AWS's API."""
 
 import json
 import pathlib
@@ -17,7 +17,7 @@ SERVICES = [
 
 
 def until(what, look, timeout_s=60, every_s=0.1):
-    """What `look` finds, once it finds something; a clear end if it does not."""
+    """Waits until `look` finds something and returns it. Fails with a clear message otherwise."""
     deadline = time.monotonic() + timeout_s
     while True:
         found = look()
@@ -49,7 +49,7 @@ class Stack:
         )
 
     def run(self, *arguments):
-        """One command of SAM's, with its messages only if it fails."""
+        """Runs one command of SAM, and shows its messages only if it fails."""
         done = self.sam_command(*arguments)
         assert done.returncode == 0, f"sam {' '.join(arguments)} ended with {done.returncode}:\n{done.stdout}"
         return done.stdout
@@ -71,7 +71,7 @@ class Stack:
         assert done.returncode != 0, f"it did not fail:\n{done.stdout}"
 
     def check_bucket_policy(self):
-        """Whoever speaks plain HTTP to the bucket is refused."""
+        """Checks that the bucket refuses plain HTTP."""
         bucket = self.outputs["BucketName"]
         (statement,) = json.loads(self.s3.get_bucket_policy(Bucket=bucket)["Policy"])["Statement"]
         del statement["Sid"]
@@ -83,18 +83,18 @@ class Stack:
         assert statement == wanted, f"{statement}, not {wanted}"
 
     def bridge_to_emulator(self):
-        """What the emulator does otherwise than AWS, after a deploy that knows nothing of it."""
-        # The address of a function URL leads to AWS; here it is a path.
+        """Adjusts the stack after a deployment where the emulator differs from AWS."""
+        # The address of a function URL belongs to AWS. In the emulator, it is a path.
         name = self.outputs["WebhookUrl"].removeprefix("https://").split(".")[0]
         self.webhook = f"{self.emulator.url}/_aws/lambda-url/{name}/"
-        # What a parameter says stays text, and with that for a number no message is taken.
+        # The emulator leaves parameters as text, and with a text for this number, no message is received.
         bound = {"MaximumConcurrency": 5}
         self.lambda_.update_event_source_mapping(UUID=self.outputs["WorkSourceId"], ScalingConfig=bound)
-        # The functions trust no other roots than Amazon's, so here they speak plain HTTP. The bucket refuses that.
+        # The functions trust only Amazon's roots, so they use plain HTTP here, which the bucket would refuse.
         self.s3.delete_bucket_policy(Bucket=self.outputs["BucketName"])
 
     def functions(self):
-        """How each function is configured."""
+        """Returns the configuration of each function."""
         names = {function: self.resources[function] for function in FUNCTIONS}
         return {one: self.lambda_.get_function_configuration(FunctionName=name) for one, name in names.items()}
 
@@ -102,17 +102,17 @@ class Stack:
         self.secretsmanager.put_secret_value(SecretId=self.outputs["SecretArn"], SecretString=json.dumps(value))
 
     def post(self, body, headers):
-        """One delivery to the public URL: status and answer."""
+        """Sends one delivery to the public URL and returns its status and answer."""
         return ask("POST", self.webhook, body, headers)
 
     def job(self, recording_id):
-        """The recording's item, with plain values; empty if there is none."""
+        """Returns the recording's item with plain values, or an empty one if there is none."""
         key = {"recording_id": {"S": recording_id}}
         item = self.dynamodb.get_item(TableName=self.outputs["TableName"], Key=key, ConsistentRead=True).get("Item", {})
         return {name: next(iter(value.values())) for name, value in item.items()}
 
     def is_done(self, recording_id):
-        """Stored, and everybody who wanted to know was told."""
+        """Returns whether the recording is stored and announced."""
         job = self.job(recording_id)
         return job.get("status") == "stored" and "due_at" not in job
 
@@ -121,23 +121,23 @@ class Stack:
         self.sqs.send_message(QueueUrl=self.outputs["WorkQueueUrl"], MessageBody=body)
 
     def sweep(self):
-        """One run of the sweep: its report, or None if it failed."""
+        """Runs the sweep once and returns its report, or None if it failed."""
         answer = self.lambda_.invoke(FunctionName=self.resources["Sweep"], Payload=b"{}")
         return None if "FunctionError" in answer else json.loads(answer["Payload"].read())
 
     def waiting(self, queue):
-        """How many messages are on a queue, hidden ones included."""
+        """Returns the number of messages on a queue, hidden ones included."""
         names = [f"ApproximateNumberOfMessages{kind}" for kind in ["", "NotVisible", "Delayed"]]
         found = self.sqs.get_queue_attributes(QueueUrl=self.outputs[queue], AttributeNames=names)["Attributes"]
         return sum(int(found.get(name, 0)) for name in names)
 
     def objects(self):
-        """Every object of the bucket and its size."""
+        """Returns every object of the bucket with its size."""
         pages = self.s3.get_paginator("list_objects_v2").paginate(Bucket=self.outputs["BucketName"])
         return {one["Key"]: one["Size"] for page in pages for one in page.get("Contents", [])}
 
     def left(self):
-        """What there still is of all that the stack makes, but for bucket and table."""
+        """Returns the remaining resources of the stack, except for the bucket and the table."""
         stacks = self.cloudformation.list_stacks()["StackSummaries"]
         roles = [one["RoleName"] for one in self.iam.list_roles()["Roles"]]
         policies = [one["PolicyName"] for one in self.iam.list_policies(Scope="Local")["Policies"]]
@@ -157,7 +157,7 @@ class Stack:
         }
 
     def log(self, function, since_ms=0):
-        """The lines that a function has logged since then."""
+        """Returns the lines that a function has logged since this time."""
         group = f"/aws/lambda/{NAME}/{function.lower()}"
         pages = self.logs.get_paginator("filter_log_events").paginate(logGroupName=group, startTime=since_ms)
         return [event["message"] for page in pages for event in page["events"]]

@@ -1,9 +1,9 @@
-"""Has GitHub's own Markdown parser read our documents.
+"""Reads our documents with GitHub's own Markdown parser.
 
     pip install cmarkgfm==2025.10.22
     python tests/formats/markdown.py FOLDER…
 
-Every *.md below the folders must show what the text file beside it says, word by word, with no link, image or HTML.
+Every *.md below the folders must show the words of the text file beside it, with no link, image, or HTML.
 """
 
 import html
@@ -30,7 +30,7 @@ def check(path: Path) -> int:
     text = path.with_suffix(".txt")
     expected = text.read_text("utf-8").splitlines() if text.exists() else []
     assert turns == expected, f"{path}: {[pair for pair in zip(turns, expected) if pair[0] != pair[1]]}"
-    # GitHub looks for these in all text that is not code.
+    # GitHub searches all text that is not code for these.
     plain = shown(re.sub(r"<code>.*?</code>", "", page))
     assert not re.search(r"@[\w-]|#\d", plain), f"{path}: a mention or a reference to an issue"
     return len(turns)
@@ -40,7 +40,7 @@ def main(folders: list[str]) -> None:
     paths = sorted(path for folder in folders for path in Path(folder).rglob("transcript.md"))
     assert paths, f"no documents below {folders}"
     turns = sum(check(path) for path in paths)
-    print(f"{len(paths)} documents with {turns} turns show what was said, and nothing else")
+    print(f"{len(paths)} documents with {turns} turns show exactly what was said")
 
 
 main(sys.argv[1:])

@@ -1,15 +1,15 @@
-"""Has programs that we did not write read our subtitles: ffmpeg, pysubs2, webvtt-py and srt.
+"""Reads our subtitles with third-party programs: ffmpeg, pysubs2, webvtt-py, and srt.
 
     pip install imageio-ffmpeg==0.8.1 pysubs2==1.8.1 webvtt-py==0.6.0 srt==3.5.3
     python tests/formats/subtitles.py FOLDER…
 
-Every *.vtt and *.srt below the folders is read by libraries, and by ffmpeg as it converts the file to other formats. All
-of them must find the cues that are in the file: as many, with the same times, in the same words. And these words are
-what was said, by the `transcript.json` beside the file: all of it, and in order. In SubRip some characters are replaced
-by others that look alike, so that no program takes them for commands; nothing else may differ.
+Libraries read every *.vtt and *.srt below the folders, and ffmpeg converts them to other formats. All of them must find
+the same cues, with the same times and words. The words must be those of the `transcript.json` beside the file, complete
+and in order. In SubRip, some characters are replaced with similar ones, so that no program takes them for commands.
+Nothing else may differ.
 
-Every cue can be read: it has at most two lines, is not blank, and lasts from 0.8 s to 7 s; those of SubRip are at least
-40 ms apart. Where nobody said a word, WebVTT has no cues, and there is no SubRip file.
+Every cue must be readable: it has at most two lines, is not blank, and lasts from 0.8 s to 7 s. Cues of SubRip are at
+least 40 ms apart. A meeting without words has no cues in WebVTT and no SubRip file.
 """
 
 import html
@@ -33,7 +33,7 @@ TIME = re.compile(r"(?:(\d+):)?(\d\d):(\d\d)[.,](\d{3})")
 TAG = re.compile(r"</?[a-z][^>]*>")
 VOICE = re.compile(r"<v ([^>]*)>")
 LOOK_ALIKES = str.maketrans("‹›❴❵∖＆∶", "<>{}\\&:")
-# What nobody can see, beside white space, control characters and marks of format.
+# Invisible characters other than white space, control characters, and format characters.
 FILLERS = {0x34F, 0x115F, 0x1160, 0x17B4, 0x17B5, 0x2800, 0x3164, 0xFFA0, *range(0x180B, 0x1810), *range(0xFE00, 0xFE10)}
 
 
@@ -53,17 +53,17 @@ def one_line(text: str) -> str:
 
 
 def visible(text: str) -> str:
-    """What leaves a mark, without spaces: where these stand is a matter of the script and of the lines."""
+    """Returns the visible characters without spaces, whose places depend on the script and on line breaks."""
     unseen = {"Cc", "Cf", "Zs", "Zl", "Zp"}
     return "".join(c for c in text if unicodedata.category(c) not in unseen and ord(c) not in FILLERS)
 
 
 def letters(text: str) -> str:
-    """What is left where a program escapes marks in its own way."""
+    """Returns the text without the marks that a program escapes in its own way."""
     return re.sub(r"[\W_]+", "", text)
 
 
-# What was said.
+# The words of the transcript.
 
 
 def entries(transcript: Path) -> list[dict]:
@@ -72,7 +72,7 @@ def entries(transcript: Path) -> list[dict]:
 
 
 def texts(entry: dict) -> list[str]:
-    """Of the entry's words; where it has none, its own text."""
+    """Returns the texts of the entry's words, or the entry's own text if it has none."""
     words = entry.get("words")
     found = [word.get("text") for word in words if isinstance(word, dict)] if isinstance(words, list) else []
     found = [visible(text) for text in found if isinstance(text, str)]
@@ -82,7 +82,7 @@ def texts(entry: dict) -> list[str]:
 
 
 def is_in_order(found: list[dict]) -> bool:
-    """Whether nobody speaks before the one before has ended, as far as every time is known."""
+    """Returns whether every entry begins after the previous one has ended, and all times are known."""
     now = 0
     for entry in found:
         for word in entry.get("words") or []:
@@ -97,7 +97,7 @@ def is_in_order(found: list[dict]) -> bool:
 
 
 def check_said(where: str, found: str, transcript: Path, mapped: bool) -> None:
-    """Compares what a program has found with what was said, word for word."""
+    """Compares the text that a program has found with what was said, word for word."""
     back = (lambda text: text.translate(LOOK_ALIKES)) if mapped else (lambda text: text)
     spoken = [[back(text) for text in texts(entry)] for entry in entries(transcript)]
     whole, found = "".join(text for entry in spoken for text in entry), visible(back(found))
@@ -114,7 +114,7 @@ def check_said(where: str, found: str, transcript: Path, mapped: bool) -> None:
 
 
 def without_names(path: Path, cues: list[Cue]) -> list[str]:
-    """SubRip's text without the names before it, which are the voices of the WebVTT file beside it."""
+    """Returns SubRip's text without the leading names, which are the voices of the WebVTT file beside it."""
     beside = path.with_suffix(".vtt").read_text("utf-8")
     voices = {html.unescape(voice).translate(LOOK_ALIKES) for voice in VOICE.findall(beside)}
     texts = [cue.text.translate(LOOK_ALIKES) for cue in cues]
@@ -125,7 +125,7 @@ def without_names(path: Path, cues: list[Cue]) -> list[str]:
 
 
 def named(text: str, voices: set[str]) -> dict[str, str]:
-    """The speakers whose name the text begins with, as it stands there. One that is too long ends with an ellipsis."""
+    """Returns the speakers whose names begin the text, as written there. A long name ends with an ellipsis."""
     cut = re.match(r"(.{1,24}?)…:", text)
     found = {voice: cut[0] for voice in voices if cut and voice.startswith(cut[1])}
     return found | {voice: f"{voice}:" for voice in voices if text.startswith(f"{voice}:")}
@@ -135,11 +135,11 @@ def said_in(text: str, voices: set[str]) -> str:
     lines = text.split("\n")
     if len(lines) == 2 and all(line.startswith("- ") for line in lines):
         return " ".join(said_in(line[2:], voices) for line in lines)
-    # Of names that begin alike the longest is meant.
+    # If several names begin the same way, the longest one is right.
     return text[max(map(len, named(text, voices).values()), default=0):]
 
 
-# What programs read.
+# What the programs read.
 
 
 def of_webvtt(captions: webvtt.WebVTT) -> list[Cue]:
@@ -155,7 +155,7 @@ def of_srt(text: str) -> list[Cue]:
 def of_pysubs2(path: Path, kind: str) -> list[Cue]:
     events = pysubs2.load(str(path), format_=kind).events
     for event in events:
-        assert not event.is_comment and not event.is_drawing, f"{path}: {event.text} is no text"
+        assert not event.is_comment and not event.is_drawing, f"{path}: {event.text} is not text"
         assert not re.search(r"[{}]|\\[^N]|\\$", event.text), f"{path}: a command in {event.text}"
     return [Cue(event.start, event.end, event.plaintext) for event in events]
 
@@ -191,7 +191,7 @@ def check_vtt(path: Path, transcript: Path) -> int:
     check_cues(path, cues, text)
     check_said(f"{path}, by webvtt-py", " ".join(cue.text for cue in cues), transcript, mapped=False)
     if not cues:
-        # There is nothing that ffmpeg could convert.
+        # There is nothing for ffmpeg to convert.
         assert text.strip() == "WEBVTT", f"{path}: {text!r}"
         return 0
     with tempfile.TemporaryDirectory() as folder:
@@ -216,7 +216,7 @@ def check_srt(path: Path, transcript: Path) -> int:
     check_cues(path, cues, text)
     with tempfile.TemporaryDirectory() as folder:
         [vtt, ass] = [converted(path, Path(folder) / f"out.{kind}") for kind in ("vtt", "ass")]
-        # Its times are in hundredths of a second.
+        # ASS has times in hundredths of a second.
         by = {
             "srt": (cues, 0),
             "pysubs2": (of_pysubs2(path, "srt"), 0),
@@ -233,7 +233,7 @@ def check_srt(path: Path, transcript: Path) -> int:
 
 
 def check(vtt: Path) -> int:
-    """A WebVTT file, and the SubRip file of the same meeting."""
+    """Checks a WebVTT file and the SubRip file of the same meeting."""
     transcript, subrip = vtt.with_suffix(".json"), vtt.with_suffix(".srt")
     assert transcript.exists(), f"no transcript beside {vtt}"
     cues = check_vtt(vtt, transcript)
@@ -246,12 +246,12 @@ def main(folders: list[str]) -> None:
     cues = 0
     for folder in folders:
         paths = {kind: {path.with_suffix("") for path in Path(folder).rglob(f"*.{kind}")} for kind in ("vtt", "srt")}
-        assert paths["vtt"] and paths["srt"], f"there are not both kinds of subtitles below {folder}"
+        assert paths["vtt"] and paths["srt"], f"one kind of subtitles is missing below {folder}"
         assert paths["srt"] <= paths["vtt"], f"without WebVTT beside it: {sorted(paths['srt'] - paths['vtt'])}"
         files += len(paths["vtt"]) + len(paths["srt"])
         cues += sum(check(path.with_suffix(".vtt")) for path in sorted(paths["vtt"]))
     assert folders, "no folders"
-    print(f"{files} files with {cues} cues are read as they are meant, and as it was said")
+    print(f"{files} files with {cues} cues are read as intended, with the words that were said")
 
 
 main(sys.argv[1:])

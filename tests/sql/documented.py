@@ -1,4 +1,4 @@
-"""What docs/querying.md says: its statements, by name and engine, and the columns of its table."""
+"""Reads docs/querying.md: its statements, by name and engine, and the columns of its table."""
 
 import pathlib
 import re
@@ -7,12 +7,12 @@ import sqlglot
 from sqlglot import exp
 
 PAGE = pathlib.Path(__file__).parents[2] / "docs/querying.md"
-# A comment above a block names it, and says which engines it is for.
+# A comment above a block gives its name and its engines.
 BLOCK = re.compile(r"^<!-- sql: (\S+) ([a-z ]+) -->\n```sql\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 
 def statements(engine):
-    """The page's statements for this engine, by name."""
+    """Returns the page's statements for this engine, by name."""
     found = [(name, sql) for name, engines, sql in BLOCK.findall(PAGE.read_text()) if engine in engines.split()]
     by_name = dict(found)
     assert len(by_name) == len(found) > 5, [name for name, _ in found]
@@ -20,13 +20,13 @@ def statements(engine):
 
 
 def for_duckdb(sql):
-    """A statement for Athena, as DuckDB has it. Fails if Athena's grammar does not take it."""
+    """Translates a statement for Athena to DuckDB. Fails if it does not follow Athena's grammar."""
     (translated,) = sqlglot.transpile(sql, read="athena", write="duckdb", unsupported_level=sqlglot.ErrorLevel.RAISE)
     return translated
 
 
 class Table:
-    """The table that the page makes in Athena."""
+    """The table that the page creates in Athena."""
 
     def __init__(self, ddl):
         create = sqlglot.parse_one(ddl, read="athena")
@@ -36,7 +36,7 @@ class Table:
         self.partitions = self._columns(properties.find(exp.PartitionedByProperty).this.expressions)
         self.serde = properties.find(exp.RowFormatSerdeProperty).this.name
         self.location = properties.find(exp.LocationProperty).this.name
-        # What stands in TBLPROPERTIES.
+        # The contents of TBLPROPERTIES.
         self.properties = {p.name: p.args["value"].name for p in properties.expressions if type(p) is exp.Property}
 
     @staticmethod
@@ -44,19 +44,19 @@ class Table:
         return [(column.name, column.args["kind"].sql("hive").lower()) for column in definitions]
 
     def duckdb_columns(self):
-        """The same columns, for DuckDB's `read_json`."""
+        """Returns the same columns for DuckDB's `read_json`."""
         types = {name: exp.DataType.build(kind, dialect="hive").sql("duckdb") for name, kind in self.columns}
         return {name: "VARCHAR" if kind == "TEXT" else kind for name, kind in types.items()}
 
 
 def of_template(expanded):
-    """The same table in the expanded template, as `Table` has it."""
+    """Returns the same table in the expanded template, as a `Table`."""
     (resource,) = [r for r in expanded["Resources"].values() if r["Type"] == "AWS::Glue::Table"]
     table = resource["Properties"]["TableInput"]
     storage = table["StorageDescriptor"]
 
     def named(place):
-        # As the page has it: without a prefix, in a bucket of that name.
+        # The page has no prefix and this name of the bucket.
         return place["Fn::Sub"].replace("${TranscriptsBucket}/${KeyPrefix}", "BUCKET/").replace("${!", "${")
 
     properties = {name: value for name, value in table["Parameters"].items() if name != "EXTERNAL"}

@@ -1,4 +1,4 @@
-"""Meetings in a folder that is laid out as the bucket is, and what was said in them, counted from Recall's own JSON."""
+"""Meetings in a folder with the layout of the bucket, and their words, counted from Recall's own JSON."""
 
 import datetime
 import json
@@ -13,14 +13,14 @@ from dataclasses import dataclass
 FIXTURES = pathlib.Path(__file__).parents[2] / "shared/renditions/fixtures"
 # A silence this long ends a turn.
 PAUSE_MS = 3000
-# Nobody sees these, and neither control characters, spaces nor what formats the text around it.
+# Invisible characters, in addition to control characters, spaces, and format characters.
 FILLERS = "\u034f\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0" + "".join(map(chr, range(0xFE00, 0xFE10)))
 DAY = datetime.timedelta(days=1)
 
 
 @dataclass
 class Turn:
-    """What one speaker says without a pause. Times in milliseconds, or None."""
+    """What one speaker says without a pause. Times are in milliseconds, or None."""
 
     person: int | None
     speaker: str
@@ -56,24 +56,24 @@ class Meeting:
 
 
 def add_fixtures(bucket):
-    """Files the fixtures of the renditions, one meeting a day from 2026-11-02, but one in October."""
+    """Stores the fixtures of the renditions, one meeting a day from 2026-11-02, and one in October."""
     folders = sorted(folder for folder in FIXTURES.iterdir() if (folder / "transcript.json").exists())
     for number, folder in enumerate(folders):
         date = "2026-10-15" if folder.name == "captions" else str(datetime.date(2026, 11, 2) + number * DAY)
         _add(bucket, folder, date, recording=1000 + number, transcript=2000 + number, stored_hour=12)
-    # One recording has a second transcript, which is newer.
+    # One recording has a second, newer transcript.
     number = folders.index(FIXTURES / "meeting")
     date = str(datetime.date(2026, 11, 2) + number * DAY)
     _add(bucket, FIXTURES / "punctuation", date, recording=1000 + number, transcript=1, stored_hour=15)
-    # Two people of one name speak in turn.
+    # Two people with the same name take turns.
     _add(bucket, FIXTURES / "meeting", "2026-11-20", 3000, 4000, stored_hour=12, rename=("Bob", "Ann", "Ann (2)"))
 
 
 def _add(bucket, fixture, date, recording, transcript, stored_hour, rename=("", "", "")):
-    """With a name of the file in place of another, and the label that readers see then."""
+    """Stores a fixture with one name replaced, and the label that readers then see."""
     old, new, label = rename
     recording_id, transcript_id = str(uuid.UUID(int=recording)), str(uuid.UUID(int=transcript))
-    # An empty one has no file there.
+    # An empty meeting has no file there.
     rendition = fixture / "transcript.jsonl"
     lines = [json.loads(line) for line in rendition.read_text().splitlines()] if rendition.exists() else []
     for line in lines:
@@ -100,7 +100,7 @@ def _add(bucket, fixture, date, recording, transcript, stored_hour, rename=("", 
 
 
 def load(bucket):
-    """All meetings in the folder, as their manifests name them."""
+    """Returns all meetings in the folder, by their manifests."""
     meetings = []
     for path in sorted(bucket.glob("recordings/*/*/manifest.json")):
         manifest = json.loads(path.read_text())
@@ -122,9 +122,9 @@ def load(bucket):
 
 
 def _turns(entries, lines):
-    """The turns, from Recall's words alone but for one thing: where a long turn is cut is taken from the lines."""
+    """Returns the turns, from Recall's words alone, except that the cuts of long turns are taken from the lines."""
     if not all(_is_regular(entry) for entry in entries):
-        # What becomes of odd values and missing times is tested where they are read.
+        # The tests of the reader cover odd values and missing times.
         return [_as_written(line) for line in lines]
     cuts = {(line["speaker_id"], line["speaker"], round(line["start_s"] * 1000)) for line in lines}
     people = _people(entries)
@@ -136,7 +136,7 @@ def _turns(entries, lines):
         turn = None
         for start, end, text in _settled(entry["words"]):
             paused = turn and start - last_end >= PAUSE_MS
-            # Where several words start at once, the first of them begins the turn.
+            # If several words start at once, the first of them begins the turn.
             cut = (identity, speaker, start) in cuts and not (turn and turn.start == start)
             if turn is None or paused or cut:
                 turn = Turn(person, speaker, identity, is_host, start, end, 0, [])
@@ -147,7 +147,7 @@ def _turns(entries, lines):
 
 
 def _is_regular(entry):
-    """Whether the entry is as Recall documents it, and all of its times are known and in order."""
+    """Returns whether the entry is as Recall documents it, with all times known and in order."""
     words = entry.get("words") if isinstance(entry, dict) else None
     if not isinstance(words, list) or not isinstance(entry.get("participant"), dict | types.NoneType):
         return False
@@ -162,7 +162,7 @@ def _is_regular(entry):
 
 
 def _people(entries):
-    """For each one of them, the place in order of appearance, the label and whether it is the host."""
+    """Returns the place in order of appearance, the label, and whether it is the host, for each speaker."""
     names, hosts = {}, {}
     for entry in entries:
         identity, name, is_host = _participant(entry)
@@ -182,7 +182,7 @@ def _people(entries):
 
 
 def _key(entry):
-    """By what somebody is known again."""
+    """Returns the value that identifies a speaker."""
     participant = entry.get("participant") or {}
     meet = (participant.get("extra_data") or {}).get("google_meet") or {}
     identity, name, _ = _participant(entry)
@@ -200,13 +200,13 @@ def _is_visible(text):
 
 
 def _settled(words):
-    """Start, end and text of an entry's words; none reaches into the next one."""
+    """Returns the start, end, and text of an entry's words. No word reaches into the next one."""
     spans = []
     for word in words:
         if _is_visible(word["text"]):
             spans.append([_millis(word, "start"), _millis(word, "end"), word["text"]])
         elif spans:
-            # Parts of the character before.
+            # These are parts of the previous character.
             spans[-1][2] += word["text"].strip()
     for before, span in zip(spans, spans[1:]):
         span[0] = max(span[0], before[0])
@@ -227,8 +227,8 @@ def _as_written(line):
 
 
 def tokens(turn):
-    """The words of a turn, in small letters: letters, marks and digits in a row."""
-    # Recall may send a mark as a word of its own; it belongs to the letter before it.
+    """Returns the words of a turn in lowercase: sequences of letters, marks, and digits."""
+    # Recall may send a mark as a separate word, but it belongs to the letter before it.
     marked = (text if unicodedata.category((text or " ")[0])[0] == "M" else f" {text}" for text in turn.texts)
     text = unicodedata.normalize("NFC", "".join(marked)).lower()
     return "".join(c if unicodedata.category(c)[0] in "LMN" else " " for c in text).split()

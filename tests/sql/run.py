@@ -1,8 +1,8 @@
-"""Runs the SQL of docs/querying.md over meetings in files, and compares its answers with a count of Recall's words.
+"""Runs the SQL of docs/querying.md on meetings in files, and compares its answers with a count of Recall's words.
 
 Usage: run.py DATA EXPANDED. DATA is the folder that `cargo dev --once --data DATA` has filled; its meeting is copied,
-and others are laid out beside it. EXPANDED is the template as `.ci/expand.py` prints it. Needs duckdb==2.0.1 and
-sqlglot==30.30.0 from PyPI. The statements for Athena run translated, on a table with the columns of Athena's.
+and others are stored beside it. EXPANDED is the template as `.ci/expand.py` prints it. Needs duckdb==2.0.1 and
+sqlglot==30.30.0 from PyPI. The statements for Athena are translated and run on a table with Athena's columns.
 """
 
 import datetime
@@ -21,9 +21,9 @@ from meetings import add_fixtures, load, tokens
 
 # The first day of the queries on the page.
 SINCE = "2026-11-01"
-# Where the page has the local bucket.
+# The path of the local bucket on the page.
 LOCAL = "data/s3/transcripts"
-# Said in one meeting or in several, with and without accents, in three alphabets, in capitals; and never.
+# Words of one meeting or several, with and without accents, in three alphabets, in capitals; and two that never occur.
 WORDS = ["budget", "BUDGET", "café", "qué", "vamos", "nein", "for", "plan", "בוא", "الخير", "2027", "unsaid", "caf"]
 PHRASES = ["料金", "ログ", "120万円", "aws", "สวัสดี", "Por qué", "Thank You", "言わない"]
 
@@ -49,16 +49,16 @@ def main(data, expanded):
 
 
 class Questions:
-    """A database with the table and the views of the page."""
+    """Creates a database with the table and the views of the page."""
 
     def __init__(self, engine, sql, table, bucket):
         self.engine, self.sql, self.bucket, self.asked = engine, sql, bucket, 0
         self.database = duckdb.connect()
         self.database.sql("SET TimeZone = 'UTC'")
         if engine == "athena":
-            # Not translated by sqlglot.
+            # sqlglot does not translate this.
             self.database.execute("CREATE MACRO normalize(it) AS nfc_normalize(it)")
-            # What Athena makes of files and keys. DuckDB has no hidden columns, so theirs are not hidden.
+            # Athena derives these columns from files and keys. DuckDB cannot hide columns, so they are visible here.
             self.database.execute(f"""
                 CREATE TABLE {table.name} AS
                 SELECT lines.* EXCLUDE (filename), filename AS "$path", last_modified AS "$file_modified_time"
@@ -71,7 +71,7 @@ class Questions:
         self.ask("latest")
 
     def ask(self, name, **put):
-        """The rows that this statement returns, with other words put into it."""
+        """Returns the rows of this statement with some words replaced."""
         sql = self.sql[name]
         for old, new in put.items():
             assert old in sql, f"{name} does not say {old}"
@@ -87,7 +87,7 @@ class Questions:
 
 
 def check_lines(meetings):
-    """The files say what Recall says, whatever SQL then makes of them."""
+    """Checks that the files match Recall's JSON, independently of SQL."""
     assert len({meeting.recording_id for meeting in meetings}) == len(meetings) - 1, "one recording has two"
     assert any(not meeting.lines for meeting in meetings), "one is empty"
     for meeting in meetings:
@@ -160,7 +160,7 @@ def check_talk_time(ask, meetings):
 
 
 def mentions(meetings, is_said):
-    """Date, ids, count of turns and the first second, for each meeting with such a turn."""
+    """Returns the date, ids, number of turns, and first second of each meeting with such a turn."""
     rows = []
     for meeting in meetings:
         turns = [turn for turn in meeting.turns if is_said(turn)]
@@ -222,7 +222,7 @@ def check_months(ask, meetings):
 
 
 def check_late(ask, meetings):
-    """Written within a day: what was played just now, and no fixture."""
+    """Checks the meetings that were written within a day: the one just played, and no fixture."""
     now = datetime.datetime.now(datetime.UTC)
     late = [m for m in meetings if now.timestamp() - m.path.stat().st_mtime < 86_400]
     assert 0 < len(late) < len(meetings)
@@ -235,7 +235,7 @@ def check_late(ask, meetings):
 
 
 def check_days(ask, meetings):
-    """A condition on the day keeps DuckDB from reading the files of other days, through the view, too."""
+    """Checks that a condition on the day keeps DuckDB from reading other days, also through the view."""
     day = max(meeting.date for meeting in meetings if meeting.recording_id.startswith("0000"))
     for table in ("turns", "latest_turns"):
         sql = f"""EXPLAIN ANALYZE SELECT min(text) FROM {table} WHERE "date" = '{day}'"""

@@ -1,8 +1,9 @@
-//! Chaos: many recordings at once while everything fails that can, and then calm, in which all must come right.
+//! Chaos: many recordings at once while every service fails at random. Then the faults stop, and every recording must
+//! end as it should.
 //!
-//! Whatever is random comes from the seed: the operator's settings, what kind of recording each is, when which process
-//! is killed, which call meets which fault. The processes run in real time, so the same seed gives the same plan, not
-//! the same run.
+//! The seed determines everything random: the operator's settings, the kind of each recording, which process is killed
+//! when, and which call meets which fault. The processes run in real time, so the same seed gives the same plan, but
+//! not the same run.
 
 mod faults;
 mod stories;
@@ -25,31 +26,31 @@ use self::{
     faults::{Tricks, Troubles},
     stories::{Story, World},
 };
-use crate::{Pipeline, SWEEP};
+use crate::{Exception, Pipeline, PipelineTest, SWEEP};
 
-/// Recordings end this far apart on average.
+/// The average time between the ends of two recordings.
 const PACE: Duration = Duration::from_millis(90);
-/// The trouble goes on for so long after the last of them.
+/// How long the trouble continues after the last recording.
 const AFTERMATH: Duration = Duration::from_secs(3);
-/// What a run may take beyond the time in which recordings end: for every one of them, and at least.
+/// The time limit of the calm phase: an allowance for each recording, and a minimum.
 const CALM_FOR_EACH: Duration = Duration::from_millis(500);
 const CALM_AT_LEAST: Duration = Duration::from_secs(90);
-/// Nobody is at work when this long nobody was seen at work.
+/// The pipeline is idle when no function was seen at work for this long.
 const QUIET: Duration = Duration::from_millis(60);
 const LOOK_EVERY: Duration = Duration::from_millis(10);
-/// The schedule, while there is trouble.
+/// How often the sweep runs while there is trouble.
 const SWEEP_EVERY: Duration = Duration::from_millis(400);
-/// Processes of each function: enough to meet each other, few enough for a small machine.
+/// The number of processes of each function: enough for them to compete, and few enough for a small machine.
 const CONCURRENCY: usize = 8;
 
-/// What is asked for.
+/// The options of a chaos run.
 #[derive(Clone, Copy, Debug)]
 pub struct Config {
     pub seed: u64,
     pub recordings: usize,
 }
 
-/// What has happened.
+/// The result of a chaos run.
 #[derive(Debug)]
 pub struct Summary {
     settings: String,
@@ -73,27 +74,39 @@ impl fmt::Display for Summary {
         let statuses: Vec<_> = self.statuses.iter().map(|(status, count)| format!("{count} {status}")).collect();
         writeln!(f, "settings    {}", self.settings)?;
         writeln!(f, "recordings  {}: {}", self.recordings, statuses.join(", "))?;
-        writeln!(f, "kills       {}, {} of them with work under way", self.kills, self.killed_at_work)?;
+        writeln!(f, "kills       {}, {} of them during an invocation", self.kills, self.killed_at_work)?;
         writeln!(f, "faults      {} in {} calls, and {} at Recall", self.faults, self.calls, self.tricks)?;
-        writeln!(f, "sweeps      {} to the end, with {} finds", self.sweeps, self.found)?;
-        writeln!(f, "creates     {} paid for, each of them meant", self.creates)?;
+        writeln!(f, "sweeps      {} completed, with {} finds", self.sweeps, self.found)?;
+        writeln!(f, "creates     {} paid for, all of them intended", self.creates)?;
         write!(f, "time        {:.0?} of trouble, {:.0?} and {} rounds of calm", self.trouble, self.calm, self.rounds)
     }
 }
 
-/// Runs it.
+/// Runs the pipeline through trouble and calm.
 ///
 /// # Errors
-/// A promise is broken, or not everything came to an end in time. The error shows the seed, and of some recordings the
-/// row, what Recall has, and their lines in the logs.
+///
+/// A promise is broken, or not every recording ended in time. The error shows the seed and, for some of the recordings,
+/// the row, the state at Recall, and the log lines.
 pub async fn run(config: Config) -> Result<Summary> {
     let Config { seed, recordings } = config;
-    let result = Run::start(config).await;
-    let result = match result {
-        Ok(run) => run.finish().await,
-        Err(error) => Err(error),
-    };
-    result.with_context(|| format!("chaos with --seed {seed} --recordings {recordings}"))
+    let mut random = Rng::with_seed(seed);
+    let world = World::any(&mut random);
+    let test = PipelineTest::with(|config, simulator| {
+        config.webhook_timeout = Duration::from_secs(3);
+        config.transcript_timeout = Duration::from_secs(8);
+        config.sweep_timeout = Duration::from_secs(12);
+        config.sweep_every = Some(SWEEP_EVERY);
+        config.visibility_s = 9;
+        config.concurrency = CONCURRENCY;
+        config.env = world.env();
+        simulator.seed = random.u64(..);
+        // The rows are moved in real time, so this limit must not be scaled.
+        simulator.limits.idempotency = Duration::from_secs(60 * 60).mul_f64(simulator.speed);
+    });
+    let test = test.allow(Exception::FaultsMayNotStrike);
+    let run = async |pipeline| Run { pipeline, world, random, recordings, played: Vec::new() }.finish().await;
+    test.run(run).await.with_context(|| format!("chaos with --seed {seed} --recordings {recordings}"))
 }
 
 struct Run {
@@ -101,33 +114,14 @@ struct Run {
     world: World,
     random: Rng,
     recordings: usize,
-    /// What ended so far, and how it was meant.
+    /// The recordings that have ended so far, each with its story.
     played: Vec<(Uuid, Story)>,
 }
 
-/// Rounds in which parked jobs have certainly looked for room since everything works.
+/// The number of calm rounds after which every parked job has certainly looked for a free slot.
 const PARKED_LOOKS: usize = 4;
 
 impl Run {
-    async fn start(Config { seed, recordings }: Config) -> Result<Self> {
-        let mut random = Rng::with_seed(seed);
-        let world = World::any(&mut random);
-        let pipeline = Pipeline::start_with(|config, simulator| {
-            config.webhook_timeout = Duration::from_secs(3);
-            config.transcript_timeout = Duration::from_secs(8);
-            config.sweep_timeout = Duration::from_secs(12);
-            config.sweep_every = Some(SWEEP_EVERY);
-            config.visibility_s = 9;
-            config.concurrency = CONCURRENCY;
-            config.env = world.env();
-            simulator.seed = random.u64(..);
-            // Rows are moved in real time, so this one must not be scaled.
-            simulator.limits.idempotency = Duration::from_secs(60 * 60).mul_f64(simulator.speed);
-        })
-        .await?;
-        Ok(Self { pipeline: Arc::new(pipeline), world, random, recordings, played: Vec::new() })
-    }
-
     async fn finish(mut self) -> Result<Summary> {
         let begun = Instant::now();
         let tricks = self.trouble().await?;
@@ -135,7 +129,7 @@ impl Run {
         let limit = CALM_AT_LEAST + CALM_FOR_EACH * u32::try_from(self.recordings).unwrap_or(u32::MAX);
         let rounds = match timeout(limit, self.calm()).await {
             Ok(rounds) => rounds?,
-            Err(_) => bail!("it comes to no end\n{}", self.unfinished()?),
+            Err(_) => bail!("the run did not finish in time\n{}", self.unfinished()?),
         };
         let calm = begun.elapsed() - trouble;
         self.judge().await?;
@@ -165,7 +159,7 @@ impl Run {
         })
     }
 
-    /// Recordings end one after the other, while things go wrong.
+    /// Plays the recordings one after the other while things go wrong.
     async fn trouble(&mut self) -> Result<Tricks> {
         let troubles = Troubles::begin(&self.pipeline, self.random.u64(..));
         for _ in 0..self.recordings {
@@ -178,12 +172,12 @@ impl Run {
         troubles.end().await
     }
 
-    /// How many lines of the sweep say this.
+    /// Returns how many log lines of the sweep contain this text.
     fn swept(&self, line: &str) -> usize {
         self.pipeline.stack.sweep.logs().iter().filter(|logged| logged.contains(line)).count()
     }
 
-    /// Nothing goes wrong any more, and time passes until nothing is left to do. How many rounds that took.
+    /// Stops all faults and lets time pass until nothing is left to do. Returns the number of rounds.
     async fn calm(&self) -> Result<usize> {
         let (simulator, stack) = (self.pipeline.simulator(), &self.pipeline.stack);
         stack.schedule.pause();
@@ -197,7 +191,7 @@ impl Run {
             let all_told = self.sweep().await?;
             let rows = stack.dynamodb.items(JOBS_TABLE)?;
             let is_due = |row: &&Value| row.get("due_at").is_some();
-            // A parked job looks for room every day: it is due for good, and here it has looked more than once.
+            // A parked job looks for a free slot every day, so it stays due. Here it has looked more than once.
             let is_parked = |row: &&Value| row["status"] == "limit_reached";
             let due = rows.iter().filter(is_due).any(|row| !is_parked(&row) || round < PARKED_LOOKS);
             let waiting = simulator.under_way() + simulator.held() + stack.queues.depth(WORK_QUEUE).await?;
@@ -205,10 +199,10 @@ impl Run {
                 return Ok(round);
             }
         }
-        bail!("there are no more numbers")
+        bail!("the loop has no end")
     }
 
-    /// For the jobs, and for what ended at Recall without becoming one.
+    /// Lets time pass for the jobs, and for the recordings that have no job yet.
     async fn let_time_pass(&self) -> Result<()> {
         for (recording, _) in &self.played {
             if self.pipeline.job(*recording)?.is_none() {
@@ -218,8 +212,8 @@ impl Run {
         self.pipeline.let_time_pass().await
     }
 
-    /// The only one that makes up for lost webhooks and wake-ups. Whether it has read both lists from one end to the
-    /// other and found nothing that a job does not know.
+    /// Runs the sweep, which alone makes up for lost webhooks and wake-ups. Returns whether it has read both lists from
+    /// start to end and found nothing new.
     async fn sweep(&self) -> Result<bool> {
         let at_the_beginning = || {
             let place = self.pipeline.place().unwrap_or_default();
@@ -231,7 +225,7 @@ impl Run {
         Ok(whole && at_the_beginning() && listed && report["found"] == 0)
     }
 
-    /// What Recall would work on for ever.
+    /// Finishes the transcriptions that Recall would never finish.
     fn finish_transcriptions(&self) {
         let simulator = self.pipeline.simulator();
         for (recording, _) in self.played.iter().filter(|(_, story)| *story == Story::Slow) {
@@ -241,7 +235,7 @@ impl Run {
         }
     }
 
-    /// Waits until nobody is at work, and nothing that could be is left lying.
+    /// Waits until no function is at work and no visible message is left on the queue.
     async fn quiet(&self) -> Result<()> {
         let mut since = Instant::now();
         while since.elapsed() < QUIET {
@@ -253,7 +247,7 @@ impl Run {
         Ok(())
     }
 
-    /// Everything that must hold at the end.
+    /// Checks everything that must hold at the end.
     async fn judge(&self) -> Result<()> {
         verdict::of_all(&self.pipeline).await?;
         let judged = self.played.iter().filter_map(|(recording, story)| {
@@ -268,7 +262,7 @@ impl Run {
             let about = verdict::report(&self.pipeline, *recording);
             format!("recording {recording} ({story}): {error:#}\n{about}")
         });
-        bail!("{} recordings are not as they should be\n{}", wrong.len(), reports.collect::<Vec<_>>().join("\n"))
+        bail!("{} recordings did not end as they should\n{}", wrong.len(), reports.collect::<Vec<_>>().join("\n"))
     }
 
     fn unfinished(&self) -> Result<String> {

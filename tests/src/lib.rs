@@ -1,12 +1,13 @@
-//! A running pipeline for one test, and what must hold whenever a test is over.
+//! A running pipeline for one test, and the promises that must hold when the test ends.
 //!
-//! The functions are the real binaries, as processes; everything they talk to is in this process.
+//! The functions are the real binaries and run as processes. Every service that they call runs in this process.
 #![allow(clippy::disallowed_methods, reason = "tests wait on the real clock")]
 
 pub mod chaos;
+mod harness;
 mod http_client;
-pub mod shapes;
-mod waits;
+pub mod large_transcripts;
+mod time_travel;
 
 use std::{
     collections::{BTreeSet, HashMap},
@@ -21,7 +22,7 @@ use local::{
     build::Binaries,
     recall::{Meeting, Simulator, SimulatorConfig, random_webhook_secret},
     s3::Algorithm,
-    stack::{BUCKET, DEAD_LETTER_QUEUE, JOBS_TABLE, RecallTarget, Stack, StackConfig, WORK_QUEUE},
+    stack::{BUCKET, DEAD_LETTER_QUEUE, JOBS_TABLE, Stack, WORK_QUEUE},
 };
 use serde_json::Value;
 use tempfile::TempDir;
@@ -29,24 +30,27 @@ use time::OffsetDateTime;
 use tokio::{sync::OnceCell, time::Instant};
 use uuid::Uuid;
 
-pub use self::http_client::{Reply, post, request};
+pub use self::{
+    harness::{Exception, PipelineTest, pipeline_test},
+    http_client::{Reply, post, request},
+};
 
-/// Nothing in a test takes longer; what does is stuck.
+/// The limit for every wait in a test. A wait that takes longer never ends.
 const PATIENCE: Duration = Duration::from_secs(60);
 const LOOK_EVERY: Duration = Duration::from_millis(10);
-/// The simulator's clock: its five minutes between two deliveries are 7.5 s, its six hours 9 minutes.
+/// The speed of the simulator's clock: the five minutes between two deliveries are 7.5 s, and six hours are 9 minutes.
 pub const SPEED: f64 = 40.0;
 
-/// The key of the sweep's place: no job, but in the same table.
+/// The key of the sweep's progress, which is stored in the table of jobs but is not a job.
 pub const SWEEP: &str = "sweep";
 
-/// The functions' binaries, built once for all tests.
+/// Returns the functions' binaries, which are built once for all tests.
 pub async fn binaries() -> Result<&'static Binaries> {
     static BINARIES: OnceCell<Binaries> = OnceCell::const_new();
     BINARIES.get_or_try_init(Binaries::build).await
 }
 
-/// A simulator that is fast, and strict in everything that a test does not change.
+/// Returns the settings of a simulator that is fast, and strict in everything that a test does not change.
 pub fn simulator_config() -> SimulatorConfig {
     let mut config =
         SimulatorConfig { speed: SPEED, webhook_secrets: vec![random_webhook_secret()], ..SimulatorConfig::default() };
@@ -64,47 +68,15 @@ pub struct Pipeline {
 }
 
 impl Pipeline {
-    pub async fn start() -> Result<Self> {
-        Self::start_with(|_, _| {}).await
-    }
-
-    /// Starts one with other settings than the usual.
-    pub async fn start_with(change: impl FnOnce(&mut StackConfig, &mut SimulatorConfig)) -> Result<Self> {
-        let data = TempDir::new().context("there is no temporary folder")?;
-        let mut simulator = simulator_config();
-        // A message that meets another's lease waits for its end, so leases are not much longer than work takes.
-        let mut config = StackConfig {
-            transcript_timeout: Duration::from_secs(15),
-            visibility_s: 20,
-            concurrency: 30,
-            ..StackConfig::default()
-        };
-        change(&mut config, &mut simulator);
-        let (api_key, webhook_secrets) = (simulator.api_key.clone(), simulator.webhook_secrets.clone());
-        config.recall = RecallTarget::Simulator(simulator);
-        let stack = Arc::new(Stack::start(data.path(), binaries().await?, config).await?);
-        Ok(Self { stack, api_key, webhook_secrets, data })
-    }
-
-    /// Starts one whose functions have so little time that leases end while a test can wait for it.
-    pub async fn start_hasty() -> Result<Self> {
-        Self::start_with(|config, _| {
-            config.webhook_timeout = Duration::from_secs(3);
-            config.transcript_timeout = Duration::from_secs(8);
-            config.visibility_s = 9;
-        })
-        .await
-    }
-
     pub fn simulator(&self) -> &Simulator {
-        self.stack.simulator.as_ref().unwrap_or_else(|| unreachable!("every test has one"))
+        self.stack.simulator.as_ref().unwrap_or_else(|| unreachable!("every test has a simulator"))
     }
 
     pub fn data(&self) -> &Path {
         self.data.path()
     }
 
-    /// The job's row.
+    /// Returns the job's row.
     pub fn job(&self, recording: Uuid) -> Result<Option<Value>> {
         self.stack.dynamodb.item(JOBS_TABLE, &recording.to_string())
     }
@@ -113,18 +85,18 @@ impl Pipeline {
         Ok(self.job(recording)?.and_then(|job| job["status"].as_str().map(str::to_owned)))
     }
 
-    /// Sends a body to the webhook URL, signed now.
+    /// Sends a body to the webhook URL, with a signature of this moment.
     pub async fn deliver(&self, body: &[u8]) -> Result<Reply> {
         let headers = self.simulator().sign(body, now());
         post(self.stack.function_url.url(), &headers, body).await
     }
 
-    /// How far the sweep has come in Recall's lists; it is no job, but it is in the same table.
+    /// Returns the sweep's progress in Recall's lists, which is stored in the table of jobs.
     pub fn place(&self) -> Result<Value> {
-        self.stack.dynamodb.item(JOBS_TABLE, SWEEP)?.context("no sweep has listed anything yet")
+        self.stack.dynamodb.item(JOBS_TABLE, SWEEP)?.context("no sweep has read a list yet")
     }
 
-    /// Has the sweep run once; its report.
+    /// Runs the sweep once and returns its report.
     pub async fn sweep(&self) -> Result<Value> {
         serde_json::from_slice(&self.stack.schedule.fire().await?).context("the sweep's answer is not JSON")
     }
@@ -136,14 +108,14 @@ impl Pipeline {
         result.with_context(|| format!("its row is {:?}\n{}", self.job(recording), self.stack.logs().join("\n")))
     }
 
-    /// Waits until the recording is stored and everything is quiet, and checks it. Its manifest.
+    /// Waits until the recording is stored and all work has ended, checks the recording, and returns its manifest.
     pub async fn ends_stored(&self, recording: Uuid) -> Result<Value> {
         self.reaches(recording, "stored").await?;
         self.settles().await?;
         self.check_stored(recording)
     }
 
-    /// Waits until nothing is under way: no delivery, no message, no due job that could still change something.
+    /// Waits until no delivery and no message is in progress.
     pub async fn settles(&self) -> Result<()> {
         let begun = Instant::now();
         loop {
@@ -151,7 +123,7 @@ impl Pipeline {
             if quiet {
                 return Ok(());
             }
-            ensure!(begun.elapsed() < PATIENCE, "deliveries or messages do not come to an end");
+            ensure!(begun.elapsed() < PATIENCE, "deliveries or messages are still in progress");
             tokio::time::sleep(LOOK_EVERY).await;
         }
     }
@@ -167,25 +139,26 @@ impl Pipeline {
         Ok(())
     }
 
-    /// The parked bodies and failed messages.
+    /// Returns the parked bodies and failed messages.
     pub async fn dead_letters(&self) -> Result<Vec<local::queue::Message>> {
         self.stack.queues.messages(DEAD_LETTER_QUEUE).await
     }
 
-    /// The manifests of a recording's transcripts.
+    /// Returns the manifests of a recording's transcripts.
     pub fn manifests(&self, recording: Uuid) -> Result<Vec<Value>> {
         let prefix = format!("recordings/{recording}/");
         let keys = self.stack.s3.keys()?;
         let manifests = keys.iter().filter(|key| key.starts_with(&prefix) && key.ends_with("/manifest.json"));
         manifests
             .map(|key| {
-                let text = self.stack.s3.object(key)?.context("it was there a moment ago")?;
+                let text = self.stack.s3.object(key)?.context("the object has disappeared")?;
                 serde_json::from_slice(&text).context("a manifest is not JSON")
             })
             .collect()
     }
 
-    /// The recording is stored: paid once, complete, byte for byte, and the row says so. Its manifest.
+    /// Checks that the recording is stored: paid once, complete, byte for byte, and with a row that says so. Returns
+    /// its manifest.
     pub fn check_stored(&self, recording: Uuid) -> Result<Value> {
         ensure!(self.simulator().creates(recording) == 1, "{} creates", self.simulator().creates(recording));
         let job = self.job(recording)?.context("there is no job")?;
@@ -196,39 +169,20 @@ impl Pipeline {
         let transcript = transcripts.first().context("Recall has no transcript")?;
         let manifests = self.manifests(recording)?;
         let [manifest] = manifests.as_slice() else { bail!("{} manifests", manifests.len()) };
-        ensure!(manifest["transcript_id"] == transcript.id.to_string(), "another transcript: {manifest}");
+        ensure!(
+            manifest["transcript_id"] == transcript.id.to_string(),
+            "the manifest is of another transcript: {manifest}"
+        );
         let key = format!("recordings/{recording}/{}/transcript.json", transcript.id);
         let stored = self.stack.s3.object(&key)?.context("there is no object")?;
         let original = self.simulator().transcript_bytes(transcript.id).context("Recall has no file")?;
         ensure!(stored == original, "{} bytes instead of {}", stored.len(), original.len());
-        ensure!(manifest["files"][0]["sha256"] == sha256(&original), "another checksum: {manifest}");
+        ensure!(manifest["files"][0]["sha256"] == sha256(&original), "the manifest has a wrong checksum: {manifest}");
         Ok(manifest.clone())
     }
 
-    /// What must hold after every test: the promises, and that whatever was to go wrong did.
-    pub fn check_promises(&self) -> Result<()> {
-        self.check_what_stands()?;
-        let unstruck = [self.stack.wire.unstruck(), self.simulator().faults().unstruck()].concat();
-        ensure!(unstruck.is_empty(), "faults that never struck, so nothing was tested with them: {unstruck:#?}");
-        Ok(())
-    }
-
-    /// What must hold whatever has happened, and whether or not anything has.
-    pub fn check_what_stands(&self) -> Result<()> {
-        ensure!(self.simulator().keys_leaked() == 0, "a download came with the API's key");
-        self.check_sets()?;
-        self.check_logs()
-    }
-
-    /// Nothing half done in the bucket, and no turns beside those that a manifest names.
-    fn check_sets(&self) -> Result<()> {
-        let open = self.stack.s3.open_uploads()?;
-        ensure!(open.is_empty(), "open uploads: {open:?}");
-        self.check_bucket()
-    }
-
-    /// What must hold at any moment, whoever is at work: a manifest names nothing that differs from what it states, and
-    /// SQL finds no turns twice, and none without their verbatim file.
+    /// Checks what must hold at any moment, even during a copy: every file is as its manifest states, and SQL finds no
+    /// turns twice and none without their verbatim file.
     pub fn check_bucket(&self) -> Result<()> {
         let keys = self.stack.s3.keys()?;
         let mut named_turns = HashMap::new();
@@ -245,27 +199,31 @@ impl Pipeline {
         let mut filed = BTreeSet::new();
         for key in keys.iter().filter(|key| key.starts_with("turns/")) {
             let name = key.rsplit('/').next().and_then(|name| name.strip_suffix(".jsonl"));
-            let id = name.with_context(|| format!("{key} is no file of turns"))?;
-            ensure!(filed.insert(id), "the turns of {id} are filed twice");
-            ensure!(named_turns.get(id).is_none_or(|named| named == key), "{key} is not what the manifest names");
+            let id = name.with_context(|| format!("{key} is not a file of turns"))?;
+            ensure!(filed.insert(id), "the turns of {id} are stored twice");
+            ensure!(named_turns.get(id).is_none_or(|named| named == key), "{key} is not the file in the manifest");
             let verbatim = format!("/{id}/transcript.json");
-            ensure!(keys.iter().any(|key| key.ends_with(&verbatim)), "{key} stands before its verbatim file");
+            ensure!(keys.iter().any(|key| key.ends_with(&verbatim)), "{key} is stored without its verbatim file");
         }
         Ok(())
     }
 
-    /// An object is what a manifest states.
+    /// Checks that an object is as its manifest states.
     fn check_file(&self, key: &str, stated: &Value) -> Result<()> {
-        let object = self.stack.s3.object(key)?.with_context(|| format!("{key} is named but not there"))?;
-        ensure!(stated["sha256"] == sha256(&object) && stated["bytes"] == object.len(), "{key} is not as stated");
+        let object =
+            self.stack.s3.object(key)?.with_context(|| format!("{key} is in a manifest but does not exist"))?;
+        ensure!(
+            stated["sha256"] == sha256(&object) && stated["bytes"] == object.len(),
+            "{key} is not as its manifest states"
+        );
         let attributes = self.stack.s3.attributes(key)?.with_context(|| format!("{key} has no attributes"))?;
-        // Manifests of older versions do not state it.
+        // Manifests of older versions do not state the CRC.
         let (crc64nvme, of_s3) = (&stated["crc64nvme"], attributes.checksums.get(&Algorithm::Crc64nvme));
-        ensure!(crc64nvme.is_null() || crc64nvme.as_str() == of_s3.map(String::as_str), "another CRC of {key}");
+        ensure!(crc64nvme.is_null() || crc64nvme.as_str() == of_s3.map(String::as_str), "{key} has a wrong CRC");
         Ok(())
     }
 
-    /// No secret, signed URL or word of a meeting in any log line, and every line is JSON.
+    /// Checks that every log line is JSON and that none contains a secret, a signed URL, or words of a meeting.
     fn check_logs(&self) -> Result<()> {
         let secrets = self.webhook_secrets.iter().map(|secret| secret.trim_start_matches("whsec_").to_owned());
         let mut forbidden: Vec<String> = secrets.chain([self.api_key.clone()]).collect();
@@ -280,18 +238,18 @@ impl Pipeline {
         Ok(())
     }
 
-    /// Some runs of three spoken words of every transcript.
+    /// Returns some groups of three spoken words from every transcript.
     fn phrases(&self) -> BTreeSet<String> {
         let jobs = self.stack.dynamodb.items(JOBS_TABLE).unwrap_or_default();
         let recordings = jobs.iter().filter_map(|job| job["recording_id"].as_str()?.parse().ok());
         let transcripts = recordings.flat_map(|recording| self.simulator().transcripts(recording));
-        // Many recordings may be of one meeting.
+        // Many recordings may share one meeting.
         let files: BTreeSet<Bytes> =
             transcripts.filter_map(|transcript| self.simulator().transcript_bytes(transcript.id)).collect();
         files.iter().flat_map(spoken).collect()
     }
 
-    /// The folder of the bucket.
+    /// Returns the folder of the bucket.
     pub fn bucket(&self) -> std::path::PathBuf {
         self.stack.s3.root().join(BUCKET)
     }
@@ -307,10 +265,11 @@ fn spoken(file: &Bytes) -> Vec<String> {
     turns.iter().take(20).filter_map(texts).collect()
 }
 
-/// The table in docs/reliability.md has this figure in this row.
+/// Checks that the table in docs/reliability.md has this figure in this row.
 ///
 /// # Errors
-/// It has another one, or no such row; the error says what to write.
+///
+/// The figure differs, or there is no such row. The error says what to write.
 pub fn figure(row: &str, measured: usize) -> Result<()> {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/reliability.md");
     let text = std::fs::read_to_string(path).context("docs/reliability.md cannot be read")?;
@@ -320,18 +279,18 @@ pub fn figure(row: &str, measured: usize) -> Result<()> {
     Ok(())
 }
 
-/// Lower-case hexadecimal.
+/// Returns the SHA-256 in lowercase hexadecimal.
 pub fn sha256(bytes: &[u8]) -> String {
     let digest = ring::digest::digest(&ring::digest::SHA256, bytes);
     digest.as_ref().iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// The meeting, two hours ago: whatever its webhook was to tell, it would have.
+/// Moves the meeting two hours into the past, when its webhooks would already have arrived.
 pub fn past(meeting: Meeting) -> Meeting {
     meeting.started_at(in_hours(-2))
 }
 
-/// The moment so many hours from now, in whole seconds.
+/// Returns the time this many hours from now, in whole seconds.
 pub fn in_hours(hours: i64) -> OffsetDateTime {
     OffsetDateTime::from_unix_timestamp(now() + 60 * 60 * hours).unwrap_or(OffsetDateTime::UNIX_EPOCH)
 }

@@ -1,4 +1,4 @@
-//! The crates: what the pure ones may depend on, and what they may not touch.
+//! Checks what the pure crates may depend on, and what they must not use.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -8,7 +8,7 @@ use std::{
 
 use serde_json::Value;
 
-/// All that the pure crates depend on. A new entry must not do I/O, read a clock, or be asynchronous.
+/// All dependencies of the pure crates. A new entry must not do I/O, read a clock, or be asynchronous.
 const PURE: [(&str, &[&str]); 2] = [
     ("job", &["serde", "thiserror", "time", "uuid"]),
     (
@@ -35,7 +35,7 @@ fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
 }
 
-/// The packages of the workspace, each with the packages that it depends on outside its tests.
+/// Returns the packages of the workspace, each with its dependencies outside of tests.
 fn workspace() -> BTreeMap<String, BTreeSet<String>> {
     let arguments = ["metadata", "--format-version=1", "--no-deps", "--offline"];
     let output = Command::new(env!("CARGO")).args(arguments).current_dir(root()).output().expect("cargo metadata");
@@ -93,7 +93,7 @@ fn functions_share_code_through_the_shared_crates_alone() {
     assert_eq!(workspace["pipeline"].get("job").map(String::as_str), Some("job"));
 }
 
-/// The Rust files below a folder without their tests and comments.
+/// Returns the Rust files below a folder, without their tests and comments.
 fn sources(folder: &Path) -> Vec<(PathBuf, String)> {
     let mut found = Vec::new();
     for entry in folder.read_dir().unwrap_or_else(|error| panic!("{}: {error}", folder.display())) {

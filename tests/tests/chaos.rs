@@ -1,4 +1,4 @@
-//! A small `cargo chaos`, with every run of the tests. See `tests/src/chaos.rs`.
+//! A small `cargo chaos` that runs with the tests. See `tests/src/chaos.rs`.
 #![allow(clippy::print_stdout, reason = "a failing seed is printed")]
 
 use anyhow::Result;
@@ -11,7 +11,7 @@ const SEED: u64 = 3;
 const RECORDINGS: usize = 30;
 
 #[tokio::test(flavor = "multi_thread")]
-async fn everything_comes_right() -> Result<()> {
+async fn a_chaos_run_keeps_every_promise() -> Result<()> {
     println!("cargo chaos --seed {SEED} --recordings {RECORDINGS}");
     let summary = chaos::run(Config { seed: SEED, recordings: RECORDINGS }).await?;
     println!("{summary}");

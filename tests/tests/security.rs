@@ -1,5 +1,5 @@
-//! `docs/security.md` names what shows each of its claims. Here it is made sure that what it names is there, and that
-//! nothing comes into the build but what the lock files say.
+//! `docs/security.md` names the tests and files behind each of its claims. These tests check that they exist, and that
+//! the build uses only what the lock files name.
 
 use std::{
     collections::BTreeSet,
@@ -15,7 +15,7 @@ fn read(path: &str) -> String {
     fs::read_to_string(root().join(path)).unwrap_or_else(|error| panic!("{path}: {error}"))
 }
 
-/// Every source file of ours, with its path from the root.
+/// Returns every source file of ours, with its path from the root.
 fn sources() -> Vec<(String, String)> {
     let mut folders: Vec<_> = ["functions", "shared", "local", "tests"].map(|folder| root().join(folder)).into();
     let mut found = Vec::new();
@@ -33,7 +33,7 @@ fn sources() -> Vec<(String, String)> {
     found
 }
 
-/// The tests of a file: `fn name` with a test's attribute within the lines before it.
+/// Returns the tests of a file: each `fn name` with a test attribute in the lines before it.
 fn tests_in(source: &str) -> BTreeSet<&str> {
     let mut tests = BTreeSet::new();
     let mut is_test = false;
@@ -51,12 +51,12 @@ fn tests_in(source: &str) -> BTreeSet<&str> {
     tests
 }
 
-/// What stands between backticks.
+/// Returns the text between backticks.
 fn quoted(text: &str) -> Vec<&str> {
     text.split('`').skip(1).step_by(2).collect()
 }
 
-/// `module::name`, where the module is the file's name or that of a folder it is in.
+/// Parses `module::name`, where the module is the name of the file or of a folder above it.
 fn as_test(token: &str) -> Option<(&str, &str)> {
     let plain =
         |part: &str| !part.is_empty() && part.bytes().all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'_'));
@@ -71,7 +71,7 @@ fn is_there(sources: &[(String, String)], (module, name): (&str, &str)) -> bool 
 }
 
 #[test]
-fn every_threat_names_tests_that_are_there() {
+fn every_threat_names_tests_that_exist() {
     let (text, sources) = (read("docs/security.md"), sources());
     let rows: Vec<&str> = text.lines().filter(|line| line.starts_with("| **")).collect();
     assert!(rows.len() >= 12, "only {} threats", rows.len());
@@ -85,11 +85,11 @@ fn every_threat_names_tests_that_are_there() {
         assert!(is_there(&sources, (module, name)), "there is no test {module}::{name}");
     }
     assert!(!is_there(&sources, ("hostile", "a_test_that_is_not_there")));
-    assert!(!is_there(&sources, ("hostile", "done")), "a helper is no test");
+    assert!(!is_there(&sources, ("hostile", "done")), "a helper is not a test");
 }
 
 #[test]
-fn every_file_that_the_threats_name_is_there() {
+fn every_file_that_the_threats_name_exists() {
     let text = read("docs/security.md");
     let is_path = |token: &&str| token.contains('/') && token.rsplit('.').next().is_some_and(|end| end.len() <= 5);
     let paths: Vec<_> = quoted(&text).into_iter().filter(is_path).filter(|token| !token.contains([' ', '*'])).collect();
@@ -112,7 +112,7 @@ fn every_fuzz_target_has_a_corpus_and_runs_on_every_change() {
     }
 }
 
-/// A package that comes from elsewhere, or that could change under its version, is not ours to ship.
+/// A package from another source, or one that could change under its version, must not ship.
 #[test]
 fn every_package_comes_from_crates_io_with_its_checksum() {
     for lock in ["Cargo.lock", "fuzz/Cargo.lock"] {
@@ -129,9 +129,9 @@ fn every_package_comes_from_crates_io_with_its_checksum() {
     }
 }
 
-/// Without it a build may take newer packages than those that were looked at.
+/// Without `--locked`, a build may take newer packages than the reviewed ones.
 #[test]
-fn whatever_builds_on_every_change_keeps_to_the_lock_files() {
+fn builds_on_every_change_use_the_lock_files() {
     let mut builds = 0;
     for (path, text) in [".ci/run", "fuzz/run"].map(|path| (path, read(path))) {
         for line in text.lines().map(str::trim).filter(|line| !line.starts_with('#')) {

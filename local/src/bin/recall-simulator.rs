@@ -1,4 +1,4 @@
-//! `cargo simulator`: the simulator of Recall by itself, for a pipeline that runs elsewhere.
+//! `cargo simulator`: runs only the simulator of Recall, for a pipeline that runs elsewhere.
 
 use std::process::ExitCode;
 
@@ -13,25 +13,25 @@ use local::{
 
 const ENVIRONMENT: &str = "\
 Environment:
-  RECALL_API_KEY          The key that the simulator lets in
-  RECALL_WEBHOOK_SECRETS  The whsec_… secrets that webhooks are signed with, separated by commas
+  RECALL_API_KEY          The API key that the simulator accepts
+  RECALL_WEBHOOK_SECRETS  The whsec_… secrets that sign webhooks, separated by commas
 
-  What is not set is made up and printed.";
+  The simulator generates and prints what is not set.";
 
-/// Runs the simulator of Recall alone: its API, downloads, and signed webhooks to a URL of yours.
+/// Runs only the simulator of Recall: its API, its downloads, and signed webhooks to a URL of yours.
 #[derive(Debug, Parser)]
 #[command(name = "cargo simulator", bin_name = "cargo simulator", version, after_help = ENVIRONMENT)]
 struct Args {
-    /// Where webhooks go; until this is known, or set at the control, they are lost.
+    /// Where webhooks are sent. Without a URL, from here or from the control, they are lost.
     #[arg(long, value_name = "URL")]
     webhook: Option<String>,
-    /// The port of Recall's API on 127.0.0.1; 0 is any free one. Downloads have another free one.
+    /// The port of Recall's API on 127.0.0.1. 0 takes any free port. Downloads use another free port.
     #[arg(long, value_name = "N", default_value_t = 0)]
     port: u16,
-    /// The port of the control on 127.0.0.1; 0 is any free one.
+    /// The port of the control on 127.0.0.1. 0 takes any free port.
     #[arg(long, value_name = "N", default_value_t = 0)]
     control_port: u16,
-    /// How much faster than real time Recall's durations pass.
+    /// How much faster than real time the simulator runs.
     #[arg(long, value_name = "X", default_value_t = 30.0)]
     speed: f64,
 }
@@ -58,12 +58,12 @@ async fn run(args: Args) -> Result<()> {
     let control = Control::start(&wire, simulator.clone(), args.control_port).await?;
     say(format_args!("  Recall    {}", simulator.base_url()));
     say(format_args!("  downloads {DOWNLOAD_HOST} (set DOWNLOAD_HOSTS to it)"));
-    say(format_args!("  webhooks  {}", args.webhook.as_deref().unwrap_or("go nowhere yet")));
+    say(format_args!("  webhooks  {}", args.webhook.as_deref().unwrap_or("not sent yet")));
     say(format_args!("  control   {}", control.url()));
     for (what, shown) in credentials.shown() {
         say(format_args!("  {what:<9} {shown}"));
     }
-    say(format_args!("\nTo play a meeting: curl -X POST {}play/hour", control.url()));
-    say("serving until Ctrl-C");
+    say(format_args!("\nPlay a meeting with: curl -X POST {}play/hour", control.url()));
+    say("running; press Ctrl-C to stop");
     dev::asked_to_stop().await
 }

@@ -14,7 +14,7 @@ use crate::{
 
 const BUS: &str = "transcripts";
 
-/// The stand-in, and the SDK's client as the functions have it.
+/// The stand-in, and the SDK's client as the functions use it.
 struct Lab {
     wire: Wire,
     bus: Bus,
@@ -40,7 +40,7 @@ impl Lab {
         pipeline::bus::Bus::new(self.client.clone(), BUS.to_owned()).put(detail_type, detail).await
     }
 
-    /// What the bus took: detail type and detail.
+    /// Returns the detail type and the detail of the accepted events.
     fn taken(&self) -> Vec<(String, Value)> {
         self.bus.events().into_iter().map(|event| (event.detail_type, Value::Object(event.detail))).collect()
     }
@@ -51,7 +51,7 @@ fn taken(detail_type: &str, detail: Value) -> (String, Value) {
 }
 
 #[tokio::test]
-async fn what_is_put_is_kept_in_order() -> Result<()> {
+async fn events_are_kept_in_order() -> Result<()> {
     let lab = Lab::start().await?;
     lab.put("Transcript Stored", &json!({"id": 1})).await?;
     lab.put("Transcript Failed", &json!({"id": 2})).await?;
@@ -72,7 +72,7 @@ async fn a_refused_entry_is_an_error_that_does_not_quote_it() -> Result<()> {
     for (detail_type, detail, code) in
         [("Transcript Stored", json!(["Ada"]), "MalformedDetail"), ("", json!({"speaker": "Ada"}), "InvalidArgument")]
     {
-        let Err(error) = lab.put(detail_type, &detail).await else { anyhow::bail!("it was taken") };
+        let Err(error) = lab.put(detail_type, &detail).await else { anyhow::bail!("it was accepted") };
         assert!(matches!(&error, BusError::Refused { code: refused } if refused == code), "{error:?}");
         assert!(!format!("{error} {error:?}").contains("Ada"), "{error:?}");
     }
@@ -102,7 +102,7 @@ async fn an_answer_that_names_no_event_is_an_error() -> Result<()> {
 }
 
 #[tokio::test]
-async fn what_is_too_large_is_not_sent() -> Result<()> {
+async fn an_event_over_the_limit_is_not_sent() -> Result<()> {
     let lab = Lab::start().await?;
     let around = SOURCE.len() + "Large".len() + r#"{"a":""}"#.len();
     let largest = "x".repeat(256 * 1024 - around);

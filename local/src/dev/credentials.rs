@@ -1,4 +1,4 @@
-//! What Recall and we know each other by: brought in the environment, or made up for the simulator.
+//! The API key and the webhook secrets: from the environment, or generated for the simulator.
 
 use std::{env::VarError, fmt};
 
@@ -14,13 +14,13 @@ use crate::{
 const API_KEY: &str = "RECALL_API_KEY";
 const WEBHOOK_SECRETS: &str = "RECALL_WEBHOOK_SECRETS";
 
-/// A key and webhook secrets that the functions can read.
+/// A key and webhook secrets in the form that the functions accept.
 pub struct Credentials {
     api_key: Given<String>,
     webhook_secrets: Given<Vec<String>>,
 }
 
-/// A value, and where it is from: only what was made up here may be shown.
+/// A value and its origin: only a generated value may be shown.
 enum Given<T> {
     Brought(T),
     MadeUp(T),
@@ -35,16 +35,17 @@ impl<T> Given<T> {
 }
 
 impl Credentials {
-    /// From RECALL_API_KEY and RECALL_WEBHOOK_SECRETS. For the simulator, what is not set is made up.
+    /// Reads RECALL_API_KEY and RECALL_WEBHOOK_SECRETS. Values that are not set are generated for the simulator.
     ///
     /// # Errors
-    /// Names the variable that is wrong, or missing where both are required; never quotes it.
+    ///
+    /// A variable is invalid, or missing although it is required. The error names it, but never quotes it.
     pub fn from_env(required: bool) -> Result<Self> {
         let credentials = Self::parse(variable(API_KEY)?.as_deref(), variable(WEBHOOK_SECRETS)?.as_deref())?;
         if required {
             ensure!(
                 matches!(credentials.api_key, Given::Brought(_)),
-                "{API_KEY} is missing: set it to your key of that region"
+                "{API_KEY} is missing: set it to your key for that region"
             );
             ensure!(
                 matches!(credentials.webhook_secrets, Given::Brought(_)),
@@ -54,7 +55,7 @@ impl Credentials {
         Ok(credentials)
     }
 
-    /// With the functions' own parser, so that they will not refuse later what is taken here.
+    /// This uses the functions' own parser, so the functions accept every value that is accepted here.
     fn parse(api_key: Option<&str>, webhook_secrets: Option<&str>) -> Result<Self> {
         let api_key = api_key.map(str::trim).filter(|key| !key.is_empty());
         if let Some(key) = api_key
@@ -83,7 +84,7 @@ impl Credentials {
         self.api_key.value()
     }
 
-    /// The real Recall of a region, or a simulator; either knows them.
+    /// Returns the real Recall of a region, or a simulator, with these credentials.
     pub fn target(&self, region: Option<String>) -> RecallTarget {
         match region {
             Some(region) => RecallTarget::Real {
@@ -95,7 +96,7 @@ impl Credentials {
         }
     }
 
-    /// A simulator that knows them, on any free port.
+    /// Returns the settings of a simulator with these credentials, on any free port.
     pub fn simulator(&self) -> SimulatorConfig {
         SimulatorConfig {
             api_key: self.api_key.value().clone(),
@@ -106,7 +107,7 @@ impl Credentials {
         }
     }
 
-    /// For the person who runs this: what was made up, and the name of the variable of what was brought.
+    /// Returns what the user may see: the generated values, and the names of the variables for given values.
     pub fn shown(&self) -> [(&'static str, String); 2] {
         let from = |name: &str| format!("from {name}");
         [
@@ -153,19 +154,19 @@ mod tests {
     }
 
     #[test]
-    fn only_what_was_made_up_is_shown() {
+    fn generated_credentials_alone_are_shown() {
         let both_brought = shown(Some(KEY), Some(SECRET));
         assert!(!both_brought.contains(KEY) && !both_brought.contains("whsec_"), "{both_brought}");
         let key_brought = shown(Some(KEY), None);
         assert!(!key_brought.contains(KEY) && key_brought.contains("whsec_"), "{key_brought}");
         let secret_brought = shown(None, Some(SECRET));
         assert!(!secret_brought.contains(SECRET) && !secret_brought.contains(API_KEY), "{secret_brought}");
-        // Empty counts as missing, as it does in the functions.
+        // An empty value counts as missing, as it does in the functions.
         assert!(shown(Some(" "), Some(" , ")).contains("whsec_"));
     }
 
     #[test]
-    fn what_was_brought_is_used() {
+    fn given_credentials_are_used() {
         let credentials = Credentials::parse(Some(" 0123456789abcdef\n"), Some("whsec_c2VjcmV0, whsec_b3RoZXI="));
         let credentials = credentials.expect("good values");
         assert_eq!(credentials.api_key(), KEY);

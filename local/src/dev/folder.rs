@@ -1,4 +1,4 @@
-//! The data folder, which one `cargo dev` at a time works on.
+//! The data folder, which only one `cargo dev` may use at a time.
 
 use std::{
     fs::{self, File, TryLockError},
@@ -7,11 +7,11 @@ use std::{
 
 use anyhow::{Context as _, Result, bail, ensure};
 
-/// Locked by the process that works on the folder, and let go when that ends, however it does.
+/// The process that uses the folder locks this file. The lock ends with the process, however it ends.
 const LOCK: &str = "lock";
 const LOGS: &str = "logs";
 
-/// A data folder that can be written, and is ours until this is dropped.
+/// A writable data folder that belongs to this process until this is dropped.
 #[derive(Debug)]
 pub struct DataFolder {
     path: PathBuf,
@@ -19,10 +19,11 @@ pub struct DataFolder {
 }
 
 impl DataFolder {
-    /// Makes the folder where needed, and takes it.
+    /// Creates the folder if needed, and locks it.
     ///
     /// # Errors
-    /// If it cannot be written, or another process works on it: two of them would share a database and a bucket.
+    ///
+    /// The folder is not writable, or another process uses it. Two processes would share a database and a bucket.
     pub fn open(path: &Path) -> Result<Self> {
         let shown = path.display();
         ensure!(!path.exists() || path.is_dir(), "{shown} is not a folder; choose one with --data");
@@ -43,7 +44,7 @@ impl DataFolder {
         &self.path
     }
 
-    /// Where the functions' logs are.
+    /// Returns the folder of the functions' logs.
     pub fn logs(&self) -> PathBuf {
         self.path.join(LOGS)
     }
@@ -54,7 +55,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn one_at_a_time_has_a_folder() {
+    fn a_folder_has_one_user_at_a_time() {
         let temporary = tempfile::tempdir().expect("a temporary folder");
         let path = temporary.path().join("new/data");
         let _first = DataFolder::open(&path).expect("it is made");
@@ -64,7 +65,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_is_no_folder() {
+    fn a_file_is_not_a_folder() {
         let temporary = tempfile::tempdir().expect("a temporary folder");
         let file = temporary.path().join("file");
         fs::write(&file, "kept").expect("a file");

@@ -1,4 +1,4 @@
-//! The hops of a meeting through the pipeline, each with the time it came at and how long it took.
+//! The hops of a meeting through the pipeline, each with its time and duration.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -10,9 +10,9 @@ use crate::{
     wire::{Call, Service},
 };
 
-/// The column of what happens, in characters; a row then fits into a terminal of 80.
+/// The width of the description in characters. A row then fits into a terminal of 80 columns.
 const COLUMN: usize = 52;
-/// A call that is not answered by then no longer keeps back those that began after it.
+/// How long a call without an answer delays the calls that began after it.
 const PATIENCE: Duration = Duration::from_secs(1);
 
 /// Follows the calls that the stand-ins receive.
@@ -28,7 +28,7 @@ impl<'a> Hops<'a> {
         Self { stack, begun: Instant::now(), news }
     }
 
-    /// Prints what is new.
+    /// Prints the new calls.
     pub(super) fn show(&mut self) {
         let calls = self.stack.wire.calls();
         let messages = self.stack.simulator.as_ref().map(|simulator| simulator.messages()).unwrap_or_default();
@@ -41,7 +41,7 @@ impl<'a> Hops<'a> {
         }
     }
 
-    /// Prints what is left, for which answers that are just being sent are waited for.
+    /// Prints the remaining calls, after a moment for answers that are just being sent.
     pub(super) async fn show_all(&mut self) {
         let patience_ends = Instant::now() + PATIENCE;
         self.show();
@@ -52,15 +52,16 @@ impl<'a> Hops<'a> {
     }
 }
 
-/// Which calls are still to be told of, by their place in the list of all.
+/// The calls that have not been shown, by their place in the list of all calls.
 struct News {
     next: usize,
-    /// Told of as not answered yet, and once more when they are.
+    /// Calls that were shown without an answer, and are shown again with it.
     overdue: Vec<usize>,
 }
 
 impl News {
-    /// The calls to tell of now, in the order in which they began; before them those whose answer came late.
+    /// Returns the calls to show now: first those whose answer came late, then the others in the order in which they
+    /// began.
     fn take<'c>(&mut self, calls: &'c [Call], now: Instant) -> Vec<&'c Call> {
         let answered = |index: &usize| calls.get(*index).filter(|call| call.status.is_some());
         let mut news: Vec<&Call> = self.overdue.iter().filter_map(answered).collect();
@@ -91,7 +92,7 @@ fn row(begun: Instant, what: &str, call: &Call) -> String {
     }
 }
 
-/// The text in exactly so many characters: filled up, or cut with an ellipsis at the end.
+/// Returns the text in exactly this many characters: padded, or cut with an ellipsis at the end.
 fn fit(text: &str, width: usize) -> String {
     if text.chars().count() <= width {
         return format!("{text:<width$}");
@@ -99,7 +100,8 @@ fn fit(text: &str, width: usize) -> String {
     text.chars().take(width.saturating_sub(1)).chain(['…']).collect()
 }
 
-/// The hop in words; `None` for the many small calls in between. `event` is what a delivery of Recall's is about.
+/// Describes the hop in words. Returns `None` for the many small calls in between. `event` is the event of a delivery
+/// by Recall.
 fn describe(call: &Call, event: Option<&str>) -> Option<String> {
     let operation = call.operation.as_str();
     let (method, path) = operation.split_once(' ').unwrap_or((operation, ""));
@@ -107,20 +109,20 @@ fn describe(call: &Call, event: Option<&str>) -> Option<String> {
     let what = match (call.service, method) {
         (Service::Webhook, _) => match event {
             Some(event) => format!("Recall ► webhook       {event}, signed"),
-            None => format!("somebody ► webhook     {operation}"),
+            None => format!("unknown ► webhook      {operation}"),
         },
         (Service::Recall, "POST") if path.ends_with("/create_transcript/") => {
             "webhook ► Recall       create_transcript".to_owned()
         }
         (Service::Recall, "GET") if path.contains("/transcript/") => {
-            "transcript ► Recall    retrieve, for a fresh URL".to_owned()
+            "transcript ► Recall    get a download URL".to_owned()
         }
-        (Service::Sqs, "SendMessage") => "webhook ► queue        the event".to_owned(),
-        (Service::DynamoDb, "PutItem") => "function ► table       the job, one version on".to_owned(),
+        (Service::Sqs, "SendMessage") => "webhook ► queue        enqueue the event".to_owned(),
+        (Service::DynamoDb, "PutItem") => "function ► table       save the job".to_owned(),
         (Service::Download, "GET") => "transcript ► Recall    download".to_owned(),
-        (Service::S3, "PUT") if file.ends_with(".jsonl") => "transcript ► bucket    turns, one a line".to_owned(),
+        (Service::S3, "PUT") if file.ends_with(".jsonl") => "transcript ► bucket    turns.jsonl".to_owned(),
         (Service::S3, "PUT") => format!("transcript ► bucket    {file}"),
-        (Service::EventBridge, "PutEvents") => "transcript ► bus       the news".to_owned(),
+        (Service::EventBridge, "PutEvents") => "transcript ► bus       announce the result".to_owned(),
         (_, _) => return None,
     };
     Some(what)
@@ -130,7 +132,7 @@ fn describe(call: &Call, event: Option<&str>) -> Option<String> {
 mod tests {
     use super::*;
 
-    /// A call that began after so many milliseconds.
+    /// Returns a call that began after this many milliseconds.
     fn call(begun: Instant, at_ms: u64, operation: &str, status: Option<u16>) -> Call {
         Call {
             service: Service::S3,
@@ -167,7 +169,7 @@ mod tests {
     }
 
     #[test]
-    fn calls_are_told_in_the_order_in_which_they_began() {
+    fn calls_are_shown_in_the_order_they_began() {
         let begun = Instant::now();
         let mut news = News { next: 0, overdue: Vec::new() };
         let mut calls = [call(begun, 0, "PUT /first", None), call(begun, 1, "PUT /second", Some(200))];
@@ -178,7 +180,7 @@ mod tests {
     }
 
     #[test]
-    fn a_call_without_an_answer_hides_nothing_for_long() {
+    fn an_unanswered_call_delays_the_others_briefly() {
         let begun = Instant::now();
         let mut news = News { next: 0, overdue: Vec::new() };
         let mut calls = [call(begun, 0, "PUT /late", None), call(begun, 1, "PUT /second", Some(200))];
@@ -187,7 +189,7 @@ mod tests {
         calls[0].status = Some(200);
         assert_eq!(told(&mut news, &calls, begun + 9 * PATIENCE), ["PUT /late"]);
         assert!(told(&mut news, &calls, begun + 9 * PATIENCE).is_empty());
-        // What is never shown never keeps anything back.
+        // A call that is never shown delays nothing.
         let small = [calls[0].clone(), calls[1].clone(), call(begun, 2, "HEAD /", None)];
         assert_eq!(told(&mut news, &small, begun), ["HEAD /"]);
     }

@@ -13,7 +13,7 @@ use crate::{
     wire::{Fault, When},
 };
 
-/// The jobs table, and the functions' way to it.
+/// The jobs table, and the functions' store for it.
 struct Lab {
     wire: Wire,
     dynamodb: DynamoDb,
@@ -37,11 +37,11 @@ impl Lab {
     }
 
     async fn save(&self, job: &Job) -> Result<()> {
-        anyhow::ensure!(matches!(self.store.save(job).await?, Saved::Yes), "somebody else was first");
+        anyhow::ensure!(matches!(self.store.save(job).await?, Saved::Yes), "another writer was first");
         Ok(())
     }
 
-    /// Gives an item one more attribute of so many bytes.
+    /// Gives an item one more attribute of this many bytes.
     fn fatten(&self, id: RecordingId, bytes: usize) -> Result<()> {
         let request = json!({
             "TableName": "jobs", "Key": {"recording_id": {"S": id.to_string()}},
@@ -52,7 +52,7 @@ impl Lab {
     }
 }
 
-/// A job that is due then.
+/// Returns a job that is due at this time.
 fn job(id: u128, due_at: i64) -> Job {
     let hold =
         Hold::Wait { retry_at: Timestamp::from_secs(due_at), status: None, times: 1, since: Timestamp::from_secs(0) };
@@ -90,7 +90,7 @@ async fn a_table_is_made_once_and_read_back() -> Result<()> {
 }
 
 #[tokio::test]
-async fn what_is_due_is_found_page_by_page() -> Result<()> {
+async fn due_jobs_are_found_page_by_page() -> Result<()> {
     let lab = Lab::start().await?;
     // Ids that end in `0` and `8` share a partition.
     for id in 0..150 {
@@ -111,9 +111,9 @@ async fn what_is_due_is_found_page_by_page() -> Result<()> {
     Ok(())
 }
 
-/// DynamoDB leaves out what does not fit into 16 MB, and says so.
+/// DynamoDB leaves out the items beyond 16 MB, and reports their keys.
 #[tokio::test]
-async fn keys_that_are_left_are_asked_for_again() -> Result<()> {
+async fn unprocessed_keys_are_requested_again() -> Result<()> {
     let lab = Lab::start().await?;
     let ids: BTreeSet<RecordingId> = (1..=130).map(RecordingId::from_u128).collect();
     for id in 1..=60 {
@@ -129,7 +129,7 @@ async fn keys_that_are_left_are_asked_for_again() -> Result<()> {
 }
 
 #[tokio::test]
-async fn an_item_that_is_no_job_is_never_taken_for_none() -> Result<()> {
+async fn an_item_that_is_not_a_job_is_skipped() -> Result<()> {
     let lab = Lab::start().await?;
     let id = RecordingId::from_u128(7);
     let item = json!({"TableName": "jobs", "Item": {
@@ -138,7 +138,7 @@ async fn an_item_that_is_no_job_is_never_taken_for_none() -> Result<()> {
     lab.dynamodb.database.put_item(serde_json::from_value(item)?)?;
     assert!(lab.store.load_many(&BTreeSet::from([id])).await?.is_empty());
     assert!(lab.store.due(7, Timestamp::from_secs(9), None).await?.jobs.is_empty());
-    // Nor is an answer without rows.
+    // An answer without rows does not mean that there is no job either.
     let empty = Fault::Answer { status: 200, retry_after: None };
     lab.wire.inject(Service::DynamoDb, "BatchGetItem", When::Before, empty, 1);
     assert!(lab.store.load_many(&BTreeSet::from([id])).await.is_err());

@@ -1,4 +1,4 @@
-//! The event source mapping: feeds a function from a queue, in batches, and deletes what it has dealt with.
+//! The event source mapping: passes batches from a queue to a function, and deletes the processed messages.
 
 use std::{
     collections::HashSet,
@@ -23,20 +23,20 @@ use crate::{
     queue::{Message, Queues},
 };
 
-/// A delay or a visibility time-out that has ended is noticed after so long; a new message at once.
+/// How long the end of a delay or a visibility timeout may go unnoticed. A new message is noticed at once.
 const POLL_EVERY: Duration = Duration::from_millis(20);
 
 /// How a queue feeds a function.
 #[derive(Clone, Copy, Debug)]
 pub struct EventSourceConfig {
-    /// Messages in one invocation, 1 to 10.
+    /// The number of messages in one invocation, 1 to 10.
     pub batch_size: usize,
-    /// Invocations at once.
+    /// The number of concurrent invocations.
     pub maximum_concurrency: usize,
 }
 
-/// A queue that feeds a function, until this is dropped. Messages of invocations under way then come back when
-/// their visibility time-out ends.
+/// A queue that feeds a function until this is dropped. The messages of running invocations then come back when their
+/// visibility timeout ends.
 #[derive(Debug)]
 pub struct EventSource {
     flow: watch::Sender<bool>,
@@ -56,27 +56,27 @@ impl EventSource {
         Ok(EventSource { flow, under_way, poller: tokio::spawn(poll(Arc::new(source), config, flows)) })
     }
 
-    /// Batches that were taken and not dealt with yet; one that is just being taken counts.
+    /// Returns the number of batches in progress, including one that is just being received.
     pub fn under_way(&self) -> usize {
         self.under_way.load(Ordering::SeqCst)
     }
 
-    /// Takes no more messages. Invocations under way go on to their end.
+    /// Stops receiving messages. Running invocations continue to their end.
     pub fn pause(&self) {
         self.flow.send_replace(false);
     }
 
-    /// Goes on after a pause.
+    /// Resumes after a pause.
     pub fn resume(&self) {
         self.flow.send_replace(true);
     }
 
-    /// Whether it takes no messages now.
+    /// Returns whether the event source is paused.
     pub fn is_paused(&self) -> bool {
         !*self.flow.borrow()
     }
 
-    /// Ends it, as dropping it does.
+    /// Stops it, like dropping it does.
     pub fn stop(self) {}
 }
 
@@ -93,7 +93,7 @@ struct Source {
     under_way: Arc<AtomicUsize>,
 }
 
-/// Counts a batch until it is dropped.
+/// Counts a batch as in progress until it is dropped.
 struct Batch(Arc<AtomicUsize>);
 
 impl Batch {
@@ -111,7 +111,7 @@ impl Drop for Batch {
 
 async fn poll(source: Arc<Source>, config: EventSourceConfig, mut flows: watch::Receiver<bool>) {
     let slots = Arc::new(Semaphore::new(config.maximum_concurrency));
-    // Batches live in this set, so they end when the poller does.
+    // The batches live in this set, so they end with the poller.
     let mut batches = JoinSet::new();
     loop {
         let Ok(slot) = slots.clone().acquire_owned().await else { return };
@@ -119,13 +119,13 @@ async fn poll(source: Arc<Source>, config: EventSourceConfig, mut flows: watch::
             if flows.wait_for(|flows| *flows).await.is_err() {
                 return;
             }
-            // Taken before looking, so that no message comes in between.
+            // Subscribes before the check, so that no message is missed in between.
             let changed = source.queues.changed();
             let batch = Batch::begin(&source.under_way);
             match source.queues.receive(&source.queue, config.batch_size).await {
                 Ok(messages) if !messages.is_empty() => break (messages, batch),
                 Ok(_) => {}
-                Err(error) => tracing::error!(error = format!("{error:#}"), "the queue cannot be polled"),
+                Err(error) => tracing::error!(error = format!("{error:#}"), "cannot poll the queue"),
             }
             drop(batch);
             let _ = timeout(POLL_EVERY, changed).await;
@@ -134,7 +134,7 @@ async fn poll(source: Arc<Source>, config: EventSourceConfig, mut flows: watch::
         let source = source.clone();
         batches.spawn(async move {
             if let Err(error) = source.run(messages).await {
-                tracing::error!(error = format!("{error:#}"), "messages cannot be deleted");
+                tracing::error!(error = format!("{error:#}"), "cannot delete messages");
             }
             drop((batch, slot));
         });
@@ -146,7 +146,7 @@ impl Source {
         let event = event(&messages, &self.queues.arn(&self.queue)).to_string().into_bytes();
         let result = loop {
             match self.function.invoke(event.clone()).await {
-                // Lambda's poller tries again too, until the messages are visible to others.
+                // Lambda's poller also retries until the messages become visible to others.
                 Err(InvokeError::Throttled) => tokio::time::sleep(POLL_EVERY).await,
                 result => break result,
             }
@@ -172,7 +172,7 @@ fn all(messages: &[Message]) -> HashSet<&str> {
     messages.iter().map(|message| message.message_id.as_str()).collect()
 }
 
-/// The messages that the function's result says it has not dealt with. An error means all of them.
+/// Returns the messages that the function has not processed according to its result. An error means all of them.
 fn failed<'a>(messages: &'a [Message], result: &[u8]) -> Result<HashSet<&'a str>> {
     if result.trim_ascii().is_empty() {
         return Ok(HashSet::new());
@@ -195,7 +195,7 @@ fn failed<'a>(messages: &'a [Message], result: &[u8]) -> Result<HashSet<&'a str>
         .collect()
 }
 
-/// The event that Lambda makes of a batch.
+/// Returns the event that Lambda creates from a batch.
 fn event(messages: &[Message], arn: &str) -> Value {
     let records: Vec<_> = messages.iter().map(|message| record(message, arn)).collect();
     json!({"Records": records})
@@ -266,7 +266,7 @@ mod tests {
     }
 
     #[test]
-    fn only_what_the_function_names_has_failed() -> Result<()> {
+    fn failed_messages_are_those_that_the_function_names() -> Result<()> {
         let messages = messages();
         for nothing in ["", "null", "{}", r#"{"batchItemFailures": null}"#, r#"{"batchItemFailures": []}"#] {
             assert_eq!(failed(&messages, nothing.as_bytes())?, HashSet::new(), "{nothing}");

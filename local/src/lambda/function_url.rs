@@ -1,4 +1,4 @@
-//! The public URL of a function: HTTP in, payload format 2.0 to the function, its answer out.
+//! The public URL of a function: converts HTTP to payload format 2.0, and the function's answer back to HTTP.
 
 use anyhow::{Result, ensure};
 use axum::{
@@ -17,10 +17,10 @@ use uuid::Uuid;
 use super::{Function, InvokeError};
 use crate::wire::{Server, Service, Wire, listen, serve};
 
-/// The largest request body, in bytes; Lambda's own limit.
+/// Lambda's own limit for a request body, in bytes.
 const LARGEST_BODY_BYTES: usize = 6 * 1024 * 1024;
 
-/// A function's URL on loopback; it stops when this is dropped.
+/// A function's URL on loopback. It stops when this is dropped.
 #[derive(Debug)]
 pub struct FunctionUrl {
     url: String,
@@ -28,7 +28,7 @@ pub struct FunctionUrl {
 }
 
 impl FunctionUrl {
-    /// Serves the function on this port; 0 takes any free one.
+    /// Serves the function on this port. 0 takes any free port.
     pub async fn start(wire: &Wire, port: u16, function: Function) -> Result<FunctionUrl> {
         let (listener, port) = listen(port).await?;
         let router = Router::new().fallback(answer).with_state(function);
@@ -38,7 +38,7 @@ impl FunctionUrl {
         })
     }
 
-    /// `http://127.0.0.1:PORT/`; every path and method below it goes to the function.
+    /// `http://127.0.0.1:PORT/`. Every path and method below it goes to the function.
     pub fn url(&self) -> &str {
         &self.url
     }
@@ -65,7 +65,7 @@ pub(super) async fn answer(State(function): State<Function>, request: Request) -
     })
 }
 
-/// The event that a function URL makes of a request.
+/// Returns the event that a function URL creates from a request.
 fn payload(request: &Parts, body: &Bytes, now: OffsetDateTime) -> Value {
     let text = |name: HeaderName| request.headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let query = request.uri.query().unwrap_or_default();
@@ -74,7 +74,7 @@ fn payload(request: &Parts, body: &Bytes, now: OffsetDateTime) -> Value {
         "version": "2.0",
         "routeKey": "$default",
         "rawPath": request.uri.path(),
-        // A `+` arrives as a space here, as others have reported of AWS; what is escaped stays so.
+        // A `+` arrives as a space here, as users have reported of AWS. Escaped characters stay escaped.
         "rawQueryString": query.replace('+', " "),
         "headers": headers(&request.headers),
         "requestContext": {
@@ -116,7 +116,7 @@ fn payload(request: &Parts, body: &Bytes, now: OffsetDateTime) -> Value {
     event
 }
 
-/// Names in small letters; the values of a repeated one are joined. Cookies have their own place.
+/// Names are in lowercase, and the values of a repeated header are joined. Cookies have their own field.
 fn headers(headers: &HeaderMap) -> Map<String, Value> {
     let mut joined = Map::new();
     for name in headers.keys().filter(|name| **name != header::COOKIE) {
@@ -176,7 +176,7 @@ struct Answer {
     is_base64_encoded: bool,
 }
 
-/// The response that a function URL makes of a function's result.
+/// Returns the response that a function URL creates from a function's result.
 fn response(result: &[u8]) -> Result<Response> {
     let value: Value = serde_json::from_slice(result)?;
     if value.get("statusCode").is_none() {
@@ -191,7 +191,7 @@ fn response(result: &[u8]) -> Result<Response> {
     let headers = response.headers_mut();
     for (name, value) in answer.headers.unwrap_or_default() {
         let name: HeaderName = name.parse()?;
-        // The length is that of the decoded body, and how it travels is between the two ends of the connection.
+        // The length must be that of the decoded body, and the transfer encoding belongs to the connection.
         if matches!(name, header::CONTENT_LENGTH | header::TRANSFER_ENCODING | header::CONNECTION) {
             continue;
         }

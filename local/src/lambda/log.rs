@@ -1,4 +1,4 @@
-//! What the functions' processes write, line by line.
+//! The lines that the functions' processes write.
 
 use std::{
     collections::VecDeque,
@@ -7,10 +7,10 @@ use std::{
 
 use crate::wire::lock;
 
-/// So many lines are kept; older ones are forgotten.
+/// The number of lines to keep. Older ones are dropped.
 const LINES_KEPT: usize = 100_000;
 
-/// Where the lines of a function go. Clones share one memory.
+/// Where a function's lines go. Clones share one memory.
 #[derive(Clone, Default)]
 pub struct LogSink(Arc<Inner>);
 
@@ -23,12 +23,12 @@ struct Inner {
 }
 
 impl LogSink {
-    /// Keeps the lines, and hands each to `forward` as it comes.
+    /// Returns a sink that keeps the lines and passes each one to `forward`.
     pub fn forward_to(forward: impl Fn(&str) + Send + Sync + 'static) -> LogSink {
         LogSink(Arc::new(Inner { lines: Mutex::default(), forward: Some(Box::new(forward)) }))
     }
 
-    /// The lines so far, oldest first.
+    /// Returns the lines so far, oldest first.
     pub fn lines(&self) -> Vec<String> {
         lock(&self.0.lines).iter().cloned().collect()
     }

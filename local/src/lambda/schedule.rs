@@ -14,13 +14,13 @@ use uuid::Uuid;
 use super::{Function, InvokeError};
 use crate::{ACCOUNT_ID, REGION};
 
-/// The timer's own limit; AWS goes down to a minute.
+/// The shortest interval. AWS allows a minute or more.
 const SHORTEST: Duration = Duration::from_millis(1);
 
-/// Invokes a function again and again, until this is dropped. Invocations under way go on to their end even then.
+/// Invokes a function periodically until this is dropped. Running invocations continue to their end even then.
 ///
-/// A failed invocation is logged and not repeated. Lambda would repeat it twice, after a minute and after two more;
-/// here the next one comes sooner than that, and a test knows how many there were.
+/// A failed invocation is logged and not retried. Lambda would retry it twice, after one minute and two more. Here the
+/// next invocation comes sooner than that, and a test knows how many invocations there were.
 #[derive(Debug)]
 pub struct Schedule {
     function: Function,
@@ -29,24 +29,24 @@ pub struct Schedule {
 }
 
 impl Schedule {
-    /// Starts the timer; the first invocation comes after `every`.
+    /// Starts the timer. The first invocation comes after `every`.
     pub fn start(function: Function, every: Duration) -> Schedule {
         let (flow, flows) = watch::channel(true);
         let timer = tokio::spawn(run(function.clone(), every.max(SHORTEST), flows));
         Schedule { function, flow, timer }
     }
 
-    /// Invokes no more, except by [`Schedule::fire`]. Invocations under way go on to their end.
+    /// Stops the timer; only [`Schedule::fire`] invokes the function then. Running invocations continue to their end.
     pub fn pause(&self) {
         self.flow.send_replace(false);
     }
 
-    /// Goes on after a pause. What fell into it is not made up for.
+    /// Resumes after a pause. The missed invocations are not made up for.
     pub fn resume(&self) {
         self.flow.send_replace(true);
     }
 
-    /// Invokes the function at once, and answers its result when it has one.
+    /// Invokes the function at once and returns its result.
     pub async fn fire(&self) -> Result<Vec<u8>, InvokeError> {
         invoke(&self.function).await
     }
@@ -61,8 +61,8 @@ impl Drop for Schedule {
 async fn run(function: Function, every: Duration, flows: watch::Receiver<bool>) {
     let mut ticks = interval_at(Instant::now() + every, every);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
-    // As in AWS, an invocation does not wait for the one before. The function's concurrency bounds them: one too many
-    // is throttled at once.
+    // As in AWS, an invocation does not wait for the previous one. The function's concurrency limits them: an
+    // invocation beyond it is throttled at once.
     let mut invocations = JoinSet::new();
     loop {
         ticks.tick().await;
@@ -87,7 +87,7 @@ async fn invoke(function: &Function) -> Result<Vec<u8>, InvokeError> {
     function.invoke(event(function.name(), OffsetDateTime::now_utc()).to_string().into_bytes()).await
 }
 
-/// What a scheduled rule of EventBridge sends.
+/// Returns the event of a scheduled rule of EventBridge.
 fn event(rule: &str, now: OffsetDateTime) -> Value {
     let (hour, minute, second) = now.to_hms();
     json!({

@@ -10,7 +10,7 @@ use serde_json::Value;
 use super::*;
 use crate::queue::Queues;
 
-/// A function that is a script of a few lines: see there what it does with a payload.
+/// A function that is a short script, which defines what it does with a payload.
 fn function(mode: &str, concurrency: usize, timeout: Duration) -> Result<Function> {
     let config = FunctionConfig {
         name: "echo".to_owned(),
@@ -62,7 +62,7 @@ async fn a_kill_ends_the_invocation_under_way() -> Result<()> {
         let function = function.clone();
         async move { function.invoke(r#""hang""#.into()).await }
     });
-    // One invocation is under way: another one is admitted, a third is not.
+    // One invocation is running: a second one is accepted, and a third one is not.
     while function.0.unanswered.load(Ordering::SeqCst) == 0 {
         tokio::task::yield_now().await;
     }
@@ -75,7 +75,7 @@ async fn a_kill_ends_the_invocation_under_way() -> Result<()> {
 }
 
 #[tokio::test]
-async fn what_takes_too_long_is_killed() -> Result<()> {
+async fn an_invocation_over_its_timeout_is_killed() -> Result<()> {
     let function = function("good", 1, Duration::from_millis(100))?;
     let late = function.invoke(r#""hang""#.into());
     let (late, throttled) = tokio::join!(late, function.invoke("1".into()));
@@ -97,7 +97,7 @@ async fn a_function_that_does_not_start_says_why() -> Result<()> {
 }
 
 #[tokio::test]
-async fn a_stopped_function_starts_nothing_more() -> Result<()> {
+async fn a_stopped_function_starts_no_process() -> Result<()> {
     let function = function("good", 1, LONG)?;
     assert_eq!(function.invoke("1".into()).await?, b"1");
     function.stop().await;
@@ -128,7 +128,7 @@ async fn a_queue_feeds_the_function_until_it_is_empty() -> Result<()> {
 }
 
 #[tokio::test]
-async fn the_url_tells_what_became_of_a_request() -> Result<()> {
+async fn the_function_url_reports_each_outcome() -> Result<()> {
     let function = function("good", 1, LONG)?;
     let post = async |body: Vec<u8>| -> Result<(u16, Value)> {
         let request = Request::post("/hook").header("content-type", "text/plain").body(Body::from(body))?;
@@ -167,8 +167,8 @@ async fn a_schedule_fires_when_it_is_told_to() -> Result<()> {
 }
 
 #[tokio::test]
-async fn a_schedule_goes_on_after_failures_until_it_is_paused_or_dropped() -> Result<()> {
-    // Each invocation ends its process, so the processes are as many as the invocations.
+async fn a_schedule_continues_after_failures_until_paused_or_dropped() -> Result<()> {
+    // Each invocation ends its process, so there are as many processes as invocations.
     let function = function("always-exit", 1, LONG)?;
     let schedule = Schedule::start(function.clone(), Duration::from_millis(5));
     let reach = async |count| {

@@ -1,4 +1,4 @@
-//! One process of a function, and the Runtime API that it talks to.
+//! One process of a function, and the Runtime API that it uses.
 
 mod api;
 
@@ -28,14 +28,14 @@ use crate::{
     wire::{Server, Service, Wire, listen, lock, serve},
 };
 
-/// Lambda's own limit on the init phase.
+/// Lambda's own limit for the init phase.
 const INIT_TIMEOUT: Duration = Duration::from_secs(10);
-/// So many last lines are told with a failure.
+/// The number of last log lines in an error.
 const LAST_LINES: usize = 20;
 const MEMORY_MB: u32 = 256;
 
 pub(super) struct Worker {
-    // Dropped from the top: the process goes before the server it would otherwise complain about.
+    // Fields are dropped from top to bottom: the process ends before the server, and so logs no error about it.
     child: Child,
     _running: Running,
     invocations: mpsc::Sender<Invocation>,
@@ -47,7 +47,7 @@ pub(super) struct Worker {
     _server: Server,
 }
 
-/// What happens to a process next.
+/// The next event of a process.
 enum Event {
     Signal(Signal),
     Exited(String),
@@ -107,14 +107,14 @@ impl Worker {
                     let status = self.reap().await;
                     return Err(InvokeError::Died(status));
                 }
-                Event::Late => break format!("it was not ready after {} s", INIT_TIMEOUT.as_secs()),
+                Event::Late => break format!("it was not ready within {} s", INIT_TIMEOUT.as_secs()),
             }
         };
         let _ = self.child.kill().await;
         Err(InvokeError::Init { reason, log: self.last_lines().await })
     }
 
-    /// Runs one invocation. After any error but [`InvokeError::Function`] the process is gone.
+    /// Runs one invocation. After any error other than [`InvokeError::Function`], the process is gone.
     pub(super) async fn invoke(&mut self, payload: Bytes, limit: Duration) -> Result<Vec<u8>, InvokeError> {
         let id = Uuid::new_v4().to_string();
         let deadline = OffsetDateTime::now_utc() + limit;
@@ -142,7 +142,7 @@ impl Worker {
         }
     }
 
-    /// After an answer: waits until the process asks for more. False when it ended instead.
+    /// Waits after an answer until the process asks for more. Returns false if it ended instead.
     pub(super) async fn wait_until_idle(&mut self, limit: Duration) -> bool {
         let late = Instant::now() + limit;
         loop {
@@ -162,7 +162,7 @@ impl Worker {
         matches!(self.child.try_wait(), Ok(None))
     }
 
-    /// Is there a kill that this worker has not followed yet?
+    /// Returns whether there is a kill that this worker has not obeyed yet.
     pub(super) fn is_doomed(&self) -> bool {
         self.kills.has_changed().unwrap_or(true)
     }
@@ -178,7 +178,7 @@ impl Worker {
 
     async fn next(&mut self, late: Instant) -> Event {
         tokio::select! {
-            // What the process said before it ended counts.
+            // An answer that the process sent before its end counts.
             biased;
             Some(signal) = self.signals.recv() => Event::Signal(signal),
             status = self.child.wait() => Event::Exited(status.map(describe).unwrap_or_default()),
@@ -194,7 +194,7 @@ impl Worker {
     }
 }
 
-/// Keeps the process in the list of those that run.
+/// Keeps the process in the list of running processes.
 struct Running {
     pid: u32,
     pids: watch::Sender<BTreeSet<u32>>,
@@ -217,7 +217,7 @@ impl Drop for Running {
     }
 }
 
-/// The process with the environment that Lambda gives it, and nothing of ours.
+/// Returns the process with the environment that Lambda gives it, and nothing of ours.
 fn command(config: &FunctionConfig, number: usize, port: u16) -> Command {
     let folder = config.binary.parent().unwrap_or(Path::new("/"));
     let mut command = Command::new(&config.binary);
@@ -247,7 +247,7 @@ fn command(config: &FunctionConfig, number: usize, port: u16) -> Command {
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .kill_on_drop(true);
-    // Ctrl-C goes to the whole group of a terminal's processes. It is for us to end, the function goes on until then.
+    // Ctrl-C goes to all processes of the terminal's group. Only we react to it, so the function runs until we end it.
     #[cfg(unix)]
     command.process_group(0);
     command

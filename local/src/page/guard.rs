@@ -1,4 +1,4 @@
-//! Who may ask: the page itself, at this machine's own name, and nothing that another web site sends.
+//! Access control: only the page itself may send requests, under this machine's own name, and no other web site.
 
 use axum::{
     extract::Request,
@@ -7,7 +7,7 @@ use axum::{
     response::{IntoResponse as _, Response},
 };
 
-/// What a response may load and do, unless its handler says otherwise: its own files, and no script in the markup.
+/// What a response may load and do, unless its handler says otherwise: its own files, and no inline scripts.
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; \
                       base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
@@ -16,11 +16,11 @@ const HEADERS: [(HeaderName, &str); 5] = [
     (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
     (header::REFERRER_POLICY, "same-origin"),
     (header::CACHE_CONTROL, "no-store"),
-    // No other site may show it or load it, as an image or a script.
+    // No other site may embed or load the page, not even as an image or a script.
     (HeaderName::from_static("cross-origin-resource-policy"), "same-origin"),
 ];
 
-/// Refuses what does not come from here, and puts the headers on what goes out.
+/// Refuses requests from elsewhere, and adds the security headers to responses.
 pub(super) async fn guard(request: Request, next: Next) -> Response {
     let mut response = match refusal(request.method(), request.headers()) {
         None => next.run(request).await,
@@ -32,29 +32,29 @@ pub(super) async fn guard(request: Request, next: Next) -> Response {
     response
 }
 
-/// Why this request is not answered, if it is not.
+/// Returns why this request is refused, if it is.
 fn refusal(method: &Method, headers: &HeaderMap) -> Option<&'static str> {
-    // A name of somebody else's may lead here too (DNS rebinding); then that site would count as the same origin.
+    // A foreign name may lead here too (DNS rebinding). Its site would then count as the same origin.
     let Some(host) = only(headers, header::HOST).filter(|host| is_here(host)) else {
         return Some("This page answers only under the names 127.0.0.1 and localhost.\n");
     };
     if matches!(*method, Method::GET | Method::HEAD) {
         return None;
     }
-    // Browsers name the origin of whatever changes something, and no site can make them lie.
+    // Browsers send the origin with every changing request, and no site can forge it.
     let same = only(headers, header::ORIGIN).is_some_and(|origin| origin == format!("http://{host}"));
     let site = headers.get("sec-fetch-site").is_none_or(|site| site == "same-origin");
-    (!same || !site).then_some("Only the page itself may ask for this.\n")
+    (!same || !site).then_some("Only the page itself may send this request.\n")
 }
 
-/// The header's value, unless there are several.
+/// Returns the header's value, unless there are several.
 fn only(headers: &HeaderMap, name: HeaderName) -> Option<&str> {
     let mut values = headers.get_all(name).into_iter();
     let value = values.next()?.to_str().ok()?;
     values.next().is_none().then_some(value)
 }
 
-/// `127.0.0.1` or `localhost`, with any port: the port may be forwarded from elsewhere.
+/// Accepts `127.0.0.1` or `localhost` with any port, because the port may be forwarded from elsewhere.
 pub(crate) fn is_here(host: &str) -> bool {
     let (name, port) = host.split_once(':').unwrap_or((host, "80"));
     (name == "127.0.0.1" || name.eq_ignore_ascii_case("localhost")) && port.parse::<u16>().is_ok()
@@ -75,7 +75,7 @@ mod tests {
     }
 
     #[test]
-    fn only_this_machine_s_own_names_are_answered() {
+    fn requests_for_other_hosts_are_refused() {
         for host in ["127.0.0.1:8765", "localhost:8765", "LocalHost:1", "127.0.0.1", "localhost"] {
             assert!(!refused(Method::GET, &[("host", host)]), "{host}");
         }
@@ -97,7 +97,7 @@ mod tests {
     }
 
     #[test]
-    fn only_the_page_itself_changes_anything() {
+    fn changes_from_other_origins_are_refused() {
         let here = ("host", "127.0.0.1:8765");
         let own = ("origin", "http://127.0.0.1:8765");
         assert!(!refused(Method::POST, &[here, own]));

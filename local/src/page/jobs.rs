@@ -1,4 +1,4 @@
-//! The list of jobs, as the page shows it.
+//! The list of jobs that the page shows.
 
 use std::{cmp::Reverse, collections::HashSet};
 
@@ -16,24 +16,24 @@ use super::{
 };
 use crate::{stack::JOBS_TABLE, wire::lock};
 
-/// So many of the newest are shown.
+/// How many of the newest jobs are shown.
 const MAX_JOBS: usize = 200;
 
 /// Everything that the page polls for.
 #[derive(Debug, Serialize)]
 pub(super) struct List {
     simulator: bool,
-    /// Empty with the real Recall: nothing is played there.
+    /// Empty with the real Recall, which plays no meetings.
     meetings: Vec<Button>,
-    /// Of all jobs, shown or not.
+    /// Counts of all jobs, shown or not.
     total: usize,
     stored: usize,
-    /// Transcripts paid for at the simulator, how many of them twice, and attempts in the table; of the recordings that
-    /// the simulator knows.
+    /// Counts for the recordings that the simulator knows: transcripts paid for at the simulator, transcripts paid
+    /// twice, and attempts in the table.
     paid: usize,
     twice: usize,
     attempts: u32,
-    /// Newest first.
+    /// The newest job first.
     jobs: Vec<Entry>,
 }
 
@@ -45,39 +45,39 @@ struct Entry {
     /// `None` while there is no job.
     status: Option<String>,
     updated_at: Option<String>,
-    /// When it is looked at again, in milliseconds since the epoch.
+    /// When the job is due, in milliseconds since the epoch.
     due_at: Option<i64>,
     transcript_count: u32,
     attempts: u32,
-    /// Why nothing is asked for now, in words.
+    /// Why nothing is requested now, in words.
     hold: Option<String>,
-    /// What Recall says of a recording that it does not have.
+    /// What Recall says about a recording that it does not have.
     recording: Option<String>,
     transcripts: Vec<Made>,
-    /// `None` where the simulator does not know the recording: it was played in an earlier run, or Recall is real.
+    /// `None` if the simulator does not know the recording: it was played in an earlier run, or Recall is real.
     recall: Option<AtRecall>,
     faults: &'static [&'static str],
 }
 
-/// One transcript of it.
+/// One transcript of the recording.
 #[derive(Debug, Serialize)]
 struct Made {
     transcript_id: Option<String>,
     attempt: Option<u32>,
     provider: Option<String>,
     state: &'static str,
-    /// Why there is none, or what it waits for.
+    /// Why there is no transcript, or what it waits for.
     why: Option<String>,
     deleted: bool,
     empty: bool,
     counts: Option<Counts>,
     files: Vec<File>,
-    /// Key and time of the copy, where the files are named.
+    /// The key and time of the copy, if the files are known.
     #[serde(skip)]
     manifest: Option<String>,
 }
 
-/// All jobs and all recordings that wait to become one.
+/// Returns all jobs, and all recordings that have no job yet.
 pub(super) fn list(shared: &Shared) -> Result<List> {
     let plays = shared.plays.all();
     let rows = shared.stack.dynamodb.items(JOBS_TABLE)?;
@@ -123,7 +123,7 @@ pub(super) fn list(shared: &Shared) -> Result<List> {
     Ok(list)
 }
 
-/// When it was first seen. It keeps its place in the list, so that nothing moves under the reader's eyes.
+/// The recording's first time keeps its place in the list, so that nothing moves while the user reads.
 fn place(shared: &Shared, entry: &Entry, play: Option<&Play>) -> i64 {
     let mut seen = lock(&shared.seen);
     let updated = || entry.updated_at.as_deref().and_then(Timestamp::parse_rfc3339).map(Timestamp::as_millis);
@@ -131,7 +131,7 @@ fn place(shared: &Shared, entry: &Entry, play: Option<&Play>) -> i64 {
     *seen.entry(entry.recording_id.clone()).or_insert_with(first)
 }
 
-/// What the row says by itself.
+/// Returns what the row alone contains.
 fn entry(row: &Value) -> Entry {
     let text = |name: &str| row[name].as_str().map(str::to_owned);
     let mut entry = Entry {
@@ -154,7 +154,7 @@ fn entry(row: &Value) -> Entry {
     entry
 }
 
-/// The title and the files, which are looked up only for what is shown.
+/// The title and the files are looked up only for the jobs that are shown.
 fn complete(shared: &Shared, id: Uuid, entry: &mut Entry) {
     let known = shared.stack.simulator.as_ref().and_then(|simulator| simulator.recording(id));
     entry.title = known.and_then(|recording| Some(recording.metadata.get("title")?.as_str()?.to_owned()));
@@ -168,11 +168,11 @@ fn complete(shared: &Shared, id: Uuid, entry: &mut Entry) {
 
 fn hold(hold: &Hold) -> String {
     match hold {
-        Hold::Wait { status: Some(status), .. } => format!("Recall answered {status}; asked again later"),
+        Hold::Wait { status: Some(status), .. } => format!("Recall answered {status}; the next call comes later"),
         Hold::Wait { status: None, .. } => "the last attempt failed; the next one comes later".to_owned(),
         Hold::Unread { .. } => "its metadata has not been read yet".to_owned(),
-        Hold::AllRefused { .. } => "every provider was refused; the chain starts again later".to_owned(),
-        Hold::LimitReached { .. } => "another transcript would go over the limit".to_owned(),
+        Hold::AllRefused { .. } => "Recall refused every provider; the chain starts again later".to_owned(),
+        Hold::LimitReached { .. } => "another transcript would exceed the limit".to_owned(),
         Hold::Skipped => "its metadata asks for no transcript, or Recall does not know it".to_owned(),
     }
 }
@@ -190,7 +190,7 @@ fn made(transcript: &Transcript) -> Made {
     let times = |count: u32, what: &str| format!("{what} {count} {}", if count == 1 { "time" } else { "times" });
     let (state, why) = match &transcript.state {
         State::Creating(creating) if creating.calls > 1 => {
-            ("creating", Some(times(creating.calls, "asked for under one key,")))
+            ("creating", Some(times(creating.calls, "requested under one key,")))
         }
         State::Creating(_) => ("creating", None),
         State::Transcribing { checks: 0, .. } => ("transcribing", None),
@@ -207,7 +207,7 @@ fn made(transcript: &Transcript) -> Made {
         State::Refused { status, code: None } => ("refused", Some(format!("status {status}"))),
         State::Refused { status, code: Some(code) } => ("refused", Some(format!("status {status}: {code}"))),
         State::Lost { .. } => ("lost", None),
-        State::Foreign { .. } => ("foreign", Some("somebody else's".to_owned())),
+        State::Foreign { .. } => ("foreign", Some("another client's".to_owned())),
     };
     let receipt = transcript.state.receipt();
     Made {

@@ -1,4 +1,4 @@
-//! What the manifests in the bucket say, read once each.
+//! The manifests in the bucket. Each one is read once.
 
 use std::{collections::HashMap, sync::Mutex};
 
@@ -13,11 +13,11 @@ use crate::{
 /// A longer manifest is not read.
 const MAX_BYTES: u64 = 1024 * 1024;
 
-/// What the page wants of a manifest.
+/// What the page needs from a manifest.
 #[derive(Clone, Debug)]
 pub(super) struct Manifest {
     pub(super) title: Option<String>,
-    /// What it names, and itself.
+    /// The files in the manifest, and the manifest itself.
     pub(super) files: Vec<File>,
 }
 
@@ -30,12 +30,12 @@ pub(super) struct File {
     content_type: String,
 }
 
-/// Those that were read, by key, each with its ETag: what is written anew, or rendered again, has another one.
+/// The manifests that were read, by key, each with its ETag, which changes when a manifest is written again.
 #[derive(Debug, Default)]
 pub(super) struct Manifests(Mutex<HashMap<String, (String, Manifest)>>);
 
 impl Manifests {
-    /// `None` where it is gone or cannot be read.
+    /// `None` if the manifest is gone or unreadable.
     pub(super) fn read(&self, s3: &S3, key: &str) -> Option<Manifest> {
         let attributes = s3.attributes(key).ok()??;
         if let Some((_, known)) = lock(&self.0).get(key).filter(|(e_tag, _)| *e_tag == attributes.e_tag) {

@@ -1,4 +1,4 @@
-//! The objects of the bucket, to be opened in the browser.
+//! Serves the objects of the bucket to the browser.
 
 use std::{io, sync::Arc};
 
@@ -13,13 +13,14 @@ use axum::{
 use super::{Shared, broken};
 use crate::{s3::Attributes, stack::Stack};
 
-/// What a transcript says comes from others. Its HTML brings a script and a policy of its own, which hold beside this
-/// one; the sandbox gives it an origin of its own, from which it can neither read nor press anything of ours.
+/// The content of a transcript comes from others. Its HTML has a script and a policy of its own, which apply in
+/// addition to this one. The sandbox gives it a separate origin, from which it can neither read our page nor press its
+/// buttons.
 const PAGE_POLICY: &str = "sandbox allow-scripts allow-downloads allow-modals allow-popups";
-/// Everything else is only to be looked at.
+/// All other objects may only be displayed.
 const DATA_POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; sandbox";
 
-/// One object, with the type that it was stored with.
+/// Serves one object, with its stored type.
 pub(super) async fn object(State(shared): State<Arc<Shared>>, Path(key): Path<String>) -> Response {
     let found = tokio::task::spawn_blocking(move || read(&shared.stack, &key)).await;
     match found.map_err(anyhow::Error::from).flatten() {
@@ -35,7 +36,7 @@ pub(super) async fn object(State(shared): State<Arc<Shared>>, Path(key): Path<St
     }
 }
 
-/// The object of this key; a key that leads out of the bucket's folder is none.
+/// Returns the object of this key. A key that leads out of the bucket's folder has none.
 fn read(stack: &Stack, key: &str) -> Result<Option<(Attributes, Bytes)>> {
     let attributes = match stack.s3.attributes(key) {
         Err(error) if error.downcast_ref::<io::Error>().map(io::Error::kind) == Some(io::ErrorKind::InvalidInput) => {

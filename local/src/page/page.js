@@ -1,4 +1,4 @@
-// Asks for the jobs every second and shows what has changed. All text comes in as text, never as markup.
+// Polls for the jobs every second and shows changes. All text is inserted as text, never as markup.
 "use strict";
 
 const EVERY_MS = 700;
@@ -6,9 +6,9 @@ const HIDDEN_EVERY_MS = 10_000;
 const TIMEOUT_MS = 5_000;
 const SLOWEST_MS = 5_000;
 
-// What a status means, and how it looks. What is not listed is shown as it is.
+// The tone and the meaning of each status. A status without an entry is shown unchanged.
 const STATUSES = {
-  creating: ["going", "asking for a transcript"],
+  creating: ["going", "requesting a transcript"],
   transcribing: ["going", "Recall is transcribing"],
   copying: ["going", "copying to the bucket"],
   waiting: ["wait", "waiting for its next attempt"],
@@ -24,9 +24,9 @@ const KINDS = { html: "HTML", md: "Markdown", txt: "Text", vtt: "VTT", srt: "SRT
 
 const byId = id => document.getElementById(id);
 const cards = new Map(); // recording id → {json, status, element}
-const opened = new Set(); // recordings whose steps are shown
-const stepsShown = new WeakMap(); // table of steps → the answer it shows
-let heard = ""; // the last answer, to see at once that nothing has changed
+const opened = new Set(); // the recordings whose steps are shown
+const stepsShown = new WeakMap(); // the table of steps → the answer that it shows
+let heard = ""; // the last answer, to detect an unchanged one
 let failures = 0;
 let timer;
 let asking = false;
@@ -68,14 +68,14 @@ async function ask(path, options = {}) {
   const body = await answer.text();
   if (!answer.ok) {
     let error = body;
-    try { error = JSON.parse(body).error ?? body; } catch { /* it is no JSON */ }
+    try { error = JSON.parse(body).error ?? body; } catch { /* the body is not JSON */ }
     throw Object.assign(new Error(error), { status: answer.status });
   }
   return body;
 }
 
 async function poll() {
-  // Whoever comes while an answer is awaited is served by it, or by the next one.
+  // A call during a running poll needs no poll of its own.
   if (asking) return;
   asking = true;
   clearTimeout(timer);
@@ -88,7 +88,7 @@ async function poll() {
     await Promise.all([...opened].map(showSteps));
   } catch (error) {
     failures += 1;
-    // One answer that is late is no news.
+    // A single late answer is not reported.
     if (failures > 1 || !heard) {
       const why = error.status ? `cargo dev answers with an error: ${error.message}.` : "cargo dev does not answer.";
       connected("gone", `${why} Trying again …`);
@@ -113,7 +113,7 @@ function show(list) {
   byId("empty").hidden = list.total > 0;
   byId("empty").textContent = list.simulator
     ? "No recording yet. Play a meeting to see what happens."
-    : "No recording yet. It appears here when Recall tells that one is done.";
+    : "No recording yet. It appears here when Recall reports one as done.";
   byId("more").hidden = list.total <= list.jobs.length;
   byId("more").textContent = `The newest ${number(list.jobs.length)} of ${number(list.total)} are shown.`;
   const news = [];
@@ -174,7 +174,7 @@ function showJob(job, news) {
   const card = element("li", { class: "job", "data-recording": job.recording_id, "data-status": job.status ?? "none" },
     ...parts(job));
   if (known) {
-    // The reader's place stays where it was.
+    // The reader's focus stays where it was.
     const focus = known.element.contains(document.activeElement) ? document.activeElement.dataset.focus : undefined;
     const steps = known.element.querySelector(".table");
     if (steps) card.querySelector("details")?.append(steps);
@@ -201,9 +201,9 @@ function parts(job) {
     element("div", { class: "head" }, status, element("h3", {}, job.title ?? "Recording without a title"), time),
     facts(job),
     why && element("p", { class: bad ? "why bad" : "why" }, why),
-    !done && element("p", { class: "soft facts" }, `looked at again at ${clock(job.due_at)}, if nothing comes before`),
+    !done && element("p", { class: "soft facts" }, `due again at ${clock(job.due_at)}, or when an event arrives`),
     ...job.transcripts.map(transcript),
-    job.faults.length > 0 && element("div", { class: "faults" }, element("p", {}, "Made to go wrong"),
+    job.faults.length > 0 && element("div", { class: "faults" }, element("p", {}, "Injected faults"),
       element("ul", {}, ...job.faults.map(fault => element("li", {}, fault)))),
     job.recall && steps(job.recording_id),
   ].filter(Boolean);
@@ -222,7 +222,7 @@ function facts(job) {
     const { paid, calls, deliveries, accepted } = job.recall;
     const asked = calls > paid ? ` (asked ${calls} times)` : "";
     found.push(element("span", { class: "paid" }, `${count(paid, "paid create")}${asked}`));
-    const again = deliveries > accepted ? `, ${number(deliveries - accepted)} told to come again` : "";
+    const again = deliveries > accepted ? `, ${number(deliveries - accepted)} told to retry` : "";
     found.push(element("span", {}, `${count(deliveries, "delivery", "deliveries")}${again}`));
   }
   return element("div", { class: "facts" }, ...found);
@@ -233,18 +233,18 @@ async function copyId(id, button) {
     await navigator.clipboard.writeText(id);
     button.textContent = "copied";
   } catch {
-    button.textContent = id; // to be marked by hand
+    button.textContent = id; // the user can select it by hand
     return;
   }
   setTimeout(() => { button.textContent = "copy"; }, 1500);
 }
 
 function transcript(made) {
-  const name = made.attempt === null ? "Asked for by somebody else" : `Attempt ${made.attempt}`;
+  const name = made.attempt === null ? "Requested by another client" : `Attempt ${made.attempt}`;
   const line = [element("span", {}, name), made.provider && element("code", {}, made.provider),
     badge(made.state, words(made.state)), made.why && element("span", { class: "soft" }, made.why),
-    made.deleted && element("span", { class: "soft" }, "deleted at Recall since")];
-  if (made.empty) line.push(element("span", { class: "soft" }, "nobody said a word"));
+    made.deleted && element("span", { class: "soft" }, "deleted at Recall")];
+  if (made.empty) line.push(element("span", { class: "soft" }, "no one spoke"));
   else if (made.counts) {
     const { turns, words, speakers, duration_ms } = made.counts;
     line.push(element("span", { class: "soft" }, [count(words, "word"), count(turns, "turn"),
@@ -294,7 +294,7 @@ async function showSteps(id) {
     .map(([head, kind]) => element("th", { scope: "col", class: kind }, head));
   const table = element("div", { class: "table", tabindex: "0", role: "region", "aria-label": "Step by step", },
     rows.length === 0
-      ? element("p", { class: "soft" }, "Nothing has happened to it yet.")
+      ? element("p", { class: "soft" }, "Nothing has happened yet.")
       : element("table", {}, element("thead", {}, element("tr", {}, ...heads)), element("tbody", {}, ...rows)));
   stepsShown.set(table, body);
   if (old) old.replaceWith(table);

@@ -1,4 +1,4 @@
-//! The meetings that the page's buttons and the simulator's own control play, and what is made to go wrong with them.
+//! The meetings that the page's buttons and the simulator's own control can play, and the faults in them.
 
 use std::{collections::HashMap, sync::Mutex, time::Duration};
 
@@ -10,14 +10,14 @@ use crate::{
     wire::{Fault, Service, When, Wire, lock},
 };
 
-/// The simulator keeps the files of all meetings in memory, 1.5 MB for an hour.
+/// The simulator keeps the files of all meetings in memory: 1.5 MB for an hour.
 pub(super) const MAX_PLAYS: usize = 200;
 
-/// More than two parts of an upload; and where the line breaks then, in the second one.
+/// A file of more than two upload parts, and the place in the second part where its download ends early.
 const LARGE_BYTES: usize = 12_000_000;
 const BROKEN_AFTER: usize = 10_000_000;
 
-/// On the simulator's clock, which is 30 times as fast as a person's.
+/// This is a time on the simulator's clock, which is 30 times as fast.
 const LATE: Duration = Duration::from_secs(5 * 60);
 
 /// A meeting that can be played.
@@ -42,7 +42,7 @@ pub(super) struct Button {
 }
 
 impl Kind {
-    /// What the page has buttons for.
+    /// The meetings that have a button.
     pub const BUTTONS: [Self; 5] = [Self::Hour, Self::Faults, Self::Japanese, Self::Silent, Self::Unannounced];
     pub const ALL: [Self; 8] = [
         Self::Hour,
@@ -55,7 +55,7 @@ impl Kind {
         Self::Broken,
     ];
 
-    /// Its name in URLs.
+    /// The name in URLs.
     pub fn name(self) -> &'static str {
         match self {
             Self::Hour => "hour",
@@ -69,7 +69,7 @@ impl Kind {
         }
     }
 
-    /// The kind of this name.
+    /// Returns the kind with this name.
     pub fn named(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|known| known.name() == name)
     }
@@ -79,23 +79,27 @@ impl Kind {
         Button { kind: self.name(), label, about }
     }
 
-    /// What it is like, in a sentence.
+    /// Describes the meeting in a sentence.
     pub(crate) fn about(self) -> &'static str {
         self.texts().1
     }
 
     fn texts(self) -> (&'static str, &'static str) {
         match self {
-            Self::Hour => ("An hour in English", "Everything goes well. About three seconds."),
-            Self::Faults => ("One with faults", "Doubled, lost and late webhooks, a lost answer. About 20 seconds."),
+            Self::Hour => ("An hour in English", "Everything works. Takes about three seconds."),
+            Self::Faults => {
+                ("One with faults", "Duplicate, lost, and late webhooks, and a lost answer. Takes about 20 seconds.")
+            }
             Self::Japanese => ("One in Japanese", "Two minutes of talk, without spaces between words."),
-            Self::Silent => ("One without speech", "Nobody says a word. That is a result, not an error."),
+            Self::Silent => ("One without speech", "No one speaks. That is a result, not an error."),
             Self::Unannounced => {
-                ("One whose webhook is lost", "The sweep finds it in Recall's list, after two minutes.")
+                ("One whose webhook is lost", "The sweep finds it in Recall's list after two minutes.")
             }
             Self::Short => ("A short one in English", "Three and a half minutes of talk."),
             Self::Large => ("A long one", "Eight hours and a file of 12 MB, which goes to S3 in parts."),
-            Self::Broken => ("One whose download breaks off", "After 10 of 12 MB, once. The second one is whole."),
+            Self::Broken => {
+                ("One with a broken download", "The first download ends after 10 of 12 MB. The second one is complete.")
+            }
         }
     }
 
@@ -104,17 +108,17 @@ impl Kind {
             Self::Hour => (Meeting::hour(seed), "Weekly product meeting"),
             Self::Faults => (Meeting::hour(seed), "Product meeting on a bad day"),
             Self::Japanese => (Meeting::japanese(seed), "定例会議"),
-            Self::Silent => (Meeting::silent(), "Nobody came"),
-            Self::Unannounced => (Meeting::short(seed), "Meeting that nobody announced"),
+            Self::Silent => (Meeting::silent(), "No one came"),
+            Self::Unannounced => (Meeting::short(seed), "Meeting without a webhook"),
             Self::Short => (Meeting::short(seed), "Stand-up"),
             Self::Large => (Meeting::large(LARGE_BYTES), "Workshop"),
-            // So short that its transcription is not what one waits for.
+            // The meeting is so short that its transcription takes no noticeable time.
             Self::Broken => (Meeting::large(LARGE_BYTES).lasting(Duration::from_secs(600)), "Workshop on a bad line"),
         };
         meeting.metadata("title", title)
     }
 
-    /// What goes wrong with it, in words. [`Kind::disturb`] sees to it.
+    /// Describes the faults in words. [`Kind::disturb`] causes them.
     fn faults(self) -> &'static [&'static str] {
         match self {
             Self::Hour | Self::Japanese | Self::Silent | Self::Short | Self::Large => &[],
@@ -123,11 +127,11 @@ impl Kind {
                 "create_transcript takes effect, but its answer is lost",
                 "transcript.processing is never delivered",
                 "transcript.done is delivered five minutes late, by the simulator's clock",
-                "the first download breaks off",
+                "the first download ends early",
                 "the bucket answers the first upload with 503",
             ],
             Self::Unannounced => &["recording.done is never delivered"],
-            Self::Broken => &["the first download breaks off"],
+            Self::Broken => &["the first download ends early"],
         }
     }
 
@@ -153,7 +157,7 @@ impl Kind {
     }
 }
 
-/// What was played in this run.
+/// The meetings that were played in this run.
 #[derive(Debug, Default)]
 pub(crate) struct Plays(Mutex<HashMap<Uuid, Play>>);
 
@@ -164,13 +168,13 @@ pub(crate) struct Play {
 }
 
 impl Plays {
-    /// Plays a meeting; its recording's id, or `None` if there have been too many.
+    /// Plays a meeting and returns its recording's id, or `None` if there have been too many.
     pub(crate) fn play(&self, kind: Kind, simulator: &Simulator, wire: &Wire, at_ms: i64) -> Option<Uuid> {
         if lock(&self.0).len() >= MAX_PLAYS {
             return None;
         }
         let recording = simulator.add_recording(kind.meeting(fastrand::u64(..)));
-        // Before anything can happen to it.
+        // The faults must be set before anything can happen.
         kind.disturb(recording, simulator, wire);
         lock(&self.0).insert(recording, Play { at_ms, faults: kind.faults() });
         simulator.announce(recording);
@@ -188,7 +192,7 @@ mod tests {
     use crate::recall::SimulatorConfig;
 
     #[tokio::test]
-    async fn one_run_plays_so_many_and_no_more() -> anyhow::Result<()> {
+    async fn meetings_of_one_run_are_limited() -> anyhow::Result<()> {
         let wire = Wire::default();
         let simulator = Simulator::start(&wire, SimulatorConfig::default()).await?;
         let plays = Plays::default();

@@ -13,19 +13,19 @@ use crate::{
     wire::{Call, Service},
 };
 
-/// So many of the newest are shown.
+/// How many of the newest steps are shown.
 const MAX_STEPS: usize = 200;
 
 /// What the simulator has seen of a recording.
 #[derive(Clone, Copy, Debug, Default, Serialize)]
 pub(super) struct AtRecall {
-    /// Transcripts that were made for us, and so paid.
+    /// The transcripts that we requested, and so paid for.
     pub(super) paid: usize,
-    /// How many of them were made under a key that had made one before: paid twice.
+    /// How many of them were created under a key that had already created one, and so were paid twice.
     pub(super) twice: usize,
-    /// Calls of create_transcript, repeats and lost ones included.
+    /// Calls of create_transcript, including repeats and lost ones.
     calls: usize,
-    /// Attempts to deliver a webhook that have ended, and how many of them were answered with 2xx.
+    /// Finished attempts to deliver a webhook, and how many of them were answered with 2xx.
     deliveries: usize,
     accepted: usize,
 }
@@ -33,7 +33,7 @@ pub(super) struct AtRecall {
 /// One call.
 #[derive(Debug, Serialize)]
 pub(super) struct Step {
-    /// Since the first one.
+    /// The time since the first call.
     at_ms: u64,
     from: &'static str,
     to: &'static str,
@@ -43,7 +43,7 @@ pub(super) struct Step {
     took_ms: Option<f64>,
 }
 
-/// Of every recording that the simulator knows.
+/// Returns this for every recording that the simulator knows.
 pub(super) fn at_recall(stack: &Stack) -> HashMap<Uuid, AtRecall> {
     let Some(simulator) = &stack.simulator else { return HashMap::new() };
     let mut seen: HashMap<Uuid, AtRecall> = simulator
@@ -77,7 +77,7 @@ fn created_on(operation: &str) -> Option<Uuid> {
     rest.rsplit('/').next()?.parse().ok()
 }
 
-/// The calls that are about this recording, in the order in which they began.
+/// Returns the calls about this recording, in the order in which they began.
 pub(super) fn of(stack: &Stack, recording: Uuid) -> Vec<Step> {
     let Some(simulator) = &stack.simulator else { return Vec::new() };
     let messages = simulator.messages().into_iter().filter(|message| message.recording_id == Some(recording));
@@ -104,10 +104,10 @@ pub(super) fn of(stack: &Stack, recording: Uuid) -> Vec<Step> {
     steps.collect()
 }
 
-/// From, to, what.
+/// Caller, callee, and action.
 type Told = (&'static str, &'static str, String);
 
-/// The call in words; `None` for those that are of no interest here.
+/// Describes the call in words. Returns `None` for calls without interest here.
 fn tell(call: &Call, event: Option<&str>) -> Option<Told> {
     let (method, path) = call.operation.split_once(' ').unwrap_or((&call.operation, ""));
     let file = path.split('?').next().and_then(|path| path.rsplit('/').next()).unwrap_or_default();
@@ -118,9 +118,9 @@ fn tell(call: &Call, event: Option<&str>) -> Option<Told> {
             ("pipeline", "Recall", "create_transcript".to_owned())
         }
         (Service::Recall, "GET") if path.contains("/transcript/") => {
-            ("pipeline", "Recall", "retrieve the transcript, for a fresh URL".to_owned())
+            ("pipeline", "Recall", "get a download URL".to_owned())
         }
-        (Service::Recall, "GET") => ("pipeline", "Recall", "retrieve the recording".to_owned()),
+        (Service::Recall, "GET") => ("pipeline", "Recall", "get the recording".to_owned()),
         (Service::Recall, "DELETE") => ("pipeline", "Recall", "delete".to_owned()),
         (Service::Download, "GET") => ("pipeline", "Recall", "download".to_owned()),
         (Service::S3, "PUT") => ("pipeline", "bucket", format!("{file}{part}")),

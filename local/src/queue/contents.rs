@@ -1,4 +1,4 @@
-//! What a message may say. The emulator takes every character; SQS does not.
+//! Checks the characters of a message. The emulator accepts every character, but SQS does not.
 
 use axum::{
     body::{Body, Bytes},
@@ -10,18 +10,18 @@ use serde_json::{Value, json};
 const CODE: &str = "InvalidMessageContents";
 const MESSAGE: &str = "The message contains characters outside the allowed set.";
 
-/// A request to send, looked through.
+/// A checked request to send.
 pub(super) enum Looked {
-    /// To be done as it is; so is every other request.
+    /// The request is forwarded unchanged, like every other request.
     Good,
-    /// The whole of it is refused.
+    /// The whole request is refused.
     Refused,
-    /// A batch: the entries that may be sent, if any, and the failures of the others.
+    /// A batch: the entries to send, if any, and the failures of the others.
     Parts { rest: Option<Bytes>, failed: Vec<Value> },
 }
 
-/// The characters that SQS takes: tab, line feed, carriage return, and from the space on all but the surrogates, which
-/// Rust's text never has, and the two at the end of the first plane that are no characters.
+/// Returns whether SQS accepts the character: tab, line feed, carriage return, and everything from the space on except
+/// the surrogates, which Rust's text never contains, and the two noncharacters at the end of the first plane.
 pub(super) fn allowed(text: &str) -> bool {
     text.chars().all(|character| {
         matches!(character,
@@ -45,21 +45,21 @@ pub(super) fn look(request: &[u8]) -> Looked {
     Looked::Parts { rest: some.then(|| request.to_string().into()), failed: bad.into_iter().map(failure).collect() }
 }
 
-/// Neither the text nor an attribute holds a character that SQS refuses.
+/// Returns whether SQS accepts the text and the attributes.
 fn is_good(message: &Value) -> bool {
     let attributes = message["MessageAttributes"].as_object().into_iter().flat_map(|attributes| attributes.values());
     let mut texts = attributes.map(|attribute| &attribute["StringValue"]).chain([&message["MessageBody"]]);
     texts.all(|text| text.as_str().is_none_or(allowed))
 }
 
-/// As SQS refuses a message.
+/// Returns the error with which SQS refuses a message.
 pub(super) fn refusal() -> Response {
     let head = [(header::CONTENT_TYPE.as_str(), "application/x-amz-json-1.0"), ("x-amzn-query-error", CODE)];
     let body = json!({"__type": format!("com.amazonaws.sqs#{CODE}"), "message": MESSAGE});
     (StatusCode::BAD_REQUEST, head, body.to_string()).into_response()
 }
 
-/// The answer to a batch, with the failures of what was not sent.
+/// Returns the answer to a batch, with the failures of the entries that were not sent.
 pub(super) fn with_failures(answer: &[u8], failed: Vec<Value>) -> Body {
     let mut answer: Value = serde_json::from_slice(answer).unwrap_or_else(|_| json!({"Successful": []}));
     match answer["Failed"].as_array_mut() {

@@ -19,7 +19,7 @@ use crate::{
     wire::{Fault, When},
 };
 
-/// The functions' client of a queue at this endpoint.
+/// Returns the functions' client of a queue at this endpoint.
 fn work_queue(endpoint: &str, url: String) -> Result<WorkQueue> {
     let env = Env::from_pairs([
         ("AWS_REGION", REGION),
@@ -37,7 +37,7 @@ fn wakes(count: u128) -> Vec<Work> {
     (1..=count).map(wake).collect()
 }
 
-/// As AWS documents its three counts: to be received, received and not deleted, delayed.
+/// AWS documents three counts: visible, in flight, and delayed.
 #[tokio::test]
 async fn a_message_in_flight_counts_for_the_backlog_and_a_delayed_one_does_not() -> Result<()> {
     let queues = Queues::start(&Wire::default()).await?;
@@ -50,7 +50,7 @@ async fn a_message_in_flight_counts_for_the_backlog_and_a_delayed_one_does_not()
     let taken = queues.receive("work", 2).await?;
     assert_eq!((taken.len(), queues.visible("work").await?), (2, 1));
     assert_eq!(work.backlog().await?, 3, "in flight");
-    // A worker that puts one off has not finished it.
+    // A worker that postpones a message has not finished it.
     work.hide(&taken[0].receipt_handle, Duration::from_secs(600)).await?;
     assert_eq!(work.backlog().await?, 3);
     queues.delete("work", &taken[1].receipt_handle).await?;
@@ -59,7 +59,7 @@ async fn a_message_in_flight_counts_for_the_backlog_and_a_delayed_one_does_not()
 }
 
 #[tokio::test]
-async fn a_message_that_nobody_deletes_goes_to_the_dead_letter_queue() -> Result<()> {
+async fn an_undeleted_message_goes_to_the_dead_letter_queue() -> Result<()> {
     let queues = Queues::start(&Wire::default()).await?;
     queues.create("dead", 30, None).await?;
     queues.create("work", 30, Some(("dead", 2))).await?;
@@ -76,7 +76,7 @@ async fn a_message_that_nobody_deletes_goes_to_the_dead_letter_queue() -> Result
 
     for _ in 0..3 {
         let dead = queues.messages("dead").await?;
-        assert_eq!(dead.len(), 1, "looking takes nothing away");
+        assert_eq!(dead.len(), 1, "looking removes no message");
         assert_eq!((dead[0].message_id.as_str(), dead[0].body.as_str()), (id.as_str(), "hello"));
         assert_eq!(dead[0].attributes["kind"].value, "webhook");
     }
@@ -112,7 +112,7 @@ async fn a_batch_is_sent_in_one_call() -> Result<()> {
     Ok(())
 }
 
-/// A queue that refuses the second message of a batch so many times.
+/// A queue that refuses the second message of a batch this many times.
 async fn choosy(refusals: usize) -> Result<(Server, WorkQueue, Wire)> {
     let refused = Arc::new(AtomicUsize::new(0));
     let answer = move |body: Bytes| async move {
@@ -194,9 +194,9 @@ async fn characters_that_sqs_refuses_are_refused() -> Result<()> {
     Ok(())
 }
 
-/// A function may be killed while it sends: what it has sent all the same can be hurried.
+/// A function may be killed while it sends. If the message was sent nevertheless, it can be hurried.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_delayed_message_is_known_though_its_sender_is_gone() -> Result<()> {
+async fn a_delayed_message_survives_a_lost_answer() -> Result<()> {
     const SENDERS: u32 = 200;
     const LONGEST: Duration = Duration::from_millis(2);
     let queues = Queues::start(&Wire::default()).await?;
@@ -210,13 +210,14 @@ async fn a_delayed_message_is_known_though_its_sender_is_gone() -> Result<()> {
     for sender in 0..SENDERS {
         let mut stream = TcpStream::connect(queues.endpoint().trim_start_matches("http://")).await?;
         stream.write_all(request.as_bytes()).await?;
-        // Each goes a little later than the one before: some before they were heard, some after the answer.
+        // Each client is dropped a little later than the one before: some before the request arrived, some after the
+        // answer.
         std::thread::sleep(LONGEST * sender / SENDERS);
     }
-    // The last ones may still be on their way.
+    // The last messages may still be on their way.
     sleep(Duration::from_millis(100)).await;
     let sent = queues.depth("work").await?;
-    assert!(sent > 0, "none was heard");
+    assert!(sent > 0, "no message arrived");
     queues.hurry("work").await?;
     assert_eq!(queues.visible("work").await?, sent);
     Ok(())

@@ -1,7 +1,7 @@
-//! What is hidden or delayed in the queues, so that tests need not wait for it.
+//! The hidden and delayed messages of the queues, so that tests need not wait for them.
 //!
-//! The emulator's clock cannot be moved. A hidden message is made visible by its receipt handle; a delayed one is sent
-//! again without its delay, and the original is thrown away when its time comes.
+//! The emulator's clock cannot be moved. A hidden message is made visible by its receipt handle. A delayed message is
+//! sent again without its delay, and the original is dropped when its time comes.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -22,21 +22,21 @@ pub(super) struct Waits(Mutex<Known>);
 struct Known {
     /// The queue and the newest receipt handle of each message that was received and not deleted, by its id.
     received: HashMap<String, (String, String)>,
-    /// What was sent with a delay that is not over.
+    /// The messages whose delay is not over.
     delayed: Vec<Delayed>,
-    /// The ids, and the URLs of the queues, of delayed messages of which a copy was sent.
+    /// The ids and queue URLs of delayed messages that were copied.
     overtaken: HashSet<(String, String)>,
 }
 
 struct Delayed {
     message_id: String,
-    /// As it was sent, less its delay.
+    /// The message as it was sent, without its delay.
     request: Value,
     until: Instant,
 }
 
 impl Waits {
-    /// Notes a message that was sent with a delay, from the request and its answer.
+    /// Records a message that was sent with a delay, from the request and its answer.
     pub(super) fn sent(&self, request: &[u8], answer: &[u8]) {
         let Ok(mut request) = serde_json::from_slice::<Value>(request) else { return };
         let Some(seconds) = request["DelaySeconds"].as_u64().filter(|seconds| *seconds > 0) else { return };
@@ -51,7 +51,8 @@ impl Waits {
         known.delayed.push(Delayed { message_id, request, until: now + Duration::from_secs(seconds) });
     }
 
-    /// Notes a message that was received. `false` if a copy of it has been, or will be: it is to be thrown away.
+    /// Records a message that was received. Returns `false` if a copy of it has been or will be received, so that this
+    /// one must be dropped.
     pub(super) fn received(&self, queue: &str, url: &str, message: &Message) -> bool {
         let mut known = lock(&self.0);
         if known.overtaken.remove(&(message.message_id.clone(), url.to_owned())) {
@@ -66,13 +67,13 @@ impl Waits {
         lock(&self.0).received.retain(|_, (_, handle)| handle != receipt_handle);
     }
 
-    /// The receipt handles of the messages of a queue that may be hidden.
+    /// Returns the receipt handles of the messages of a queue that may be hidden.
     pub(super) fn hidden(&self, queue: &str) -> Vec<String> {
         let known = lock(&self.0);
         known.received.values().filter(|(of, _)| of == queue).map(|(_, handle)| handle.clone()).collect()
     }
 
-    /// The delayed messages of a queue, to be sent at once. The originals no longer count.
+    /// Returns the delayed messages of a queue, which must be sent at once. The originals no longer count.
     pub(super) fn hurry(&self, url: &str) -> Vec<Value> {
         let mut known = lock(&self.0);
         let (hurried, others) =
@@ -89,7 +90,7 @@ impl Waits {
             .collect()
     }
 
-    /// How many messages of a queue do not count any more.
+    /// Returns how many messages of a queue no longer count.
     pub(super) fn overtaken(&self, url: &str) -> usize {
         lock(&self.0).overtaken.iter().filter(|(_, of)| of == url).count()
     }
@@ -104,7 +105,7 @@ mod tests {
     use crate::{queue::Queues, wire::Wire};
 
     #[tokio::test]
-    async fn nothing_waits_once_it_is_hurried() -> Result<()> {
+    async fn waits_end_once_they_are_hurried() -> Result<()> {
         let queues = Queues::start(&Wire::default()).await?;
         queues.create("work", 30, None).await?;
         queues.send("work", "hidden", &[]).await?;
@@ -127,7 +128,7 @@ mod tests {
         for message in received {
             queues.delete("work", &message.receipt_handle).await?;
         }
-        assert_eq!(queues.depth("work").await?, 0, "what was overtaken does not count");
+        assert_eq!(queues.depth("work").await?, 0, "replaced messages do not count");
         Ok(())
     }
 }

@@ -5,13 +5,19 @@ use std::sync::Arc;
 use axum::{
     body::{Body, to_bytes},
     extract::{MatchedPath, Request, State as Shared},
-    http::{HeaderValue, Method, StatusCode, header},
+    http::{HeaderMap, HeaderValue, Method, StatusCode, header},
     middleware::Next,
     response::Response,
 };
+use bytes::Bytes;
 
-use super::{answers, model::Model};
-use crate::wire::lock;
+use super::{
+    answers,
+    idempotency::{Entry, idempotency_key},
+    model::Model,
+    routes,
+};
+use crate::wire::{Dropped, lock};
 
 const BODY_BYTES: usize = 1024 * 1024;
 
@@ -62,12 +68,50 @@ pub(super) async fn throttle(
     next: Next,
 ) -> Response {
     let limit = match route.as_str() {
-        super::api::CREATE_TRANSCRIPT => return next.run(request).await,
-        super::api::TRANSCRIPTS | super::api::RECORDINGS => model.limits.lists_per_minute,
+        routes::CREATE_TRANSCRIPT => return next.run(request).await,
+        routes::TRANSCRIPTS | routes::RECORDINGS => model.limits.lists_per_minute,
         _ => model.limits.calls_per_minute,
     };
     match model.throttle.admit(format!("{} {}", request.method(), route.as_str()), limit, model.clock) {
         Ok(()) => next.run(request).await,
         Err(seconds) => answers::throttled(seconds),
     }
+}
+
+/// Runs a POST, PUT or PATCH to its end even if the caller goes away, once under each key.
+pub(super) async fn once(Shared(model): Shared<Arc<Model>>, request: Request, next: Next) -> Response {
+    let repeatable = [Method::POST, Method::PUT, Method::PATCH].contains(request.method());
+    let slot =
+        idempotency_key(request.headers()).filter(|_| repeatable).map(|key| (key, request.uri().path().to_owned()));
+    if let Some(slot) = &slot {
+        match model.answers.claim(slot, model.clock.real(model.limits.idempotency)) {
+            None => {}
+            Some(Entry::Running) => {
+                let detail = "A request with this Idempotency-Key is still being processed.";
+                return answers::coded(StatusCode::CONFLICT, "conflict", detail);
+            }
+            Some(Entry::Given { status, headers, body, .. }) => return replayed(status, headers, body),
+        }
+    }
+    let work = tokio::spawn(async move {
+        let (parts, body) = next.run(request).await.into_parts();
+        let body = to_bytes(body, usize::MAX).await.unwrap_or_default();
+        if let Some(slot) = slot {
+            let (status, headers) = (parts.status, parts.headers.clone());
+            model.answers.record(slot, status, headers, body.clone());
+        }
+        Response::from_parts(parts, Body::from(body))
+    });
+    work.await.unwrap_or_else(|_| {
+        let mut response = Response::new(Body::empty());
+        response.extensions_mut().insert(Dropped);
+        response
+    })
+}
+
+fn replayed(status: StatusCode, headers: HeaderMap, body: Bytes) -> Response {
+    let mut response = Response::new(Body::from(body));
+    *response.status_mut() = status;
+    *response.headers_mut() = headers;
+    response
 }

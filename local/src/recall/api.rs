@@ -18,32 +18,30 @@ use super::{
     answers::{self, Id},
     artifacts, create, download,
     faults::Url,
-    idempotency, list,
-    model::{Model, Status},
+    list,
+    model::Model,
+    routes,
+    state::Status,
 };
 use crate::wire::lock;
-
-pub(super) const TRANSCRIPTS: &str = "/api/v1/transcript/";
-pub(super) const RECORDINGS: &str = "/api/v1/recording/";
-pub(super) const CREATE_TRANSCRIPT: &str = "/api/v1/recording/{id}/create_transcript/";
 
 /// A request passes the firewall, the key, the idempotency key and the rate limit, in this order. What has no
 /// route is answered before any of them, as Django does. A download is let in by its token alone.
 pub(super) fn router(model: Arc<Model>) -> Router {
     Router::new()
-        .route(CREATE_TRANSCRIPT, post(create::create))
-        .route(TRANSCRIPTS, get(list::transcripts))
+        .route(routes::CREATE_TRANSCRIPT, post(create::create))
+        .route(routes::TRANSCRIPTS, get(list::transcripts))
         .route("/api/v1/transcript/{id}/", get(retrieve_transcript).patch(patch_transcript).delete(delete_transcript))
-        .route(RECORDINGS, get(list::recordings))
+        .route(routes::RECORDINGS, get(list::recordings))
         .route("/api/v1/recording/{id}/", get(retrieve_recording).delete(delete_recording))
         .route("/api/v1/bot/{id}/", get(retrieve_bot))
         .route("/api/v1/bot/{id}/delete_media/", post(delete_media))
         .method_not_allowed_fallback(answers::wrong_method)
         .route_layer(from_fn_with_state(model.clone(), access::throttle))
-        .route_layer(from_fn_with_state(model.clone(), idempotency::once))
+        .route_layer(from_fn_with_state(model.clone(), access::once))
         .route_layer(from_fn_with_state(model.clone(), access::authenticate))
         .route_layer(from_fn(access::firewall))
-        .route(download::API_PATH, get(download::by_token))
+        .route(routes::DOWNLOAD, get(download::by_token))
         .fallback(answers::no_route)
         .with_state(model)
 }

@@ -4,15 +4,23 @@ use serde_json::{Value, json};
 
 use super::{
     clock::api_time,
-    create::PROVIDERS,
-    model::{Bot, Metadata, Model, Progress, Recording, State, Status, Transcript},
+    model::Model,
+    state::{Bot, Metadata, Progress, Recording, State, Status, Transcript},
+    urls::Urls,
 };
 
-/// The download URLs of one transcript.
-pub(super) struct Urls {
-    pub(super) transcript: Option<String>,
-    pub(super) provider_data: Option<String>,
-}
+/// What the API takes as the provider of an async transcript.
+pub(super) const PROVIDERS: [&str; 9] = [
+    "recallai_async",
+    "elevenlabs_async",
+    "assembly_ai_async",
+    "deepgram_async",
+    "aws_transcribe_async",
+    "rev_async",
+    "speechmatics_async",
+    "gladia_v2_async",
+    "google_speech_v2_async",
+];
 
 /// A TranscriptArtifact.
 pub(super) fn transcript(state: &State, transcript: &Transcript, urls: Option<Urls>) -> Value {

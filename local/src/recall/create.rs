@@ -14,25 +14,14 @@ use uuid::Uuid;
 
 use super::{
     answers::{self, Id},
-    artifacts,
+    artifacts::{self, PROVIDERS},
     clock::now,
     faults::Plan,
-    model::{Metadata, Model, Progress, Status, Transcript},
+    idempotency::idempotency_key,
+    model::Model,
+    state::{Metadata, Progress, Status, Transcript},
 };
 use crate::wire::lock;
-
-/// What the API takes as the provider of an async transcript.
-pub(super) const PROVIDERS: [&str; 9] = [
-    "recallai_async",
-    "elevenlabs_async",
-    "assembly_ai_async",
-    "deepgram_async",
-    "aws_transcribe_async",
-    "rev_async",
-    "speechmatics_async",
-    "gladia_v2_async",
-    "google_speech_v2_async",
-];
 
 const METADATA_VALUE_CHARACTERS: usize = 500;
 
@@ -79,10 +68,6 @@ pub(super) async fn create(
     }
     model.clock.sleep(plan.answer_takes).await;
     answers::json(StatusCode::OK, &artifact)
-}
-
-pub(super) fn idempotency_key(headers: &HeaderMap) -> Option<String> {
-    Some(headers.get("idempotency-key")?.to_str().ok()?.to_owned())
 }
 
 /// Why there is no new transcript. Only the limit's status is documented, and none of the bodies.

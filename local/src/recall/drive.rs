@@ -9,10 +9,13 @@ use tokio::time::Instant;
 use uuid::Uuid;
 
 use super::{
-    Meeting, Message, Metadata, Simulator, Status,
-    clock::webhook_time,
+    clock::{now, webhook_time},
     create,
-    model::{Bot, Model, Progress, Recording},
+    meeting::Meeting,
+    model::Model,
+    outbox::Message,
+    simulator::Simulator,
+    state::{Bot, Metadata, Progress, Recording, Status},
 };
 use crate::wire::lock;
 
@@ -141,7 +144,7 @@ impl Simulator {
             [state.id(), state.id(), state.id()]
         };
         let code = event.rsplit('.').next().unwrap_or_default();
-        let updated_at = webhook_time(super::clock::now());
+        let updated_at = webhook_time(now());
         let mut data = json!({
             "data": {"code": code, "sub_code": null, "updated_at": updated_at},
             "recording": {"id": recording, "metadata": {}},
@@ -199,7 +202,7 @@ impl Simulator {
 
     fn add(&self, meeting: Meeting, status: Status, sub_code: Option<String>) -> Uuid {
         let model = self.model();
-        let started_at = meeting.started_at.unwrap_or_else(|| super::clock::now() - meeting.duration);
+        let started_at = meeting.started_at.unwrap_or_else(|| now() - meeting.duration);
         let expires_at = meeting.expires_at;
         let id = {
             let mut state = lock(&model.state);
@@ -240,7 +243,7 @@ impl Model {
     fn expire(self: &std::sync::Arc<Self>, recording: Uuid, at: OffsetDateTime) {
         let model = self.clone();
         self.spawn(async move {
-            tokio::time::sleep((at - super::clock::now()).try_into().unwrap_or_default()).await;
+            tokio::time::sleep((at - now()).try_into().unwrap_or_default()).await;
             model.delete_recording(recording);
         });
     }

@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use tokio::sync::watch;
 use uuid::Uuid;
 
-use super::Message;
+use super::outbox::Message;
 use crate::wire::lock;
 
 /// Lists in lists. JSON readers stop at 128 or so.

@@ -6,7 +6,11 @@ use bytes::Bytes;
 use time::OffsetDateTime;
 use uuid::Uuid;
 
-use super::{Delivery, Message, Metadata, Simulator, Status, model::Transcript};
+use super::{
+    outbox::{Delivery, Message},
+    simulator::Simulator,
+    state::{Metadata, Status, Transcript},
+};
 use crate::wire::lock;
 
 /// A recording as it stands, deleted ones included.

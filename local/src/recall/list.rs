@@ -13,8 +13,10 @@ use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 use uuid::Uuid;
 
 use super::{
-    answers, api, artifacts,
-    model::{Model, Progress, Recording, Status, Transcript},
+    answers, artifacts,
+    model::Model,
+    routes,
+    state::{Progress, Recording, Status, Transcript},
 };
 use crate::wire::lock;
 
@@ -40,7 +42,7 @@ pub(super) async fn transcripts(Shared(model): Shared<Arc<Model>>, RawQuery(quer
         .collect();
     query.page(
         &model,
-        api::TRANSCRIPTS,
+        routes::TRANSCRIPTS,
         found,
         |one| (one.created_at, one.order),
         |one| {
@@ -84,7 +86,7 @@ pub(super) async fn recordings(Shared(model): Shared<Arc<Model>>, RawQuery(query
         .collect();
     query.page(
         &model,
-        api::RECORDINGS,
+        routes::RECORDINGS,
         found,
         |one| (one.created_at, one.order),
         |one| {

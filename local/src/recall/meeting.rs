@@ -14,7 +14,7 @@ use bytes::Bytes;
 use time::OffsetDateTime;
 use uuid::Uuid;
 
-use super::Metadata;
+use super::state::Metadata;
 
 /// A meeting: what its transcript will say, and what Recall knows about its recording.
 #[derive(Clone, Debug)]

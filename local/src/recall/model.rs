@@ -1,158 +1,17 @@
-//! What exists at Recall: bots, recordings, transcripts, and how they come and go.
+//! Everything that the simulator's servers and background tasks share.
 
 use std::{
-    collections::HashMap,
-    fmt,
     future::Future,
-    sync::{Arc, Mutex, atomic::AtomicUsize},
+    sync::{Mutex, atomic::AtomicUsize},
 };
 
-use bytes::Bytes;
-use serde_json::{Map, Value};
-use time::OffsetDateTime;
-use tokio::{sync::watch, task::JoinSet, time::Instant};
-use uuid::Uuid;
+use tokio::{sync::watch, task::JoinSet};
 
-use super::{Faults, Limits, clock::Clock, download::Signer, idempotency::Answers, limits::Throttle, webhooks::Outbox};
+use super::{
+    clock::Clock, config::Limits, faults::Faults, idempotency::Answers, outbox::Outbox, signer::Signer, state::State,
+    throttle::Throttle,
+};
 use crate::wire::lock;
-
-/// Custom metadata: strings, or null.
-pub type Metadata = Map<String, Value>;
-
-/// The state of a recording or of a transcript.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Status {
-    Processing,
-    Done,
-    Failed,
-    Deleted,
-}
-
-impl Status {
-    /// As the API writes it.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Processing => "processing",
-            Self::Done => "done",
-            Self::Failed => "failed",
-            Self::Deleted => "deleted",
-        }
-    }
-}
-
-impl fmt::Display for Status {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
-}
-
-#[derive(Clone, Debug)]
-pub(super) struct Progress {
-    pub(super) status: Status,
-    pub(super) sub_code: Option<String>,
-    pub(super) updated_at: OffsetDateTime,
-    pub(super) updated: Instant,
-}
-
-impl Progress {
-    pub(super) fn now(status: Status, sub_code: Option<String>) -> Self {
-        Self { status, sub_code, updated_at: super::clock::now(), updated: Instant::now() }
-    }
-}
-
-#[derive(Clone, Debug)]
-pub(super) struct Bot {
-    pub(super) id: Uuid,
-    pub(super) metadata: Metadata,
-}
-
-#[derive(Clone, Debug)]
-pub(super) struct Recording {
-    pub(super) id: Uuid,
-    pub(super) order: u64,
-    pub(super) bot: Option<Uuid>,
-    pub(super) created_at: OffsetDateTime,
-    pub(super) started_at: OffsetDateTime,
-    pub(super) completed_at: Option<OffsetDateTime>,
-    pub(super) progress: Progress,
-    pub(super) metadata: Metadata,
-    pub(super) expires_at: Option<OffsetDateTime>,
-    pub(super) has_media: bool,
-    pub(super) duration: std::time::Duration,
-    pub(super) content: Bytes,
-    /// In the order of their creation.
-    pub(super) transcripts: Vec<Uuid>,
-    pub(super) creates: usize,
-}
-
-#[derive(Clone, Debug)]
-pub(super) struct Transcript {
-    pub(super) id: Uuid,
-    pub(super) order: u64,
-    pub(super) recording: Uuid,
-    pub(super) created_at: OffsetDateTime,
-    pub(super) created: Instant,
-    pub(super) progress: Progress,
-    pub(super) metadata: Metadata,
-    pub(super) provider: Metadata,
-    pub(super) diarization: Value,
-    pub(super) idempotency_key: Option<String>,
-}
-
-/// Everything that the workspace holds.
-#[derive(Debug)]
-pub(super) struct State {
-    pub(super) api_key: String,
-    pub(super) bots: HashMap<Uuid, Bot>,
-    pub(super) recordings: HashMap<Uuid, Recording>,
-    pub(super) transcripts: HashMap<Uuid, Transcript>,
-    pub(super) random: fastrand::Rng,
-    made: u64,
-}
-
-impl State {
-    pub(super) fn new(api_key: String, seed: u64) -> Self {
-        Self {
-            api_key,
-            bots: HashMap::new(),
-            recordings: HashMap::new(),
-            transcripts: HashMap::new(),
-            random: fastrand::Rng::with_seed(seed),
-            made: 0,
-        }
-    }
-
-    pub(super) fn id(&mut self) -> Uuid {
-        uuid::Builder::from_random_bytes(self.random.u128(..).to_be_bytes()).into_uuid()
-    }
-
-    pub(super) fn next(&mut self) -> u64 {
-        self.made += 1;
-        self.made
-    }
-
-    /// The recording, unless it is deleted and so not shown.
-    pub(super) fn recording(&self, id: Uuid, limits: &Limits) -> Option<&Recording> {
-        self.recordings.get(&id).filter(|recording| shown(&recording.progress, limits))
-    }
-
-    /// The transcript, unless it is deleted and so not shown.
-    pub(super) fn transcript(&self, id: Uuid, limits: &Limits) -> Option<&Transcript> {
-        self.transcripts.get(&id).filter(|transcript| shown(&transcript.progress, limits))
-    }
-
-    pub(super) fn bot_of(&self, recording: &Recording) -> Option<&Bot> {
-        self.bots.get(&recording.bot?)
-    }
-
-    pub(super) fn transcripts_of<'a>(&'a self, recording: &'a Recording) -> impl Iterator<Item = &'a Transcript> {
-        recording.transcripts.iter().filter_map(|id| self.transcripts.get(id))
-    }
-}
-
-fn shown(progress: &Progress, limits: &Limits) -> bool {
-    limits.deleted_shown || progress.status != Status::Deleted
-}
 
 /// The simulator behind its handle: shared by the servers and by what runs in the background.
 pub(super) struct Model {
@@ -182,57 +41,5 @@ impl Model {
 
     pub(super) fn changed(&self) {
         self.changes.send_modify(|count| *count += 1);
-    }
-
-    /// Ends a transcription, unless it has ended; says which message announces it.
-    pub(super) fn finish(self: &Arc<Self>, transcript: Uuid, outcome: Result<(), Option<String>>) -> Option<String> {
-        let (status, sub_code) = match outcome {
-            Ok(()) => (Status::Done, None),
-            Err(sub_code) => (Status::Failed, sub_code),
-        };
-        {
-            let mut state = lock(&self.state);
-            let transcript = state.transcripts.get_mut(&transcript)?;
-            if transcript.progress.status != Status::Processing {
-                return None;
-            }
-            transcript.progress = Progress::now(status, sub_code);
-        }
-        self.changed();
-        self.announce_transcript(transcript)
-    }
-
-    /// Deletes a transcript; `false` if there is none.
-    pub(super) fn delete_transcript(self: &Arc<Self>, id: Uuid) -> bool {
-        {
-            let mut state = lock(&self.state);
-            let Some(transcript) = state.transcripts.get_mut(&id) else { return false };
-            if transcript.progress.status == Status::Deleted {
-                return false;
-            }
-            transcript.progress = Progress::now(Status::Deleted, None);
-        }
-        self.changed();
-        self.announce_transcript(id);
-        true
-    }
-
-    /// Deletes a recording and its transcripts; `false` if there is none.
-    pub(super) fn delete_recording(self: &Arc<Self>, id: Uuid) -> bool {
-        let transcripts = {
-            let mut state = lock(&self.state);
-            let Some(recording) = state.recordings.get_mut(&id) else { return false };
-            if recording.progress.status == Status::Deleted {
-                return false;
-            }
-            recording.progress = Progress::now(Status::Deleted, None);
-            recording.transcripts.clone()
-        };
-        for transcript in transcripts {
-            self.delete_transcript(transcript);
-        }
-        self.changed();
-        self.announce_recording(id);
-        true
     }
 }

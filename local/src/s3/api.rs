@@ -1,4 +1,4 @@
-//! From S3's requests to the store and back: the operations that the pipeline and its tools call.
+//! Converts S3's requests to calls of the store: the operations that the pipeline and its tools use.
 
 use std::sync::Arc;
 
@@ -25,21 +25,22 @@ impl Api {
         Api(store)
     }
 
-    /// Runs `act` where it may block. It ends even when the caller goes away: nothing is done by halves.
+    /// Runs `act` on a thread that may block. It continues to its end even if the caller is dropped, so that nothing is
+    /// left half done.
     async fn store<T: Send + 'static>(
         &self,
         bucket: &str,
         act: impl FnOnce(&Store) -> S3Result<T> + Send + 'static,
     ) -> S3Result<T> {
         if bucket != self.0.bucket() {
-            return Err(s3_error!(NoSuchBucket, "There is one bucket here, and it is not {bucket}"));
+            return Err(s3_error!(NoSuchBucket, "There is no bucket {bucket}"));
         }
         let store = self.0.clone();
         tokio::task::spawn_blocking(move || act(&store)).await.map_err(S3Error::internal_error)?
     }
 }
 
-/// Puts the checksums into the fields that every answer about an object has.
+/// Sets the checksum fields of every answer about an object.
 macro_rules! with_checksums {
     ($sums:expr, $output:expr) => {{
         let (sums, mut output): (&Sums, _) = (&$sums, $output);
@@ -201,7 +202,7 @@ impl S3 for Api {
             None => Algorithm::Crc64nvme,
             Some(name) => Algorithm::parse(name).ok_or_else(|| s3_error!(InvalidRequest, "unknown algorithm"))?,
         };
-        // Without a type, S3 takes COMPOSITE for all algorithms but this one.
+        // Without a type, S3 uses COMPOSITE for all algorithms except this one.
         let full = match &input.checksum_type {
             None => algorithm == Algorithm::Crc64nvme,
             Some(kind) => kind.as_str() == ChecksumType::FULL_OBJECT,
@@ -210,7 +211,7 @@ impl S3 for Api {
             return Err(s3_error!(NotImplemented, "the stand-in only has checksums of type FULL_OBJECT"));
         }
         if matches!(algorithm, Algorithm::Sha1 | Algorithm::Sha256) {
-            return Err(s3_error!(InvalidRequest, "FULL_OBJECT is not there for {}", algorithm.name()));
+            return Err(s3_error!(InvalidRequest, "FULL_OBJECT does not exist for {}", algorithm.name()));
         }
         let upload = OpenUpload {
             key: input.key.clone(),

@@ -1,4 +1,4 @@
-//! The checksums of S3: what a request states, and what its bytes come to.
+//! The checksums of S3: the stated ones, and those of the received bytes.
 
 use std::collections::BTreeMap;
 
@@ -10,13 +10,13 @@ use s3s::{
 };
 use serde::{Deserialize, Serialize};
 
-/// A checksum algorithm that S3 knows.
+/// A checksum algorithm of S3.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, Ord, PartialEq, PartialOrd, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Algorithm {
     Crc32,
     Crc32c,
-    /// What S3 takes when nobody states anything; the only one we need for whole multipart objects.
+    /// S3's default algorithm, and the only one that we need for whole multipart objects.
     Crc64nvme,
     Sha1,
     Sha256,
@@ -74,7 +74,7 @@ impl Hasher {
         }
     }
 
-    /// In base64, as S3 writes it.
+    /// Returns the checksum in base64, as S3 writes it.
     pub(super) fn finish(self) -> String {
         match self {
             Hasher::Crc32(hasher) => BASE64_STANDARD.encode(hasher.finalize()),
@@ -92,7 +92,7 @@ pub(super) fn sum(algorithm: Algorithm, bytes: &[u8]) -> String {
     hasher.finish()
 }
 
-/// The checksums that stand in headers, or in the trailers of a streamed body.
+/// Returns the checksums in headers, or in the trailers of a streamed body.
 pub(super) fn stated(headers: &HeaderMap) -> Sums {
     Algorithm::ALL
         .into_iter()
@@ -103,7 +103,7 @@ pub(super) fn stated(headers: &HeaderMap) -> Sums {
         .collect()
 }
 
-/// MD5 in hex: the value of an ETag.
+/// Returns the MD5 in hex, which is the value of an ETag.
 pub(super) fn md5_hex(bytes: &[u8]) -> String {
     hex(&md5(bytes))
 }

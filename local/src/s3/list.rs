@@ -1,13 +1,13 @@
-//! Pages of keys, as ListObjectsV2 cuts them.
+//! Splits keys into pages, as ListObjectsV2 does.
 
 use s3s::dto::{CommonPrefix, ETag, Object};
 
 use super::store::Store;
 
-/// Objects, folders, and where the next page starts.
+/// Objects, folders, and the start of the next page.
 pub(super) type Page = (Vec<Object>, Vec<CommonPrefix>, Option<String>);
 
-/// One page of the keys behind `after`, with those that share a folder folded into one entry.
+/// Returns one page of the keys behind `after`. Keys that share a folder become one entry.
 pub(super) fn list(
     store: &Store,
     prefix: &str,
@@ -20,7 +20,7 @@ pub(super) fn list(
         let Some(rest) = key.strip_prefix(prefix) else { continue };
         let folder = delimiter.and_then(|delimiter| Some(prefix.len() + rest.find(delimiter)? + delimiter.len()));
         let folder = folder.map(|end| key[..end].to_owned());
-        // A page that ended with a folder has shown all that is in it.
+        // A page that ended with a folder has shown all of its keys.
         if key.as_str() <= after || folder.as_ref().is_some_and(|folder| folder.as_str() <= after) {
             continue;
         }

@@ -1,4 +1,4 @@
-//! What requests carry, in the terms of the store.
+//! The contents of requests, in the terms of the store.
 
 use axum::body::Bytes;
 use s3s::{
@@ -11,10 +11,10 @@ use super::{
     store::Chosen,
 };
 
-/// The largest body of one request, in bytes. S3 takes 5 GiB; nothing here should come near it.
+/// The largest body of one request, in bytes. S3 accepts 5 GiB, but nothing here should come close.
 const LARGEST_BODY_BYTES: usize = 256 * 1024 * 1024;
 
-/// The whole body of a request, with the checksums that its headers or trailers state.
+/// The whole body of a request, with the checksums in its headers or trailers.
 pub(super) async fn receive<T>(
     req: &mut S3Request<T>,
     body: impl FnOnce(&mut T) -> Option<StreamingBlob>,
@@ -48,7 +48,7 @@ pub(super) fn chosen(part: CompletedPart) -> Chosen {
     }
 }
 
-/// `aws-chunked` is how a body travels, not what it is.
+/// `aws-chunked` describes the transfer of a body, not its content.
 pub(super) fn real_encoding(encoding: Option<String>) -> Option<String> {
     let encoding = encoding?;
     let real: Vec<_> = encoding.split(',').map(str::trim).filter(|name| !matches!(*name, "" | "aws-chunked")).collect();
@@ -60,7 +60,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn how_a_body_travelled_is_forgotten() {
+    fn transfer_encodings_are_not_stored() {
         let real = |encoding: &str| real_encoding(Some(encoding.to_owned()));
         assert_eq!(real("aws-chunked"), None);
         assert_eq!(real("gzip, aws-chunked").as_deref(), Some("gzip"));

@@ -1,4 +1,4 @@
-//! Objects on disk, and what S3 refuses of them. Blocking; one caller at a time.
+//! Stores objects on disk, and refuses what S3 refuses. All calls block, and only one caller may use it at a time.
 //!
 //! ```text
 //! ROOT/BUCKET/KEY                                the object
@@ -25,23 +25,23 @@ use crate::wire::lock;
 pub(super) use uploads::Chosen;
 pub use uploads::OpenUpload;
 
-/// What is known of an object beside its bytes.
+/// The attributes of an object.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub struct Attributes {
     pub key: String,
     pub content_type: Option<String>,
     pub content_encoding: Option<String>,
     pub cache_control: Option<String>,
-    /// The sender's own, without `x-amz-meta-`.
+    /// The sender's own metadata, without `x-amz-meta-`.
     pub metadata: BTreeMap<String, String>,
     pub bytes: u64,
-    /// Without quotation marks; it ends in `-N` for an object of N parts.
+    /// The ETag without quotation marks. It ends in `-N` for an object of N parts.
     pub e_tag: String,
-    /// Of the whole object, in base64.
+    /// The checksums of the whole object, in base64.
     pub checksums: BTreeMap<Algorithm, String>,
 }
 
-/// What a request says about the bytes it sends, or the object it completes.
+/// What a request states about its bytes, or about the object that it completes.
 #[derive(Default)]
 pub(super) struct Stated {
     pub(super) checksums: Sums,
@@ -63,7 +63,7 @@ impl Store {
         for folder in [&store.objects, &store.internal.join("objects"), &store.internal.join("uploads")] {
             fs::create_dir_all(folder)?;
         }
-        // What an earlier process was writing when it died.
+        // Files that an earlier process was writing when it died.
         let _ = fs::remove_dir_all(store.internal.join("new"));
         fs::create_dir(store.internal.join("new"))?;
         Ok(store)
@@ -98,7 +98,7 @@ impl Store {
                 let key = format!("{prefix}{name}");
                 match entry.file_type()?.is_dir() {
                     true => folders.push((entry.path(), format!("{key}/"))),
-                    // Other files are nobody's objects.
+                    // Other files are not objects.
                     false if self.attributes_path(&key).exists() => keys.push(key),
                     false => {}
                 }
@@ -108,7 +108,7 @@ impl Store {
         Ok(keys)
     }
 
-    /// Stores an object in one go. Nothing changes when anything that was stated is wrong.
+    /// Stores an object in one step. Nothing changes if a stated value is wrong.
     pub(super) fn put(&self, mut attributes: Attributes, bytes: &[u8], stated: &Stated) -> S3Result<Attributes> {
         let _alone = lock(&self.alone);
         for (algorithm, expected) in &stated.checksums {
@@ -142,9 +142,10 @@ impl Store {
         }
     }
 
-    /// Are the request's conditions on what is there now fulfilled?
+    /// Returns whether the request's conditions on the current object are fulfilled.
     fn admit(&self, key: &str, stated: &Stated) -> S3Result<()> {
-        self.object_path(key).map_err(|error| s3_error!(error, InvalidArgument, "this key cannot be a file name"))?;
+        self.object_path(key)
+            .map_err(|error| s3_error!(error, InvalidArgument, "this key is not a valid file name"))?;
         let current = self.read_attributes(key).map_err(internal)?.map(|attributes| attributes.e_tag);
         let is_current = |condition: &ETagCondition| match condition {
             ETagCondition::Any => current.is_some(),
@@ -162,7 +163,7 @@ impl Store {
         Ok(())
     }
 
-    /// The attributes first: an object is never seen without them.
+    /// The attributes are written first, so that an object is never visible without them.
     fn commit(&self, new: &Path, attributes: &Attributes) -> io::Result<()> {
         let path = self.object_path(&attributes.key)?;
         if let Some(folder) = path.parent() {
@@ -175,7 +176,10 @@ impl Store {
     fn object_path(&self, key: &str) -> io::Result<PathBuf> {
         let unsafe_name = |name: &str| name.is_empty() || name == "." || name == ".." || name.contains(['\\', '\0']);
         if key.split('/').any(unsafe_name) {
-            return Err(io::Error::new(io::ErrorKind::InvalidInput, format!("the key {key:?} cannot be a file name")));
+            return Err(io::Error::new(
+                io::ErrorKind::InvalidInput,
+                format!("the key {key:?} is not a valid file name"),
+            ));
         }
         Ok(self.objects.join(key))
     }
@@ -200,7 +204,7 @@ fn agree(algorithm: Algorithm, stated: &str, computed: &str) -> S3Result<()> {
 }
 
 fn internal(error: io::Error) -> S3Error {
-    tracing::error!(error = %error, "the folder of the bucket cannot be used");
+    tracing::error!(error = %error, "cannot use the folder of the bucket");
     S3Error::internal_error(error)
 }
 

@@ -1,6 +1,6 @@
-//! What goes wrong with calls: one fault after the other as a test asks for them, or by the fall of dice.
+//! The faults of calls: one after the other, as a test requests them, or at random.
 //!
-//! A fault that was asked for and never struck shows nothing: [`Wire::unstruck`] names those.
+//! A requested fault that never struck proves nothing: [`Wire::unstruck`] returns those.
 //!
 //! [`Wire::unstruck`]: super::Wire::unstruck
 
@@ -21,33 +21,33 @@ use super::{Service, lock};
 /// What happens to a call.
 #[derive(Clone, Copy, Debug)]
 pub enum Fault {
-    /// This status, with `Retry-After` in seconds where given, and an empty JSON object.
+    /// Answers with this status, with `Retry-After` in seconds if given, and an empty JSON object.
     Answer { status: u16, retry_after: Option<u32> },
-    /// This status and a page of HTML, as from a firewall or from another server.
+    /// Answers with this status and a page of HTML, as a firewall or another server would.
     Html { status: u16 },
-    /// The connection closes without an answer.
+    /// Closes the connection without an answer.
     Drop,
-    /// The call hangs until the caller goes away.
+    /// Lets the call hang until the caller is gone.
     Hold,
-    /// The call goes on after this time.
+    /// Lets the call continue after this time.
     Delay(Duration),
-    /// The call goes on, and it is the last one: whatever any function asks for next hangs, until [`Wire::go_on`].
-    /// That next call counts as a second hit, so whoever sees it knows that the last answer has arrived.
+    /// Lets the call continue as the last one: every later call of any function hangs until [`Wire::go_on`]. The next
+    /// call counts as a second hit, which shows that the last answer has arrived.
     ///
     /// [`Wire::go_on`]: super::Wire::go_on
     Last,
 }
 
-/// On which side of its effect a call is disturbed.
+/// The side of its effect on which a call is disturbed.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum When {
     /// The service does not see the call.
     Before,
-    /// The service has done what was asked; only the answer is touched.
+    /// The service has done what was requested, and only the answer is affected.
     After,
 }
 
-/// Tells when an injected fault struck.
+/// Reports when an injected fault struck.
 #[derive(Debug)]
 pub struct Hits {
     hits: watch::Receiver<usize>,
@@ -61,12 +61,12 @@ impl Hits {
         Ok(())
     }
 
-    /// How often the fault has struck so far.
+    /// Returns how many times the fault has struck.
     pub fn count(&self) -> usize {
         *self.hits.borrow()
     }
 
-    /// The test is as good if the fault does not strike, or not as often, for this reason.
+    /// Declares that the test is valid even if the fault strikes fewer times, for this reason.
     pub fn optional(self, reason: &str) -> Self {
         assert!(!reason.is_empty(), "say why the fault need not strike");
         self.optional.store(true, Ordering::Relaxed);
@@ -83,10 +83,10 @@ pub(super) struct Faults(Mutex<Waiting>);
 #[derive(Default)]
 struct Waiting {
     rules: Vec<Rule>,
-    /// The last call was answered; counts what hangs since.
+    /// Set when the last call was answered, and counts the calls that hang since.
     stopped: Option<watch::Sender<usize>>,
     dice: Option<Dice>,
-    /// What was ended without having struck.
+    /// The faults that were ended before they struck often enough.
     unstruck: Vec<String>,
 }
 
@@ -95,7 +95,7 @@ struct Rule {
     operation: String,
     when: When,
     fault: Fault,
-    /// [`usize::MAX`]: whenever there is such a call, and at least once.
+    /// [`usize::MAX`]: all such calls, and at least one.
     times: usize,
     left: usize,
     hits: watch::Sender<usize>,
@@ -103,7 +103,7 @@ struct Rule {
 }
 
 impl Rule {
-    /// It struck fewer times than was asked for.
+    /// Returns whether the fault struck fewer times than requested.
     fn is_unstruck(&self) -> bool {
         let missing = if self.times == usize::MAX { self.left == self.times } else { self.left > 0 };
         missing && !self.optional.load(Ordering::Relaxed)
@@ -115,7 +115,7 @@ impl fmt::Display for Rule {
         let Self { service, operation, when, fault, times, left, .. } = self;
         write!(f, "{fault:?} {when:?} {service:?} `{operation}`: ")?;
         match times {
-            &usize::MAX => f.write_str("never, and it was to strike always"),
+            &usize::MAX => f.write_str("never, although it was to strike always"),
             times => write!(f, "{} of {times} times", times - left),
         }
     }
@@ -143,18 +143,18 @@ impl Faults {
         *lock(&self.0) = Waiting { unstruck, ..Waiting::default() };
     }
 
-    /// Faults that struck fewer times than was asked for, those that were ended included.
+    /// Returns the faults that struck fewer times than requested, including those that were ended.
     pub(super) fn unstruck(&self) -> Vec<String> {
         let waiting = lock(&self.0);
         let now = waiting.rules.iter().filter(|rule| rule.is_unstruck()).map(Rule::to_string);
         waiting.unstruck.iter().cloned().chain(now).collect()
     }
 
-    /// What happens to this call, if anything does. The oldest rule that fits comes first.
+    /// Decides what happens to this call. The oldest matching rule comes first.
     pub(super) fn strike(&self, service: Service, operation: &str, when: When) -> Option<Fault> {
         let mut waiting = lock(&self.0);
         let Waiting { rules, stopped, dice, unstruck: _ } = &mut *waiting;
-        // What comes in at the functions' URL is asked of a function, not by one.
+        // A call to the functions' URL goes to a function, and is not made by one.
         if let Some(hits) = stopped.as_ref().filter(|_| when == When::Before && service != Service::Webhook) {
             hits.send_modify(|hits| *hits += 1);
             return Some(Fault::Hold);
@@ -177,7 +177,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_fault_that_does_not_strike_as_often_as_asked_for_is_named() {
+    fn an_unstruck_fault_is_named() {
         let faults = Faults::default();
         let add = |times| faults.add(Service::Sqs, "SendMessage", When::Before, Fault::Drop, times);
         let strike = || faults.strike(Service::Sqs, "SendMessageBatch", When::Before).is_some();
@@ -187,14 +187,14 @@ mod tests {
         assert!(strike() && twice.count() == 1);
         assert_eq!(faults.unstruck(), ["Drop Before Sqs `SendMessage`: 1 of 2 times"]);
         assert!(strike() && faults.unstruck().is_empty());
-        // Any number will do, but none.
+        // Any number of hits is enough, except none.
         let always = add(usize::MAX);
         assert_eq!(faults.unstruck().len(), 1);
         assert!(strike() && always.count() == 1 && faults.unstruck().is_empty());
         faults.calm();
         drop(add(1).optional("it is only an example"));
         assert!(faults.unstruck().is_empty());
-        // Who is ended without having struck is not forgotten.
+        // A fault that was ended without having struck is still reported.
         drop(add(1));
         faults.calm();
         assert_eq!((faults.unstruck().len(), strike()), (1, false));

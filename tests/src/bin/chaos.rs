@@ -1,20 +1,21 @@
-//! `cargo chaos`: hundreds of recordings through the real functions while everything fails. See `tests/src/chaos.rs`.
-#![allow(clippy::print_stdout, clippy::print_stderr, reason = "it talks to a person")]
+//! `cargo chaos`: plays hundreds of recordings through the real functions while every service fails. See
+//! `tests/src/chaos.rs`.
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "it prints for a person")]
 
 use std::process::ExitCode;
 
 use clap::Parser;
 use tests::chaos::{self, Config};
 
-/// Plays recordings through the pipeline while processes are killed and every service fails at random; then all is
-/// calm, and everything must come right.
+/// Plays recordings through the pipeline while processes are killed and every service fails at random. Then the faults
+/// stop, and every recording must end as it should.
 #[derive(Parser)]
 #[command(name = "cargo chaos")]
 struct Args {
-    /// Where everything random comes from; another one every time without this.
+    /// The seed of everything random. Without it, every run has a new seed.
     #[arg(long)]
     seed: Option<u64>,
-    /// How many recordings.
+    /// How many recordings to play.
     #[arg(long, default_value_t = 300)]
     recordings: usize,
 }
@@ -26,7 +27,7 @@ async fn main() -> ExitCode {
     println!("chaos with --seed {seed} --recordings {recordings}");
     match chaos::run(Config { seed, recordings }).await {
         Ok(summary) => {
-            println!("{summary}\nevery promise was kept");
+            println!("{summary}\nevery promise is kept");
             ExitCode::SUCCESS
         }
         Err(error) => {

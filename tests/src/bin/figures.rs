@@ -1,10 +1,10 @@
 //! `cargo figures`: what the functions cost, measured on the binaries that ship, each figure with its limit.
 //! `cargo figures --write` writes them into docs/development.md.
 //!
-//! The figures are the kernel's own account of whole processes, so that nothing a function does is left out. They
+//! The figures are the kernel's own account of whole processes, so they include everything that a function does. They
 //! are read from `/proc`, so this runs on Linux only.
-#![allow(clippy::disallowed_methods, reason = "it measures, so it has a clock of its own")]
-#![allow(clippy::print_stdout, clippy::print_stderr, reason = "it talks to a person")]
+#![allow(clippy::disallowed_methods, reason = "it measures time, so it reads the clock itself")]
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "it prints for a person")]
 
 use std::{
     fs,
@@ -16,7 +16,7 @@ use std::{
     time::Duration,
 };
 
-use ::tests::shapes::{by_participant, by_utterance};
+use ::tests::large_transcripts::{by_participant, by_utterance};
 use anyhow::{Context as _, Result, bail, ensure};
 use bytes::Bytes;
 use local::{
@@ -32,30 +32,30 @@ const DOCUMENT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/development
 const BEGIN: &str = "<!-- cargo figures --write -->\n";
 const END: &str = "<!-- end of the figures -->\n";
 
-/// Page cache cold, a megabyte costs about a millisecond of a cold start.
+/// With a cold page cache, a megabyte costs about a millisecond of a cold start.
 const MAX_BINARY_BYTES: u64 = 8_500_000;
-/// From the start to the first poll of the Runtime API.
+/// The time from the start to the first poll of the Runtime API.
 const MAX_INIT_MS: f64 = 5.0;
-/// However long the transcript is and whatever its shape, renditions included.
+/// The limit for every length and shape of a transcript, including its renditions.
 const MAX_PEAK_MIB: f64 = 32.0;
 
-/// How many runs a median is taken of; starts have one more, whose only use is to bring the binary into memory.
+/// How many runs a median is taken of. The start-up figures have one more run, which only loads the binary into memory.
 const RUNS: usize = 9;
 const RUNS_OF_LARGE: usize = 3;
-/// So many words are a day of talking: about 40 MB.
+/// The number of words in a day of speech, which is about 40 MB.
 const WORDS_OF_A_DAY: usize = 270_000;
-/// As many as have renditions.
+/// The number of speakers up to which a transcript is rendered.
 const MAX_SPEAKERS: usize = 1_000;
-/// As long as a recording can be, so that no time is after its end.
+/// The longest possible recording, so that no timestamp is after its end.
 const LONGEST: Duration = Duration::from_secs(31 * 24 * 60 * 60);
-/// One copy, by a stack that is not optimised.
+/// The limit for one copy, by a stack that is not optimized.
 const PATIENCE: Duration = Duration::from_secs(240);
-/// A function that has connected says what it wants by then.
+/// The time in which a connected function sends its first request.
 const START: Duration = Duration::from_secs(5);
-/// A process that has come to rest is charged for nothing more after this long.
+/// The time after which an idle process uses no more CPU.
 const REST: Duration = Duration::from_millis(30);
 
-/// A transcript to be copied, and the CPU that this may take, init included.
+/// A transcript to copy, and the CPU time that the copy may take, including the start of the process.
 struct Case {
     name: &'static str,
     content: fn() -> Bytes,
@@ -63,7 +63,8 @@ struct Case {
     max_cpu_ms: f64,
 }
 
-/// A talkative meeting of an hour, of ten, of a day in several shapes; and more than is rendered, which is copied only.
+/// A talkative meeting of one hour, of ten hours, and of a day in several shapes; and a file that is too long to
+/// render, which is only copied.
 const CASES: [Case; 7] = [
     Case { name: "1.6 MB: an hour", content: || large(1_600_000), runs: RUNS, max_cpu_ms: 22.0 },
     Case { name: "16 MB: ten hours", content: || large(16_000_000), runs: RUNS, max_cpu_ms: 120.0 },
@@ -121,9 +122,9 @@ async fn main() -> ExitCode {
     }
 }
 
-/// Whether every figure is within its limit.
+/// Returns whether every figure is within its limit.
 async fn run(write: bool) -> Result<bool> {
-    println!("building the functions as they ship …");
+    println!("building the functions in release mode …");
     let binaries = Binaries::build_release().await?;
     let functions = [("webhook", &binaries.webhook), ("transcript", &binaries.transcript), ("sweep", &binaries.sweep)];
     println!("\n{:<44}{:>14}{:>14}", "figure", "median", "limit");
@@ -150,7 +151,9 @@ async fn run(write: bool) -> Result<bool> {
         good &= line(&format!("{name}: time"), of(|copy| copy.wall_ms), None, "ms");
         rows.push(copy_row(&case, &format!("{peak:.1} MiB"), &format!("{cpu:.0} ms")));
     }
-    println!("\nTime depends on the local stack, which is not optimised; the other figures are the function's own.");
+    println!(
+        "\nThe time depends on the local stack, which is not optimized. The other figures are those of the function alone."
+    );
     if write {
         let document = fs::read_to_string(DOCUMENT).context("docs/development.md cannot be read")?;
         fs::write(DOCUMENT, with_tables(&document, &tables(&sizes, &starts, &rows))?)
@@ -177,14 +180,14 @@ fn copy_row(case: &Case, peak: &str, cpu: &str) -> String {
     format!("| {} | {peak} | {MAX_PEAK_MIB:.0} MiB | {cpu} | {:.0} ms |\n", case.name, case.max_cpu_ms)
 }
 
-/// The text with these tables in place of those that it has.
+/// Returns the text with its tables replaced by these.
 fn with_tables(text: &str, tables: &str) -> Result<String> {
     let (before, rest) = text.split_once(BEGIN).context("docs/development.md has no place for the figures")?;
     let (_, after) = rest.split_once(END).context("docs/development.md has no end of the figures")?;
     Ok(format!("{before}{BEGIN}{tables}{END}{after}"))
 }
 
-/// Prints one figure; whether it is within its limit.
+/// Prints one figure and returns whether it is within its limit.
 fn line(name: &str, value: f64, limit: Option<f64>, unit: &str) -> bool {
     let good = limit.is_none_or(|limit| value <= limit);
     let limit = limit.map_or_else(|| "-".to_owned(), |limit| format!("{limit:.2} {unit}"));
@@ -198,10 +201,10 @@ fn median(mut values: Vec<f64>) -> f64 {
     values.get(values.len() / 2).copied().unwrap_or(f64::NAN)
 }
 
-/// Milliseconds of CPU, user and system, until the function asks for its first invocation. The credentials come from
-/// its environment, so it has nothing to wait for.
+/// Returns the milliseconds of CPU time, user and system, until the function asks for its first invocation. The
+/// credentials come from its environment, so the function has nothing to wait for.
 fn init(binary: &Path) -> Result<f64> {
-    let runtime = TcpListener::bind("127.0.0.1:0").context("no port for the Runtime API")?;
+    let runtime = TcpListener::bind("127.0.0.1:0").context("cannot listen for the Runtime API")?;
     let nowhere = "http://127.0.0.1:9";
     let child = Command::new(binary)
         .env_clear()
@@ -235,12 +238,12 @@ fn init(binary: &Path) -> Result<f64> {
     );
     thread::sleep(REST);
     let cpu_ms = cpu_ms(child.0.id());
-    // Before the connection goes, of which it would complain.
+    // The process must end before the connection does, because it would log an error otherwise.
     drop(child);
     cpu_ms
 }
 
-/// Waits for the function without becoming stuck with one that does not start.
+/// Waits for the function to connect, and fails if the function ends first.
 fn accept(runtime: &TcpListener, child: &mut Child) -> Result<TcpStream> {
     runtime.set_nonblocking(true)?;
     loop {
@@ -256,23 +259,23 @@ fn accept(runtime: &TcpListener, child: &mut Child) -> Result<TcpStream> {
                 }
                 thread::sleep(Duration::from_millis(1));
             }
-            Err(error) => return Err(error).context("the function did not come to the Runtime API"),
+            Err(error) => return Err(error).context("the function did not connect to the Runtime API"),
         }
     }
 }
 
-/// Ends its process when it goes.
+/// A process that is killed when this is dropped.
 struct Killed(Child);
 
 impl Drop for Killed {
     fn drop(&mut self) {
-        // It has ended already where this fails.
+        // An error means that the process has already ended.
         let _ = self.0.kill();
         let _ = self.0.wait();
     }
 }
 
-/// One copy by one process that did nothing else.
+/// One copy, by one process that did nothing else.
 struct Copy {
     peak_mib: f64,
     cpu_ms: f64,
@@ -280,12 +283,12 @@ struct Copy {
 }
 
 async fn copies(binaries: &Binaries, case: &Case) -> Result<Vec<Copy>> {
-    let data = tempfile::tempdir().context("no folder for the stack's data")?;
+    let data = tempfile::tempdir().context("cannot create a folder for the stack's data")?;
     let config = StackConfig {
-        // The meeting is transcribed at once; its URLs live long enough all the same.
+        // The meeting is transcribed at once, and its URLs still live long enough.
         recall: RecallTarget::Simulator(SimulatorConfig { speed: 20.0, ..SimulatorConfig::default() }),
         transcript_timeout: PATIENCE,
-        // One process does it all, so there is one account to read.
+        // One process makes all copies, so there is only one process to measure.
         concurrency: 1,
         ..StackConfig::default()
     };
@@ -315,7 +318,7 @@ async fn copy(stack: &Stack, meeting: Meeting) -> Result<Copy> {
     }
     sleep(REST).await;
     let pids = stack.transcript.pids();
-    let [pid] = pids[..] else { bail!("{} processes instead of one copied {bytes} bytes", pids.len()) };
+    let [pid] = pids[..] else { bail!("{} processes, not one, copied {bytes} bytes", pids.len()) };
     let wall_ms = stack
         .transcript
         .logs()
@@ -327,20 +330,20 @@ async fn copy(stack: &Stack, meeting: Meeting) -> Result<Copy> {
     Ok(Copy { peak_mib: peak_mib(pid)?, cpu_ms: cpu_ms(pid)?, wall_ms })
 }
 
-/// User and system time of all threads in milliseconds. `stat` has it too, but in steps of 10 ms.
+/// Returns the user and system time of all threads in milliseconds. `stat` has it too, but only in steps of 10 ms.
 fn cpu_ms(pid: u32) -> Result<f64> {
     let mut ns = 0;
     for thread in fs::read_dir(format!("/proc/{pid}/task")).context("the process is gone, or this is not Linux")? {
         let path = thread?.path().join("schedstat");
         let text = fs::read_to_string(&path).with_context(|| format!("{} cannot be read", path.display()))?;
         let first = text.split_whitespace().next().and_then(|first| first.parse::<u64>().ok());
-        ns += first.with_context(|| format!("{} has another form", path.display()))?;
+        ns += first.with_context(|| format!("{} has an unknown format", path.display()))?;
     }
     Ok(ns as f64 / 1e6)
 }
 
-/// The most memory that the process has ever had. Unlike rusage's, this figure begins anew with the program: a child
-/// does not inherit what we hold ourselves.
+/// Returns the peak memory of the process. Unlike the figure of rusage, this one starts at zero with the program: a
+/// child does not inherit the memory of its parent.
 fn peak_mib(pid: u32) -> Result<f64> {
     let status = fs::read_to_string(format!("/proc/{pid}/status")).context("the process is gone")?;
     let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).and_then(|peak| {
@@ -354,7 +357,7 @@ fn peak_mib(pid: u32) -> Result<f64> {
 mod tests {
     use super::*;
 
-    /// What was measured may be older; what it may be is what is checked.
+    /// The measured values in the README may be older, so the test only checks the limits.
     #[test]
     fn the_document_has_every_figure_with_its_limit() {
         let document = fs::read_to_string(DOCUMENT).expect("the document");

@@ -1,4 +1,4 @@
-//! Everything that goes wrong in a chaos run, by the seed.
+//! Everything that goes wrong in a chaos run, derived from the seed.
 
 use std::{
     sync::{
@@ -25,10 +25,10 @@ const fn answer(status: u16) -> Fault {
 
 const THROTTLED: Fault = Fault::Answer { status: 429, retry_after: Some(1) };
 
-/// Of ten thousand calls to a service with this in their name, so many meet the fault.
+/// How many of ten thousand calls to a service, with this text in the operation's name, meet the fault.
 ///
-/// Recall is disturbed only as its documents allow: after a refusal (4xx) nothing has happened, so those come before
-/// the effect only, and only where a refusal is no lie about what is there.
+/// Recall misbehaves only as its documents allow. A refusal (4xx) means that nothing has happened, so refusals only
+/// come before the effect, and only where they do not deny what exists.
 const ODDS: [(Service, &str, When, u32, Fault); 45] = [
     (Service::DynamoDb, "", When::Before, 200, answer(500)),
     (Service::DynamoDb, "", When::Before, 200, Fault::Drop),
@@ -77,25 +77,25 @@ const ODDS: [(Service, &str, When, u32, Fault); 45] = [
     (Service::Webhook, "", When::After, 300, Fault::Drop),
 ];
 
-/// How far apart tricks are at most.
+/// The longest time between two tricks.
 const TRICK_EVERY_MS: u64 = 60;
-/// Before time passes, work under way may end for so many moments.
+/// How many moments work in progress gets to finish before time passes.
 const MOMENTS: u32 = 100;
 const MOMENT: Duration = Duration::from_millis(5);
 
-/// What was done.
+/// Counts of what was done.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Tricks {
     pub(super) kills: usize,
-    /// Of those, the kills that met a function at work.
+    /// The kills that interrupted an invocation.
     pub(super) killed_at_work: usize,
-    /// What Recall, and its webhooks, were told to do wrong.
+    /// The faults of Recall and of its webhooks.
     pub(super) at_recall: usize,
-    /// Calls that were disturbed.
+    /// The calls that met a fault.
     pub(super) faults: usize,
 }
 
-/// The trouble, until it ends.
+/// The running faults and kills.
 pub(super) struct Troubles {
     pipeline: Arc<Pipeline>,
     over: watch::Sender<bool>,
@@ -113,7 +113,7 @@ impl Troubles {
         Self { pipeline: Arc::clone(pipeline), over, tricks, faults }
     }
 
-    /// Ends it. What hangs goes on hanging, until whoever waits gives up.
+    /// Ends the trouble. Calls that hang keep hanging until their callers give up.
     pub(super) async fn end(self) -> Result<Tricks> {
         self.over.send_replace(true);
         let tricks = self.tricks.await.context("the tricks ended early")??;
@@ -123,7 +123,8 @@ impl Troubles {
     }
 }
 
-/// Rolls the dice for each call; every service has its own, so that they do not depend on each other's speed.
+/// Rolls the dice for each call. Every service has its own dice, so that the services do not depend on each other's
+/// speed.
 fn roll(pipeline: &Pipeline, random: &mut Rng, faults: &Arc<AtomicUsize>) {
     let mut dice: Vec<(Service, Rng)> = Vec::new();
     for (service, ..) in ODDS {
@@ -149,7 +150,7 @@ fn roll(pipeline: &Pipeline, random: &mut Rng, faults: &Arc<AtomicUsize>) {
     });
 }
 
-/// Kills, and what needs to know more than one call.
+/// Kills processes, and causes the faults that concern more than one call.
 async fn play_tricks(pipeline: Arc<Pipeline>, mut random: Rng, over: watch::Receiver<bool>) -> Result<Tricks> {
     let (simulator, stack) = (pipeline.simulator(), &pipeline.stack);
     let faults = simulator.faults();
@@ -164,11 +165,11 @@ async fn play_tricks(pipeline: Arc<Pipeline>, mut random: Rng, over: watch::Rece
             20..27 => tricks.kill(&stack.sweep).await,
             27..33 => let_time_pass(&pipeline).await?,
             33..38 => faults.webhook("", 1, WebhookFault::Dropped),
-            // Nothing is heard of transcripts for a while.
+            // No webhook about transcripts arrives for a while.
             38..43 => faults.webhook("transcript.", random.usize(2..30), WebhookFault::Dropped),
             43..53 => faults.webhook("", 1, WebhookFault::Copies(random.usize(2..=4))),
             53..63 => faults.webhook("", 1, WebhookFault::Held),
-            // On the simulator's clock, which is faster.
+            // This is a time on the simulator's clock, which is faster.
             63..70 => faults.webhook("", 1, WebhookFault::Delayed(Duration::from_secs(random.u64(1..60)))),
             70..80 => release(&pipeline),
             80..84 => faults.download(once, DownloadFault::Truncated { after: random.usize(..20_000) }),
@@ -184,7 +185,8 @@ async fn play_tricks(pipeline: Arc<Pipeline>, mut random: Rng, over: watch::Rece
     Ok(tricks)
 }
 
-/// Waits of jobs end that nobody works on. New work waits for a moment, so that there are some.
+/// Ends the waits of jobs that no function is working on. New work is held back for a moment, so that there are such
+/// jobs.
 async fn let_time_pass(pipeline: &Pipeline) -> Result<()> {
     let stack = &pipeline.stack;
     stack.event_source.pause();
@@ -201,7 +203,7 @@ async fn let_time_pass(pipeline: &Pipeline) -> Result<()> {
     Ok(())
 }
 
-/// In another order, side by side with everything else.
+/// Releases the held webhooks in another order, in parallel with everything else.
 fn release(pipeline: &Arc<Pipeline>) {
     let simulator = pipeline.simulator().clone();
     drop(tokio::spawn(async move { simulator.release_webhooks(Order::Shuffled).await }));

@@ -1,4 +1,4 @@
-//! What is played in a chaos run, and which end each recording deserves.
+//! What is played in a chaos run, and which end each recording should have.
 
 use std::{fmt, ops::RangeInclusive, sync::LazyLock, time::Duration};
 
@@ -9,12 +9,12 @@ use uuid::Uuid;
 const PROVIDERS: [&str; 3] = ["recallai_async", "assembly_ai_async", "rev_async"];
 /// A file of two parts.
 const LARGE_BYTES: usize = 5_500_000;
-/// So long after its end the sweep takes a recording up, as the pipeline has it.
+/// How long after its end the sweep takes up a recording. This is the pipeline's own value.
 pub(super) const HEAD_START: Duration = Duration::from_secs(2 * 60);
 /// More failures than there are tries.
 const ALWAYS: usize = 100;
 
-/// What the operator has chosen.
+/// The operator's settings.
 #[derive(Debug)]
 pub(super) struct World {
     providers: usize,
@@ -49,12 +49,13 @@ impl World {
         .to_vec()
     }
 
-    /// Whether something stored may be deleted for the next attempt.
+    /// Returns whether a stored transcript may be deleted to make room for the next attempt.
     pub(super) fn makes_room(&self) -> bool {
         self.on_limit == "delete_stored"
     }
 
-    /// How the chain of attempts ends when the first `failures` transcriptions fail, and how many are paid for.
+    /// Returns how the chain of attempts ends when the first `failures` transcriptions fail, and how many of them are
+    /// paid for.
     fn after(&self, failures: usize) -> (&'static str, usize) {
         let (mut creates, mut at_recall) = (0, 0);
         loop {
@@ -93,21 +94,21 @@ pub(super) struct End {
 /// What is special about a recording.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Story {
-    /// Its first transcriptions fail.
+    /// The first transcriptions of the recording fail.
     Meeting { failures: usize },
-    /// A file that goes up in parts.
+    /// The file is uploaded in parts.
     Large,
-    /// Its first transcription does not end by itself.
+    /// The first transcription does not end by itself.
     Slow,
-    /// Nothing was captured.
+    /// The meeting was not recorded.
     NotCaptured,
     /// Neither video nor audio was kept.
     NoMedia,
-    /// Its metadata asks for no transcript.
+    /// The metadata asks for no transcript.
     Skipped,
-    /// Somebody else asks for a transcript, too.
+    /// Another client requests a transcript as well.
     Shared,
-    /// Somebody deletes it while it is being worked on.
+    /// The recording is deleted while the pipeline works on it.
     Deleted,
 }
 
@@ -128,7 +129,7 @@ impl Story {
         }
     }
 
-    /// Lets it happen. Which recording it is.
+    /// Plays the story and returns the recording.
     pub(super) fn play(self, simulator: &Simulator, random: &mut Rng) -> Uuid {
         let mut meeting = self.meeting(random);
         if random.u32(..10) == 0 {
@@ -147,7 +148,7 @@ impl Story {
             Self::Large | Self::NotCaptured | Self::NoMedia | Self::Skipped | Self::Shared | Self::Deleted => {}
         }
         simulator.finish_recording(recording);
-        // The sweep leaves what has just ended to its webhooks; the others it may find before they come.
+        // The sweep leaves recent recordings to their webhooks. It may find older ones before their webhooks arrive.
         if random.bool() {
             simulator.age(recording, HEAD_START);
         }
@@ -180,7 +181,8 @@ impl Story {
         }
     }
 
-    /// Whether it may end without a row: no list tells of it, so if its webhooks are lost, so is it.
+    /// Returns whether the recording may end without a row. No list contains such a recording, so it is lost if its
+    /// webhooks are lost.
     pub(super) fn may_stay_unknown(self) -> bool {
         match self {
             Self::NotCaptured | Self::Deleted => true,
@@ -188,7 +190,7 @@ impl Story {
         }
     }
 
-    /// Which ends it deserves, from what Recall was told to do with it.
+    /// Returns the ends that are correct for this story.
     pub(super) fn deserves(self, world: &World) -> Vec<End> {
         let end = |status, creates| End { status, creates: creates..=creates };
         match self {
@@ -199,13 +201,14 @@ impl Story {
             Self::Large | Self::Slow => vec![end("stored", 1)],
             Self::NotCaptured | Self::NoMedia => vec![end("failed", 0)],
             Self::Skipped => vec![end("skipped", 0)],
-            // The other's may have the only place before ours is asked for. It is not what was asked for, so the job
-            // waits for room, unless the other's may go once it is stored.
+            // The other client's transcript may take the only slot before ours is requested. Ours is still missing
+            // then, so the job waits for a slot, unless the other transcript may be deleted once it is stored.
             Self::Shared if world.limit == 1 && !world.makes_room() && world.delete != "transcript" => {
                 vec![end("stored", 1), end("limit_reached", 0)]
             }
             Self::Shared => vec![end("stored", 1)],
-            // Where no webhook told of the deletion, Recall did not know it for a day.
+            // If no webhook announced the deletion, the job asks Recall for a day, and Recall does not know the
+            // recording.
             Self::Deleted => {
                 ["stored", "lost", "failed", "skipped"].map(|status| End { status, creates: 0..=1 }).into()
             }
@@ -220,12 +223,12 @@ impl fmt::Display for Story {
             Self::Meeting { failures: ALWAYS } => f.write_str("a meeting whose transcriptions all fail"),
             Self::Meeting { failures } => write!(f, "a meeting whose first {failures} transcriptions fail"),
             Self::Large => f.write_str("a meeting with a large transcript"),
-            Self::Slow => f.write_str("a meeting whose transcription takes for ever"),
-            Self::NotCaptured => f.write_str("a meeting that was not captured"),
+            Self::Slow => f.write_str("a meeting whose transcription never ends"),
+            Self::NotCaptured => f.write_str("a meeting that was not recorded"),
             Self::NoMedia => f.write_str("a meeting without media"),
             Self::Skipped => f.write_str("a meeting that asks for no transcript"),
-            Self::Shared => f.write_str("a meeting of which somebody else has a transcript made"),
-            Self::Deleted => f.write_str("a meeting that somebody deletes"),
+            Self::Shared => f.write_str("a meeting with a transcript that another client requested"),
+            Self::Deleted => f.write_str("a meeting that is deleted"),
         }
     }
 }

@@ -10,16 +10,14 @@ use uuid::Uuid;
 use super::stories::{Story, World};
 use crate::Pipeline;
 
-/// Of so many recordings a failure shows everything, and so many of their last lines in the logs.
+/// How many recordings an error shows in full, and how many of their last log lines.
 pub(super) const SHOWN: usize = 3;
 const LINES_SHOWN: usize = 100;
-/// Lines that a function never writes, whatever happens around it.
+/// Texts that no function ever logs, whatever happens around it.
 const NEVER_LOGGED: [&str; 4] = ["attempt.paid_twice", "copy.mismatched", "message.parked", "panicked at"];
 
-/// What holds of the whole.
+/// Checks what must hold for the whole run. The harness checks the promises.
 pub(super) async fn of_all(pipeline: &Pipeline) -> Result<()> {
-    // Faults fall as the dice do: which of them strike is no promise.
-    pipeline.check_what_stands()?;
     let dead = pipeline.dead_letters().await?;
     ensure!(dead.is_empty(), "{} messages are on the dead-letter queue: {dead:?}", dead.len());
     for line in pipeline.stack.logs() {
@@ -28,7 +26,7 @@ pub(super) async fn of_all(pipeline: &Pipeline) -> Result<()> {
     Ok(())
 }
 
-/// What holds of one recording.
+/// Checks what must hold for one recording.
 pub(super) fn of_one(pipeline: &Pipeline, world: &World, recording: Uuid, story: Story) -> Result<()> {
     let Some(row) = pipeline.job(recording)? else {
         let of_it = |one: &Delivery| one.recording_id == Some(recording) && one.succeeded();
@@ -43,16 +41,17 @@ pub(super) fn of_one(pipeline: &Pipeline, world: &World, recording: Uuid, story:
     let made = pipeline.simulator().creates(recording);
     let ends = story.deserves(world);
     let meant = ends.iter().any(|end| end.status == status && end.creates.contains(&made));
-    ensure!(meant, "it is {status} with {made} creates that took effect, and {ends:?} were meant");
+    ensure!(meant, "it is {status} with {made} creates that took effect, and the correct ends are {ends:?}");
     paid_once(pipeline, recording, &row, story)?;
     let stored = stored(pipeline, world, recording, &row, story)?;
-    // Somebody else's transcript may be stored while the job waits for room for its own.
+    // Another client's transcript may be stored while the job waits for a slot for its own.
     let others_only = story == Story::Shared && status == "limit_reached";
     ensure!((status == "stored" || others_only) != stored.is_empty(), "it is {status} with {} in S3", stored.len());
     announced(pipeline, recording, &row, &stored)
 }
 
-/// No attempt took effect twice, none was begun while another stood, and the row knows all that were paid for.
+/// Checks that no attempt took effect twice, that no attempt began before the previous one failed, and that the row
+/// knows every paid transcript.
 fn paid_once(pipeline: &Pipeline, recording: Uuid, row: &Value, story: Story) -> Result<()> {
     let known = row["transcripts"].as_array().context("the row has no transcripts")?;
     let at_recall = pipeline.simulator().transcripts(recording);
@@ -63,17 +62,17 @@ fn paid_once(pipeline: &Pipeline, recording: Uuid, row: &Value, story: Story) ->
     for (index, transcript) in paid.iter().enumerate() {
         let attempt: u64 = transcript.metadata["attempt"].as_str().context("no attempt")?.parse()?;
         let key = format!("{recording}:{attempt}");
-        ensure!(transcript.idempotency_key.as_ref() == Some(&key), "attempt {attempt} has another key");
+        ensure!(transcript.idempotency_key.as_ref() == Some(&key), "attempt {attempt} has the wrong key");
         ensure!((1..=attempts).contains(&attempt), "the row counts {attempts} attempts, and {attempt} was paid for");
         let entry = known.iter().find(|entry| entry["transcript_id"] == transcript.id.to_string());
-        // What is gone with its recording before it was heard of is not in the row.
+        // A transcript that was deleted with its recording before any webhook announced it is not in the row.
         if story == Story::Deleted && entry.is_none() {
             continue;
         }
         let entry = entry.with_context(|| format!("the row does not know {}", transcript.id))?;
-        ensure!(entry["attempt"] == attempt, "the row has {} under another attempt", transcript.id);
+        ensure!(entry["attempt"] == attempt, "the row has {} under the wrong attempt", transcript.id);
         let last = index + 1 == paid.len();
-        ensure!(last || entry["state"] == "failed", "attempt {attempt} had not failed before the next");
+        ensure!(last || entry["state"] == "failed", "attempt {attempt} had not failed before the next one began");
     }
     let ours: Vec<_> = known.iter().filter(|entry| entry["transcript_id"].is_string()).collect();
     for entry in ours {
@@ -83,7 +82,8 @@ fn paid_once(pipeline: &Pipeline, recording: Uuid, row: &Value, story: Story) ->
     Ok(())
 }
 
-/// What is done at Recall is in S3 byte for byte, and gone at Recall where the operator wants that.
+/// Checks that every transcript that is done at Recall is in S3 byte for byte, and deleted at Recall if the operator
+/// wants that.
 fn stored(pipeline: &Pipeline, world: &World, recording: Uuid, row: &Value, story: Story) -> Result<Vec<Uuid>> {
     let mut stored = Vec::new();
     let known = row["transcripts"].as_array().context("the row has no transcripts")?;
@@ -98,7 +98,7 @@ fn stored(pipeline: &Pipeline, world: &World, recording: Uuid, row: &Value, stor
         ensure!(object == pipeline.simulator().transcript_bytes(id), "{id} is not stored as Recall has it");
         let manifest = entry["receipt"]["manifest_key"].as_str().context("no manifest")?;
         ensure!(pipeline.stack.s3.object(manifest)?.is_some(), "{id} is stored without a manifest");
-        // The recording goes once what we asked for is stored.
+        // The recording is deleted once the transcript that we requested is stored.
         let waits = world.delete == "recording" && row["status"] == "limit_reached";
         let to_go = world.delete != "none" && !waits;
         ensure!(!to_go || transcript.status == Status::Deleted, "{id} is stored and still at Recall");
@@ -110,7 +110,7 @@ fn stored(pipeline: &Pipeline, world: &World, recording: Uuid, row: &Value, stor
     Ok(stored)
 }
 
-/// Every end was announced, each under one id, and nothing else was.
+/// Checks that every end was announced, each under one id, and that nothing else was announced.
 fn announced(pipeline: &Pipeline, recording: Uuid, row: &Value, stored: &[Uuid]) -> Result<()> {
     let events = pipeline.stack.bus.events();
     let ours = events.iter().filter(|event| event.detail["recording_id"] == recording.to_string());
@@ -118,13 +118,13 @@ fn announced(pipeline: &Pipeline, recording: Uuid, row: &Value, stored: &[Uuid])
     let ends = row["outbox"]["announced_ends"].as_u64().context("the row has no ends")?;
     let failed = (1..=ends).map(|end| format!("{recording}:failed:{end}"));
     let meant: BTreeSet<String> = stored.iter().map(|id| format!("{id}:stored")).chain(failed).collect();
-    ensure!(told == meant, "announced were {told:?} instead of {meant:?}");
+    ensure!(told == meant, "{told:?} were announced instead of {meant:?}");
     let bad = matches!(row["status"].as_str(), Some("failed" | "lost" | "limit_reached"));
-    ensure!(!bad || ends > 0, "it ended without a transcript, and nobody was told");
+    ensure!(!bad || ends > 0, "it ended without a transcript, and no event announced that");
     Ok(())
 }
 
-/// All that is known of a recording.
+/// Returns everything that is known about a recording.
 pub(super) fn report(pipeline: &Pipeline, recording: Uuid) -> String {
     let id = recording.to_string();
     let row = pipeline.job(recording).ok().flatten().unwrap_or_default();

@@ -1,4 +1,4 @@
-//! Whatever hangs, an invocation ends by itself before Lambda ends it, and says how far it came.
+//! An invocation ends by itself before Lambda ends it, whatever hangs, and reports how far it came.
 
 use std::time::Duration;
 
@@ -8,22 +8,20 @@ use local::{
     wire::{Fault, Service, When},
 };
 use serde_json::{Value, json};
-use tests::Pipeline;
+use tests::{Pipeline, PipelineTest};
 use uuid::Uuid;
 
-/// A pipeline whose transcript function gets messages only by hand.
-async fn by_hand(settings: &[(&str, &str)]) -> Result<Pipeline> {
+/// A test whose transcript function receives no message until the event source is resumed.
+fn by_hand(settings: &[(&str, &str)]) -> PipelineTest {
     let env = settings.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
-    let pipeline = Pipeline::start_with(|config, _| {
+    let test = PipelineTest::with(|config, _| {
         config.env = env;
         config.transcript_timeout = Duration::from_secs(8);
-    })
-    .await?;
-    pipeline.stack.event_source.pause();
-    Ok(pipeline)
+    });
+    test.paused()
 }
 
-/// Hands these over in one batch. Which of them are to come back; an error if the process had to be killed.
+/// Hands these messages over in one batch. Returns those that are to come back. Fails if the process had to be killed.
 async fn hand(pipeline: &Pipeline, messages: &[Value]) -> Result<Vec<String>> {
     let record = |(id, message): (usize, &Value)| {
         json!({
@@ -39,27 +37,30 @@ async fn hand(pipeline: &Pipeline, messages: &[Value]) -> Result<Vec<String>> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_there_is_no_time_for_is_handed_back() -> Result<()> {
-    let pipeline = by_hand(&[]).await?;
-    let simulator = pipeline.simulator();
-    let [slow, next] = [1, 2].map(|seed| simulator.add_recording(Meeting::short(seed)));
-    let done = |recording: Uuid| json!({"recording_id": recording, "event": "recording.done"});
-    let create = "/create_transcript/";
-    let slowly = Fault::Delay(Duration::from_millis(3_500));
-    pipeline.stack.wire.inject(Service::Recall, create, When::Before, slowly, 1);
-    assert_eq!(hand(&pipeline, &[done(slow), done(next)]).await?, ["1"]);
-    assert_eq!((simulator.creates(slow), simulator.creates(next)), (1, 0));
-    assert_eq!(pipeline.job(next)?, None, "it was begun");
-    assert_eq!(hand(&pipeline, &[done(next)]).await?, Vec::<String>::new());
-    assert_eq!(simulator.creates(next), 1);
-    pipeline.stack.event_source.resume();
-    for recording in [slow, next] {
-        pipeline.ends_stored(recording).await?;
-    }
-    pipeline.check_promises()
+async fn messages_without_enough_time_are_handed_back() -> Result<()> {
+    let test = by_hand(&[]);
+    test.run(async |pipeline| {
+        let simulator = pipeline.simulator();
+        let [slow, next] = [1, 2].map(|seed| simulator.add_recording(Meeting::short(seed)));
+        let done = |recording: Uuid| json!({"recording_id": recording, "event": "recording.done"});
+        let create = "/create_transcript/";
+        let slowly = Fault::Delay(Duration::from_millis(3_500));
+        pipeline.stack.wire.inject(Service::Recall, create, When::Before, slowly, 1);
+        assert_eq!(hand(&pipeline, &[done(slow), done(next)]).await?, ["1"]);
+        assert_eq!((simulator.creates(slow), simulator.creates(next)), (1, 0));
+        assert_eq!(pipeline.job(next)?, None, "it was begun");
+        assert_eq!(hand(&pipeline, &[done(next)]).await?, Vec::<String>::new());
+        assert_eq!(simulator.creates(next), 1);
+        pipeline.stack.event_source.resume();
+        for recording in [slow, next] {
+            pipeline.ends_stored(recording).await?;
+        }
+        Ok(())
+    })
+    .await
 }
 
-/// A recording whose transcript is done at Recall, and the message that says so.
+/// Returns a recording whose transcript is done at Recall, and the message that says so.
 async fn transcribed(pipeline: &Pipeline) -> Result<(Uuid, Value)> {
     let simulator = pipeline.simulator();
     let recording = simulator.play(Meeting::short(1));
@@ -74,36 +75,42 @@ async fn transcribed(pipeline: &Pipeline) -> Result<(Uuid, Value)> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_deletion_that_hangs_is_cut_off_in_time() -> Result<()> {
-    let pipeline = by_hand(&[("DELETE_AFTER_STORE", "transcript")]).await?;
-    let (recording, message) = transcribed(&pipeline).await?;
-    let mut hangs = pipeline.stack.wire.inject(Service::Recall, "DELETE ", When::Before, Fault::Hold, 1);
-    assert_eq!(hand(&pipeline, &[message]).await?, Vec::<String>::new(), "it ended by itself");
-    hangs.reach(1).await?;
-    let job = pipeline.job(recording)?.context("no job")?;
-    assert!(job["status"] == "stored" && job["due_at"].is_number(), "it is tried again: {job}");
-    pipeline.let_time_pass().await?;
-    pipeline.stack.event_source.resume();
-    let gone = || Ok(pipeline.simulator().transcripts(recording)[0].status == Status::Deleted);
-    pipeline.wait_until("the transcript to be gone", gone).await?;
-    pipeline.settles().await?;
-    pipeline.check_promises()
+    let test = by_hand(&[("DELETE_AFTER_STORE", "transcript")]);
+    test.run(async |pipeline| {
+        let (recording, message) = transcribed(&pipeline).await?;
+        let mut hangs = pipeline.stack.wire.inject(Service::Recall, "DELETE ", When::Before, Fault::Hold, 1);
+        assert_eq!(hand(&pipeline, &[message]).await?, Vec::<String>::new(), "it ended by itself");
+        hangs.reach(1).await?;
+        let job = pipeline.job(recording)?.context("no job")?;
+        assert!(job["status"] == "stored" && job["due_at"].is_number(), "it is tried again: {job}");
+        pipeline.let_time_pass().await?;
+        pipeline.stack.event_source.resume();
+        let gone = || Ok(pipeline.simulator().transcripts(recording)[0].status == Status::Deleted);
+        pipeline.wait_until("the transcript to be gone", gone).await?;
+        pipeline.settles().await?;
+        Ok(())
+    })
+    .await
 }
 
-/// The SDK would be patient for longer than the invocation lasts.
+/// The SDK would keep retrying for longer than the invocation lasts.
 #[tokio::test(flavor = "multi_thread")]
 async fn an_announcement_that_hangs_is_cut_off_in_time() -> Result<()> {
-    let pipeline = by_hand(&[]).await?;
-    let (recording, message) = transcribed(&pipeline).await?;
-    let mut hangs =
-        pipeline.stack.wire.inject(Service::EventBridge, "PutEvents", When::Before, Fault::Hold, usize::MAX);
-    assert_eq!(hand(&pipeline, &[message]).await?, Vec::<String>::new(), "it ended by itself");
-    hangs.reach(1).await?;
-    let job = pipeline.job(recording)?.context("no job")?;
-    assert!(job["status"] == "stored" && job["due_at"].is_number(), "it is tried again: {job}");
-    pipeline.stack.wire.calm();
-    pipeline.let_time_pass().await?;
-    pipeline.stack.event_source.resume();
-    pipeline.ends_stored(recording).await?;
-    assert_eq!(pipeline.stack.bus.events().len(), 1);
-    pipeline.check_promises()
+    let test = by_hand(&[]);
+    test.run(async |pipeline| {
+        let (recording, message) = transcribed(&pipeline).await?;
+        let mut hangs =
+            pipeline.stack.wire.inject(Service::EventBridge, "PutEvents", When::Before, Fault::Hold, usize::MAX);
+        assert_eq!(hand(&pipeline, &[message]).await?, Vec::<String>::new(), "it ended by itself");
+        hangs.reach(1).await?;
+        let job = pipeline.job(recording)?.context("no job")?;
+        assert!(job["status"] == "stored" && job["due_at"].is_number(), "it is tried again: {job}");
+        pipeline.stack.wire.calm();
+        pipeline.let_time_pass().await?;
+        pipeline.stack.event_source.resume();
+        pipeline.ends_stored(recording).await?;
+        assert_eq!(pipeline.stack.bus.events().len(), 1);
+        Ok(())
+    })
+    .await
 }

@@ -1,4 +1,4 @@
-//! Readable files beside the verbatim one.
+//! The readable files beside the verbatim one.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use local::{
     wire::{Fault, Service, When},
 };
 use serde_json::{Value, json};
-use tests::Pipeline;
+use tests::{Exception, Pipeline, PipelineTest, pipeline_test};
 use uuid::Uuid;
 
 const FILES: [(&str, &str); 7] = [
@@ -24,16 +24,11 @@ const FILES: [(&str, &str); 7] = [
     ("transcript.html", "text/html; charset=utf-8"),
 ];
 
-async fn start(renditions: &str) -> Result<Pipeline> {
-    let env = vec![("RENDITIONS".to_owned(), renditions.to_owned())];
-    Pipeline::start_with(|config, _| config.env = env).await
-}
-
 fn names(manifest: &Value) -> Vec<&str> {
     manifest["files"].as_array().into_iter().flatten().filter_map(|file| file["name"].as_str()).collect()
 }
 
-/// The text of one file that the manifest names.
+/// Returns the text of one file in the manifest.
 fn text(pipeline: &Pipeline, manifest: &Value, name: &str) -> Result<String> {
     let files = manifest["files"].as_array().context("no files")?;
     let file = files.iter().find(|file| file["name"] == name).with_context(|| format!("no {name}"))?;
@@ -42,68 +37,79 @@ fn text(pipeline: &Pipeline, manifest: &Value, name: &str) -> Result<String> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn every_rendition_stands_beside_the_verbatim_file() -> Result<()> {
-    let pipeline = Pipeline::start().await?;
-    let recording =
-        pipeline.simulator().play(Meeting::hour(3).metadata("title", "Quarterly review").bot_metadata("team", "sales"));
-    let manifest = pipeline.ends_stored(recording).await?;
-    let transcript = manifest["transcript_id"].as_str().context("no id")?;
-    let started_at = manifest["recording"]["started_at"].as_str().context("no start")?;
-    assert!(manifest["recording"]["completed_at"].as_str() > Some(started_at), "{manifest}");
-    assert_eq!(manifest["recording"]["bot_metadata"], json!({"team": "sales"}));
-    assert_eq!(manifest["rendered_by"], env!("CARGO_PKG_VERSION"));
-    for ((name, content_type), file) in FILES.iter().zip(manifest["files"].as_array().context("no files")?) {
-        assert_eq!((&file["name"], &file["content_type"]), (&json!(name), &json!(content_type)));
-        let key = match *name {
-            "turns.jsonl" => format!("turns/date={}/{transcript}.jsonl", &started_at[..10]),
-            name => format!("recordings/{recording}/{transcript}/{name}"),
-        };
-        assert_eq!(file["key"], key);
-        let attributes = pipeline.stack.s3.attributes(&key)?.context("no object")?;
-        assert_eq!(attributes.content_type.as_deref(), Some(*content_type));
-        assert_eq!(file["crc64nvme"].as_str(), attributes.checksums.get(&Algorithm::Crc64nvme).map(String::as_str));
-    }
-    assert_eq!(names(&manifest).len(), FILES.len());
-    let lines = text(&pipeline, &manifest, "turns.jsonl")?;
-    let turns: Vec<Value> = lines.lines().map(serde_json::from_str).collect::<Result<_, _>>()?;
-    let words: u64 = turns.iter().filter_map(|turn| turn["words"].as_u64()).sum();
-    assert_eq!(json!(words), manifest["counts"]["words"]);
-    for (index, turn) in turns.iter().enumerate() {
-        assert_eq!((&turn["turn"], &turn["recording_id"]), (&json!(index), &json!(recording)));
-    }
-    assert!(text(&pipeline, &manifest, "transcript.md")?.starts_with("# Quarterly review\n"));
-    assert!(text(&pipeline, &manifest, "transcript.vtt")?.starts_with("WEBVTT\n"));
-    assert!(text(&pipeline, &manifest, "transcript.html")?.contains("<title>Quarterly review"));
-    // Whatever a turn says stands in the text, in one line.
-    let plain = text(&pipeline, &manifest, "transcript.txt")?;
-    assert_eq!(plain.lines().count(), turns.len());
-    for (line, turn) in plain.lines().zip(&turns) {
-        assert!(line.ends_with(turn["text"].as_str().context("no text")?), "{line}");
-    }
-    pipeline.check_promises()
+async fn every_rendition_is_stored_beside_the_verbatim_file() -> Result<()> {
+    pipeline_test(async |pipeline| {
+        let recording = pipeline
+            .simulator()
+            .play(Meeting::hour(3).metadata("title", "Quarterly review").bot_metadata("team", "sales"));
+        let manifest = pipeline.ends_stored(recording).await?;
+        let transcript = manifest["transcript_id"].as_str().context("no id")?;
+        let started_at = manifest["recording"]["started_at"].as_str().context("no start")?;
+        assert!(manifest["recording"]["completed_at"].as_str() > Some(started_at), "{manifest}");
+        assert_eq!(manifest["recording"]["bot_metadata"], json!({"team": "sales"}));
+        assert_eq!(manifest["rendered_by"], env!("CARGO_PKG_VERSION"));
+        for ((name, content_type), file) in FILES.iter().zip(manifest["files"].as_array().context("no files")?) {
+            assert_eq!((&file["name"], &file["content_type"]), (&json!(name), &json!(content_type)));
+            let key = match *name {
+                "turns.jsonl" => format!("turns/date={}/{transcript}.jsonl", &started_at[..10]),
+                name => format!("recordings/{recording}/{transcript}/{name}"),
+            };
+            assert_eq!(file["key"], key);
+            let attributes = pipeline.stack.s3.attributes(&key)?.context("no object")?;
+            assert_eq!(attributes.content_type.as_deref(), Some(*content_type));
+            assert_eq!(file["crc64nvme"].as_str(), attributes.checksums.get(&Algorithm::Crc64nvme).map(String::as_str));
+        }
+        assert_eq!(names(&manifest).len(), FILES.len());
+        let lines = text(&pipeline, &manifest, "turns.jsonl")?;
+        let turns: Vec<Value> = lines.lines().map(serde_json::from_str).collect::<Result<_, _>>()?;
+        let words: u64 = turns.iter().filter_map(|turn| turn["words"].as_u64()).sum();
+        assert_eq!(json!(words), manifest["counts"]["words"]);
+        for (index, turn) in turns.iter().enumerate() {
+            assert_eq!((&turn["turn"], &turn["recording_id"]), (&json!(index), &json!(recording)));
+        }
+        assert!(text(&pipeline, &manifest, "transcript.md")?.starts_with("# Quarterly review\n"));
+        assert!(text(&pipeline, &manifest, "transcript.vtt")?.starts_with("WEBVTT\n"));
+        assert!(text(&pipeline, &manifest, "transcript.html")?.contains("<title>Quarterly review"));
+        // Everything that a turn says is in the text, in one line.
+        let plain = text(&pipeline, &manifest, "transcript.txt")?;
+        assert_eq!(plain.lines().count(), turns.len());
+        for (line, turn) in plain.lines().zip(&turns) {
+            assert!(line.ends_with(turn["text"].as_str().context("no text")?), "{line}");
+        }
+        Ok(())
+    })
+    .await
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_operator_chooses_and_an_empty_meeting_has_all_but_subrip() -> Result<()> {
-    let pipeline = start("vtt,jsonl").await?;
-    let recording = pipeline.simulator().play(Meeting::short(1));
-    assert_eq!(names(&pipeline.ends_stored(recording).await?), ["transcript.json", "turns.jsonl", "transcript.vtt"]);
-    pipeline.check_promises()?;
+async fn renditions_are_chosen_and_an_empty_meeting_has_no_subrip() -> Result<()> {
+    let test = PipelineTest::with_env(&[("RENDITIONS", "vtt,jsonl")]);
+    test.run(async |pipeline| {
+        let recording = pipeline.simulator().play(Meeting::short(1));
+        assert_eq!(
+            names(&pipeline.ends_stored(recording).await?),
+            ["transcript.json", "turns.jsonl", "transcript.vtt"]
+        );
+        Ok(())
+    })
+    .await?;
 
-    let pipeline = Pipeline::start().await?;
-    let recording = pipeline.simulator().play(Meeting::silent());
-    let manifest = pipeline.ends_stored(recording).await?;
-    assert_eq!((&manifest["empty"], &manifest["rendering_error"]), (&json!(true), &Value::Null));
-    assert_eq!(names(&manifest), names_without_subrip());
-    assert!(!pipeline.stack.s3.keys()?.iter().any(|key| key.ends_with(".srt")));
-    pipeline.check_promises()
+    pipeline_test(async |pipeline| {
+        let recording = pipeline.simulator().play(Meeting::silent());
+        let manifest = pipeline.ends_stored(recording).await?;
+        assert_eq!((&manifest["empty"], &manifest["rendering_error"]), (&json!(true), &Value::Null));
+        assert_eq!(names(&manifest), names_without_subrip());
+        assert!(!pipeline.stack.s3.keys()?.iter().any(|key| key.ends_with(".srt")));
+        Ok(())
+    })
+    .await
 }
 
 fn names_without_subrip() -> Vec<&'static str> {
     FILES.map(|(name, _)| name).into_iter().filter(|name| *name != "transcript.srt").collect()
 }
 
-/// An empty meeting as an older version stored it: with subtitles of 0 bytes, which the manifest names.
+/// Stores an empty meeting as an older version did: with subtitles of 0 bytes, which the manifest names.
 async fn with_empty_subrip(pipeline: &Pipeline) -> Result<(Uuid, Value, String)> {
     let recording = pipeline.simulator().play(Meeting::silent());
     let first = pipeline.ends_stored(recording).await?;
@@ -123,163 +129,198 @@ async fn with_empty_subrip(pipeline: &Pipeline) -> Result<(Uuid, Value, String)>
     Ok((recording, first, key))
 }
 
-/// Rendering again, and copying again, remove them once no manifest names them.
+/// Rendering again and copying again both remove the subtitles once no manifest names them.
 #[tokio::test(flavor = "multi_thread")]
 async fn subtitles_without_cues_are_removed() -> Result<()> {
-    let pipeline = Pipeline::start().await?;
-    let (recording, first, key) = with_empty_subrip(&pipeline).await?;
-    ask_to_render(&pipeline, recording, None).await?;
-    assert_eq!(undated(&pipeline, recording)?, without_date(first));
-    assert_eq!(pipeline.stack.s3.object(&key)?, None);
-    pipeline.check_promises()?;
+    pipeline_test(async |pipeline| {
+        let (recording, first, key) = with_empty_subrip(&pipeline).await?;
+        ask_to_render(&pipeline, recording, None).await?;
+        assert_eq!(undated(&pipeline, recording)?, without_date(first));
+        assert_eq!(pipeline.stack.s3.object(&key)?, None);
+        pipeline.check_promises()?;
 
-    let (recording, first, key) = with_empty_subrip(&pipeline).await?;
-    // The row is lost, so the transcript is copied again.
-    pipeline.stack.dynamodb.remove(JOBS_TABLE, &recording.to_string())?;
-    let about = json!({"event": "transcript.done", "recording_id": recording,
+        let (recording, first, key) = with_empty_subrip(&pipeline).await?;
+        // The row is lost, so the transcript is copied again.
+        pipeline.stack.dynamodb.remove(JOBS_TABLE, &recording.to_string())?;
+        let about = json!({"event": "transcript.done", "recording_id": recording,
         "transcript_id": first["transcript_id"], "attempt": 1});
-    pipeline.stack.queues.send(WORK_QUEUE, &about.to_string(), &[]).await?;
-    let manifest = pipeline.ends_stored(recording).await?;
-    assert_eq!(names(&manifest), names_without_subrip());
-    assert_eq!(pipeline.stack.s3.object(&key)?, None);
-    pipeline.check_promises()
+        pipeline.stack.queues.send(WORK_QUEUE, &about.to_string(), &[]).await?;
+        let manifest = pipeline.ends_stored(recording).await?;
+        assert_eq!(names(&manifest), names_without_subrip());
+        assert_eq!(pipeline.stack.s3.object(&key)?, None);
+        Ok(())
+    })
+    .await
 }
 
-/// S3 does not remove them: the other renditions are complete all the same.
+/// S3 does not remove the subtitles: the other renditions are still complete.
 #[tokio::test(flavor = "multi_thread")]
-async fn subtitles_that_s3_does_not_remove_hold_nothing_up() -> Result<()> {
-    let pipeline = Pipeline::start().await?;
-    let (recording, first, key) = with_empty_subrip(&pipeline).await?;
-    let refused = Fault::Answer { status: 403, retry_after: None };
-    pipeline.stack.wire.inject(Service::S3, "/transcript.srt?x-id=DeleteObject", When::Before, refused, usize::MAX);
-    ask_to_render(&pipeline, recording, None).await?;
-    assert_eq!(undated(&pipeline, recording)?, without_date(first));
-    assert!(pipeline.stack.s3.object(&key)?.is_some());
-    assert!(pipeline.stack.logs().iter().any(|line| line.contains("rendition.not_removed")));
-    pipeline.check_promises()
+async fn undeletable_subtitles_do_not_hold_up_the_renditions() -> Result<()> {
+    pipeline_test(async |pipeline| {
+        let (recording, first, key) = with_empty_subrip(&pipeline).await?;
+        let refused = Fault::Answer { status: 403, retry_after: None };
+        pipeline.stack.wire.inject(Service::S3, "/transcript.srt?x-id=DeleteObject", When::Before, refused, usize::MAX);
+        ask_to_render(&pipeline, recording, None).await?;
+        assert_eq!(undated(&pipeline, recording)?, without_date(first));
+        assert!(pipeline.stack.s3.object(&key)?.is_some());
+        assert!(pipeline.stack.logs().iter().any(|line| line.contains("rendition.not_removed")));
+        Ok(())
+    })
+    .await
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_no_transcript_is_stored_and_not_rendered() -> Result<()> {
-    let pipeline = Pipeline::start().await?;
-    let recording = pipeline.simulator().play(Meeting::with_content(Bytes::from_static(b"[{\"words\": [ oops")));
-    let manifest = pipeline.ends_stored(recording).await?;
-    assert_eq!(names(&manifest), ["transcript.json"]);
-    let error = manifest["rendering_error"].as_str().context("no error")?;
-    assert!(error.contains("not valid JSON"), "{error}");
-    assert!(!pipeline.stack.s3.keys()?.iter().any(|key| key.starts_with("turns/")));
-    pipeline.check_promises()
+async fn an_unreadable_file_is_stored_and_not_rendered() -> Result<()> {
+    pipeline_test(async |pipeline| {
+        let recording = pipeline.simulator().play(Meeting::with_content(Bytes::from_static(b"[{\"words\": [ oops")));
+        let manifest = pipeline.ends_stored(recording).await?;
+        assert_eq!(names(&manifest), ["transcript.json"]);
+        let error = manifest["rendering_error"].as_str().context("no error")?;
+        assert!(error.contains("not valid JSON"), "{error}");
+        assert!(!pipeline.stack.s3.keys()?.iter().any(|key| key.starts_with("turns/")));
+        Ok(())
+    })
+    .await
 }
 
-/// The manifest says what could not be used; a recording's length bounds the times.
+/// The manifest says how many values could not be used. The recording's length bounds the times.
 #[tokio::test(flavor = "multi_thread")]
 async fn odd_values_and_impossible_times_are_skipped_and_repaired() -> Result<()> {
-    let pipeline = Pipeline::start().await?;
-    let file = br#"[null, {"participant": {"id": 1, "name": "Ann"}, "words": [
+    pipeline_test(async |pipeline| {
+        let file = br#"[null, {"participant": {"id": 1, "name": "Ann"}, "words": [
         {"text": "We", "start_timestamp": {"relative": 10.0}, "end_timestamp": {"relative": NaN}},
         {"text": "do", "start_timestamp": 10.4, "end_timestamp": "10.6"},
         {"text": "not", "start_timestamp": {"relative": 95.2}, "end_timestamp": {"relative": 95.4}},
         {"text": "ship.", "start_timestamp": {"relative": 11.2}, "end_timestamp": {"relative": 359999}}]}]"#;
-    let recording = pipeline.simulator().play(Meeting::with_content(Bytes::from_static(file)));
-    let manifest = pipeline.ends_stored(recording).await?;
-    assert_eq!((&manifest["rendering_error"], &manifest["skipped_values"]), (&Value::Null, &json!(2)), "{manifest}");
-    let counts = json!({"turns": 1, "words": 4, "speakers": 1, "speakers_over_limit": 0, "duration_s": 11.6});
-    assert_eq!(manifest["counts"], counts);
-    assert_eq!(text(&pipeline, &manifest, "transcript.txt")?, "[00:00:10] Ann: We do not ship.\n");
-    let line: Value = serde_json::from_str(&text(&pipeline, &manifest, "turns.jsonl")?)?;
-    assert_eq!((&line["person"], &line["start_s"], &line["end_s"]), (&json!(0), &json!(10.0), &json!(11.6)), "{line}");
-    pipeline.check_promises()
+        let recording = pipeline.simulator().play(Meeting::with_content(Bytes::from_static(file)));
+        let manifest = pipeline.ends_stored(recording).await?;
+        assert_eq!(
+            (&manifest["rendering_error"], &manifest["skipped_values"]),
+            (&Value::Null, &json!(2)),
+            "{manifest}"
+        );
+        let counts = json!({"turns": 1, "words": 4, "speakers": 1, "speakers_over_limit": 0, "duration_s": 11.6});
+        assert_eq!(manifest["counts"], counts);
+        assert_eq!(text(&pipeline, &manifest, "transcript.txt")?, "[00:00:10] Ann: We do not ship.\n");
+        let line: Value = serde_json::from_str(&text(&pipeline, &manifest, "turns.jsonl")?)?;
+        assert_eq!(
+            (&line["person"], &line["start_s"], &line["end_s"]),
+            (&json!(0), &json!(10.0), &json!(11.6)),
+            "{line}"
+        );
+        Ok(())
+    })
+    .await
 }
 
-/// S3 does not take a rendition: the copy comes again, and the set is complete in the end.
+/// S3 refuses a rendition: the copy is repeated, and the set is complete in the end.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_rendition_that_s3_does_not_take_is_written_later() -> Result<()> {
-    let pipeline = Pipeline::start().await?;
-    let s3 = |fault, times| pipeline.stack.wire.inject(Service::S3, "PutObject", When::Before, fault, times);
-    drop(s3(Fault::Delay(Duration::ZERO), 3));
-    drop(s3(Fault::Answer { status: 503, retry_after: None }, 4));
-    let recording = pipeline.simulator().play(Meeting::short(1));
-    let manifest = pipeline.ends_stored(recording).await?;
-    assert_eq!(names(&manifest), FILES.map(|(name, _)| name));
-    pipeline.check_promises()
+async fn a_rendition_that_s3_refuses_is_written_later() -> Result<()> {
+    pipeline_test(async |pipeline| {
+        let s3 = |fault, times| pipeline.stack.wire.inject(Service::S3, "PutObject", When::Before, fault, times);
+        drop(s3(Fault::Delay(Duration::ZERO), 3));
+        drop(s3(Fault::Answer { status: 503, retry_after: None }, 4));
+        let recording = pipeline.simulator().play(Meeting::short(1));
+        let manifest = pipeline.ends_stored(recording).await?;
+        assert_eq!(names(&manifest), FILES.map(|(name, _)| name));
+        Ok(())
+    })
+    .await
 }
 
-/// S3 takes so long over a rendition that the time is up: the next invocation has time for all of them.
+/// S3 takes so long over a rendition that the invocation runs out of time. The next invocation has time for all of
+/// them.
 #[tokio::test(flavor = "multi_thread")]
 async fn renditions_that_ran_out_of_time_are_written_by_the_next_invocation() -> Result<()> {
-    let pipeline = Pipeline::start_hasty().await?;
-    let s3 = |operation| pipeline.stack.wire.inject(Service::S3, operation, When::Before, Fault::Hold, 1);
-    let mut hits = s3("/transcript.vtt?x-id=PutObject");
-    let recording = pipeline.simulator().play(Meeting::short(1));
-    hits.reach(1).await?;
-    let manifest = pipeline.ends_stored(recording).await?;
-    assert_eq!(names(&manifest), FILES.map(|(name, _)| name));
-    assert_eq!(manifest["rendering_error"], Value::Null);
-    pipeline.check_promises()
+    let test = PipelineTest::hasty();
+    test.run(async |pipeline| {
+        let s3 = |operation| pipeline.stack.wire.inject(Service::S3, operation, When::Before, Fault::Hold, 1);
+        let mut hits = s3("/transcript.vtt?x-id=PutObject");
+        let recording = pipeline.simulator().play(Meeting::short(1));
+        hits.reach(1).await?;
+        let manifest = pipeline.ends_stored(recording).await?;
+        assert_eq!(names(&manifest), FILES.map(|(name, _)| name));
+        assert_eq!(manifest["rendering_error"], Value::Null);
+        Ok(())
+    })
+    .await
 }
 
-/// Three broken downloads say nothing of the first rendition that S3 refuses.
+/// Three broken downloads do not use up the tries of the first rendition that S3 refuses.
 #[tokio::test(flavor = "multi_thread")]
 async fn other_failures_use_up_no_tries_of_the_renditions() -> Result<()> {
-    let pipeline = Pipeline::start().await?;
-    let fault = |status| Fault::Answer { status, retry_after: None };
-    pipeline.stack.wire.inject(Service::Download, "GET", When::Before, fault(503), 4);
-    pipeline.stack.wire.inject(Service::S3, ".jsonl?x-id=PutObject", When::Before, fault(403), 1);
-    let recording = pipeline.simulator().play(Meeting::short(1));
-    let failed = || Ok(pipeline.job(recording)?.is_some_and(|job| job["transcripts"][0]["failures"]["transient"] != 0));
-    pipeline.wait_until("a failed download", failed).await?;
-    while pipeline.status(recording)?.as_deref() != Some("stored") {
-        pipeline.wait_until("nobody works", || Ok(pipeline.is_idle())).await?;
-        pipeline.let_time_pass().await?;
-        pipeline.sweep().await?;
-    }
-    let manifest = pipeline.ends_stored(recording).await?;
-    assert_eq!((names(&manifest), &manifest["rendering_error"]), (FILES.map(|(name, _)| name).to_vec(), &Value::Null));
-    pipeline.check_promises()
+    pipeline_test(async |pipeline| {
+        let fault = |status| Fault::Answer { status, retry_after: None };
+        pipeline.stack.wire.inject(Service::Download, "GET", When::Before, fault(503), 4);
+        pipeline.stack.wire.inject(Service::S3, ".jsonl?x-id=PutObject", When::Before, fault(403), 1);
+        let recording = pipeline.simulator().play(Meeting::short(1));
+        let failed =
+            || Ok(pipeline.job(recording)?.is_some_and(|job| job["transcripts"][0]["failures"]["transient"] != 0));
+        pipeline.wait_until("a failed download", failed).await?;
+        while pipeline.status(recording)?.as_deref() != Some("stored") {
+            pipeline.wait_until("all functions to be idle", || Ok(pipeline.is_idle())).await?;
+            pipeline.let_time_pass().await?;
+            pipeline.sweep().await?;
+        }
+        let manifest = pipeline.ends_stored(recording).await?;
+        assert_eq!(
+            (names(&manifest), &manifest["rendering_error"]),
+            (FILES.map(|(name, _)| name).to_vec(), &Value::Null)
+        );
+        Ok(())
+    })
+    .await
 }
 
-/// S3 refuses the renditions, such as by a policy that nobody thought of, and takes all else.
+/// S3 refuses the renditions, for example because of a bucket policy, and accepts everything else.
 #[tokio::test(flavor = "multi_thread")]
 async fn renditions_that_s3_refuses_for_good_do_not_hold_up_the_transcript() -> Result<()> {
-    let pipeline = Pipeline::start_hasty().await?;
-    let refused = Fault::Answer { status: 403, retry_after: None };
-    let s3 = |operation, fault, times| pipeline.stack.wire.inject(Service::S3, operation, When::Before, fault, times);
-    let mut hits = s3(".jsonl?x-id=PutObject", refused, usize::MAX);
-    let recording = pipeline.simulator().play(Meeting::short(1));
-    for refusal in 1..=6 {
-        hits.reach(refusal).await?;
-        pipeline.wait_until("nobody works", || Ok(pipeline.is_idle())).await?;
-        pipeline.let_time_pass().await?;
-    }
-    pipeline.reaches(recording, "stored").await?;
-    let manifests = pipeline.manifests(recording)?;
-    let [manifest] = manifests.as_slice() else { panic!("{manifests:?}") };
-    assert_eq!(names(manifest), ["transcript.json"]);
-    assert!(manifest["rendering_error"].as_str().is_some_and(|error| error.contains("S3")), "{manifest}");
-    pipeline.check_promises()
+    let test = PipelineTest::hasty();
+    test.run(async |pipeline| {
+        let refused = Fault::Answer { status: 403, retry_after: None };
+        let s3 =
+            |operation, fault, times| pipeline.stack.wire.inject(Service::S3, operation, When::Before, fault, times);
+        let mut hits = s3(".jsonl?x-id=PutObject", refused, usize::MAX);
+        let recording = pipeline.simulator().play(Meeting::short(1));
+        for refusal in 1..=6 {
+            hits.reach(refusal).await?;
+            pipeline.wait_until("all functions to be idle", || Ok(pipeline.is_idle())).await?;
+            pipeline.let_time_pass().await?;
+        }
+        pipeline.reaches(recording, "stored").await?;
+        let manifests = pipeline.manifests(recording)?;
+        let [manifest] = manifests.as_slice() else { panic!("{manifests:?}") };
+        assert_eq!(names(manifest), ["transcript.json"]);
+        assert!(manifest["rendering_error"].as_str().is_some_and(|error| error.contains("S3")), "{manifest}");
+        Ok(())
+    })
+    .await
 }
 
-/// Whatever it is that kills a worker over a transcript: it is stored all the same, unread.
+/// Something about a transcript kills every worker: it is still stored, but not rendered.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_transcript_that_kills_its_workers_is_stored_unread() -> Result<()> {
-    let pipeline = Pipeline::start_hasty().await?;
-    let recording = pipeline.simulator().add_recording(Meeting::short(1));
-    let mut hits = pipeline.stack.wire.inject(Service::S3, "PutObject", When::Before, Fault::Hold, 3);
-    let done = json!({"event": "recording.done", "data": {"recording": {"id": recording}}});
-    assert_eq!(pipeline.deliver(done.to_string().as_bytes()).await?.status, 200);
-    for death in 1..=3 {
-        hits.reach(death).await?;
-        pipeline.stack.transcript.kill().await;
-        pipeline.wait_until("nobody works", || Ok(pipeline.is_idle())).await?;
-        pipeline.let_time_pass().await?;
-    }
-    pipeline.reaches(recording, "stored").await?;
-    let manifests = pipeline.manifests(recording)?;
-    let [manifest] = manifests.as_slice() else { panic!("{manifests:?}") };
-    assert_eq!(names(manifest), ["transcript.json"]);
-    assert!(manifest["rendering_error"].as_str().is_some_and(|error| error.contains("workers died")), "{manifest}");
-    assert_eq!(pipeline.simulator().creates(recording), 1);
-    pipeline.check_promises()
+    let test = PipelineTest::hasty();
+    test.run(async |pipeline| {
+        let recording = pipeline.simulator().add_recording(Meeting::short(1));
+        let mut hits = pipeline.stack.wire.inject(Service::S3, "PutObject", When::Before, Fault::Hold, 3);
+        let done = json!({"event": "recording.done", "data": {"recording": {"id": recording}}});
+        assert_eq!(pipeline.deliver(done.to_string().as_bytes()).await?.status, 200);
+        for death in 1..=3 {
+            hits.reach(death).await?;
+            pipeline.stack.transcript.kill().await;
+            pipeline.wait_until("all functions to be idle", || Ok(pipeline.is_idle())).await?;
+            pipeline.let_time_pass().await?;
+        }
+        pipeline.reaches(recording, "stored").await?;
+        let manifests = pipeline.manifests(recording)?;
+        let [manifest] = manifests.as_slice() else { panic!("{manifests:?}") };
+        assert_eq!(names(manifest), ["transcript.json"]);
+        assert!(manifest["rendering_error"].as_str().is_some_and(|error| error.contains("workers died")), "{manifest}");
+        assert_eq!(pipeline.simulator().creates(recording), 1);
+        Ok(())
+    })
+    .await
 }
 
 async fn ask_to_render(pipeline: &Pipeline, recording: Uuid, transcript: Option<&Value>) -> Result<()> {
@@ -291,7 +332,7 @@ async fn ask_to_render(pipeline: &Pipeline, recording: Uuid, transcript: Option<
     pipeline.settles().await
 }
 
-/// The recording's one manifest, but for when it was rendered, which every rendering changes.
+/// Returns the recording's one manifest without the rendering time, which changes with every rendering.
 fn undated(pipeline: &Pipeline, recording: Uuid) -> Result<Value> {
     let mut manifests = pipeline.manifests(recording)?;
     assert_eq!(manifests.len(), 1);
@@ -304,52 +345,58 @@ fn without_date(mut manifest: Value) -> Value {
     manifest
 }
 
-/// An old transcript gains the formats of today, from S3 alone.
+/// An old transcript gets the formats of today, from S3 alone.
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_stored_is_rendered_again_without_recall() -> Result<()> {
-    let pipeline = Pipeline::start().await?;
-    let recording = pipeline.simulator().play(Meeting::short(1));
-    let first = pipeline.ends_stored(recording).await?;
-    let transcript = first["transcript_id"].clone();
-    // As it would stand if it had been stored before there were renditions.
-    let mut old = first.clone();
-    old["files"].as_array_mut().context("no files")?.truncate(1);
-    old["rendering_error"] = json!("there were none yet");
-    for file in first["files"].as_array().context("no files")?.iter().skip(1) {
-        pipeline.stack.s3.remove(file["key"].as_str().context("no key")?)?;
-    }
-    let manifest_key = format!("recordings/{recording}/{}/manifest.json", transcript.as_str().context("no id")?);
-    pipeline.stack.s3.put(&manifest_key, "application/json", old.to_string().as_bytes())?;
-    pipeline.simulator().delete_recording(recording);
-    pipeline.settles().await?;
-    let calls = pipeline.stack.wire.calls().iter().filter(|call| call.service == Service::Recall).count();
+async fn a_stored_transcript_is_rendered_again_without_recall() -> Result<()> {
+    pipeline_test(async |pipeline| {
+        let recording = pipeline.simulator().play(Meeting::short(1));
+        let first = pipeline.ends_stored(recording).await?;
+        let transcript = first["transcript_id"].clone();
+        // The set is as it was before there were renditions.
+        let mut old = first.clone();
+        old["files"].as_array_mut().context("no files")?.truncate(1);
+        old["rendering_error"] = json!("there were none yet");
+        for file in first["files"].as_array().context("no files")?.iter().skip(1) {
+            pipeline.stack.s3.remove(file["key"].as_str().context("no key")?)?;
+        }
+        let manifest_key = format!("recordings/{recording}/{}/manifest.json", transcript.as_str().context("no id")?);
+        pipeline.stack.s3.put(&manifest_key, "application/json", old.to_string().as_bytes())?;
+        pipeline.simulator().delete_recording(recording);
+        pipeline.settles().await?;
+        let calls = pipeline.stack.wire.calls().iter().filter(|call| call.service == Service::Recall).count();
 
-    ask_to_render(&pipeline, recording, Some(&transcript)).await?;
-    assert_eq!(undated(&pipeline, recording)?, without_date(first.clone()));
-    pipeline.check_promises()?;
-    // Again, and all of the recording: nothing changes. And nothing at all of one that is not stored.
-    ask_to_render(&pipeline, recording, None).await?;
-    ask_to_render(&pipeline, Uuid::from_u128(7), None).await?;
-    assert_eq!(undated(&pipeline, recording)?, without_date(first));
-    let after = pipeline.stack.wire.calls().iter().filter(|call| call.service == Service::Recall).count();
-    assert_eq!(after, calls, "Recall is not asked");
-    assert_eq!(pipeline.dead_letters().await?.len(), 0);
-    pipeline.check_promises()
+        ask_to_render(&pipeline, recording, Some(&transcript)).await?;
+        assert_eq!(undated(&pipeline, recording)?, without_date(first.clone()));
+        pipeline.check_promises()?;
+        // Rendering again, and rendering all of the recording, changes nothing. A recording that is not stored gets no
+        // files.
+        ask_to_render(&pipeline, recording, None).await?;
+        ask_to_render(&pipeline, Uuid::from_u128(7), None).await?;
+        assert_eq!(undated(&pipeline, recording)?, without_date(first));
+        let after = pipeline.stack.wire.calls().iter().filter(|call| call.service == Service::Recall).count();
+        assert_eq!(after, calls, "Recall is not asked");
+        assert_eq!(pipeline.dead_letters().await?.len(), 0);
+        Ok(())
+    })
+    .await
 }
 
-/// What was changed in S3 behind our back is not rendered as if it were the transcript.
+/// A file that was changed in S3 is not rendered as if it were the transcript.
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_not_as_stored_is_not_rendered() -> Result<()> {
-    let pipeline = Pipeline::start().await?;
-    let recording = pipeline.simulator().play(Meeting::short(1));
-    let manifest = pipeline.ends_stored(recording).await?;
-    let key = manifest["files"][0]["key"].as_str().context("no key")?;
-    pipeline.stack.s3.put(key, "application/json", b"[]")?;
-    ask_to_render(&pipeline, recording, None).await?;
-    // It is not tried again, and it raises the alarm about renditions.
-    assert_eq!(pipeline.stack.queues.depth(DEAD_LETTER_QUEUE).await?, 0);
-    assert!(pipeline.stack.logs().iter().any(|line| line.contains("RenderingErrors")));
-    assert!(pipeline.job(recording)?.context("no job")?.get("due_at").is_none());
-    assert_eq!(pipeline.manifests(recording)?, [manifest]);
-    Ok(())
+async fn a_changed_file_is_not_rendered() -> Result<()> {
+    let test = PipelineTest::default().allow(Exception::StoredFileChanged);
+    test.run(async |pipeline| {
+        let recording = pipeline.simulator().play(Meeting::short(1));
+        let manifest = pipeline.ends_stored(recording).await?;
+        let key = manifest["files"][0]["key"].as_str().context("no key")?;
+        pipeline.stack.s3.put(key, "application/json", b"[]")?;
+        ask_to_render(&pipeline, recording, None).await?;
+        // Rendering is not tried again, and the alarm about renditions is raised.
+        assert_eq!(pipeline.stack.queues.depth(DEAD_LETTER_QUEUE).await?, 0);
+        assert!(pipeline.stack.logs().iter().any(|line| line.contains("RenderingErrors")));
+        assert!(pipeline.job(recording)?.context("no job")?.get("due_at").is_none());
+        assert_eq!(pipeline.manifests(recording)?, [manifest]);
+        Ok(())
+    })
+    .await
 }

@@ -1,6 +1,7 @@
-//! What may happen to a stack, as samples of metrics: for each alarm what it has to tell, and what it must not.
+//! What may happen to a stack, as samples of metrics: for each alarm, when it must fire and when it must not.
 //!
-//! Times are minutes; 0 is when something begins. A metric that reports in every run also did so before that.
+//! Times are minutes, and 0 is when something begins. A metric that is reported in every run was also reported before
+//! that.
 
 use std::collections::BTreeMap;
 
@@ -12,11 +13,11 @@ const DAY: i64 = 24 * HOUR;
 pub(crate) struct Story {
     pub(crate) alarm: &'static str,
     pub(crate) what: &'static str,
-    /// By the ids of the alarm's metrics.
+    /// The samples, by the ids of the alarm's metrics.
     pub(crate) samples: BTreeMap<String, Samples>,
     /// The first and the last minute at whose end the alarm is evaluated.
     pub(crate) minutes: (i64, i64),
-    /// It lies so near to a limit that a minute decides.
+    /// The story is so close to a limit that one minute decides.
     pub(crate) is_about_time: bool,
 }
 
@@ -37,12 +38,12 @@ impl Story {
     }
 }
 
-/// One sample each at these minutes.
+/// One sample at each of these minutes.
 fn at(minutes: impl IntoIterator<Item = i64>, value: f64) -> Samples {
     minutes.into_iter().map(|minute| (minute, vec![value])).collect()
 }
 
-/// So many samples of 1 at once.
+/// This many samples of 1 at the same minute.
 fn many(minute: i64, count: usize) -> Samples {
     [(minute, vec![1.0; count])].into()
 }
@@ -55,7 +56,7 @@ fn both(one: Samples, other: Samples) -> Samples {
     all
 }
 
-/// An age that grows by a minute a minute from `begin` to `end`, and is 0 outside of that.
+/// An age that grows by a minute each minute from `begin` to `end`, and is 0 otherwise.
 fn age(begin: i64, (from, to): (i64, i64), end: i64) -> Samples {
     #[allow(clippy::cast_precision_loss, reason = "some days")]
     let grown = |minute: i64| if (begin..end).contains(&minute) { ((minute - begin) * 60) as f64 } else { 0.0 };
@@ -66,7 +67,7 @@ pub(crate) fn stories() -> Vec<Story> {
     [counted(), repeated(), paid(), webhooks(), measured(), swept(), of_lambda()].into_iter().flatten().collect()
 }
 
-/// Once is enough, and it stays for an hour.
+/// One sample is enough, and the alarm stays on for an hour.
 fn counted() -> Vec<Story> {
     let each = [
         "jobs-failed",
@@ -94,15 +95,15 @@ fn counted() -> Vec<Story> {
         .collect()
 }
 
-/// A single short incident is not worth a call.
+/// A single short incident must not fire.
 fn repeated() -> Vec<Story> {
-    // Ten seconds, doubling to a quarter of an hour.
+    // Ten seconds, doubled up to a quarter of an hour.
     let announced_again = [0, 1, 2, 5, 10, 21, 36, 51, 66, 81];
     vec![
         Story::new("announcements-failed", "three minutes without the bus", 3 * HOUR, &[("seen", at(0..3, 20.0))]),
         Story::new(
             "announcements-failed",
-            "one event that nobody takes, tried again until 1:21",
+            "one event that fails, tried again until 1:21",
             4 * HOUR,
             &[("seen", at(announced_again, 1.0))],
         ),
@@ -187,7 +188,7 @@ fn measured() -> Vec<Story> {
         Story::new("workers-behind", "done after ten minutes", 3 * HOUR, &[("seen", age(0, (-DAY, 3 * HOUR), 10))]),
         Story::new(
             "workers-behind",
-            "nobody takes up a job until 1:00",
+            "no function takes up a job until 1:00",
             3 * HOUR,
             &[("seen", age(0, (-DAY, 3 * HOUR), HOUR))],
         ),
@@ -202,7 +203,7 @@ fn measured() -> Vec<Story> {
 
 fn swept() -> Vec<Story> {
     let silent = |what, end, samples| Story::new("sweep-silent", what, end, &[("seen", samples)]);
-    // SQS reports for six hours after the last message is gone.
+    // SQS keeps reporting for six hours after the last message is gone.
     let on_the_queue = both(at(0..40, 2.0), at(40..40 + 6 * HOUR, 0.0));
     vec![
         silent("a run every minute", 3 * HOUR, at(-DAY..3 * HOUR, 0.0)),
@@ -217,7 +218,7 @@ fn swept() -> Vec<Story> {
     ]
 }
 
-/// Lambda reports of each invocation, 0 or 1, so of the sweep every minute.
+/// Lambda reports 0 or 1 for each invocation, so it reports every minute for the sweep.
 fn of_lambda() -> Vec<Story> {
     let sweep = || ("sweep", at(-DAY..DAY, 0.0));
     ["errors", "throttles"]

@@ -1,4 +1,5 @@
-//! When each alarm fires and clears, by the model in `cloudwatch.rs`; `UPDATE_EXPECT=1` writes alarm_times.txt.
+//! When each alarm fires and clears, according to the model in `cloudwatch.rs`. `UPDATE_EXPECT=1` writes
+//! alarm_times.txt.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -11,7 +12,7 @@ use crate::{
     resources, template, text,
 };
 
-/// What the snapshot assumes: two periods more, as in AWS's examples.
+/// The assumptions of the snapshot: two further periods, as in AWS's examples.
 const ASSUMED: Assumptions = Assumptions { further_periods: 2, fills_nothing: true, late_min: 0, phase_min: 0 };
 
 /// The alarms by the ends of their names, with the parameters' defaults.
@@ -26,7 +27,7 @@ fn alarms(template: &Value) -> BTreeMap<String, Alarm> {
     alarms.map(|(_, alarm)| (name(alarm), Alarm::read(alarm, &number))).collect()
 }
 
-/// From when to when it is in alarm; without an end, if it is at the end of the story.
+/// Returns when the alarm is on. An interval has no end if the alarm is on at the end of the story.
 type Times = Vec<(i64, Option<i64>)>;
 
 fn times(alarm: &Alarm, story: &Story, assumed: Assumptions) -> Times {
@@ -44,7 +45,7 @@ fn times(alarm: &Alarm, story: &Story, assumed: Assumptions) -> Times {
     times
 }
 
-/// Where the clock decides, a story may begin at any minute of a period.
+/// If the clock decides, a story may begin at any minute of a period.
 fn at_every_phase(alarm: &Alarm, story: &Story, assumed: Assumptions) -> Vec<Times> {
     let phases = if alarm.by_the_clock { alarm.period_min } else { 1 };
     (0..phases).map(|phase_min| times(alarm, story, Assumptions { phase_min, ..assumed })).collect()
@@ -54,7 +55,7 @@ fn clock(minute: i64) -> String {
     format!("{}:{:02}", minute.div_euclid(60), minute.rem_euclid(60))
 }
 
-/// The earliest and the latest of some moments.
+/// Returns the earliest and the latest of some times.
 fn moments(all: impl Iterator<Item = i64> + Clone) -> String {
     let (earliest, latest) = (all.clone().min().expect("one"), all.max().expect("one"));
     if earliest == latest { clock(earliest) } else { format!("{}-{}", clock(earliest), clock(latest)) }
@@ -74,7 +75,7 @@ fn shown(phases: &[Times]) -> String {
 }
 
 #[test]
-fn when_each_alarm_fires_and_clears() {
+fn alarms_fire_and_clear_at_the_times_in_the_table() {
     let template = template();
     let alarms = alarms(&template);
     let told: BTreeSet<&str> = stories().iter().map(|story| story.alarm).collect();
@@ -95,9 +96,9 @@ fn when_each_alarm_fires_and_clears() {
     expect_file!["alarm_times.txt"].assert_eq(&lines);
 }
 
-/// What AWS does not document, and what may change there, must not decide whether somebody is called at night.
+/// AWS may change what it does not document, so that must not decide whether an operator is called at night.
 #[test]
-fn no_alarm_depends_on_what_is_only_assumed() {
+fn alarms_do_not_depend_on_assumptions() {
     let template = template();
     let alarms = alarms(&template);
     let mut problems = Vec::new();
@@ -117,7 +118,7 @@ fn no_alarm_depends_on_what_is_only_assumed() {
     assert!(problems.is_empty(), "{}", problems.join("\n"));
 }
 
-/// Metrics arrive some minutes late. An alarm then fires and clears later by no more than that, and never otherwise.
+/// Metrics arrive some minutes late. An alarm may fire and clear later by that time, but not otherwise.
 #[test]
 fn a_late_metric_makes_an_alarm_late_and_nothing_else() {
     let template = template();
@@ -139,10 +140,10 @@ fn a_late_metric_makes_an_alarm_late_and_nothing_else() {
     }
 }
 
-/// Over gaps CloudWatch looks at more than an alarm says. Only what the sweep reports in every run, and what SQS
-/// reports as long as there is something, has none.
+/// Over gaps, CloudWatch looks at more periods than an alarm says. Two kinds of metrics have no gaps: those that the
+/// sweep reports in every run, and those that SQS reports while the queue has messages.
 #[test]
-fn whatever_has_gaps_is_filled() {
+fn metrics_with_gaps_are_filled() {
     let template = template();
     let plain: Vec<(String, MissingData)> = alarms(&template)
         .into_iter()
@@ -157,10 +158,10 @@ fn whatever_has_gaps_is_filled() {
     assert_eq!(plain, expected.map(|(name, missing)| (name.to_owned(), missing)));
 }
 
-/// The model finds the faults that these alarms had: with the gaps left to CloudWatch, silence is noticed after 25
-/// minutes, and one hour of too many transcripts rings on three days.
+/// The model finds the faults that these alarms once had. If the gaps are left to CloudWatch, silence is noticed only
+/// after 25 minutes, and one hour with too many transcripts fires on three days.
 #[test]
-fn without_fill_alarms_are_late_and_repeat_what_is_over() {
+fn alarms_without_fill_are_late_and_repeat() {
     let template = template();
     let unfilled = |name: &str, what: &str| {
         let mut alarm = alarms(&template)[name].clone();
@@ -171,9 +172,9 @@ fn without_fill_alarms_are_late_and_repeat_what_is_over() {
     assert_eq!(unfilled("paid-per-day", "1,500 within an hour").len(), 3);
 }
 
-/// And with periods that slide on every minute, a short incident is in two of them.
+/// If the periods move every minute, a short incident is in two of them.
 #[test]
-fn without_the_clock_alarms_ring_for_one_incident_and_again_and_again_for_two() {
+fn alarms_without_the_clock_fire_for_one_incident_and_repeat_for_two() {
     let template = template();
     let sliding = |name: &str, datapoints: usize, what: &str| {
         let mut alarm = alarms(&template)[name].clone();

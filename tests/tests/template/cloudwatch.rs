@@ -1,29 +1,29 @@
-//! How CloudWatch decides on the state of an alarm: as much of it as our alarms need.
+//! How CloudWatch decides on the state of an alarm, as far as our alarms need it.
 //!
 //! Documented by AWS ("Alarm evaluation", "Alarm evaluation window", "Configuring how CloudWatch alarms treat missing
 //! data", "Using math expressions with CloudWatch metrics"):
 //!
 //! - An alarm whose period is a minute or longer is evaluated every minute, over periods that end with that minute: at
 //!   the end of minute 5 over the minutes 1 to 5, at the end of minute 6 over the minutes 2 to 6. With a wall clock
-//!   window they are complete periods of the clock: hours begin at the full hour.
+//!   window, they are complete periods of the clock: hours begin at the full hour.
 //! - M of the N newest data points have to breach. A period without a sample has no data point.
-//! - More than N periods are looked at. If N or more of them have data, the newest N that have data decide, and nothing
-//!   else. If fewer have, `breaching` and `notBreaching` stand in for as few as possible of those that are missing.
-//! - `ignore` keeps the state where data is missing that would decide. What there is decides if it can.
+//! - CloudWatch looks at more than N periods. If N or more of them have data, the newest N that have data decide alone.
+//!   If fewer have data, `breaching` and `notBreaching` stand in for as few as possible of the missing ones.
+//! - `ignore` keeps the state if the data that would decide is missing. The existing data decides if it can.
 //! - `FILL(x, 0)` puts a zero where a series has no data point. `+` takes a missing data point for 0.
 //!
 //! `published.rs` has AWS's own examples.
 //!
 //! Assumed, because AWS does not say it:
 //!
-//! - How many periods more are looked at. AWS's examples have 2 more for N = 3.
-//! - Whether `FILL` makes data points out of nothing, if a series has none in all of the time looked at.
-//! - What `+` makes of a moment at which no operand has a data point: nothing.
-//! - How a percentile lies between two samples: the upper one is taken.
+//! - How many further periods CloudWatch looks at. AWS's examples have 2 more for N = 3.
+//! - Whether `FILL` creates data points for a series that has none in all of the time that CloudWatch looks at.
+//! - What `+` returns if no operand has a data point: nothing.
+//! - The value of a percentile between two samples: the upper one.
 //! - How long a sample takes to arrive. Metrics in log lines are read from the log.
 //! - That an alarm with a wall clock window is evaluated again when a sample arrives after the end of its period.
 //!
-//! What is assumed must not matter to an alarm: `alarm_times.rs` runs everything under several assumptions.
+//! No alarm may depend on an assumption: `alarm_times.rs` runs everything under several of them.
 
 mod expression;
 mod published;
@@ -35,16 +35,16 @@ use serde_json::{Value, json};
 pub(crate) use self::expression::Expression;
 use crate::text;
 
-/// What AWS leaves open.
+/// What AWS does not specify.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Assumptions {
-    /// So many periods more than the alarm's own are looked at.
+    /// How many periods CloudWatch looks at beyond those of the alarm.
     pub(crate) further_periods: usize,
-    /// `FILL` of nothing at all is all zeros; otherwise nothing.
+    /// Whether `FILL` of an empty series returns zeros.
     pub(crate) fills_nothing: bool,
-    /// So many minutes a sample takes to be seen.
+    /// How many minutes a sample takes to arrive.
     pub(crate) late_min: i64,
-    /// So many minutes before minute 0 a period of the clock began.
+    /// How many minutes before minute 0 a period of the clock began.
     pub(crate) phase_min: i64,
 }
 
@@ -82,10 +82,10 @@ type Series = Vec<Option<f64>>;
 #[derive(Clone, Debug)]
 pub(crate) struct Alarm {
     statistics: BTreeMap<String, Statistic>,
-    /// What is compared with the threshold.
+    /// The series that is compared with the threshold.
     pub(crate) compared: Expression,
     pub(crate) period_min: i64,
-    /// Periods of the clock.
+    /// Whether the periods are those of the clock.
     pub(crate) by_the_clock: bool,
     periods: usize,
     pub(crate) datapoints: usize,
@@ -95,7 +95,8 @@ pub(crate) struct Alarm {
 }
 
 impl Alarm {
-    /// An alarm of the template. `number` knows the values of parameters. An alarm on a single metric calls it `seen`.
+    /// Reads an alarm of the template. `number` returns the values of parameters. An alarm on a single metric calls it
+    /// `seen`.
     pub(crate) fn read(alarm: &Value, number: &dyn Fn(&Value) -> f64) -> Self {
         let whole = |value: &Value| value.as_u64().unwrap_or_else(|| panic!("{value} is no whole number"));
         let mut statistics = BTreeMap::new();
@@ -120,10 +121,10 @@ impl Alarm {
         }
         let [period] = periods.into_iter().collect::<Vec<_>>()[..] else { panic!("several periods: {alarm}") };
         assert!(period >= 60 && period.is_multiple_of(60), "{period} s is no number of minutes");
-        assert!(period * whole(&alarm["EvaluationPeriods"]) <= 86_400, "more than a day is evaluated by other rules");
+        assert!(period * whole(&alarm["EvaluationPeriods"]) <= 86_400, "other rules apply to more than a day");
         let all = usize::try_from(whole(&alarm["EvaluationPeriods"])).expect("a small number");
         let datapoints = alarm.get("DatapointsToAlarm").map(whole);
-        let compared = compared.expect("something is compared");
+        let compared = compared.expect("a series to compare");
         assert!(compared.ids().all(|id| statistics.contains_key(id)), "{compared:?} names what is not there");
         Self {
             statistics,
@@ -132,26 +133,27 @@ impl Alarm {
             by_the_clock: match &alarm["EvaluationWindow"] {
                 Value::Null => false,
                 window if *window == json!({"WallClockWindow": {"Timezone": "UTC"}}) => true,
-                other => panic!("the model does not know {other}"),
+                other => panic!("the model does not support {other}"),
             },
             periods: all,
             datapoints: datapoints.map_or(all, |some| usize::try_from(some).expect("a small number")),
             below: match text(&alarm["ComparisonOperator"]) {
                 "GreaterThanThreshold" => false,
                 "LessThanThreshold" => true,
-                other => panic!("the model does not know {other}"),
+                other => panic!("the model does not support {other}"),
             },
             threshold: number(&alarm["Threshold"]),
             missing: MissingData::read(text(&alarm["TreatMissingData"])),
         }
     }
 
-    /// What its metrics are called.
+    /// Returns the names of the alarm's metrics.
     pub(crate) fn metrics(&self) -> impl Iterator<Item = &str> {
         self.statistics.keys().map(String::as_str)
     }
 
-    /// The state at the end of every minute from `begin` to `end`. It begins without a state, as a new alarm does.
+    /// Returns the state at the end of every minute from `begin` to `end`. The alarm begins without a state, as a new
+    /// alarm does.
     pub(crate) fn states(
         &self,
         samples: &BTreeMap<String, Samples>,
@@ -162,7 +164,7 @@ impl Alarm {
         let mut seen: Option<(i64, Series)> = None;
         let after = |now| {
             let end = self.end_of_last_period(now, assumed);
-            // Until the next period of the clock is over, nothing changes unless something arrives late.
+            // Until the next period of the clock ends, the state only changes if a sample arrives late.
             let unchanged = seen.take().filter(|(of, _)| *of == end && assumed.late_min == 0);
             let points = unchanged.map_or_else(|| self.data_points(samples, now, end, assumed), |(_, points)| points);
             state = self.next(&points, state);
@@ -176,7 +178,7 @@ impl Alarm {
         if self.by_the_clock { now - (now + assumed.phase_min).rem_euclid(self.period_min) } else { now }
     }
 
-    /// The data points that are looked at when the minutes up to `now` have passed.
+    /// Returns the data points that CloudWatch looks at when the minutes up to `now` have passed.
     fn data_points(&self, samples: &BTreeMap<String, Samples>, now: i64, last: i64, assumed: Assumptions) -> Series {
         let looked_at = i64::try_from(self.periods + assumed.further_periods).expect("a small number");
         let series_of = |id: &str| -> Series {
@@ -193,7 +195,7 @@ impl Alarm {
         self.compared.series(&series_of, assumed.fills_nothing)
     }
 
-    /// What becomes of the state. Without gaps the newest N data points decide; with gaps, see above.
+    /// Returns the next state. Without gaps, the newest N data points decide. For gaps, see above.
     fn next(&self, points: &[Option<f64>], before: State) -> State {
         let real: Vec<bool> = points.iter().flatten().map(|point| self.breaches(*point)).collect();
         let breaching = |of: &[bool]| of.iter().filter(|breaches| **breaches).count();
@@ -241,12 +243,12 @@ impl Statistic {
             "Maximum" => Self::Maximum,
             other => match other.strip_prefix('p').and_then(|percent| percent.parse().ok()) {
                 Some(percent) => Self::Percentile(percent),
-                None => panic!("the model does not know {other}"),
+                None => panic!("the model does not support {other}"),
             },
         }
     }
 
-    /// A data point, if there are samples to make it of.
+    /// Returns a data point, if there are samples for it.
     fn of(self, samples: &[f64]) -> Option<f64> {
         let (&first, rest) = samples.split_first()?;
         Some(match self {

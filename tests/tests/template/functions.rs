@@ -1,4 +1,4 @@
-//! The functions: names, runtime, logs, tracing, and who may call them.
+//! The functions: names, runtime, logs, tracing, and callers.
 
 use std::collections::BTreeSet;
 
@@ -19,7 +19,8 @@ fn each_function_is_the_package_of_its_name_and_none_is_left_out() {
         let manifest = read(&format!("functions/{name}/Cargo.toml"));
         assert!(manifest.contains(&format!("[package]\nname = \"{name}\"\n")), "the package in functions/{name}");
         assert!(!manifest.contains("[[bin]]"), "its binary has its name");
-        // Where cargo lambda leaves it. `sam build` runs the Makefile, in the folder of the template.
+        // The folder in which cargo lambda leaves the binary. `sam build` runs the Makefile in the folder of the
+        // template.
         let function = &template["Resources"][resource];
         assert_eq!(function["Properties"]["CodeUri"], format!("target/lambda/{name}/"));
         let built = json!({"BuildMethod": "makefile", "ProjectRootDirectory": ".", "ContextPath": "."});
@@ -29,7 +30,7 @@ fn each_function_is_the_package_of_its_name_and_none_is_left_out() {
 }
 
 #[test]
-fn each_function_logs_json_into_a_group_of_its_name_that_is_kept_as_long_as_the_operator_says() {
+fn each_function_logs_json_to_its_own_group_with_the_chosen_retention() {
     let template = template();
     for (name, resource) in FUNCTIONS {
         let function = &template["Resources"][resource]["Properties"];
@@ -60,9 +61,9 @@ fn all_functions_are_what_cargo_lambda_builds() {
     }
 }
 
-/// Lambda's own retries would make what the queue and the sweep are for.
+/// Lambda's own retries would duplicate those of the queue and the sweep.
 #[test]
-fn whoever_calls_comes_again_by_himself() {
+fn callers_retry_by_themselves() {
     let template = template();
     let transcript = &template["Resources"]["Transcript"]["Properties"];
     assert_eq!(transcript["Events"]["Work"]["Properties"]["FunctionResponseTypes"], json!(["ReportBatchItemFailures"]));
@@ -71,10 +72,11 @@ fn whoever_calls_comes_again_by_himself() {
     assert_eq!(*url, json!({"AuthType": "NONE", "InvokeMode": "BUFFERED"}));
 }
 
-/// Lambda follows a chain of requests from function to queue to function, and ends it after some 16 rounds. Only the
-/// transcript function is called by the queue that it sends to; the others send there, and something else calls them.
+/// Lambda follows a chain of requests from function to queue to function, and stops it after about 16 rounds. Only the
+/// transcript function is called by the queue that it sends to. The others send to that queue as well, but are called
+/// by something else.
 #[test]
-fn the_function_that_sends_to_the_queue_that_calls_it_may_go_on() {
+fn the_function_called_by_its_own_queue_allows_recursion() {
     let template = template();
     for (name, resource) in FUNCTIONS {
         let function = &template["Resources"][resource]["Properties"];

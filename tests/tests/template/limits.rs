@@ -1,4 +1,4 @@
-//! Limits of AWS's that a long parameter or a long name would run into, at the first deployment that has one.
+//! Limits of AWS that a long parameter or name would exceed, at the first deployment that has one.
 
 use std::collections::BTreeMap;
 
@@ -7,15 +7,15 @@ use serde_json::{Map, Value, json};
 
 use crate::{FUNCTIONS, settings::variables, template, text};
 
-/// CloudFormation takes this many characters for a stack's name.
+/// The number of characters that CloudFormation accepts for a stack's name.
 const STACK_NAME: usize = 128;
-/// What a function's environment may have, as JSON: so Lambda shows it when it refuses one ("String measured").
+/// The limit for a function's environment as JSON. Lambda counts it this way when it refuses one ("String measured").
 const ENVIRONMENT_BYTES: usize = 4096;
 
-/// For each parameter that is free text and reaches a function: the most that may be chosen.
+/// The longest value of each parameter that is free text and reaches a function.
 fn longest() -> BTreeMap<&'static str, String> {
     let line_ends = "\n".repeat(8);
-    // As many as may be of what takes two bytes.
+    // As many two-byte characters as the pattern allows.
     let providers = format!("[{line_ends}{{{}{}}}{line_ends}]", "\"".repeat(240), "x".repeat(1280 - 260));
     let secret = format!("arn:aws:secretsmanager:ap-northeast-1:123456789012:secret:{}-AbCdEf", "s".repeat(191));
     [
@@ -52,9 +52,9 @@ fn the_longest_values_are_allowed_and_no_longer_ones() {
     }
 }
 
-/// A character may be four bytes, and what JSON escapes is two or more.
+/// A character may have four bytes, and JSON escapes take two or more.
 #[test]
-fn no_character_of_a_parameter_takes_more_room_than_is_counted() {
+fn parameter_characters_take_no_more_room_than_is_counted() {
     let template = template();
     for (name, value) in longest() {
         let pattern = pattern(&template["Parameters"][name]);
@@ -68,7 +68,7 @@ fn no_character_of_a_parameter_takes_more_room_than_is_counted() {
     }
 }
 
-/// What CloudFormation makes up: at most what the service takes for a name.
+/// A name that CloudFormation generates is at most as long as the service allows.
 fn named_by_the_stack(resource: &str) -> String {
     match resource {
         "JobsTable" => "t".repeat(255),
@@ -107,7 +107,7 @@ fn all_parameters_at_their_longest_fit_a_functions_environment() {
     }
 }
 
-/// What is called after the stack, and what its service takes.
+/// What is named after the stack, and the limit of its service.
 #[test]
 fn the_longest_stack_name_is_not_too_long_for_anything() {
     let template = template();
@@ -127,7 +127,7 @@ fn the_longest_stack_name_is_not_too_long_for_anything() {
         assert!(!lengths.is_empty(), "nothing has a {name}");
         assert!(lengths.iter().all(|length| *length <= limit), "{name}: {lengths:?}");
     }
-    // Whatever else is called after the stack: the ARNs of its alarms, and the namespace in the dashboard.
+    // Other texts with the stack's name: the ARNs of its alarms, and the namespace in the dashboard.
     let others = ["aws:SourceArn", "Own"];
     for (name, text) in found.iter().filter(|(_, text)| text.contains(&"s".repeat(STACK_NAME))) {
         let known = limits.iter().any(|(of, _)| of == name) || others.contains(&name.as_str());
@@ -135,7 +135,7 @@ fn the_longest_stack_name_is_not_too_long_for_anything() {
     }
 }
 
-/// Every text by the name of its property, with the longest names for stack and region.
+/// Returns every text by the name of its property, with the longest names for stack and region.
 fn named(value: &Value, found: &mut Vec<(String, String)>) {
     for (name, value) in value.as_object().into_iter().flatten() {
         let stack = (value["Ref"] == "AWS::StackName").then_some("${AWS::StackName}");
@@ -150,7 +150,7 @@ fn named(value: &Value, found: &mut Vec<(String, String)>) {
     value.as_array().into_iter().flatten().for_each(|item| named(item, found));
 }
 
-/// PutEvents says nothing of a bus that does not exist; making a rule on it does.
+/// PutEvents reports no error for a bus that does not exist, but creating a rule on it does.
 #[test]
 fn a_deployment_fails_where_the_bus_does_not_exist() {
     let template = template();
@@ -159,5 +159,5 @@ fn a_deployment_fails_where_the_bus_does_not_exist() {
     assert_eq!(rule["Condition"], "Announces");
     assert_eq!(rule["Properties"]["EventBusName"], json!({"Ref": "EventBusName"}));
     assert_eq!(rule["Properties"]["State"], "DISABLED");
-    assert!(rule["Properties"].get("Targets").is_none(), "nothing happens with what it would match");
+    assert!(rule["Properties"].get("Targets").is_none(), "the rule has no target");
 }

@@ -1,4 +1,4 @@
-//! CloudFormation's YAML, with its short tags, to the JSON that it stands for.
+//! Converts CloudFormation's YAML with its short tags to the JSON that it means.
 
 use serde_json::{Map, Number, Value, json};
 use yaml_rust2::{
@@ -65,10 +65,10 @@ fn scalar(text: String, style: TScalarStyle) -> Value {
     }
 }
 
-/// `!Ref` and `!Condition` are called so in the long form as well, all others begin with `Fn::`.
+/// The long forms of `!Ref` and `!Condition` have the same names. The others begin with `Fn::`.
 fn tagged(tag: Option<Tag>, value: Value) -> Value {
     let Some(tag) = tag else { return value };
-    assert_eq!(tag.handle, "!", "a tag of YAML's own");
+    assert_eq!(tag.handle, "!", "a built-in tag of YAML");
     match tag.suffix.as_str() {
         "Ref" => json!({"Ref": value}),
         "GetAtt" => {

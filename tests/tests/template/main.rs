@@ -1,9 +1,9 @@
-//! `template.yaml` against the code: what it names, the code has, and the other way round.
+//! Compares `template.yaml` with the code, in both directions: names in one must exist in the other.
 //!
-//! A wrong name in a template is found by nobody but the first deployment, and a wrong metric in an alarm not even by
-//! that: it is just never raised.
+//! Only the first deployment would find a wrong name in a template. Even that would not find a wrong metric in an
+//! alarm: the alarm would never fire.
 
-#![allow(clippy::wildcard_enum_match_arm, reason = "what a template does not have is refused as a whole")]
+#![allow(clippy::wildcard_enum_match_arm, reason = "a missing part of the template fails the whole test")]
 
 mod alarm_stories;
 mod alarm_times;
@@ -25,10 +25,10 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
-/// The functions: folder, package, binary and log group have the name, the resource has it with a capital.
+/// The functions: the folder, package, binary, and log group have this name, and the resource has it with a capital.
 const FUNCTIONS: [(&str, &str); 3] = [("webhook", "Webhook"), ("transcript", "Transcript"), ("sweep", "Sweep")];
 
-/// The template in its long form: `!Ref X` reads `{"Ref": "X"}`.
+/// Returns the template in its long form: `!Ref X` reads `{"Ref": "X"}`.
 fn template() -> Value {
     loader::parse(&read("template.yaml"))
 }
@@ -42,7 +42,7 @@ fn read(path: &str) -> String {
     std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
 }
 
-/// The resources of a type, by their names.
+/// Returns the resources of a type, by their names.
 fn resources<'a>(template: &'a Value, of_type: &'a str) -> impl Iterator<Item = (&'a str, &'a Value)> {
     let all = template["Resources"].as_object().expect("resources");
     let named = all.iter().filter(move |(_, resource)| resource["Type"] == of_type);

@@ -1,4 +1,4 @@
-//! docs/operating.md is read at night: what it tells to paste must be there.
+//! Operators read docs/operating.md at night, so everything that it says to paste must exist.
 
 use std::collections::BTreeSet;
 
@@ -27,7 +27,7 @@ fn every_log_line_that_is_searched_for_is_written_by_that_function() {
     }
 }
 
-/// The constant in `pipeline::logs` for a name.
+/// Returns the constant in `pipeline::logs` for a name.
 fn constant(name: &str) -> String {
     name.replace('.', "_").to_uppercase()
 }
@@ -66,7 +66,7 @@ fn every_message_to_paste_is_one_that_the_workers_read() {
     }
 }
 
-/// Who is woken at night need not look for what to send.
+/// An operator who is called at night must not have to look for the message to send.
 #[test]
 fn the_alarms_about_jobs_that_ended_or_wait_name_their_message() {
     let manual = read("docs/operating.md");
@@ -140,5 +140,5 @@ fn deploying_asks_for_the_tools_that_build_for_arm64_here() {
     assert_eq!(pinned.len(), 1);
     let rust = found(r"(?m)^recent=1\.([0-9]+)\.", &run);
     let rust: Vec<u32> = rust.iter().map(|minor| minor.parse().expect("a number")).collect();
-    assert!(rust.len() == 1 && rust[0] >= 98, "from 1.98 on Rust links in another way: {rust:?}");
+    assert!(rust.len() == 1 && rust[0] >= 98, "Rust links differently from 1.98 on: {rust:?}");
 }

@@ -1,5 +1,5 @@
-//! Every metric that the template looks at is emitted, under that name, with those dimensions, in that namespace; and
-//! docs/operating.md has all of them, and a section for every alarm.
+//! Checks that every metric in the template is emitted under that name, with those dimensions, in that namespace, and
+//! that docs/operating.md has all of them and a section for every alarm.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use crate::{read, resources, sources, template, text};
 
 const NAMESPACE: &str = "RecallTranscripts/${AWS::StackName}";
-/// Of AWS's own metrics, by namespace: those that exist, and their one dimension.
+/// AWS's own metrics, by namespace: the existing ones, and their one dimension.
 const OF_AWS: [(&str, &str, &[&str]); 2] = [
     (
         "AWS/Lambda",
@@ -28,12 +28,12 @@ const OF_AWS: [(&str, &str, &[&str]); 2] = [
     ),
 ];
 
-/// Every metric that the functions emit.
+/// Returns every metric that the functions emit.
 fn emitted() -> BTreeMap<&'static str, Description> {
     pipeline::metrics::ALL.iter().map(|metric| (metric.name, *metric)).collect()
 }
 
-/// One look at a metric: who looks, namespace, name, and dimensions with their values, if it states them.
+/// One use of a metric: where it is used, its namespace, its name, and its dimensions with their values, if given.
 #[derive(Debug)]
 struct Look {
     who: String,
@@ -43,7 +43,7 @@ struct Look {
 }
 
 impl Look {
-    /// What is wrong with it.
+    /// Returns what is wrong with the use.
     fn problem(&self, emitted: &BTreeMap<&str, Description>, literals: &str) -> Option<String> {
         let names: Vec<&str> = self.dimensions.iter().map(|(name, _)| name.as_str()).collect();
         let who = &self.who;
@@ -54,7 +54,9 @@ impl Look {
         if self.namespace != NAMESPACE {
             return Some(format!("{who}: {self:?}: not our namespace"));
         }
-        let Some(metric) = emitted.get(&*self.name) else { return Some(format!("{who}: {self:?}: nobody emits it")) };
+        let Some(metric) = emitted.get(&*self.name) else {
+            return Some(format!("{who}: {self:?}: no function emits it"));
+        };
         if !names.is_empty() && names != metric.dimensions {
             return Some(format!("{who}: {self:?}: it is emitted with {:?}", metric.dimensions));
         }
@@ -90,7 +92,7 @@ fn of_alarm(who: &str, metric: &Value) -> Look {
     }
 }
 
-/// The dashboard's body with its variables, which are short names for what is long.
+/// Returns the dashboard's body with its variables, which are short names for long texts.
 fn dashboard(template: &Value) -> Value {
     let (_, dashboard) = resources(template, "AWS::CloudWatch::Dashboard").next().expect("a dashboard");
     let body = &dashboard["DashboardBody"]["Fn::Sub"];
@@ -124,7 +126,7 @@ fn widgets(template: &Value) -> Vec<Look> {
 }
 
 #[test]
-fn every_metric_that_is_looked_at_is_emitted() {
+fn every_watched_metric_is_emitted() {
     let (template, emitted) = (template(), emitted());
     let namespace = &template["Globals"]["Function"]["Environment"]["Variables"]["METRICS_NAMESPACE"];
     assert_eq!(*namespace, json!({"Fn::Sub": NAMESPACE}));
@@ -139,7 +141,7 @@ fn every_metric_that_is_looked_at_is_emitted() {
     assert!(problems.is_empty(), "{}", problems.join("\n"));
 }
 
-/// The metrics that an alarm looks at, each with its statistic.
+/// Returns the metrics of an alarm, each with its statistic.
 fn statistics(alarm: &Value) -> Vec<(&str, &str)> {
     let stats = alarm["Metrics"].as_array().into_iter().flatten().filter_map(|part| part.get("MetricStat"));
     let mut statistics: Vec<_> = stats.map(|stat| (text(&stat["Metric"]["MetricName"]), text(&stat["Stat"]))).collect();
@@ -149,9 +151,9 @@ fn statistics(alarm: &Value) -> Vec<(&str, &str)> {
     statistics
 }
 
-/// CloudWatch takes percentiles and extremes of what is measured, and sums of what is counted.
+/// CloudWatch takes percentiles and extremes of measurements, and sums of counts.
 #[test]
-fn what_is_counted_is_added_up_and_what_is_measured_is_not() {
+fn counts_are_summed_and_measurements_are_not() {
     let (template, emitted) = (template(), emitted());
     let mut compared = 0;
     for (who, alarm) in resources(&template, "AWS::CloudWatch::Alarm") {
@@ -166,9 +168,10 @@ fn what_is_counted_is_added_up_and_what_is_measured_is_not() {
     assert!(compared >= 15, "{compared}");
 }
 
-/// What is emitted only sometimes must not be missed, and what is emitted in every run must not look mended by silence.
+/// A gap in a metric that is emitted only sometimes must not raise an alarm. A gap in a metric that is emitted in every
+/// run must not clear one.
 #[test]
-fn every_alarm_says_what_no_data_means_and_where_to_read_on() {
+fn every_alarm_defines_missing_data_and_links_to_the_manual() {
     let template = template();
     let name = Regex::new(r"^\$\{AWS::StackName\}-([a-z-]+)$").expect("a pattern");
     let mut names = BTreeSet::new();
@@ -186,13 +189,13 @@ fn every_alarm_says_what_no_data_means_and_where_to_read_on() {
         assert!(text(&alarm["AlarmDescription"]).ends_with(&pointer), "{who} does not say {pointer}");
         let topic = json!([{"Fn::If": ["MakesTopic", {"Ref": "AlarmTopic"},
             {"Fn::If": ["HasTopic", {"Ref": "AlarmTopicArn"}, {"Ref": "AWS::NoValue"}]}]}]);
-        assert_eq!(alarm["AlarmActions"], topic, "{who} tells nobody");
+        assert_eq!(alarm["AlarmActions"], topic, "{who} notifies no topic");
         assert!(names.insert(name), "{who} has another's name");
     }
     let manual = read("docs/operating.md");
     let headings: BTreeSet<String> =
         manual.lines().filter_map(|line| line.strip_prefix("### ")).map(str::to_owned).collect();
-    assert_eq!(headings, names, "a section for each alarm, and no other");
+    assert_eq!(headings, names, "one section for each alarm, and no others");
 }
 
 #[test]
@@ -215,7 +218,7 @@ fn the_dashboard_shows_every_alarm_and_no_two_widgets_in_one_place() {
     }
 }
 
-/// The table in the manual: `| `Name` | `dimension`, `dimension` | … |`.
+/// Parses the table in the manual: `| `Name` | `dimension`, `dimension` | … |`.
 #[test]
 fn the_manual_has_every_metric_with_its_dimensions() {
     let manual = read("docs/operating.md");

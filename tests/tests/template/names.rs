@@ -1,4 +1,4 @@
-//! Names that the code and the template must share: indexes and their keys, object prefixes, the table of turns.
+//! Names that the code and the template share: indexes and their keys, object prefixes, and the table of turns.
 
 use std::collections::BTreeSet;
 
@@ -13,7 +13,7 @@ fn found(pattern: &str, text: &str) -> BTreeSet<String> {
 }
 
 #[test]
-fn the_indexes_are_those_that_are_asked_with_the_keys_that_are_written() {
+fn the_indexes_match_the_queries_and_the_written_keys() {
     let template = template();
     let table = &template["Resources"]["JobsTable"]["Properties"];
     let indexes = table["GlobalSecondaryIndexes"].as_array().expect("indexes");
@@ -26,11 +26,12 @@ fn the_indexes_are_those_that_are_asked_with_the_keys_that_are_written() {
         let [hash, range] = schema.as_slice() else { panic!("{index}") };
         assert_eq!((text(&hash["KeyType"]), text(&range["KeyType"])), ("HASH", "RANGE"));
         let (hash, range) = (text(&hash["AttributeName"]), text(&range["AttributeName"]));
-        // Asked by this partition, and both are in the items: what is written by hand, or a field of the job.
-        assert!(store.contains(&format!("(\"{hash} = :shard")), "nobody asks by {hash}");
-        assert!(store.contains(&format!("item.insert(\"{hash}\"")), "nobody writes {hash}");
+        // The query has this partition, and the items have both keys: a field of the job, or one that is written by
+        // hand.
+        assert!(store.contains(&format!("(\"{hash} = :shard")), "no query by {hash}");
+        assert!(store.contains(&format!("item.insert(\"{hash}\"")), "no item has {hash}");
         let written = store.contains(&format!("item.insert(\"{range}\"")) || store.contains(&format!("pub {range}:"));
-        assert!(written, "nobody writes {range}");
+        assert!(written, "no item has {range}");
         keys.extend([hash, range]);
     }
     keys.insert("recording_id");
@@ -40,7 +41,7 @@ fn the_indexes_are_those_that_are_asked_with_the_keys_that_are_written() {
     assert_eq!(attributes, keys);
 }
 
-/// Every test runs against that one.
+/// Every test runs against the local table.
 #[test]
 fn the_local_table_is_the_templates() {
     let template = template();
@@ -48,7 +49,7 @@ fn the_local_table_is_the_templates() {
     let code = read("local/src/dynamodb.rs");
     let begin = code.find("serde_json::from_value(json!({").expect("the table") + "serde_json::from_value(json!(".len();
     let end = begin + code[begin..].find("}))?;").expect("its end") + 1;
-    // Trailing commas are Rust's, not JSON's, and so is the name.
+    // JSON allows neither Rust's trailing commas nor its names.
     let commas = Regex::new(r",(\s*[}\]])").expect("a pattern");
     let body = commas.replace_all(&code[begin..end], "$1").replace("\"TableName\": name,", "");
     let local: serde_json::Value = serde_json::from_str(&body).expect("JSON");

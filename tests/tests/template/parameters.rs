@@ -1,4 +1,4 @@
-//! Every parameter is explained, has a default and a bound, is used, and is where the console shows it.
+//! Every parameter is explained, has a default and a bound, is used, and is in a group of the console.
 
 use std::collections::BTreeSet;
 
@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use crate::{template, text};
 
-/// What the operator must choose: a guess would be a wrong one.
+/// The parameters that the operator must choose, because any guess would be wrong.
 const REQUIRED: [&str; 1] = ["RecallRegion"];
 
 fn parameters(template: &Value) -> impl Iterator<Item = (&str, &Value)> {
@@ -67,9 +67,9 @@ fn every_parameter_is_used_and_in_one_group() {
     assert_eq!(grouped.len(), all.len(), "one is in two groups");
 }
 
-/// A Number of CloudFormation's may be 2.5, and what a function reads may not.
+/// A Number of CloudFormation may be 2.5, but a function accepts only whole numbers.
 #[test]
-fn what_a_function_counts_is_a_whole_number_within_its_bounds() {
+fn counts_are_whole_numbers_within_their_bounds() {
     let template = template();
     let sweep = |hours: u32| hours == 0 || (28..=744).contains(&hours);
     let bounds: [(&str, &dyn Fn(u32) -> bool); 4] = [
@@ -89,7 +89,7 @@ fn what_a_function_counts_is_a_whole_number_within_its_bounds() {
     }
 }
 
-/// A condition of a rule may only look at parameters, and what it forbids must be something that can be chosen.
+/// A condition of a rule may only use parameters, and must refuse something that can be chosen.
 #[test]
 fn every_rule_refuses_something_and_not_the_defaults() {
     let template = template();
@@ -134,9 +134,9 @@ fn every_rule_refuses_something_and_not_the_defaults() {
     }
 }
 
-/// The rule for that compares no numbers, but lists them.
+/// The rule for this compares no numbers, but lists them.
 #[test]
-fn with_stop_there_are_no_more_tries_than_have_room() {
+fn tries_fit_into_the_limit_with_stop() {
     let template = template();
     let rule = &template["Rules"]["RoomForEveryTry"];
     for (on_limit, most, tries) in ["stop", "delete_failed", "delete_stored"]

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use crate::{FUNCTIONS, resources, sources, template, text};
 
-/// The permission that an operation of the SDK needs, as AWS's service authorization reference has it.
+/// The permission that an operation of the SDK needs, according to AWS's service authorization reference.
 const ACTIONS: [(&str, &str); 19] = [
     ("dynamodb.get_item", "dynamodb:GetItem"),
     ("dynamodb.put_item", "dynamodb:PutItem"),
@@ -30,10 +30,11 @@ const ACTIONS: [(&str, &str); 19] = [
     ("s3.get_object", "s3:GetObject"),
 ];
 
-/// What is done in a function's name by AWS: its logs and traces, and the key that the secret is encrypted with.
+/// Permissions that AWS uses on a function's behalf: for its logs and traces, and for the key that encrypts the secret.
 const OF_EACH: [&str; 5] =
     ["logs:CreateLogStream", "logs:PutLogEvents", "xray:PutTraceSegments", "xray:PutTelemetryRecords", "kms:Decrypt"];
-/// The queue's event source takes messages in its name, S3 encrypts, and says "not there" only to who may list.
+/// The queue's event source receives messages on the function's behalf, S3 encrypts, and S3 reports a missing object
+/// only to those who may list.
 const OF_TRANSCRIPT: [&str; 5] =
     ["sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes", "kms:GenerateDataKey", "s3:ListBucket"];
 
@@ -43,16 +44,16 @@ const SHARED_POLICY: &str = "FunctionBasics";
 struct Permission {
     action: String,
     resources: Vec<String>,
-    /// The stack's, under which it is given at all.
+    /// The condition of the stack under which the permission is granted.
     given_if: Option<String>,
     conditions: Vec<String>,
 }
 
-/// Those of the policy that all roles share, and those of the function's own role.
+/// Returns the statements of the policy that all roles share, and those of the function's own role.
 fn permissions(template: &Value, resource: &str) -> Vec<Permission> {
     let role = &template["Resources"][format!("{resource}Role")]["Properties"];
     let [own] = role["Policies"].as_array().expect("policies").as_slice() else { panic!("one policy") };
-    // AWS chooses what AWS's own managed policies allow.
+    // AWS defines what its own managed policies allow.
     assert_eq!(role["ManagedPolicyArns"], json!([{"Ref": SHARED_POLICY}]), "{resource}");
     let shared = &template["Resources"][SHARED_POLICY]["Properties"];
     let statements = [shared, own].map(|policy| policy["PolicyDocument"]["Statement"].as_array().expect("statements"));
@@ -91,7 +92,7 @@ fn conditions(value: &Value) -> Vec<String> {
         .collect()
 }
 
-/// As `template.yaml` writes it.
+/// Writes a resource as `template.yaml` does.
 pub(crate) fn short(value: &Value) -> String {
     match value {
         Value::String(text) => text.clone(),
@@ -126,16 +127,16 @@ fn each_role_allows_what_its_function_calls_and_no_more() {
     }
 }
 
-/// Text was looked at: what nobody seems to call may be called in a way that was not seen.
+/// The test reads text, so a call in an unexpected form could look as if it were not made.
 #[test]
-fn every_call_of_the_sdk_is_somebodys() {
+fn every_sdk_call_belongs_to_a_function() {
     let of_functions: BTreeSet<String> = FUNCTIONS.iter().flat_map(|(name, _)| sources::sdk_calls(name)).collect();
     assert_eq!(of_functions, sources::all_sdk_calls());
-    assert_eq!(of_functions.len(), ACTIONS.len(), "one of the list is not called any more");
+    assert_eq!(of_functions.len(), ACTIONS.len(), "a call in the list is not made any more");
 }
 
 #[test]
-fn no_permission_is_wider_than_it_must_be() {
+fn permissions_are_no_wider_than_needed() {
     let template = template();
     for (_, resource) in FUNCTIONS {
         for permission in permissions(&template, resource) {
@@ -167,18 +168,18 @@ fn shared_policy_is_attached_by_the_roles_alone() {
     assert_eq!(resources(&template, "AWS::IAM::Role").count(), FUNCTIONS.len());
 }
 
-/// A shard that may not be asked would never be woken.
+/// A shard without this permission would never be woken.
 #[test]
 fn every_shard_of_the_indexes_may_be_asked() {
     let permissions = permissions(&template(), "Sweep");
-    let query = permissions.iter().find(|of| of.action == "dynamodb:Query").expect("the sweep asks");
+    let query = permissions.iter().find(|of| of.action == "dynamodb:Query").expect("the sweep queries");
     let shards: Vec<String> = (0..pipeline::store::DUE_SHARDS).map(|shard| shard.to_string()).collect();
     assert_eq!(query.conditions, [format!("dynamodb:LeadingKeys ForAllValues:StringEquals {}", shards.join(", "))]);
 }
 
-/// The whole of it, to be read when it changes; `UPDATE_EXPECT=1` writes it anew.
+/// The snapshot of all permissions, to review when it changes. `UPDATE_EXPECT=1` writes it again.
 #[test]
-fn who_may_do_what_on_what() {
+fn roles_match_their_snapshot() {
     let template = template();
     let mut lines = String::new();
     for (name, resource) in FUNCTIONS {

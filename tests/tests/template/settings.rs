@@ -7,13 +7,13 @@ use serde_json::{Value, json};
 
 use crate::{FUNCTIONS, read, sources, template, text};
 
-/// Set by Lambda, which reserves these names.
+/// Lambda sets and reserves these names.
 const BY_LAMBDA: [&str; 5] =
     ["AWS_REGION", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_LAMBDA_LOG_LEVEL"];
-/// For local use: in an account, the secret holds the first two, and AWS's own endpoints are meant.
+/// These are for local use: in an account, the secret holds the first two, and the functions use AWS's own endpoints.
 const LOCAL: [&str; 3] = ["RECALL_API_KEY", "RECALL_WEBHOOK_SECRETS", "AWS_ENDPOINT_URL"];
 
-/// A function's variables, as the template has them.
+/// Returns a function's variables, as the template has them.
 pub(crate) fn variables(template: &Value, resource: &str) -> BTreeMap<String, Value> {
     let global = &template["Globals"]["Function"]["Environment"]["Variables"];
     let own = &template["Resources"][resource]["Properties"]["Environment"]["Variables"];
@@ -22,7 +22,7 @@ pub(crate) fn variables(template: &Value, resource: &str) -> BTreeMap<String, Va
 }
 
 #[test]
-fn what_is_set_is_read_and_what_is_read_can_be_set() {
+fn settings_that_are_set_are_read_and_the_reverse() {
     let (template, shared) = (template(), sources::of("shared/pipeline/src"));
     for (name, resource) in FUNCTIONS {
         let own = sources::of(&format!("functions/{name}/src"));
@@ -30,7 +30,7 @@ fn what_is_set_is_read_and_what_is_read_can_be_set() {
         let elsewhere = BY_LAMBDA.iter().chain(&LOCAL).map(|name| (*name).to_owned()).collect();
         let read: BTreeSet<String> = read.difference(&elsewhere).cloned().collect();
         let mut set: BTreeSet<String> = variables(&template, resource).into_keys().collect();
-        // All functions note what is to be announced; that one is set for all, wherever it is read.
+        // All functions record what has to be announced, so that setting is set for all, wherever it is read.
         assert!(set.contains("EVENT_BUS"));
         set.insert("EVENT_BUS".to_owned());
         assert_eq!(set, read, "{name}");
@@ -38,24 +38,24 @@ fn what_is_set_is_read_and_what_is_read_can_be_set() {
 }
 
 #[test]
-fn no_setting_is_read_in_a_way_that_this_test_does_not_see() {
+fn settings_are_read_in_ways_that_this_test_sees() {
     for folder in ["shared/pipeline/src", "functions/webhook/src", "functions/transcript/src", "functions/sweep/src"] {
         let text = sources::of(folder);
         let known = sources::settings(&text);
         let unseen: BTreeSet<String> = sources::names_like_settings(&text).difference(&known).cloned().collect();
-        // A service of AWS's, which follows AWS_ENDPOINT_URL_, and what cargo sets when it builds.
+        // The endpoint of an AWS service, and what cargo sets during a build.
         let others = ["SECRETS_MANAGER".to_owned(), "CARGO_PKG_VERSION".to_owned()].into();
         assert_eq!(unseen.difference(&others).collect::<Vec<_>>(), Vec::<&String>::new(), "{folder}");
     }
 }
 
-/// A function's own name for a thing, where it is not that of the parameter or resource.
+/// A function's own name for a value, if it differs from that of the parameter or resource.
 const RENAMED: [(&str, &str); 3] =
     [("EVENT_BUS", "EventBusName"), ("WORK_QUEUE_URL", "WorkQueue"), ("DEAD_LETTER_QUEUE_URL", "DeadLetterQueue")];
-/// Made of more than one thing; each has a test of its own.
+/// Values with several parts. Each has a test of its own.
 const COMPUTED: [&str; 2] = ["RECALL_SECRET_ID", "METRICS_NAMESPACE"];
 
-/// Two settings of one kind, exchanged, would start as well as the right ones.
+/// A function would also start if two settings of one kind were exchanged.
 #[test]
 fn every_variable_has_the_value_of_the_parameter_or_resource_of_its_name() {
     let template = template();
@@ -71,7 +71,7 @@ fn every_variable_has_the_value_of_the_parameter_or_resource_of_its_name() {
     }
 }
 
-/// `KEY_PREFIX`: `KeyPrefix`.
+/// Converts `KEY_PREFIX` to `KeyPrefix`.
 fn camel(name: &str) -> String {
     name.split('_').map(|word| format!("{}{}", &word[..1], word[1..].to_lowercase())).collect()
 }
@@ -164,7 +164,7 @@ fn environment(template: &Value, resource: &str, parameters: &BTreeMap<String, S
     set.chain(of_lambda).collect()
 }
 
-/// The values of all parameters without a word from the operator, who must choose the region.
+/// Returns the defaults of all parameters, and a region, which the operator must choose.
 fn defaults(template: &Value) -> BTreeMap<String, String> {
     let parameters = template["Parameters"].as_object().expect("parameters");
     let mut defaults: BTreeMap<String, String> = parameters
@@ -178,7 +178,7 @@ fn defaults(template: &Value) -> BTreeMap<String, String> {
     defaults
 }
 
-/// What each function says to its environment.
+/// Returns how each function reacts to its environment.
 fn starts(template: &Value, parameters: &BTreeMap<String, String>) -> Result<(), String> {
     for (name, resource) in FUNCTIONS {
         let env = environment(template, resource, parameters);
@@ -207,7 +207,7 @@ fn every_function_starts_with_every_value_that_a_parameter_may_have() {
             assert_eq!(starts(&template, &chosen), Ok(()), "{name}={value}");
         }
     }
-    // What the patterns let through, where a pattern says more than a list.
+    // Values that a pattern allows, if the pattern allows more than a list.
     for (name, value) in [
         ("RecallBaseUrl", "https://proxy.example.com/recall"),
         ("DownloadHosts", "a.example.com, b.example.com"),
@@ -230,7 +230,7 @@ fn every_function_starts_with_every_value_that_a_parameter_may_have() {
     }
 }
 
-/// This test would be worth nothing if a function took whatever it got.
+/// This test would prove nothing if a function accepted everything.
 #[test]
 fn a_function_does_not_start_with_what_a_parameter_may_not_be() {
     let template = template();

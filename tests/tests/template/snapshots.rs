@@ -1,21 +1,21 @@
-//! What is deployed, to be read when it changes; `UPDATE_EXPECT=1` writes it anew.
+//! Snapshots of what is deployed, to review when they change. `UPDATE_EXPECT=1` writes them again.
 //!
-//! A wrong number or an inverted condition is as good a template as the right one. Here nobody changes one unseen.
+//! A wrong number or an inverted condition is as valid as the right one, so no value may change without a review.
 
 use expect_test::expect_file;
 use serde_json::Value;
 
 use crate::{resources, roles::short, template, text};
 
-/// Read elsewhere: alarms below, the dashboard by metric, the table of turns beside the documented statement, and what
-/// the functions share of their permissions in roles.txt.
+/// These are checked elsewhere: alarms below, the dashboard by metric, the table of turns beside the documented
+/// statement, and the permissions that the functions share in roles.txt.
 const ELSEWHERE: [&str; 4] =
     ["AWS::CloudWatch::Alarm", "AWS::CloudWatch::Dashboard", "AWS::Glue::", "AWS::IAM::ManagedPolicy"];
 /// Policies are in roles.txt, variables are compared by name, and descriptions are for readers.
 const LEFT_OUT: [&str; 3] = ["Policies", "Environment", "Description"];
 
 #[test]
-fn what_each_alarm_watches() {
+fn alarms_match_their_snapshot() {
     let template = template();
     let mut lines = String::new();
     for (who, alarm) in resources(&template, "AWS::CloudWatch::Alarm") {
@@ -46,7 +46,7 @@ fn what_each_alarm_watches() {
     expect_file!["alarms.txt"].assert_eq(&lines);
 }
 
-/// A metric with its dimensions, and what is made of it in how many seconds.
+/// Formats a metric with its dimensions, its statistic, and its period in seconds.
 fn looked_at(metric: &Value, statistic: &Value, period: &Value) -> String {
     let dimensions = metric["Dimensions"].as_array().into_iter().flatten();
     let dimensions: String = dimensions.map(|of| format!(" {}={}", text(&of["Name"]), scalar(&of["Value"]))).collect();
@@ -55,7 +55,7 @@ fn looked_at(metric: &Value, statistic: &Value, period: &Value) -> String {
 }
 
 #[test]
-fn what_is_deployed() {
+fn resources_match_their_snapshot() {
     let template = template();
     let mut lines = "Conditions\n".to_owned();
     for (name, condition) in template["Conditions"].as_object().expect("conditions") {
@@ -64,7 +64,7 @@ fn what_is_deployed() {
     for (name, resource) in template["Resources"].as_object().expect("resources") {
         let kind = text(&resource["Type"]);
         let condition = resource.get("Condition").map(|of| format!(", if {}", text(of))).unwrap_or_default();
-        // Without a word, the stack deletes what it made.
+        // By default, the stack deletes its resources.
         let kept = |of: &str| resource.get(of).map(text).filter(|policy| *policy != "Delete");
         let kept = [("deleted", kept("DeletionPolicy")), ("replaced", kept("UpdateReplacePolicy"))];
         let kept = kept.into_iter().filter_map(|(when, policy)| Some(format!(", when {when} {}", policy?)));
@@ -91,7 +91,7 @@ fn said(condition: &Value) -> String {
     }
 }
 
-/// One line for each value, with the way to it.
+/// Writes one line for each value, with the path to it.
 fn flat(lines: &mut String, path: &str, value: &Value) {
     let join = |step: &str| if path.is_empty() { step.to_owned() } else { format!("{path}.{step}") };
     match value {
@@ -116,7 +116,7 @@ fn is_scalar_call(value: &Value) -> bool {
     ["Ref", "Fn::Sub", "Fn::GetAtt"].iter().any(|call| value.get(call).is_some())
 }
 
-/// As the template writes it; text that reads like something else is in quotes.
+/// Writes a value as the template does. Text that looks like another type is in quotes.
 fn scalar(value: &Value) -> String {
     match value {
         Value::String(text) if text.is_empty() || text.parse::<f64>().is_ok() || text == "true" || text == "false" => {

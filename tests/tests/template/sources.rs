@@ -1,7 +1,7 @@
-//! What the sources say: which SDK calls each function makes, and which settings are read.
+//! What the sources say: which SDK calls each function makes, and which settings it reads.
 //!
-//! Text is looked at, not types, so what cannot be made out fails instead of being passed over: a call of the SDK is
-//! found by the `client` it is made on, a call of ours by the name of who is called.
+//! This reads text, not types, so anything that it cannot interpret fails. It finds a call of the SDK by the `client`
+//! that makes it, and a call of ours by the name of the callee.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -12,12 +12,12 @@ use regex_lite::Regex;
 
 use crate::root;
 
-/// A folder of sources without its tests and fuzz targets, as one text in which a gap is one space.
+/// Returns a folder of sources without its tests and fuzz targets, as one text with single spaces.
 pub(crate) fn of(folder: &str) -> String {
     files(folder).into_values().collect::<Vec<_>>().join("\n")
 }
 
-/// The files of a folder, by their paths, without tests.
+/// Returns the files of a folder by their paths, without tests.
 pub(crate) fn files(folder: &str) -> BTreeMap<String, String> {
     let mut files = BTreeMap::new();
     walk(&root().join(folder), &mut files);
@@ -43,7 +43,7 @@ fn walk(folder: &Path, files: &mut BTreeMap<String, String>) {
     }
 }
 
-/// Whoever is called by this name is in these files of `shared/pipeline/src`.
+/// The callee with this name is in these files of `shared/pipeline/src`.
 const OF_SHARED: [(&str, &str); 9] = [
     ("bucket", "bucket"),
     ("clients", "clients"),
@@ -56,7 +56,7 @@ const OF_SHARED: [(&str, &str); 9] = [
     ("advance", "advance"),
 ];
 
-/// The SDK's calls that a function can come to, as `service.operation`.
+/// Returns the SDK calls that a function can reach, as `service.operation`.
 pub(crate) fn sdk_calls(function: &str) -> BTreeSet<String> {
     let shared = Shared::read();
     let own = of(&format!("functions/{function}/src"));
@@ -67,7 +67,7 @@ pub(crate) fn sdk_calls(function: &str) -> BTreeSet<String> {
     calls
 }
 
-/// All of the SDK's calls in the sources.
+/// Returns all SDK calls in the sources.
 pub(crate) fn all_sdk_calls() -> BTreeSet<String> {
     let mut calls: BTreeSet<String> =
         Shared::read().bodies.into_iter().flat_map(|((who, _), body)| direct(&body, service(&who))).collect();
@@ -75,7 +75,7 @@ pub(crate) fn all_sdk_calls() -> BTreeSet<String> {
     calls
 }
 
-/// The bodies of functions in `shared`, by who is called and by name.
+/// Returns the bodies of functions in `shared`, by callee and name.
 struct Shared {
     bodies: BTreeMap<(String, String), String>,
 }
@@ -88,14 +88,15 @@ impl Shared {
             let path = path.split("shared/pipeline/src/").nth(1).unwrap_or_default();
             let first = path.trim_end_matches(".rs").split('/').next().unwrap_or_default();
             let Some((who, _)) = OF_SHARED.iter().find(|(_, file)| *file == first) else {
-                assert_eq!(direct(&text, "?"), BTreeSet::new(), "{path} calls the SDK, and nobody knows who calls it");
+                assert_eq!(direct(&text, "?"), BTreeSet::new(), "{path} calls the SDK outside of a known function");
                 continue;
             };
             let heads: Vec<_> = head.captures_iter(&text).collect();
             for (index, found) in heads.iter().enumerate() {
                 let begin = found.get(0).expect("a match").start();
                 let end = heads.get(index + 1).map_or(text.len(), |next| next.get(0).expect("a match").start());
-                // Several types in one file may have a function of one name: together they call what each calls.
+                // Several types in one file may have a function of the same name. These count as one function that
+                // makes the calls of all.
                 let body = bodies.entry(((*who).to_owned(), found[1].to_owned())).or_default();
                 body.push_str(&text[begin..end]);
             }
@@ -126,19 +127,19 @@ fn service(who: &str) -> &'static str {
     }
 }
 
-/// `client.put_item()`: the SDK's operations are begun without arguments.
+/// `client.put_item()`: operations of the SDK are started without arguments.
 fn direct(text: &str, service: &str) -> BTreeSet<String> {
     let call = Regex::new(r"\bclient ?\. ?([a-z_0-9]+)\(\)").expect("a pattern");
     call.captures_iter(text).map(|found| format!("{service}.{}", &found[1])).collect()
 }
 
-/// `store.save(`, `self.work.send(`, `Self::due_shards(`: who and what.
+/// `store.save(`, `self.work.send(`, `Self::due_shards(`: callee and function.
 fn called(text: &str) -> BTreeSet<(String, String)> {
     let call = Regex::new(r"\b(\w+) ?(?:\.|::) ?(\w+)\(").expect("a pattern");
     call.captures_iter(text).map(|found| (found[1].to_owned(), found[2].to_owned())).collect()
 }
 
-/// The settings that a text reads.
+/// Returns the settings that a text reads.
 pub(crate) fn settings(text: &str) -> BTreeSet<String> {
     let read = Regex::new(
         r#"(?:reader ?\. ?(?:text|required|parsed|flag)\( ?|(?:whole_number|one_of)\( ?reader, |env ?\. ?get\( ?)"([A-Z_]+)""#,
@@ -147,7 +148,7 @@ pub(crate) fn settings(text: &str) -> BTreeSet<String> {
     read.captures_iter(text).map(|found| found[1].to_owned()).collect()
 }
 
-/// Who reads a setting reads it by one of the forms that [`settings`] knows.
+/// Every setting must be read in one of the forms that [`settings`] recognizes.
 pub(crate) fn names_like_settings(text: &str) -> BTreeSet<String> {
     let name = Regex::new(r#""([A-Z]+(?:_[A-Z]+)+)""#).expect("a pattern");
     name.captures_iter(text).map(|found| found[1].to_owned()).collect()

@@ -1,4 +1,4 @@
-//! Time-outs, leases, visibility and retention fit together.
+//! Timeouts, leases, visibility, and retention fit together.
 
 use std::time::Duration;
 
@@ -9,11 +9,11 @@ use serde_json::Value;
 
 use crate::{read, template, text};
 
-/// Svix gives an endpoint this long.
+/// The time that Svix gives an endpoint.
 const SENDER_WAITS: Duration = Duration::from_secs(15);
-/// Recall remembers an idempotency key for this long.
+/// How long Recall remembers an idempotency key.
 const KEY_IS_KNOWN: Duration = Duration::from_secs(60 * 60);
-/// What a lease goes on for beyond its invocation, and more: `SKEW` in `deadline.rs` is 2 s.
+/// How long a lease outlasts its invocation, and more: `SKEW` in `deadline.rs` is 2 s.
 const AFTER_INVOCATION: Duration = Duration::from_secs(10);
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
@@ -34,13 +34,13 @@ fn the_webhook_answers_while_its_sender_waits_and_has_time_for_the_paid_call() {
 }
 
 #[test]
-fn no_message_comes_again_while_it_is_worked_on() {
+fn messages_stay_hidden_while_a_function_works() {
     let template = template();
     let (transcript, queue) = (time_out(&template, "Transcript"), &template["Resources"]["WorkQueue"]["Properties"]);
     let visibility = seconds(&queue["VisibilityTimeout"]);
     assert!(visibility >= 6 * transcript, "AWS asks for that: {visibility:?}");
     assert!(visibility >= transcript + AFTER_INVOCATION, "the lease has ended when it comes again");
-    // A wait that is given back is hidden for at most this long, and must not be forgotten meanwhile.
+    // A message whose wait is not over is hidden for at most this long, and must not expire in the meantime.
     let retention = seconds(&queue["MessageRetentionPeriod"]);
     assert!(retention > MAX_RECEIVES * visibility.max(MAX_DELAY));
     assert_eq!(queue["RedrivePolicy"]["maxReceiveCount"], MAX_RECEIVES);
@@ -62,21 +62,21 @@ fn a_key_is_not_used_when_recall_may_have_forgotten_it() {
 }
 
 #[test]
-fn one_sweep_ends_before_the_next_begins() {
+fn a_sweep_ends_before_the_next_begins() {
     let template = template();
     let sweep = &template["Resources"]["Sweep"]["Properties"];
     assert_eq!(text(&sweep["Events"]["EveryMinute"]["Properties"]["Schedule"]), "rate(1 minute)");
     let minute = Duration::from_secs(60);
     assert!(time_out(&template, "Sweep") <= minute);
     assert_eq!(time_out(&template, "Sweep"), StackConfig::default().sweep_timeout, "as the tests have it");
-    assert!(seconds(&sweep["EventInvokeConfig"]["MaximumEventAgeInSeconds"]) <= minute, "nobody needs a late one");
+    assert!(seconds(&sweep["EventInvokeConfig"]["MaximumEventAgeInSeconds"]) <= minute, "a late run is useless");
 }
 
-/// It is about the runs of the sweep, so there must be runs by the time it is made.
+/// The alarm watches the runs of the sweep, so there must be runs when it is created.
 #[test]
 fn the_alarm_for_silence_is_made_when_the_sweep_is_called() {
     let template = template();
     assert!(template["Resources"]["Sweep"]["Properties"]["Events"]["EveryMinute"].is_object());
-    // So SAM calls what lets the rule call the function, which it makes after both.
+    // SAM's name for the permission that lets the rule call the function. SAM creates it after both.
     assert_eq!(template["Resources"]["SweepSilentAlarm"]["DependsOn"], "SweepEveryMinutePermission");
 }

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# A function in a few lines, over the Runtime API: the payload tells it what to do.
+# A small function that uses the Runtime API. The payload tells it what to do.
 host=${AWS_LAMBDA_RUNTIME_API%:*}
 port=${AWS_LAMBDA_RUNTIME_API#*:}
 

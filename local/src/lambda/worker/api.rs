@@ -14,10 +14,10 @@ use time::OffsetDateTime;
 use tokio::sync::{Mutex, mpsc};
 use uuid::Uuid;
 
-/// The largest result of a function, in bytes; Lambda's own limit.
+/// Lambda's own limit for a function's result, in bytes.
 const LARGEST_RESULT_BYTES: usize = 6 * 1024 * 1024;
 
-/// What a process is asked to do.
+/// What a process has to do.
 pub(super) struct Invocation {
     pub(super) id: String,
     pub(super) deadline: OffsetDateTime,
@@ -25,9 +25,9 @@ pub(super) struct Invocation {
     pub(super) payload: Bytes,
 }
 
-/// What a process tells.
+/// What a process reports.
 pub(super) enum Signal {
-    /// It asks for an invocation: it is idle.
+    /// The process asks for an invocation, so it is idle.
     Next,
     Response {
         id: String,
@@ -46,7 +46,7 @@ struct Runtime {
     signals: mpsc::UnboundedSender<Signal>,
 }
 
-/// The API of one process, with both ends of what passes through it.
+/// The API of one process, with both ends of its channels.
 pub(super) fn router() -> (Router, mpsc::Sender<Invocation>, mpsc::UnboundedReceiver<Signal>) {
     let (invocations, to_process) = mpsc::channel(1);
     let (from_process, signals) = mpsc::unbounded_channel();
@@ -95,7 +95,7 @@ async fn init_error(State(runtime): State<Runtime>, body: Bytes) -> Response {
 
 impl Runtime {
     fn tell(&self, signal: Signal) {
-        // Nobody listens any more when the process is being killed.
+        // The receiver is gone when the process is being killed.
         let _ = self.signals.send(signal);
     }
 }

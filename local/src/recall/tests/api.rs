@@ -12,7 +12,7 @@ use crate::{
 };
 
 #[tokio::test]
-async fn only_the_key_opens() -> Result<()> {
+async fn requests_need_the_key() -> Result<()> {
     let lab = Lab::quick().await?;
     let url = format!("{}/api/v1/transcript/", lab.recall.base_url());
     for good in [KEY.to_owned(), format!("Token {KEY}")] {
@@ -33,7 +33,7 @@ async fn only_the_key_opens() -> Result<()> {
 }
 
 #[tokio::test]
-async fn wrong_addresses_and_methods() -> Result<()> {
+async fn wrong_addresses_and_methods_are_refused() -> Result<()> {
     let lab = Lab::quick().await?;
     for path in ["/api/v1/transcript", "/api/v1/recording/not-a-uuid/", "/"] {
         let answer = lab.get(path).await?;

@@ -12,7 +12,7 @@ use crate::recall::{Limits, Meeting, SimulatorConfig, Status, Target};
 use crate::wire::{Fault, Service, When};
 
 #[tokio::test]
-async fn invalid_bodies() -> Result<()> {
+async fn invalid_bodies_are_refused() -> Result<()> {
     let lab = Lab::with_limits(|limits| limits.creates_per_minute = 100).await?;
     let recording = lab.recall.add_recording(Meeting::silent());
     let path = format!("/api/v1/recording/{recording}/create_transcript/");
@@ -55,7 +55,7 @@ async fn recordings_that_cannot_be_transcribed() -> Result<()> {
 }
 
 #[tokio::test]
-async fn one_key_pays_once() -> Result<()> {
+async fn a_key_pays_once() -> Result<()> {
     let lab = Lab::with_limits(|limits| limits.creates_per_minute = 100).await?;
     let (one, two) = (lab.recall.add_recording(Meeting::silent()), lab.recall.add_recording(Meeting::silent()));
     let first = lab.create(one, Some("a:1")).await?.json()?;
@@ -115,7 +115,7 @@ async fn a_lost_answer_is_replayed() -> Result<()> {
 }
 
 #[tokio::test]
-async fn ten_to_a_recording() -> Result<()> {
+async fn transcripts_of_a_recording_are_limited_to_ten() -> Result<()> {
     let lab = Lab::with_limits(|limits| limits.creates_per_minute = 100).await?;
     let recording = lab.recall.add_recording(Meeting::silent());
     for _ in 0..10 {
@@ -131,7 +131,7 @@ async fn ten_to_a_recording() -> Result<()> {
 }
 
 #[tokio::test]
-async fn five_a_minute_to_a_bot() -> Result<()> {
+async fn creates_of_a_bot_are_limited_to_five_a_minute() -> Result<()> {
     let lab = Lab::quick().await?;
     let bot = Uuid::new_v4();
     let recordings: Vec<Uuid> = (0..2).map(|_| lab.recall.add_recording(Meeting::silent().by_bot(bot))).collect();
@@ -181,7 +181,7 @@ async fn transcriptions_that_fail_or_never_end() -> Result<()> {
 }
 
 #[tokio::test]
-async fn somebody_else_pays() -> Result<()> {
+async fn unrequested_transcripts_are_not_creates() -> Result<()> {
     let lab = Lab::quick().await?;
     let recording = lab.recall.add_recording(Meeting::silent());
     assert!(lab.recall.add_transcript(recording, "meeting_captions", serde_json::Map::new()).is_some());

@@ -27,7 +27,7 @@ fn says(answer: &Answer, status: StatusCode, code: &str) -> bool {
 }
 
 #[tokio::test]
-async fn a_url_is_all_it_takes() -> Result<()> {
+async fn a_url_needs_no_other_credential() -> Result<()> {
     let lab = Lab::quick().await?;
     let meeting = Meeting::short(7);
     let content = meeting.content().clone();

@@ -45,7 +45,7 @@ async fn pages_follow_each_other() -> Result<()> {
 }
 
 #[tokio::test]
-async fn filters() -> Result<()> {
+async fn filters_select_entries() -> Result<()> {
     let lab = Lab::quick().await?;
     let now = time::OffsetDateTime::now_utc();
     let bot = Uuid::new_v4();
@@ -104,7 +104,7 @@ async fn the_list_lags_behind() -> Result<()> {
 }
 
 #[tokio::test]
-async fn sixty_lists_a_minute() -> Result<()> {
+async fn list_calls_are_limited_to_sixty_a_minute() -> Result<()> {
     let lab = Lab::with_limits(|limits| limits.lists_per_minute = 3).await?;
     for _ in 0..3 {
         assert_eq!(lab.get("/api/v1/transcript/").await?.status, StatusCode::OK);

@@ -55,7 +55,7 @@ fn the_published_vector() -> Result<()> {
 }
 
 #[tokio::test]
-async fn an_example_is_about_things_that_nobody_knows() -> Result<()> {
+async fn an_example_names_unknown_ids() -> Result<()> {
     let lab = Lab::quick().await?;
     let (inbox, _server) = receiver(&lab.wire, &lab.recall).await?;
     for event in ["recording.done", "transcript.done"] {
@@ -223,7 +223,7 @@ async fn done_overtakes_the_answer() -> Result<()> {
 }
 
 #[tokio::test]
-async fn anything_can_be_sent() -> Result<()> {
+async fn custom_events_can_be_sent() -> Result<()> {
     let lab = Lab::quick().await?;
     let (inbox, _server) = receiver(&lab.wire, &lab.recall).await?;
     lab.recall.set_header_family(HeaderFamily::Svix);

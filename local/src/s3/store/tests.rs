@@ -73,7 +73,7 @@ fn a_wrong_checksum_leaves_what_was_there() -> Result<(), Box<dyn std::error::Er
 }
 
 #[test]
-fn of_several_creators_one_wins() -> Result<(), Box<dyn std::error::Error>> {
+fn concurrent_creators_have_one_winner() -> Result<(), Box<dyn std::error::Error>> {
     let (_folder, store) = store()?;
     let only_new = || Stated { if_none_match: Some(ETagCondition::Any), ..Stated::default() };
     store.put(attributes("k"), b"first", &only_new())?;
@@ -87,7 +87,7 @@ fn parts_become_an_object_only_when_completed() -> Result<(), Box<dyn std::error
     let id = upload(&store, "big")?;
     let (first, last) = (vec![1; PART], vec![2; 10]);
     let whole = [first.clone(), last.clone()].concat();
-    // In any order, and one of them twice.
+    // The parts come in any order, and one of them twice.
     store.put_part("big", &id, 2, b"wrong", &Sums::new())?;
     store.put_part("big", &id, 2, &last, &crc64(&last).checksums)?;
     store.put_part("big", &id, 1, &first, &crc64(&first).checksums)?;

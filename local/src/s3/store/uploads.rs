@@ -1,4 +1,4 @@
-//! Multipart uploads: parts that become an object all at once, or not at all.
+//! Multipart uploads: all parts become an object together, or none do.
 
 use std::{
     collections::BTreeMap,
@@ -17,7 +17,7 @@ use crate::{
     wire::lock,
 };
 
-/// Every part but the last has at least this size, in bytes.
+/// The smallest size of every part except the last, in bytes.
 pub(in crate::s3) const SMALLEST_PART_BYTES: u64 = 5 * 1024 * 1024;
 
 /// A multipart upload that was neither completed nor aborted.
@@ -98,7 +98,7 @@ impl Store {
         Ok(part)
     }
 
-    /// Makes the object out of the chosen parts. When anything is wrong, the upload stays open as it was.
+    /// Creates the object from the chosen parts. If a value is wrong, the upload stays open.
     pub(in crate::s3) fn complete(
         &self,
         key: &str,
@@ -158,9 +158,9 @@ impl Store {
         fs::remove_dir_all(folder).map_err(internal)
     }
 
-    /// An upload that is open, under the key it was created for.
+    /// Returns an open upload, under the key that it was created for.
     fn open_upload(&self, key: &str, upload_id: &str) -> S3Result<(PathBuf, OpenUpload)> {
-        // An id that is no UUID is not one of ours, and must not become a path.
+        // An id that is not a UUID is not one of ours, and must not become a path.
         let folder = upload_id.parse::<Uuid>().map(|id| self.internal.join("uploads").join(id.to_string()));
         let upload = folder.ok().and_then(|folder| {
             let upload: OpenUpload = read_json(&folder.join("upload.json")).ok()??;
@@ -193,7 +193,7 @@ fn choose(folder: &Path, upload: &OpenUpload, chosen: &[Chosen]) -> S3Result<Vec
     Ok(parts)
 }
 
-/// Writes the parts behind each other into `new`; answers the checksum of the whole.
+/// Writes the parts one after the other into `new` and returns the checksum of the whole.
 fn join(folder: &Path, chosen: &[Chosen], algorithm: Algorithm, new: &Path) -> io::Result<String> {
     let mut file = File::create_new(new)?;
     let mut hasher = Hasher::new(algorithm);

@@ -1,5 +1,5 @@
-//! Plays one recording through the pipeline with one function at work at a time, so that the n-th call of an
-//! operation is the same one in every run; and kills at a boundary.
+//! Plays one recording through the pipeline with only one function at work at a time, so that the n-th call of an
+//! operation is the same in every run. Kills the function at a boundary.
 
 use std::{collections::HashMap, pin::pin, time::Duration};
 
@@ -15,24 +15,24 @@ use uuid::Uuid;
 
 use super::table::{Boundary, Of};
 
-/// Rounds of work and deliveries that a recording may need, and how long each half of one may take.
+/// The most rounds of work and deliveries that a recording needs, and the limit for each half of a round.
 const ROUNDS: usize = 25;
 const HALF: Duration = Duration::from_secs(30);
 const LOOK_EVERY: Duration = Duration::from_millis(3);
 
-/// On which side of a call the function dies.
+/// The side of a call on which the function dies.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Side {
     /// The call had no effect.
     Before,
-    /// It took effect, and the answer is lost.
+    /// The call took effect, and its answer is lost.
     AnswerLost,
-    /// The answer has arrived, and nothing was asked for since.
+    /// The answer has arrived, and the function has made no call since.
     Answered,
 }
 
 impl Side {
-    /// What happens to the call, and how many hits of it tell that the moment has come.
+    /// Returns the fault for the call, and the number of hits after which the function is killed.
     fn fault(self) -> (When, Fault, usize) {
         match self {
             Self::Before => (When::Before, Fault::Hold, 1),
@@ -49,28 +49,28 @@ struct Trap {
     moment: usize,
 }
 
-/// A recording on its way.
+/// A recording on its way through the pipeline.
 pub(super) struct Play<'a> {
     pipeline: &'a Pipeline,
     recording: Option<Uuid>,
     trap: Option<Trap>,
     seen: usize,
-    /// Every call so far, with the function that was at work.
+    /// Every call so far, with the function that made it.
     pub(super) calls: Vec<(Of, Call)>,
 }
 
 impl<'a> Play<'a> {
-    /// The event source is paused, and the simulator holds every webhook.
+    /// The event source must be paused, and the simulator must hold every webhook.
     pub(super) fn new(pipeline: &'a Pipeline, recording: Option<Uuid>) -> Self {
         Self { pipeline, recording, trap: None, seen: pipeline.stack.wire.calls().len(), calls: Vec::new() }
     }
 
-    /// Kills the function when it comes to the boundary.
+    /// Kills the function when it reaches the boundary.
     pub(super) fn kill_at(&mut self, boundary: &Boundary, side: Side) {
         let Boundary { of, service, operation, nth } = *boundary;
         let (when, fault, moment) = side.fault();
         let wire = &self.pipeline.stack.wire;
-        // The calls before it go their way.
+        // The calls before the boundary are left alone.
         drop(wire.inject(service, operation, when, Fault::Delay(Duration::ZERO), nth - 1));
         self.trap = Some(Trap { of, hits: wire.inject(service, operation, when, fault, 1), moment });
     }
@@ -80,10 +80,10 @@ impl<'a> Play<'a> {
         let (simulator, queues) = (self.pipeline.simulator(), &self.pipeline.stack.queues);
         for round in 0..ROUNDS {
             if round > 0 {
-                // Time passes only for those on whom nobody works, and a host may learn late that an invocation is over.
-                self.pipeline.wait_until("nobody works", || Ok(self.pipeline.is_idle())).await?;
+                // Time passes only for jobs without a worker, and the host may learn late that an invocation has ended.
+                self.pipeline.wait_until("all functions to be idle", || Ok(self.pipeline.is_idle())).await?;
                 self.pipeline.let_time_pass().await?;
-                // What neither the sender nor the queue brings again, the schedule does.
+                // The schedule continues what neither the sender nor the queue brings back.
                 if simulator.under_way() == 0 && queues.depth(WORK_QUEUE).await? == 0 {
                     self.sweep().await.context("the sweep's turn")?;
                 }
@@ -93,20 +93,20 @@ impl<'a> Play<'a> {
             let due = self.pipeline.stack.dynamodb.items(JOBS_TABLE)?.iter().any(|row| row.get("due_at").is_some());
             let known = self.recording.is_none_or(|id| self.pipeline.job(id).is_ok_and(|job| job.is_some()));
             if known && !due && simulator.under_way() == 0 && queues.depth(WORK_QUEUE).await? == 0 {
-                ensure!(self.trap.is_none(), "nobody ever came there");
+                ensure!(self.trap.is_none(), "no function reached the boundary");
                 return Ok(());
             }
         }
-        bail!("it comes to no end")
+        bail!("the recording does not end")
     }
 
-    /// The transcript function takes what is visible on the queue.
+    /// Lets the transcript function take the visible messages on the queue.
     async fn work(&mut self) -> Result<()> {
         let (queues, source) = (&self.pipeline.stack.queues, &self.pipeline.stack.event_source);
         source.resume();
         let work = async {
-            // In this order: whoever takes the last message is under way before it is gone. And twice, because the last
-            // thing that somebody does may be to send another one.
+            // The order matters: a batch counts as in progress before its messages leave the queue. The state is
+            // checked twice, because an invocation may send another message at its end.
             let mut quiet = 0;
             while quiet < 2 {
                 let waiting = !source.is_paused() && queues.visible(WORK_QUEUE).await? > 0;
@@ -121,7 +121,7 @@ impl<'a> Play<'a> {
         Ok(())
     }
 
-    /// The sweep runs once.
+    /// Runs the sweep once.
     async fn sweep(&mut self) -> Result<()> {
         let (pipeline, armed) = (self.pipeline, self.trap.is_some());
         let ended = self.or_kill(async { pipeline.sweep().await.map(drop) }).await;
@@ -130,7 +130,7 @@ impl<'a> Play<'a> {
         if killed { Ok(()) } else { ended }
     }
 
-    /// The webhook function is told what it has not taken yet, and what happens at Recall meanwhile.
+    /// Delivers to the webhook function what it has not accepted yet, and what happens at Recall in the meantime.
     async fn deliver(&mut self) -> Result<()> {
         let (simulator, recording) = (self.pipeline.simulator(), self.recording);
         let deliver = async {
@@ -145,7 +145,7 @@ impl<'a> Play<'a> {
                 }
                 simulator.release_webhooks(Order::Sent).await;
             }
-            // What was taken does not come again.
+            // A delivery that was accepted does not come again.
             simulator.wait_for(|_| (simulator.under_way() == refused(simulator)).then_some(())).await;
             Ok(())
         };
@@ -154,7 +154,7 @@ impl<'a> Play<'a> {
         Ok(())
     }
 
-    /// Lets it go on to its end, and kills on the way if the moment comes.
+    /// Runs the work to its end, and kills the function on the way if the moment comes.
     async fn or_kill(&mut self, work: impl Future<Output = Result<()>>) -> Result<()> {
         let mut work = pin!(timeout(HALF, work));
         if let Some(trap) = &mut self.trap {
@@ -163,7 +163,7 @@ impl<'a> Play<'a> {
                 reached = trap.hits.reach(trap.moment) => reached?,
             }
             let stack = &self.pipeline.stack;
-            // Nothing new begins while everything hangs.
+            // No new work begins while the call hangs.
             stack.event_source.pause();
             match trap.of {
                 Of::Webhook => stack.webhook.kill().await,
@@ -172,7 +172,7 @@ impl<'a> Play<'a> {
             }
             stack.wire.go_on();
             self.trap = None;
-            self.pipeline.check_bucket().context("as the dead function left it")?;
+            self.pipeline.check_bucket().context("the bucket after the kill")?;
         }
         work.await.context("it takes too long")?
     }
@@ -184,7 +184,7 @@ impl<'a> Play<'a> {
     }
 }
 
-/// How many messages were not taken when they were last delivered.
+/// Returns how many messages were refused at their last delivery.
 fn refused(simulator: &Simulator) -> usize {
     let deliveries = simulator.deliveries();
     let last: HashMap<_, _> = deliveries.iter().map(|delivery| (&delivery.message_id, delivery)).collect();

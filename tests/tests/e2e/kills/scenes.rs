@@ -1,4 +1,4 @@
-//! What is played, and how it must end.
+//! The scenes that are played, and how each of them must end.
 
 use std::{
     collections::{BTreeSet, HashMap},
@@ -14,59 +14,59 @@ use local::{
     wire::{Fault, Service, When},
 };
 use serde_json::json;
-use tests::{Pipeline, in_hours, past, sha256};
+use tests::{Pipeline, PipelineTest, in_hours, past, sha256};
 use uuid::Uuid;
 
 use super::play::Play;
 
-/// Two parts.
+/// A file of two parts.
 const LARGE_BYTES: usize = 5_500_000;
-/// Two messages of the dead-letter queue.
+/// A body that takes two messages of the dead-letter queue.
 const LONG_BODY_CHARS: usize = 300_000;
-/// What is in a set: the verbatim file and every rendition.
+/// The files of a set: the verbatim file and every rendition.
 const FILES: usize = 7;
-/// How the files of an older version begin.
+/// The start of every file of an older version.
 const OLDER: &str = "an older ";
 
-/// One way through the pipeline. Each has effects that no other has.
+/// One way through the pipeline. Each scene has effects that no other has.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Scene {
     /// A short meeting.
     Small,
-    /// A file that goes up in parts.
+    /// A file that is uploaded in parts.
     Large,
-    /// The same, but the download breaks off.
+    /// The same file, but the download ends early.
     CutOff,
     /// Recall throttles the first create.
     Throttled,
     /// Recall refuses every create.
     Refused,
-    /// The create takes effect, but its answers and its webhooks are lost: only a look-up finds it.
+    /// The create takes effect, but its answers and its webhooks are lost, so only a look-up finds it.
     LookedUp,
-    /// The transcription fails, and the next one needs its place.
+    /// The transcription fails, and the next one needs its slot.
     Failed,
     /// The transcript is deleted at Recall once it is stored.
     DeleteTranscript,
-    /// So is the whole recording.
+    /// The whole recording is deleted at Recall once its transcript is stored.
     DeleteRecording,
-    /// Every webhook is lost: the sweep finds the recording, and then its transcript.
+    /// Every webhook is lost: the sweep finds the recording, and later its transcript.
     Swept,
-    /// A set that an older version made is rendered again.
+    /// The set of an older version is rendered again.
     RenderedAgain,
-    /// It is copied again: the row is lost, and in the bucket stands a set with other bytes and other keys.
+    /// The transcript is copied again: the row is lost, and the bucket has a set with other bytes and other keys.
     CopiedAgain,
-    /// The first copy does not know when the recording began and fails at its manifest; the next one knows it.
+    /// The first copy does not know when the recording began, and fails at its manifest. The next copy knows it.
     Moved,
-    /// A signed body that nobody can read.
+    /// A signed body that is unreadable.
     UnreadableBody,
-    /// A message on the queue that nobody can read.
+    /// A message on the queue that is unreadable.
     UnreadableMessage,
 }
 
-/// Something that was begun.
+/// What a scene has begun.
 pub(super) enum Begun {
     Recording(Uuid),
-    /// It goes to the dead-letter queue, this text in it.
+    /// A body or message with this text, which goes to the dead-letter queue.
     Unreadable(String),
 }
 
@@ -98,19 +98,17 @@ impl Scene {
         Self::UnreadableMessage,
     ];
 
-    /// A pipeline for the scene: it waits for nobody, and does nothing by itself.
-    pub(super) async fn pipeline(self) -> Result<Pipeline> {
-        let pipeline = Pipeline::start_with(|config, simulator| {
+    /// Returns a test for the scene. Its pipeline has no waits and does nothing by itself.
+    pub(super) fn test(self) -> PipelineTest {
+        let test = PipelineTest::with(|config, simulator| {
             config.env = self.env().iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
-            // Nothing is transcribed for long, and nothing is sent again by itself while a scene lasts.
+            // No transcription takes long, and nothing is sent again by itself during a scene.
             simulator.speed = 0.05;
             simulator.limits.transcription = Duration::ZERO;
             simulator.limits.calls_per_minute = usize::MAX;
             simulator.limits.lists_per_minute = usize::MAX;
-        })
-        .await?;
-        pipeline.stack.event_source.pause();
-        Ok(pipeline)
+        });
+        test.paused()
     }
 
     fn env(self) -> &'static [(&'static str, &'static str)] {
@@ -138,7 +136,7 @@ impl Scene {
         }
     }
 
-    /// Begins it: every webhook is held, and nothing happens before somebody lets it.
+    /// Begins the scene: every webhook is held, and nothing happens before the play releases it.
     pub(super) async fn begin(self, pipeline: &Pipeline) -> Result<Begun> {
         let (simulator, wire) = (pipeline.simulator(), &pipeline.stack.wire);
         let (create, answer) = ("/create_transcript/", |status| Fault::Answer { status, retry_after: None });
@@ -168,7 +166,7 @@ impl Scene {
             | Self::UnreadableBody
             | Self::UnreadableMessage => {}
         }
-        // Of the others no webhook tells.
+        // No webhook announces the other scenes.
         if !matches!(self, Self::Swept | Self::UnreadableMessage) {
             simulator.faults().webhook("", usize::MAX, WebhookFault::Held);
         }
@@ -217,7 +215,7 @@ impl Scene {
         })
     }
 
-    /// What must hold at the end, whatever has died on the way.
+    /// Checks what must hold at the end, whatever was killed on the way.
     pub(super) async fn check(self, pipeline: &Pipeline, begun: &Begun) -> Result<()> {
         let open = pipeline.stack.s3.open_uploads()?;
         ensure!(open.is_empty(), "open uploads: {open:?}");
@@ -266,7 +264,7 @@ impl Scene {
         let Some(manifest) = manifests.first() else { return Ok(()) };
         let id: Uuid = manifest["transcript_id"].as_str().context("no transcript")?.parse()?;
         let stored = pipeline.stack.s3.object(&format!("recordings/{recording}/{id}/transcript.json"))?;
-        ensure!(stored == pipeline.simulator().transcript_bytes(id), "it is stored otherwise than Recall has it");
+        ensure!(stored == pipeline.simulator().transcript_bytes(id), "the stored file differs from Recall's");
         let at_recall = pipeline.simulator().transcript(id).map(|transcript| transcript.status);
         let files = manifest["files"].as_array().map_or(0, Vec::len);
         ensure!(files == FILES && manifest["rendering_error"].is_null(), "it has {files} files: {manifest}");
@@ -280,17 +278,17 @@ impl Scene {
     }
 }
 
-/// What an older version made otherwise.
+/// The difference that an older version made.
 #[derive(Clone, Copy, Eq, PartialEq)]
 enum Older {
-    /// Their bytes.
+    /// The bytes of the renditions differ.
     Renditions,
-    /// The verbatim file's, too, and the turns are filed under another day.
+    /// The bytes of the verbatim file differ as well, and the turns have another date.
     All,
 }
 
-/// Plays a meeting to its end, and then changes the set in the bucket to what an older version might have made. Its
-/// manifest has no field that came later.
+/// Plays a meeting to its end, and then changes the set in the bucket to one that an older version could have made. Its
+/// manifest has none of the newer fields.
 async fn stored_by_an_older_version(pipeline: &Pipeline, older: Older) -> Result<(Uuid, Uuid)> {
     let recording = pipeline.simulator().play(Meeting::short(1));
     Play::new(pipeline, Some(recording)).finish().await.context("the older version's play")?;
@@ -327,7 +325,7 @@ fn large() -> Meeting {
     LARGE.clone()
 }
 
-/// It was announced, perhaps more than once, and always as the same event.
+/// Checks that the end was announced, at least once, and always as the same event.
 fn check_announced(pipeline: &Pipeline, recording: Uuid, detail_type: &str) -> Result<()> {
     let events = pipeline.stack.bus.events();
     let ours = events.iter().filter(|event| event.detail["recording_id"] == recording.to_string());

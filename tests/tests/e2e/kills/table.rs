@@ -1,5 +1,5 @@
-//! Every boundary of an effect, as data: `table.txt` has one on each line. It is compared with what really happens,
-//! so an effect that nobody kills at fails a test. `UPDATE_EXPECT=1 cargo test kills` writes it anew.
+//! Every boundary of an effect, as data: each line of `table.txt` is one boundary. A test compares the table with the
+//! real calls, so an effect without a kill fails that test. `UPDATE_EXPECT=1 cargo test kills` writes the table again.
 
 use std::{collections::HashMap, fmt::Write as _};
 
@@ -10,7 +10,7 @@ use super::scenes::Scene;
 
 const TABLE: &str = include_str!("table.txt");
 
-/// The operations that change something outside, each by a part of its name that no other has.
+/// The operations that change something outside, each with a part of its name that no other operation has.
 const EFFECTS: [(&str, Service, &str); 19] = [
     ("dynamodb", Service::DynamoDb, "PutItem"),
     ("recall", Service::Recall, "/create_transcript/"),
@@ -32,13 +32,13 @@ const EFFECTS: [(&str, Service, &str); 19] = [
     ("s3", Service::S3, "?x-id=AbortMultipartUpload"),
     ("s3", Service::S3, ".jsonl?x-id=DeleteObject"),
 ];
-/// What the sweep looks at before its effects: it is killed there, too.
+/// The reads of the sweep before its effects. The sweep is killed at these as well.
 const SWEEP_LOOKS: [(&str, Service, &str); 3] = [
     ("dynamodb", Service::DynamoDb, "GetItem"),
     ("recall", Service::Recall, "GET /api/v1/recording/"),
     ("recall", Service::Recall, "GET /api/v1/transcript/"),
 ];
-/// The operations that only look.
+/// The operations that only read.
 const LOOKS: [&str; 7] = ["GetItem", "BatchGetItem", "Query", "GetQueueAttributes", "GetSecretValue", "GET ", "HEAD "];
 
 /// A function of the pipeline.
@@ -58,7 +58,7 @@ pub(super) struct Boundary {
     pub(super) nth: usize,
 }
 
-/// The boundaries of a scene.
+/// Returns the boundaries of a scene.
 pub(super) fn boundaries(scene: Scene) -> Result<Vec<Boundary>> {
     let name = format!("{scene:?}");
     TABLE.lines().filter(|line| line.split_whitespace().next() == Some(&*name)).map(boundary).collect()
@@ -80,10 +80,10 @@ fn boundary(line: &str) -> Result<Boundary> {
             EFFECTS.into_iter().chain(SWEEP_LOOKS).find(|(of, _, name)| *of == service && *name == operation)?;
         Some(Boundary { of, service, operation, nth })
     };
-    parse().with_context(|| format!("`{line}` is no boundary"))
+    parse().with_context(|| format!("`{line}` is not a boundary"))
 }
 
-/// The lines of a scene, from the calls that were made in it.
+/// Returns the lines of a scene, from the calls that were made in it.
 pub(super) fn lines(scene: Scene, calls: &[(Of, Call)]) -> Result<String> {
     let (mut lines, mut counts) = (String::new(), HashMap::<&str, usize>::new());
     for (of, call) in calls {
@@ -92,18 +92,18 @@ pub(super) fn lines(scene: Scene, calls: &[(Of, Call)]) -> Result<String> {
         let look = SWEEP_LOOKS.into_iter().find(|(_, of, name)| of == service && operation.contains(name));
         let looks = *service == Service::Webhook || LOOKS.iter().any(|look| operation.starts_with(look));
         let (service, operation) = match effect {
-            // What was refused has changed nothing.
+            // A refused call has changed nothing.
             Some(_) if status.is_none_or(|status| status >= 300) => continue,
             Some((service, _, operation)) => (service, operation),
             None => match look {
                 Some((service, _, operation)) => (service, operation),
                 None if looks => continue,
-                None => bail!("{service:?} {operation} is neither an effect nor a look: add it to one of the lists"),
+                None => bail!("{service:?} {operation} is neither an effect nor a read: add it to one of the lists"),
             },
         };
         let nth = counts.entry(operation).or_default();
         *nth += 1;
-        // Who else looks is only counted.
+        // The reads of the other functions are only counted.
         if effect.is_none() && *of != Of::Sweep {
             continue;
         }

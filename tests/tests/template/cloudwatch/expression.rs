@@ -1,4 +1,4 @@
-//! Metric math: a sum of metrics, of which any may be filled with zeros.
+//! Metric math: a sum of metrics, each of which may be filled with zeros.
 
 use super::Series;
 
@@ -12,12 +12,12 @@ struct Term {
 }
 
 impl Expression {
-    /// `a`, `FILL(a, 0)`, `FILL(a, 0) + FILL(b, 0)`. What the model knows nothing of is refused, such as
-    /// `SUM(METRICS())`: AWS does not say what it makes of gaps.
+    /// Parses `a`, `FILL(a, 0)`, and `FILL(a, 0) + FILL(b, 0)`. Refuses what the model does not support, such as
+    /// `SUM(METRICS())`: AWS does not say how that treats gaps.
     pub(crate) fn read(text: &str) -> Self {
         let name = |id: &str| {
             let plain = id.chars().all(|one| one.is_ascii_lowercase() || one == '_') && !id.is_empty();
-            assert!(plain, "the model does not know {text:?}");
+            assert!(plain, "the model does not support {text:?}");
             id.to_owned()
         };
         let term = |term: &str| match term.strip_prefix("FILL(").and_then(|rest| rest.strip_suffix(", 0)")) {
@@ -27,12 +27,12 @@ impl Expression {
         Self(text.split(" + ").map(term).collect())
     }
 
-    /// The metrics in it.
+    /// Returns the metrics of the expression.
     pub(crate) fn ids(&self) -> impl Iterator<Item = &str> {
         self.0.iter().map(|term| term.id.as_str())
     }
 
-    /// Whether there can be no gap in what it makes.
+    /// Returns whether the result has no gaps.
     pub(crate) fn is_filled(&self) -> bool {
         self.0.iter().all(|term| term.filled)
     }
@@ -71,7 +71,7 @@ fn gaps_are_filled_and_added_up() {
 }
 
 #[test]
-#[should_panic(expected = "the model does not know")]
+#[should_panic(expected = "the model does not support")]
 fn a_sum_over_gaps_is_refused() {
     Expression::read("SUM(METRICS())");
 }

@@ -1,10 +1,10 @@
-//! AWS's own examples, from "Configuring how CloudWatch alarms treat missing data". Each looks at five periods, of
-//! which three are evaluated: 0 is within the threshold, X breaches it, - is missing.
+//! AWS's own examples, from "Configuring how CloudWatch alarms treat missing data". Each looks at five periods, three
+//! of which are evaluated: 0 is within the threshold, X breaches it, and - is missing.
 
 use super::{Alarm, Expression, MissingData, State, State::InsufficientData as I};
 
-/// Data points, then the states with `missing`, `ignore`, `breaching` and `notBreaching`. The alarm that ignores what is
-/// missing is in no state before, so that keeping it shows.
+/// The data points, then the states with `missing`, `ignore`, `breaching` and `notBreaching`. The alarm that ignores
+/// missing data has no state before, so that the test shows when it keeps its state.
 type Row = (&'static str, [State; 4]);
 
 use State::{Alarm as X, Ok as O};

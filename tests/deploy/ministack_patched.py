@@ -1,4 +1,4 @@
-"""MiniStack 1.5.33 with what it does otherwise than AWS, where this stack would notice. Takes MiniStack's environment.
+"""MiniStack 1.5.33, patched where it differs from AWS and this stack would notice. Takes MiniStack's environment.
 
 Needs ministack==1.5.33 with aws-sam-translator==1.115.0, and awscrt, from PyPI.
 """
@@ -15,13 +15,13 @@ from ministack.core import iam_actions, iam_evaluator, lambda_runtime, router
 from ministack.services import eventbridge, s3
 from ministack.services.cloudformation import provisioners
 
-# The longest time-out of a function in the template.
+# The longest timeout of a function in the template.
 LONGEST_S = 300
 
-# In Python it takes a second for 8 MB, and whoever uploads waits.
+# The Python version takes a second for 8 MB, while the uploader waits.
 s3._crc64nvme = checksums.crc64nvme
 
-# S3 has CRC-64/NVME over the whole object only. MiniStack makes a checksum of the parts' checksums.
+# S3 computes CRC-64/NVME over the whole object only. MiniStack computes it over the parts' checksums.
 whole = contextvars.ContextVar("whole", default=None)
 composite, complete = s3._composite_checksum, s3._complete_multipart_upload
 
@@ -40,7 +40,7 @@ def complete_whole(bucket, key, body, query_params, headers=None):
 
 s3._composite_checksum, s3._complete_multipart_upload = checksum, complete_whole
 
-# That an object is not there, S3 tells only those who may list; all others are refused.
+# S3 reports a missing object only to those who may list, and refuses all others.
 get_object = s3._get_object
 
 
@@ -55,12 +55,12 @@ def get_object_or_refuse(bucket, key, headers, query_params=None):
 
 s3._get_object = get_object_or_refuse
 
-# Conditions on the keys of items: without the values they would always hold.
+# Conditions on the keys of items would always hold without these values.
 context = iam_actions.dynamodb_service_context
 
 
 def leading_keys(body):
-    """The partition keys that a call on the jobs table names; a query of the index names none of these."""
+    """Returns the partition keys of a call on the jobs table. A query of the index has none of these."""
     call = json.loads(body)
     items = [call.get("Key"), call.get("Item")]
     items += [key for table in call.get("RequestItems", {}).values() for key in table["Keys"]]
@@ -70,7 +70,7 @@ def leading_keys(body):
 
 iam_actions.dynamodb_service_context = leading_keys
 
-# An alarm that adds up metrics is kept as one of its first metric. None is raised here.
+# An alarm on a sum of metrics is stored as one on its first metric. No alarm is raised here.
 alarm_record = provisioners._cw_metric_alarm_record
 
 
@@ -84,7 +84,7 @@ def first_metric(name, properties):
 
 provisioners._cw_metric_alarm_record = first_metric
 
-# There can be no rule on a bus that does not exist. MiniStack's CloudFormation makes one.
+# A rule on a bus that does not exist is an error, but MiniStack's CloudFormation creates it.
 bus_of = provisioners._eb_rule_bus_name
 
 
@@ -97,7 +97,7 @@ def existing_bus(properties):
 
 provisioners._eb_rule_bus_name = existing_bus
 
-# Many messages at once are allowed by what allows one.
+# The permission for one message also allows a batch of messages.
 action = iam_actions.extract_iam_action
 
 
@@ -107,7 +107,7 @@ def action_of(*call):
 
 iam_actions.extract_iam_action = action_of
 
-# An invocation that has begun goes on to its end, whatever becomes of its function. MiniStack kills it.
+# A started invocation runs to its end even if its function changes. MiniStack kills it.
 kill = lambda_runtime.kill_workers
 
 

@@ -1,30 +1,30 @@
-//! Transcripts of a day, in the shapes that files can have: what is measured must not depend on one of them.
+//! Transcripts of a whole day, in the shapes that a file can have. The measured figures must not depend on the shape.
 
 use std::fmt::Write as _;
 
 use bytes::Bytes;
 
-/// What is said without a break, in words.
+/// The number of words that a person says without a break.
 const UTTERANCE: usize = 12;
-/// From word to word, in milliseconds: a day has 270,000 of them.
+/// The milliseconds from one word to the next: a day has 270,000 words.
 const STEP_MS: usize = 320;
 const WORD_MS: usize = 270;
 
 const WORDS: [&str; 9] = ["we", "should", "look", "at", "the", "numbers", "again", "before", "Friday"];
 
-/// People take turns; every utterance is an entry of its own.
+/// People take turns, and every utterance is an entry of its own.
 pub fn by_utterance(words: usize, people: usize) -> Bytes {
     let entries = (0..words.div_ceil(UTTERANCE)).map(|at| (at % people, at..at + 1));
     file(entries)
 }
 
-/// People take turns as well, but all that one of them says is in one entry.
+/// People take turns, and everything that one person says is in one entry.
 pub fn by_participant(words: usize, people: usize) -> Bytes {
     let utterances = words.div_ceil(UTTERANCE);
     file((0..people).map(|person| (person, (person..utterances).step_by(people))))
 }
 
-/// The file, compact as Recall writes it. Utterances are told by their number on the time line.
+/// Returns the file, as compact as Recall writes it. An utterance is identified by its number on the timeline.
 fn file<I: Iterator<Item = usize>>(entries: impl Iterator<Item = (usize, I)>) -> Bytes {
     let mut file = String::from("[");
     for (person, utterances) in entries {

@@ -1,4 +1,4 @@
-//! Time, for tests that do not wait: what a job waits for is over at once.
+//! Lets time pass in a test without waiting: whatever a job waits for ends at once.
 
 use std::time::Duration;
 
@@ -8,17 +8,17 @@ use serde_json::Value;
 
 use crate::{Pipeline, SWEEP};
 
-/// The moments of a row that time moves: ends of leases and of waits, and what they are counted from. When Recall
-/// deletes a recording is not among them.
+/// The timestamps in a row that move with time: the ends of leases and waits, and the times that they are counted from.
+/// The time at which Recall deletes a recording does not move.
 const MOMENTS: [&str; 8] =
     ["retry_at", "check_at", "due_at", "first_call_at", "last_call_at", "since", "missing_since", "unknown_since"];
-/// Those of them that somebody waits for.
+/// The timestamps that a job waits for.
 const ENDS: [&str; 2] = ["retry_at", "check_at"];
-/// A job that is due may still wait for this long after its last call, until Recall's lists can be believed.
+/// How long a due job may still wait after its last call, until Recall's lists are reliable.
 const LIST_SETTLE_MS: i64 = 120_000;
 
 impl Pipeline {
-    /// Nobody works on anything: leases that are still held belong to processes that are gone.
+    /// Returns whether no function is at work. A lease that is still held then belongs to a dead process.
     pub fn is_idle(&self) -> bool {
         self.stack.event_source.under_way() == 0
             && self.stack.transcript.under_way() == 0
@@ -26,11 +26,11 @@ impl Pipeline {
             && self.stack.sweep.under_way() == 0
     }
 
-    /// Lets time pass until the next thing that each job waits for: its row is moved into the past by so much, unless
-    /// somebody works on it, and what Recall remembers of it grows older by the same. Messages that are delayed or
-    /// hidden become visible.
+    /// Lets time pass until the next event that each job waits for. Moves the job's row into the past by that time,
+    /// unless a function is working on it, and lets Recall's memory of it age by the same time. Delayed and hidden
+    /// messages become visible.
     ///
-    /// Only rows without a living worker may be moved: a lease of one that lives would end too early.
+    /// Only rows without a living worker may be moved, because the lease of a living worker would end too early.
     pub async fn let_time_pass(&self) -> Result<()> {
         for row in self.stack.dynamodb.items(JOBS_TABLE)? {
             if row.get("due_at").is_none() {
@@ -41,7 +41,7 @@ impl Pipeline {
             let next = ends(&moved).filter(|end| *end > now).min();
             let by_ms = next.map_or(LIST_SETTLE_MS, |next| next - now);
             shift(&mut moved, by_ms);
-            // Looked at after the row was read: whoever begins later writes another version.
+            // The pipeline is checked after the row was read: a worker that begins later writes another version.
             if self.is_idle() && self.stack.dynamodb.replace(JOBS_TABLE, &moved)? {
                 let recording = moved["recording_id"].as_str().context("a row without its key")?.parse()?;
                 self.simulator().age(recording, Duration::from_millis(by_ms.unsigned_abs()));
@@ -54,7 +54,7 @@ impl Pipeline {
         Ok(())
     }
 
-    /// The sweep's place waits, too: for the end of a lease, or as long as Recall has asked for.
+    /// Ends the wait of the sweep, which may be for a lease or for the time that Recall has asked for.
     fn let_the_sweep_go_on(&self) -> Result<()> {
         let Some(mut place) = self.stack.dynamodb.item(JOBS_TABLE, SWEEP)? else { return Ok(()) };
         if place["lease_until"].as_i64().is_some_and(|until| until > now_ms()) && self.is_idle() {

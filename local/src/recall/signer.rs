@@ -1,0 +1,96 @@
+//! Makes and checks signed download URLs and tokens.
+
+use std::time::Duration;
+
+use base64::{
+    Engine as _,
+    prelude::{BASE64_STANDARD, BASE64_URL_SAFE_NO_PAD},
+};
+use ring::hmac;
+use tokio::{sync::watch, time::Instant};
+use uuid::Uuid;
+
+use super::{clock::now, config::random_bytes};
+
+/// Makes and checks the URLs.
+#[derive(Debug)]
+pub(super) struct Signer {
+    /// `http://localhost:PORT`
+    pub(super) base_url: String,
+    pub(super) workspace: Uuid,
+    key: hmac::Key,
+    started: Instant,
+    lifetime: Duration,
+    /// URLs handed out before this moment are over.
+    over_before: watch::Sender<Duration>,
+}
+
+impl Signer {
+    /// `lifetime` is in real time.
+    pub(super) fn new(base_url: String, workspace: Uuid, lifetime: Duration) -> Self {
+        let key = hmac::Key::new(hmac::HMAC_SHA256, &random_bytes());
+        let over_before = watch::Sender::new(Duration::ZERO);
+        Self { base_url, workspace, key, started: Instant::now(), lifetime, over_before }
+    }
+
+    /// A fresh URL; no two are alike.
+    pub(super) fn url(&self, path: &str) -> String {
+        let issued = self.started.elapsed().as_nanos().to_string();
+        let expires = (now() + self.lifetime).unix_timestamp().to_string();
+        // The issuing moment is inside the token, as the session's end is inside a real one: `Expires` alone
+        // counts in seconds, too coarse for a fast clock.
+        let token = format!("{}.{issued}", BASE64_STANDARD.encode(random_bytes()));
+        let signature = BASE64_STANDARD.encode(hmac::sign(&self.key, signed(path, &expires, &token).as_bytes()));
+        let mut query = url::form_urlencoded::Serializer::new(String::new());
+        query.append_pair("AWSAccessKeyId", "ASIAQ3EGRIRA7LDWVXYZ").append_pair("Signature", &signature);
+        query.append_pair("x-amz-security-token", &token).append_pair("Expires", &expires);
+        format!("{}{path}?{}", self.base_url, query.finish())
+    }
+
+    /// A fresh token for the file of a transcript, to be sent to the API host.
+    pub(super) fn token(&self, transcript: Uuid) -> String {
+        let named = format!("{transcript}.{}", self.started.elapsed().as_nanos());
+        let signature = BASE64_URL_SAFE_NO_PAD.encode(hmac::sign(&self.key, named.as_bytes()));
+        format!("{named}.{signature}")
+    }
+
+    /// The transcript that a token is good for.
+    pub(super) fn transcript_of(&self, token: &str) -> Option<Uuid> {
+        let (named, signature) = token.rsplit_once('.')?;
+        let signature = BASE64_URL_SAFE_NO_PAD.decode(signature).ok()?;
+        hmac::verify(&self.key, named.as_bytes(), &signature).ok()?;
+        let (transcript, issued) = named.split_once('.')?;
+        let issued = Duration::from_nanos(issued.parse().ok()?);
+        transcript.parse().ok().filter(|_| !self.is_over(issued))
+    }
+
+    /// Whether a URL that was handed out then works no more.
+    fn is_over(&self, issued: Duration) -> bool {
+        issued < *self.over_before.borrow() || self.started.elapsed() >= issued + self.lifetime
+    }
+
+    /// Why a URL is refused, if it is: the code and the message.
+    pub(super) fn refuses(&self, path: &str, query: &str) -> Option<(&'static str, &'static str)> {
+        let pair = |name: &str| {
+            let found = url::form_urlencoded::parse(query.as_bytes()).find(|(key, _)| key == name);
+            found.map(|(_, value)| value.into_owned()).unwrap_or_default()
+        };
+        let (expires, token) = (pair("Expires"), pair("x-amz-security-token"));
+        let signature = BASE64_STANDARD.decode(pair("Signature")).unwrap_or_default();
+        if hmac::verify(&self.key, signed(path, &expires, &token).as_bytes(), &signature).is_err() {
+            let message = "The request signature we calculated does not match the signature you provided.";
+            return Some(("SignatureDoesNotMatch", message));
+        }
+        let issued = token.rsplit('.').next().and_then(|issued| issued.parse().ok()).map(Duration::from_nanos);
+        self.is_over(issued.unwrap_or_default()).then_some(("AccessDenied", "Request has expired"))
+    }
+
+    /// Ends every URL handed out so far.
+    pub(super) fn expire_all(&self) {
+        self.over_before.send_replace(self.started.elapsed());
+    }
+}
+
+fn signed(path: &str, expires: &str, token: &str) -> String {
+    format!("GET\n{expires}\nx-amz-security-token:{token}\n{path}")
+}
