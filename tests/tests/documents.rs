@@ -243,7 +243,7 @@ fn constants_have_the_documented_names() {
             seen += 1;
         }
     }
-    assert!(seen > 50, "only {seen} constants");
+    assert!(seen > 40, "only {seen} constants");
 }
 
 fn folder_text(folder: &Path) -> String {

@@ -48,8 +48,8 @@ const OF_SHARED: [(&str, &str); 9] = [
     ("bucket", "bucket"),
     ("clients", "clients"),
     ("store", "store"),
-    ("work", "work"),
-    ("parking", "park"),
+    ("work", "work_queue"),
+    ("dead_letters", "dead_letter"),
     ("bus", "bus"),
     ("secrets", "secret"),
     ("recall", "recall"),
@@ -119,7 +119,7 @@ impl Shared {
 fn service(who: &str) -> &'static str {
     match who {
         "store" => "dynamodb",
-        "work" | "parking" => "sqs",
+        "work" | "dead_letters" => "sqs",
         "bucket" => "s3",
         "bus" => "events",
         "secrets" => "secretsmanager",
