@@ -7,11 +7,11 @@ use std::sync::Arc;
 use self::open_turn::OpenTurn;
 use super::{
     compact::{CompactWords, Cursor, MAX_MEETING_BYTES},
-    meeting::{Counts, Meeting, MeetingInfo, Span, TurnRecord},
+    meeting::{Counts, Meeting, MeetingInfo, TurnRecord},
     people::{Participant, People, Roster, shorten},
     punctuation::{Ending, ending},
     repair::{END_TOLERANCE_MS, MeasuredWord, Neighbors, repair},
-    times::{MAX_MS, TimeInterpolator},
+    times::{MAX_MS, Span, TimeInterpolator},
     visible::{has_visible, is_modifier},
     words::clean,
 };

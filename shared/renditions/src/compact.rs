@@ -1,6 +1,6 @@
 //! Stores words and times as bytes in chunks: about ten bytes per word, and no chunk is ever copied to grow.
 
-use super::meeting::Span;
+use super::times::Span;
 
 /// The maximum size of the compact form. A day of speech takes less than half of it. A larger meeting is not rendered.
 pub(crate) const MAX_MEETING_BYTES: usize = 11 << 20;

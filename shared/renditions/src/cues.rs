@@ -90,7 +90,8 @@ impl CueQueue {
     /// speaker when the speaker changes.
     pub(super) fn turn<'a>(&mut self, turn: &Turn, prefix_of: impl Fn(usize) -> &'a str, emit: impl FnMut(Cue)) {
         self.emit_until(turn.span.start_ms, prefix_of, emit);
-        let (text, segments) = (turn.text.clone(), segments(turn));
+        let (text, mut segments) = (turn.text.clone(), segments(turn));
+        phrases::mark(&mut segments, &turn.words);
         self.enqueue(PendingTurn { turn: turn.index, speaker: turn.speaker, text, segments, next: 0 });
     }
 

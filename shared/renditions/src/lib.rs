@@ -59,7 +59,6 @@ mod words;
 pub(crate) use self::visible::has_visible;
 pub(crate) use self::{
     builder::MeetingBuilder,
-    meeting::Span,
     people::{Participant, Speaker},
     repair::CLOCK_TOLERANCE_MS,
     times::{Hms, millis_of_seconds, parse_whole_millis},

@@ -9,7 +9,6 @@ use unicode_width::UnicodeWidthStr;
 
 use super::{
     meeting::{Turn, Word},
-    phrases,
     punctuation::{Ending, ending, is_closing, is_hyphen, is_opening},
     words::{Spacing, is_grapheme_boundary, spacing},
 };
@@ -62,7 +61,6 @@ pub(super) fn segments(turn: &Turn) -> Vec<Segment> {
         }
     }
     builder.segment(turn.text.len(), turn.text.len());
-    phrases::mark(&mut segments, &turn.words);
     segments
 }
 

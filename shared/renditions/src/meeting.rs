@@ -12,6 +12,7 @@ use serde_json::Value;
 use super::{
     compact::{CompactWords, Cursor},
     people::{ParticipantRef, Speaker, shorten},
+    times::Span,
     words::TextJoiner,
 };
 
@@ -83,13 +84,6 @@ mod seconds {
 /// The result has at most three decimals, because the input is in whole milliseconds.
 pub(crate) fn seconds(millis: u32) -> f64 {
     f64::from(millis) / 1000.0
-}
-
-/// A span of time in milliseconds, relative to the start of the recording.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Span {
-    pub(crate) start_ms: u32,
-    pub(crate) end_ms: u32,
 }
 
 /// One entry of `words[]`.

@@ -2,7 +2,12 @@
 
 use std::fmt;
 
-use super::meeting::Span;
+/// A span of time in milliseconds, relative to the start of the recording.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Span {
+    pub(crate) start_ms: u32,
+    pub(crate) end_ms: u32,
+}
 
 /// The latest relative time, in milliseconds: a recording is shorter than a month.
 pub(crate) const MAX_MS: u32 = 31 * 24 * 60 * 60 * 1000;

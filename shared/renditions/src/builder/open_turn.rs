@@ -2,8 +2,8 @@
 
 use crate::{
     compact::Cursor,
-    meeting::Span,
     punctuation::{Ending, ending},
+    times::Span,
     words::{ends_mid_grapheme, extends_grapheme, is_closing_word},
 };
 

@@ -214,7 +214,7 @@ impl Default for Lane {
 }
 
 impl Lane {
-    fn add(&mut self, span: Option<super::super::Span>, duration_ms: u32) {
+    fn add(&mut self, span: Option<crate::times::Span>, duration_ms: u32) {
         let Some(span) = span else {
             self.untimed = true;
             return;

@@ -1,7 +1,7 @@
 //! Tests that no player can misread the text.
 
 use super::*;
-use crate::meeting::Span;
+use crate::times::Span;
 
 const LOOK_ALIKES: [char; 7] = ['‹', '›', '❴', '❵', '∖', '＆', '∶'];
 
