@@ -2,22 +2,22 @@
 
 mod chain;
 mod copies;
-mod creates;
-mod deleting;
+mod create_answers;
+mod deletion_steps;
 mod deletions;
 mod figures;
 mod given_up;
 mod languages;
+mod limit_parked;
+mod limit_room;
+mod metadata;
 mod model;
 mod outbox;
-mod parked;
 mod reconcile;
 mod renderings;
-mod retry;
-mod room;
+mod retries;
 mod simulation;
 mod table;
-mod unread;
 mod waits;
 
 use std::time::Duration;

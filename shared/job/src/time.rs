@@ -72,7 +72,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn both_of_recalls_forms_are_read() {
+    fn timestamp_reads_both_forms_of_recall() {
         let zulu = Timestamp::parse_rfc3339("2026-11-23T09:30:00Z").expect("docs form");
         let offset = Timestamp::parse_rfc3339("2026-11-23T09:30:00.000000+00:00").expect("catalogue form");
         assert_eq!(zulu, offset);
@@ -82,7 +82,7 @@ mod tests {
     }
 
     #[test]
-    fn arithmetic_does_not_wrap() {
+    fn timestamp_arithmetic_does_not_wrap() {
         assert_eq!(Timestamp::from_millis(i64::MAX).plus(Duration::MAX).as_millis(), i64::MAX);
         assert_eq!(Timestamp::from_millis(5).since(Timestamp::from_millis(9)), Duration::ZERO);
     }

@@ -51,7 +51,7 @@ fn tried_to_the_end(mut job: Job, answer: &CopyAnswer) -> (Timestamp, u32, Job) 
 }
 
 #[test]
-fn what_cannot_be_copied_for_a_month_ends() {
+fn copy_is_given_up_after_a_month() {
     for answer in [CopyAnswer::Later { after: Duration::from_secs(5) }, CopyAnswer::Rejected, CopyAnswer::NotReady] {
         let (ended, _, job) = tried_to_the_end(transcribing(), &answer);
         let days = ended.since(NOW).as_secs() / DAY.as_secs();
@@ -63,14 +63,14 @@ fn what_cannot_be_copied_for_a_month_ends() {
 
 /// Hourly, in the end.
 #[test]
-fn what_is_not_ready_is_asked_for_720_times() {
+fn transcript_not_ready_is_checked_720_times() {
     let (_, tries, job) = tried_to_the_end(transcribing(), &CopyAnswer::NotReady);
     assert_eq!((tries, job.status()), (720, Status::Lost));
 }
 
 /// A wrong workspace or base URL says the same, and that can be put right within a day.
 #[test]
-fn what_recall_knows_nothing_of_is_asked_for_for_a_day() {
+fn transcript_unknown_to_recall_is_retrieved_for_a_day() {
     let missing = CopyAnswer::Missing { recording_known: false };
     let (ended, _, job) = tried_to_the_end(transcribing(), &missing);
     let hours = ended.since(NOW).as_secs() / 60 / 60;
@@ -79,7 +79,7 @@ fn what_recall_knows_nothing_of_is_asked_for_for_a_day() {
 }
 
 #[test]
-fn a_copy_that_is_tried_again_is_one_workers_until_its_lease_ends() {
+fn copy_belongs_to_one_worker_until_its_lease_ends() {
     let policy = quiet();
     let waiting = job([State::Copying(copying(NOW, None, Failures::default()))]);
     let Decision::Apply { job, next: Next::Act(Command::Copy { .. }) } =
@@ -98,7 +98,7 @@ fn a_copy_that_is_tried_again_is_one_workers_until_its_lease_ends() {
 
 /// The copy may still succeed, as long as its worker can be alive.
 #[test]
-fn a_recording_that_goes_waits_for_the_worker_that_copies() {
+fn recording_deleted_waits_for_the_copying_worker() {
     let policy = quiet();
     let retry_at = held().retry_at;
     let deleted = |now| job([State::Copying(held())]).on_event(&Event::RecordingDeleted, context(&policy, now));
@@ -109,7 +109,7 @@ fn a_recording_that_goes_waits_for_the_worker_that_copies() {
 
 /// A person has to put it right, and Recall has the recording for as long.
 #[test]
-fn a_refused_key_ends_no_copy_of_a_recording_that_recall_still_has() {
+fn refused_key_does_not_end_a_copy_before_the_expiry() {
     let policy = quiet();
     let later = CopyAnswer::Later { after: Duration::from_secs(5) };
     for expires_at in [None, Some(NOW.plus(90 * DAY))] {
@@ -140,7 +140,7 @@ fn a_refused_key_ends_no_copy_of_a_recording_that_recall_still_has() {
 /// It is known when Recall deletes the recording: until then there is something to save, and a day after that there is
 /// not.
 #[test]
-fn a_copy_is_tried_until_the_recording_expires() {
+fn copy_is_tried_until_the_recording_expires() {
     for answer in [CopyAnswer::Later { after: Duration::from_secs(5) }, CopyAnswer::Rejected, CopyAnswer::Operator] {
         for (expires, ends) in [(7, 8), (90, 91)] {
             let copying = State::Copying(copying(NOW, None, Failures::default()));
@@ -154,7 +154,7 @@ fn a_copy_is_tried_until_the_recording_expires() {
 }
 
 #[test]
-fn a_worker_that_dies_over_a_copy_is_counted() {
+fn crash_during_a_copy_is_counted() {
     let policy = quiet();
     let mut died = job([State::Copying(held())]);
     for expected in 1..=3 {
@@ -182,7 +182,7 @@ fn a_worker_that_dies_over_a_copy_is_counted() {
 
 /// No answer ever tells, so its next worker has to look at the time.
 #[test]
-fn a_copy_over_which_every_worker_dies_ends() {
+fn copy_that_kills_every_worker_is_given_up() {
     let policy = quiet();
     for (expires_at, ends) in [(None, 30), (Some(NOW.plus(2 * DAY)), 3)] {
         let mut job = Job { expires_at, ..job([State::Copying(held())]) };
@@ -200,7 +200,7 @@ fn a_copy_over_which_every_worker_dies_ends() {
 
 /// The first two kill every worker that takes them up.
 #[test]
-fn work_that_kills_its_worker_holds_up_nothing_else() {
+fn deadly_work_does_not_delay_other_work() {
     let policy = quiet();
     let rendering = Rendering { transcript_id: None, retry_at: NOW, claim: Some(CLAIM), tries: 0 };
     let mut three = job([
@@ -222,7 +222,7 @@ fn work_that_kills_its_worker_holds_up_nothing_else() {
 
 /// It is tried a few more times before Recall deletes the recording, whatever the waits would be otherwise.
 #[test]
-fn no_wait_of_a_copy_outlasts_the_recording() {
+fn copy_waits_never_outlast_the_recording() {
     let policy = quiet();
     for answer in [
         CopyAnswer::Later { after: Duration::ZERO },
@@ -257,7 +257,7 @@ fn no_wait_of_a_copy_outlasts_the_recording() {
 
 /// Somebody else's failure is no reason to shorten a wait that Recall or an operator asked for, or to end it.
 #[test]
-fn somebody_elses_failure_leaves_our_wait_alone() {
+fn foreign_failure_does_not_change_our_wait() {
     let policy = Policy { tries_per_provider: 3, ..policy() };
     let retry_at = NOW.plus(Duration::from_secs(60 * 60));
     for hold in
@@ -274,7 +274,7 @@ fn somebody_elses_failure_leaves_our_wait_alone() {
 
 /// Recall lists it as done in every run of the sweep, and says that it has failed when it is retrieved.
 #[test]
-fn a_list_that_contradicts_what_is_retrieved_puts_off_no_attempt() {
+fn contradicting_list_does_not_delay_the_next_attempt() {
     let reference = TranscriptRef { transcript_id: OURS, attempt: Some(1), other_deployment: false };
     let seen = TranscriptEntry { reference, status: EntryStatus::Done };
     let failed = |tries_per_provider, hold| {
@@ -324,7 +324,7 @@ fn a_list_that_contradicts_what_is_retrieved_puts_off_no_attempt() {
 
 /// What Recall says it has deleted is not taken up again by an old webhook.
 #[test]
-fn what_is_found_deleted_stays_so() {
+fn deleted_transcript_stays_deleted() {
     let policy = quiet();
     let deleted = Answer::Copy { transcript_id: OURS, claim: CLAIM, answer: CopyAnswer::Deleted };
     let decision = job([State::Copying(held())]).on_answer(&deleted, context(&policy, NOW));
@@ -336,7 +336,7 @@ fn what_is_found_deleted_stays_so() {
 
 /// A key of another workspace gets a 404 for everything, so what it was told says nothing of the transcript.
 #[test]
-fn only_404s_of_a_key_that_knows_the_recording_count_towards_gone() {
+fn missing_transcript_counts_as_deleted_only_if_the_recording_is_known() {
     let policy = quiet();
     let transcribing = State::Transcribing { transcript_id: OURS, check_at: NOW, checks: 0, reported_done: true };
     let (mut job, mut now) = (job([transcribing]), NOW);

@@ -37,7 +37,7 @@ fn deletes_the_recording(next: &Next) -> bool {
 }
 
 #[test]
-fn a_recording_goes_only_with_what_recall_reported_or_what_is_stored() {
+fn recording_is_deleted_only_with_reported_or_stored_transcripts() {
     let policy = quiet(DeleteAfterStore::Recording);
     let lost = || State::Lost { transcript_id: OTHER };
     for (what, attempt, state, goes) in [
@@ -62,7 +62,7 @@ fn a_recording_goes_only_with_what_recall_reported_or_what_is_stored() {
 
 /// Nothing came of what was asked for: that is not hidden by somebody else's transcript.
 #[test]
-fn only_what_nobody_asked_for_is_skipped_because_others_transcripts_are_left_alone() {
+fn skipped_needs_a_job_that_never_requested_anything() {
     let left = || State::Foreign { transcript_id: OTHER };
     let theirs = || Job { attempts: 0, recording: Recording::Unknown, ..job_of(None, left()) };
     assert_eq!(theirs().status(), Status::Skipped);
@@ -71,7 +71,7 @@ fn only_what_nobody_asked_for_is_skipped_because_others_transcripts_are_left_alo
 }
 
 #[test]
-fn what_is_lost_keeps_its_place_under_the_limit_until_recall_says_that_it_is_gone() {
+fn lost_transcript_counts_until_recall_reports_its_deletion() {
     let mut lost = job([State::Lost { transcript_id: OURS }]);
     assert_eq!(lost.transcript_count(), 1);
     lost.transcripts[0].deleted = true;
@@ -79,7 +79,7 @@ fn what_is_lost_keeps_its_place_under_the_limit_until_recall_says_that_it_is_gon
 }
 
 #[test]
-fn nothing_of_another_deployments_is_ever_deleted() {
+fn other_deployments_transcripts_are_never_deleted() {
     let other_deployment = |state| {
         let mut job = beside(None, state);
         job.transcripts[1].other_deployment = true;
@@ -109,7 +109,7 @@ fn nothing_of_another_deployments_is_ever_deleted() {
 
 /// Its webhook says whose it is, and that is not forgotten.
 #[test]
-fn what_is_heard_of_another_deployments_transcript_keeps_it_from_being_deleted() {
+fn other_deployments_event_prevents_a_deletion() {
     let policy = quiet(DeleteAfterStore::Transcript);
     let done = Event::TranscriptDone(TranscriptRef { transcript_id: OTHER, attempt: None, other_deployment: true });
     let decision = job([]).on_event(&done, context(&policy, NOW));
@@ -123,7 +123,7 @@ fn what_is_heard_of_another_deployments_transcript_keeps_it_from_being_deleted()
 
 /// The row should not ask for that: even so, Recall is told of nothing as safe that may not go.
 #[test]
-fn what_must_stay_is_never_called_safe() {
+fn deletable_never_includes_what_must_stay() {
     let row = beside(None, State::Foreign { transcript_id: OTHER });
     let deletion = Deletion {
         target: DeletionTarget::Recording,
@@ -137,7 +137,7 @@ fn what_must_stay_is_never_called_safe() {
 
 /// Not everything that tells of a transcript carries its metadata.
 #[test]
-fn whose_a_transcript_is_may_be_learned_late() {
+fn other_deployment_may_become_known_late() {
     let policy = quiet(DeleteAfterStore::Transcript);
     let reference = |other_deployment| TranscriptRef { transcript_id: OTHER, attempt: None, other_deployment };
     let (processing, done) = (Event::TranscriptProcessing(reference(true)), Event::TranscriptDone(reference(true)));
@@ -166,7 +166,7 @@ fn whose_a_transcript_is_may_be_learned_late() {
 
 /// A row that nobody told whose it is asks Recall, which has the metadata.
 #[test]
-fn what_is_not_known_to_be_ours_is_retrieved_before_it_is_deleted() {
+fn unattributed_transcript_is_retrieved_before_its_deletion() {
     let retry_at = NOW.plus(Duration::from_secs(9));
     let copied = copying(retry_at, Some(CLAIM), Failures::default());
     let copied = State::Copying(Copying { transcript_id: OTHER, ..copied });
@@ -210,7 +210,7 @@ fn job_of(attempt: Option<u32>, state: State) -> Job {
 
 /// Two deployments whose webhooks told nothing: Recall's list does, before the recording goes.
 #[test]
-fn a_recording_stays_while_recall_lists_another_deployments_transcript() {
+fn recording_stays_while_recall_lists_another_deployments_transcript() {
     let policy = Policy { copy_unrequested: false, ..quiet(DeleteAfterStore::Recording) };
     let (job, next) = then(beside(None, stored()), &policy);
     let Next::Act(Command::Delete { target, deletable, claim, .. }) = next else { panic!("{next:?}") };
@@ -232,7 +232,7 @@ fn a_recording_stays_while_recall_lists_another_deployments_transcript() {
 
 /// Ten 404s to a key that knows the recording, and then Recall lists it all the same: nobody has its bytes.
 #[test]
-fn a_recording_stays_while_recall_lists_what_had_counted_as_deleted() {
+fn recording_stays_while_recall_lists_a_deleted_transcript() {
     let policy = quiet(DeleteAfterStore::Recording);
     let deleted = || {
         let mut two = beside(None, State::Lost { transcript_id: OTHER });
@@ -264,7 +264,7 @@ fn a_recording_stays_while_recall_lists_what_had_counted_as_deleted() {
 
 /// Recall lists a transcript, and says that it is deleted when it is retrieved.
 #[test]
-fn a_recall_that_contradicts_itself_is_not_asked_for_ever() {
+fn contradicting_recall_is_not_asked_forever() {
     let policy = quiet(DeleteAfterStore::Recording);
     let mut two = beside(None, State::Lost { transcript_id: OTHER });
     two.transcripts[1].deleted = true;
@@ -307,7 +307,7 @@ fn a_recall_that_contradicts_itself_is_not_asked_for_ever() {
 
 /// Everything on the recording is gone, and still Recall does not delete it.
 #[test]
-fn a_recording_that_recall_does_not_delete_is_let_be_even_with_nothing_on_it() {
+fn recording_that_recall_refuses_to_delete_is_left_alone() {
     let policy = quiet(DeleteAfterStore::Recording);
     let mut stored = job([State::Stored { transcript_id: OURS, receipt: receipt() }]);
     stored.transcripts[0].deleted = true;
@@ -324,7 +324,7 @@ fn a_recording_that_recall_does_not_delete_is_let_be_even_with_nothing_on_it() {
 
 /// The kept one of a double-paid attempt has to be readable before the other may go.
 #[test]
-fn the_twin_of_an_unreadable_transcript_stays() {
+fn twin_of_an_unreadable_transcript_stays() {
     let policy = quiet(DeleteAfterStore::Nothing);
     let twin = State::Transcribing { transcript_id: OTHER, check_at: NOW, checks: 0, reported_done: false };
     let unreadable = CopyAnswer::Stored(Receipt { unreadable: true, ..receipt() });
@@ -337,7 +337,7 @@ fn the_twin_of_an_unreadable_transcript_stays() {
 
 /// Whatever Recall answers, it is not asked forever, and what it has not confirmed still counts.
 #[test]
-fn a_deletion_that_recall_refuses_is_stopped_and_an_operator_can_have_it_tried_again() {
+fn refused_deletion_is_stopped_until_an_operator_wakes_the_job() {
     let policy = quiet(DeleteAfterStore::Transcript);
     let (mut job, mut next) = then(beside(None, State::Failed { transcript_id: OTHER, sub_code: None }), &policy);
     let (mut now, mut calls) = (NOW, 0);
@@ -371,7 +371,7 @@ fn a_deletion_that_recall_refuses_is_stopped_and_an_operator_can_have_it_tried_a
 }
 
 #[test]
-fn what_was_lost_and_is_done_after_all_is_copied() {
+fn lost_transcript_that_is_done_after_all_is_copied() {
     let policy = quiet(DeleteAfterStore::Nothing);
     let reference = TranscriptRef { transcript_id: OURS, attempt: Some(1), other_deployment: false };
     let decision =
@@ -381,7 +381,7 @@ fn what_was_lost_and_is_done_after_all_is_copied() {
 
 /// Nothing was stored, and Recall says why: the chain goes on.
 #[test]
-fn what_was_given_up_on_and_has_failed_is_followed_by_the_next_attempt() {
+fn given_up_transcript_that_failed_leads_to_the_next_attempt() {
     let policy = quiet(DeleteAfterStore::Nothing);
     let reference = TranscriptRef { transcript_id: OURS, attempt: Some(1), other_deployment: false };
     let failed = Event::TranscriptFailed { reference, sub_code: None };
@@ -398,7 +398,7 @@ fn what_was_given_up_on_and_has_failed_is_followed_by_the_next_attempt() {
 
 /// Somebody else's transcript was the first sign that the key is right again.
 #[test]
-fn a_recording_that_recall_knows_after_all_is_taken_up_again() {
+fn job_resumes_when_recall_knows_its_recording_after_all() {
     let policy = quiet(DeleteAfterStore::Nothing);
     let claim = CLAIM;
     let copying = State::Copying(copying(NOW.plus(Duration::from_secs(9)), Some(claim), Failures::default()));
@@ -414,7 +414,7 @@ fn a_recording_that_recall_knows_after_all_is_taken_up_again() {
 
 /// It was made a moment ago, and its webhook was faster than the list.
 #[test]
-fn a_list_that_lags_behind_ends_nothing_that_is_on_its_way() {
+fn lagging_list_does_not_end_work_in_progress() {
     let policy = quiet(DeleteAfterStore::Nothing);
     let check_at = NOW.plus(Duration::from_secs(60));
     let mut parked = job([
@@ -431,7 +431,7 @@ fn a_list_that_lags_behind_ends_nothing_that_is_on_its_way() {
 
 /// Nobody says how it went, so its next worker counts it.
 #[test]
-fn a_deletion_over_which_every_worker_dies_is_stopped() {
+fn deletion_that_kills_every_worker_is_stopped() {
     let policy = Policy { on_limit: OnLimit::DeleteStored, max_transcripts: 1, ..quiet(DeleteAfterStore::Transcript) };
     for reason in [DeletionReason::Stored, DeletionReason::Room, DeletionReason::PaidTwice] {
         let mut held = job_of((reason != DeletionReason::Room).then_some(1), stored());

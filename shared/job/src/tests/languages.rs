@@ -33,7 +33,7 @@ fn refused_for(language: &str, job: Job, policy: &Policy) -> (Job, Next) {
 
 /// Nonsense in somebody's metadata must not cost the transcript.
 #[test]
-fn a_language_that_is_refused_is_dropped_and_the_same_provider_asked_without() {
+fn refused_language_is_dropped_for_the_same_provider() {
     let policy = Policy { providers: vec!["recallai_async".to_owned()], ..quiet_with(1) };
     let (job, next) = refused_for("english", Job::new(RecordingId::from_u128(7)), &policy);
     let Next::Act(Command::Create { attempt, provider, language, claim }) = next else { panic!("{next:?}") };
@@ -51,7 +51,7 @@ fn a_language_that_is_refused_is_dropped_and_the_same_provider_asked_without() {
 }
 
 #[test]
-fn a_language_that_was_refused_does_not_come_back_with_the_same_metadata() {
+fn refused_language_does_not_return_with_the_same_metadata() {
     let policy = quiet_with(2);
     let (mut job, _) = refused_for("english", Job::new(RecordingId::from_u128(7)), &policy);
     job.transcripts.clear();
@@ -69,7 +69,7 @@ fn a_language_that_was_refused_does_not_come_back_with_the_same_metadata() {
 }
 
 #[test]
-fn only_so_many_languages_are_dropped() {
+fn dropped_languages_are_limited() {
     let policy = quiet_with(1);
     let mut job = Job::new(RecordingId::from_u128(7));
     for number in 0..10 {

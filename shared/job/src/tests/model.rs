@@ -112,7 +112,7 @@ const WORLDS: [(&str, Bounds, usize); 4] = [
 ];
 
 #[test]
-fn no_state_pays_twice_or_gets_stuck() {
+fn model_never_pays_twice_or_gets_stuck() {
     let deeper = u8::from(variable("DEEPER").is_some());
     let mut states = 0;
     for (name, bounds, at_least) in WORLDS {
@@ -138,7 +138,7 @@ fn no_state_pays_twice_or_gets_stuck() {
 /// `view.rs` says which states are the same. In smaller worlds all states are visited as they are, and those that are
 /// said to be the same keep the same promises, and the same can become of them.
 #[test]
-fn what_is_the_same_goes_on_in_the_same_way() {
+fn equal_views_have_equal_futures() {
     let hasher = BuildHasherDefault::<DefaultHasher>::default();
     for (bounds, [crashes, faults, repeats, dones, failures]) in [
         (SLOW_RECALL, [1, 1, 0, 0, 0]),

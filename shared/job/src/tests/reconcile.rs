@@ -29,7 +29,7 @@ fn told(job: &Job, seen: &RecordingEntry) -> Option<&'static str> {
 }
 
 #[test]
-fn webhooks_have_two_minutes_before_the_sweep_tells_of_a_recording() {
+fn sweep_leaves_webhooks_a_head_start_of_two_minutes() {
     let done_before = |seconds| RecordingEntry { done_at: Some(NOW.minus(Duration::from_secs(seconds))), ..seen() };
     assert_eq!(told(&new(), &done_before(119)), None);
     assert_eq!(told(&new(), &done_before(120)), Some("recording.done"));
@@ -38,7 +38,7 @@ fn webhooks_have_two_minutes_before_the_sweep_tells_of_a_recording() {
 }
 
 #[test]
-fn a_recording_is_told_of_while_its_job_does_not_know_it() {
+fn recording_is_reported_while_its_job_does_not_know_it() {
     let given_up = Job { hold: Some(Hold::Skipped), unknown_since: Some(NOW.minus(HOUR)), ..job([]) };
     let failed = Job { recording: Recording::Failed { sub_code: None }, ..new() };
     for (job, is_told) in [
@@ -54,7 +54,7 @@ fn a_recording_is_told_of_while_its_job_does_not_know_it() {
 
 /// No webhook tells when Recall deletes a recording.
 #[test]
-fn the_expiry_is_told_while_there_is_something_to_lose() {
+fn expiry_is_reported_while_there_is_something_to_lose() {
     let expires_at = Some(NOW.plus(100 * HOUR));
     let expiring = RecordingEntry { expires_at, ..seen() };
     let known = Job { expires_at, ..transcribing(NOW.minus(HOUR)) };
@@ -65,7 +65,7 @@ fn the_expiry_is_told_while_there_is_something_to_lose() {
 }
 
 #[test]
-fn a_transcript_is_told_of_if_it_has_ended_or_is_ours() {
+fn transcript_is_reported_if_it_has_ended_or_is_ours() {
     let tells = |job: &Job, attempt, status| {
         let reference = TranscriptRef { transcript_id: OTHER, attempt, other_deployment: false };
         let event = job.missed_transcript(&TranscriptEntry { reference, status }, context(&policy(), NOW));
@@ -89,7 +89,7 @@ fn a_transcript_is_told_of_if_it_has_ended_or_is_ours() {
 
 /// A lost row learns of what was paid for before it learns that there is something to ask for.
 #[test]
-fn our_transcript_comes_before_its_recording() {
+fn our_transcript_is_reported_before_its_recording() {
     let shown = |attempt| {
         let reference = TranscriptRef { transcript_id: OURS, attempt, other_deployment: false };
         RecordingEntry { transcript: Some(TranscriptEntry { reference, status: EntryStatus::Processing }), ..seen() }
@@ -99,7 +99,7 @@ fn our_transcript_comes_before_its_recording() {
 }
 
 #[test]
-fn only_what_a_wake_up_would_move_is_woken() {
+fn wake_up_is_sent_only_if_it_has_an_effect() {
     let can_be_woken = |job: Job| job.can_be_woken(context(&policy(), NOW));
     assert!(can_be_woken(transcribing(NOW)));
     assert!(!can_be_woken(transcribing(NOW.plus(HOUR))));

@@ -89,7 +89,7 @@ fn other_policies() -> Vec<(&'static str, Policy)> {
 }
 
 #[test]
-fn every_situation_meets_every_input() {
+fn table_of_every_situation_and_input() {
     let base = policy();
     let mut table = String::from("Status (count of transcripts) after each input; the limit is 2.\n");
     for (name, job) in situations() {
@@ -132,7 +132,7 @@ fn situations_include_every_state_hold_and_recording() {
 
 /// Logs, metrics and messages all call it by the word that Recall uses.
 #[test]
-fn an_event_has_one_name() {
+fn event_has_one_name() {
     for event in Event::samples() {
         let message = serde_json::to_value(&event).expect("JSON");
         assert_eq!(message["event"], event.name());
@@ -140,7 +140,7 @@ fn an_event_has_one_name() {
 }
 
 #[test]
-fn others_transcripts_are_left_alone_if_the_operator_wants_that() {
+fn foreign_transcripts_are_left_alone_if_configured() {
     let policy = Policy { copy_unrequested: false, ..policy() };
     let context = context(&policy, NOW);
     let other = Event::TranscriptDone(TranscriptRef { transcript_id: OTHER, attempt: None, other_deployment: false });
@@ -154,7 +154,7 @@ fn others_transcripts_are_left_alone_if_the_operator_wants_that() {
 
 /// Webhooks come in any order.
 #[test]
-fn somebody_elses_failure_is_left_alone_whatever_was_heard_before() {
+fn foreign_failure_is_left_alone_in_any_order_of_events() {
     let policy = Policy { copy_unrequested: false, ..policy() };
     let reference = TranscriptRef { transcript_id: OTHER, attempt: None, other_deployment: false };
     let processing = Event::TranscriptProcessing(reference);
@@ -172,7 +172,7 @@ fn somebody_elses_failure_is_left_alone_whatever_was_heard_before() {
 }
 
 #[test]
-fn a_create_that_was_refused_and_exists_all_the_same_was_paid_once() {
+fn refused_create_that_exists_was_paid_once() {
     let policy = policy();
     let context = context(&policy, NOW);
     let refused = job([State::Refused { status: 400, code: None }]);
@@ -182,7 +182,7 @@ fn a_create_that_was_refused_and_exists_all_the_same_was_paid_once() {
 }
 
 #[test]
-fn an_unnamed_transcript_that_was_ours_is_joined_with_its_attempt() {
+fn unattributed_transcript_is_joined_with_our_attempt() {
     let policy = policy();
     let context = context(&policy, NOW);
     let unnamed = Event::TranscriptDone(TranscriptRef { transcript_id: OTHER, attempt: None, other_deployment: false });
@@ -199,7 +199,7 @@ fn an_unnamed_transcript_that_was_ours_is_joined_with_its_attempt() {
 
 /// Every wait in a row is longer, up to a limit, and a transcript that Recall does not know is not given up soon.
 #[test]
-fn waits_grow_and_nothing_is_given_up_soon() {
+fn copy_waits_grow_and_nothing_is_given_up_soon() {
     let policy = Policy { announces: false, ..policy() };
     let waits = |answer: &CopyAnswer, tries: usize| {
         let mut now = NOW;

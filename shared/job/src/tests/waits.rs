@@ -143,7 +143,7 @@ fn longest(job: &Job) -> Duration {
 }
 
 #[test]
-fn every_wait_that_we_choose_is_at_most_a_quarter_of_what_is_left() {
+fn own_waits_take_at_most_a_quarter_of_the_time_left() {
     let policy = quiet();
     let (mut cut, mut answers) = (0, 0);
     for (job, tried) in late() {
@@ -169,7 +169,7 @@ fn every_wait_that_we_choose_is_at_most_a_quarter_of_what_is_left() {
 }
 
 #[test]
-fn what_recall_asks_for_and_what_a_look_up_needs_is_not_cut() {
+fn waits_of_recall_and_of_look_ups_are_not_capped() {
     let (policy, expires_at) = (quiet(), Some(NOW.plus(Duration::from_secs(60))));
     let after = Duration::from_secs(45);
     let waits = |answer: CreateAnswer, calls| {
@@ -188,7 +188,7 @@ fn what_recall_asks_for_and_what_a_look_up_needs_is_not_cut() {
 
 /// Recall names no time, so the wait is ours, and cut like every other.
 #[test]
-fn where_recall_names_no_time_the_wait_is_ours() {
+fn wait_is_ours_if_recall_names_no_time() {
     let policy = quiet();
     let waits = |answer: &Answer, job: Job, left| {
         let job = Job { expires_at: Some(NOW.plus(Duration::from_secs(left))), ..job };
@@ -225,7 +225,7 @@ fn where_recall_names_no_time_the_wait_is_ours() {
 
 /// A backoff is no lease: an event that meets one is done with, because its time comes without it.
 #[test]
-fn no_event_waits_for_a_backoff() {
+fn events_do_not_wait_for_a_backoff() {
     let policy = Policy { max_transcripts: 10, ..quiet() };
     let retry_at = NOW.plus(Duration::from_secs(60 * 60));
     let waiting = |mut state| {

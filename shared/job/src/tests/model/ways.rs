@@ -19,7 +19,7 @@ const MOST_STEPS: usize = 40;
 /// Leases that end at once: while one worker stands still before its call, another one looks it up, finds nothing, and
 /// goes on.
 #[test]
-fn without_leases_it_pays_twice() {
+fn mutant_without_leases_pays_twice() {
     breaks(
         Mutant::NoLease,
         ALONE,
@@ -44,7 +44,7 @@ fn without_leases_it_pays_twice() {
 
 /// A call before its claim is saved: nobody knows of it when its worker dies, and an hour later Recall does not either.
 #[test]
-fn a_call_before_its_claim_pays_twice() {
+fn mutant_that_calls_before_its_claim_pays_twice() {
     breaks(
         Mutant::CallFirst,
         ONCE,
@@ -61,7 +61,7 @@ fn a_call_before_its_claim_pays_twice() {
 
 /// Keys alone: when one is too old to be used, nobody finds out what became of it.
 #[test]
-fn keys_alone_pay_twice() {
+fn mutant_with_keys_alone_pays_twice() {
     breaks(
         Mutant::KeyOnly,
         ALONE,
@@ -84,7 +84,7 @@ fn keys_alone_pay_twice() {
 
 /// Look-ups alone: a call whose answer is lost is made again.
 #[test]
-fn look_ups_alone_pay_twice() {
+fn mutant_with_look_ups_alone_pays_twice() {
     breaks(
         Mutant::ListOnly,
         ONCE,
@@ -104,7 +104,7 @@ fn look_ups_alone_pay_twice() {
 /// The worlds go as far as the constants do: with lists that are one second slower, or keys that are forgotten before
 /// the last second of a worker that took over in the last second of `KEY_REUSE`, the protocol breaks.
 #[test]
-fn the_constants_have_nothing_to_spare() {
+fn constants_have_nothing_to_spare() {
     let second = Duration::from_secs(1);
     let budget = Budget { crashes: 0, faults: 2, repeats: 0, dones: 0, failures: 0 };
     let slower = Bounds { budget, lag: SLOW_RECALL.lag + second, ..SLOW_RECALL };

@@ -43,7 +43,7 @@ fn woken(job: Job, policy: &Policy, now: Timestamp) -> (Job, Next) {
 }
 
 #[test]
-fn a_copy_that_is_stored_in_the_meantime_makes_room() {
+fn parked_job_resumes_when_a_copy_is_stored() {
     let policy = quiet(OnLimit::DeleteStored);
     let claim = super::CLAIM;
     let mut copying = super::copying(NOW.plus(Duration::from_secs(9)), Some(claim), Failures::default());
@@ -59,13 +59,13 @@ fn a_copy_that_is_stored_in_the_meantime_makes_room() {
 }
 
 #[test]
-fn others_that_are_stored_do_not_hide_that_ours_does_not_fit() {
+fn parked_job_is_not_hidden_by_stored_foreign_transcripts() {
     let policy = quiet(OnLimit::Stop);
     assert_eq!(parked([stored(8), failed(9)], &policy).status(), Status::LimitReached);
 }
 
 #[test]
-fn a_change_of_the_policy_is_noticed_within_a_day() {
+fn parked_job_notices_a_policy_change_within_a_day() {
     let stop = quiet(OnLimit::Stop);
     for (changed, creates) in [
         (Policy { max_transcripts: 3, ..stop.clone() }, true),
@@ -84,7 +84,7 @@ fn a_change_of_the_policy_is_noticed_within_a_day() {
 }
 
 #[test]
-fn what_went_at_recall_without_a_word_is_noticed_within_a_day() {
+fn parked_job_notices_an_unreported_deletion_within_a_day() {
     let policy = quiet(OnLimit::Stop);
     let job = parked([stored(8), failed(9)], &policy);
     let (job, next) = woken(job, &policy, NOW.plus(DAY));
@@ -107,7 +107,7 @@ fn what_went_at_recall_without_a_word_is_noticed_within_a_day() {
 
 /// Once the recording is gone there is nothing to look for.
 #[test]
-fn a_parked_job_looks_no_longer_when_its_recording_has_expired() {
+fn parked_job_stops_looking_when_its_recording_has_expired() {
     let policy = quiet(OnLimit::Stop);
     let job = Job { expires_at: Some(NOW.plus(8 * DAY)), ..parked([stored(8), failed(9)], &policy) };
     let (mut job, mut now, mut looks) = (job, NOW, 0);
@@ -137,7 +137,7 @@ fn looked(job: Job, answer: RecordingAnswer, policy: &Policy, now: Timestamp) ->
 }
 
 #[test]
-fn a_parked_job_learns_when_its_recording_expires() {
+fn parked_job_learns_the_expiry() {
     let policy = quiet(OnLimit::Stop);
     let job = Job { expires_at: None, ..parked([stored(8), failed(9)], &policy) };
     let expires_at = Some(NOW.plus(30 * DAY));
@@ -152,7 +152,7 @@ fn a_parked_job_learns_when_its_recording_expires() {
 
 /// And whose recording has no expiry that Recall would tell.
 #[test]
-fn a_parked_job_looks_no_longer_when_its_recording_is_gone() {
+fn parked_job_stops_looking_when_its_recording_is_gone() {
     let policy = quiet(OnLimit::Stop);
     let parked = || Job { expires_at: None, ..parked([stored(8), failed(9)], &policy) };
     let (job, next) = looked(parked(), RecordingAnswer::Deleted, &policy, NOW.plus(DAY));
@@ -179,7 +179,7 @@ fn a_parked_job_looks_no_longer_when_its_recording_is_gone() {
 }
 
 #[test]
-fn a_retry_is_never_over_the_limit() {
+fn retry_never_exceeds_the_limit() {
     let policy = Policy { max_transcripts: 2, ..quiet(OnLimit::Stop) };
     let mut stored_twice = job([stored(8), stored(9)]);
     stored_twice.attempts = 2;
@@ -190,7 +190,7 @@ fn a_retry_is_never_over_the_limit() {
 
 /// Its room was to be made by a deletion that turns out to be impossible.
 #[test]
-fn a_retry_that_gets_no_room_is_over() {
+fn retry_without_room_is_over() {
     let policy = Policy { max_transcripts: 1, ..quiet(OnLimit::DeleteStored) };
     let retry = Event::Retry { provider: None, after_attempt: 1 };
     let Decision::Apply { job, next: Next::Act(Command::Delete { target, claim, .. }) } =
@@ -205,7 +205,7 @@ fn a_retry_that_gets_no_room_is_over() {
 }
 
 #[test]
-fn a_slot_that_recall_reports_as_freed_is_used_at_once() {
+fn freed_slot_is_used_at_once() {
     let policy = quiet(OnLimit::Stop);
     let deleted =
         Event::TranscriptDeleted(TranscriptRef { transcript_id: id(8), attempt: None, other_deployment: false });
@@ -215,7 +215,7 @@ fn a_slot_that_recall_reports_as_freed_is_used_at_once() {
 
 /// Webhooks come in any order: an older one about what is gone at Recall takes no place under the limit again.
 #[test]
-fn what_recall_has_deleted_takes_no_place_whatever_is_heard_of_it_later() {
+fn deleted_transcript_takes_no_place_whatever_later_events_say() {
     let policy = quiet(OnLimit::Stop);
     let reference = |number| TranscriptRef { transcript_id: id(number), attempt: None, other_deployment: false };
     let events = |number| {

@@ -38,7 +38,7 @@ fn reading(policy: &Policy, context: Context<'_>) -> (Job, Claim) {
 }
 
 #[test]
-fn a_delivery_without_a_bot_is_read_before_it_is_paid_for() {
+fn metadata_is_read_before_paying_if_the_bot_is_missing() {
     let policy = quiet();
     let context = context(&policy, NOW);
     let (job, claim) = reading(&policy, context);
@@ -52,7 +52,7 @@ fn a_delivery_without_a_bot_is_read_before_it_is_paid_for() {
 }
 
 #[test]
-fn what_cannot_be_read_is_handed_over_and_never_paid_for_unread() {
+fn unread_metadata_is_handed_over_and_never_paid_for() {
     let policy = quiet();
     let webhook = Context { role: Role::Webhook, ..context(&policy, NOW) };
     for answer in [RecordingAnswer::Later { after: Duration::ZERO }, RecordingAnswer::Operator] {
@@ -83,7 +83,7 @@ fn what_cannot_be_read_is_handed_over_and_never_paid_for_unread() {
 }
 
 #[test]
-fn a_recording_that_is_deleted_or_unknown_when_it_is_read_is_not_paid_for() {
+fn deleted_or_unknown_recording_is_not_paid_for() {
     let policy = quiet();
     let context = context(&policy, NOW);
     let (job, claim) = reading(&policy, context);
@@ -120,7 +120,7 @@ fn fails_to_be_read(expires_at: Option<Timestamp>, answer: &RecordingAnswer) -> 
 }
 
 #[test]
-fn a_refused_key_ends_no_reading_before_the_recording_expires() {
+fn refused_key_does_not_end_reading_before_the_expiry() {
     let operator = RecordingAnswer::Operator;
     assert_eq!(fails_to_be_read(None, &operator), (Status::Waiting, None));
     let (status, ended) = fails_to_be_read(Some(NOW.plus(40 * DAY)), &operator);
@@ -133,7 +133,7 @@ fn a_refused_key_ends_no_reading_before_the_recording_expires() {
 
 /// It counts as unfinished again, and a later 404 begins a day of its own.
 #[test]
-fn a_recording_that_can_be_read_is_known_from_then_on() {
+fn recording_that_was_read_is_known_to_recall() {
     let policy = quiet();
     let (job, claim) = reading(&policy, context(&policy, NOW));
     let unknown = Answer::ReadRecording { claim, answer: RecordingAnswer::Unknown };
@@ -161,7 +161,7 @@ fn a_recording_that_can_be_read_is_known_from_then_on() {
 }
 
 #[test]
-fn only_metadata_that_was_read_lifts_a_skip() {
+fn skip_is_lifted_only_by_metadata_that_was_read() {
     let policy = quiet();
     let context = context(&policy, NOW);
     let decision = Job::new(RecordingId::from_u128(7)).on_event(&with(skip()), context);
@@ -174,7 +174,7 @@ fn only_metadata_that_was_read_lifts_a_skip() {
 }
 
 #[test]
-fn wishes_that_were_read_stay_when_a_delivery_carries_none() {
+fn overrides_stay_when_a_delivery_carries_none() {
     let policy = quiet();
     let overrides = Overrides { provider: Some("rev_async".to_owned()), ..Overrides::default() };
     let waits = Job { overrides: Some(overrides.clone()), ..job([]) };
@@ -187,7 +187,7 @@ fn wishes_that_were_read_stay_when_a_delivery_carries_none() {
 
 /// A row that was lost learns of a transcript first: its next attempt is not paid for unread either.
 #[test]
-fn no_later_attempt_is_paid_for_unread() {
+fn later_attempts_are_not_paid_for_unread() {
     let policy = quiet();
     let failed = State::Failed { transcript_id: OURS, sub_code: None };
     let unread = Job { overrides: None, ..job([failed]) };
@@ -203,7 +203,7 @@ fn no_later_attempt_is_paid_for_unread() {
 
 /// A provider's options were refused; then the key was one of another workspace for a day.
 #[test]
-fn what_was_only_refused_is_skipped_when_recall_does_not_know_its_recording() {
+fn refused_attempts_end_as_skipped_for_an_unknown_recording() {
     let policy = Policy { max_transcripts: 10, ..quiet() };
     let wait = Some(Hold::Wait { retry_at: NOW, status: Some(404), times: 9, since: NOW.minus(DAY) });
     let (refused, failed) =
@@ -223,7 +223,7 @@ fn what_was_only_refused_is_skipped_when_recall_does_not_know_its_recording() {
 
 /// Of a row that was lost, the failure of our attempt is the first that is heard.
 #[test]
-fn a_row_that_was_lost_goes_on_from_the_attempt_that_it_hears_of() {
+fn lost_row_continues_from_the_attempt_of_an_event() {
     let policy = quiet();
     let reference = TranscriptRef { transcript_id: OURS, attempt: Some(1), other_deployment: false };
     let failed = Event::TranscriptFailed { reference, sub_code: None };
@@ -235,7 +235,7 @@ fn a_row_that_was_lost_goes_on_from_the_attempt_that_it_hears_of() {
 
 /// With a key of another workspace, nothing but a webhook tells of the recording: that makes nothing late.
 #[test]
-fn what_is_only_hearsay_is_waited_for_quietly() {
+fn unconfirmed_recording_is_waited_for_quietly() {
     let policy = quiet();
     let done = Event::TranscriptDone(TranscriptRef { transcript_id: OTHER, attempt: None, other_deployment: false });
     let captured = Job { attempts: 0, ..job([]) };
@@ -253,7 +253,7 @@ fn what_is_only_hearsay_is_waited_for_quietly() {
 
 /// The sweep's entry, or another delivery, has the metadata that Recall would not let us read.
 #[test]
-fn metadata_that_comes_with_an_event_is_not_waited_for() {
+fn metadata_of_an_event_ends_the_wait_for_it() {
     let policy = quiet();
     let (reading, claim) = reading(&policy, context(&policy, NOW));
     let retry_at = context(&policy, NOW).lease_until;
@@ -271,7 +271,7 @@ fn metadata_that_comes_with_an_event_is_not_waited_for() {
 
 /// A transcript of it is told of, so Recall may know it by now: the quiet day begins again, and a given-up job goes on.
 #[test]
-fn a_recording_that_an_event_tells_of_has_another_day() {
+fn event_extends_the_wait_for_an_unknown_recording() {
     let reference = TranscriptRef { transcript_id: OTHER, attempt: None, other_deployment: false };
     let wait = Hold::Wait { retry_at: NOW.plus(DAY), status: Some(404), times: 9, since: NOW };
     for copy_unrequested in [true, false] {
@@ -313,7 +313,7 @@ fn said_to_have_failed(context: Context<'_>) -> Job {
 }
 
 #[test]
-fn a_recording_that_failed_is_announced_once_recall_says_so() {
+fn failed_recording_is_announced_once_recall_confirms_it() {
     let policy = policy();
     let context = context(&policy, NOW);
     let sub_code = Some("internal_error".to_owned());
@@ -326,7 +326,7 @@ fn a_recording_that_failed_is_announced_once_recall_says_so() {
 }
 
 #[test]
-fn a_failure_that_recall_cannot_be_asked_about_is_not_forgotten() {
+fn unconfirmed_failure_is_not_forgotten() {
     let policy = policy();
     let (mut job, mut now) = (said_to_have_failed(context(&policy, NOW)), NOW);
     let later = RecordingAnswer::Later { after: Duration::ZERO };
@@ -348,7 +348,7 @@ fn a_failure_that_recall_cannot_be_asked_about_is_not_forgotten() {
 
 /// "Send example": whatever event it is, and whichever others have the same ids.
 #[test]
-fn an_example_ends_without_a_word_whatever_its_event_is() {
+fn example_webhook_ends_silently_whatever_its_event_is() {
     let policy = policy();
     let reference = TranscriptRef { transcript_id: OURS, attempt: None, other_deployment: false };
     let examples = [
@@ -403,7 +403,7 @@ fn an_example_ends_without_a_word_whatever_its_event_is() {
 
 /// A person asked for a transcript of what events alone tell of, and then it is said to have failed.
 #[test]
-fn whether_it_has_failed_is_asked_before_a_retry_goes_on() {
+fn unconfirmed_failure_delays_a_retry() {
     let policy = policy();
     let retry = Some(crate::Retry { provider: None });
     let job = Job { retry, ..said_to_have_failed(context(&policy, NOW)) };

@@ -37,7 +37,7 @@ fn started(decision: Decision) -> (Job, u32, String) {
 }
 
 #[test]
-fn a_person_restarts_a_job_whatever_it_ended_as() {
+fn retry_restarts_a_job_whatever_it_ended_as() {
     let policy = quiet();
     let skip = Some(Overrides { skip: true, ..Overrides::default() });
     let stored = State::Stored { transcript_id: OURS, receipt: receipt() };
@@ -64,7 +64,7 @@ fn a_person_restarts_a_job_whatever_it_ended_as() {
 
 /// The webhook that said that the recording is done never came.
 #[test]
-fn a_person_gets_an_attempt_of_a_recording_of_which_only_others_transcripts_are_known() {
+fn retry_works_if_only_foreign_transcripts_are_known() {
     let policy = quiet();
     let mut theirs = job([State::Stored { transcript_id: OTHER, receipt: receipt() }]);
     theirs.transcripts[0].attempt = None;
@@ -74,7 +74,7 @@ fn a_person_gets_an_attempt_of_a_recording_of_which_only_others_transcripts_are_
 }
 
 #[test]
-fn the_provider_that_a_person_names_comes_first() {
+fn retry_provider_comes_first() {
     let policy = quiet();
     let named = |provider: &str| Event::Retry { provider: Some(provider.to_owned()), after_attempt: 2 };
     let (_, _, provider) = started(failed().on_event(&named("rev_async"), context(&policy, NOW)));
@@ -84,7 +84,7 @@ fn the_provider_that_a_person_names_comes_first() {
 }
 
 #[test]
-fn a_retry_never_runs_alongside_an_attempt_nor_without_a_recording() {
+fn retry_never_runs_alongside_an_attempt_or_without_a_recording() {
     let policy = quiet();
     let transcribing = State::Transcribing { transcript_id: OURS, check_at: NOW, checks: 0, reported_done: false };
     let copied = State::Copying(copying(NOW, None, Failures::default()));
@@ -101,7 +101,7 @@ fn a_retry_never_runs_alongside_an_attempt_nor_without_a_recording() {
 /// Recall throttles the create, refuses the key, does not know the recording, or gives no answer and makes nothing. Nothing
 /// was paid, so the retry stands.
 #[test]
-fn a_retry_stands_until_one_of_its_attempts_has_an_outcome() {
+fn retry_stays_until_one_of_its_attempts_has_an_outcome() {
     let policy = quiet();
     let throttled = CreateAnswer::Throttled { after: Duration::from_secs(10) };
     let unknown = CreateAnswer::Refused { status: 404, code: None };
@@ -166,7 +166,7 @@ fn no_effect(job: Job, event: &Event, answer: &CreateAnswer, policy: &Policy) ->
 }
 
 #[test]
-fn a_retry_is_over_when_its_recording_is_not_known_for_a_day() {
+fn retry_ends_when_its_recording_is_unknown_for_a_day() {
     let policy = quiet();
     let stored = job([State::Stored { transcript_id: OURS, receipt: receipt() }]);
     let (mut decision, mut now) = (stored.on_event(&retry(1), context(&policy, NOW)), NOW);
@@ -194,7 +194,7 @@ fn a_retry_is_over_when_its_recording_is_not_known_for_a_day() {
 
 /// What is being deleted may be the recording: then there is nothing to pay for.
 #[test]
-fn a_retry_waits_for_a_deletion_under_way() {
+fn retry_waits_for_a_deletion_in_progress() {
     let policy = Policy { delete_after_store: DeleteAfterStore::Recording, ..quiet() };
     let retry_at = NOW.plus(HOUR);
     let deleting = |claim| {
@@ -228,7 +228,7 @@ fn creating(retry_at: Timestamp, claim: Option<crate::Claim>) -> State {
 
 /// With the default settings, half an hour of a provider's trouble fails nothing.
 #[test]
-fn the_chain_outlasts_an_outage_of_its_provider() {
+fn chain_outlasts_an_outage_of_its_provider() {
     let providers = vec!["recallai_async".to_owned()];
     let policy = Policy { providers, tries_per_provider: 3, ..quiet() };
     let (mut job, mut now, mut starts) = (job([]), NOW, Vec::new());
@@ -252,7 +252,7 @@ fn the_chain_outlasts_an_outage_of_its_provider() {
 }
 
 #[test]
-fn the_last_try_comes_earlier_where_the_recording_goes_soon() {
+fn last_try_comes_earlier_if_the_recording_expires_soon() {
     let policy = Policy { tries_per_provider: 1, ..quiet() };
     let transcribing = State::Transcribing { transcript_id: OURS, check_at: NOW, checks: 0, reported_done: false };
     let job = Job { expires_at: Some(NOW.plus(HOUR)), ..job([transcribing]) };
@@ -266,7 +266,7 @@ fn the_last_try_comes_earlier_where_the_recording_goes_soon() {
 
 /// The last one that fits is the last one, unless room is made for more.
 #[test]
-fn the_last_try_that_the_limit_leaves_room_for_outlasts_an_outage() {
+fn last_try_under_the_limit_outlasts_an_outage() {
     for (on_limit, wait) in [(OnLimit::Stop, HOUR), (OnLimit::DeleteFailed, Duration::from_secs(60))] {
         let policy = Policy { tries_per_provider: 5, max_transcripts: 2, on_limit, ..quiet() };
         let transcribing = State::Transcribing { transcript_id: OURS, check_at: NOW, checks: 0, reported_done: false };
@@ -280,7 +280,7 @@ fn the_last_try_that_the_limit_leaves_room_for_outlasts_an_outage() {
 
 /// A wait of ours ends, a lease does not, and nor does the time that a look-up needs to settle.
 #[test]
-fn wake_now_ends_waits_and_no_leases() {
+fn wake_now_ends_waits_but_no_leases() {
     let policy = quiet();
     let (later, now) = (NOW.plus(6 * HOUR), Event::Wake { now: true });
     let wakes = |job: Job| match job.on_event(&now, context(&policy, NOW)) {
@@ -309,7 +309,7 @@ fn wake_now_ends_waits_and_no_leases() {
 }
 
 #[test]
-fn a_generic_conflict_is_a_refusal_and_not_asked_forever() {
+fn repeated_conflict_becomes_a_refusal() {
     let policy = Policy { providers: vec!["recallai_async".to_owned()], ..quiet() };
     let (mut decision, mut now, mut calls) = (job([]).on_event(&super::done(), context(&policy, NOW)), NOW, 0);
     for _ in 0..10_000 {
@@ -342,7 +342,7 @@ fn a_generic_conflict_is_a_refusal_and_not_asked_forever() {
 
 /// It may have been paid for, so nobody starts another one but a person.
 #[test]
-fn a_look_up_that_never_tells_ends_and_starts_no_other_attempt() {
+fn inconclusive_look_ups_end_without_another_attempt() {
     let policy = quiet();
     let (mut job, mut now) = (job([creating(NOW, None)]), NOW.plus(LIST_SETTLE));
     for _ in 0..10_000 {
@@ -365,7 +365,7 @@ fn a_look_up_that_never_tells_ends_and_starts_no_other_attempt() {
 
 /// It may exist, and Recall would count it, so it counts. A person who asks for another one has it looked up first.
 #[test]
-fn an_attempt_that_was_never_found_out_keeps_its_place_until_a_list_tells() {
+fn attempt_with_unknown_outcome_keeps_its_place_until_listed() {
     let policy = Policy { max_transcripts: 1, ..quiet() };
     let outcome_unknown = State::Refused { status: crate::state::OUTCOME_UNKNOWN, code: None };
     let ended = job([outcome_unknown]);
@@ -407,7 +407,7 @@ fn an_attempt_that_was_never_found_out_keeps_its_place_until_a_list_tells() {
 
 /// The look-up of another attempt tells, too.
 #[test]
-fn a_complete_list_without_it_ends_an_attempt_that_was_never_found_out() {
+fn complete_list_ends_an_attempt_with_unknown_outcome() {
     let policy = quiet();
     let outcome_unknown = State::Refused { status: crate::state::OUTCOME_UNKNOWN, code: None };
     let mut ended = job([outcome_unknown, creating(NOW, Some(CLAIM))]);
@@ -450,7 +450,7 @@ fn looked_up(mut job: Job, from: Timestamp, time: Duration, answer: &LookUpAnswe
 
 /// Months of a refused key end no look-up, and no time that it took counts against the errors after it.
 #[test]
-fn a_refused_key_ends_no_look_up_before_the_recording_expires() {
+fn refused_key_does_not_end_a_look_up_before_the_expiry() {
     let (start, later) = (NOW.plus(LIST_SETTLE), LookUpAnswer::Later { after: Duration::ZERO });
     let (held, now) = looked_up(job([creating(NOW, None)]), start, 60 * DAY, &LookUpAnswer::Operator);
     assert_eq!(held.status(), Status::Creating);
@@ -464,7 +464,7 @@ fn a_refused_key_ends_no_look_up_before_the_recording_expires() {
 }
 
 #[test]
-fn a_retry_waits_for_the_worker_that_reads_the_metadata() {
+fn retry_waits_for_the_worker_that_reads_the_metadata() {
     let policy = quiet();
     let retry_at = NOW.plus(HOUR);
     let unread = Some(Hold::Unread { retry_at, claim: Some(CLAIM), cause: HoldCause::Errors, times: 0, since: NOW });
@@ -476,7 +476,7 @@ fn a_retry_waits_for_the_worker_that_reads_the_metadata() {
 }
 
 #[test]
-fn a_rendering_over_which_every_worker_dies_ends() {
+fn rendering_that_kills_every_worker_is_given_up() {
     let policy = quiet();
     let stored = job([State::Stored { transcript_id: OURS, receipt: receipt() }]);
     let mut decision = stored.on_event(&Event::Render { transcript_id: None }, context(&policy, NOW));
@@ -493,7 +493,7 @@ fn a_rendering_over_which_every_worker_dies_ends() {
 }
 
 #[test]
-fn a_rendering_that_is_given_up_is_in_the_row() {
+fn rendering_that_is_given_up_is_noted_in_the_row() {
     let policy = quiet();
     let render = Event::Render { transcript_id: None };
     let stored = || job([State::Stored { transcript_id: OURS, receipt: receipt() }]);
@@ -529,7 +529,7 @@ fn a_rendering_that_is_given_up_is_in_the_row() {
 
 /// Each kind of failure has its own counter.
 #[test]
-fn one_kind_of_failure_says_nothing_of_another() {
+fn copy_failures_of_each_kind_are_counted_separately() {
     let policy = quiet();
     let after = |failures: Failures, answer: CopyAnswer| {
         let copying = job([State::Copying(copying(NOW.plus(HOUR), Some(CLAIM), failures))]);
@@ -555,7 +555,7 @@ fn one_kind_of_failure_says_nothing_of_another() {
 }
 
 #[test]
-fn failures_of_every_kind_are_told_together() {
+fn copy_failures_of_every_kind_are_summed() {
     let failures = Failures {
         transient: 1,
         operator: 20,
@@ -572,7 +572,7 @@ fn failures_of_every_kind_are_told_together() {
 
 /// What a sweep says in every run does not bring the next check forward.
 #[test]
-fn a_transcript_that_is_said_to_be_done_and_is_not_ready_is_asked_for_less_and_less() {
+fn transcript_reported_done_but_not_ready_is_checked_less_and_less() {
     let policy = quiet();
     let reference = TranscriptRef { transcript_id: OURS, attempt: Some(1), other_deployment: false };
     let transcribing =
@@ -598,7 +598,7 @@ fn a_transcript_that_is_said_to_be_done_and_is_not_ready_is_asked_for_less_and_l
 
 /// It was stored, and was to be deleted with its recording when a person asked for another one.
 #[test]
-fn a_recording_is_not_deleted_while_a_retry_waits() {
+fn recording_is_not_deleted_while_a_retry_waits() {
     let policy = Policy { delete_after_store: DeleteAfterStore::Recording, ..quiet() };
     let stored = job([State::Stored { transcript_id: OURS, receipt: receipt() }]);
     let deletion = |claim| Deletion {
@@ -615,7 +615,7 @@ fn a_recording_is_not_deleted_while_a_retry_waits() {
 
 /// Whatever it waited for has ended without a word: the next save of the job goes on with it.
 #[test]
-fn a_retry_is_taken_up_when_nothing_is_left_that_it_waits_for() {
+fn retry_resumes_when_nothing_is_left_to_wait_for() {
     let policy = quiet();
     let asked = crate::Retry { provider: None };
     let waiting = Job {
