@@ -1,4 +1,4 @@
-//! Recall's identifiers, checked once at the edge: what is not a UUID never gets into a URL, a key or a log field.
+//! Recall's identifiers, checked once at the edge: only a UUID ever gets into a URL, a key, or a log field.
 
 use serde::{Deserialize, Deserializer, Serialize};
 use uuid::Uuid;
@@ -58,7 +58,7 @@ id! {
     TranscriptId
 }
 id! {
-    /// The bot that recorded, where there was one.
+    /// The bot that recorded, if there was one.
     BotId
 }
 

@@ -1,4 +1,4 @@
-//! The chain of providers, the limit, and what metadata wishes for.
+//! The chain of providers, the limit, and the overrides in metadata.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use crate::{
     time::Timestamp,
 };
 
-/// Plays the shell: every create is answered by `answer`, every wait is waited for. The providers asked, in order.
+/// Plays the shell: `answer` answers every create, and every wait ends. Returns the providers asked, in order.
 fn providers_asked(policy: &Policy, overrides: Overrides, answer: impl Fn(u32) -> CreateAnswer) -> (Vec<String>, Job) {
     let info = RecordingInfo { overrides: Some(overrides), ..RecordingInfo::default() };
     let (mut asked, mut now) = (Vec::new(), NOW);
@@ -45,7 +45,7 @@ fn providers_asked(policy: &Policy, overrides: Overrides, answer: impl Fn(u32) -
                 | Command::Wake,
             ) => {
                 match job.transcripts.last().map(|transcript| (&transcript.state, transcript.attempt)) {
-                    // What was created fails at once.
+                    // The created transcript fails at once.
                     Some((State::Transcribing { transcript_id, .. }, attempt)) => {
                         let reference =
                             TranscriptRef { transcript_id: *transcript_id, attempt, other_deployment: false };
@@ -98,7 +98,7 @@ fn recording_unknown_to_recall_is_requested_again() {
     assert!(asked.iter().all(|provider| provider == "recallai_async"), "no provider is used up: {asked:?}");
     assert!((24..36).contains(&asked.len()), "hourly in the end, for a day: {asked:?}");
     assert_eq!((job.status(), job.outbox.announced_ends, job.due_at()), (Status::Skipped, 0, None));
-    // Recall knows it after all.
+    // Recall knows the recording after all.
     let again = job.on_event(&done(), context(&chain(2, 10), NOW.plus(Duration::from_secs(2 * 24 * 60 * 60))));
     assert!(matches!(again, Decision::Apply { next: Next::Act(Command::Create { .. }), .. }), "{again:?}");
 }
@@ -301,8 +301,8 @@ fn next_try_waits_double_up_to_an_hour() {
     assert!(NOW > Timestamp::default());
 }
 
-/// A 400 that means the limit: what others made since counts, and no other provider is asked in vain.
-/// A provider's refusal between two tries says nothing of the outage that the first one met.
+/// A 400 that means the limit: transcripts of others count, and no other provider is asked in vain.
+/// A refusal between two tries does not end the outage that the first try met.
 #[test]
 fn last_try_comes_an_hour_after_the_last_paid_failure() {
     let providers = ["recallai_async", "refused_async", "rev_async"].map(str::to_owned).to_vec();
@@ -374,7 +374,7 @@ fn list_explains_a_400_at_the_limit() {
     assert!(matches!(other.hold, Some(Hold::Wait { status: None, .. })), "the next provider comes");
 }
 
-/// A look-up can find that an older attempt of ours exists after all: the wait for the next one is over then.
+/// A look-up can show that an older attempt of ours exists after all. Then the wait for the next attempt is over.
 #[test]
 fn wait_ends_when_an_attempt_of_ours_succeeds() {
     let policy = policy();
@@ -408,7 +408,7 @@ fn skipped_job_stays_skipped_when_a_foreign_transcript_fails() {
     assert_eq!(skipped.status(), Status::Skipped);
 }
 
-/// Recall says with a 503, too, when to come back; nothing is paid for by coming sooner, but nothing is gained either.
+/// A 503 may carry a Retry-After, too. Calling earlier costs nothing, but gains nothing either.
 #[test]
 fn server_error_with_retry_after_is_waited_for() {
     let policy = policy();

@@ -1,4 +1,4 @@
-//! What the answers to create_transcript and to look-ups come to.
+//! Answers to create_transcript and to look-ups.
 
 use std::time::Duration;
 
@@ -15,13 +15,13 @@ fn quiet() -> Policy {
     Policy { max_transcripts: 10, announces: false, ..policy() }
 }
 
-/// What the core decides, if it decides anything.
+/// The decision that the core applies.
 fn applied(decision: Decision) -> (Job, Next) {
     let Decision::Apply { job, next } = decision else { panic!("{decision:?}") };
     (*job, next)
 }
 
-/// A job whose create is under way.
+/// A job with a create in progress.
 fn asked(before: Job, policy: &Policy) -> (Job, u32, Claim) {
     let done = done();
     let (job, next) = applied(before.on_event(&done, context(policy, NOW)));
@@ -33,7 +33,7 @@ fn new() -> Job {
     Job::new(RecordingId::from_u128(7))
 }
 
-/// The create is refused with a 400, and this is what the list says.
+/// The create is refused with a 400, and the look-up gets this list.
 fn refused_at(before: Job, policy: &Policy, listed: u128) -> (Job, Next) {
     let (job, attempt, claim) = asked(before, policy);
     let answer = CreateAnswer::Refused { status: 400, code: None };
@@ -50,7 +50,7 @@ fn refused_at(before: Job, policy: &Policy, listed: u128) -> (Job, Next) {
     applied(job.on_answer(&Answer::LookUp { attempt, claim, answer }, context(policy, NOW)))
 }
 
-/// Recall still lists, and counts, what it told us it had deleted.
+/// Recall still lists and counts a transcript that it reported as deleted.
 #[test]
 fn unexplained_limit_is_waited_for() {
     let gone = |number| State::Failed { transcript_id: TranscriptId::from_u128(number), sub_code: None };
@@ -60,7 +60,7 @@ fn unexplained_limit_is_waited_for() {
     }
     let (job, next) = refused_at(before, &quiet(), 10);
     let Some(Hold::Wait { retry_at, status: Some(400), .. }) = job.hold else { panic!("{:?}", job.hold) };
-    assert_eq!((next, job.transcript_count()), (Next::Wait { retry_at: retry_at }, 0));
+    assert_eq!((next, job.transcript_count()), (Next::Wait { retry_at }, 0));
 }
 
 #[test]
@@ -69,7 +69,7 @@ fn row_remembers_a_bounded_part_of_an_endless_list() {
     assert!((100..=200).contains(&job.transcripts.len()), "{}", job.transcripts.len());
 }
 
-/// Its webhook came first and did not name our attempt, so that it was left alone as somebody else's.
+/// Its webhook came first and did not name our attempt, so it counted as foreign.
 #[test]
 fn foreign_transcript_that_is_ours_is_waited_for() {
     let policy = Policy { copy_unrequested: false, ..quiet() };
@@ -83,7 +83,7 @@ fn foreign_transcript_that_is_ours_is_waited_for() {
     assert_eq!(job.transcripts[0].attempt, Some(attempt));
 }
 
-/// The answer of the first call was lost, and then the key does not work any more.
+/// The answer to the first call was lost, and then the API key stops working.
 #[test]
 fn operator_wait_grows_even_after_a_lost_answer() {
     let policy = quiet();
@@ -113,8 +113,8 @@ fn operator_wait_grows_even_after_a_lost_answer() {
     assert_eq!(waits.last(), Some(&HOUR));
 }
 
-/// Plays the shell: every create is answered like this, every list is empty, and every wait is waited for, until nothing
-/// is to come. How long that took, and what became of it.
+/// Plays the shell: every create is answered in the same way, every list is empty, and every wait passes, until nothing
+/// is pending. Returns how long that took, and the final status.
 fn asked_to_the_end(before: Job, answer: &CreateAnswer) -> (Duration, Job) {
     let policy = quiet();
     let (mut now, mut decision) = (NOW, before.on_event(&done(), context(&policy, NOW)));
@@ -146,7 +146,7 @@ fn server_errors_are_retried_for_30_days_if_the_expiry_is_unknown() {
     assert_eq!((took.as_secs() / (24 * 60 * 60), job.due_at(), job.transcript_count()), (30, None, 0));
 }
 
-/// And for a day more, because Recall may keep it longer than it has told.
+/// The job waits a day longer, because Recall may keep the recording longer than it said.
 #[test]
 fn refused_key_is_waited_for_until_the_expiry() {
     let expires_at = Some(NOW.plus(40 * 24 * HOUR));
@@ -199,7 +199,7 @@ fn look_up_follows_three_server_errors() {
     assert_eq!((calls, now.since(answered_at).as_secs()), (3, 120));
 }
 
-/// Its time comes without another delivery: the sender is not told to come again.
+/// The wait ends without another delivery, so the sender is not told to retry.
 #[test]
 fn delivery_during_a_lost_answer_is_ignored() {
     let policy = quiet();
@@ -222,7 +222,7 @@ fn unexplained_400_is_looked_up_by_one_worker() {
     assert_eq!(job.on_event(&done(), context(&policy, later)), Decision::Busy { retry_at });
 }
 
-/// A refusal says nothing of the call before it, which may have taken effect: only Recall's list does.
+/// A refusal says nothing about the call before it, which may have taken effect. Only Recall's list does.
 #[test]
 fn refusal_after_a_lost_answer_is_looked_up() {
     let policy = quiet();
@@ -252,7 +252,7 @@ fn refusal_after_a_lost_answer_is_looked_up() {
     }
 }
 
-/// What cannot be read may be ours, and paid for: no other attempt begins, and what can be read counts.
+/// An unreadable entry may be our paid attempt, so no other attempt begins. The readable entries count.
 #[test]
 fn incomplete_list_proves_nothing() {
     let policy = quiet();
@@ -327,7 +327,7 @@ fn attempt_numbers_survive_any_number_of_throttles() {
     assert_eq!(job.transcripts[0].attempt, Some(5_000));
 }
 
-/// What comes of this answer to a new create, in a job that has been throttled five times.
+/// The decision about this answer to a new create, in a job that has been throttled five times.
 fn after_five_429s(answer: CreateAnswer) -> (Job, Duration) {
     let policy = quiet();
     let (mut job, mut attempt, mut claim) = asked(new(), &policy);
@@ -357,7 +357,7 @@ fn hold_causes_of_creates_are_counted_separately() {
     assert!(matches!(job.hold, Some(Hold::Wait { status: Some(429), times: 6, since: NOW, .. })), "{:?}", job.hold);
 }
 
-/// The key is right again after a month, and Recall has a bad minute.
+/// The key works again after a month, and Recall fails for a minute.
 #[test]
 fn server_errors_after_a_month_of_a_refused_key_do_not_end_the_job() {
     let policy = quiet();

@@ -70,7 +70,7 @@ fn steps_list_before_they_delete() {
 
     assert_eq!(of_failed().step(), DeleteStep::Retrieve(OURS));
     assert_eq!(on(of_failed(), list(&[listed(true)])).step(), DeleteStep::Delete(DeletionTarget::Transcript(OURS)));
-    // Its copy was read back, and nothing goes with it.
+    // Its copy was read back, and nothing else is deleted with it.
     let stored = DeletionSteps::new(DeletionTarget::Transcript(OURS), vec![receipt()], Deletable::default());
     assert_eq!(on(stored, DeleteStepAnswer::Holds(true)).step(), DeleteStep::Delete(DeletionTarget::Transcript(OURS)));
 }
@@ -113,7 +113,7 @@ fn steps_believe_a_404_only_of_a_key_that_knows_the_recording() {
     }
 }
 
-/// Between the two calls the key may be changed back, and the transcript be done by then.
+/// Between the two calls the key may be changed back, and the transcript may be done by then.
 #[test]
 fn steps_do_not_delete_what_cannot_be_retrieved() {
     let deleting = on(of_failed(), list(&[]));

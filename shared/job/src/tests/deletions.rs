@@ -1,4 +1,4 @@
-//! What is deleted at Recall, and what never is.
+//! What is deleted at Recall, and what is never deleted.
 
 use std::time::Duration;
 
@@ -65,14 +65,14 @@ fn recording_stays_while_a_transcript_is_in_progress() {
         panic!("not stored")
     };
     assert_eq!(next, Next::Nothing);
-    // When the other one has ended, too, it goes.
+    // The recording is deleted when the other transcript has ended, too.
     let reference = TranscriptRef { transcript_id: OTHER, attempt: None, other_deployment: false };
     let failed = Event::TranscriptFailed { reference, sub_code: None };
     let Decision::Apply { next, .. } = job.on_event(&failed, context(&policy, NOW)) else { panic!("ignored") };
     assert!(matches!(next, Next::Act(Command::Delete { target: DeletionTarget::Recording, .. })), "{next:?}");
 }
 
-/// The webhook of somebody else's transcript was lost, or is still to come.
+/// The webhook of a transcript of others was lost, or is late.
 #[test]
 fn recording_stays_while_it_has_an_unreported_transcript() {
     for (copy_unrequested, status) in [(true, Status::Copying), (false, Status::Stored)] {
@@ -93,7 +93,7 @@ fn recording_stays_while_it_has_an_unreported_transcript() {
         let others = Answer::Delete { target, claim, answer: DeleteAnswer::Others(others) };
         let Decision::Apply { job, next } = job.on_answer(&others, context(&policy, NOW)) else { panic!("stuck") };
         if !copy_unrequested {
-            // Left alone, as the operator wants: the recording stays with it.
+            // The operator does not want it copied, so it stays, and its recording stays with it.
             assert_eq!((next, job.status(), job.deletion), (Next::Nothing, status, None));
             continue;
         }
@@ -146,7 +146,7 @@ fn unverified_copy_is_not_deleted_and_not_retried_forever() {
     assert_eq!((next, job.due_at(), job.transcript_count()), (Next::Nothing, None, 1));
 }
 
-/// Two transcripts of one attempt: the second one goes once the first is stored, and not before.
+/// Two transcripts of one attempt: the second is deleted once the first is stored, and not before.
 #[test]
 fn duplicate_is_deleted_once_its_twin_is_stored() {
     let policy = quiet(DeleteAfterStore::Nothing);
@@ -171,7 +171,7 @@ fn recording_stays_until_the_requested_transcript_is_stored() {
         job.transcripts[0].attempt = None;
         Job { recording, attempts: 0, ..job }
     };
-    // Nobody has said yet that the recording is done; and then our own transcript is still to come.
+    // Recall has not said yet that the recording is done, and then our own transcript is still missing.
     for recording in [Recording::Unknown, Recording::Done] {
         let Decision::Apply { next, .. } = theirs(recording).on_answer(&stored_answer(), context(&policy, NOW)) else {
             panic!("not stored")
@@ -196,7 +196,7 @@ fn unreadable_file_keeps_its_original() {
     assert_eq!(next, Next::Nothing);
 }
 
-/// A failed transcript of somebody else's was done after all, and its webhook was lost: it would go with its recording.
+/// A failed transcript of others was done after all, and its webhook was lost: it would be deleted with its recording.
 #[test]
 fn recording_stays_while_a_failed_transcript_is_done_after_all() {
     let policy = quiet(DeleteAfterStore::Recording);

@@ -1,4 +1,4 @@
-//! What was only given up on is not gone: it stays at Recall, and keeps its place under the limit.
+//! A transcript that was only given up is not gone: it stays at Recall, and keeps its place under the limit.
 
 use std::{ops::ControlFlow, time::Duration};
 
@@ -14,7 +14,7 @@ fn quiet(delete_after_store: DeleteAfterStore) -> Policy {
     Policy { announces: false, delete_after_store, ..policy() }
 }
 
-/// A worker copies ours, and the other one is in this state.
+/// A worker copies our transcript, and the other one is in this state.
 fn beside(attempt: Option<u32>, state: State) -> Job {
     let mut two = job([State::Copying(copying(NOW.plus(Duration::from_secs(9)), Some(CLAIM), Failures::default()))]);
     two.transcripts.push(Transcript::new(attempt, None, state));
@@ -25,7 +25,7 @@ fn stored() -> State {
     State::Stored { transcript_id: OTHER, receipt: receipt() }
 }
 
-/// Ours is stored now; what comes next.
+/// Stores our transcript, and returns what comes next.
 fn then(job: Job, policy: &Policy) -> (Job, Next) {
     let stored = Answer::Copy { transcript_id: OURS, claim: CLAIM, answer: CopyAnswer::Stored(receipt()) };
     let Decision::Apply { job, next } = job.on_answer(&stored, context(policy, NOW)) else { panic!("not stored") };
@@ -60,7 +60,7 @@ fn recording_is_deleted_only_with_reported_or_stored_transcripts() {
     assert!(!deletes_the_recording(&next), "nobody has read it: {next:?}");
 }
 
-/// Nothing came of what was asked for: that is not hidden by somebody else's transcript.
+/// Our attempts failed, and a transcript of others does not hide that.
 #[test]
 fn skipped_needs_a_job_that_never_requested_anything() {
     let left = || State::Foreign { transcript_id: OTHER };
@@ -97,7 +97,7 @@ fn other_deployments_transcripts_are_never_deleted() {
     let deleted = Answer::Delete { target: DeletionTarget::Transcript(OURS), claim, answer: DeleteAnswer::Deleted };
     let decision = job.on_answer(&deleted, context(&quiet(DeleteAfterStore::Transcript), NOW));
     assert!(matches!(decision, Decision::Apply { next: Next::Nothing, .. }), "theirs stays: {decision:?}");
-    // Nor to make room.
+    // It is not deleted to make room either.
     for (on_limit, state) in [(OnLimit::DeleteStored, stored()), (OnLimit::DeleteFailed, failed())] {
         let policy = Policy { on_limit, max_transcripts: 1, ..quiet(DeleteAfterStore::Nothing) };
         let mut theirs = job_of(None, state);
@@ -107,7 +107,7 @@ fn other_deployments_transcripts_are_never_deleted() {
     }
 }
 
-/// Its webhook says whose it is, and that is not forgotten.
+/// The webhook's metadata names the other deployment, and the row remembers it.
 #[test]
 fn other_deployments_event_prevents_a_deletion() {
     let policy = quiet(DeleteAfterStore::Transcript);
@@ -121,7 +121,7 @@ fn other_deployments_event_prevents_a_deletion() {
     assert!(matches!(decision, Decision::Apply { next: Next::Nothing, .. }), "{decision:?}");
 }
 
-/// The row should not ask for that: even so, Recall is told of nothing as safe that may not go.
+/// Even for a deletion that the row should not want, only deletable transcripts count as safe.
 #[test]
 fn deletable_never_includes_what_must_stay() {
     let row = beside(None, State::Foreign { transcript_id: OTHER });
@@ -135,7 +135,7 @@ fn deletable_never_includes_what_must_stay() {
     assert_eq!(row.deletable(deletion), Deletable::default(), "one is being copied, the other was left alone");
 }
 
-/// Not everything that tells of a transcript carries its metadata.
+/// Not every event about a transcript carries its metadata.
 #[test]
 fn other_deployment_may_become_known_late() {
     let policy = quiet(DeleteAfterStore::Transcript);
@@ -149,12 +149,12 @@ fn other_deployment_may_become_known_late() {
             let Decision::Apply { job, next } = decision else { panic!("{}: {decision:?}", event.name()) };
             assert!(job.transcripts[0].other_deployment, "{}: {job:?}", event.name());
             assert!(!matches!(next, Next::Act(Command::Delete { .. })), "{}: {next:?}", event.name());
-            // What carries none takes nothing back, and the same again is no news.
+            // An event without metadata changes nothing, and a repeated one is not news.
             let again = job.clone().on_event(&Event::TranscriptProcessing(reference(false)), context(&policy, NOW));
             assert!(matches!(again, Decision::Ignore(_)), "{again:?}");
         }
     }
-    // So does a list.
+    // A list names the other deployment, too.
     let listed =
         ListedTranscript { transcript_id: OTHER, attempt: None, ended: true, failed: false, other_deployment: true };
     let list = Answer::List(LookUpAnswer::Complete(vec![listed]));
@@ -164,7 +164,7 @@ fn other_deployment_may_become_known_late() {
     assert!(job.transcripts[0].other_deployment);
 }
 
-/// A row that nobody told whose it is asks Recall, which has the metadata.
+/// If no event named the other deployment, Recall is asked, because it has the metadata.
 #[test]
 fn unattributed_transcript_is_retrieved_before_its_deletion() {
     let retry_at = NOW.plus(Duration::from_secs(9));
@@ -208,7 +208,7 @@ fn job_of(attempt: Option<u32>, state: State) -> Job {
     job
 }
 
-/// Two deployments whose webhooks told nothing: Recall's list does, before the recording goes.
+/// No webhook named the other deployment. Recall's list does, before the recording is deleted.
 #[test]
 fn recording_stays_while_recall_lists_another_deployments_transcript() {
     let policy = Policy { copy_unrequested: false, ..quiet(DeleteAfterStore::Recording) };
@@ -230,7 +230,7 @@ fn recording_stays_while_recall_lists_another_deployments_transcript() {
     assert!(job.transcripts[1].other_deployment);
 }
 
-/// Ten 404s to a key that knows the recording, and then Recall lists it all the same: nobody has its bytes.
+/// Ten 404s to a key that knows the recording, and then Recall lists the transcript after all: it was never copied.
 #[test]
 fn recording_stays_while_recall_lists_a_deleted_transcript() {
     let policy = quiet(DeleteAfterStore::Recording);
@@ -256,13 +256,13 @@ fn recording_stays_while_recall_lists_a_deleted_transcript() {
         assert_eq!((job.status(), job.transcript_count()), (status, 2), "failed: {failed}");
         assert!(matches!((failed, &job.transcripts[1].state), (false, _) | (true, State::Failed { .. })), "{job:?}");
     }
-    // What was deleted as it should be is not listed, and what is stored may be listed as long as Recall likes.
+    // A deleted transcript is not listed, and a stored one may still be listed.
     let (_, next) = then(deleted(), &policy);
     let Next::Act(Command::Delete { deletable, .. }) = next else { panic!("{next:?}") };
     assert_eq!(deletable.not_deletable(vec![ListedTranscript { transcript_id: OURS, ..listed(false) }]), []);
 }
 
-/// Recall lists a transcript, and says that it is deleted when it is retrieved.
+/// Recall lists a transcript, but reports it as deleted when it is retrieved.
 #[test]
 fn contradicting_recall_is_not_asked_forever() {
     let policy = quiet(DeleteAfterStore::Recording);
@@ -305,7 +305,7 @@ fn contradicting_recall_is_not_asked_forever() {
     assert_eq!((copies, job.due_at(), job.transcripts[0].keep_reason), (1, None, Some(KeepReason::NotDeleted)));
 }
 
-/// Everything on the recording is gone, and still Recall does not delete it.
+/// Every transcript of the recording is gone, and still Recall does not delete the recording.
 #[test]
 fn recording_that_recall_refuses_to_delete_is_left_alone() {
     let policy = quiet(DeleteAfterStore::Recording);
@@ -322,7 +322,7 @@ fn recording_that_recall_refuses_to_delete_is_left_alone() {
     );
 }
 
-/// The kept one of a double-paid attempt has to be readable before the other may go.
+/// The twin that stays has to be readable before the duplicate is deleted.
 #[test]
 fn twin_of_an_unreadable_transcript_stays() {
     let policy = quiet(DeleteAfterStore::Nothing);
@@ -335,7 +335,7 @@ fn twin_of_an_unreadable_transcript_stays() {
     assert!(matches!(next, Next::Act(Command::Delete { target: DeletionTarget::Transcript(OTHER), .. })), "{next:?}");
 }
 
-/// Whatever Recall answers, it is not asked forever, and what it has not confirmed still counts.
+/// Whatever Recall answers, it is not asked forever, and an unconfirmed deletion does not free a slot.
 #[test]
 fn refused_deletion_is_stopped_until_an_operator_wakes_the_job() {
     let policy = quiet(DeleteAfterStore::Transcript);
@@ -379,7 +379,7 @@ fn lost_transcript_that_is_done_after_all_is_copied() {
     assert!(matches!(decision, Decision::Apply { next: Next::Act(Command::Copy { .. }), .. }), "{decision:?}");
 }
 
-/// Nothing was stored, and Recall says why: the chain goes on.
+/// Nothing was stored, and Recall reports the failure: the chain continues.
 #[test]
 fn given_up_transcript_that_failed_leads_to_the_next_attempt() {
     let policy = quiet(DeleteAfterStore::Nothing);
@@ -391,12 +391,12 @@ fn given_up_transcript_that_failed_leads_to_the_next_attempt() {
     };
     assert_eq!(job.status(), Status::Waiting);
     assert!(matches!(next, Next::Wait { .. }), "{next:?}");
-    // What Recall has deleted is no failure of the provider's.
+    // A deletion is not a failure of the provider.
     lost.transcripts[0].deleted = true;
     assert!(matches!(lost.on_event(&failed, context(&policy, NOW)), Decision::Ignore(_)));
 }
 
-/// Somebody else's transcript was the first sign that the key is right again.
+/// A transcript of others was the first sign that the key works again.
 #[test]
 fn job_resumes_when_recall_knows_its_recording_after_all() {
     let policy = quiet(DeleteAfterStore::Nothing);
@@ -412,7 +412,7 @@ fn job_resumes_when_recall_knows_its_recording_after_all() {
     assert!(matches!(next, Next::Act(Command::Create { .. })), "{next:?}");
 }
 
-/// It was made a moment ago, and its webhook was faster than the list.
+/// The transcript was made a moment ago, and its webhook was faster than the list.
 #[test]
 fn lagging_list_does_not_end_work_in_progress() {
     let policy = quiet(DeleteAfterStore::Nothing);
@@ -429,7 +429,7 @@ fn lagging_list_does_not_end_work_in_progress() {
     assert!(job.transcripts[1].deleted, "{job:?}");
 }
 
-/// Nobody says how it went, so its next worker counts it.
+/// No answer arrives, so the next worker counts the crash.
 #[test]
 fn deletion_that_kills_every_worker_is_stopped() {
     let policy = Policy { on_limit: OnLimit::DeleteStored, max_transcripts: 1, ..quiet(DeleteAfterStore::Transcript) };

@@ -1,4 +1,4 @@
-//! A language that metadata wishes for and Recall refuses.
+//! A language in metadata that Recall refuses.
 
 use super::{NOW, context, policy};
 use crate::{
@@ -10,7 +10,7 @@ fn quiet_with(tries_per_provider: u32) -> Policy {
     Policy { tries_per_provider, max_transcripts: 10, announces: false, ..policy() }
 }
 
-/// Asks for its language and is refused with a 400 that the limit does not explain: what comes next.
+/// Requests this language and is refused with a 400 that the limit does not explain. Returns what comes next.
 fn refused_for(language: &str, job: Job, policy: &Policy) -> (Job, Next) {
     let overrides = Overrides { language: Some(language.to_owned()), ..Overrides::default() };
     let done = Event::RecordingDone(RecordingInfo { overrides: Some(overrides), ..RecordingInfo::default() });
@@ -31,14 +31,14 @@ fn refused_for(language: &str, job: Job, policy: &Policy) -> (Job, Next) {
     (*job, next)
 }
 
-/// Nonsense in somebody's metadata must not cost the transcript.
+/// An invalid value in metadata must not cost the transcript.
 #[test]
 fn refused_language_is_dropped_for_the_same_provider() {
     let policy = Policy { providers: vec!["recallai_async".to_owned()], ..quiet_with(1) };
     let (job, next) = refused_for("english", Job::new(RecordingId::from_u128(7)), &policy);
     let Next::Act(Command::Create { attempt, provider, language, claim }) = next else { panic!("{next:?}") };
     assert_eq!((attempt, provider.as_str(), language), (2, "recallai_async", None));
-    // It is refused again: now it was not the language.
+    // Recall refuses again, so the language was not the cause.
     let refused = CreateAnswer::Refused { status: 400, code: None };
     let Decision::Apply { job, next: Next::Act(Command::LookUp { claim, .. }) } =
         job.on_answer(&Answer::Create { attempt, claim, answer: refused }, context(&policy, NOW))

@@ -1,4 +1,4 @@
-//! A job at the limit goes on as soon as there is room, however that comes.
+//! A parked job resumes as soon as there is room, whatever the cause.
 
 use std::time::Duration;
 
@@ -19,7 +19,7 @@ fn id(number: u128) -> TranscriptId {
     TranscriptId::from_u128(number)
 }
 
-/// Somebody else's transcripts fill the limit of two, and ours does not fit.
+/// Transcripts of others fill the limit of two, so ours does not fit.
 fn parked(states: [State; 2], policy: &Policy) -> Job {
     let mut full = job([]);
     (full.attempts, full.expires_at) = (0, Some(NOW.plus(100 * DAY)));
@@ -105,7 +105,7 @@ fn parked_job_notices_an_unreported_deletion_within_a_day() {
     assert!(matches!(next, Next::Act(Command::Create { .. })), "{next:?}");
 }
 
-/// Once the recording is gone there is nothing to look for.
+/// Once the recording is deleted there is nothing to look for.
 #[test]
 fn parked_job_stops_looking_when_its_recording_has_expired() {
     let policy = quiet(OnLimit::Stop);
@@ -127,7 +127,7 @@ fn parked_job_stops_looking_when_its_recording_has_expired() {
     assert!(looks > 8 && now.since(NOW) < 11 * DAY, "{looks} looks");
 }
 
-/// The daily look asks for the recording first; this is what Recall says of it.
+/// The daily check retrieves the recording first, and Recall gives this answer.
 fn looked(job: Job, answer: RecordingAnswer, policy: &Policy, now: Timestamp) -> (Job, Next) {
     let (job, next) = woken(job, policy, now);
     let Next::Act(Command::ReadRecording { claim }) = next else { panic!("{next:?}") };
@@ -150,7 +150,7 @@ fn parked_job_learns_the_expiry() {
     assert_eq!(next, Next::Act(Command::List), "it is known now");
 }
 
-/// And whose recording has no expiry that Recall would tell.
+/// The expiry of the recording is unknown.
 #[test]
 fn parked_job_stops_looking_when_its_recording_is_gone() {
     let policy = quiet(OnLimit::Stop);
@@ -158,7 +158,7 @@ fn parked_job_stops_looking_when_its_recording_is_gone() {
     let (job, next) = looked(parked(), RecordingAnswer::Deleted, &policy, NOW.plus(DAY));
     assert_eq!((&job.recording, job.due_at(), next), (&Recording::Deleted, None, Next::Nothing));
     assert_eq!(job.outbox.announced_ends, 1, "it had told of its end");
-    // A key of another workspace is told the same, for a while.
+    // A key of another workspace gets the same answer for a while.
     let (job, _) = looked(parked(), RecordingAnswer::Unknown, &policy, NOW.plus(DAY));
     assert_eq!((job.status(), job.due_at()), (Status::LimitReached, Some(NOW.plus(2 * DAY))));
     for answer in [RecordingAnswer::Operator, RecordingAnswer::Later { after: Duration::ZERO }] {
@@ -167,7 +167,7 @@ fn parked_job_stops_looking_when_its_recording_is_gone() {
     }
     let (job, next) = looked(job, RecordingAnswer::Unknown, &policy, NOW.plus(2 * DAY));
     assert_eq!((job.status(), job.due_at(), next), (Status::LimitReached, None, Next::Nothing));
-    // An event tells of it after all.
+    // An event is about the recording after all.
     let processing =
         Event::TranscriptProcessing(TranscriptRef { transcript_id: id(10), attempt: None, other_deployment: false });
     for event in [done(), processing] {
@@ -188,7 +188,7 @@ fn retry_never_exceeds_the_limit() {
     assert_eq!(decision, Decision::Ignore(Reason::LimitReached), "and it stays stored");
 }
 
-/// Its room was to be made by a deletion that turns out to be impossible.
+/// The deletion that was to make room turns out to be impossible.
 #[test]
 fn retry_without_room_is_over() {
     let policy = Policy { max_transcripts: 1, ..quiet(OnLimit::DeleteStored) };
@@ -213,7 +213,7 @@ fn freed_slot_is_used_at_once() {
     assert!(matches!(decision, Decision::Apply { next: Next::Act(Command::Wake), .. }), "{decision:?}");
 }
 
-/// Webhooks come in any order: an older one about what is gone at Recall takes no place under the limit again.
+/// Webhooks arrive in any order: an older one about a deleted transcript takes no place under the limit.
 #[test]
 fn deleted_transcript_takes_no_place_whatever_later_events_say() {
     let policy = quiet(OnLimit::Stop);
@@ -226,7 +226,7 @@ fn deleted_transcript_takes_no_place_whatever_later_events_say() {
         ]
     };
     let mut full = parked([stored(8), failed(9)], &policy);
-    // The second was never heard of before.
+    // The row does not know the second transcript.
     for number in [9, 10] {
         let deleted = Event::TranscriptDeleted(reference(number));
         let Decision::Apply { job, .. } = full.on_event(&deleted, context(&policy, NOW)) else { panic!("ignored") };
@@ -237,7 +237,7 @@ fn deleted_transcript_takes_no_place_whatever_later_events_say() {
         }
         full = *job;
     }
-    // Of recordings that we know nothing of, nothing is kept.
+    // Nothing is stored about an unknown recording.
     let unheard = Event::TranscriptDeleted(reference(10));
     for unknown in [Job::new(full.recording_id), Job { recording: Recording::Deleted, ..full.clone() }] {
         let ours = Job { transcripts: Vec::new(), ..unknown };

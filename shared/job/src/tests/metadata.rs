@@ -1,4 +1,4 @@
-//! Nothing is paid for before the recording's metadata was read, and only what was read lifts a skip.
+//! Nothing is paid for before the recording's metadata was read, and only metadata that was read lifts a skip.
 
 use std::time::Duration;
 
@@ -15,7 +15,7 @@ fn quiet() -> Policy {
     Policy { announces: false, ..policy() }
 }
 
-/// A delivery that does not say what the bot's metadata asks for.
+/// A delivery without the bot's metadata.
 fn without_bot() -> Event {
     Event::RecordingDone(RecordingInfo::default())
 }
@@ -60,7 +60,7 @@ fn unread_metadata_is_handed_over_and_never_paid_for() {
         let failed = Answer::ReadRecording { claim, answer: answer.clone() };
         let Decision::Apply { job, next } = job.on_answer(&failed, webhook) else { panic!("stuck") };
         assert_eq!(next, Next::Act(Command::Wake), "the work queue takes it from here");
-        // The worker reads it, and waits longer each time.
+        // The worker reads the metadata, and waits longer each time.
         let (mut job, mut now, mut waits) = (*job, NOW, Vec::new());
         for _ in 0..5 {
             let worker = context(&policy, now);
@@ -95,7 +95,7 @@ fn deleted_or_unknown_recording_is_not_paid_for() {
     assert!(job.is_unknown_to_recall() && matches!(job.hold, Some(Hold::Wait { status: Some(404), .. })), "{job:?}");
 }
 
-/// How the job ends when reading fails like this, and after how long, if it does within 60 days.
+/// How the job ends if reading always gets this answer, and after how long, if that is within 60 days.
 fn fails_to_be_read(expires_at: Option<Timestamp>, answer: &RecordingAnswer) -> (Status, Option<Duration>) {
     let policy = quiet();
     let (job, claim) = reading(&policy, context(&policy, NOW));
@@ -131,7 +131,7 @@ fn refused_key_does_not_end_reading_before_the_expiry() {
     assert!(ended.is_some_and(|after| after >= 30 * DAY), "server errors have an end: {ended:?}");
 }
 
-/// It counts as unfinished again, and a later 404 begins a day of its own.
+/// The job counts as unfinished again, and a later 404 begins another day.
 #[test]
 fn recording_that_was_read_is_known_to_recall() {
     let policy = quiet();
@@ -185,7 +185,7 @@ fn overrides_stay_when_a_delivery_carries_none() {
     assert_eq!((provider.as_str(), job.overrides), ("rev_async", Some(overrides)));
 }
 
-/// A row that was lost learns of a transcript first: its next attempt is not paid for unread either.
+/// A lost row first learns of a transcript: its next attempt is not paid for unread either.
 #[test]
 fn later_attempts_are_not_paid_for_unread() {
     let policy = quiet();
@@ -193,7 +193,7 @@ fn later_attempts_are_not_paid_for_unread() {
     let unread = Job { overrides: None, ..job([failed]) };
     let decision = unread.on_event(&without_bot(), context(&policy, NOW));
     assert!(matches!(decision, Decision::Apply { next: Next::Act(Command::ReadRecording { .. }), .. }), "{decision:?}");
-    // A worker that died over it holds nothing up.
+    // A worker that died while reading delays nothing.
     let retry_at = NOW.minus(Duration::from_secs(1));
     let hold =
         Some(Hold::Unread { retry_at, claim: Some(Claim(9)), cause: HoldCause::Errors, times: 0, since: retry_at });
@@ -221,7 +221,7 @@ fn refused_attempts_end_as_skipped_for_an_unknown_recording() {
     }
 }
 
-/// Of a row that was lost, the failure of our attempt is the first that is heard.
+/// The first event after the row was lost is the failure of our attempt.
 #[test]
 fn lost_row_continues_from_the_attempt_of_an_event() {
     let policy = quiet();
@@ -233,7 +233,7 @@ fn lost_row_continues_from_the_attempt_of_an_event() {
     assert!(matches!(decision, Decision::Apply { next: Next::Act(Command::ReadRecording { .. }), .. }), "{decision:?}");
 }
 
-/// With a key of another workspace, nothing but a webhook tells of the recording: that makes nothing late.
+/// With a key of another workspace, only a webhook is about the recording: such a job is never late.
 #[test]
 fn unconfirmed_recording_is_waited_for_quietly() {
     let policy = quiet();
@@ -251,7 +251,7 @@ fn unconfirmed_recording_is_waited_for_quietly() {
     }
 }
 
-/// The sweep's entry, or another delivery, has the metadata that Recall would not let us read.
+/// The sweep's entry, or another delivery, has the metadata that Recall did not let us read.
 #[test]
 fn metadata_of_an_event_ends_the_wait_for_it() {
     let policy = quiet();
@@ -269,7 +269,8 @@ fn metadata_of_an_event_ends_the_wait_for_it() {
     assert_eq!((job.status(), job.due_at()), (Status::Skipped, None));
 }
 
-/// A transcript of it is told of, so Recall may know it by now: the quiet day begins again, and a given-up job goes on.
+/// An event is about a transcript, so Recall may know the recording by now: the quiet day begins again, and a given-up
+/// job continues.
 #[test]
 fn event_extends_the_wait_for_an_unknown_recording() {
     let reference = TranscriptRef { transcript_id: OTHER, attempt: None, other_deployment: false };
@@ -292,7 +293,7 @@ fn event_extends_the_wait_for_an_unknown_recording() {
     }
 }
 
-/// Recall is asked about what an event says has failed; its answer.
+/// Recall answers the question whether the recording has failed.
 fn asked(job: Job, answer: RecordingAnswer, context: Context<'_>) -> (Job, Next) {
     let Some(Hold::Unread { claim: Some(claim), .. }) = job.hold else { panic!("not asked: {job:?}") };
     let decision = job.on_answer(&Answer::ReadRecording { claim, answer }, context);
@@ -300,7 +301,7 @@ fn asked(job: Job, answer: RecordingAnswer, context: Context<'_>) -> (Job, Next)
     (*job, next)
 }
 
-/// `recording.failed` is the first that is heard of it.
+/// `recording.failed` is the first event about the recording.
 fn said_to_have_failed(context: Context<'_>) -> Job {
     let failed = Event::RecordingFailed { sub_code: None };
     let decision = Job::new(RecordingId::from_u128(7)).on_event(&failed, context);
@@ -330,7 +331,7 @@ fn unconfirmed_failure_is_not_forgotten() {
     let policy = policy();
     let (mut job, mut now) = (said_to_have_failed(context(&policy, NOW)), NOW);
     let later = RecordingAnswer::Later { after: Duration::ZERO };
-    // It is down, then our key is refused, then it does not know it yet.
+    // Recall is down, then it refuses our key, then it does not know the recording yet.
     for answer in [later, RecordingAnswer::Operator, RecordingAnswer::Unknown] {
         let (waits, next) = asked(job, answer, context(&policy, now));
         assert!(matches!(next, Next::Wait { retry_at: at } if Some(at) == waits.due_at()), "{next:?}");
@@ -346,7 +347,7 @@ fn unconfirmed_failure_is_not_forgotten() {
     assert_eq!((job.status(), job.outbox.announced_ends, job.is_unknown_to_recall()), (Status::Failed, 1, false));
 }
 
-/// "Send example": whatever event it is, and whichever others have the same ids.
+/// "Send example": whatever the event is, and whichever others have the same ids.
 #[test]
 fn example_webhook_ends_silently_whatever_its_event_is() {
     let policy = policy();
@@ -401,7 +402,7 @@ fn example_webhook_ends_silently_whatever_its_event_is() {
     }
 }
 
-/// A person asked for a transcript of what events alone tell of, and then it is said to have failed.
+/// A person requests a transcript of an unconfirmed recording, and then an event says that it failed.
 #[test]
 fn unconfirmed_failure_delays_a_retry() {
     let policy = policy();

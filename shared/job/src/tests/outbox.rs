@@ -30,7 +30,7 @@ fn stored_transcript_is_announced_and_again_after_a_crash() {
     assert_eq!(announcements.len(), 1);
     assert_eq!((announcements[0].detail_type, announcements[0].status), ("Transcript Stored", Status::Stored));
     assert_eq!(announcements[0].manifest_key.as_deref(), Some("m"));
-    // The worker died: the row is due, and a wake-up says the same again.
+    // The worker died: the row is due, and a wake-up announces the same again.
     let later = job.due_at().expect("it is due");
     let Decision::Apply { job, next: Next::Act(Command::Announce { announcements: again }) } =
         job.on_event(&Event::WAKE, context(&policy, later))
@@ -68,7 +68,7 @@ fn bad_end_is_announced_once_and_another_one_again() {
     assert_eq!(first.sub_code.as_deref(), Some("why"));
     let sent = Answer::Announce { sent: vec![first.notice] };
     let Decision::Apply { job, .. } = job.on_answer(&sent, context(&policy, NOW)) else { panic!("not recorded") };
-    // It was there after all, but is gone before it is copied: another end.
+    // The transcript existed after all, but is deleted before it is copied: another end.
     let Decision::Apply { job, .. } = job.on_event(&Event::TranscriptDone(reference), context(&policy, NOW)) else {
         panic!("not taken up")
     };
@@ -113,7 +113,7 @@ fn expiring_recording_is_announced_once() {
     assert!(matches!(job.on_event(&Event::WAKE, context(&policy, due_at)), Decision::Ignore(_)));
 }
 
-/// The operator has put the alarm off: what is due by the old time is noted for the new one, and not due for ever.
+/// The operator has postponed the alarm: a job that is due by the old time gets the new one, and is not due forever.
 #[test]
 fn postponed_expiry_alarm_comes_later() {
     let policy = policy();
@@ -206,7 +206,7 @@ fn new_notice_is_sent_at_once_with_the_waiting_ones() {
     assert_eq!(announcements.len(), 2);
 }
 
-/// Somebody can have Recall keep a recording for longer, or not so long.
+/// Recall can be told to keep a recording for a longer or a shorter time.
 #[test]
 fn newest_expiry_counts_for_the_alarm() {
     let policy = policy();
@@ -225,7 +225,7 @@ fn newest_expiry_counts_for_the_alarm() {
     }
 }
 
-/// Every recording is deleted in the end, and that is no news of one that nobody wanted anything of.
+/// Every recording is deleted in the end, and for a skipped one that is not news.
 #[test]
 fn skipped_recording_that_is_deleted_is_not_lost() {
     let policy = policy();
@@ -239,7 +239,7 @@ fn skipped_recording_that_is_deleted_is_not_lost() {
     }
 }
 
-/// Every recording is deleted in the end. What had ended badly by then has told of it.
+/// Every recording is deleted in the end. A bad end before that was announced already.
 #[test]
 fn deletion_after_a_bad_end_is_not_another_end() {
     let policy = Policy { max_transcripts: 0, ..policy() };
@@ -256,7 +256,7 @@ fn deletion_after_a_bad_end_is_not_another_end() {
         };
         let sent = Answer::Announce { sent: announcements.iter().map(|one| one.notice).collect() };
         let Decision::Apply { mut job, .. } = job.on_answer(&sent, context(&policy, NOW)) else { panic!("{what}") };
-        // Somebody else's goes with it.
+        // A transcript of others is deleted with the recording.
         job.transcripts.push(Transcript::new(None, None, theirs.clone()));
         let decision = job.on_event(&Event::RecordingDeleted, context(&policy, NOW));
         let Decision::Apply { job, next } = decision else { panic!("{what}: {decision:?}") };
@@ -267,7 +267,7 @@ fn deletion_after_a_bad_end_is_not_another_end() {
     }
 }
 
-/// An operator has put the bus right: what waits is sent at once, and what a worker is sending is left to it.
+/// An operator has fixed the bus: waiting notices are sent at once, and the ones being sent are left to their worker.
 #[test]
 fn wake_now_ends_an_announcement_wait_but_no_lease() {
     let policy = policy();

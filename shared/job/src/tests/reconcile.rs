@@ -1,4 +1,4 @@
-//! What the sweep tells a job of Recall's lists: what is news to it, and nothing else.
+//! What the sweep reports to a job from Recall's lists: news, and nothing else.
 
 use std::time::Duration;
 
@@ -22,7 +22,7 @@ fn transcribing(check_at: Timestamp) -> Job {
     job([State::Transcribing { transcript_id: OURS, check_at, checks: 0, reported_done: false }])
 }
 
-/// What an entry of the list of recordings tells the job.
+/// The event that an entry of the list of recordings leads to.
 fn told(job: &Job, seen: &RecordingEntry) -> Option<&'static str> {
     let info = || RecordingInfo { expires_at: seen.expires_at, ..RecordingInfo::default() };
     job.missed_recording(seen, info, context(&policy(), NOW)).map(|event| event.name())
@@ -44,7 +44,7 @@ fn recording_is_reported_while_its_job_does_not_know_it() {
     for (job, is_told) in [
         (given_up, true),
         (failed, true),
-        // Its webhook came, and a wake-up takes up what is due.
+        // Its webhook came, and a wake-up does the work that is due.
         (transcribing(NOW.minus(HOUR)), false),
         (Job { recording: Recording::Deleted, ..job([]) }, false),
     ] {
@@ -52,7 +52,7 @@ fn recording_is_reported_while_its_job_does_not_know_it() {
     }
 }
 
-/// No webhook tells when Recall deletes a recording.
+/// No webhook carries the expiry of a recording.
 #[test]
 fn expiry_is_reported_while_there_is_something_to_lose() {
     let expires_at = Some(NOW.plus(100 * HOUR));
@@ -87,7 +87,7 @@ fn transcript_is_reported_if_it_has_ended_or_is_ours() {
     assert_eq!(tells(&known, Some(1), failed()), None, "told once");
 }
 
-/// A lost row learns of what was paid for before it learns that there is something to ask for.
+/// A lost row learns of the paid transcript before it learns that the recording is done.
 #[test]
 fn our_transcript_is_reported_before_its_recording() {
     let shown = |attempt| {

@@ -1,4 +1,4 @@
-//! Readable files are made again under a lease, and not forever.
+//! Rendering needs a lease, and is not tried forever.
 
 use std::time::Duration;
 
@@ -42,7 +42,7 @@ fn rendering_takes_a_lease_and_is_retried() {
     }
 }
 
-/// What a deletion reads back is what a rendering writes.
+/// A deletion reads back what a rendering writes.
 #[test]
 fn rendering_and_deletion_exclude_each_other() {
     let policy = Policy { delete_after_store: DeleteAfterStore::Transcript, ..quiet() };
@@ -105,7 +105,7 @@ fn rendering_belongs_to_one_worker_until_its_lease_ends() {
     assert!(matches!(decision, Decision::Apply { next: Next::Act(Command::Render { .. }), .. }), "{decision:?}");
 }
 
-/// Nothing that was asked for is forgotten when another one is asked for.
+/// A second request does not replace the first one.
 #[test]
 fn rendering_requests_for_two_transcripts_become_one_for_all() {
     let policy = quiet();

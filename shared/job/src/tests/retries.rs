@@ -1,4 +1,4 @@
-//! What an operator asks for: one more attempt, and an end to waits.
+//! What an operator requests: one more attempt, and an end to waits.
 
 use std::time::Duration;
 
@@ -28,7 +28,7 @@ fn failed() -> Job {
     Job { attempts: 2, ..failed }
 }
 
-/// What the decision starts: the attempt and its provider.
+/// The attempt that the decision starts, and its provider.
 fn started(decision: Decision) -> (Job, u32, String) {
     let Decision::Apply { job, next: Next::Act(Command::Create { attempt, provider, .. }) } = decision else {
         panic!("{decision:?}")
@@ -56,13 +56,13 @@ fn retry_restarts_a_job_whatever_it_ended_as() {
         let newest = ended.attempts;
         let (started, attempt, _) = started(ended.on_event(&retry(newest), context(&policy, NOW)));
         assert_eq!((attempt, started.attempts, &started.retry), (newest + 1, newest + 1, &None), "{what}");
-        // The message comes again: it pays once.
+        // A repeated message pays nothing.
         let again = started.on_event(&retry(newest), context(&policy, NOW));
         assert_eq!(again, Decision::Ignore(Reason::Overtaken), "{what}");
     }
 }
 
-/// The webhook that said that the recording is done never came.
+/// The `recording.done` webhook was lost.
 #[test]
 fn retry_works_if_only_foreign_transcripts_are_known() {
     let policy = quiet();
@@ -98,8 +98,8 @@ fn retry_never_runs_alongside_an_attempt_or_without_a_recording() {
     assert_eq!(new.on_event(&retry(0), context(&policy, NOW)), Decision::Ignore(Reason::UnknownRecording));
 }
 
-/// Recall throttles the create, refuses the key, does not know the recording, or gives no answer and makes nothing. Nothing
-/// was paid, so the retry stands.
+/// Recall throttles the create, refuses the key, does not know the recording, or gives no answer and makes nothing.
+/// Nothing was paid, so the retry stays.
 #[test]
 fn retry_stays_until_one_of_its_attempts_has_an_outcome() {
     let policy = quiet();
@@ -117,10 +117,10 @@ fn retry_stays_until_one_of_its_attempts_has_an_outcome() {
             let (job, attempt, mut providers) = no_effect(ended.clone(), &event(newest), answer, &policy);
             providers.dedup();
             assert_eq!((attempt, providers), (newest + 2, vec!["rev_async".to_owned()]), "{what}, {answer:?}");
-            // The message comes again: it pays once.
+            // A repeated message pays nothing.
             let again = job.clone().on_event(&event(newest), context(&policy, NOW));
             assert_eq!(again, Decision::Ignore(Reason::Overtaken), "{what}, {answer:?}");
-            // It is made, and that is all: no other one follows.
+            // The transcript is made, and no other attempt follows.
             let processing = TranscriptRef { transcript_id: OTHER, attempt: Some(attempt), other_deployment: false };
             let made = Job { transcripts: job.transcripts.into_iter().filter(of(attempt)).collect(), ..job };
             let decision = made.on_event(&Event::TranscriptProcessing(processing), context(&policy, NOW));
@@ -134,7 +134,7 @@ fn of(attempt: u32) -> impl Fn(&crate::Transcript) -> bool {
     move |one| one.attempt == Some(attempt)
 }
 
-/// The first attempt has no effect; here is the second one, with the providers of all calls.
+/// The first attempt has no effect. Returns the second one, with the providers of all calls.
 fn no_effect(job: Job, event: &Event, answer: &CreateAnswer, policy: &Policy) -> (Job, u32, Vec<String>) {
     let first = job.attempts + 1;
     let (mut decision, mut now, mut providers) = (job.on_event(event, context(policy, NOW)), NOW, Vec::new());
@@ -192,7 +192,7 @@ fn retry_ends_when_its_recording_is_unknown_for_a_day() {
     panic!("no end");
 }
 
-/// What is being deleted may be the recording: then there is nothing to pay for.
+/// The recording may be what is being deleted. Then a transcript would be paid for in vain.
 #[test]
 fn retry_waits_for_a_deletion_in_progress() {
     let policy = Policy { delete_after_store: DeleteAfterStore::Recording, ..quiet() };
@@ -226,7 +226,7 @@ fn creating(retry_at: Timestamp, claim: Option<crate::Claim>) -> State {
     })
 }
 
-/// With the default settings, half an hour of a provider's trouble fails nothing.
+/// With the default settings, half an hour of provider trouble fails nothing.
 #[test]
 fn chain_outlasts_an_outage_of_its_provider() {
     let providers = vec!["recallai_async".to_owned()];
@@ -264,7 +264,7 @@ fn last_try_comes_earlier_if_the_recording_expires_soon() {
     assert_eq!(at.since(NOW), HOUR / 24 * 5, "a quarter, less the jitter of the queue");
 }
 
-/// The last one that fits is the last one, unless room is made for more.
+/// The last try that fits under the limit is the last one, unless room is made for more.
 #[test]
 fn last_try_under_the_limit_outlasts_an_outage() {
     for (on_limit, wait) in [(OnLimit::Stop, HOUR), (OnLimit::DeleteFailed, Duration::from_secs(60))] {
@@ -278,7 +278,7 @@ fn last_try_under_the_limit_outlasts_an_outage() {
     }
 }
 
-/// A wait of ours ends, a lease does not, and nor does the time that a look-up needs to settle.
+/// Our waits end; leases do not, and neither does the time before a look-up counts.
 #[test]
 fn wake_now_ends_waits_but_no_leases() {
     let policy = quiet();
@@ -340,7 +340,7 @@ fn repeated_conflict_becomes_a_refusal() {
     panic!("no end");
 }
 
-/// It may have been paid for, so nobody starts another one but a person.
+/// The attempt may have been paid for, so only a person starts another one.
 #[test]
 fn inconclusive_look_ups_end_without_another_attempt() {
     let policy = quiet();
@@ -363,7 +363,7 @@ fn inconclusive_look_ups_end_without_another_attempt() {
     assert!(matches!(done, Decision::Ignore(_)), "{done:?}");
 }
 
-/// It may exist, and Recall would count it, so it counts. A person who asks for another one has it looked up first.
+/// The transcript may exist, and Recall would count it, so it counts. A retry looks it up first.
 #[test]
 fn attempt_with_unknown_outcome_keeps_its_place_until_listed() {
     let policy = Policy { max_transcripts: 1, ..quiet() };
@@ -375,10 +375,10 @@ fn attempt_with_unknown_outcome_keeps_its_place_until_listed() {
         panic!("{decision:?}")
     };
     let listed = |listed| Answer::LookUp { attempt: 1, claim, answer: LookUpAnswer::Complete(listed) };
-    // Nobody made it: what was asked for is made now.
+    // It was never made: the requested transcript is made now.
     let (made, attempt, _) = started(job.clone().on_answer(&listed(Vec::new()), context(&policy, NOW)));
     assert_eq!((attempt, made.transcript_count(), made.transcripts.len()), (3, 1, 1));
-    // It is there: that is what was asked for, also when the message comes again.
+    // It exists: it serves the request, even if the message is repeated.
     let there = ListedTranscript {
         transcript_id: OURS,
         attempt: Some(1),
@@ -391,7 +391,7 @@ fn attempt_with_unknown_outcome_keeps_its_place_until_listed() {
     };
     assert_eq!((found.status(), &found.retry), (Status::Transcribing, &None));
     assert_eq!(found.on_event(&retry(1), context(&policy, NOW)), Decision::Ignore(Reason::Overtaken));
-    // There is no list: it is looked up again later, and nothing is paid for.
+    // There is no list: the look-up is repeated later, and nothing is paid for.
     let later = LookUpAnswer::Later { after: Duration::ZERO };
     let (waits, _) = looked_up(
         match job.on_answer(&Answer::LookUp { attempt: 1, claim, answer: later.clone() }, context(&policy, NOW)) {
@@ -405,7 +405,7 @@ fn attempt_with_unknown_outcome_keeps_its_place_until_listed() {
     assert_eq!((waits.status(), waits.transcript_count()), (Status::Creating, 1));
 }
 
-/// The look-up of another attempt tells, too.
+/// The look-up of another attempt shows it, too.
 #[test]
 fn complete_list_ends_an_attempt_with_unknown_outcome() {
     let policy = quiet();
@@ -428,7 +428,7 @@ fn complete_list_ends_an_attempt_with_unknown_outcome() {
     }
 }
 
-/// The job as it is after the look-up is answered like this for so long.
+/// Answers the look-up in the same way for this time. Returns the job and the time.
 fn looked_up(mut job: Job, from: Timestamp, time: Duration, answer: &LookUpAnswer) -> (Job, Timestamp) {
     let (policy, mut now) = (quiet(), from);
     while now.since(from) < time && job.status().is_in_progress() {
@@ -448,7 +448,7 @@ fn looked_up(mut job: Job, from: Timestamp, time: Duration, answer: &LookUpAnswe
     (job, now)
 }
 
-/// Months of a refused key end no look-up, and no time that it took counts against the errors after it.
+/// Months of a refused key do not end a look-up, and do not count against the errors after them.
 #[test]
 fn refused_key_does_not_end_a_look_up_before_the_expiry() {
     let (start, later) = (NOW.plus(LIST_SETTLE), LookUpAnswer::Later { after: Duration::ZERO });
@@ -519,7 +519,7 @@ fn rendering_that_is_given_up_is_noted_in_the_row() {
         let (job, now) = end_of(stored().on_event(&render, context(&policy, NOW)), answer);
         assert_eq!((job.rendering, job.rendering_stopped_at, job.due_at()), (None, Some(now), None), "{answer:?}");
         assert_eq!(now.since(NOW).as_secs() / 3600, hours);
-        // A person asks for it again, and this time it works.
+        // A person requests it again, and this time it works.
         let asked = job.on_event(&render, context(&policy, NOW));
         assert!(matches!(&asked, Decision::Apply { job, .. } if job.rendering_stopped_at.is_none()), "{asked:?}");
         let (job, _) = end_of(asked, RenderAnswer::Rendered);
@@ -570,7 +570,7 @@ fn copy_failures_of_every_kind_are_summed() {
     assert_eq!(failures.total(), 987_654_321);
 }
 
-/// What a sweep says in every run does not bring the next check forward.
+/// What the sweep reports in every run does not shorten the wait for the next check.
 #[test]
 fn transcript_reported_done_but_not_ready_is_checked_less_and_less() {
     let policy = quiet();
@@ -590,13 +590,13 @@ fn transcript_reported_done_but_not_ready_is_checked_less_and_less() {
             };
             job = *waits;
         }
-        // The sweep comes every minute.
+        // The sweep runs every minute.
         now = now.plus(Duration::from_secs(60));
     }
     assert!((20..40).contains(&checks), "{checks} checks in a day");
 }
 
-/// It was stored, and was to be deleted with its recording when a person asked for another one.
+/// The transcript was stored, and its recording was to be deleted, when a person requested another transcript.
 #[test]
 fn recording_is_not_deleted_while_a_retry_waits() {
     let policy = Policy { delete_after_store: DeleteAfterStore::Recording, ..quiet() };
@@ -613,7 +613,7 @@ fn recording_is_not_deleted_while_a_retry_waits() {
     assert_eq!((attempt, retried.deletion), (2, None));
 }
 
-/// Whatever it waited for has ended without a word: the next save of the job goes on with it.
+/// What the retry waited for has ended without an event: the next save of the job resumes the retry.
 #[test]
 fn retry_resumes_when_nothing_is_left_to_wait_for() {
     let policy = quiet();
