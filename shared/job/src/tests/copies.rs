@@ -116,7 +116,7 @@ fn refused_key_does_not_end_a_copy_before_the_expiry() {
         let transcribing = State::Transcribing { transcript_id: OURS, check_at: NOW, checks: 0, reported_done: true };
         let mut job = Job { expires_at, ..job([transcribing]) };
         let mut now = NOW;
-        let mut told = |answer: &CopyAnswer, retry_at: Timestamp| {
+        let mut answered = |answer: &CopyAnswer, retry_at: Timestamp| {
             while now < retry_at {
                 let Some(at) = job.due_at() else { break };
                 now = at;
@@ -131,9 +131,9 @@ fn refused_key_does_not_end_a_copy_before_the_expiry() {
             }
             job.status()
         };
-        assert_eq!(told(&CopyAnswer::Operator, NOW.plus(60 * DAY)), Status::Copying, "{expires_at:?}");
+        assert_eq!(answered(&CopyAnswer::Operator, NOW.plus(60 * DAY)), Status::Copying, "{expires_at:?}");
         // The key works again, and Recall fails for a day.
-        assert_eq!(told(&later, NOW.plus(61 * DAY)), Status::Copying, "{expires_at:?}");
+        assert_eq!(answered(&later, NOW.plus(61 * DAY)), Status::Copying, "{expires_at:?}");
     }
 }
 
@@ -339,7 +339,7 @@ fn missing_transcript_counts_as_deleted_only_if_the_recording_is_known() {
     let policy = quiet();
     let transcribing = State::Transcribing { transcript_id: OURS, check_at: NOW, checks: 0, reported_done: true };
     let (mut job, mut now) = (job([transcribing]), NOW);
-    let mut told = |answer: CopyAnswer| {
+    let mut answered = |answer: CopyAnswer| {
         now = now.max(job.due_at().expect("it is tried again"));
         let decision = job.clone().on_event(&Event::WAKE, context(&policy, now));
         let Decision::Apply { job: copying, next: Next::Act(Command::Copy { claim, .. }) } = decision else {
@@ -355,7 +355,7 @@ fn missing_transcript_counts_as_deleted_only_if_the_recording_is_known() {
     let wrong_key = std::iter::repeat_n(missing(false), 9);
     let later = CopyAnswer::Later { after: Duration::ZERO };
     for answer in wrong_key.chain([missing(true), later.clone()]).chain(std::iter::repeat_n(missing(true), 9)) {
-        assert!(!told(answer.clone()), "it counts as deleted after {answer:?}");
+        assert!(!answered(answer.clone()), "it counts as deleted after {answer:?}");
     }
-    assert!(told(missing(true)), "the tenth in a row");
+    assert!(answered(missing(true)), "the tenth in a row");
 }

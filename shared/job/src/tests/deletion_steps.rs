@@ -27,7 +27,7 @@ fn on(deleting: DeletionSteps, said: DeleteStepAnswer) -> DeletionSteps {
 
 fn end(deleting: DeletionSteps, said: DeleteStepAnswer) -> DeleteAnswer {
     match deleting.on_answer(said) {
-        ControlFlow::Continue(next) => panic!("it goes on: {next:?}"),
+        ControlFlow::Continue(next) => panic!("it continues: {next:?}"),
         ControlFlow::Break(answer) => answer,
     }
 }

@@ -42,7 +42,7 @@ fn recording_is_deleted_only_with_reported_or_stored_transcripts() {
     let lost = || State::Lost { transcript_id: OTHER };
     for (what, attempt, state, goes) in [
         ("lost after many failures", Some(2), lost(), false),
-        ("somebody else's, lost", None, lost(), false),
+        ("foreign, lost", None, lost(), false),
         ("left alone", None, State::Foreign { transcript_id: OTHER }, false),
         ("failed at Recall", None, State::Failed { transcript_id: OTHER, sub_code: None }, true),
         ("stored", None, stored(), true),
@@ -57,7 +57,7 @@ fn recording_is_deleted_only_with_reported_or_stored_transcripts() {
     }
     let unreadable = Receipt { unreadable: true, ..receipt() };
     let (_, next) = then(beside(None, State::Stored { transcript_id: OTHER, receipt: unreadable }), &policy);
-    assert!(!deletes_the_recording(&next), "nobody has read it: {next:?}");
+    assert!(!deletes_the_recording(&next), "it was never copied: {next:?}");
 }
 
 /// Our attempts failed, and a transcript of others does not hide that.
@@ -194,7 +194,7 @@ fn unattributed_transcript_is_retrieved_before_its_deletion() {
             other_deployment,
         };
         let said = |other_deployment| DeleteStepAnswer::Listed(LookUpAnswer::Complete(vec![listed(other_deployment)]));
-        let ControlFlow::Break(answer) = deleting.on_answer(said(true)) else { panic!("it goes on") };
+        let ControlFlow::Break(answer) = deleting.on_answer(said(true)) else { panic!("it continues") };
         assert_eq!(answer, DeleteAnswer::Others(vec![listed(true)]));
         let decision = job.on_answer(&Answer::Delete { target, claim, answer }, context(policy, NOW));
         let Decision::Apply { job, .. } = decision else { panic!("{decision:?}") };
@@ -296,11 +296,11 @@ fn contradicting_recall_is_not_asked_forever() {
             Next::Act(_) => panic!("{next:?}"),
             Next::Nothing => break,
         };
-        let Decision::Apply { job: told, next: then } = job.on_answer(&answer, context(&policy, now)) else {
+        let Decision::Apply { job: saved, next: then } = job.on_answer(&answer, context(&policy, now)) else {
             panic!("stuck")
         };
-        (job, next) = (*told, then);
-        assert!(now.since(NOW) < Duration::from_secs(7 * 24 * 60 * 60), "still at it: {job:?}");
+        (job, next) = (*saved, then);
+        assert!(now.since(NOW) < Duration::from_secs(7 * 24 * 60 * 60), "still deleting: {job:?}");
     }
     assert_eq!((copies, job.due_at(), job.transcripts[0].keep_reason), (1, None, Some(KeepReason::NotDeleted)));
 }
@@ -447,7 +447,7 @@ fn deletion_that_kills_every_worker_is_stopped() {
             let Decision::Apply { job, .. } = decision else { panic!("{reason:?}: {decision:?}") };
             (held, crashes) = (*job, crashes + 1);
             now = held.due_at().unwrap_or(now);
-            assert!(crashes <= 16, "{reason:?}: still at it: {:?}", held.deletion);
+            assert!(crashes <= 16, "{reason:?}: still deleting: {:?}", held.deletion);
         }
         let kept =
             held.transcripts.iter().find(|one| one.keep_reason.is_some()).and_then(|one| one.state.transcript_id());

@@ -53,7 +53,7 @@ fn parked_job_resumes_when_a_copy_is_stored() {
     full.hold = Some(Hold::LimitReached { retry_at: Some(NOW.plus(DAY)) });
     let answer = Answer::Copy { transcript_id: OTHER, claim, answer: CopyAnswer::Stored(receipt()) };
     let Decision::Apply { job, next } = full.on_answer(&answer, context(&policy, NOW)) else { panic!("not stored") };
-    assert_eq!((job.status(), next), (Status::Waiting, Next::Act(Command::Wake)), "it goes on");
+    assert_eq!((job.status(), next), (Status::Waiting, Next::Act(Command::Wake)), "it resumes");
     let (_, next) = woken(*job, &policy, NOW);
     assert!(matches!(next, Next::Act(Command::Delete { .. })), "{next:?}");
 }
@@ -157,7 +157,7 @@ fn parked_job_stops_looking_when_its_recording_is_gone() {
     let parked = || Job { expires_at: None, ..parked([stored(8), failed(9)], &policy) };
     let (job, next) = looked(parked(), RecordingAnswer::Deleted, &policy, NOW.plus(DAY));
     assert_eq!((&job.recording, job.due_at(), next), (&Recording::Deleted, None, Next::Nothing));
-    assert_eq!(job.outbox.announced_ends, 1, "it had told of its end");
+    assert_eq!(job.outbox.announced_ends, 1, "its end was announced");
     // A key of another workspace gets the same answer for a while.
     let (job, _) = looked(parked(), RecordingAnswer::Unknown, &policy, NOW.plus(DAY));
     assert_eq!((job.status(), job.due_at()), (Status::LimitReached, Some(NOW.plus(2 * DAY))));

@@ -258,7 +258,7 @@ fn metadata_of_an_event_ends_the_wait_for_it() {
     let (reading, claim) = reading(&policy, context(&policy, NOW));
     let retry_at = context(&policy, NOW).lease_until;
     let busy = reading.clone().on_event(&without_bot(), context(&policy, NOW));
-    assert_eq!(busy, Decision::Busy { retry_at }, "a worker is at it");
+    assert_eq!(busy, Decision::Busy { retry_at }, "a worker is reading");
     let operator = Answer::ReadRecording { claim, answer: RecordingAnswer::Operator };
     let Decision::Apply { job, .. } = reading.on_answer(&operator, context(&policy, NOW)) else { panic!("stuck") };
     let nothing_new = job.clone().on_event(&without_bot(), context(&policy, NOW));

@@ -135,11 +135,11 @@ fn postponed_expiry_alarm_comes_later() {
 #[test]
 fn same_bad_end_is_announced_again_if_the_job_continued() {
     let policy = Policy { tries_per_provider: 1, providers: vec!["recallai_async".to_owned()], ..policy() };
-    let mut told = job([State::Failed { transcript_id: OURS, sub_code: None }]);
-    (told.outbox.last_announced_end, told.outbox.announced_ends) = (Some(Status::Failed), 1);
+    let mut announced = job([State::Failed { transcript_id: OURS, sub_code: None }]);
+    (announced.outbox.last_announced_end, announced.outbox.announced_ends) = (Some(Status::Failed), 1);
     let done = Event::TranscriptDone(TranscriptRef { transcript_id: OURS, attempt: Some(1), other_deployment: false });
     let Decision::Apply { job, next: Next::Act(Command::Copy { claim, .. }) } =
-        told.on_event(&done, context(&policy, NOW))
+        announced.on_event(&done, context(&policy, NOW))
     else {
         panic!("not taken up")
     };
@@ -158,11 +158,11 @@ fn same_bad_end_is_announced_again_if_the_job_continued() {
 #[test]
 fn foreign_failure_does_not_announce_an_end_again() {
     let policy = Policy { tries_per_provider: 1, providers: vec!["recallai_async".to_owned()], ..policy() };
-    let mut told = job([State::Failed { transcript_id: OURS, sub_code: None }]);
-    (told.outbox.last_announced_end, told.outbox.announced_ends) = (Some(Status::Failed), 1);
+    let mut announced = job([State::Failed { transcript_id: OURS, sub_code: None }]);
+    (announced.outbox.last_announced_end, announced.outbox.announced_ends) = (Some(Status::Failed), 1);
     let reference = TranscriptRef { transcript_id: OTHER, attempt: None, other_deployment: false };
     let processing = Event::TranscriptProcessing(reference);
-    let Decision::Apply { job, .. } = told.on_event(&processing, context(&policy, NOW)) else { panic!("ignored") };
+    let Decision::Apply { job, .. } = announced.on_event(&processing, context(&policy, NOW)) else { panic!("ignored") };
     assert_eq!(job.status(), Status::Transcribing);
     let failed = Event::TranscriptFailed { reference, sub_code: None };
     let Decision::Apply { job, next } = job.on_event(&failed, context(&policy, NOW)) else { panic!("ignored") };

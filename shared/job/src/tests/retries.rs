@@ -483,7 +483,7 @@ fn rendering_that_kills_every_worker_is_given_up() {
     let mut crashes = 0;
     while let Decision::Apply { job, next: Next::Act(Command::Render { .. }) } = decision {
         crashes += 1;
-        assert!(crashes <= 16, "still at it: {:?}", job.rendering);
+        assert!(crashes <= 16, "still rendering: {:?}", job.rendering);
         let now = job.due_at().expect("a lease ends");
         decision = job.on_event(&Event::WAKE, context(&policy, now));
     }

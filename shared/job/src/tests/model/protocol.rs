@@ -21,7 +21,7 @@ const WEBHOOK: Duration = Duration::from_secs(14);
 pub(super) const LONGEST: Duration = Duration::from_secs(15 * 60);
 
 pub(super) const ONCE: &str = "no attempt takes effect twice";
-pub(super) const ALONE: &str = "no attempt takes effect beside one that stands";
+pub(super) const ALONE: &str = "no attempt takes effect beside one that has not failed";
 const WITHIN: &str = "no more are made than the limit allows";
 const MOVING: &str = "nothing is stuck, and what was paid for is known";
 
@@ -207,7 +207,7 @@ impl Model for Protocol {
     fn properties(&self) -> Vec<Property<Self>> {
         let mut properties = vec![
             Property::always(ONCE, |_, world: &World| !world.is_paid_twice()),
-            Property::always(ALONE, |_, world: &World| world.standing() <= 1),
+            Property::always(ALONE, |_, world: &World| world.unfailed() <= 1),
             Property::always(WITHIN, |protocol: &Self, world: &World| {
                 world.recall.made.len() <= protocol.policy.max_transcripts as usize
             }),

@@ -287,7 +287,7 @@ impl View<'_> {
             | Event::TranscriptProcessing(_)
             | Event::TranscriptDeleted(_)
             | Event::Retry { .. }
-            | Event::Render { .. } => unreachable!("nobody here says: {}", event.name()),
+            | Event::Render { .. } => unreachable!("this model has no {}", event.name()),
         }
     }
 
@@ -312,7 +312,7 @@ impl View<'_> {
             | Command::Render { .. }
             | Command::Delete { .. }
             | Command::Announce { .. } => {
-                unreachable!("nobody here asks for: {}", command.name())
+                unreachable!("this model has no {}", command.name())
             }
         }
     }
@@ -350,7 +350,7 @@ impl View<'_> {
             | Answer::Delete { .. }
             | Answer::Announce { .. }
             | Answer::Wake { .. } => {
-                unreachable!("nobody here answers so")
+                unreachable!("this model has no such answer")
             }
         }
     }

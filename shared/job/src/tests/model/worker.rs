@@ -183,7 +183,7 @@ impl Protocol {
             | Command::Delete { .. }
             | Command::Announce { .. }
             | Command::Wake => {
-                unreachable!("nobody here asks for: {}", command.name())
+                unreachable!("this model has no {}", command.name())
             }
         }
     }

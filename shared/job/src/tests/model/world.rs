@@ -41,7 +41,7 @@ impl World {
     }
 
     /// How many transcripts were paid for and have not failed.
-    pub(super) fn standing(&self) -> usize {
+    pub(super) fn unfailed(&self) -> usize {
         self.recall.made.iter().filter(|made| made.end != End::Failed).count()
     }
 

@@ -44,7 +44,7 @@ impl World {
         let distinct: BTreeSet<_> = ids.iter().collect();
         assert_eq!(ids.len(), distinct.len(), "seed {seed}: one transcript twice: {next:#?}");
         if next.status().is_in_progress() {
-            assert!(next.due_at().is_some(), "seed {seed}: nobody will look at it again: {next:#?}");
+            assert!(next.due_at().is_some(), "seed {seed}: nothing will wake it: {next:#?}");
         }
     }
 
@@ -117,9 +117,9 @@ impl World {
 
     /// Every announcement is true.
     pub(super) fn check_the_announcement(&self, announcement: &Announcement) {
-        assert!(self.policy.announces, "seed {}: nobody listens", self.seed);
+        assert!(self.policy.announces, "seed {}: there is no event bus", self.seed);
         if let Notice::Stored { transcript_id } = announcement.notice {
-            assert!(self.stored.contains(&transcript_id), "seed {}: announced before it stands", self.seed);
+            assert!(self.stored.contains(&transcript_id), "seed {}: announced before it is stored", self.seed);
         }
     }
 
@@ -189,11 +189,11 @@ impl World {
             assert!(quiet && self.announced.is_empty(), "seed {seed}: an example ends as {status:?}: {job:#?}");
         }
         if self.told_failed && job.attempts == 0 {
-            let told = matches!(job.recording, Recording::Failed { .. } | Recording::Deleted | Recording::Done);
+            let is_confirmed = matches!(job.recording, Recording::Failed { .. } | Recording::Deleted | Recording::Done);
             // Or a person requested a transcript all the same, and there is no room.
             let over = job.hold == Some(Hold::Skipped) || job.is_parked();
             let unknown = over && job.is_unknown_to_recall();
-            assert!(told || unknown, "seed {seed}: its failure was forgotten: {job:#?}");
+            assert!(is_confirmed || unknown, "seed {seed}: its failure was forgotten: {job:#?}");
         }
         status
     }
@@ -246,7 +246,7 @@ impl World {
                 let others = others || (self.recall.gone && job.attempts == 0 && job.overrides.is_none());
                 assert!(
                     self.overrides.skip || left || unknown || others,
-                    "seed {seed}: nobody wished for that: {job:#?}"
+                    "seed {seed}: no override asks for that: {job:#?}"
                 );
             }
             Status::Stored => {}

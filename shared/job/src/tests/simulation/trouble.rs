@@ -112,8 +112,8 @@ impl World {
             false => Event::TranscriptFailed { reference, sub_code: None },
         };
         let recovered = made.recovered_at.map(|at| (Event::TranscriptDone(reference), at));
-        let told = [(Event::TranscriptProcessing(reference), made.exists_at), (end, made.done_at)];
-        for (event, at) in told.into_iter().chain(recovered) {
+        let webhooks = [(Event::TranscriptProcessing(reference), made.exists_at), (end, made.done_at)];
+        for (event, at) in webhooks.into_iter().chain(recovered) {
             if self.rng.u8(0..4) > 0 {
                 self.webhook(event, at);
             }
