@@ -33,8 +33,8 @@ pub enum CopyAnswer {
     },
     /// 401, 402, 403: an operator has to act.
     Operator,
-    /// We rejected what Recall offers: it is on a host that is not allowed, too large, another recording's, or cannot be
-    /// understood. Someone has to fix something first.
+    /// We rejected what Recall offers: it is on a host that is not allowed, too large, another recording's, or cannot
+    /// be understood. Someone has to fix something first.
     Rejected,
     /// The file is stored, and S3 refused one of its renditions.
     RenditionsRefused,

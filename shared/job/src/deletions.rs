@@ -1,9 +1,9 @@
-//! What is deleted at Recall: to make room at the limit, after the copy is verified, or because Recall made a transcript
-//! twice.
+//! What is deleted at Recall: to make room at the limit, after the copy is verified, or because Recall made a
+//! transcript twice.
 //!
-//! There is one deletion at a time. The row names the target before Recall is asked, and a transcript that has a copy is
-//! deleted only after the copy was read back. A transcript that the job has given up may still exist: with a recording,
-//! only transcripts go that Recall itself reported as deleted or failed, or that are stored and verified.
+//! There is one deletion at a time. The row names the target before Recall is asked, and a transcript that has a copy
+//! is deleted only after the copy was read back. A transcript that the job has given up may still exist: with a
+//! recording, only transcripts go that Recall itself reported as deleted or failed, or that are stored and verified.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! Recall's identifiers, checked once at the edge: what is not a UUID never gets into a URL, a key or a log field.
+//! Recall's identifiers, checked once at the edge: only a UUID ever gets into a URL, a key, or a log field.
 
 use serde::{Deserialize, Deserializer, Serialize};
 use uuid::Uuid;
@@ -58,7 +58,7 @@ id! {
     TranscriptId
 }
 id! {
-    /// The bot that recorded, where there was one.
+    /// The bot that recorded, if there was one.
     BotId
 }
 
@@ -67,7 +67,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_the_usual_form_is_an_id() {
+    fn id_has_only_the_usual_form() {
         let id = "3c90c3cc-0d44-4b50-8888-8dd25736052a";
         assert_eq!(id.parse::<RecordingId>().expect("a UUID").to_string(), id);
         for bad in [
@@ -82,7 +82,7 @@ mod tests {
     }
 
     #[test]
-    fn upper_case_is_the_same_id() {
+    fn id_ignores_case() {
         let upper: RecordingId = "3C90C3CC-0D44-4B50-8888-8DD25736052A".parse().expect("a UUID");
         assert_eq!(upper.to_string(), "3c90c3cc-0d44-4b50-8888-8dd25736052a");
     }

@@ -9,7 +9,7 @@
 //! | Module | Subject |
 //! |---|---|
 //! | `job`, `state`, `status` | the row: the job, the states of its transcripts, and the status derived from them |
-//! | `decide`, `decision` | the entry points `on_event` and `on_answer`, what every save does, and what the core says |
+//! | `decide`, `decision` | the entry points `on_event` and `on_answer`, what each save does, what the core says |
 //! | `recording` | what Recall says about the recording itself |
 //! | `transcripts` | the transcripts of the row: how one is found, added, merged from a list |
 //! | `attempts`, `retries`, `hold`, `limit` | our own paid attempts: start, repeat, look up, hold back, park at the limit |

@@ -63,8 +63,8 @@ impl Job {
         (self.is_parked() && self.has_room(context)).then(|| self.schedule_attempt(context.now))
     }
 
-    /// Looks for room when the time of a parked job has come: the policy may have changed, or a transcript may have been
-    /// deleted without an event.
+    /// Looks for room when the time of a parked job has come: the policy may have changed, or a transcript may have
+    /// been deleted without an event.
     pub(crate) fn check_for_room(mut self, context: Context<'_>) -> Decision {
         if self.has_room(context) {
             let next = self.schedule_attempt(context.now);

@@ -8,8 +8,8 @@ use std::time::Duration;
 use super::{Context, Decision, Event, Job, Recording, RecordingInfo, State, TranscriptRef};
 use crate::time::Timestamp;
 
-/// A recording that has just finished is left to its webhook for this long. If both arrive, nothing is lost: one of them
-/// finds that there is nothing to do.
+/// A recording that has just finished is left to its webhook for this long. If both arrive, nothing is lost: one of
+/// them finds that there is nothing to do.
 pub const HEAD_START: Duration = Duration::from_secs(2 * 60);
 
 /// A recording, as a list shows it.
@@ -75,8 +75,10 @@ impl Job {
     /// Returns the event that an entry of the list of transcripts stands for, if the job does not know it.
     pub fn missed_transcript(&self, entry: &TranscriptEntry, context: Context<'_>) -> Option<Event> {
         let reference = entry.reference;
-        let is_foreign = |state: &State| matches!(state, State::Foreign { transcript_id } if *transcript_id == reference.transcript_id);
-        if self.transcripts.iter().any(|transcript| is_foreign(&transcript.state)) {
+        let is_foreign = self
+            .position(reference.transcript_id)
+            .is_some_and(|index| matches!(self.transcripts[index].state, State::Foreign { .. }));
+        if is_foreign {
             return None;
         }
         let event = match &entry.status {
@@ -89,9 +91,9 @@ impl Job {
         self.would_apply(&event, context).then_some(event)
     }
 
-    /// Returns whether a wake-up would have an effect. Work that is due but that no one can advance (a wait that another
-    /// worker prolongs, an alarm that the operator has postponed) must not keep the workers busy or displace other
-    /// work.
+    /// Returns whether a wake-up would have an effect. Work that is due but that no one can advance (a wait that
+    /// another worker prolongs, an alarm that the operator has postponed) must not keep the workers busy or displace
+    /// other work.
     pub fn can_be_woken(&self, context: Context<'_>) -> bool {
         self.would_apply(&Event::WAKE, context)
     }

@@ -1,23 +1,23 @@
-//! The core, shown from all sides.
+//! The tests of the core, by subject.
 
 mod chain;
 mod copies;
-mod creates;
-mod deleting;
+mod create_answers;
+mod deletion_steps;
 mod deletions;
 mod figures;
 mod given_up;
 mod languages;
+mod limit_parked;
+mod limit_room;
+mod metadata;
 mod model;
 mod outbox;
-mod parked;
 mod reconcile;
 mod renderings;
-mod retry;
-mod room;
+mod retries;
 mod simulation;
 mod table;
-mod unread;
 mod waits;
 
 use std::time::Duration;
@@ -53,7 +53,7 @@ fn variable(name: &str) -> Option<u64> {
     std::env::var(name).ok()?.parse().ok()
 }
 
-/// Its metadata was read, and asks for nothing.
+/// A `recording.done` whose metadata was read and overrides nothing.
 fn done() -> Event {
     Event::RecordingDone(RecordingInfo { overrides: Some(Overrides::default()), ..RecordingInfo::default() })
 }
@@ -71,7 +71,7 @@ fn copying(retry_at: Timestamp, claim: Option<Claim>, failures: Failures) -> Cop
     }
 }
 
-/// A job of which all transcripts are those of our first attempt.
+/// A job whose transcripts all belong to our first attempt.
 fn job(states: impl IntoIterator<Item = State>) -> Job {
     let ours = |state| Transcript::new(Some(1), Some("recallai_async".to_owned()), state);
     let transcripts = states.into_iter().map(ours);

@@ -1,4 +1,4 @@
-//! Moments.
+//! Timestamps.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use time::{
     format_description::well_known::{Rfc2822, Rfc3339},
 };
 
-/// A moment: milliseconds since the Unix epoch.
+/// A point in time: milliseconds since the Unix epoch.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Timestamp(i64);
@@ -26,24 +26,24 @@ impl Timestamp {
         self.0
     }
 
-    /// The moment this much later; stops at the end of time instead of wrapping.
+    /// Returns the later time. Saturates instead of wrapping.
     #[must_use]
     pub fn plus(self, time: Duration) -> Self {
         Self(self.0.saturating_add(i64::try_from(time.as_millis()).unwrap_or(i64::MAX)))
     }
 
-    /// The moment this much earlier.
+    /// Returns the earlier time. Saturates instead of wrapping.
     #[must_use]
     pub fn minus(self, time: Duration) -> Self {
         Self(self.0.saturating_sub(i64::try_from(time.as_millis()).unwrap_or(i64::MAX)))
     }
 
-    /// How long this is after `earlier`; zero if it is not.
+    /// Returns the time since `earlier`; zero if `earlier` is later.
     pub fn since(self, earlier: Self) -> Duration {
         Duration::from_millis(u64::try_from(self.0.saturating_sub(earlier.0)).unwrap_or(0))
     }
 
-    /// RFC 3339 in UTC with milliseconds: `2026-11-23T09:30:00.000Z`.
+    /// Returns RFC 3339 in UTC with milliseconds: `2026-11-23T09:30:00.000Z`.
     pub fn rfc3339(self) -> String {
         let time = OffsetDateTime::from_unix_timestamp_nanos(i128::from(self.0) * 1_000_000)
             .unwrap_or(OffsetDateTime::UNIX_EPOCH);
@@ -72,7 +72,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn both_of_recalls_forms_are_read() {
+    fn timestamp_reads_both_forms_of_recall() {
         let zulu = Timestamp::parse_rfc3339("2026-11-23T09:30:00Z").expect("docs form");
         let offset = Timestamp::parse_rfc3339("2026-11-23T09:30:00.000000+00:00").expect("catalogue form");
         assert_eq!(zulu, offset);
@@ -82,7 +82,7 @@ mod tests {
     }
 
     #[test]
-    fn arithmetic_does_not_wrap() {
+    fn timestamp_arithmetic_does_not_wrap() {
         assert_eq!(Timestamp::from_millis(i64::MAX).plus(Duration::MAX).as_millis(), i64::MAX);
         assert_eq!(Timestamp::from_millis(5).since(Timestamp::from_millis(9)), Duration::ZERO);
     }

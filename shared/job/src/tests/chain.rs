@@ -1,4 +1,4 @@
-//! The chain of providers, the limit, and what metadata wishes for.
+//! The chain of providers, the limit, and the overrides in metadata.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use crate::{
     time::Timestamp,
 };
 
-/// Plays the shell: every create is answered by `answer`, every wait is waited for. The providers asked, in order.
+/// Plays the shell: `answer` answers every create, and every wait ends. Returns the providers asked, in order.
 fn providers_asked(policy: &Policy, overrides: Overrides, answer: impl Fn(u32) -> CreateAnswer) -> (Vec<String>, Job) {
     let info = RecordingInfo { overrides: Some(overrides), ..RecordingInfo::default() };
     let (mut asked, mut now) = (Vec::new(), NOW);
@@ -45,7 +45,7 @@ fn providers_asked(policy: &Policy, overrides: Overrides, answer: impl Fn(u32) -
                 | Command::Wake,
             ) => {
                 match job.transcripts.last().map(|transcript| (&transcript.state, transcript.attempt)) {
-                    // What was created fails at once.
+                    // The created transcript fails at once.
                     Some((State::Transcribing { transcript_id, .. }, attempt)) => {
                         let reference =
                             TranscriptRef { transcript_id: *transcript_id, attempt, other_deployment: false };
@@ -74,7 +74,7 @@ fn chain(tries: u32, limit: u32) -> Policy {
 }
 
 #[test]
-fn each_provider_gets_its_tries_and_then_the_job_has_failed() {
+fn chain_fails_after_every_provider_had_its_tries() {
     let (asked, job) = providers_asked(&chain(2, 10), Overrides::default(), created);
     assert_eq!(asked, ["recallai_async", "recallai_async", "rev_async", "rev_async"]);
     assert_eq!((job.status(), job.attempts, job.transcript_count()), (Status::Failed, 4, 4));
@@ -82,7 +82,7 @@ fn each_provider_gets_its_tries_and_then_the_job_has_failed() {
 }
 
 #[test]
-fn a_chain_that_is_refused_starts_again_for_a_week() {
+fn chain_that_is_refused_starts_again_for_a_week() {
     let refused = |_| CreateAnswer::Refused { status: 400, code: Some("bad".to_owned()) };
     let (asked, job) = providers_asked(&chain(2, 10), Overrides::default(), refused);
     assert_eq!(asked[..4], ["recallai_async", "rev_async", "recallai_async", "rev_async"], "and then again");
@@ -92,25 +92,25 @@ fn a_chain_that_is_refused_starts_again_for_a_week() {
 }
 
 #[test]
-fn a_recording_that_recall_does_not_know_yet_is_asked_for_again() {
+fn recording_unknown_to_recall_is_requested_again() {
     let unknown = |_| CreateAnswer::Refused { status: 404, code: None };
     let (asked, job) = providers_asked(&chain(2, 10), Overrides::default(), unknown);
     assert!(asked.iter().all(|provider| provider == "recallai_async"), "no provider is used up: {asked:?}");
     assert!((24..36).contains(&asked.len()), "hourly in the end, for a day: {asked:?}");
     assert_eq!((job.status(), job.outbox.announced_ends, job.due_at()), (Status::Skipped, 0, None));
-    // Recall knows it after all.
+    // Recall knows the recording after all.
     let again = job.on_event(&done(), context(&chain(2, 10), NOW.plus(Duration::from_secs(2 * 24 * 60 * 60))));
     assert!(matches!(again, Decision::Apply { next: Next::Act(Command::Create { .. }), .. }), "{again:?}");
 }
 
 #[test]
-fn the_chain_stops_at_the_limit() {
+fn chain_stops_at_the_limit() {
     let (asked, job) = providers_asked(&chain(2, 3), Overrides::default(), created);
     assert_eq!((asked.len(), job.status(), job.transcript_count()), (3, Status::LimitReached, 3));
 }
 
 #[test]
-fn a_wished_provider_comes_first_and_alone_gets_the_wished_language() {
+fn override_provider_comes_first_and_alone_gets_the_language() {
     let overrides = Overrides { provider: Some("rev_async".to_owned()), language: Some("de".to_owned()), skip: false };
     let (asked, _) = providers_asked(&chain(1, 10), overrides.clone(), created);
     assert_eq!(asked, ["rev_async", "recallai_async"]);
@@ -131,7 +131,7 @@ fn a_wished_provider_comes_first_and_alone_gets_the_wished_language() {
 }
 
 #[test]
-fn what_is_to_be_skipped_is_skipped_until_somebody_changes_their_mind() {
+fn skip_lasts_until_the_metadata_changes() {
     let policy = policy();
     let done = |skip| {
         let overrides = Some(Overrides { skip, ..Overrides::default() });
@@ -148,7 +148,7 @@ fn what_is_to_be_skipped_is_skipped_until_somebody_changes_their_mind() {
 }
 
 #[test]
-fn a_late_success_of_a_failed_attempt_is_kept_and_no_other_is_started() {
+fn late_success_of_a_failed_attempt_is_kept_and_starts_no_other() {
     let policy = policy();
     let reference = TranscriptRef { transcript_id: OTHER, attempt: Some(1), other_deployment: false };
     let failed = Event::TranscriptFailed { reference, sub_code: None };
@@ -166,7 +166,7 @@ fn a_late_success_of_a_failed_attempt_is_kept_and_no_other_is_started() {
 }
 
 #[test]
-fn a_late_failure_of_an_old_attempt_harms_no_newer_one() {
+fn late_failure_of_an_old_attempt_does_not_affect_a_newer_one() {
     let policy = policy();
     let mut two = job([
         State::Transcribing {
@@ -207,7 +207,7 @@ fn stored(number: u128) -> State {
 }
 
 #[test]
-fn room_is_made_as_the_operator_allows_and_then_the_attempt_starts() {
+fn limit_makes_room_as_allowed_and_then_starts_the_attempt() {
     let done = done();
     for (on_limit, states, goes, read_back) in
         [(OnLimit::DeleteFailed, [stored(8), failed(9)], 9, 0), (OnLimit::DeleteStored, [failed(8), stored(9)], 9, 1)]
@@ -228,7 +228,7 @@ fn room_is_made_as_the_operator_allows_and_then_the_attempt_starts() {
 }
 
 #[test]
-fn where_nothing_may_go_the_job_parks() {
+fn limit_parks_the_job_when_nothing_may_go() {
     let done = done();
     for (on_limit, states) in [
         (OnLimit::Stop, [failed(8), stored(9)]),
@@ -242,7 +242,7 @@ fn where_nothing_may_go_the_job_parks() {
 }
 
 #[test]
-fn a_copy_that_is_not_as_stored_keeps_its_original() {
+fn unverified_copy_keeps_its_original_at_the_limit() {
     let (policy, crowded) = at_the_limit(OnLimit::DeleteStored, [failed(8), stored(9)]);
     let done = done();
     let Decision::Apply { job, next: Next::Act(Command::Delete { target, claim, .. }) } =
@@ -256,7 +256,7 @@ fn a_copy_that_is_not_as_stored_keeps_its_original() {
 }
 
 #[test]
-fn the_webhook_has_room_made_by_the_worker() {
+fn webhook_leaves_making_room_to_the_worker() {
     let (policy, crowded) = at_the_limit(OnLimit::DeleteFailed, [stored(8), failed(9)]);
     let done = done();
     let webhook = crate::Context { role: Role::Webhook, ..context(&policy, NOW) };
@@ -267,7 +267,7 @@ fn the_webhook_has_room_made_by_the_worker() {
 }
 
 #[test]
-fn somebody_who_deletes_a_transcript_makes_room() {
+fn deletion_by_someone_else_makes_room() {
     let (policy, crowded) = at_the_limit(OnLimit::Stop, [failed(8), stored(9)]);
     let parked = Job { hold: Some(Hold::LimitReached { retry_at: None }), ..crowded };
     let deleted = Event::TranscriptDeleted(TranscriptRef {
@@ -282,7 +282,7 @@ fn somebody_who_deletes_a_transcript_makes_room() {
 }
 
 #[test]
-fn waits_between_tries_double_up_to_an_hour() {
+fn next_try_waits_double_up_to_an_hour() {
     let policy = chain(10, 10);
     let mut waits = Vec::new();
     for failures in 1..10 {
@@ -301,10 +301,10 @@ fn waits_between_tries_double_up_to_an_hour() {
     assert!(NOW > Timestamp::default());
 }
 
-/// A 400 that means the limit: what others made since counts, and no other provider is asked in vain.
-/// A provider's refusal between two tries says nothing of the outage that the first one met.
+/// A 400 that means the limit: transcripts of others count, and no other provider is asked in vain.
+/// A refusal between two tries does not end the outage that the first try met.
 #[test]
-fn the_last_try_comes_an_hour_after_the_last_failure_that_was_paid_for() {
+fn last_try_comes_an_hour_after_the_last_paid_failure() {
     let providers = ["recallai_async", "refused_async", "rev_async"].map(str::to_owned).to_vec();
     let policy = Policy { providers, announces: false, ..chain(1, 10) };
     let (mut starts, mut now) = (Vec::new(), NOW);
@@ -339,7 +339,7 @@ fn the_last_try_comes_an_hour_after_the_last_failure_that_was_paid_for() {
 }
 
 #[test]
-fn a_400_at_the_limit_is_told_by_the_list() {
+fn list_explains_a_400_at_the_limit() {
     let policy = Policy { max_transcripts: 10, ..policy() };
     let new = Job { recording: Recording::Done, ..Job::new(RecordingId::from_u128(7)) };
     let Decision::Apply { job, next: Next::Act(Command::Create { attempt, claim, .. }) } =
@@ -374,9 +374,9 @@ fn a_400_at_the_limit_is_told_by_the_list() {
     assert!(matches!(other.hold, Some(Hold::Wait { status: None, .. })), "the next provider comes");
 }
 
-/// A look-up can find that an older attempt of ours exists after all: the wait for the next one is over then.
+/// A look-up can show that an older attempt of ours exists after all. Then the wait for the next attempt is over.
 #[test]
-fn a_wait_for_the_next_attempt_ends_when_one_of_ours_stands() {
+fn wait_ends_when_an_attempt_of_ours_succeeds() {
     let policy = policy();
     let check_at = NOW.plus(Duration::from_secs(60));
     let mut standing = job([State::Transcribing { transcript_id: OTHER, check_at, checks: 0, reported_done: false }]);
@@ -388,7 +388,7 @@ fn a_wait_for_the_next_attempt_ends_when_one_of_ours_stands() {
 }
 
 #[test]
-fn an_old_failure_that_comes_after_done_starts_no_other_attempt() {
+fn old_failure_after_done_starts_no_other_attempt() {
     let policy = policy();
     let retry_at = NOW.plus(Duration::from_secs(60));
     let failures = Failures { transient: 1, ..Failures::default() };
@@ -400,7 +400,7 @@ fn an_old_failure_that_comes_after_done_starts_no_other_attempt() {
 }
 
 #[test]
-fn somebody_elses_failure_makes_no_failure_of_what_is_skipped() {
+fn skipped_job_stays_skipped_when_a_foreign_transcript_fails() {
     let mut skipped = job([failed(9)]);
     skipped.transcripts[0].attempt = None;
     skipped.hold = Some(Hold::Skipped);
@@ -408,9 +408,9 @@ fn somebody_elses_failure_makes_no_failure_of_what_is_skipped() {
     assert_eq!(skipped.status(), Status::Skipped);
 }
 
-/// Recall says with a 503, too, when to come back; nothing is paid for by coming sooner, but nothing is gained either.
+/// A 503 may carry a Retry-After, too. Calling earlier costs nothing, but gains nothing either.
 #[test]
-fn a_server_error_that_names_a_time_is_waited_for() {
+fn server_error_with_retry_after_is_waited_for() {
     let policy = policy();
     for (after, waits) in [(0, 5), (90, 90), (1_000_000, 60 * 60)] {
         let info = done();

@@ -1,4 +1,4 @@
-//! Copies that do not come about: how long they are tried, and what ends them.
+//! Copies that fail: how long they are tried, and what ends them.
 
 use std::time::Duration;
 
@@ -14,13 +14,13 @@ fn quiet() -> Policy {
     Policy { announces: false, ..policy() }
 }
 
-/// A worker copies it.
+/// A job whose transcript a worker is copying.
 fn held() -> Copying {
     let retry_at = NOW.plus(Duration::from_secs(17));
     copying(retry_at, Some(CLAIM), Failures::default())
 }
 
-/// It has been tried for long.
+/// A copy that has been tried for a long time.
 fn long() -> Failures {
     Failures { transient: 8, operator: 8, rejected: 8, missing: 8, gone: 8, ..Failures::default() }
 }
@@ -29,8 +29,8 @@ fn transcribing() -> Job {
     job([State::Transcribing { transcript_id: OURS, check_at: NOW, checks: 0, reported_done: false }])
 }
 
-/// Answers every try like this, and waits for every wait, until nothing is to come: when that was, after how many tries,
-/// and what became of it.
+/// Answers every try in the same way, and lets every wait pass, until nothing is pending. Returns when that was, after
+/// how many tries, and the final status.
 fn tried_to_the_end(mut job: Job, answer: &CopyAnswer) -> (Timestamp, u32, Job) {
     let policy = quiet();
     let mut now = NOW;
@@ -51,7 +51,7 @@ fn tried_to_the_end(mut job: Job, answer: &CopyAnswer) -> (Timestamp, u32, Job) 
 }
 
 #[test]
-fn what_cannot_be_copied_for_a_month_ends() {
+fn copy_is_given_up_after_a_month() {
     for answer in [CopyAnswer::Later { after: Duration::from_secs(5) }, CopyAnswer::Rejected, CopyAnswer::NotReady] {
         let (ended, _, job) = tried_to_the_end(transcribing(), &answer);
         let days = ended.since(NOW).as_secs() / DAY.as_secs();
@@ -61,16 +61,16 @@ fn what_cannot_be_copied_for_a_month_ends() {
     }
 }
 
-/// Hourly, in the end.
+/// In the end, Recall is asked hourly.
 #[test]
-fn what_is_not_ready_is_asked_for_720_times() {
+fn transcript_not_ready_is_checked_720_times() {
     let (_, tries, job) = tried_to_the_end(transcribing(), &CopyAnswer::NotReady);
     assert_eq!((tries, job.status()), (720, Status::Lost));
 }
 
-/// A wrong workspace or base URL says the same, and that can be put right within a day.
+/// A wrong workspace or base URL gives the same answer, and can be fixed within a day.
 #[test]
-fn what_recall_knows_nothing_of_is_asked_for_for_a_day() {
+fn transcript_unknown_to_recall_is_retrieved_for_a_day() {
     let missing = CopyAnswer::Missing { recording_known: false };
     let (ended, _, job) = tried_to_the_end(transcribing(), &missing);
     let hours = ended.since(NOW).as_secs() / 60 / 60;
@@ -79,7 +79,7 @@ fn what_recall_knows_nothing_of_is_asked_for_for_a_day() {
 }
 
 #[test]
-fn a_copy_that_is_tried_again_is_one_workers_until_its_lease_ends() {
+fn copy_belongs_to_one_worker_until_its_lease_ends() {
     let policy = quiet();
     let waiting = job([State::Copying(copying(NOW, None, Failures::default()))]);
     let Decision::Apply { job, next: Next::Act(Command::Copy { .. }) } =
@@ -96,9 +96,9 @@ fn a_copy_that_is_tried_again_is_one_workers_until_its_lease_ends() {
     assert!(matches!(decision, Decision::Apply { next: Next::Act(Command::Copy { .. }), .. }), "{decision:?}");
 }
 
-/// The copy may still succeed, as long as its worker can be alive.
+/// The copy may still succeed while its worker can be alive.
 #[test]
-fn a_recording_that_goes_waits_for_the_worker_that_copies() {
+fn recording_deleted_waits_for_the_copying_worker() {
     let policy = quiet();
     let retry_at = held().retry_at;
     let deleted = |now| job([State::Copying(held())]).on_event(&Event::RecordingDeleted, context(&policy, now));
@@ -107,16 +107,16 @@ fn a_recording_that_goes_waits_for_the_worker_that_copies() {
     assert_eq!((job.status(), job.transcript_count()), (Status::Lost, 0));
 }
 
-/// A person has to put it right, and Recall has the recording for as long.
+/// A person has to fix the key, and Recall keeps the recording until its expiry.
 #[test]
-fn a_refused_key_ends_no_copy_of_a_recording_that_recall_still_has() {
+fn refused_key_does_not_end_a_copy_before_the_expiry() {
     let policy = quiet();
     let later = CopyAnswer::Later { after: Duration::from_secs(5) };
     for expires_at in [None, Some(NOW.plus(90 * DAY))] {
         let transcribing = State::Transcribing { transcript_id: OURS, check_at: NOW, checks: 0, reported_done: true };
         let mut job = Job { expires_at, ..job([transcribing]) };
         let mut now = NOW;
-        let mut told = |answer: &CopyAnswer, retry_at: Timestamp| {
+        let mut answered = |answer: &CopyAnswer, retry_at: Timestamp| {
             while now < retry_at {
                 let Some(at) = job.due_at() else { break };
                 now = at;
@@ -131,16 +131,15 @@ fn a_refused_key_ends_no_copy_of_a_recording_that_recall_still_has() {
             }
             job.status()
         };
-        assert_eq!(told(&CopyAnswer::Operator, NOW.plus(60 * DAY)), Status::Copying, "{expires_at:?}");
-        // The key is right again, and Recall has a bad day.
-        assert_eq!(told(&later, NOW.plus(61 * DAY)), Status::Copying, "{expires_at:?}");
+        assert_eq!(answered(&CopyAnswer::Operator, NOW.plus(60 * DAY)), Status::Copying, "{expires_at:?}");
+        // The key works again, and Recall fails for a day.
+        assert_eq!(answered(&later, NOW.plus(61 * DAY)), Status::Copying, "{expires_at:?}");
     }
 }
 
-/// It is known when Recall deletes the recording: until then there is something to save, and a day after that there is
-/// not.
+/// If the expiry is known, the copy is worth trying until then, and a day longer.
 #[test]
-fn a_copy_is_tried_until_the_recording_expires() {
+fn copy_is_tried_until_the_recording_expires() {
     for answer in [CopyAnswer::Later { after: Duration::from_secs(5) }, CopyAnswer::Rejected, CopyAnswer::Operator] {
         for (expires, ends) in [(7, 8), (90, 91)] {
             let copying = State::Copying(copying(NOW, None, Failures::default()));
@@ -154,7 +153,7 @@ fn a_copy_is_tried_until_the_recording_expires() {
 }
 
 #[test]
-fn a_worker_that_dies_over_a_copy_is_counted() {
+fn crash_during_a_copy_is_counted() {
     let policy = quiet();
     let mut died = job([State::Copying(held())]);
     for expected in 1..=3 {
@@ -167,7 +166,7 @@ fn a_worker_that_dies_over_a_copy_is_counted() {
         assert_eq!(failures.crashes, expected);
         died = *job;
     }
-    // One that says how it went has not died.
+    // A worker that answers has not died.
     let claim = died.transcripts[0].state.copying().and_then(|copying| copying.claim).expect("held");
     let later = Answer::Copy { transcript_id: OURS, claim, answer: CopyAnswer::Later { after: Duration::ZERO } };
     let Decision::Apply { job, .. } = died.on_answer(&later, context(&policy, NOW)) else { panic!("no wait") };
@@ -180,9 +179,9 @@ fn a_worker_that_dies_over_a_copy_is_counted() {
     assert_eq!(failures.crashes, 3);
 }
 
-/// No answer ever tells, so its next worker has to look at the time.
+/// No answer arrives, so the next worker has to look at the time.
 #[test]
-fn a_copy_over_which_every_worker_dies_ends() {
+fn copy_that_kills_every_worker_is_given_up() {
     let policy = quiet();
     for (expires_at, ends) in [(None, 30), (Some(NOW.plus(2 * DAY)), 3)] {
         let mut job = Job { expires_at, ..job([State::Copying(held())]) };
@@ -198,9 +197,9 @@ fn a_copy_over_which_every_worker_dies_ends() {
     }
 }
 
-/// The first two kill every worker that takes them up.
+/// The first two transcripts kill every worker that copies them.
 #[test]
-fn work_that_kills_its_worker_holds_up_nothing_else() {
+fn deadly_work_does_not_delay_other_work() {
     let policy = quiet();
     let rendering = Rendering { transcript_id: None, retry_at: NOW, claim: Some(CLAIM), tries: 0 };
     let mut three = job([
@@ -220,9 +219,9 @@ fn work_that_kills_its_worker_holds_up_nothing_else() {
     assert!(copied, "{job:?}");
 }
 
-/// It is tried a few more times before Recall deletes the recording, whatever the waits would be otherwise.
+/// The copy is tried a few more times before the expiry, however long its backoff is by then.
 #[test]
-fn no_wait_of_a_copy_outlasts_the_recording() {
+fn copy_waits_never_outlast_the_recording() {
     let policy = quiet();
     for answer in [
         CopyAnswer::Later { after: Duration::ZERO },
@@ -243,7 +242,7 @@ fn no_wait_of_a_copy_outlasts_the_recording() {
             };
             assert!(at.since(NOW).as_secs() <= most, "{answer:?} with {left} s left waits for {:?}", at.since(NOW));
         }
-        // What should be gone already is tried as ever.
+        // After the expiry, the waits are no longer capped.
         let job =
             Job { expires_at: Some(NOW), ..job([State::Copying(Copying { failures: long(), checks: 8, ..held() })]) };
         let answer = Answer::Copy { transcript_id: OURS, claim: CLAIM, answer };
@@ -255,9 +254,9 @@ fn no_wait_of_a_copy_outlasts_the_recording() {
     }
 }
 
-/// Somebody else's failure is no reason to shorten a wait that Recall or an operator asked for, or to end it.
+/// A failed transcript of others neither shortens nor ends a wait of ours.
 #[test]
-fn somebody_elses_failure_leaves_our_wait_alone() {
+fn foreign_failure_does_not_change_our_wait() {
     let policy = Policy { tries_per_provider: 3, ..policy() };
     let retry_at = NOW.plus(Duration::from_secs(60 * 60));
     for hold in
@@ -272,16 +271,16 @@ fn somebody_elses_failure_leaves_our_wait_alone() {
     }
 }
 
-/// Recall lists it as done in every run of the sweep, and says that it has failed when it is retrieved.
+/// Recall lists the transcript as done in every run of the sweep, but reports a failure when it is retrieved.
 #[test]
-fn a_list_that_contradicts_what_is_retrieved_puts_off_no_attempt() {
+fn contradicting_list_does_not_delay_the_next_attempt() {
     let reference = TranscriptRef { transcript_id: OURS, attempt: Some(1), other_deployment: false };
     let seen = TranscriptEntry { reference, status: EntryStatus::Done };
     let failed = |tries_per_provider, hold| {
         let failed = job([State::Failed { transcript_id: OURS, sub_code: None }]);
         (Policy { tries_per_provider, providers: vec!["recallai_async".to_owned()], ..quiet() }, Job { hold, ..failed })
     };
-    // How many times it was retrieved, and when the next attempt started.
+    // The number of retrievals, and when the next attempt started.
     let watch = |(policy, mut job): (Policy, Job), time: Duration, minutes: &dyn Fn(u64) -> bool| {
         let (mut now, mut retrieved) = (NOW, 0);
         while now < NOW.plus(time) {
@@ -314,7 +313,7 @@ fn a_list_that_contradicts_what_is_retrieved_puts_off_no_attempt() {
         let (retrieved, started, _) = watch(failed(3, hold.clone()), DAY, &|minute| minute % every == 0);
         assert!(retrieved == 1 && started.is_some_and(|after| after <= 2 * hour), "{retrieved}, {started:?}");
     }
-    // Nothing else is to come: it is asked less and less, and what is done after all is copied.
+    // Nothing else is pending: Recall is asked less and less, and a transcript that is done after all is copied.
     let (retrieved, started, job) = watch(failed(1, None), 4 * DAY, &|_| true);
     assert_eq!((retrieved, started, job.status()), (8, None, Status::Failed));
     let policy = quiet();
@@ -322,9 +321,9 @@ fn a_list_that_contradicts_what_is_retrieved_puts_off_no_attempt() {
     assert!(matches!(decision, Decision::Apply { next: Next::Act(Command::Copy { .. }), .. }), "{decision:?}");
 }
 
-/// What Recall says it has deleted is not taken up again by an old webhook.
+/// An old webhook does not revive a transcript that Recall has reported as deleted.
 #[test]
-fn what_is_found_deleted_stays_so() {
+fn deleted_transcript_stays_deleted() {
     let policy = quiet();
     let deleted = Answer::Copy { transcript_id: OURS, claim: CLAIM, answer: CopyAnswer::Deleted };
     let decision = job([State::Copying(held())]).on_answer(&deleted, context(&policy, NOW));
@@ -334,13 +333,13 @@ fn what_is_found_deleted_stays_so() {
     assert_eq!(job.on_event(&done, context(&policy, NOW)), Decision::Ignore(Reason::AlreadyEnded));
 }
 
-/// A key of another workspace gets a 404 for everything, so what it was told says nothing of the transcript.
+/// A key of another workspace gets a 404 for everything, so its answers say nothing about the transcript.
 #[test]
-fn only_404s_of_a_key_that_knows_the_recording_count_towards_gone() {
+fn missing_transcript_counts_as_deleted_only_if_the_recording_is_known() {
     let policy = quiet();
     let transcribing = State::Transcribing { transcript_id: OURS, check_at: NOW, checks: 0, reported_done: true };
     let (mut job, mut now) = (job([transcribing]), NOW);
-    let mut told = |answer: CopyAnswer| {
+    let mut answered = |answer: CopyAnswer| {
         now = now.max(job.due_at().expect("it is tried again"));
         let decision = job.clone().on_event(&Event::WAKE, context(&policy, now));
         let Decision::Apply { job: copying, next: Next::Act(Command::Copy { claim, .. }) } = decision else {
@@ -352,11 +351,11 @@ fn only_404s_of_a_key_that_knows_the_recording_count_towards_gone() {
         job.transcripts[0].deleted
     };
     let missing = |recording_known| CopyAnswer::Missing { recording_known };
-    // The wrong key, nine times, then ours; and a bad minute of Recall's in between.
+    // The wrong key, nine times, then ours, with an error of Recall in between.
     let wrong_key = std::iter::repeat_n(missing(false), 9);
     let later = CopyAnswer::Later { after: Duration::ZERO };
     for answer in wrong_key.chain([missing(true), later.clone()]).chain(std::iter::repeat_n(missing(true), 9)) {
-        assert!(!told(answer.clone()), "it counts as deleted after {answer:?}");
+        assert!(!answered(answer.clone()), "it counts as deleted after {answer:?}");
     }
-    assert!(told(missing(true)), "the tenth in a row");
+    assert!(answered(missing(true)), "the tenth in a row");
 }

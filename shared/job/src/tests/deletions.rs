@@ -1,4 +1,4 @@
-//! What is deleted at Recall, and what never is.
+//! What is deleted at Recall, and what is never deleted.
 
 use std::time::Duration;
 
@@ -22,7 +22,7 @@ fn stored_answer() -> Answer {
 }
 
 #[test]
-fn what_is_stored_is_read_back_and_deleted_where_the_operator_wants_that() {
+fn stored_transcript_is_read_back_and_deleted_if_configured() {
     for (wanted, target) in [
         (DeleteAfterStore::Transcript, DeletionTarget::Transcript(OURS)),
         (DeleteAfterStore::Recording, DeletionTarget::Recording),
@@ -44,7 +44,7 @@ fn what_is_stored_is_read_back_and_deleted_where_the_operator_wants_that() {
 }
 
 #[test]
-fn nothing_is_deleted_by_default() {
+fn default_policy_deletes_nothing() {
     let policy = quiet(DeleteAfterStore::Nothing);
     let Decision::Apply { next, .. } = copying().on_answer(&stored_answer(), context(&policy, NOW)) else {
         panic!("not stored")
@@ -53,7 +53,7 @@ fn nothing_is_deleted_by_default() {
 }
 
 #[test]
-fn a_recording_is_not_deleted_while_one_of_its_transcripts_is_in_the_making() {
+fn recording_stays_while_a_transcript_is_in_progress() {
     let policy = quiet(DeleteAfterStore::Recording);
     let mut two = copying();
     let check_at = NOW.plus(Duration::from_secs(60));
@@ -65,16 +65,16 @@ fn a_recording_is_not_deleted_while_one_of_its_transcripts_is_in_the_making() {
         panic!("not stored")
     };
     assert_eq!(next, Next::Nothing);
-    // When the other one has ended, too, it goes.
+    // The recording is deleted when the other transcript has ended, too.
     let reference = TranscriptRef { transcript_id: OTHER, attempt: None, other_deployment: false };
     let failed = Event::TranscriptFailed { reference, sub_code: None };
     let Decision::Apply { next, .. } = job.on_event(&failed, context(&policy, NOW)) else { panic!("ignored") };
     assert!(matches!(next, Next::Act(Command::Delete { target: DeletionTarget::Recording, .. })), "{next:?}");
 }
 
-/// The webhook of somebody else's transcript was lost, or is still to come.
+/// The webhook of a transcript of others was lost, or is late.
 #[test]
-fn a_recording_stays_while_it_has_a_transcript_that_nobody_told_us_of() {
+fn recording_stays_while_it_has_an_unreported_transcript() {
     for (copy_unrequested, status) in [(true, Status::Copying), (false, Status::Stored)] {
         let policy = Policy { copy_unrequested, ..quiet(DeleteAfterStore::Recording) };
         let Decision::Apply { job, next: Next::Act(Command::Delete { target, deletable, claim, .. }) } =
@@ -93,7 +93,7 @@ fn a_recording_stays_while_it_has_a_transcript_that_nobody_told_us_of() {
         let others = Answer::Delete { target, claim, answer: DeleteAnswer::Others(others) };
         let Decision::Apply { job, next } = job.on_answer(&others, context(&policy, NOW)) else { panic!("stuck") };
         if !copy_unrequested {
-            // Left alone, as the operator wants: the recording stays with it.
+            // The operator does not want it copied, so it stays, and its recording stays with it.
             assert_eq!((next, job.status(), job.deletion), (Next::Nothing, status, None));
             continue;
         }
@@ -112,7 +112,7 @@ fn a_recording_stays_while_it_has_a_transcript_that_nobody_told_us_of() {
 }
 
 #[test]
-fn a_deletion_that_does_not_come_about_waits_longer_each_time_and_is_taken_up_again() {
+fn failed_deletion_is_retried_with_growing_waits() {
     let policy = quiet(DeleteAfterStore::Transcript);
     let mut decision = copying().on_answer(&stored_answer(), context(&policy, NOW));
     let (mut now, mut waits) = (NOW, Vec::new());
@@ -134,7 +134,7 @@ fn a_deletion_that_does_not_come_about_waits_longer_each_time_and_is_taken_up_ag
 }
 
 #[test]
-fn a_copy_that_is_not_as_stored_is_not_deleted_and_not_asked_for_for_ever() {
+fn unverified_copy_is_not_deleted_and_not_retried_forever() {
     let policy = quiet(DeleteAfterStore::Transcript);
     let Decision::Apply { job, next: Next::Act(Command::Delete { target, claim, .. }) } =
         copying().on_answer(&stored_answer(), context(&policy, NOW))
@@ -146,9 +146,9 @@ fn a_copy_that_is_not_as_stored_is_not_deleted_and_not_asked_for_for_ever() {
     assert_eq!((next, job.due_at(), job.transcript_count()), (Next::Nothing, None, 1));
 }
 
-/// Two transcripts of one attempt: the second one goes once the first is stored, and not before.
+/// Two transcripts of one attempt: the second is deleted once the first is stored, and not before.
 #[test]
-fn what_was_made_twice_is_deleted_once_the_other_is_stored() {
+fn duplicate_is_deleted_once_its_twin_is_stored() {
     let policy = quiet(DeleteAfterStore::Nothing);
     let twin =
         Event::TranscriptProcessing(TranscriptRef { transcript_id: OTHER, attempt: Some(1), other_deployment: false });
@@ -164,14 +164,14 @@ fn what_was_made_twice_is_deleted_once_the_other_is_stored() {
 }
 
 #[test]
-fn a_recording_stays_until_what_was_asked_for_is_stored() {
+fn recording_stays_until_the_requested_transcript_is_stored() {
     let policy = quiet(DeleteAfterStore::Recording);
     let theirs = |recording| {
         let mut job = copying();
         job.transcripts[0].attempt = None;
         Job { recording, attempts: 0, ..job }
     };
-    // Nobody has said yet that the recording is done; and then our own transcript is still to come.
+    // Recall has not said yet that the recording is done, and then our own transcript is still missing.
     for recording in [Recording::Unknown, Recording::Done] {
         let Decision::Apply { next, .. } = theirs(recording).on_answer(&stored_answer(), context(&policy, NOW)) else {
             panic!("not stored")
@@ -186,7 +186,7 @@ fn a_recording_stays_until_what_was_asked_for_is_stored() {
 }
 
 #[test]
-fn a_file_that_is_no_transcript_keeps_its_original() {
+fn unreadable_file_keeps_its_original() {
     let policy = quiet(DeleteAfterStore::Transcript);
     let unreadable = crate::Receipt { unreadable: true, ..receipt() };
     let answer = Answer::Copy { transcript_id: OURS, claim: CLAIM, answer: CopyAnswer::Stored(unreadable) };
@@ -196,9 +196,9 @@ fn a_file_that_is_no_transcript_keeps_its_original() {
     assert_eq!(next, Next::Nothing);
 }
 
-/// A failed transcript of somebody else's was done after all, and its webhook was lost: it would go with its recording.
+/// A failed transcript of others was done after all, and its webhook was lost: it would be deleted with its recording.
 #[test]
-fn a_recording_stays_while_what_had_failed_is_done_after_all() {
+fn recording_stays_while_a_failed_transcript_is_done_after_all() {
     let policy = quiet(DeleteAfterStore::Recording);
     let mut two = copying();
     two.transcripts.extend(job([State::Failed { transcript_id: OTHER, sub_code: None }]).transcripts);
@@ -222,7 +222,7 @@ fn a_recording_stays_while_what_had_failed_is_done_after_all() {
 }
 
 #[test]
-fn a_recording_stays_with_a_copy_that_could_not_be_verified() {
+fn recording_stays_with_an_unverified_copy() {
     let policy = quiet(DeleteAfterStore::Recording);
     let mut two = copying();
     two.transcripts.extend(job([State::Stored { transcript_id: OTHER, receipt: receipt() }]).transcripts);
@@ -234,7 +234,7 @@ fn a_recording_stays_with_a_copy_that_could_not_be_verified() {
 }
 
 #[test]
-fn what_was_made_twice_is_not_deleted_under_the_worker_that_copies_it() {
+fn duplicate_is_not_deleted_while_a_worker_copies_it() {
     let policy = quiet(DeleteAfterStore::Nothing);
     let mut twins = copying();
     let copying = twins.transcripts[0].state.copying().expect("it is");

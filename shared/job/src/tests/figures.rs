@@ -1,8 +1,8 @@
-//! The figures of docs/reliability.md that come from a run of these tests.
+//! The figures in docs/reliability.md that these tests measure.
 
 use std::path::Path;
 
-/// The table in docs/reliability.md has this figure in this row.
+/// Checks that the table in docs/reliability.md has this figure in this row.
 pub(super) fn check(row: &str, measured: impl ToString) {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/reliability.md");
     let text = std::fs::read_to_string(path).expect("the document");

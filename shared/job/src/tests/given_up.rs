@@ -1,4 +1,4 @@
-//! What was only given up on is not gone: it stays at Recall, and keeps its place under the limit.
+//! A transcript that was only given up is not gone: it stays at Recall, and keeps its place under the limit.
 
 use std::{ops::ControlFlow, time::Duration};
 
@@ -14,7 +14,7 @@ fn quiet(delete_after_store: DeleteAfterStore) -> Policy {
     Policy { announces: false, delete_after_store, ..policy() }
 }
 
-/// A worker copies ours, and the other one is in this state.
+/// A worker copies our transcript, and the other one is in this state.
 fn beside(attempt: Option<u32>, state: State) -> Job {
     let mut two = job([State::Copying(copying(NOW.plus(Duration::from_secs(9)), Some(CLAIM), Failures::default()))]);
     two.transcripts.push(Transcript::new(attempt, None, state));
@@ -25,7 +25,7 @@ fn stored() -> State {
     State::Stored { transcript_id: OTHER, receipt: receipt() }
 }
 
-/// Ours is stored now; what comes next.
+/// Stores our transcript, and returns what comes next.
 fn then(job: Job, policy: &Policy) -> (Job, Next) {
     let stored = Answer::Copy { transcript_id: OURS, claim: CLAIM, answer: CopyAnswer::Stored(receipt()) };
     let Decision::Apply { job, next } = job.on_answer(&stored, context(policy, NOW)) else { panic!("not stored") };
@@ -37,12 +37,12 @@ fn deletes_the_recording(next: &Next) -> bool {
 }
 
 #[test]
-fn a_recording_goes_only_with_what_recall_reported_or_what_is_stored() {
+fn recording_is_deleted_only_with_reported_or_stored_transcripts() {
     let policy = quiet(DeleteAfterStore::Recording);
     let lost = || State::Lost { transcript_id: OTHER };
     for (what, attempt, state, goes) in [
         ("lost after many failures", Some(2), lost(), false),
-        ("somebody else's, lost", None, lost(), false),
+        ("foreign, lost", None, lost(), false),
         ("left alone", None, State::Foreign { transcript_id: OTHER }, false),
         ("failed at Recall", None, State::Failed { transcript_id: OTHER, sub_code: None }, true),
         ("stored", None, stored(), true),
@@ -57,12 +57,12 @@ fn a_recording_goes_only_with_what_recall_reported_or_what_is_stored() {
     }
     let unreadable = Receipt { unreadable: true, ..receipt() };
     let (_, next) = then(beside(None, State::Stored { transcript_id: OTHER, receipt: unreadable }), &policy);
-    assert!(!deletes_the_recording(&next), "nobody has read it: {next:?}");
+    assert!(!deletes_the_recording(&next), "it was never copied: {next:?}");
 }
 
-/// Nothing came of what was asked for: that is not hidden by somebody else's transcript.
+/// Our attempts failed, and a transcript of others does not hide that.
 #[test]
-fn only_what_nobody_asked_for_is_skipped_because_others_transcripts_are_left_alone() {
+fn skipped_needs_a_job_that_never_requested_anything() {
     let left = || State::Foreign { transcript_id: OTHER };
     let theirs = || Job { attempts: 0, recording: Recording::Unknown, ..job_of(None, left()) };
     assert_eq!(theirs().status(), Status::Skipped);
@@ -71,7 +71,7 @@ fn only_what_nobody_asked_for_is_skipped_because_others_transcripts_are_left_alo
 }
 
 #[test]
-fn what_is_lost_keeps_its_place_under_the_limit_until_recall_says_that_it_is_gone() {
+fn lost_transcript_counts_until_recall_reports_its_deletion() {
     let mut lost = job([State::Lost { transcript_id: OURS }]);
     assert_eq!(lost.transcript_count(), 1);
     lost.transcripts[0].deleted = true;
@@ -79,7 +79,7 @@ fn what_is_lost_keeps_its_place_under_the_limit_until_recall_says_that_it_is_gon
 }
 
 #[test]
-fn nothing_of_another_deployments_is_ever_deleted() {
+fn other_deployments_transcripts_are_never_deleted() {
     let other_deployment = |state| {
         let mut job = beside(None, state);
         job.transcripts[1].other_deployment = true;
@@ -97,7 +97,7 @@ fn nothing_of_another_deployments_is_ever_deleted() {
     let deleted = Answer::Delete { target: DeletionTarget::Transcript(OURS), claim, answer: DeleteAnswer::Deleted };
     let decision = job.on_answer(&deleted, context(&quiet(DeleteAfterStore::Transcript), NOW));
     assert!(matches!(decision, Decision::Apply { next: Next::Nothing, .. }), "theirs stays: {decision:?}");
-    // Nor to make room.
+    // It is not deleted to make room either.
     for (on_limit, state) in [(OnLimit::DeleteStored, stored()), (OnLimit::DeleteFailed, failed())] {
         let policy = Policy { on_limit, max_transcripts: 1, ..quiet(DeleteAfterStore::Nothing) };
         let mut theirs = job_of(None, state);
@@ -107,9 +107,9 @@ fn nothing_of_another_deployments_is_ever_deleted() {
     }
 }
 
-/// Its webhook says whose it is, and that is not forgotten.
+/// The webhook's metadata names the other deployment, and the row remembers it.
 #[test]
-fn what_is_heard_of_another_deployments_transcript_keeps_it_from_being_deleted() {
+fn other_deployments_event_prevents_a_deletion() {
     let policy = quiet(DeleteAfterStore::Transcript);
     let done = Event::TranscriptDone(TranscriptRef { transcript_id: OTHER, attempt: None, other_deployment: true });
     let decision = job([]).on_event(&done, context(&policy, NOW));
@@ -121,9 +121,9 @@ fn what_is_heard_of_another_deployments_transcript_keeps_it_from_being_deleted()
     assert!(matches!(decision, Decision::Apply { next: Next::Nothing, .. }), "{decision:?}");
 }
 
-/// The row should not ask for that: even so, Recall is told of nothing as safe that may not go.
+/// Even for a deletion that the row should not want, only deletable transcripts count as safe.
 #[test]
-fn what_must_stay_is_never_called_safe() {
+fn deletable_never_includes_what_must_stay() {
     let row = beside(None, State::Foreign { transcript_id: OTHER });
     let deletion = Deletion {
         target: DeletionTarget::Recording,
@@ -135,9 +135,9 @@ fn what_must_stay_is_never_called_safe() {
     assert_eq!(row.deletable(deletion), Deletable::default(), "one is being copied, the other was left alone");
 }
 
-/// Not everything that tells of a transcript carries its metadata.
+/// Not every event about a transcript carries its metadata.
 #[test]
-fn whose_a_transcript_is_may_be_learned_late() {
+fn other_deployment_may_become_known_late() {
     let policy = quiet(DeleteAfterStore::Transcript);
     let reference = |other_deployment| TranscriptRef { transcript_id: OTHER, attempt: None, other_deployment };
     let (processing, done) = (Event::TranscriptProcessing(reference(true)), Event::TranscriptDone(reference(true)));
@@ -149,12 +149,12 @@ fn whose_a_transcript_is_may_be_learned_late() {
             let Decision::Apply { job, next } = decision else { panic!("{}: {decision:?}", event.name()) };
             assert!(job.transcripts[0].other_deployment, "{}: {job:?}", event.name());
             assert!(!matches!(next, Next::Act(Command::Delete { .. })), "{}: {next:?}", event.name());
-            // What carries none takes nothing back, and the same again is no news.
+            // An event without metadata changes nothing, and a repeated one is not news.
             let again = job.clone().on_event(&Event::TranscriptProcessing(reference(false)), context(&policy, NOW));
             assert!(matches!(again, Decision::Ignore(_)), "{again:?}");
         }
     }
-    // So does a list.
+    // A list names the other deployment, too.
     let listed =
         ListedTranscript { transcript_id: OTHER, attempt: None, ended: true, failed: false, other_deployment: true };
     let list = Answer::List(LookUpAnswer::Complete(vec![listed]));
@@ -164,9 +164,9 @@ fn whose_a_transcript_is_may_be_learned_late() {
     assert!(job.transcripts[0].other_deployment);
 }
 
-/// A row that nobody told whose it is asks Recall, which has the metadata.
+/// If no event named the other deployment, Recall is asked, because it has the metadata.
 #[test]
-fn what_is_not_known_to_be_ours_is_retrieved_before_it_is_deleted() {
+fn unattributed_transcript_is_retrieved_before_its_deletion() {
     let retry_at = NOW.plus(Duration::from_secs(9));
     let copied = copying(retry_at, Some(CLAIM), Failures::default());
     let copied = State::Copying(Copying { transcript_id: OTHER, ..copied });
@@ -194,7 +194,7 @@ fn what_is_not_known_to_be_ours_is_retrieved_before_it_is_deleted() {
             other_deployment,
         };
         let said = |other_deployment| DeleteStepAnswer::Listed(LookUpAnswer::Complete(vec![listed(other_deployment)]));
-        let ControlFlow::Break(answer) = deleting.on_answer(said(true)) else { panic!("it goes on") };
+        let ControlFlow::Break(answer) = deleting.on_answer(said(true)) else { panic!("it continues") };
         assert_eq!(answer, DeleteAnswer::Others(vec![listed(true)]));
         let decision = job.on_answer(&Answer::Delete { target, claim, answer }, context(policy, NOW));
         let Decision::Apply { job, .. } = decision else { panic!("{decision:?}") };
@@ -208,9 +208,9 @@ fn job_of(attempt: Option<u32>, state: State) -> Job {
     job
 }
 
-/// Two deployments whose webhooks told nothing: Recall's list does, before the recording goes.
+/// No webhook named the other deployment. Recall's list does, before the recording is deleted.
 #[test]
-fn a_recording_stays_while_recall_lists_another_deployments_transcript() {
+fn recording_stays_while_recall_lists_another_deployments_transcript() {
     let policy = Policy { copy_unrequested: false, ..quiet(DeleteAfterStore::Recording) };
     let (job, next) = then(beside(None, stored()), &policy);
     let Next::Act(Command::Delete { target, deletable, claim, .. }) = next else { panic!("{next:?}") };
@@ -230,9 +230,9 @@ fn a_recording_stays_while_recall_lists_another_deployments_transcript() {
     assert!(job.transcripts[1].other_deployment);
 }
 
-/// Ten 404s to a key that knows the recording, and then Recall lists it all the same: nobody has its bytes.
+/// Ten 404s to a key that knows the recording, and then Recall lists the transcript after all: it was never copied.
 #[test]
-fn a_recording_stays_while_recall_lists_what_had_counted_as_deleted() {
+fn recording_stays_while_recall_lists_a_deleted_transcript() {
     let policy = quiet(DeleteAfterStore::Recording);
     let deleted = || {
         let mut two = beside(None, State::Lost { transcript_id: OTHER });
@@ -256,15 +256,15 @@ fn a_recording_stays_while_recall_lists_what_had_counted_as_deleted() {
         assert_eq!((job.status(), job.transcript_count()), (status, 2), "failed: {failed}");
         assert!(matches!((failed, &job.transcripts[1].state), (false, _) | (true, State::Failed { .. })), "{job:?}");
     }
-    // What was deleted as it should be is not listed, and what is stored may be listed as long as Recall likes.
+    // A deleted transcript is not listed, and a stored one may still be listed.
     let (_, next) = then(deleted(), &policy);
     let Next::Act(Command::Delete { deletable, .. }) = next else { panic!("{next:?}") };
     assert_eq!(deletable.not_deletable(vec![ListedTranscript { transcript_id: OURS, ..listed(false) }]), []);
 }
 
-/// Recall lists a transcript, and says that it is deleted when it is retrieved.
+/// Recall lists a transcript, but reports it as deleted when it is retrieved.
 #[test]
-fn a_recall_that_contradicts_itself_is_not_asked_for_ever() {
+fn contradicting_recall_is_not_asked_forever() {
     let policy = quiet(DeleteAfterStore::Recording);
     let mut two = beside(None, State::Lost { transcript_id: OTHER });
     two.transcripts[1].deleted = true;
@@ -296,18 +296,18 @@ fn a_recall_that_contradicts_itself_is_not_asked_for_ever() {
             Next::Act(_) => panic!("{next:?}"),
             Next::Nothing => break,
         };
-        let Decision::Apply { job: told, next: then } = job.on_answer(&answer, context(&policy, now)) else {
+        let Decision::Apply { job: saved, next: then } = job.on_answer(&answer, context(&policy, now)) else {
             panic!("stuck")
         };
-        (job, next) = (*told, then);
-        assert!(now.since(NOW) < Duration::from_secs(7 * 24 * 60 * 60), "still at it: {job:?}");
+        (job, next) = (*saved, then);
+        assert!(now.since(NOW) < Duration::from_secs(7 * 24 * 60 * 60), "still deleting: {job:?}");
     }
     assert_eq!((copies, job.due_at(), job.transcripts[0].keep_reason), (1, None, Some(KeepReason::NotDeleted)));
 }
 
-/// Everything on the recording is gone, and still Recall does not delete it.
+/// Every transcript of the recording is gone, and still Recall does not delete the recording.
 #[test]
-fn a_recording_that_recall_does_not_delete_is_let_be_even_with_nothing_on_it() {
+fn recording_that_recall_refuses_to_delete_is_left_alone() {
     let policy = quiet(DeleteAfterStore::Recording);
     let mut stored = job([State::Stored { transcript_id: OURS, receipt: receipt() }]);
     stored.transcripts[0].deleted = true;
@@ -322,9 +322,9 @@ fn a_recording_that_recall_does_not_delete_is_let_be_even_with_nothing_on_it() {
     );
 }
 
-/// The kept one of a double-paid attempt has to be readable before the other may go.
+/// The twin that stays has to be readable before the duplicate is deleted.
 #[test]
-fn the_twin_of_an_unreadable_transcript_stays() {
+fn twin_of_an_unreadable_transcript_stays() {
     let policy = quiet(DeleteAfterStore::Nothing);
     let twin = State::Transcribing { transcript_id: OTHER, check_at: NOW, checks: 0, reported_done: false };
     let unreadable = CopyAnswer::Stored(Receipt { unreadable: true, ..receipt() });
@@ -335,9 +335,9 @@ fn the_twin_of_an_unreadable_transcript_stays() {
     assert!(matches!(next, Next::Act(Command::Delete { target: DeletionTarget::Transcript(OTHER), .. })), "{next:?}");
 }
 
-/// Whatever Recall answers, it is not asked forever, and what it has not confirmed still counts.
+/// Whatever Recall answers, it is not asked forever, and an unconfirmed deletion does not free a slot.
 #[test]
-fn a_deletion_that_recall_refuses_is_stopped_and_an_operator_can_have_it_tried_again() {
+fn refused_deletion_is_stopped_until_an_operator_wakes_the_job() {
     let policy = quiet(DeleteAfterStore::Transcript);
     let (mut job, mut next) = then(beside(None, State::Failed { transcript_id: OTHER, sub_code: None }), &policy);
     let (mut now, mut calls) = (NOW, 0);
@@ -371,7 +371,7 @@ fn a_deletion_that_recall_refuses_is_stopped_and_an_operator_can_have_it_tried_a
 }
 
 #[test]
-fn what_was_lost_and_is_done_after_all_is_copied() {
+fn lost_transcript_that_is_done_after_all_is_copied() {
     let policy = quiet(DeleteAfterStore::Nothing);
     let reference = TranscriptRef { transcript_id: OURS, attempt: Some(1), other_deployment: false };
     let decision =
@@ -379,9 +379,9 @@ fn what_was_lost_and_is_done_after_all_is_copied() {
     assert!(matches!(decision, Decision::Apply { next: Next::Act(Command::Copy { .. }), .. }), "{decision:?}");
 }
 
-/// Nothing was stored, and Recall says why: the chain goes on.
+/// Nothing was stored, and Recall reports the failure: the chain continues.
 #[test]
-fn what_was_given_up_on_and_has_failed_is_followed_by_the_next_attempt() {
+fn given_up_transcript_that_failed_leads_to_the_next_attempt() {
     let policy = quiet(DeleteAfterStore::Nothing);
     let reference = TranscriptRef { transcript_id: OURS, attempt: Some(1), other_deployment: false };
     let failed = Event::TranscriptFailed { reference, sub_code: None };
@@ -391,14 +391,14 @@ fn what_was_given_up_on_and_has_failed_is_followed_by_the_next_attempt() {
     };
     assert_eq!(job.status(), Status::Waiting);
     assert!(matches!(next, Next::Wait { .. }), "{next:?}");
-    // What Recall has deleted is no failure of the provider's.
+    // A deletion is not a failure of the provider.
     lost.transcripts[0].deleted = true;
     assert!(matches!(lost.on_event(&failed, context(&policy, NOW)), Decision::Ignore(_)));
 }
 
-/// Somebody else's transcript was the first sign that the key is right again.
+/// A transcript of others was the first sign that the key works again.
 #[test]
-fn a_recording_that_recall_knows_after_all_is_taken_up_again() {
+fn job_resumes_when_recall_knows_its_recording_after_all() {
     let policy = quiet(DeleteAfterStore::Nothing);
     let claim = CLAIM;
     let copying = State::Copying(copying(NOW.plus(Duration::from_secs(9)), Some(claim), Failures::default()));
@@ -412,9 +412,9 @@ fn a_recording_that_recall_knows_after_all_is_taken_up_again() {
     assert!(matches!(next, Next::Act(Command::Create { .. })), "{next:?}");
 }
 
-/// It was made a moment ago, and its webhook was faster than the list.
+/// The transcript was made a moment ago, and its webhook was faster than the list.
 #[test]
-fn a_list_that_lags_behind_ends_nothing_that_is_on_its_way() {
+fn lagging_list_does_not_end_work_in_progress() {
     let policy = quiet(DeleteAfterStore::Nothing);
     let check_at = NOW.plus(Duration::from_secs(60));
     let mut parked = job([
@@ -429,9 +429,9 @@ fn a_list_that_lags_behind_ends_nothing_that_is_on_its_way() {
     assert!(job.transcripts[1].deleted, "{job:?}");
 }
 
-/// Nobody says how it went, so its next worker counts it.
+/// No answer arrives, so the next worker counts the crash.
 #[test]
-fn a_deletion_over_which_every_worker_dies_is_stopped() {
+fn deletion_that_kills_every_worker_is_stopped() {
     let policy = Policy { on_limit: OnLimit::DeleteStored, max_transcripts: 1, ..quiet(DeleteAfterStore::Transcript) };
     for reason in [DeletionReason::Stored, DeletionReason::Room, DeletionReason::PaidTwice] {
         let mut held = job_of((reason != DeletionReason::Room).then_some(1), stored());
@@ -447,7 +447,7 @@ fn a_deletion_over_which_every_worker_dies_is_stopped() {
             let Decision::Apply { job, .. } = decision else { panic!("{reason:?}: {decision:?}") };
             (held, crashes) = (*job, crashes + 1);
             now = held.due_at().unwrap_or(now);
-            assert!(crashes <= 16, "{reason:?}: still at it: {:?}", held.deletion);
+            assert!(crashes <= 16, "{reason:?}: still deleting: {:?}", held.deletion);
         }
         let kept =
             held.transcripts.iter().find(|one| one.keep_reason.is_some()).and_then(|one| one.state.transcript_id());

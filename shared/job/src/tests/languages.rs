@@ -1,4 +1,4 @@
-//! A language that metadata wishes for and Recall refuses.
+//! A language in metadata that Recall refuses.
 
 use super::{NOW, context, policy};
 use crate::{
@@ -10,7 +10,7 @@ fn quiet_with(tries_per_provider: u32) -> Policy {
     Policy { tries_per_provider, max_transcripts: 10, announces: false, ..policy() }
 }
 
-/// Asks for its language and is refused with a 400 that the limit does not explain: what comes next.
+/// Requests this language and is refused with a 400 that the limit does not explain. Returns what comes next.
 fn refused_for(language: &str, job: Job, policy: &Policy) -> (Job, Next) {
     let overrides = Overrides { language: Some(language.to_owned()), ..Overrides::default() };
     let done = Event::RecordingDone(RecordingInfo { overrides: Some(overrides), ..RecordingInfo::default() });
@@ -31,14 +31,14 @@ fn refused_for(language: &str, job: Job, policy: &Policy) -> (Job, Next) {
     (*job, next)
 }
 
-/// Nonsense in somebody's metadata must not cost the transcript.
+/// An invalid value in metadata must not cost the transcript.
 #[test]
-fn a_language_that_is_refused_is_dropped_and_the_same_provider_asked_without() {
+fn refused_language_is_dropped_for_the_same_provider() {
     let policy = Policy { providers: vec!["recallai_async".to_owned()], ..quiet_with(1) };
     let (job, next) = refused_for("english", Job::new(RecordingId::from_u128(7)), &policy);
     let Next::Act(Command::Create { attempt, provider, language, claim }) = next else { panic!("{next:?}") };
     assert_eq!((attempt, provider.as_str(), language), (2, "recallai_async", None));
-    // It is refused again: now it was not the language.
+    // Recall refuses again, so the language was not the cause.
     let refused = CreateAnswer::Refused { status: 400, code: None };
     let Decision::Apply { job, next: Next::Act(Command::LookUp { claim, .. }) } =
         job.on_answer(&Answer::Create { attempt, claim, answer: refused }, context(&policy, NOW))
@@ -51,7 +51,7 @@ fn a_language_that_is_refused_is_dropped_and_the_same_provider_asked_without() {
 }
 
 #[test]
-fn a_language_that_was_refused_does_not_come_back_with_the_same_metadata() {
+fn refused_language_does_not_return_with_the_same_metadata() {
     let policy = quiet_with(2);
     let (mut job, _) = refused_for("english", Job::new(RecordingId::from_u128(7)), &policy);
     job.transcripts.clear();
@@ -69,7 +69,7 @@ fn a_language_that_was_refused_does_not_come_back_with_the_same_metadata() {
 }
 
 #[test]
-fn only_so_many_languages_are_dropped() {
+fn dropped_languages_are_limited() {
     let policy = quiet_with(1);
     let mut job = Job::new(RecordingId::from_u128(7));
     for number in 0..10 {

@@ -1,44 +1,46 @@
-//! A model of paying once, of which every state is visited.
+//! A model of paying once. The checker visits every state of it.
 //!
-//! One recording; two workers around the real decision functions, one row with conditional writes, and Recall as far
-//! as it is paid: keys, calls that nobody waits for any more, a list that lags. `simulation.rs` searches a larger world
-//! by chance; this one leaves nothing out within its bounds.
+//! One recording; two workers around the real decision functions, one row with conditional writes, and Recall as far as
+//! payment goes: keys, calls whose caller is gone, a list that lags. `simulation.rs` searches a larger world at random;
+//! this model leaves nothing out within its bounds.
 //!
 //! # Worlds
 //!
-//! Each starts with `recording.done` and ends when nothing more is to come. Until then everything that is possible
+//! Each world starts with `recording.done` and ends when nothing is pending. Until then, everything that is possible
 //! happens in every order: any worker's next step (decide, save, act), its death between any two of them, the same
-//! event again, a wake-up of a job that is due, a call's effect, the passing of time. [`WORLDS`] says how often what is
-//! bad can happen in each; [`recall::Call`], what can go wrong with a call.
+//! event again, a wake-up of a job that is due, a call's effect, the passing of time. [`WORLDS`] says how many faults
+//! can happen in each world; [`recall::Call`] says what can go wrong with a call.
 //!
-//! Time goes from one moment at which anything can become different to the next one: what the row waits for, a second
-//! before and the very moment at which the core stops to use a key, the moment at which Recall forgets it, the latest
-//! moment at which a call takes effect, the last second of a worker. They are real time stamps, so `KEY_REUSE`,
-//! `LIST_SETTLE` and leases are what they are.
+//! Time jumps from one moment at which anything can change to the next one: the time that the row waits for, the last
+//! second in which the core uses a key and the moment at which it stops, the moment at which Recall forgets the key,
+//! the latest moment at which a call takes effect, the last second of a worker. The timestamps are real, so
+//! `KEY_REUSE`, `LIST_SETTLE`, and leases have their real values.
 //!
 //! # Assumptions
 //!
-//! - Of Recall: those of docs/reliability.md. A call that nobody waits for takes effect within a minute, and is listed
-//!   within another.
-//! - Of workers: they act before their deadline, or never; that is 14 seconds for `recording.done`, and 15 minutes for
-//!   everything else, the longest that Lambda allows. Who finds somebody else at it, or nothing to do, comes again.
-//! - A write whose answer is lost is repeated by the SDK and meets its own token, so it is a write, or a death.
-//! - What changes nothing is left out: an event that is ignored, a death before the first save.
-//! - One provider with three tries, a limit of two, nothing deleted, nobody else's transcripts, no skewed clocks beyond
-//!   what a lease allows for. The recording is done and its metadata was read: nothing has to be retrieved, and
+//! - About Recall: those of docs/reliability.md. A call whose caller is gone takes effect within a minute, and is
+//!   listed within another.
+//! - About workers: they act before their deadline, or never. That is 14 seconds for `recording.done`, and 15 minutes
+//!   for everything else, the longest that Lambda allows. An event that finds a lease, or nothing to do, is delivered
+//!   again.
+//! - The SDK repeats a write whose answer is lost, and the write meets its own token. So it counts as a write or a
+//!   crash.
+//! - Steps that change nothing are left out: an event that is ignored, a crash before the first save.
+//! - One provider with three tries, a limit of two, no deletions, no transcripts of others, no clock skew beyond
+//!   what a lease allows for. The recording is done and its metadata was read, so nothing has to be retrieved, and
 //!   `recording.failed` is ignored.
 //!
 //! # What must hold
 //!
-//! In every state ([`protocol`]): no attempt takes effect twice; none takes effect beside one that has not failed; not
-//! more than the limit are made; and whenever nobody is at it, either the job is due later, or a wake-up goes on with
-//! it now, or it has come to an end that knows of everything paid for. No way through a world is endless, since every
-//! step uses up a fault, a call, an attempt or time; so every job comes to such an end.
+//! In every state ([`protocol`]): no attempt takes effect twice; none takes effect beside one that has not failed; no
+//! more transcripts than the limit are made; and whenever no worker is active, the job is due later, or a wake-up
+//! continues it now, or it has reached an end that knows of everything paid for. No path through a world is endless,
+//! because every step uses up a fault, a call, an attempt, or time. So every job reaches such an end.
 //!
-//! And [four mutants](worker::Mutant), each without one part of the protocol, break it in one of these worlds.
+//! [Four mutants](worker::Mutant), each without one part of the protocol, break a promise in one of these worlds.
 //!
-//! `cargo test -p job model -- --nocapture` tells the numbers of states. With `DEEPER=1` one more worker
-//! dies and one more call goes wrong in each world, which takes ten minutes.
+//! `cargo test -p job model -- --nocapture` prints the numbers of states. With `DEEPER=1`, one more worker
+//! dies and one more call fails in each world, which takes ten minutes.
 
 mod protocol;
 mod recall;
@@ -65,24 +67,24 @@ const THREADS: usize = 2;
 #[derive(Clone, Copy, Debug, PartialEq)]
 struct Bounds {
     budget: Budget,
-    /// A worker may stand still before any of its steps, for as long as it lives.
+    /// A worker may stall before any of its steps, for as long as it lives.
     stalls: bool,
-    /// Within this a call that nobody waits for any more takes effect; zero: there are no such calls.
+    /// A call whose caller is gone takes effect within this time; zero: there are no such calls.
     flight: Duration,
-    /// Within this after its effect it is listed.
+    /// A transcript is listed within this time after the call's effect.
     lag: Duration,
     /// How long Recall remembers a key after its call has ended.
     key_life: Duration,
 }
 
-/// How often what is bad can happen.
+/// How many faults of each kind can happen.
 #[derive(Clone, Copy, Debug, PartialEq)]
 struct Budget {
     /// Workers that die.
     crashes: u8,
-    /// Calls and lists that go wrong.
+    /// Calls and lists that fail.
     faults: u8,
-    /// Events that come although somebody is at it, or was.
+    /// Events that are delivered although a worker is active, or was.
     repeats: u8,
     /// `transcript.done` webhooks, early and late.
     dones: u8,
@@ -103,7 +105,7 @@ const NEWS: Bounds =
     Bounds { budget: Budget { crashes: 1, faults: 1, repeats: 2, dones: 1, failures: 2 }, ..SLOW_RECALL };
 const SLOW_WORKERS: Bounds =
     Bounds { budget: Budget { crashes: 1, faults: 1, repeats: 1, dones: 0, failures: 0 }, stalls: true, ..SLOW_RECALL };
-/// With at least so many states, so that none of them becomes empty by accident.
+/// Each world has at least this many states, so that none becomes empty by accident.
 const WORLDS: [(&str, Bounds, usize); 4] = [
     ("slow Recall", SLOW_RECALL, 500_000),
     ("many faults", MANY_FAULTS, 200_000),
@@ -112,7 +114,7 @@ const WORLDS: [(&str, Bounds, usize); 4] = [
 ];
 
 #[test]
-fn no_state_pays_twice_or_gets_stuck() {
+fn model_never_pays_twice_or_gets_stuck() {
     let deeper = u8::from(variable("DEEPER").is_some());
     let mut states = 0;
     for (name, bounds, at_least) in WORLDS {
@@ -135,10 +137,10 @@ fn no_state_pays_twice_or_gets_stuck() {
     }
 }
 
-/// `view.rs` says which states are the same. In smaller worlds all states are visited as they are, and those that are
-/// said to be the same keep the same promises, and the same can become of them.
+/// `view.rs` says which states are equal. In smaller worlds, all states are visited without it: those that it calls
+/// equal keep the same promises and have equal successors.
 #[test]
-fn what_is_the_same_goes_on_in_the_same_way() {
+fn equal_views_have_equal_futures() {
     let hasher = BuildHasherDefault::<DefaultHasher>::default();
     for (bounds, [crashes, faults, repeats, dones, failures]) in [
         (SLOW_RECALL, [1, 1, 0, 0, 0]),

@@ -23,14 +23,14 @@ fn stored(policy: &Policy) -> (Job, Next) {
 }
 
 #[test]
-fn what_is_stored_is_announced_from_the_saved_row_and_once_more_after_a_crash() {
+fn stored_transcript_is_announced_and_again_after_a_crash() {
     let policy = policy();
     let (job, next) = stored(&policy);
     let Next::Act(Command::Announce { announcements }) = next else { panic!("{next:?}") };
     assert_eq!(announcements.len(), 1);
     assert_eq!((announcements[0].detail_type, announcements[0].status), ("Transcript Stored", Status::Stored));
     assert_eq!(announcements[0].manifest_key.as_deref(), Some("m"));
-    // The worker died: the row is due, and a wake-up says the same again.
+    // The worker died: the row is due, and a wake-up announces the same again.
     let later = job.due_at().expect("it is due");
     let Decision::Apply { job, next: Next::Act(Command::Announce { announcements: again }) } =
         job.on_event(&Event::WAKE, context(&policy, later))
@@ -46,14 +46,14 @@ fn what_is_stored_is_announced_from_the_saved_row_and_once_more_after_a_crash() 
 }
 
 #[test]
-fn without_a_listener_nothing_is_noted() {
+fn notices_are_not_kept_without_an_event_bus() {
     let silent = Policy { announces: false, ..policy() };
     let (job, next) = stored(&silent);
     assert_eq!((next, job.due_at()), (Next::Nothing, None));
 }
 
 #[test]
-fn a_bad_end_is_announced_once_and_again_when_the_job_comes_to_another() {
+fn bad_end_is_announced_once_and_another_one_again() {
     let policy = Policy { tries_per_provider: 1, providers: vec!["recallai_async".to_owned()], ..policy() };
     let reference = TranscriptRef { transcript_id: OURS, attempt: Some(1), other_deployment: false };
     let failed = Event::TranscriptFailed { reference, sub_code: Some("why".to_owned()) };
@@ -68,7 +68,7 @@ fn a_bad_end_is_announced_once_and_again_when_the_job_comes_to_another() {
     assert_eq!(first.sub_code.as_deref(), Some("why"));
     let sent = Answer::Announce { sent: vec![first.notice] };
     let Decision::Apply { job, .. } = job.on_answer(&sent, context(&policy, NOW)) else { panic!("not recorded") };
-    // It was there after all, but is gone before it is copied: another end.
+    // The transcript existed after all, but is deleted before it is copied: another end.
     let Decision::Apply { job, .. } = job.on_event(&Event::TranscriptDone(reference), context(&policy, NOW)) else {
         panic!("not taken up")
     };
@@ -84,7 +84,7 @@ fn a_bad_end_is_announced_once_and_again_when_the_job_comes_to_another() {
 }
 
 #[test]
-fn a_recording_that_goes_soon_and_is_not_stored_is_announced_once() {
+fn expiring_recording_is_announced_once() {
     let policy = policy();
     let mut working = job([State::Transcribing {
         transcript_id: OURS,
@@ -113,9 +113,9 @@ fn a_recording_that_goes_soon_and_is_not_stored_is_announced_once() {
     assert!(matches!(job.on_event(&Event::WAKE, context(&policy, due_at)), Decision::Ignore(_)));
 }
 
-/// The operator has put the alarm off: what is due by the old time is noted for the new one, and not due for ever.
+/// The operator has postponed the alarm: a job that is due by the old time gets the new one, and is not due forever.
 #[test]
-fn an_alarm_that_was_put_off_comes_later() {
+fn postponed_expiry_alarm_comes_later() {
     let policy = policy();
     let retry_at = NOW.plus(Duration::from_secs(60 * 60));
     let mut working = job([State::Transcribing {
@@ -133,13 +133,13 @@ fn an_alarm_that_was_put_off_comes_later() {
 }
 
 #[test]
-fn the_same_bad_end_is_announced_again_if_the_job_went_on_in_between() {
+fn same_bad_end_is_announced_again_if_the_job_continued() {
     let policy = Policy { tries_per_provider: 1, providers: vec!["recallai_async".to_owned()], ..policy() };
-    let mut told = job([State::Failed { transcript_id: OURS, sub_code: None }]);
-    (told.outbox.last_announced_end, told.outbox.announced_ends) = (Some(Status::Failed), 1);
+    let mut announced = job([State::Failed { transcript_id: OURS, sub_code: None }]);
+    (announced.outbox.last_announced_end, announced.outbox.announced_ends) = (Some(Status::Failed), 1);
     let done = Event::TranscriptDone(TranscriptRef { transcript_id: OURS, attempt: Some(1), other_deployment: false });
     let Decision::Apply { job, next: Next::Act(Command::Copy { claim, .. }) } =
-        told.on_event(&done, context(&policy, NOW))
+        announced.on_event(&done, context(&policy, NOW))
     else {
         panic!("not taken up")
     };
@@ -156,13 +156,13 @@ fn the_same_bad_end_is_announced_again_if_the_job_went_on_in_between() {
 }
 
 #[test]
-fn somebody_elses_failure_announces_no_end_again() {
+fn foreign_failure_does_not_announce_an_end_again() {
     let policy = Policy { tries_per_provider: 1, providers: vec!["recallai_async".to_owned()], ..policy() };
-    let mut told = job([State::Failed { transcript_id: OURS, sub_code: None }]);
-    (told.outbox.last_announced_end, told.outbox.announced_ends) = (Some(Status::Failed), 1);
+    let mut announced = job([State::Failed { transcript_id: OURS, sub_code: None }]);
+    (announced.outbox.last_announced_end, announced.outbox.announced_ends) = (Some(Status::Failed), 1);
     let reference = TranscriptRef { transcript_id: OTHER, attempt: None, other_deployment: false };
     let processing = Event::TranscriptProcessing(reference);
-    let Decision::Apply { job, .. } = told.on_event(&processing, context(&policy, NOW)) else { panic!("ignored") };
+    let Decision::Apply { job, .. } = announced.on_event(&processing, context(&policy, NOW)) else { panic!("ignored") };
     assert_eq!(job.status(), Status::Transcribing);
     let failed = Event::TranscriptFailed { reference, sub_code: None };
     let Decision::Apply { job, next } = job.on_event(&failed, context(&policy, NOW)) else { panic!("ignored") };
@@ -170,7 +170,7 @@ fn somebody_elses_failure_announces_no_end_again() {
 }
 
 #[test]
-fn what_cannot_be_announced_waits_longer_each_time() {
+fn failed_announcement_waits_longer_each_time() {
     let policy = policy();
     let (mut job, mut next) = stored(&policy);
     let (mut now, mut waits) = (NOW, Vec::new());
@@ -193,7 +193,7 @@ fn what_cannot_be_announced_waits_longer_each_time() {
 }
 
 #[test]
-fn what_is_new_is_announced_at_once_with_what_waits() {
+fn new_notice_is_sent_at_once_with_the_waiting_ones() {
     let policy = policy();
     let mut waiting = copying();
     waiting.outbox.notices.push(Notice::Expiring);
@@ -206,9 +206,9 @@ fn what_is_new_is_announced_at_once_with_what_waits() {
     assert_eq!(announcements.len(), 2);
 }
 
-/// Somebody can have Recall keep a recording for longer, or not so long.
+/// Recall can be told to keep a recording for a longer or a shorter time.
 #[test]
-fn the_newest_expiry_counts() {
+fn newest_expiry_counts_for_the_alarm() {
     let policy = policy();
     let done = |hours: u64| {
         let expires_at = Some(NOW.plus(Duration::from_secs(60 * 60 * hours)));
@@ -225,9 +225,9 @@ fn the_newest_expiry_counts() {
     }
 }
 
-/// Every recording is deleted in the end, and that is no news of one that nobody wanted anything of.
+/// Every recording is deleted in the end, and for a skipped one that is not news.
 #[test]
-fn a_recording_that_was_skipped_and_goes_is_no_loss() {
+fn skipped_recording_that_is_deleted_is_not_lost() {
     let policy = policy();
     let unknown = Job { unknown_since: Some(NOW), ..job([]) };
     let unwanted = Job { overrides: Some(Overrides { skip: true, ..Overrides::default() }), ..job([]) };
@@ -239,9 +239,9 @@ fn a_recording_that_was_skipped_and_goes_is_no_loss() {
     }
 }
 
-/// Every recording is deleted in the end. What had ended badly by then has told of it.
+/// Every recording is deleted in the end. A bad end before that was announced already.
 #[test]
-fn a_recording_that_goes_after_a_bad_end_is_no_other_end() {
+fn deletion_after_a_bad_end_is_not_another_end() {
     let policy = Policy { max_transcripts: 0, ..policy() };
     let failed = Event::RecordingFailed { sub_code: None };
     let theirs = State::Transcribing { transcript_id: OTHER, check_at: NOW, checks: 0, reported_done: false };
@@ -256,7 +256,7 @@ fn a_recording_that_goes_after_a_bad_end_is_no_other_end() {
         };
         let sent = Answer::Announce { sent: announcements.iter().map(|one| one.notice).collect() };
         let Decision::Apply { mut job, .. } = job.on_answer(&sent, context(&policy, NOW)) else { panic!("{what}") };
-        // Somebody else's goes with it.
+        // A transcript of others is deleted with the recording.
         job.transcripts.push(Transcript::new(None, None, theirs.clone()));
         let decision = job.on_event(&Event::RecordingDeleted, context(&policy, NOW));
         let Decision::Apply { job, next } = decision else { panic!("{what}: {decision:?}") };
@@ -267,9 +267,9 @@ fn a_recording_that_goes_after_a_bad_end_is_no_other_end() {
     }
 }
 
-/// An operator has put the bus right: what waits is sent at once, and what a worker is sending is left to it.
+/// An operator has fixed the bus: waiting notices are sent at once, and the ones being sent are left to their worker.
 #[test]
-fn wake_now_ends_the_wait_of_an_announcement_and_no_lease() {
+fn wake_now_ends_an_announcement_wait_but_no_lease() {
     let policy = policy();
     let mut stored = job([State::Stored { transcript_id: OURS, receipt: receipt() }]);
     stored.outbox.notices.push(Notice::Stored { transcript_id: OURS });
@@ -282,7 +282,7 @@ fn wake_now_ends_the_wait_of_an_announcement_and_no_lease() {
 }
 
 #[test]
-fn of_what_is_gone_no_alarm_says_that_it_goes_soon() {
+fn expiry_alarm_is_not_sent_for_a_deleted_recording() {
     let policy = Policy { announces: false, ..policy() };
     let failed = State::Failed { transcript_id: OURS, sub_code: None };
     let failed = Job { expires_at: Some(NOW.plus(Duration::from_secs(48 * 60 * 60))), ..job([failed]) };

@@ -1,4 +1,4 @@
-//! What the sweep tells a job of Recall's lists: what is news to it, and nothing else.
+//! What the sweep reports to a job from Recall's lists: news, and nothing else.
 
 use std::time::Duration;
 
@@ -14,7 +14,7 @@ fn new() -> Job {
     Job::new(RecordingId::from_u128(7))
 }
 
-fn seen() -> RecordingEntry {
+fn entry() -> RecordingEntry {
     RecordingEntry { is_done: true, done_at: Some(NOW.minus(HOUR)), expires_at: None, transcript: None }
 }
 
@@ -22,50 +22,50 @@ fn transcribing(check_at: Timestamp) -> Job {
     job([State::Transcribing { transcript_id: OURS, check_at, checks: 0, reported_done: false }])
 }
 
-/// What an entry of the list of recordings tells the job.
-fn told(job: &Job, seen: &RecordingEntry) -> Option<&'static str> {
-    let info = || RecordingInfo { expires_at: seen.expires_at, ..RecordingInfo::default() };
-    job.missed_recording(seen, info, context(&policy(), NOW)).map(|event| event.name())
+/// The event that an entry of the list of recordings leads to.
+fn reported(job: &Job, entry: &RecordingEntry) -> Option<&'static str> {
+    let info = || RecordingInfo { expires_at: entry.expires_at, ..RecordingInfo::default() };
+    job.missed_recording(entry, info, context(&policy(), NOW)).map(|event| event.name())
 }
 
 #[test]
-fn webhooks_have_two_minutes_before_the_sweep_tells_of_a_recording() {
-    let done_before = |seconds| RecordingEntry { done_at: Some(NOW.minus(Duration::from_secs(seconds))), ..seen() };
-    assert_eq!(told(&new(), &done_before(119)), None);
-    assert_eq!(told(&new(), &done_before(120)), Some("recording.done"));
-    assert_eq!(told(&new(), &RecordingEntry { done_at: None, ..seen() }), Some("recording.done"));
-    assert_eq!(told(&new(), &RecordingEntry { is_done: false, ..seen() }), None, "it has not ended");
+fn sweep_leaves_webhooks_a_head_start_of_two_minutes() {
+    let done_before = |seconds| RecordingEntry { done_at: Some(NOW.minus(Duration::from_secs(seconds))), ..entry() };
+    assert_eq!(reported(&new(), &done_before(119)), None);
+    assert_eq!(reported(&new(), &done_before(120)), Some("recording.done"));
+    assert_eq!(reported(&new(), &RecordingEntry { done_at: None, ..entry() }), Some("recording.done"));
+    assert_eq!(reported(&new(), &RecordingEntry { is_done: false, ..entry() }), None, "it has not ended");
 }
 
 #[test]
-fn a_recording_is_told_of_while_its_job_does_not_know_it() {
+fn recording_is_reported_while_its_job_does_not_know_it() {
     let given_up = Job { hold: Some(Hold::Skipped), unknown_since: Some(NOW.minus(HOUR)), ..job([]) };
     let failed = Job { recording: Recording::Failed { sub_code: None }, ..new() };
-    for (job, is_told) in [
+    for (job, is_reported) in [
         (given_up, true),
         (failed, true),
-        // Its webhook came, and a wake-up takes up what is due.
+        // Its webhook came, and a wake-up does the work that is due.
         (transcribing(NOW.minus(HOUR)), false),
         (Job { recording: Recording::Deleted, ..job([]) }, false),
     ] {
-        assert_eq!(told(&job, &seen()), is_told.then_some("recording.done"), "{job:?}");
+        assert_eq!(reported(&job, &entry()), is_reported.then_some("recording.done"), "{job:?}");
     }
 }
 
-/// No webhook tells when Recall deletes a recording.
+/// No webhook carries the expiry of a recording.
 #[test]
-fn the_expiry_is_told_while_there_is_something_to_lose() {
+fn expiry_is_reported_while_there_is_something_to_lose() {
     let expires_at = Some(NOW.plus(100 * HOUR));
-    let expiring = RecordingEntry { expires_at, ..seen() };
+    let expiring = RecordingEntry { expires_at, ..entry() };
     let known = Job { expires_at, ..transcribing(NOW.minus(HOUR)) };
     let stored = job([State::Stored { transcript_id: OURS, receipt: receipt() }]);
-    for (job, is_told) in [(transcribing(NOW.plus(HOUR)), true), (known, false), (stored, false)] {
-        assert_eq!(told(&job, &expiring), is_told.then_some("recording.done"), "{job:?}");
+    for (job, is_reported) in [(transcribing(NOW.plus(HOUR)), true), (known, false), (stored, false)] {
+        assert_eq!(reported(&job, &expiring), is_reported.then_some("recording.done"), "{job:?}");
     }
 }
 
 #[test]
-fn a_transcript_is_told_of_if_it_has_ended_or_is_ours() {
+fn transcript_is_reported_if_it_has_ended_or_is_ours() {
     let tells = |job: &Job, attempt, status| {
         let reference = TranscriptRef { transcript_id: OTHER, attempt, other_deployment: false };
         let event = job.missed_transcript(&TranscriptEntry { reference, status }, context(&policy(), NOW));
@@ -84,22 +84,22 @@ fn a_transcript_is_told_of_if_it_has_ended_or_is_ours() {
     let left = job([State::Foreign { transcript_id: OTHER }]);
     assert_eq!(tells(&left, None, EntryStatus::Done), None, "the operator wants it left alone");
     let known = job([State::Failed { transcript_id: OTHER, sub_code: None }]);
-    assert_eq!(tells(&known, Some(1), failed()), None, "told once");
+    assert_eq!(tells(&known, Some(1), failed()), None, "reported once");
 }
 
-/// A lost row learns of what was paid for before it learns that there is something to ask for.
+/// A lost row learns of the paid transcript before it learns that the recording is done.
 #[test]
-fn our_transcript_comes_before_its_recording() {
+fn our_transcript_is_reported_before_its_recording() {
     let shown = |attempt| {
         let reference = TranscriptRef { transcript_id: OURS, attempt, other_deployment: false };
-        RecordingEntry { transcript: Some(TranscriptEntry { reference, status: EntryStatus::Processing }), ..seen() }
+        RecordingEntry { transcript: Some(TranscriptEntry { reference, status: EntryStatus::Processing }), ..entry() }
     };
-    assert_eq!(told(&new(), &shown(Some(1))), Some("transcript.processing"));
-    assert_eq!(told(&new(), &shown(None)), Some("recording.done"));
+    assert_eq!(reported(&new(), &shown(Some(1))), Some("transcript.processing"));
+    assert_eq!(reported(&new(), &shown(None)), Some("recording.done"));
 }
 
 #[test]
-fn only_what_a_wake_up_would_move_is_woken() {
+fn wake_up_is_sent_only_if_it_has_an_effect() {
     let can_be_woken = |job: Job| job.can_be_woken(context(&policy(), NOW));
     assert!(can_be_woken(transcribing(NOW)));
     assert!(!can_be_woken(transcribing(NOW.plus(HOUR))));

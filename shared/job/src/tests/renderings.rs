@@ -1,4 +1,4 @@
-//! Readable files are made again under a lease, and not forever.
+//! Rendering needs a lease, and is not tried forever.
 
 use std::time::Duration;
 
@@ -15,7 +15,7 @@ fn quiet() -> Policy {
 }
 
 #[test]
-fn renderings_take_a_lease_and_are_tried_again() {
+fn rendering_takes_a_lease_and_is_retried() {
     let policy = quiet();
     let render = Event::Render { transcript_id: None };
     let stored = || job([State::Stored { transcript_id: OURS, receipt: receipt() }]);
@@ -42,9 +42,9 @@ fn renderings_take_a_lease_and_are_tried_again() {
     }
 }
 
-/// What a deletion reads back is what a rendering writes.
+/// A deletion reads back what a rendering writes.
 #[test]
-fn nothing_is_rendered_while_it_is_deleted_nor_deleted_while_it_is_rendered() {
+fn rendering_and_deletion_exclude_each_other() {
     let policy = Policy { delete_after_store: DeleteAfterStore::Transcript, ..quiet() };
     let (retry_at, render) = (NOW.plus(HOUR), Event::Render { transcript_id: None });
     let just_before = retry_at.minus(Duration::from_secs(1));
@@ -68,7 +68,7 @@ fn nothing_is_rendered_while_it_is_deleted_nor_deleted_while_it_is_rendered() {
 }
 
 #[test]
-fn a_rendering_that_fails_is_tried_16_times() {
+fn rendering_is_tried_16_times() {
     let policy = quiet();
     let stored = job([State::Stored { transcript_id: OURS, receipt: receipt() }]);
     let (mut now, mut waits) = (NOW, Vec::new());
@@ -93,7 +93,7 @@ fn a_rendering_that_fails_is_tried_16_times() {
 }
 
 #[test]
-fn a_rendering_is_one_workers_until_its_lease_ends() {
+fn rendering_belongs_to_one_worker_until_its_lease_ends() {
     let policy = quiet();
     let render = Event::Render { transcript_id: None };
     let stored = job([State::Stored { transcript_id: OURS, receipt: receipt() }]);
@@ -105,9 +105,9 @@ fn a_rendering_is_one_workers_until_its_lease_ends() {
     assert!(matches!(decision, Decision::Apply { next: Next::Act(Command::Render { .. }), .. }), "{decision:?}");
 }
 
-/// Nothing that was asked for is forgotten when another one is asked for.
+/// A second request does not replace the first one.
 #[test]
-fn whoever_asks_for_one_while_another_is_to_be_rendered_gets_both() {
+fn rendering_requests_for_two_transcripts_become_one_for_all() {
     let policy = quiet();
     let stored = job([OURS, OTHER].map(|transcript_id| State::Stored { transcript_id, receipt: receipt() }));
     let waits = Some(Rendering { transcript_id: Some(OURS), retry_at: NOW.plus(HOUR), claim: None, tries: 3 });

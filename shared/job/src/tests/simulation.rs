@@ -1,14 +1,15 @@
-//! The whole system around the core, in schedules of everything that can go wrong, each from a seed.
+//! The whole system around the core, in random schedules of everything that can go wrong, each from a seed.
 //!
 //! One recording (`world.rs`); the webhook function and the transcript function as they call the core (`worker.rs`,
-//! `act.rs`); the sweep (`sweep.rs`); a queue with visibility, delays and a limit of receives, and a sender that gives up
-//! after 27.6 hours (`mail.rs`); a table with versions; and models of Recall, S3 and the event bus. A worker can die before or after each of its steps, and certainly dies at its
-//! deadline. For a while there are faults; after that everything works, and the job must come to an end.
+//! `act.rs`); the sweep (`sweep.rs`); a queue with visibility, delays and a limit of receives, and a sender that gives
+//! up after 27.6 hours (`mail.rs`); a table with versions; and models of Recall, S3 and the event bus. A worker can die
+//! before or after each of its steps, and certainly dies at its deadline. For a while there are faults; after that
+//! everything works, and the job must come to an end.
 //!
-//! Some run with the tests. `SCHEDULES=1000000 cargo test --release -p job no_schedule` runs more, and
+//! The tests run some of them. `SCHEDULES=1000000 cargo test --release -p job no_schedule` runs more, and
 //! `SEED=… cargo test -p job no_schedule` replays one.
 //!
-//! Assumptions about Recall: a call that nobody waits for ends within a minute, a new transcript is listed within
+//! Assumptions about Recall: a call whose caller is gone ends within a minute, a new transcript is listed within
 //! another, a key is remembered for an hour after its call has ended, and a deletion is seen at once. About clocks: no
 //! two workers differ by more than a second.
 
@@ -27,7 +28,7 @@ use self::world::World;
 use super::{figures, variable};
 use crate::Status;
 
-/// With the tests.
+/// How many schedules the tests run.
 const SCHEDULES: u64 = 100_000;
 const THREADS: u64 = 2;
 const SECOND: Duration = Duration::from_secs(1);
@@ -60,7 +61,7 @@ fn no_schedule_pays_twice_or_gets_stuck() {
     }
 }
 
-/// How this schedule ends. A panic inside says nothing of the seed by itself.
+/// Runs one schedule and returns how it ends. A panic inside does not name the seed, so this function does.
 fn end_of(seed: u64) -> Status {
     let ended = std::panic::catch_unwind(|| World::new(seed).run());
     ended.unwrap_or_else(|_| panic!("seed {seed} fails: SEED={seed} cargo test -p job no_schedule"))

@@ -1,5 +1,5 @@
-//! Every situation of a job against every input, written out. `UPDATE_EXPECT=1 cargo test -p job` renews it;
-//! read the difference before you keep it. Of other settings only what they change is shown.
+//! Every situation of a job against every input, as a table. `UPDATE_EXPECT=1 cargo test -p job` rewrites the table;
+//! read the difference before you keep it. For other settings, only the rows that differ are shown.
 
 mod situations;
 
@@ -63,7 +63,7 @@ fn decision(decision: Decision) -> String {
     }
 }
 
-/// A line for each input, with what comes of it.
+/// A line for each input, with the decision.
 fn rows(job: &Job, policy: &Policy) -> Vec<String> {
     let context = context(policy, NOW);
     let of_events = Event::samples().into_iter().map(|event| {
@@ -77,7 +77,7 @@ fn rows(job: &Job, policy: &Policy) -> Vec<String> {
     of_events.chain(of_answers).collect()
 }
 
-/// What else an operator may choose.
+/// The other settings that an operator may choose.
 fn other_policies() -> Vec<(&'static str, Policy)> {
     vec![
         ("ON_LIMIT=delete_failed", Policy { on_limit: OnLimit::DeleteFailed, ..policy() }),
@@ -89,7 +89,7 @@ fn other_policies() -> Vec<(&'static str, Policy)> {
 }
 
 #[test]
-fn every_situation_meets_every_input() {
+fn table_of_every_situation_and_input() {
     let base = policy();
     let mut table = String::from("Status (count of transcripts) after each input; the limit is 2.\n");
     for (name, job) in situations() {
@@ -112,7 +112,7 @@ fn every_situation_meets_every_input() {
     expect_file!["table.txt"].assert_eq(&table);
 }
 
-/// The list of situations is complete: a new variant has samples, and has to be among the situations.
+/// A new variant has samples, and so it has to be among the situations.
 #[test]
 fn situations_include_every_state_hold_and_recording() {
     fn missing<'a, T: std::fmt::Debug>(samples: &'a [T], found: &[T]) -> Vec<&'a T> {
@@ -130,9 +130,9 @@ fn situations_include_every_state_hold_and_recording() {
     assert!(missing(&Status::samples(), &statuses).is_empty());
 }
 
-/// Logs, metrics and messages all call it by the word that Recall uses.
+/// Logs, metrics, and messages all use Recall's name of the event.
 #[test]
-fn an_event_has_one_name() {
+fn event_has_one_name() {
     for event in Event::samples() {
         let message = serde_json::to_value(&event).expect("JSON");
         assert_eq!(message["event"], event.name());
@@ -140,21 +140,21 @@ fn an_event_has_one_name() {
 }
 
 #[test]
-fn others_transcripts_are_left_alone_if_the_operator_wants_that() {
+fn foreign_transcripts_are_left_alone_if_configured() {
     let policy = Policy { copy_unrequested: false, ..policy() };
     let context = context(&policy, NOW);
     let other = Event::TranscriptDone(TranscriptRef { transcript_id: OTHER, attempt: None, other_deployment: false });
     let later = NOW.plus(Duration::from_secs(1));
     let known = job([State::Transcribing { transcript_id: OURS, check_at: later, checks: 0, reported_done: false }]);
     assert_eq!(decision(known.on_event(&other, context)), "transcribing (2)", "noted, and left alone");
-    // Also while a create of ours waits for its answer: whatever we made says so in its metadata.
+    // The same holds while a create of ours waits for its answer: our transcripts carry our metadata.
     let waiting = creating(Duration::from_secs(1), 0, NOW.plus(Duration::from_secs(9)));
     assert_eq!(decision(waiting.on_event(&other, context)), "creating (2)");
 }
 
-/// Webhooks come in any order.
+/// Webhooks arrive in any order.
 #[test]
-fn somebody_elses_failure_is_left_alone_whatever_was_heard_before() {
+fn foreign_failure_is_left_alone_in_any_order_of_events() {
     let policy = Policy { copy_unrequested: false, ..policy() };
     let reference = TranscriptRef { transcript_id: OTHER, attempt: None, other_deployment: false };
     let processing = Event::TranscriptProcessing(reference);
@@ -172,7 +172,7 @@ fn somebody_elses_failure_is_left_alone_whatever_was_heard_before() {
 }
 
 #[test]
-fn a_create_that_was_refused_and_exists_all_the_same_was_paid_once() {
+fn refused_create_that_exists_was_paid_once() {
     let policy = policy();
     let context = context(&policy, NOW);
     let refused = job([State::Refused { status: 400, code: None }]);
@@ -182,7 +182,7 @@ fn a_create_that_was_refused_and_exists_all_the_same_was_paid_once() {
 }
 
 #[test]
-fn an_unnamed_transcript_that_was_ours_is_joined_with_its_attempt() {
+fn unattributed_transcript_is_joined_with_our_attempt() {
     let policy = policy();
     let context = context(&policy, NOW);
     let unnamed = Event::TranscriptDone(TranscriptRef { transcript_id: OTHER, attempt: None, other_deployment: false });
@@ -197,9 +197,9 @@ fn an_unnamed_transcript_that_was_ours_is_joined_with_its_attempt() {
     assert_eq!(job.transcripts[0].attempt, Some(1));
 }
 
-/// Every wait in a row is longer, up to a limit, and a transcript that Recall does not know is not given up soon.
+/// Each wait is longer than the one before, up to a limit, and a missing transcript is not given up soon.
 #[test]
-fn waits_grow_and_nothing_is_given_up_soon() {
+fn copy_waits_grow_and_nothing_is_given_up_soon() {
     let policy = Policy { announces: false, ..policy() };
     let waits = |answer: &CopyAnswer, tries: usize| {
         let mut now = NOW;

@@ -1,4 +1,4 @@
-//! No wait that we choose outlasts what it waits for.
+//! No wait of ours outlasts the recording.
 
 use std::time::Duration;
 
@@ -32,7 +32,7 @@ fn creating(calls: u32, errors: u32) -> State {
     })
 }
 
-/// Everything that has failed many times already, so that its next wait is as long as it gets.
+/// Jobs whose work has failed many times already, so that their next wait is the longest possible.
 fn late() -> Vec<(Job, Vec<Answer>)> {
     let create = |answer| Answer::Create { attempt: 1, claim: CLAIM, answer };
     let copy = |answer| Answer::Copy { transcript_id: OURS, claim: CLAIM, answer };
@@ -117,7 +117,7 @@ fn late() -> Vec<(Job, Vec<Answer>)> {
     ]
 }
 
-/// Every call was told that the same key is in progress.
+/// Every call was answered that the same key is in progress.
 fn conflicting() -> Job {
     let mut job = job([creating(3, 0)]);
     if let State::Creating(creating) = &mut job.transcripts[0].state {
@@ -143,7 +143,7 @@ fn longest(job: &Job) -> Duration {
 }
 
 #[test]
-fn every_wait_that_we_choose_is_at_most_a_quarter_of_what_is_left() {
+fn own_waits_take_at_most_a_quarter_of_the_time_left() {
     let policy = quiet();
     let (mut cut, mut answers) = (0, 0);
     for (job, tried) in late() {
@@ -155,7 +155,7 @@ fn every_wait_that_we_choose_is_at_most_a_quarter_of_what_is_left() {
                     let Decision::Apply { job, .. } = decision else { panic!("{answer:?}: {decision:?}") };
                     longest(&job)
                 };
-                // A lease that is taken now, or Recall's own Retry-After of 10 s, is no wait that we choose. On the queue
+                // A lease that is taken now, or Recall's own Retry-After of 10 s, is not a wait of ours. On the queue
                 // a wait gets longer by the jitter.
                 let most = Duration::from_secs(left / 4).max(LEASE + LEASE / JITTER_PART);
                 let bounded = wait(Some(NOW.plus(Duration::from_secs(left))));
@@ -169,7 +169,7 @@ fn every_wait_that_we_choose_is_at_most_a_quarter_of_what_is_left() {
 }
 
 #[test]
-fn what_recall_asks_for_and_what_a_look_up_needs_is_not_cut() {
+fn waits_of_recall_and_of_look_ups_are_not_capped() {
     let (policy, expires_at) = (quiet(), Some(NOW.plus(Duration::from_secs(60))));
     let after = Duration::from_secs(45);
     let waits = |answer: CreateAnswer, calls| {
@@ -186,9 +186,9 @@ fn what_recall_asks_for_and_what_a_look_up_needs_is_not_cut() {
     assert_eq!(waits(CreateAnswer::Refused { status: 400, code: None }, 2), crate::LIST_SETTLE);
 }
 
-/// Recall names no time, so the wait is ours, and cut like every other.
+/// Recall names no time, so the wait is ours, and capped like every other.
 #[test]
-fn where_recall_names_no_time_the_wait_is_ours() {
+fn wait_is_ours_if_recall_names_no_time() {
     let policy = quiet();
     let waits = |answer: &Answer, job: Job, left| {
         let job = Job { expires_at: Some(NOW.plus(Duration::from_secs(left))), ..job };
@@ -217,15 +217,15 @@ fn where_recall_names_no_time_the_wait_is_ours() {
     let others = DeleteAnswer::Others(Vec::new());
     let answer = Answer::Delete { target: deletion.target, claim: CLAIM, answer: others };
     assert_eq!(waits(&answer, Job { deletion: Some(deletion), ..stored() }, 48), 10.0);
-    // The event comes again after this when its wake-up could not be sent.
+    // The event is delivered again after this time if its wake-up could not be sent.
     let expires_at = Some(NOW.plus(Duration::from_secs(8)));
     let not_sent = Job { expires_at, ..stored() }.on_answer(&Answer::Wake { sent: false }, context(&policy, NOW));
     assert_eq!(not_sent, Decision::Busy { retry_at: NOW.plus(Duration::from_secs(5)) });
 }
 
-/// A backoff is no lease: an event that meets one is done with, because its time comes without it.
+/// A backoff is not a lease: an event during a backoff is finished, because the backoff ends without it.
 #[test]
-fn no_event_waits_for_a_backoff() {
+fn events_do_not_wait_for_a_backoff() {
     let policy = Policy { max_transcripts: 10, ..quiet() };
     let retry_at = NOW.plus(Duration::from_secs(60 * 60));
     let waiting = |mut state| {
@@ -261,7 +261,7 @@ fn no_event_waits_for_a_backoff() {
             assert!(!matches!(decision, Decision::Busy { .. }), "{} meets {job:?}", event.name());
         }
     }
-    // A lease is one.
+    // A lease does make an event wait.
     let leased = job([creating(1, 0)]).on_event(&done(), context(&policy, NOW));
     assert_eq!(leased, Decision::Busy { retry_at: soon() });
     let unread =

@@ -16,12 +16,12 @@ use crate::{
     tests::{NOW, done, policy},
 };
 
-/// How long the webhook function lives, and the longest that any function does.
+/// How long the webhook function lives, and the longest time that any function lives.
 const WEBHOOK: Duration = Duration::from_secs(14);
 pub(super) const LONGEST: Duration = Duration::from_secs(15 * 60);
 
 pub(super) const ONCE: &str = "no attempt takes effect twice";
-pub(super) const ALONE: &str = "no attempt takes effect beside one that stands";
+pub(super) const ALONE: &str = "no attempt takes effect beside one that has not failed";
 const WITHIN: &str = "no more are made than the limit allows";
 const MOVING: &str = "nothing is stuck, and what was paid for is known";
 
@@ -32,23 +32,23 @@ pub(super) struct Protocol {
     pub(super) policy: Policy,
 }
 
-/// One step of anybody.
+/// One step of the world.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Action {
-    /// An event comes to a function, which loads the row and decides.
+    /// An event is delivered to a function, which loads the row and decides.
     RecordingDone,
     Wake,
     TranscriptDone(usize),
     TranscriptFailed(usize),
-    /// A worker's conditional write, its act, its death.
+    /// A worker's conditional write, its act, or its crash.
     Save(usize),
     Act(usize, Act),
     Crash(usize),
-    /// A call that nobody waits for takes effect.
+    /// A call whose caller is gone takes effect.
     Land(usize),
     /// Recall cannot make a transcript.
     Fail(usize),
-    /// Time goes on to the next moment at which anything can become different.
+    /// Time jumps to the next moment at which anything can change.
     Wait,
 }
 
@@ -77,7 +77,7 @@ impl Protocol {
         Self { mutant, bounds, policy }
     }
 
-    /// Hands an event to a free worker. `None`: there is nothing to do about it, so it might as well not have come.
+    /// Hands an event to a free worker. `None`: it has no effect, as if it had not been delivered.
     fn start(&self, mut world: World, event: Event) -> Option<World> {
         let again = matches!(event, Event::RecordingDone(_)) && world.row.version > 0;
         let beside = world.busy().next().is_some();
@@ -207,7 +207,7 @@ impl Model for Protocol {
     fn properties(&self) -> Vec<Property<Self>> {
         let mut properties = vec![
             Property::always(ONCE, |_, world: &World| !world.is_paid_twice()),
-            Property::always(ALONE, |_, world: &World| world.standing() <= 1),
+            Property::always(ALONE, |_, world: &World| world.unfailed() <= 1),
             Property::always(WITHIN, |protocol: &Self, world: &World| {
                 world.recall.made.len() <= protocol.policy.max_transcripts as usize
             }),
@@ -247,7 +247,7 @@ impl Model for Protocol {
     }
 }
 
-/// Whether a worker has had such an answer and is about to save what it says.
+/// Returns whether a worker has such an answer and is about to save it.
 fn answered(world: &World, such: impl Fn(&Answer) -> bool) -> bool {
     world.busy().any(|worker| match &worker.step {
         Step::Save(decided) => match &decided.input {

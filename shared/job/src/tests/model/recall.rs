@@ -1,17 +1,17 @@
-//! Recall, as far as paying goes: its keys, the calls on their way, and what was made.
+//! Recall, as far as payment goes: its keys, the calls in flight, and the transcripts that were made.
 
 use std::time::Duration;
 
 use super::Bounds;
 use crate::{CreateAnswer, ListedTranscript, ids::TranscriptId, time::Timestamp};
 
-/// What becomes of one call of create_transcript.
+/// How one call of create_transcript ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Call {
     Fine,
     RequestLost,
     AnswerLost,
-    /// 503 from something in front of Recall: no key is looked at.
+    /// 503 from a proxy in front of Recall: the key is not looked at.
     Unavailable,
     /// 500 instead of the effect, and the key remembers it.
     Error,
@@ -22,13 +22,13 @@ pub(super) enum Call {
     Unpaid,
     Invalid,
     Unknown,
-    /// It arrives when nobody waits for it any more.
+    /// The call arrives after its caller is gone.
     Late,
-    /// It arrives at once, and is worked on for longer than anybody waits.
+    /// The call arrives at once, and takes longer than its caller waits.
     Slow,
 }
 
-/// What may go wrong at a Recall that ends its calls at once.
+/// The faults of a Recall that answers its calls at once.
 pub(super) const WRONG: [Call; 9] = [
     Call::RequestLost,
     Call::AnswerLost,
@@ -42,7 +42,7 @@ pub(super) const WRONG: [Call; 9] = [
 ];
 
 impl Call {
-    /// Under a key that Recall knows it is the same as another one of these.
+    /// With a key that Recall knows, this call is equal to another one in this list.
     pub(super) fn needs_new_key(self) -> bool {
         match self {
             Self::AnswerLost | Self::Error | Self::ErrorAfterEffect | Self::Late | Self::Slow => true,
@@ -73,28 +73,28 @@ pub(super) enum End {
     Failed,
 }
 
-/// What Recall remembers of a key.
+/// What Recall remembers about a key.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Key {
     pub(super) attempt: u32,
-    /// When its call ended, and how; `None` while it is worked on.
+    /// When its call ended, and how; `None` while the call is in progress.
     pub(super) ended: Option<(Timestamp, CreateAnswer)>,
 }
 
-/// A call that nobody waits for any more, and that has not taken effect.
+/// A call whose caller is gone and that has not taken effect.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Flight {
     pub(super) attempt: u32,
-    /// It has arrived, and its key is known.
+    /// The call has arrived, and its key is known.
     pub(super) arrived: bool,
-    /// It takes effect by then.
+    /// The call takes effect by this time.
     pub(super) latest: Timestamp,
 }
 
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Recall {
     pub(super) bounds: Bounds,
-    /// Whether keys reach it at all.
+    /// Keys reach Recall.
     pub(super) keyed: bool,
     pub(super) made: Vec<Made>,
     pub(super) keys: Vec<Key>,
@@ -138,7 +138,7 @@ impl Recall {
         if call == Call::AnswerLost { CreateAnswer::Lost } else { answer }
     }
 
-    /// A call that nobody waits for takes effect, unless another one came first under its key.
+    /// A call whose caller is gone takes effect, unless another one came first with its key.
     pub(super) fn land(&mut self, now: Timestamp, index: usize) {
         let Flight { attempt, arrived, .. } = self.flights.remove(index);
         if arrived || self.replayed(now, attempt).is_none() {
@@ -147,7 +147,7 @@ impl Recall {
         }
     }
 
-    /// A list that is up to date, or one that is as old as lists can be.
+    /// A list that is up to date, or the oldest possible one.
     pub(super) fn listed(&self, now: Timestamp, lags: bool) -> Vec<ListedTranscript> {
         let there = self.made.iter().filter(|made| !lags || made.at.plus(self.bounds.lag) <= now);
         let listed = |made: &Made| ListedTranscript {
@@ -160,7 +160,7 @@ impl Recall {
         there.map(listed).collect()
     }
 
-    /// The key is known, and will be when a call that leaves now arrives.
+    /// The key is known, and will still be known when a call that leaves now arrives.
     pub(super) fn knows(&self, now: Timestamp, attempt: u32) -> bool {
         self.replayed(now.plus(self.bounds.flight), attempt).is_some()
     }

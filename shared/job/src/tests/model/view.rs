@@ -1,8 +1,9 @@
-//! Which states are the same: those that nothing can tell apart from now on.
+//! Which states are equal: those that nothing can distinguish from now on.
 //!
-//! States keep real time stamps, versions and claims. Compared are how far away a moment is, and no further back than
-//! it matters; and which versions and claims are the same or newer, not their numbers. So the space is finite, and a
-//! way through it still reads like what happened. Every field is named, so that whoever adds one is asked.
+//! States keep real timestamps, versions, and claims. The view compares how far away a time is, and no further back
+//! than matters; and which versions and claims are equal or newer, not their numbers. So the space is finite, and a
+//! path through it still reads like what happened. Every field is named, so that a new one does not compile until it is
+//! here.
 
 use std::{
     hash::{Hash, Hasher},
@@ -65,12 +66,12 @@ impl View<'_> {
         self.seen.push(i64::try_from(count).expect("few"));
     }
 
-    /// Something to come; what is over is over.
+    /// A time in the future; all times in the past are equal.
     fn retry_at(&mut self, at: Timestamp) {
         self.seen.push((at.as_millis() - self.world.now.as_millis()).max(0));
     }
 
-    /// Something that happened, no longer ago than matters.
+    /// A time in the past, no further back than matters.
     fn since(&mut self, at: Timestamp, most: Duration) {
         let ago = self.world.now.as_millis() - at.as_millis();
         self.seen.push(ago.min(i64::try_from(most.as_millis()).expect("hours")));
@@ -86,7 +87,7 @@ impl View<'_> {
     }
 
     fn job(&mut self, job: &Job) {
-        // Nobody here knows of bots, wishes or expiry, nothing is deleted or announced, and no person asks for anything.
+        // This model has no bots, overrides, or expiry, no deletions or announcements, and no retries.
         let Job {
             recording_id: _,
             bot_id: _,
@@ -112,7 +113,7 @@ impl View<'_> {
         self.numbers.push(*version);
         self.see([u32::from(*recording == Recording::Done), *attempts, u32::from(unknown_since.is_some())]);
         self.see([refusals.map_or(0, |refusals| refusals.rounds)]);
-        // Within this time it holds the last try back.
+        // Within this time, the failure delays the last try.
         self.see([u32::from(failed_at.is_some())]);
         failed_at.iter().for_each(|at| self.since(*at, LAST_TRY_WAIT));
         match hold {
@@ -172,7 +173,7 @@ impl View<'_> {
                 self.id(*transcript_id);
                 self.retry_at(*check_at);
             }
-            // The model ends before a copy is given up, so it does not matter since when it is tried.
+            // The model ends before a copy is given up, so the time of its first try does not matter.
             State::Copying(Copying { transcript_id, retry_at, claim, since: _, failures, .. }) => {
                 self.see([2, failures.total(), u32::from(claim.is_some())]);
                 self.id(*transcript_id);
@@ -208,7 +209,7 @@ impl View<'_> {
         }
         for Key { attempt, ended } in keys {
             match ended {
-                // A key that is forgotten, or that nobody uses any more, is no key.
+                // A key that is forgotten, or no longer used, does not matter.
                 Some((at, _)) if at.plus(bounds.key_life) <= self.world.now || !self.world.may_be_called(*attempt) => {}
                 Some((at, answer)) => {
                     self.see([1, *attempt]);
@@ -286,7 +287,7 @@ impl View<'_> {
             | Event::TranscriptProcessing(_)
             | Event::TranscriptDeleted(_)
             | Event::Retry { .. }
-            | Event::Render { .. } => unreachable!("nobody here says: {}", event.name()),
+            | Event::Render { .. } => unreachable!("this model has no {}", event.name()),
         }
     }
 
@@ -311,7 +312,7 @@ impl View<'_> {
             | Command::Render { .. }
             | Command::Delete { .. }
             | Command::Announce { .. } => {
-                unreachable!("nobody here asks for: {}", command.name())
+                unreachable!("this model has no {}", command.name())
             }
         }
     }
@@ -349,7 +350,7 @@ impl View<'_> {
             | Answer::Delete { .. }
             | Answer::Announce { .. }
             | Answer::Wake { .. } => {
-                unreachable!("nobody here answers so")
+                unreachable!("this model has no such answer")
             }
         }
     }

@@ -1,4 +1,4 @@
-//! The shortest ways to a broken promise: of the four mutants, and beyond the bounds.
+//! The shortest paths to a broken promise: of the four mutants, and beyond the bounds.
 
 use std::{fmt::Write as _, time::Duration};
 
@@ -13,13 +13,13 @@ use super::{
 };
 use crate::{KEY_REUSE, tests::NOW};
 
-/// No way that is looked for is longer.
+/// No path that the tests look for is longer.
 const MOST_STEPS: usize = 40;
 
-/// Leases that end at once: while one worker stands still before its call, another one looks it up, finds nothing, and
-/// goes on.
+/// Leases that end at once: while one worker stalls before its call, another one looks the attempt up, finds nothing,
+/// and continues.
 #[test]
-fn without_leases_it_pays_twice() {
+fn mutant_without_leases_pays_twice() {
     breaks(
         Mutant::NoLease,
         ALONE,
@@ -42,9 +42,9 @@ fn without_leases_it_pays_twice() {
     );
 }
 
-/// A call before its claim is saved: nobody knows of it when its worker dies, and an hour later Recall does not either.
+/// A call before its claim is saved: when its worker dies, the row does not know it, and an hour later Recall does not.
 #[test]
-fn a_call_before_its_claim_pays_twice() {
+fn mutant_that_calls_before_its_claim_pays_twice() {
     breaks(
         Mutant::CallFirst,
         ONCE,
@@ -59,9 +59,9 @@ fn a_call_before_its_claim_pays_twice() {
     );
 }
 
-/// Keys alone: when one is too old to be used, nobody finds out what became of it.
+/// Keys alone: when a key is too old to be used, the outcome of its call stays unknown.
 #[test]
-fn keys_alone_pay_twice() {
+fn mutant_with_keys_alone_pays_twice() {
     breaks(
         Mutant::KeyOnly,
         ALONE,
@@ -82,9 +82,9 @@ fn keys_alone_pay_twice() {
     );
 }
 
-/// Look-ups alone: a call whose answer is lost is made again.
+/// Look-ups alone: a call whose answer is lost is repeated.
 #[test]
-fn look_ups_alone_pay_twice() {
+fn mutant_with_look_ups_alone_pays_twice() {
     breaks(
         Mutant::ListOnly,
         ONCE,
@@ -101,10 +101,10 @@ fn look_ups_alone_pay_twice() {
     );
 }
 
-/// The worlds go as far as the constants do: with lists that are one second slower, or keys that are forgotten before
+/// The constants have no slack: with lists that are one second slower, or keys that are forgotten before
 /// the last second of a worker that took over in the last second of `KEY_REUSE`, the protocol breaks.
 #[test]
-fn the_constants_have_nothing_to_spare() {
+fn constants_have_nothing_to_spare() {
     let second = Duration::from_secs(1);
     let budget = Budget { crashes: 0, faults: 2, repeats: 0, dones: 0, failures: 0 };
     let slower = Bounds { budget, lag: SLOW_RECALL.lag + second, ..SLOW_RECALL };
@@ -113,13 +113,13 @@ fn the_constants_have_nothing_to_spare() {
     assert!(check("shorter keys", forgetful, HasDiscoveries::AnyFailures).discovery(ONCE).is_some());
 }
 
-/// Workers that stand still and one that dies are enough for this mutant to break this promise. This is how.
+/// Stalling workers and one crash are enough for this mutant to break this promise, on this path.
 fn breaks(mutant: Mutant, promise: &'static str, how: &Expect) {
     let budget = Budget { faults: 0, ..SLOW_WORKERS.budget };
     how.assert_eq(&shortest(Bounds { budget, ..SLOW_WORKERS }, Some(mutant), promise));
 }
 
-/// The shortest way to a broken promise.
+/// The shortest path to a broken promise.
 fn shortest(bounds: Bounds, mutant: Option<Mutant>, promise: &'static str) -> String {
     let found = (1..MOST_STEPS).find_map(|steps| {
         let retry_at = HasDiscoveries::AllOf([promise].into());
@@ -129,7 +129,7 @@ fn shortest(bounds: Bounds, mutant: Option<Mutant>, promise: &'static str) -> St
     of(found.expect("it holds"))
 }
 
-/// One line for each step: when, what, and what the row and Recall say then.
+/// One line for each step: when, what, and the row and Recall afterwards.
 pub(super) fn of(path: Path<World, Action>) -> String {
     let mut text = String::new();
     let mut step = None;

@@ -9,7 +9,7 @@ use crate::{
     time::Timestamp,
 };
 
-/// A lease goes on this much longer than its invocation.
+/// A lease lasts this much longer than its invocation.
 const SKEW: Duration = Duration::from_secs(2);
 
 /// What the harness does differently from the pipeline.
@@ -19,7 +19,7 @@ pub(super) enum Mutant {
     NoLease,
     /// The call is made before its claim is saved.
     CallFirst,
-    /// A look-up asks nobody, and finds nothing.
+    /// A look-up does not call Recall, and finds nothing.
     KeyOnly,
     /// No key reaches Recall.
     ListOnly,
@@ -27,18 +27,18 @@ pub(super) enum Mutant {
 
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Worker {
-    /// It acts before this, or never.
+    /// The worker acts before this time, or never.
     pub(super) deadline: Timestamp,
     pub(super) step: Step,
 }
 
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Step {
-    /// It has decided, and is about to save.
+    /// The worker has decided, and is about to save.
     Save(Decided),
-    /// It has saved this job, and is about to act.
+    /// The worker has saved this job, and is about to act.
     Act { job: Arc<Job>, command: Command },
-    /// Only a mutant's: it has decided, is about to act, and saves afterwards.
+    /// Only for a mutant: it has decided, is about to act, and saves afterwards.
     ActUnsaved(Decided),
 }
 
@@ -46,9 +46,9 @@ pub(super) enum Step {
 pub(super) struct Decided {
     pub(super) job: Arc<Job>,
     pub(super) next: Next,
-    /// What it is about, for when somebody else has written first.
+    /// What the decision is about, in case another worker has written first.
     pub(super) input: Input,
-    /// What a mutant was answered before it saved.
+    /// The answer that a mutant got before it saved.
     pub(super) answer: Option<Answer>,
 }
 
@@ -58,7 +58,7 @@ pub(super) enum Input {
     Answer(Answer),
 }
 
-/// How an act goes.
+/// How an act ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Act {
     Create(Call),
@@ -80,7 +80,7 @@ impl Act {
 }
 
 impl Worker {
-    /// What it is about to do, now or once it has saved.
+    /// What the worker is about to do, now or after its save.
     pub(super) fn command(&self) -> Option<&Command> {
         match &self.step {
             Step::Act { command, .. } => Some(command),
@@ -91,7 +91,7 @@ impl Worker {
         }
     }
 
-    /// Nothing that it has done so far can be noticed by anybody.
+    /// Nothing that the worker has done so far has a visible effect.
     pub(super) fn is_fresh(&self) -> bool {
         match &self.step {
             Step::Save(decided) => matches!(decided.input, Input::Event(_)) && decided.answer.is_none(),
@@ -102,7 +102,7 @@ impl Worker {
 }
 
 impl Protocol {
-    /// What a worker does about this row next; `None` if it is done.
+    /// The worker's next step for this row; `None` if it is finished.
     pub(super) fn decide(&self, now: Timestamp, deadline: Timestamp, job: &Job, input: Input) -> Option<Worker> {
         let lease_until = if self.mutant == Some(Mutant::NoLease) { now } else { deadline.plus(SKEW) };
         let context = Context { now, lease_until, role: Role::Worker, policy: &self.policy };
@@ -129,7 +129,7 @@ impl Protocol {
         world.row = Arc::clone(job);
         match (next, answer) {
             (Next::Act(_), Some(answer)) => self.decide(world.now, deadline, job, Input::Answer(answer.clone())),
-            // That wake-up comes as every other does: when the row is due.
+            // That wake-up is delivered like every other: when the row is due.
             (Next::Nothing | Next::Wait { .. } | Next::Act(Command::Wake), _) => None,
             (Next::Act(command), None) => {
                 let step = Step::Act { job: Arc::clone(job), command: command.clone() };
@@ -138,7 +138,7 @@ impl Protocol {
         }
     }
 
-    /// The act, and what the worker makes of the answer.
+    /// The act, and the worker's decision about the answer.
     pub(super) fn act(&self, world: &mut World, worker: &Worker, act: Act) -> Option<Worker> {
         let (deadline, command) = (worker.deadline, worker.command()?);
         match &worker.step {
@@ -183,7 +183,7 @@ impl Protocol {
             | Command::Delete { .. }
             | Command::Announce { .. }
             | Command::Wake => {
-                unreachable!("nobody here asks for: {}", command.name())
+                unreachable!("this model has no {}", command.name())
             }
         }
     }

@@ -29,7 +29,7 @@ impl World {
         self.workers.iter().flatten().map(Arc::as_ref)
     }
 
-    /// A create is on its way, or to come.
+    /// A create is in flight, or pending.
     pub(super) fn is_in_progress(&self) -> bool {
         self.row.transcripts.iter().any(|transcript| matches!(transcript.state, State::Creating(_)))
             || matches!(self.row.hold, Some(Hold::Wait { .. } | Hold::AllRefused { .. }))
@@ -41,7 +41,7 @@ impl World {
     }
 
     /// How many transcripts were paid for and have not failed.
-    pub(super) fn standing(&self) -> usize {
+    pub(super) fn unfailed(&self) -> usize {
         self.recall.made.iter().filter(|made| made.end != End::Failed).count()
     }
 
@@ -50,7 +50,7 @@ impl World {
         made.iter().enumerate().any(|(index, one)| made[..index].iter().any(|other| other.attempt == one.attempt))
     }
 
-    /// Whether a call may still be made for this attempt, or be on its way.
+    /// Returns whether a call may still be made for this attempt, or be in flight.
     pub(super) fn may_be_called(&self, attempt: u32) -> bool {
         let creates = |transcript: &Transcript| {
             transcript.attempt == Some(attempt) && matches!(transcript.state, State::Creating(_))
@@ -75,10 +75,10 @@ impl World {
 }
 
 impl Protocol {
-    /// The next moment at which anything can become different.
+    /// The next moment at which anything can change.
     pub(super) fn next_moment(&self, world: &World) -> Option<Timestamp> {
         let (mut moments, recall) = (Vec::with_capacity(16), &world.recall);
-        // The core says itself when to come.
+        // The core itself says when.
         moments.extend(world.row.due_at());
         if let Decision::Busy { retry_at } = self.wake(world) {
             moments.push(retry_at);
@@ -96,7 +96,7 @@ impl Protocol {
         moments.into_iter().filter(|at| world.now < *at).min()
     }
 
-    /// Whether time may go on: not past what happens before, and not where nothing more is to come.
+    /// Returns whether time may pass: not past a moment that comes first, and not if nothing is pending.
     pub(super) fn may_pass(&self, world: &World) -> bool {
         let bounds = &world.recall.bounds;
         let acts_now = |worker: &Worker| !bounds.stalls || worker.deadline.minus(SECOND) <= world.now;
@@ -104,14 +104,14 @@ impl Protocol {
         !over && !world.must_land() && !world.busy().any(acts_now)
     }
 
-    /// A landing can be noticed by who asks Recall, and by the clock.
+    /// A landing is visible to a worker that asks Recall, and to the clock.
     pub(super) fn may_land(&self, world: &World) -> bool {
         let asks = |worker: &Worker| !matches!(worker.step, Step::Save(_));
         world.must_land() || self.may_pass(world) || world.busy().any(asks)
     }
 
-    /// Nobody is at it, nothing is on its way, and nobody will take it up; or it came to an end that does not know of
-    /// what was paid for.
+    /// No worker is active, nothing is in flight, and nothing will wake the job; or it reached an end that does not
+    /// know of everything paid for.
     pub(super) fn is_stuck(&self, world: &World) -> bool {
         if !world.is_quiet() || world.row.version == 0 {
             return false;

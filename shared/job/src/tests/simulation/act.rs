@@ -66,7 +66,7 @@ impl World {
             2 => CopyAnswer::RenditionsRefused,
             3 => CopyAnswer::RenditionsLate,
             4 => CopyAnswer::EmptyBody,
-            // The manifest stands, and nobody knows.
+            // The manifest is written, and its answer is lost.
             5 => {
                 self.stored.insert(id);
                 CopyAnswer::Later { after: SECOND }
@@ -78,7 +78,7 @@ impl World {
         }
     }
 
-    /// What was announced for sure. The bus may be away, or its answer lost.
+    /// Returns what is known to be announced. The bus may be down, or its answer lost.
     fn announce(&mut self, announcements: &[Announcement]) -> Vec<Notice> {
         let mut sent = Vec::new();
         for announcement in announcements {
@@ -129,7 +129,7 @@ impl World {
         };
         let (said, gone) = self.recall.delete(&mut self.rng, self.now, self.calm, id);
         for id in &gone {
-            // What is gone is not done any more, and no webhook says so.
+            // A deleted transcript is no longer done, and no webhook says so.
             let now = self.now;
             self.mail.retain(|mail| {
                 mail.at <= now

@@ -18,7 +18,7 @@ impl World {
             let new = new.map(|new| &new.state);
             let kept = match old.state {
                 State::Stored { .. } => new == Some(&old.state),
-                // A copy that was under way when Recall deleted it may be complete all the same.
+                // A copy that was in progress when Recall deleted the transcript may be complete all the same.
                 State::Lost { .. } if old.deleted => {
                     new == Some(&old.state) || matches!(new, Some(State::Stored { .. }))
                 }
@@ -44,11 +44,11 @@ impl World {
         let distinct: BTreeSet<_> = ids.iter().collect();
         assert_eq!(ids.len(), distinct.len(), "seed {seed}: one transcript twice: {next:#?}");
         if next.status().is_in_progress() {
-            assert!(next.due_at().is_some(), "seed {seed}: nobody will look at it again: {next:#?}");
+            assert!(next.due_at().is_some(), "seed {seed}: nothing will wake it: {next:#?}");
         }
     }
 
-    /// What a person asked for does not vanish: it ends in an attempt whose outcome is known, at the limit, or with its
+    /// A requested retry does not vanish: it ends in an attempt with a known outcome, at the limit, or with its
     /// recording gone.
     pub(super) fn check_the_retry(&self, next: &Job, applied: bool) {
         if is_asked(next) || !(applied || is_asked(&self.row)) {
@@ -65,7 +65,7 @@ impl World {
         assert!(known || full || gone, "seed {}: nothing came of a retry: {:#?} {next:#?}", self.seed, self.row);
     }
 
-    /// No two workers do at once what only one may do.
+    /// Two workers never do at the same time what only one may do.
     pub(super) fn check_the_lease(&self, command: &Command) {
         for other in self.workers.iter().filter_map(Worker::command).filter(|other| !self.is_outdated(other)) {
             let clash = match (command, other) {
@@ -79,11 +79,11 @@ impl World {
                 | (Command::Delete { target, .. }, Command::Copy { transcript_id, .. }) => {
                     *target == DeletionTarget::Transcript(*transcript_id)
                 }
-                // One of a recording that was dropped for another transcript may still be under way.
+                // The deletion of a recording that was dropped for another transcript may still be in progress.
                 (Command::Delete { target, .. }, Command::Delete { target: of, .. }) => {
                     target == of && *target != DeletionTarget::Recording
                 }
-                // A parked job takes no lease for it, and may go on meanwhile. Reading twice changes nothing.
+                // A parked job takes no lease for it, and may continue meanwhile. Reading twice changes nothing.
                 (Command::ReadRecording { .. }, Command::ReadRecording { .. }) => false,
                 // A deletion reads back what is being written.
                 (Command::Render { .. }, Command::Render { .. } | Command::Delete { .. })
@@ -105,7 +105,7 @@ impl World {
         }
     }
 
-    /// A deletion of what has gone in the meantime: it can do nothing any more.
+    /// Returns whether the command deletes a target that is already gone, and so has no effect.
     fn is_outdated(&self, command: &Command) -> bool {
         let Command::Delete { target, .. } = command else { return false };
         match target {
@@ -115,15 +115,15 @@ impl World {
         }
     }
 
-    /// Nothing is announced that is not so.
+    /// Every announcement is true.
     pub(super) fn check_the_announcement(&self, announcement: &Announcement) {
-        assert!(self.policy.announces, "seed {}: nobody listens", self.seed);
+        assert!(self.policy.announces, "seed {}: there is no event bus", self.seed);
         if let Notice::Stored { transcript_id } = announcement.notice {
-            assert!(self.stored.contains(&transcript_id), "seed {}: announced before it stands", self.seed);
+            assert!(self.stored.contains(&transcript_id), "seed {}: announced before it is stored", self.seed);
         }
     }
 
-    /// Nothing goes that the operator wants to keep, and nothing that is needed.
+    /// Nothing is deleted that the operator wants to keep, or that is needed.
     pub(super) fn check_the_deletion(&self, target: DeletionTarget) {
         let (seed, policy) = (self.seed, &self.policy);
         let DeletionTarget::Transcript(id) = target else {
@@ -131,7 +131,7 @@ impl World {
             let ours = |made: &Made| made.attempt.is_some() && self.stored.contains(&made.id);
             let enough = self.overrides.skip || self.recall.made.iter().any(ours);
             assert!(enough, "seed {seed}: deleted before what we asked for is stored: {:#?}", self.row);
-            // What the list shows could be had, or will be.
+            // A listed transcript can be copied, or will be.
             for made in self.recall.made.iter().filter(|made| made.is_listed(self.now) && !made.fails(self.now)) {
                 let wanted = made.attempt.is_some() || policy.copy_unrequested;
                 let safe = !wanted || self.stored.contains(&made.id);
@@ -151,7 +151,7 @@ impl World {
         assert!(allowed, "seed {seed}: {id} may not be deleted: {:#?}", self.row);
     }
 
-    /// What must hold when nothing is to come any more.
+    /// What must hold when nothing is pending anymore.
     pub(super) fn check_the_end(&self) -> Status {
         let (seed, job) = (self.seed, &self.row);
         for (attempt, paid) in &self.recall.paid {
@@ -160,7 +160,7 @@ impl World {
         // A paid attempt follows only one that failed.
         let providers = u32::try_from(self.policy.providers.len()).expect("few");
         let most = (providers * self.policy.tries_per_provider) as usize;
-        // What somebody else deletes before we know of it is made once more.
+        // A transcript that someone else deletes before the row knows of it is made once more.
         let unseen = |made: &&Made| made.attempt.is_some() && made.deleted && !made.deleted_by_us;
         let most = most + self.recall.made.iter().filter(unseen).count() + self.retried.len();
         assert!(self.recall.paid.len() <= most, "seed {seed}: paid {:?} of {most}: {job:#?}", self.recall.paid);
@@ -189,19 +189,19 @@ impl World {
             assert!(quiet && self.announced.is_empty(), "seed {seed}: an example ends as {status:?}: {job:#?}");
         }
         if self.told_failed && job.attempts == 0 {
-            let told = matches!(job.recording, Recording::Failed { .. } | Recording::Deleted | Recording::Done);
-            // Or a person asked for a transcript of it all the same, and there is no room.
+            let is_confirmed = matches!(job.recording, Recording::Failed { .. } | Recording::Deleted | Recording::Done);
+            // Or a person requested a transcript all the same, and there is no room.
             let over = job.hold == Some(Hold::Skipped) || job.is_parked();
             let unknown = over && job.is_unknown_to_recall();
-            assert!(told || unknown, "seed {seed}: its failure was forgotten: {job:#?}");
+            assert!(is_confirmed || unknown, "seed {seed}: its failure was forgotten: {job:#?}");
         }
         status
     }
 
-    /// A job that ends without a transcript has a reason to.
+    /// A job that ends without a transcript has a reason.
     fn check_the_reason(&self, status: Status) {
         let (seed, job) = (self.seed, &self.row);
-        // Nobody ever told us of it.
+        // No event ever was about the recording.
         if job.version == 0 {
             return;
         }
@@ -218,7 +218,7 @@ impl World {
         let begun = job.recording != Recording::Unknown || job.attempts > 0;
         match status {
             Status::Failed => {
-                // Somebody who deletes what we asked for wants no other one.
+                // Someone who deletes our transcript wants no other one.
                 let unwanted = self.recall.made.iter().any(|made| made.attempt.is_some() && made.deleted);
                 let excused = self.recall.has_failed || self.recall.gone || self.overrides.skip || unwanted;
                 assert!(tries || excused, "seed {seed}: it failed with tries left: {job:#?}");
@@ -232,21 +232,21 @@ impl World {
             }
             Status::Lost => {
                 let ours = |made: &Made| made.attempt.is_some() && made.deleted && !made.deleted_by_us;
-                // What is only hearsay of a recording that nobody captured is no loss.
+                // An unconfirmed recording that was never captured is not lost.
                 let gone = !begun || self.recall.gone || self.recall.made.iter().any(ours);
                 assert!(gone, "seed {seed}: nothing of ours was deleted: {job:#?}");
             }
             Status::Skipped => {
                 let left = job.transcripts.iter().any(|one| matches!(one.state, State::Foreign { .. }));
-                // Of a recording that nobody captured, only others' events tell.
+                // Only events of others are about a recording that was never captured.
                 let unknown = (self.recall.gone || !begun || self.recall.is_example) && job.is_unknown_to_recall();
-                // Nobody has told that it was done: others' failures, or its deletion, end nothing.
+                // Recall has not said that it was done, so failures of others, or its deletion, end nothing.
                 let over = |one: &Transcript| one.deleted || matches!(one.state, State::Failed { .. });
                 let others = !begun && job.transcripts.iter().any(over);
                 let others = others || (self.recall.gone && job.attempts == 0 && job.overrides.is_none());
                 assert!(
                     self.overrides.skip || left || unknown || others,
-                    "seed {seed}: nobody wished for that: {job:#?}"
+                    "seed {seed}: no override asks for that: {job:#?}"
                 );
             }
             Status::Stored => {}
@@ -260,10 +260,10 @@ impl World {
         }
     }
 
-    /// Whether the operator lets this one go so that the next attempt has its place.
+    /// Returns whether the operator allows this transcript to be deleted for the next attempt.
     fn makes_room(&self, made: &Made) -> bool {
         let entry = self.row.transcripts.iter().find(|entry| entry.state.transcript_id() == Some(made.id));
-        // What the operator wants left alone is not deleted, either.
+        // A transcript that the operator does not want copied is not deleted either.
         let stays = |entry: &Transcript| entry.keep_reason.is_some() || matches!(entry.state, State::Foreign { .. });
         !entry.is_some_and(stays)
             && match self.policy.on_limit {
@@ -274,7 +274,7 @@ impl World {
     }
 }
 
-/// A person waits for another attempt, or for what became of it.
+/// Returns whether a person waits for another attempt, or for its outcome.
 fn is_asked(job: &Job) -> bool {
     job.retry.is_some() || job.transcripts.iter().any(asked_attempt)
 }

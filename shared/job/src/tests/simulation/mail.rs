@@ -1,11 +1,11 @@
-//! What is handed to the functions: webhooks, which their sender tries again, and messages of the work queue.
+//! What is delivered to the functions: webhooks, which their sender retries, and messages of the work queue.
 
 use std::time::Duration;
 
 use super::{HOUR, MINUTE, SECOND, worker::Worker, world::World};
 use crate::{Event, time::Timestamp};
 
-/// When the sender tries again, counted from the failure before.
+/// The sender's retry schedule, counted from the failure before.
 const SCHEDULE: [Duration; 7] = [
     SECOND.saturating_mul(5),
     MINUTE.saturating_mul(5),
@@ -18,7 +18,7 @@ const SCHEDULE: [Duration; 7] = [
 /// A message that was received this many times goes to the dead-letter queue instead of a worker.
 const MAX_RECEIVES: u32 = 20;
 
-/// Something that will be handed to a function.
+/// Something that will be delivered to a function.
 #[derive(Clone)]
 pub(super) struct Mail {
     pub(super) event: Event,
@@ -30,7 +30,7 @@ pub(super) struct Mail {
 pub(super) enum To {
     /// The sender's tries so far.
     Webhook { tries: usize },
-    /// How many times a worker had it. What takes the place of a wait is a new message, and counts from 0.
+    /// How many times a worker received it. A wake-up that replaces a wait is a new message, and counts from 0.
     Transcript { receives: u32 },
 }
 
@@ -45,14 +45,14 @@ impl World {
         self.mail.push(Mail { event, at, to: To::Transcript { receives: 0 } });
     }
 
-    /// Hands over what is due.
+    /// Delivers what is due.
     pub(super) fn deliver(&mut self) {
         let due: Vec<usize> = (0..self.mail.len()).filter(|index| self.mail[*index].at <= self.now).collect();
         let Some(index) = self.rng.choice(due) else { return };
         let Mail { event, to, .. } = self.mail.swap_remove(index);
         match to {
             To::Webhook { .. } if self.now < self.deaf_until => self.come_again(event, to, self.now),
-            // The webhook function hands over everything but this, and answers once that is on the queue.
+            // The webhook function queues everything but this, and answers once the message is on the queue.
             To::Webhook { .. } if !matches!(event, Event::RecordingDone(_)) => self.message(event, self.now),
             To::Transcript { receives: MAX_RECEIVES } => {}
             To::Transcript { receives } => self.begin(event, To::Transcript { receives: receives + 1 }),
@@ -65,7 +65,7 @@ impl World {
         self.workers.push(Worker::new(event, to, self.now, skew_ms, self.row.clone()));
     }
 
-    /// The sender tries again on its own schedule, and gives up in the end; a message comes again when it is visible.
+    /// The sender retries on its own schedule, and gives up in the end. A message returns when it becomes visible.
     pub(super) fn come_again(&mut self, event: Event, to: To, at: Timestamp) {
         match to {
             To::Webhook { tries } => {

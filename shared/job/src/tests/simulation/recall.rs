@@ -1,4 +1,4 @@
-//! A model of Recall: what it made, what it remembers of keys, and what goes wrong with its answers.
+//! A model of Recall: what it made, what it remembers about keys, and how its answers fail.
 
 use std::{collections::HashMap, time::Duration};
 
@@ -22,15 +22,15 @@ pub(super) struct Made {
     listed_at: Timestamp,
     pub(super) done_at: Timestamp,
     fails: bool,
-    /// A failed one that is done after all, from then on.
+    /// A failed transcript is done after all from this time on.
     pub(super) recovered_at: Option<Timestamp>,
     pub(super) deleted: bool,
-    /// By us, and not by somebody else.
+    /// Requested by us, not by someone else.
     pub(super) deleted_by_us: bool,
 }
 
 impl Made {
-    /// It comes to nothing, or has not come to anything yet.
+    /// It has failed, or is not done yet.
     pub(super) fn fails(&self, now: Timestamp) -> bool {
         self.fails && self.recovered_at.is_none_or(|at| now < at)
     }
@@ -61,7 +61,7 @@ impl Made {
     }
 }
 
-/// What Recall remembers of an idempotency key.
+/// What Recall remembers about an idempotency key.
 struct Key {
     ended_at: Timestamp,
     answer: CreateAnswer,
@@ -74,9 +74,9 @@ pub(super) struct Recall {
     pub(super) gone: bool,
     /// Nothing works before this.
     pub(super) down_until: Timestamp,
-    /// Before this, we call with a key of another workspace: Recall knows nothing of what we ask for.
+    /// Before this time, we call with a key of another workspace: Recall does not know the recording.
     pub(super) foreign_until: Timestamp,
-    /// It never knows anything of this recording: an example was sent, with made-up ids.
+    /// Recall never knows this recording: an example was sent, with made-up ids.
     pub(super) is_example: bool,
     /// The meeting could not be recorded.
     pub(super) has_failed: bool,
@@ -84,12 +84,12 @@ pub(super) struct Recall {
     pub(super) provider_down: bool,
     keys: HashMap<u32, Key>,
     next_id: u128,
-    /// How often each attempt took effect.
+    /// How many times each attempt took effect.
     pub(super) paid: HashMap<u32, u32>,
 }
 
 impl Recall {
-    /// A transcript comes into being, and is done or has failed some time later.
+    /// Makes a transcript, which is done or has failed some time later.
     pub(super) fn make(&mut self, rng: &mut Rng, now: Timestamp, attempt: Option<u32>, delay: Duration) -> Made {
         self.next_id += 1;
         let exists_at = now.plus(delay);
@@ -195,7 +195,7 @@ impl Recall {
         }
     }
 
-    /// What the key that is used learns of the recording.
+    /// What the key that is used learns about the recording.
     pub(super) fn presence(&self, rng: &mut Rng, now: Timestamp) -> RecordingPresence {
         if !self.answers(now) {
             return RecordingPresence::Unknown;
@@ -207,7 +207,7 @@ impl Recall {
         }
     }
 
-    /// It works, and with our key.
+    /// Recall works, and the key is ours.
     pub(super) fn answers(&self, now: Timestamp) -> bool {
         self.down_until <= now && !self.is_of_other_deployment(now)
     }
@@ -216,7 +216,7 @@ impl Recall {
         self.is_example || now < self.foreign_until
     }
 
-    /// What retrieving one says; nothing if it is gone.
+    /// What retrieving a transcript says; nothing if it is gone.
     pub(super) fn look_up_one(&self, rng: &mut Rng, now: Timestamp, id: TranscriptId) -> LookUpAnswer {
         if now < self.down_until {
             return LookUpAnswer::Later { after: SECOND * rng.u32(0..60) };
@@ -243,7 +243,7 @@ impl Recall {
         self.listed(now).into_iter().map(seen).collect()
     }
 
-    /// What retrieving it comes to. `None`: it is done, and can be copied.
+    /// How retrieving it ends. `None`: it is done, and can be copied.
     pub(super) fn retrieve(&self, rng: &mut Rng, now: Timestamp, calm: bool, id: TranscriptId) -> Option<CopyAnswer> {
         let after = SECOND * rng.u32(0..60);
         if now < self.down_until {
@@ -271,7 +271,7 @@ impl Recall {
         made.fails(now).then_some(CopyAnswer::Failed { sub_code: None })
     }
 
-    /// Deletes one transcript, or all; the ids of what went.
+    /// Deletes one transcript, or all. Returns the ids of the deleted ones.
     pub(super) fn delete(
         &mut self,
         rng: &mut Rng,

@@ -1,4 +1,4 @@
-//! The sweep: the core says what is to be woken, and what Recall's lists tell that the row does not know.
+//! The sweep: the core says what to wake, and what Recall's lists say that the row does not know.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use crate::{Context, Event, RecordingEntry, Role};
 const SWEEP_EVERY: Duration = MINUTE.saturating_mul(5);
 
 impl World {
-    /// Wakes what is due, and feeds what Recall's lists say and the row does not.
+    /// Wakes the job if it is due, and sends what Recall's lists say and the row does not know.
     pub(super) fn sweep(&mut self) {
         if self.now.since(self.swept_at) < SWEEP_EVERY {
             return;

@@ -1,5 +1,5 @@
-//! What disturbs: duplicates, old messages, deletions, outages, keys of another workspace, what people ask for, and
-//! what others make.
+//! Disturbances: duplicates, old messages, deletions, outages, keys of another workspace, requests of people, and
+//! transcripts of others.
 
 use std::time::Duration;
 
@@ -15,7 +15,7 @@ impl World {
             2 if !self.recall.made.is_empty() => self.delete_one(),
             3 => self.recall.down_until = self.now.plus(MINUTE * self.rng.u32(1..200)),
             4 => self.deaf_until = self.now.plus(MINUTE * self.rng.u32(1..200)),
-            // Somebody redrives what is a week old.
+            // Someone redrives messages that are a week old.
             5 if !self.mail.is_empty() => {
                 let event = self.any_mail().event;
                 self.message(event, self.now.plus(7 * 24 * HOUR));
@@ -46,7 +46,7 @@ impl World {
         }
     }
 
-    /// Somebody presses "send example", always for the same event, whose ids nobody has. Not `recording.done`: an attempt
+    /// Someone presses "send example", always for the same event, with made-up ids. Not `recording.done`: an attempt
     /// whose worker died is looked up for a month.
     pub(super) fn send_example(&mut self) {
         let reference =
@@ -63,7 +63,7 @@ impl World {
         self.webhook(examples[which].clone(), self.now);
     }
 
-    /// A person asks for another attempt, from what the table shows them. The message may come twice.
+    /// A person requests another attempt, according to the table. The message may be delivered twice.
     fn ask_again(&mut self) {
         let asked = self.rng.choice(["recallai_async", "rev_async", "unknown_async"]);
         let provider = asked.filter(|_| self.rng.bool()).map(str::to_owned);
@@ -78,7 +78,7 @@ impl World {
         self.mail[index].clone()
     }
 
-    /// Somebody else deletes a transcript.
+    /// Someone else deletes a transcript.
     fn delete_one(&mut self) {
         let index = self.rng.usize(0..self.recall.made.len());
         let made = &mut self.recall.made[index];
@@ -89,7 +89,7 @@ impl World {
         }
     }
 
-    /// The recording goes at Recall, with all its transcripts.
+    /// Recall deletes the recording, with all its transcripts.
     pub(super) fn delete_all(&mut self) {
         if !self.recall.gone && !self.recall.is_example {
             self.recall.gone = true;
@@ -98,7 +98,7 @@ impl World {
         }
     }
 
-    /// A transcript comes into being at Recall, and its webhooks are under way; they can get lost altogether.
+    /// Recall makes a transcript and sends its webhooks, which may be lost.
     pub(super) fn make(&mut self, attempt: Option<u32>, delay: Duration) -> TranscriptId {
         let made = self.recall.make(&mut self.rng, self.now, attempt, delay);
         self.tell_of(&made);
@@ -112,8 +112,8 @@ impl World {
             false => Event::TranscriptFailed { reference, sub_code: None },
         };
         let recovered = made.recovered_at.map(|at| (Event::TranscriptDone(reference), at));
-        let told = [(Event::TranscriptProcessing(reference), made.exists_at), (end, made.done_at)];
-        for (event, at) in told.into_iter().chain(recovered) {
+        let webhooks = [(Event::TranscriptProcessing(reference), made.exists_at), (end, made.done_at)];
+        for (event, at) in webhooks.into_iter().chain(recovered) {
             if self.rng.u8(0..4) > 0 {
                 self.webhook(event, at);
             }

@@ -9,7 +9,7 @@ use crate::{
 };
 
 const INVOCATION: Duration = Duration::from_secs(15);
-/// Two seconds longer than the invocation, of which clocks may eat one.
+/// Two seconds longer than the invocation; clock skew may take one of them.
 const LEASE: Duration = Duration::from_secs(17);
 /// The longest delay of a message.
 const MAX_DELAY: Duration = Duration::from_secs(15 * 60);
@@ -24,9 +24,9 @@ pub(super) struct Worker {
 }
 
 enum Step {
-    /// It has loaded this row, and decides about its event or its answer.
+    /// The worker has loaded this row, and decides about its event or its answer.
     Decide(Job, Input),
-    /// It has saved, and is about to act.
+    /// The worker has saved, and is about to act.
     Act(Job, Command),
 }
 
@@ -40,7 +40,7 @@ impl Worker {
         Self { event, to, deadline: now.plus(INVOCATION), skew_ms, at: Step::Decide(row, Input::Event) }
     }
 
-    /// What it is about to do, under a lease.
+    /// What the worker is about to do, under a lease.
     pub(super) fn command(&self) -> Option<&Command> {
         match &self.at {
             Step::Act(_, command) => Some(command),
@@ -50,7 +50,7 @@ impl Worker {
 }
 
 impl World {
-    /// The workers that are past their deadline are gone; what they worked on comes again.
+    /// Workers that are past their deadline die, and their events are delivered again.
     pub(super) fn end_overdue_workers(&mut self) {
         let now = self.now;
         let (over, alive): (Vec<_>, Vec<_>) =
@@ -84,7 +84,7 @@ impl World {
         self.workers.push(worker);
     }
 
-    /// Decides and saves, as `Advance::step` does, and ends as the functions do. `None`: the worker is done.
+    /// Decides and saves, as `Advance::step` does, and ends as the functions do. `None`: the worker is finished.
     fn decide(&mut self, event: &Event, to: To, skew_ms: i64, job: Job, input: Input) -> Option<Step> {
         let now = Timestamp::from_millis(self.now.as_millis() + skew_ms);
         let role = if matches!(to, To::Transcript { .. }) { Role::Worker } else { Role::Webhook };
@@ -99,7 +99,7 @@ impl World {
             Decision::Busy { retry_at } => {
                 let not_sent = matches!(input, Input::Answer(Answer::Wake { sent: false }));
                 let seed = self.seed;
-                // A wait that we chose must not use up the times that a message may be received.
+                // A wait of ours must not count towards the maximum number of receives.
                 assert!(not_sent || leases.contains(&retry_at), "seed {seed}: busy without a lease: {:#?}", self.row);
                 self.come_again(event.clone(), to, retry_at);
                 return None;
@@ -132,7 +132,7 @@ impl World {
         }
     }
 
-    /// A wake-up takes the place of what waits. It can fail to be sent; then a message comes again by itself.
+    /// A wake-up replaces the waiting event. If it cannot be sent, the message is delivered again by itself.
     fn wait(&mut self, event: &Event, to: To, at: Timestamp) {
         let is_near = at.since(self.now) <= MAX_DELAY;
         let sent = self.calm || self.rng.u8(0..4) > 0;
@@ -147,7 +147,7 @@ impl World {
     }
 }
 
-/// Until when workers hold something of this job.
+/// Returns the ends of the leases on this job.
 fn leases(job: &Job) -> Vec<Timestamp> {
     let of_transcripts = job.transcripts.iter().filter_map(|one| match &one.state {
         State::Creating(Creating { retry_at, claim: Some(_), .. })

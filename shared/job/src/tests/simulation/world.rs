@@ -27,13 +27,13 @@ pub(super) struct World {
     pub(super) stored: BTreeSet<TranscriptId>,
     /// Announcements, by their id.
     pub(super) announced: BTreeSet<String>,
-    /// What was asked for again, by the newest attempt that the person knew of.
+    /// The requested retries, by the newest attempt that the person knew of.
     pub(super) retried: BTreeSet<u32>,
-    /// The last that a parked job did, since everything works, was to look for room at Recall as it is now.
+    /// Since everything works, the last step of a parked job was to look for room at Recall in its present state.
     pub(super) looked_for_room: bool,
     /// Our endpoint does not answer before this.
     pub(super) deaf_until: Timestamp,
-    /// Recall has no webhook endpoint at all: only the sweep finds out.
+    /// Recall has no webhook endpoint at all: only the sweep finds the recording.
     pub(super) no_webhooks: bool,
     pub(super) mail: Vec<Mail>,
     pub(super) workers: Vec<Worker>,
@@ -42,7 +42,7 @@ pub(super) struct World {
     done_at: Timestamp,
     /// When Recall deletes the recording, if it ever does.
     expires_at: Option<Timestamp>,
-    /// It was said that the recording has failed, and the row was saved.
+    /// An event said that the recording has failed, and the row was saved.
     pub(super) told_failed: bool,
 }
 
@@ -94,7 +94,7 @@ impl World {
             told_failed: false,
         };
         world.no_webhooks = world.rng.u8(0..20) == 0;
-        // The longest run of the sender's tries, and a little more.
+        // A little more than the sender's whole retry schedule.
         if world.rng.u8(0..20) == 0 {
             world.deaf_until = now.plus(28 * HOUR);
         }
@@ -119,7 +119,7 @@ impl World {
         world
     }
 
-    /// What Recall says of the recording when it is retrieved or listed.
+    /// What Recall says about the recording when it is retrieved or listed.
     pub(super) fn recording_info(&self) -> RecordingInfo {
         let (overrides, done_at) = (Some(self.overrides.clone()), Some(self.done_at));
         RecordingInfo { overrides, done_at, expires_at: self.expires_at, ..RecordingInfo::default() }
@@ -150,13 +150,14 @@ impl World {
         panic!("seed {}: no end after {STEPS} steps: {:#?}", self.seed, self.row);
     }
 
-    /// Nothing is due, nothing is under way, and the sweep would find nothing new.
+    /// Returns whether nothing is due or in flight, and the sweep would find nothing new.
     fn nothing_to_come(&self) -> bool {
         let waits = self.row.due_at().is_some() && !self.only_waits();
         !waits && self.mail.is_empty() && self.swept_at > self.recall_settled_at() && self.sweep_finds().is_empty()
     }
 
-    /// All that is left to come is the alarm about an expiry, or the daily look for room after one that found none.
+    /// Returns whether only the alarm about the expiry is pending, or the daily look for room after one that found
+    /// none.
     fn only_waits(&self) -> bool {
         let mut without = self.row.clone();
         let mut left: Vec<Timestamp> = without.outbox.expiry_alarm_at.take().into_iter().collect();
@@ -180,7 +181,7 @@ impl World {
             (0, Some(at)) | (_, Some(at)) if self.calm && self.workers.is_empty() => at.since(self.now).max(MINUTE),
             (0, Some(at)) => at.since(self.now),
             (1, _) => MINUTE * self.rng.u32(1..90),
-            // Whatever stood still for so long, the clock goes on without it.
+            // Work that has stalled for this long does not stop the clock.
             (2, _) if !self.calm && self.rng.u8(0..8) == 0 => HOUR * self.rng.u32(1..40),
             (_, _) => SECOND * self.rng.u32(0..20),
         };

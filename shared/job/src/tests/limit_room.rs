@@ -1,4 +1,4 @@
-//! What is deleted to make room for the next attempt: only what Recall itself calls failed, or what is stored.
+//! What is deleted to make room for the next attempt: only what Recall itself reports as failed, or what is stored.
 
 use std::time::Duration;
 
@@ -30,10 +30,10 @@ fn making_room() -> (Policy, Job, DeletionTarget, Claim, Vec<TranscriptId>) {
     (policy, *job, target, claim, deletable.failed)
 }
 
-/// What is stored was read back, and of another transcript of a stored attempt nothing is needed. Where it is not known
-/// to be ours, Recall is asked whose it is.
+/// A stored copy was read back, and a duplicate of a stored attempt is not needed. If it is not known to be ours,
+/// Recall is asked whether it is another deployment's.
 #[test]
-fn recall_is_asked_first_only_about_the_failed_one_that_is_to_go() {
+fn failed_transcript_is_confirmed_before_it_makes_room() {
     let failed = |id| State::Failed { transcript_id: id, sub_code: None };
     let stored = State::Stored { transcript_id: OURS, receipt: receipt() };
     let theirs = |states: [State; 2]| {
@@ -59,19 +59,19 @@ fn recall_is_asked_first_only_about_the_failed_one_that_is_to_go() {
 }
 
 #[test]
-fn what_is_being_deleted_is_not_copied_meanwhile() {
+fn transcript_being_deleted_is_not_copied() {
     let (policy, held, ..) = making_room();
     let retry_at = held.deletion.expect("it is noted").retry_at;
     let done = Event::TranscriptDone(TranscriptRef { transcript_id: OURS, attempt: Some(1), other_deployment: false });
     assert_eq!(held.clone().on_event(&done, context(&policy, NOW)), Decision::Busy { retry_at });
-    // The worker has died over it: now it is copied, and nobody deletes it any more.
+    // The deleting worker has died: now the transcript is copied, and not deleted.
     let decision = held.on_event(&done, context(&policy, retry_at));
     let Decision::Apply { job, next: Next::Act(Command::Copy { .. }) } = decision else { panic!("{decision:?}") };
     assert_eq!(job.deletion, None);
 }
 
 #[test]
-fn a_deletion_whose_worker_has_died_is_taken_up_when_its_lease_ends() {
+fn deletion_of_a_dead_worker_resumes_when_its_lease_ends() {
     let (policy, held, ..) = making_room();
     let retry_at = held.deletion.expect("it is noted").retry_at;
     let before = held.clone().on_event(&done(), context(&policy, retry_at.minus(Duration::from_secs(1))));
@@ -80,9 +80,9 @@ fn a_deletion_whose_worker_has_died_is_taken_up_when_its_lease_ends() {
     assert!(matches!(decision, Decision::Apply { next: Next::Act(Command::Delete { .. }), .. }), "{decision:?}");
 }
 
-/// Its `transcript.done` was lost, or is still to come.
+/// Its `transcript.done` was lost, or is late.
 #[test]
-fn what_has_not_failed_after_all_makes_no_room_and_is_copied() {
+fn transcript_that_has_not_failed_makes_no_room_and_is_copied() {
     let (policy, held, target, claim, failed) = making_room();
     assert_eq!(failed, [OURS], "Recall is asked about it first");
     let done =
@@ -95,9 +95,9 @@ fn what_has_not_failed_after_all_makes_no_room_and_is_copied() {
     assert!(matches!(woken, Decision::Apply { next: Next::Act(Command::Copy { .. }), .. }), "{woken:?}");
 }
 
-/// Somebody else's, that the operator wants left alone: it makes no room, and the job is decided on anew.
+/// A foreign transcript makes no room, and the next attempt is decided on again.
 #[test]
-fn somebody_elses_that_has_not_failed_after_all_is_left_alone() {
+fn foreign_transcript_that_has_not_failed_is_left_alone() {
     let (policy, mut held, target, claim, _) = making_room();
     held.transcripts[0].attempt = None;
     let policy = Policy { copy_unrequested: false, ..policy };
@@ -110,9 +110,9 @@ fn somebody_elses_that_has_not_failed_after_all_is_left_alone() {
     assert_eq!(job.status(), Status::LimitReached);
 }
 
-/// The worker that deletes it lives longer than its lease, which should not be: what we deleted ourselves is not lost.
+/// The deleting worker outlives its lease, which should not happen: a transcript that we deleted is not lost.
 #[test]
-fn what_we_deleted_ourselves_does_not_end_the_chain() {
+fn own_deletion_does_not_end_the_chain() {
     let (policy, held, target, claim, _) = making_room();
     let done = Event::TranscriptDone(TranscriptRef { transcript_id: OURS, attempt: Some(1), other_deployment: false });
     let retry_at = held.deletion.expect("it is noted").retry_at;
@@ -123,9 +123,9 @@ fn what_we_deleted_ourselves_does_not_end_the_chain() {
     assert!(matches!(job.transcripts[0].state, State::Failed { .. }) && job.transcripts[0].deleted);
 }
 
-/// Recall was not deleting at the moment, and meanwhile the failed transcript turned out to be done.
+/// Recall could not delete for a while, and meanwhile the failed transcript turned out to be done.
 #[test]
-fn what_was_to_make_room_and_is_needed_after_all_stays() {
+fn transcript_needed_after_all_does_not_make_room() {
     let policy = Policy { on_limit: OnLimit::DeleteFailed, max_transcripts: 1, ..quiet() };
     let failed = Job { hold: None, ..job([State::Failed { transcript_id: OURS, sub_code: None }]) };
     let Decision::Apply { job, next: Next::Act(Command::Delete { target, claim, .. }) } =
@@ -144,7 +144,7 @@ fn what_was_to_make_room_and_is_needed_after_all_stays() {
     else {
         panic!("not copied")
     };
-    // The deletion's time comes while the copy is at work: it is not wanted any more.
+    // The deletion is due while the copy is in progress: it is no longer needed.
     if let Decision::Apply { next, .. } = job.clone().on_event(&Event::WAKE, context(&policy, at)) {
         assert!(!matches!(next, Next::Act(Command::Delete { .. })), "{next:?}");
     }
@@ -153,9 +153,9 @@ fn what_was_to_make_room_and_is_needed_after_all_stays() {
     assert_eq!((next, job.deletion, job.status()), (Next::Nothing, None, Status::Stored));
 }
 
-/// Somebody else made room first: nothing more is deleted, and the next attempt starts.
+/// Someone else made room first: nothing more is deleted, and the next attempt starts.
 #[test]
-fn room_that_somebody_else_made_is_enough() {
+fn room_made_by_someone_else_is_enough() {
     let policy = Policy { on_limit: OnLimit::DeleteFailed, max_transcripts: 2, ..quiet() };
     let mut crowded = job([OURS, OTHER].map(|transcript_id| State::Failed { transcript_id, sub_code: None }));
     crowded.transcripts.iter_mut().for_each(|transcript| transcript.attempt = None);

@@ -1,4 +1,4 @@
-//! Nothing is paid for before the recording's metadata was read, and only what was read lifts a skip.
+//! Nothing is paid for before the recording's metadata was read, and only metadata that was read lifts a skip.
 
 use std::time::Duration;
 
@@ -15,7 +15,7 @@ fn quiet() -> Policy {
     Policy { announces: false, ..policy() }
 }
 
-/// A delivery that does not say what the bot's metadata asks for.
+/// A delivery without the bot's metadata.
 fn without_bot() -> Event {
     Event::RecordingDone(RecordingInfo::default())
 }
@@ -38,7 +38,7 @@ fn reading(policy: &Policy, context: Context<'_>) -> (Job, Claim) {
 }
 
 #[test]
-fn a_delivery_without_a_bot_is_read_before_it_is_paid_for() {
+fn metadata_is_read_before_paying_if_the_bot_is_missing() {
     let policy = quiet();
     let context = context(&policy, NOW);
     let (job, claim) = reading(&policy, context);
@@ -52,7 +52,7 @@ fn a_delivery_without_a_bot_is_read_before_it_is_paid_for() {
 }
 
 #[test]
-fn what_cannot_be_read_is_handed_over_and_never_paid_for_unread() {
+fn unread_metadata_is_handed_over_and_never_paid_for() {
     let policy = quiet();
     let webhook = Context { role: Role::Webhook, ..context(&policy, NOW) };
     for answer in [RecordingAnswer::Later { after: Duration::ZERO }, RecordingAnswer::Operator] {
@@ -60,7 +60,7 @@ fn what_cannot_be_read_is_handed_over_and_never_paid_for_unread() {
         let failed = Answer::ReadRecording { claim, answer: answer.clone() };
         let Decision::Apply { job, next } = job.on_answer(&failed, webhook) else { panic!("stuck") };
         assert_eq!(next, Next::Act(Command::Wake), "the work queue takes it from here");
-        // The worker reads it, and waits longer each time.
+        // The worker reads the metadata, and waits longer each time.
         let (mut job, mut now, mut waits) = (*job, NOW, Vec::new());
         for _ in 0..5 {
             let worker = context(&policy, now);
@@ -83,7 +83,7 @@ fn what_cannot_be_read_is_handed_over_and_never_paid_for_unread() {
 }
 
 #[test]
-fn a_recording_that_is_deleted_or_unknown_when_it_is_read_is_not_paid_for() {
+fn deleted_or_unknown_recording_is_not_paid_for() {
     let policy = quiet();
     let context = context(&policy, NOW);
     let (job, claim) = reading(&policy, context);
@@ -95,7 +95,7 @@ fn a_recording_that_is_deleted_or_unknown_when_it_is_read_is_not_paid_for() {
     assert!(job.is_unknown_to_recall() && matches!(job.hold, Some(Hold::Wait { status: Some(404), .. })), "{job:?}");
 }
 
-/// How the job ends when reading fails like this, and after how long, if it does within 60 days.
+/// How the job ends if reading always gets this answer, and after how long, if that is within 60 days.
 fn fails_to_be_read(expires_at: Option<Timestamp>, answer: &RecordingAnswer) -> (Status, Option<Duration>) {
     let policy = quiet();
     let (job, claim) = reading(&policy, context(&policy, NOW));
@@ -120,7 +120,7 @@ fn fails_to_be_read(expires_at: Option<Timestamp>, answer: &RecordingAnswer) -> 
 }
 
 #[test]
-fn a_refused_key_ends_no_reading_before_the_recording_expires() {
+fn refused_key_does_not_end_reading_before_the_expiry() {
     let operator = RecordingAnswer::Operator;
     assert_eq!(fails_to_be_read(None, &operator), (Status::Waiting, None));
     let (status, ended) = fails_to_be_read(Some(NOW.plus(40 * DAY)), &operator);
@@ -131,9 +131,9 @@ fn a_refused_key_ends_no_reading_before_the_recording_expires() {
     assert!(ended.is_some_and(|after| after >= 30 * DAY), "server errors have an end: {ended:?}");
 }
 
-/// It counts as unfinished again, and a later 404 begins a day of its own.
+/// The job counts as unfinished again, and a later 404 begins another day.
 #[test]
-fn a_recording_that_can_be_read_is_known_from_then_on() {
+fn recording_that_was_read_is_known_to_recall() {
     let policy = quiet();
     let (job, claim) = reading(&policy, context(&policy, NOW));
     let unknown = Answer::ReadRecording { claim, answer: RecordingAnswer::Unknown };
@@ -161,7 +161,7 @@ fn a_recording_that_can_be_read_is_known_from_then_on() {
 }
 
 #[test]
-fn only_metadata_that_was_read_lifts_a_skip() {
+fn skip_is_lifted_only_by_metadata_that_was_read() {
     let policy = quiet();
     let context = context(&policy, NOW);
     let decision = Job::new(RecordingId::from_u128(7)).on_event(&with(skip()), context);
@@ -174,7 +174,7 @@ fn only_metadata_that_was_read_lifts_a_skip() {
 }
 
 #[test]
-fn wishes_that_were_read_stay_when_a_delivery_carries_none() {
+fn overrides_stay_when_a_delivery_carries_none() {
     let policy = quiet();
     let overrides = Overrides { provider: Some("rev_async".to_owned()), ..Overrides::default() };
     let waits = Job { overrides: Some(overrides.clone()), ..job([]) };
@@ -185,15 +185,15 @@ fn wishes_that_were_read_stay_when_a_delivery_carries_none() {
     assert_eq!((provider.as_str(), job.overrides), ("rev_async", Some(overrides)));
 }
 
-/// A row that was lost learns of a transcript first: its next attempt is not paid for unread either.
+/// A lost row first learns of a transcript: its next attempt is not paid for unread either.
 #[test]
-fn no_later_attempt_is_paid_for_unread() {
+fn later_attempts_are_not_paid_for_unread() {
     let policy = quiet();
     let failed = State::Failed { transcript_id: OURS, sub_code: None };
     let unread = Job { overrides: None, ..job([failed]) };
     let decision = unread.on_event(&without_bot(), context(&policy, NOW));
     assert!(matches!(decision, Decision::Apply { next: Next::Act(Command::ReadRecording { .. }), .. }), "{decision:?}");
-    // A worker that died over it holds nothing up.
+    // A worker that died while reading delays nothing.
     let retry_at = NOW.minus(Duration::from_secs(1));
     let hold =
         Some(Hold::Unread { retry_at, claim: Some(Claim(9)), cause: HoldCause::Errors, times: 0, since: retry_at });
@@ -203,7 +203,7 @@ fn no_later_attempt_is_paid_for_unread() {
 
 /// A provider's options were refused; then the key was one of another workspace for a day.
 #[test]
-fn what_was_only_refused_is_skipped_when_recall_does_not_know_its_recording() {
+fn refused_attempts_end_as_skipped_for_an_unknown_recording() {
     let policy = Policy { max_transcripts: 10, ..quiet() };
     let wait = Some(Hold::Wait { retry_at: NOW, status: Some(404), times: 9, since: NOW.minus(DAY) });
     let (refused, failed) =
@@ -221,9 +221,9 @@ fn what_was_only_refused_is_skipped_when_recall_does_not_know_its_recording() {
     }
 }
 
-/// Of a row that was lost, the failure of our attempt is the first that is heard.
+/// The first event after the row was lost is the failure of our attempt.
 #[test]
-fn a_row_that_was_lost_goes_on_from_the_attempt_that_it_hears_of() {
+fn lost_row_continues_from_the_attempt_of_an_event() {
     let policy = quiet();
     let reference = TranscriptRef { transcript_id: OURS, attempt: Some(1), other_deployment: false };
     let failed = Event::TranscriptFailed { reference, sub_code: None };
@@ -233,9 +233,9 @@ fn a_row_that_was_lost_goes_on_from_the_attempt_that_it_hears_of() {
     assert!(matches!(decision, Decision::Apply { next: Next::Act(Command::ReadRecording { .. }), .. }), "{decision:?}");
 }
 
-/// With a key of another workspace, nothing but a webhook tells of the recording: that makes nothing late.
+/// With a key of another workspace, only a webhook is about the recording: such a job is never late.
 #[test]
-fn what_is_only_hearsay_is_waited_for_quietly() {
+fn unconfirmed_recording_is_waited_for_quietly() {
     let policy = quiet();
     let done = Event::TranscriptDone(TranscriptRef { transcript_id: OTHER, attempt: None, other_deployment: false });
     let captured = Job { attempts: 0, ..job([]) };
@@ -251,14 +251,14 @@ fn what_is_only_hearsay_is_waited_for_quietly() {
     }
 }
 
-/// The sweep's entry, or another delivery, has the metadata that Recall would not let us read.
+/// The sweep's entry, or another delivery, has the metadata that Recall did not let us read.
 #[test]
-fn metadata_that_comes_with_an_event_is_not_waited_for() {
+fn metadata_of_an_event_ends_the_wait_for_it() {
     let policy = quiet();
     let (reading, claim) = reading(&policy, context(&policy, NOW));
     let retry_at = context(&policy, NOW).lease_until;
     let busy = reading.clone().on_event(&without_bot(), context(&policy, NOW));
-    assert_eq!(busy, Decision::Busy { retry_at }, "a worker is at it");
+    assert_eq!(busy, Decision::Busy { retry_at }, "a worker is reading");
     let operator = Answer::ReadRecording { claim, answer: RecordingAnswer::Operator };
     let Decision::Apply { job, .. } = reading.on_answer(&operator, context(&policy, NOW)) else { panic!("stuck") };
     let nothing_new = job.clone().on_event(&without_bot(), context(&policy, NOW));
@@ -269,9 +269,10 @@ fn metadata_that_comes_with_an_event_is_not_waited_for() {
     assert_eq!((job.status(), job.due_at()), (Status::Skipped, None));
 }
 
-/// A transcript of it is told of, so Recall may know it by now: the quiet day begins again, and a given-up job goes on.
+/// An event is about a transcript, so Recall may know the recording by now: the quiet day begins again, and a given-up
+/// job continues.
 #[test]
-fn a_recording_that_an_event_tells_of_has_another_day() {
+fn event_extends_the_wait_for_an_unknown_recording() {
     let reference = TranscriptRef { transcript_id: OTHER, attempt: None, other_deployment: false };
     let wait = Hold::Wait { retry_at: NOW.plus(DAY), status: Some(404), times: 9, since: NOW };
     for copy_unrequested in [true, false] {
@@ -292,7 +293,7 @@ fn a_recording_that_an_event_tells_of_has_another_day() {
     }
 }
 
-/// Recall is asked about what an event says has failed; its answer.
+/// Recall answers the question whether the recording has failed.
 fn asked(job: Job, answer: RecordingAnswer, context: Context<'_>) -> (Job, Next) {
     let Some(Hold::Unread { claim: Some(claim), .. }) = job.hold else { panic!("not asked: {job:?}") };
     let decision = job.on_answer(&Answer::ReadRecording { claim, answer }, context);
@@ -300,7 +301,7 @@ fn asked(job: Job, answer: RecordingAnswer, context: Context<'_>) -> (Job, Next)
     (*job, next)
 }
 
-/// `recording.failed` is the first that is heard of it.
+/// `recording.failed` is the first event about the recording.
 fn said_to_have_failed(context: Context<'_>) -> Job {
     let failed = Event::RecordingFailed { sub_code: None };
     let decision = Job::new(RecordingId::from_u128(7)).on_event(&failed, context);
@@ -313,7 +314,7 @@ fn said_to_have_failed(context: Context<'_>) -> Job {
 }
 
 #[test]
-fn a_recording_that_failed_is_announced_once_recall_says_so() {
+fn failed_recording_is_announced_once_recall_confirms_it() {
     let policy = policy();
     let context = context(&policy, NOW);
     let sub_code = Some("internal_error".to_owned());
@@ -326,11 +327,11 @@ fn a_recording_that_failed_is_announced_once_recall_says_so() {
 }
 
 #[test]
-fn a_failure_that_recall_cannot_be_asked_about_is_not_forgotten() {
+fn unconfirmed_failure_is_not_forgotten() {
     let policy = policy();
     let (mut job, mut now) = (said_to_have_failed(context(&policy, NOW)), NOW);
     let later = RecordingAnswer::Later { after: Duration::ZERO };
-    // It is down, then our key is refused, then it does not know it yet.
+    // Recall is down, then it refuses our key, then it does not know the recording yet.
     for answer in [later, RecordingAnswer::Operator, RecordingAnswer::Unknown] {
         let (waits, next) = asked(job, answer, context(&policy, now));
         assert!(matches!(next, Next::Wait { retry_at: at } if Some(at) == waits.due_at()), "{next:?}");
@@ -346,9 +347,9 @@ fn a_failure_that_recall_cannot_be_asked_about_is_not_forgotten() {
     assert_eq!((job.status(), job.outbox.announced_ends, job.is_unknown_to_recall()), (Status::Failed, 1, false));
 }
 
-/// "Send example": whatever event it is, and whichever others have the same ids.
+/// "Send example": whatever the event is, and whichever others have the same ids.
 #[test]
-fn an_example_ends_without_a_word_whatever_its_event_is() {
+fn example_webhook_ends_silently_whatever_its_event_is() {
     let policy = policy();
     let reference = TranscriptRef { transcript_id: OURS, attempt: None, other_deployment: false };
     let examples = [
@@ -401,9 +402,9 @@ fn an_example_ends_without_a_word_whatever_its_event_is() {
     }
 }
 
-/// A person asked for a transcript of what events alone tell of, and then it is said to have failed.
+/// A person requests a transcript of an unconfirmed recording, and then an event says that it failed.
 #[test]
-fn whether_it_has_failed_is_asked_before_a_retry_goes_on() {
+fn unconfirmed_failure_delays_a_retry() {
     let policy = policy();
     let retry = Some(crate::Retry { provider: None });
     let job = Job { retry, ..said_to_have_failed(context(&policy, NOW)) };

@@ -1,4 +1,4 @@
-//! A job at the limit goes on as soon as there is room, however that comes.
+//! A parked job resumes as soon as there is room, whatever the cause.
 
 use std::time::Duration;
 
@@ -19,7 +19,7 @@ fn id(number: u128) -> TranscriptId {
     TranscriptId::from_u128(number)
 }
 
-/// Somebody else's transcripts fill the limit of two, and ours does not fit.
+/// Transcripts of others fill the limit of two, so ours does not fit.
 fn parked(states: [State; 2], policy: &Policy) -> Job {
     let mut full = job([]);
     (full.attempts, full.expires_at) = (0, Some(NOW.plus(100 * DAY)));
@@ -43,7 +43,7 @@ fn woken(job: Job, policy: &Policy, now: Timestamp) -> (Job, Next) {
 }
 
 #[test]
-fn a_copy_that_is_stored_in_the_meantime_makes_room() {
+fn parked_job_resumes_when_a_copy_is_stored() {
     let policy = quiet(OnLimit::DeleteStored);
     let claim = super::CLAIM;
     let mut copying = super::copying(NOW.plus(Duration::from_secs(9)), Some(claim), Failures::default());
@@ -53,19 +53,19 @@ fn a_copy_that_is_stored_in_the_meantime_makes_room() {
     full.hold = Some(Hold::LimitReached { retry_at: Some(NOW.plus(DAY)) });
     let answer = Answer::Copy { transcript_id: OTHER, claim, answer: CopyAnswer::Stored(receipt()) };
     let Decision::Apply { job, next } = full.on_answer(&answer, context(&policy, NOW)) else { panic!("not stored") };
-    assert_eq!((job.status(), next), (Status::Waiting, Next::Act(Command::Wake)), "it goes on");
+    assert_eq!((job.status(), next), (Status::Waiting, Next::Act(Command::Wake)), "it resumes");
     let (_, next) = woken(*job, &policy, NOW);
     assert!(matches!(next, Next::Act(Command::Delete { .. })), "{next:?}");
 }
 
 #[test]
-fn others_that_are_stored_do_not_hide_that_ours_does_not_fit() {
+fn parked_job_is_not_hidden_by_stored_foreign_transcripts() {
     let policy = quiet(OnLimit::Stop);
     assert_eq!(parked([stored(8), failed(9)], &policy).status(), Status::LimitReached);
 }
 
 #[test]
-fn a_change_of_the_policy_is_noticed_within_a_day() {
+fn parked_job_notices_a_policy_change_within_a_day() {
     let stop = quiet(OnLimit::Stop);
     for (changed, creates) in [
         (Policy { max_transcripts: 3, ..stop.clone() }, true),
@@ -84,7 +84,7 @@ fn a_change_of_the_policy_is_noticed_within_a_day() {
 }
 
 #[test]
-fn what_went_at_recall_without_a_word_is_noticed_within_a_day() {
+fn parked_job_notices_an_unreported_deletion_within_a_day() {
     let policy = quiet(OnLimit::Stop);
     let job = parked([stored(8), failed(9)], &policy);
     let (job, next) = woken(job, &policy, NOW.plus(DAY));
@@ -105,9 +105,9 @@ fn what_went_at_recall_without_a_word_is_noticed_within_a_day() {
     assert!(matches!(next, Next::Act(Command::Create { .. })), "{next:?}");
 }
 
-/// Once the recording is gone there is nothing to look for.
+/// Once the recording is deleted there is nothing to look for.
 #[test]
-fn a_parked_job_looks_no_longer_when_its_recording_has_expired() {
+fn parked_job_stops_looking_when_its_recording_has_expired() {
     let policy = quiet(OnLimit::Stop);
     let job = Job { expires_at: Some(NOW.plus(8 * DAY)), ..parked([stored(8), failed(9)], &policy) };
     let (mut job, mut now, mut looks) = (job, NOW, 0);
@@ -127,7 +127,7 @@ fn a_parked_job_looks_no_longer_when_its_recording_has_expired() {
     assert!(looks > 8 && now.since(NOW) < 11 * DAY, "{looks} looks");
 }
 
-/// The daily look asks for the recording first; this is what Recall says of it.
+/// The daily check retrieves the recording first, and Recall gives this answer.
 fn looked(job: Job, answer: RecordingAnswer, policy: &Policy, now: Timestamp) -> (Job, Next) {
     let (job, next) = woken(job, policy, now);
     let Next::Act(Command::ReadRecording { claim }) = next else { panic!("{next:?}") };
@@ -137,7 +137,7 @@ fn looked(job: Job, answer: RecordingAnswer, policy: &Policy, now: Timestamp) ->
 }
 
 #[test]
-fn a_parked_job_learns_when_its_recording_expires() {
+fn parked_job_learns_the_expiry() {
     let policy = quiet(OnLimit::Stop);
     let job = Job { expires_at: None, ..parked([stored(8), failed(9)], &policy) };
     let expires_at = Some(NOW.plus(30 * DAY));
@@ -150,15 +150,15 @@ fn a_parked_job_learns_when_its_recording_expires() {
     assert_eq!(next, Next::Act(Command::List), "it is known now");
 }
 
-/// And whose recording has no expiry that Recall would tell.
+/// The expiry of the recording is unknown.
 #[test]
-fn a_parked_job_looks_no_longer_when_its_recording_is_gone() {
+fn parked_job_stops_looking_when_its_recording_is_gone() {
     let policy = quiet(OnLimit::Stop);
     let parked = || Job { expires_at: None, ..parked([stored(8), failed(9)], &policy) };
     let (job, next) = looked(parked(), RecordingAnswer::Deleted, &policy, NOW.plus(DAY));
     assert_eq!((&job.recording, job.due_at(), next), (&Recording::Deleted, None, Next::Nothing));
-    assert_eq!(job.outbox.announced_ends, 1, "it had told of its end");
-    // A key of another workspace is told the same, for a while.
+    assert_eq!(job.outbox.announced_ends, 1, "its end was announced");
+    // A key of another workspace gets the same answer for a while.
     let (job, _) = looked(parked(), RecordingAnswer::Unknown, &policy, NOW.plus(DAY));
     assert_eq!((job.status(), job.due_at()), (Status::LimitReached, Some(NOW.plus(2 * DAY))));
     for answer in [RecordingAnswer::Operator, RecordingAnswer::Later { after: Duration::ZERO }] {
@@ -167,7 +167,7 @@ fn a_parked_job_looks_no_longer_when_its_recording_is_gone() {
     }
     let (job, next) = looked(job, RecordingAnswer::Unknown, &policy, NOW.plus(2 * DAY));
     assert_eq!((job.status(), job.due_at(), next), (Status::LimitReached, None, Next::Nothing));
-    // An event tells of it after all.
+    // An event is about the recording after all.
     let processing =
         Event::TranscriptProcessing(TranscriptRef { transcript_id: id(10), attempt: None, other_deployment: false });
     for event in [done(), processing] {
@@ -179,7 +179,7 @@ fn a_parked_job_looks_no_longer_when_its_recording_is_gone() {
 }
 
 #[test]
-fn a_retry_is_never_over_the_limit() {
+fn retry_never_exceeds_the_limit() {
     let policy = Policy { max_transcripts: 2, ..quiet(OnLimit::Stop) };
     let mut stored_twice = job([stored(8), stored(9)]);
     stored_twice.attempts = 2;
@@ -188,9 +188,9 @@ fn a_retry_is_never_over_the_limit() {
     assert_eq!(decision, Decision::Ignore(Reason::LimitReached), "and it stays stored");
 }
 
-/// Its room was to be made by a deletion that turns out to be impossible.
+/// The deletion that was to make room turns out to be impossible.
 #[test]
-fn a_retry_that_gets_no_room_is_over() {
+fn retry_without_room_is_over() {
     let policy = Policy { max_transcripts: 1, ..quiet(OnLimit::DeleteStored) };
     let retry = Event::Retry { provider: None, after_attempt: 1 };
     let Decision::Apply { job, next: Next::Act(Command::Delete { target, claim, .. }) } =
@@ -205,7 +205,7 @@ fn a_retry_that_gets_no_room_is_over() {
 }
 
 #[test]
-fn a_slot_that_recall_reports_as_freed_is_used_at_once() {
+fn freed_slot_is_used_at_once() {
     let policy = quiet(OnLimit::Stop);
     let deleted =
         Event::TranscriptDeleted(TranscriptRef { transcript_id: id(8), attempt: None, other_deployment: false });
@@ -213,9 +213,9 @@ fn a_slot_that_recall_reports_as_freed_is_used_at_once() {
     assert!(matches!(decision, Decision::Apply { next: Next::Act(Command::Wake), .. }), "{decision:?}");
 }
 
-/// Webhooks come in any order: an older one about what is gone at Recall takes no place under the limit again.
+/// Webhooks arrive in any order: an older one about a deleted transcript takes no place under the limit.
 #[test]
-fn what_recall_has_deleted_takes_no_place_whatever_is_heard_of_it_later() {
+fn deleted_transcript_takes_no_place_whatever_later_events_say() {
     let policy = quiet(OnLimit::Stop);
     let reference = |number| TranscriptRef { transcript_id: id(number), attempt: None, other_deployment: false };
     let events = |number| {
@@ -226,7 +226,7 @@ fn what_recall_has_deleted_takes_no_place_whatever_is_heard_of_it_later() {
         ]
     };
     let mut full = parked([stored(8), failed(9)], &policy);
-    // The second was never heard of before.
+    // The row does not know the second transcript.
     for number in [9, 10] {
         let deleted = Event::TranscriptDeleted(reference(number));
         let Decision::Apply { job, .. } = full.on_event(&deleted, context(&policy, NOW)) else { panic!("ignored") };
@@ -237,7 +237,7 @@ fn what_recall_has_deleted_takes_no_place_whatever_is_heard_of_it_later() {
         }
         full = *job;
     }
-    // Of recordings that we know nothing of, nothing is kept.
+    // Nothing is stored about an unknown recording.
     let unheard = Event::TranscriptDeleted(reference(10));
     for unknown in [Job::new(full.recording_id), Job { recording: Recording::Deleted, ..full.clone() }] {
         let ours = Job { transcripts: Vec::new(), ..unknown };

@@ -27,7 +27,7 @@ fn on(deleting: DeletionSteps, said: DeleteStepAnswer) -> DeletionSteps {
 
 fn end(deleting: DeletionSteps, said: DeleteStepAnswer) -> DeleteAnswer {
     match deleting.on_answer(said) {
-        ControlFlow::Continue(next) => panic!("it goes on: {next:?}"),
+        ControlFlow::Continue(next) => panic!("it continues: {next:?}"),
         ControlFlow::Break(answer) => answer,
     }
 }
@@ -51,7 +51,7 @@ fn of_recording() -> DeletionSteps {
 }
 
 #[test]
-fn every_copy_is_read_back_before_anything_else() {
+fn steps_read_every_copy_back_first() {
     let second = Receipt { key: "second".to_owned(), ..receipt() };
     let deleting = DeletionSteps::new(DeletionTarget::Recording, vec![receipt(), second.clone()], Deletable::default());
     assert_eq!(deleting.step(), DeleteStep::Verify(&receipt()));
@@ -61,7 +61,7 @@ fn every_copy_is_read_back_before_anything_else() {
 }
 
 #[test]
-fn recall_is_asked_what_would_go_before_it_goes() {
+fn steps_list_before_they_delete() {
     let deleting = on(of_recording(), DeleteStepAnswer::Holds(true));
     assert_eq!(deleting.step(), DeleteStep::List);
     let deleting = on(deleting, list(&[listed(false)]));
@@ -70,13 +70,13 @@ fn recall_is_asked_what_would_go_before_it_goes() {
 
     assert_eq!(of_failed().step(), DeleteStep::Retrieve(OURS));
     assert_eq!(on(of_failed(), list(&[listed(true)])).step(), DeleteStep::Delete(DeletionTarget::Transcript(OURS)));
-    // Its copy was read back, and nothing goes with it.
+    // Its copy was read back, and nothing else is deleted with it.
     let stored = DeletionSteps::new(DeletionTarget::Transcript(OURS), vec![receipt()], Deletable::default());
     assert_eq!(on(stored, DeleteStepAnswer::Holds(true)).step(), DeleteStep::Delete(DeletionTarget::Transcript(OURS)));
 }
 
 #[test]
-fn nothing_goes_with_what_must_stay_or_cannot_be_read() {
+fn steps_stop_at_a_transcript_that_must_stay_or_is_unreadable() {
     let other = ListedTranscript { transcript_id: OTHER, ..listed(false) };
     let other_deployment = ListedTranscript { other_deployment: true, ..listed(false) };
     let asked = || on(of_recording(), DeleteStepAnswer::Holds(true));
@@ -96,7 +96,7 @@ fn nothing_goes_with_what_must_stay_or_cannot_be_read() {
 
 /// A key of another workspace gets a 404 for everything.
 #[test]
-fn a_404_counts_as_gone_only_to_a_key_that_knows_the_recording() {
+fn steps_believe_a_404_only_of_a_key_that_knows_the_recording() {
     let not_found = || DeleteStepAnswer::NotFound { after: AFTER };
     let of_transcript = || on(on(of_failed(), list(&[listed(true)])), not_found());
     let of_recording = || on(on(on(of_recording(), DeleteStepAnswer::Holds(true)), list(&[])), not_found());
@@ -113,9 +113,9 @@ fn a_404_counts_as_gone_only_to_a_key_that_knows_the_recording() {
     }
 }
 
-/// Between the two calls the key may be changed back, and the transcript be done by then.
+/// Between the two calls the key may be changed back, and the transcript may be done by then.
 #[test]
-fn a_transcript_that_cannot_be_retrieved_is_not_deleted() {
+fn steps_do_not_delete_what_cannot_be_retrieved() {
     let deleting = on(of_failed(), list(&[]));
     assert_eq!(deleting.step(), DeleteStep::RetrieveRecording);
     let later = DeleteAnswer::Later { after: Duration::ZERO };

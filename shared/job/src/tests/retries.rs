@@ -1,4 +1,4 @@
-//! What an operator asks for: one more attempt, and an end to waits.
+//! What an operator requests: one more attempt, and an end to waits.
 
 use std::time::Duration;
 
@@ -28,7 +28,7 @@ fn failed() -> Job {
     Job { attempts: 2, ..failed }
 }
 
-/// What the decision starts: the attempt and its provider.
+/// The attempt that the decision starts, and its provider.
 fn started(decision: Decision) -> (Job, u32, String) {
     let Decision::Apply { job, next: Next::Act(Command::Create { attempt, provider, .. }) } = decision else {
         panic!("{decision:?}")
@@ -37,7 +37,7 @@ fn started(decision: Decision) -> (Job, u32, String) {
 }
 
 #[test]
-fn a_person_restarts_a_job_whatever_it_ended_as() {
+fn retry_restarts_a_job_whatever_it_ended_as() {
     let policy = quiet();
     let skip = Some(Overrides { skip: true, ..Overrides::default() });
     let stored = State::Stored { transcript_id: OURS, receipt: receipt() };
@@ -56,15 +56,15 @@ fn a_person_restarts_a_job_whatever_it_ended_as() {
         let newest = ended.attempts;
         let (started, attempt, _) = started(ended.on_event(&retry(newest), context(&policy, NOW)));
         assert_eq!((attempt, started.attempts, &started.retry), (newest + 1, newest + 1, &None), "{what}");
-        // The message comes again: it pays once.
+        // A repeated message pays nothing.
         let again = started.on_event(&retry(newest), context(&policy, NOW));
         assert_eq!(again, Decision::Ignore(Reason::Overtaken), "{what}");
     }
 }
 
-/// The webhook that said that the recording is done never came.
+/// The `recording.done` webhook was lost.
 #[test]
-fn a_person_gets_an_attempt_of_a_recording_of_which_only_others_transcripts_are_known() {
+fn retry_works_if_only_foreign_transcripts_are_known() {
     let policy = quiet();
     let mut theirs = job([State::Stored { transcript_id: OTHER, receipt: receipt() }]);
     theirs.transcripts[0].attempt = None;
@@ -74,7 +74,7 @@ fn a_person_gets_an_attempt_of_a_recording_of_which_only_others_transcripts_are_
 }
 
 #[test]
-fn the_provider_that_a_person_names_comes_first() {
+fn retry_provider_comes_first() {
     let policy = quiet();
     let named = |provider: &str| Event::Retry { provider: Some(provider.to_owned()), after_attempt: 2 };
     let (_, _, provider) = started(failed().on_event(&named("rev_async"), context(&policy, NOW)));
@@ -84,7 +84,7 @@ fn the_provider_that_a_person_names_comes_first() {
 }
 
 #[test]
-fn a_retry_never_runs_alongside_an_attempt_nor_without_a_recording() {
+fn retry_never_runs_alongside_an_attempt_or_without_a_recording() {
     let policy = quiet();
     let transcribing = State::Transcribing { transcript_id: OURS, check_at: NOW, checks: 0, reported_done: false };
     let copied = State::Copying(copying(NOW, None, Failures::default()));
@@ -98,10 +98,10 @@ fn a_retry_never_runs_alongside_an_attempt_nor_without_a_recording() {
     assert_eq!(new.on_event(&retry(0), context(&policy, NOW)), Decision::Ignore(Reason::UnknownRecording));
 }
 
-/// Recall throttles the create, refuses the key, does not know the recording, or gives no answer and makes nothing. Nothing
-/// was paid, so the retry stands.
+/// Recall throttles the create, refuses the key, does not know the recording, or gives no answer and makes nothing.
+/// Nothing was paid, so the retry stays.
 #[test]
-fn a_retry_stands_until_one_of_its_attempts_has_an_outcome() {
+fn retry_stays_until_one_of_its_attempts_has_an_outcome() {
     let policy = quiet();
     let throttled = CreateAnswer::Throttled { after: Duration::from_secs(10) };
     let unknown = CreateAnswer::Refused { status: 404, code: None };
@@ -117,10 +117,10 @@ fn a_retry_stands_until_one_of_its_attempts_has_an_outcome() {
             let (job, attempt, mut providers) = no_effect(ended.clone(), &event(newest), answer, &policy);
             providers.dedup();
             assert_eq!((attempt, providers), (newest + 2, vec!["rev_async".to_owned()]), "{what}, {answer:?}");
-            // The message comes again: it pays once.
+            // A repeated message pays nothing.
             let again = job.clone().on_event(&event(newest), context(&policy, NOW));
             assert_eq!(again, Decision::Ignore(Reason::Overtaken), "{what}, {answer:?}");
-            // It is made, and that is all: no other one follows.
+            // The transcript is made, and no other attempt follows.
             let processing = TranscriptRef { transcript_id: OTHER, attempt: Some(attempt), other_deployment: false };
             let made = Job { transcripts: job.transcripts.into_iter().filter(of(attempt)).collect(), ..job };
             let decision = made.on_event(&Event::TranscriptProcessing(processing), context(&policy, NOW));
@@ -134,7 +134,7 @@ fn of(attempt: u32) -> impl Fn(&crate::Transcript) -> bool {
     move |one| one.attempt == Some(attempt)
 }
 
-/// The first attempt has no effect; here is the second one, with the providers of all calls.
+/// The first attempt has no effect. Returns the second one, with the providers of all calls.
 fn no_effect(job: Job, event: &Event, answer: &CreateAnswer, policy: &Policy) -> (Job, u32, Vec<String>) {
     let first = job.attempts + 1;
     let (mut decision, mut now, mut providers) = (job.on_event(event, context(policy, NOW)), NOW, Vec::new());
@@ -166,7 +166,7 @@ fn no_effect(job: Job, event: &Event, answer: &CreateAnswer, policy: &Policy) ->
 }
 
 #[test]
-fn a_retry_is_over_when_its_recording_is_not_known_for_a_day() {
+fn retry_ends_when_its_recording_is_unknown_for_a_day() {
     let policy = quiet();
     let stored = job([State::Stored { transcript_id: OURS, receipt: receipt() }]);
     let (mut decision, mut now) = (stored.on_event(&retry(1), context(&policy, NOW)), NOW);
@@ -192,9 +192,9 @@ fn a_retry_is_over_when_its_recording_is_not_known_for_a_day() {
     panic!("no end");
 }
 
-/// What is being deleted may be the recording: then there is nothing to pay for.
+/// The recording may be what is being deleted. Then a transcript would be paid for in vain.
 #[test]
-fn a_retry_waits_for_a_deletion_under_way() {
+fn retry_waits_for_a_deletion_in_progress() {
     let policy = Policy { delete_after_store: DeleteAfterStore::Recording, ..quiet() };
     let retry_at = NOW.plus(HOUR);
     let deleting = |claim| {
@@ -226,9 +226,9 @@ fn creating(retry_at: Timestamp, claim: Option<crate::Claim>) -> State {
     })
 }
 
-/// With the default settings, half an hour of a provider's trouble fails nothing.
+/// With the default settings, half an hour of provider trouble fails nothing.
 #[test]
-fn the_chain_outlasts_an_outage_of_its_provider() {
+fn chain_outlasts_an_outage_of_its_provider() {
     let providers = vec!["recallai_async".to_owned()];
     let policy = Policy { providers, tries_per_provider: 3, ..quiet() };
     let (mut job, mut now, mut starts) = (job([]), NOW, Vec::new());
@@ -252,7 +252,7 @@ fn the_chain_outlasts_an_outage_of_its_provider() {
 }
 
 #[test]
-fn the_last_try_comes_earlier_where_the_recording_goes_soon() {
+fn last_try_comes_earlier_if_the_recording_expires_soon() {
     let policy = Policy { tries_per_provider: 1, ..quiet() };
     let transcribing = State::Transcribing { transcript_id: OURS, check_at: NOW, checks: 0, reported_done: false };
     let job = Job { expires_at: Some(NOW.plus(HOUR)), ..job([transcribing]) };
@@ -264,9 +264,9 @@ fn the_last_try_comes_earlier_where_the_recording_goes_soon() {
     assert_eq!(at.since(NOW), HOUR / 24 * 5, "a quarter, less the jitter of the queue");
 }
 
-/// The last one that fits is the last one, unless room is made for more.
+/// The last try that fits under the limit is the last one, unless room is made for more.
 #[test]
-fn the_last_try_that_the_limit_leaves_room_for_outlasts_an_outage() {
+fn last_try_under_the_limit_outlasts_an_outage() {
     for (on_limit, wait) in [(OnLimit::Stop, HOUR), (OnLimit::DeleteFailed, Duration::from_secs(60))] {
         let policy = Policy { tries_per_provider: 5, max_transcripts: 2, on_limit, ..quiet() };
         let transcribing = State::Transcribing { transcript_id: OURS, check_at: NOW, checks: 0, reported_done: false };
@@ -278,9 +278,9 @@ fn the_last_try_that_the_limit_leaves_room_for_outlasts_an_outage() {
     }
 }
 
-/// A wait of ours ends, a lease does not, and nor does the time that a look-up needs to settle.
+/// Our waits end; leases do not, and neither does the time before a look-up counts.
 #[test]
-fn wake_now_ends_waits_and_no_leases() {
+fn wake_now_ends_waits_but_no_leases() {
     let policy = quiet();
     let (later, now) = (NOW.plus(6 * HOUR), Event::Wake { now: true });
     let wakes = |job: Job| match job.on_event(&now, context(&policy, NOW)) {
@@ -309,7 +309,7 @@ fn wake_now_ends_waits_and_no_leases() {
 }
 
 #[test]
-fn a_generic_conflict_is_a_refusal_and_not_asked_forever() {
+fn repeated_conflict_becomes_a_refusal() {
     let policy = Policy { providers: vec!["recallai_async".to_owned()], ..quiet() };
     let (mut decision, mut now, mut calls) = (job([]).on_event(&super::done(), context(&policy, NOW)), NOW, 0);
     for _ in 0..10_000 {
@@ -340,9 +340,9 @@ fn a_generic_conflict_is_a_refusal_and_not_asked_forever() {
     panic!("no end");
 }
 
-/// It may have been paid for, so nobody starts another one but a person.
+/// The attempt may have been paid for, so only a person starts another one.
 #[test]
-fn a_look_up_that_never_tells_ends_and_starts_no_other_attempt() {
+fn inconclusive_look_ups_end_without_another_attempt() {
     let policy = quiet();
     let (mut job, mut now) = (job([creating(NOW, None)]), NOW.plus(LIST_SETTLE));
     for _ in 0..10_000 {
@@ -363,9 +363,9 @@ fn a_look_up_that_never_tells_ends_and_starts_no_other_attempt() {
     assert!(matches!(done, Decision::Ignore(_)), "{done:?}");
 }
 
-/// It may exist, and Recall would count it, so it counts. A person who asks for another one has it looked up first.
+/// The transcript may exist, and Recall would count it, so it counts. A retry looks it up first.
 #[test]
-fn an_attempt_that_was_never_found_out_keeps_its_place_until_a_list_tells() {
+fn attempt_with_unknown_outcome_keeps_its_place_until_listed() {
     let policy = Policy { max_transcripts: 1, ..quiet() };
     let outcome_unknown = State::Refused { status: crate::state::OUTCOME_UNKNOWN, code: None };
     let ended = job([outcome_unknown]);
@@ -375,10 +375,10 @@ fn an_attempt_that_was_never_found_out_keeps_its_place_until_a_list_tells() {
         panic!("{decision:?}")
     };
     let listed = |listed| Answer::LookUp { attempt: 1, claim, answer: LookUpAnswer::Complete(listed) };
-    // Nobody made it: what was asked for is made now.
+    // It was never made: the requested transcript is made now.
     let (made, attempt, _) = started(job.clone().on_answer(&listed(Vec::new()), context(&policy, NOW)));
     assert_eq!((attempt, made.transcript_count(), made.transcripts.len()), (3, 1, 1));
-    // It is there: that is what was asked for, also when the message comes again.
+    // It exists: it serves the request, even if the message is repeated.
     let there = ListedTranscript {
         transcript_id: OURS,
         attempt: Some(1),
@@ -391,7 +391,7 @@ fn an_attempt_that_was_never_found_out_keeps_its_place_until_a_list_tells() {
     };
     assert_eq!((found.status(), &found.retry), (Status::Transcribing, &None));
     assert_eq!(found.on_event(&retry(1), context(&policy, NOW)), Decision::Ignore(Reason::Overtaken));
-    // There is no list: it is looked up again later, and nothing is paid for.
+    // There is no list: the look-up is repeated later, and nothing is paid for.
     let later = LookUpAnswer::Later { after: Duration::ZERO };
     let (waits, _) = looked_up(
         match job.on_answer(&Answer::LookUp { attempt: 1, claim, answer: later.clone() }, context(&policy, NOW)) {
@@ -405,9 +405,9 @@ fn an_attempt_that_was_never_found_out_keeps_its_place_until_a_list_tells() {
     assert_eq!((waits.status(), waits.transcript_count()), (Status::Creating, 1));
 }
 
-/// The look-up of another attempt tells, too.
+/// The look-up of another attempt shows it, too.
 #[test]
-fn a_complete_list_without_it_ends_an_attempt_that_was_never_found_out() {
+fn complete_list_ends_an_attempt_with_unknown_outcome() {
     let policy = quiet();
     let outcome_unknown = State::Refused { status: crate::state::OUTCOME_UNKNOWN, code: None };
     let mut ended = job([outcome_unknown, creating(NOW, Some(CLAIM))]);
@@ -428,7 +428,7 @@ fn a_complete_list_without_it_ends_an_attempt_that_was_never_found_out() {
     }
 }
 
-/// The job as it is after the look-up is answered like this for so long.
+/// Answers the look-up in the same way for this time. Returns the job and the time.
 fn looked_up(mut job: Job, from: Timestamp, time: Duration, answer: &LookUpAnswer) -> (Job, Timestamp) {
     let (policy, mut now) = (quiet(), from);
     while now.since(from) < time && job.status().is_in_progress() {
@@ -448,9 +448,9 @@ fn looked_up(mut job: Job, from: Timestamp, time: Duration, answer: &LookUpAnswe
     (job, now)
 }
 
-/// Months of a refused key end no look-up, and no time that it took counts against the errors after it.
+/// Months of a refused key do not end a look-up, and do not count against the errors after them.
 #[test]
-fn a_refused_key_ends_no_look_up_before_the_recording_expires() {
+fn refused_key_does_not_end_a_look_up_before_the_expiry() {
     let (start, later) = (NOW.plus(LIST_SETTLE), LookUpAnswer::Later { after: Duration::ZERO });
     let (held, now) = looked_up(job([creating(NOW, None)]), start, 60 * DAY, &LookUpAnswer::Operator);
     assert_eq!(held.status(), Status::Creating);
@@ -464,7 +464,7 @@ fn a_refused_key_ends_no_look_up_before_the_recording_expires() {
 }
 
 #[test]
-fn a_retry_waits_for_the_worker_that_reads_the_metadata() {
+fn retry_waits_for_the_worker_that_reads_the_metadata() {
     let policy = quiet();
     let retry_at = NOW.plus(HOUR);
     let unread = Some(Hold::Unread { retry_at, claim: Some(CLAIM), cause: HoldCause::Errors, times: 0, since: NOW });
@@ -476,14 +476,14 @@ fn a_retry_waits_for_the_worker_that_reads_the_metadata() {
 }
 
 #[test]
-fn a_rendering_over_which_every_worker_dies_ends() {
+fn rendering_that_kills_every_worker_is_given_up() {
     let policy = quiet();
     let stored = job([State::Stored { transcript_id: OURS, receipt: receipt() }]);
     let mut decision = stored.on_event(&Event::Render { transcript_id: None }, context(&policy, NOW));
     let mut crashes = 0;
     while let Decision::Apply { job, next: Next::Act(Command::Render { .. }) } = decision {
         crashes += 1;
-        assert!(crashes <= 16, "still at it: {:?}", job.rendering);
+        assert!(crashes <= 16, "still rendering: {:?}", job.rendering);
         let now = job.due_at().expect("a lease ends");
         decision = job.on_event(&Event::WAKE, context(&policy, now));
     }
@@ -493,7 +493,7 @@ fn a_rendering_over_which_every_worker_dies_ends() {
 }
 
 #[test]
-fn a_rendering_that_is_given_up_is_in_the_row() {
+fn rendering_that_is_given_up_is_noted_in_the_row() {
     let policy = quiet();
     let render = Event::Render { transcript_id: None };
     let stored = || job([State::Stored { transcript_id: OURS, receipt: receipt() }]);
@@ -519,7 +519,7 @@ fn a_rendering_that_is_given_up_is_in_the_row() {
         let (job, now) = end_of(stored().on_event(&render, context(&policy, NOW)), answer);
         assert_eq!((job.rendering, job.rendering_stopped_at, job.due_at()), (None, Some(now), None), "{answer:?}");
         assert_eq!(now.since(NOW).as_secs() / 3600, hours);
-        // A person asks for it again, and this time it works.
+        // A person requests it again, and this time it works.
         let asked = job.on_event(&render, context(&policy, NOW));
         assert!(matches!(&asked, Decision::Apply { job, .. } if job.rendering_stopped_at.is_none()), "{asked:?}");
         let (job, _) = end_of(asked, RenderAnswer::Rendered);
@@ -529,7 +529,7 @@ fn a_rendering_that_is_given_up_is_in_the_row() {
 
 /// Each kind of failure has its own counter.
 #[test]
-fn one_kind_of_failure_says_nothing_of_another() {
+fn copy_failures_of_each_kind_are_counted_separately() {
     let policy = quiet();
     let after = |failures: Failures, answer: CopyAnswer| {
         let copying = job([State::Copying(copying(NOW.plus(HOUR), Some(CLAIM), failures))]);
@@ -555,7 +555,7 @@ fn one_kind_of_failure_says_nothing_of_another() {
 }
 
 #[test]
-fn failures_of_every_kind_are_told_together() {
+fn copy_failures_of_every_kind_are_summed() {
     let failures = Failures {
         transient: 1,
         operator: 20,
@@ -570,9 +570,9 @@ fn failures_of_every_kind_are_told_together() {
     assert_eq!(failures.total(), 987_654_321);
 }
 
-/// What a sweep says in every run does not bring the next check forward.
+/// What the sweep reports in every run does not shorten the wait for the next check.
 #[test]
-fn a_transcript_that_is_said_to_be_done_and_is_not_ready_is_asked_for_less_and_less() {
+fn transcript_reported_done_but_not_ready_is_checked_less_and_less() {
     let policy = quiet();
     let reference = TranscriptRef { transcript_id: OURS, attempt: Some(1), other_deployment: false };
     let transcribing =
@@ -590,15 +590,15 @@ fn a_transcript_that_is_said_to_be_done_and_is_not_ready_is_asked_for_less_and_l
             };
             job = *waits;
         }
-        // The sweep comes every minute.
+        // The sweep runs every minute.
         now = now.plus(Duration::from_secs(60));
     }
     assert!((20..40).contains(&checks), "{checks} checks in a day");
 }
 
-/// It was stored, and was to be deleted with its recording when a person asked for another one.
+/// The transcript was stored, and its recording was to be deleted, when a person requested another transcript.
 #[test]
-fn a_recording_is_not_deleted_while_a_retry_waits() {
+fn recording_is_not_deleted_while_a_retry_waits() {
     let policy = Policy { delete_after_store: DeleteAfterStore::Recording, ..quiet() };
     let stored = job([State::Stored { transcript_id: OURS, receipt: receipt() }]);
     let deletion = |claim| Deletion {
@@ -613,9 +613,9 @@ fn a_recording_is_not_deleted_while_a_retry_waits() {
     assert_eq!((attempt, retried.deletion), (2, None));
 }
 
-/// Whatever it waited for has ended without a word: the next save of the job goes on with it.
+/// What the retry waited for has ended without an event: the next save of the job resumes the retry.
 #[test]
-fn a_retry_is_taken_up_when_nothing_is_left_that_it_waits_for() {
+fn retry_resumes_when_nothing_is_left_to_wait_for() {
     let policy = quiet();
     let asked = crate::Retry { provider: None };
     let waiting = Job {

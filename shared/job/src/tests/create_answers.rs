@@ -1,4 +1,4 @@
-//! What the answers to create_transcript and to look-ups come to.
+//! Answers to create_transcript and to look-ups.
 
 use std::time::Duration;
 
@@ -15,13 +15,13 @@ fn quiet() -> Policy {
     Policy { max_transcripts: 10, announces: false, ..policy() }
 }
 
-/// What the core decides, if it decides anything.
+/// The decision that the core applies.
 fn applied(decision: Decision) -> (Job, Next) {
     let Decision::Apply { job, next } = decision else { panic!("{decision:?}") };
     (*job, next)
 }
 
-/// A job whose create is under way.
+/// A job with a create in progress.
 fn asked(before: Job, policy: &Policy) -> (Job, u32, Claim) {
     let done = done();
     let (job, next) = applied(before.on_event(&done, context(policy, NOW)));
@@ -33,7 +33,7 @@ fn new() -> Job {
     Job::new(RecordingId::from_u128(7))
 }
 
-/// The create is refused with a 400, and this is what the list says.
+/// The create is refused with a 400, and the look-up gets this list.
 fn refused_at(before: Job, policy: &Policy, listed: u128) -> (Job, Next) {
     let (job, attempt, claim) = asked(before, policy);
     let answer = CreateAnswer::Refused { status: 400, code: None };
@@ -50,9 +50,9 @@ fn refused_at(before: Job, policy: &Policy, listed: u128) -> (Job, Next) {
     applied(job.on_answer(&Answer::LookUp { attempt, claim, answer }, context(policy, NOW)))
 }
 
-/// Recall still lists, and counts, what it told us it had deleted.
+/// Recall still lists and counts a transcript that it reported as deleted.
 #[test]
-fn a_limit_that_the_row_cannot_explain_is_waited_for() {
+fn unexplained_limit_is_waited_for() {
     let gone = |number| State::Failed { transcript_id: TranscriptId::from_u128(number), sub_code: None };
     let mut before = job((100..110).map(gone));
     for transcript in &mut before.transcripts {
@@ -60,18 +60,18 @@ fn a_limit_that_the_row_cannot_explain_is_waited_for() {
     }
     let (job, next) = refused_at(before, &quiet(), 10);
     let Some(Hold::Wait { retry_at, status: Some(400), .. }) = job.hold else { panic!("{:?}", job.hold) };
-    assert_eq!((next, job.transcript_count()), (Next::Wait { retry_at: retry_at }, 0));
+    assert_eq!((next, job.transcript_count()), (Next::Wait { retry_at }, 0));
 }
 
 #[test]
-fn of_an_endless_list_the_row_remembers_only_so_much() {
+fn row_remembers_a_bounded_part_of_an_endless_list() {
     let (job, _) = refused_at(new(), &quiet(), 300);
     assert!((100..=200).contains(&job.transcripts.len()), "{}", job.transcripts.len());
 }
 
-/// Its webhook came first and did not name our attempt, so that it was left alone as somebody else's.
+/// Its webhook came first and did not name our attempt, so it counted as foreign.
 #[test]
-fn what_was_left_alone_and_is_ours_is_waited_for() {
+fn foreign_transcript_that_is_ours_is_waited_for() {
     let policy = Policy { copy_unrequested: false, ..quiet() };
     let (job, attempt, claim) = asked(new(), &policy);
     let processing =
@@ -83,9 +83,9 @@ fn what_was_left_alone_and_is_ours_is_waited_for() {
     assert_eq!(job.transcripts[0].attempt, Some(attempt));
 }
 
-/// The answer of the first call was lost, and then the key does not work any more.
+/// The answer to the first call was lost, and then the API key stops working.
 #[test]
-fn an_operator_is_waited_for_longer_each_time_also_after_a_lost_answer() {
+fn operator_wait_grows_even_after_a_lost_answer() {
     let policy = quiet();
     let (job, attempt, claim) = asked(new(), &policy);
     let lost = Answer::Create { attempt, claim, answer: CreateAnswer::Lost };
@@ -113,8 +113,8 @@ fn an_operator_is_waited_for_longer_each_time_also_after_a_lost_answer() {
     assert_eq!(waits.last(), Some(&HOUR));
 }
 
-/// Plays the shell: every create is answered like this, every list is empty, and every wait is waited for, until nothing
-/// is to come. How long that took, and what became of it.
+/// Plays the shell: every create is answered in the same way, every list is empty, and every wait passes, until nothing
+/// is pending. Returns how long that took, and the final status.
 fn asked_to_the_end(before: Job, answer: &CreateAnswer) -> (Duration, Job) {
     let policy = quiet();
     let (mut now, mut decision) = (NOW, before.on_event(&done(), context(&policy, NOW)));
@@ -140,15 +140,15 @@ fn asked_to_the_end(before: Job, answer: &CreateAnswer) -> (Duration, Job) {
 }
 
 #[test]
-fn server_errors_are_borne_for_30_days_where_nobody_knows_when_the_recording_expires() {
+fn server_errors_are_retried_for_30_days_if_the_expiry_is_unknown() {
     let error = CreateAnswer::ServerError { after: Duration::ZERO };
     let (took, job) = asked_to_the_end(new(), &error);
     assert_eq!((took.as_secs() / (24 * 60 * 60), job.due_at(), job.transcript_count()), (30, None, 0));
 }
 
-/// And for a day more, because Recall may keep it longer than it has told.
+/// The job waits a day longer, because Recall may keep the recording longer than it said.
 #[test]
-fn a_refused_key_is_waited_for_until_the_recording_has_expired() {
+fn refused_key_is_waited_for_until_the_expiry() {
     let expires_at = Some(NOW.plus(40 * 24 * HOUR));
     let (took, job) = asked_to_the_end(Job { expires_at, ..new() }, &CreateAnswer::Operator { status: 401 });
     let days = took.as_secs() / (24 * 60 * 60);
@@ -156,7 +156,7 @@ fn a_refused_key_is_waited_for_until_the_recording_has_expired() {
 }
 
 #[test]
-fn a_refused_key_is_tried_again_after_5_minutes_doubling_to_an_hour() {
+fn refused_key_is_retried_after_5_minutes_doubling_to_an_hour() {
     let policy = quiet();
     let (mut now, mut decision, mut waits) = (NOW, new().on_event(&done(), context(&policy, NOW)), Vec::new());
     while waits.len() < 6 {
@@ -174,7 +174,7 @@ fn a_refused_key_is_tried_again_after_5_minutes_doubling_to_an_hour() {
 
 /// Recall may be replaying one error. A call may still take effect, and be listed, for two minutes after its answer.
 #[test]
-fn after_three_server_errors_recall_is_asked_what_there_is() {
+fn look_up_follows_three_server_errors() {
     let policy = quiet();
     let (mut now, mut decision) = (NOW, new().on_event(&done(), context(&policy, NOW)));
     let (mut calls, mut answered_at) = (0, NOW);
@@ -199,9 +199,9 @@ fn after_three_server_errors_recall_is_asked_what_there_is() {
     assert_eq!((calls, now.since(answered_at).as_secs()), (3, 120));
 }
 
-/// Its time comes without another delivery: the sender is not told to come again.
+/// The wait ends without another delivery, so the sender is not told to retry.
 #[test]
-fn a_delivery_that_meets_a_lost_answer_is_done_with() {
+fn delivery_during_a_lost_answer_is_ignored() {
     let policy = quiet();
     let (job, attempt, claim) = asked(new(), &policy);
     let lost = Answer::Create { attempt, claim, answer: CreateAnswer::Lost };
@@ -211,7 +211,7 @@ fn a_delivery_that_meets_a_lost_answer_is_done_with() {
 
 /// The create took ten seconds, and its lease ends while the list is read.
 #[test]
-fn one_worker_at_a_time_looks_up_what_a_400_means() {
+fn unexplained_400_is_looked_up_by_one_worker() {
     let policy = quiet();
     let (job, attempt, claim) = asked(new(), &policy);
     let (answered_at, later) = (NOW.plus(Duration::from_secs(10)), NOW.plus(Duration::from_secs(20)));
@@ -222,9 +222,9 @@ fn one_worker_at_a_time_looks_up_what_a_400_means() {
     assert_eq!(job.on_event(&done(), context(&policy, later)), Decision::Busy { retry_at });
 }
 
-/// A refusal says nothing of the call before it, which may have taken effect: only Recall's list does.
+/// A refusal says nothing about the call before it, which may have taken effect. Only Recall's list does.
 #[test]
-fn a_refusal_after_a_lost_answer_is_followed_by_a_look_up() {
+fn refusal_after_a_lost_answer_is_looked_up() {
     let policy = quiet();
     for refusal in [
         CreateAnswer::Throttled { after: Duration::from_secs(30) },
@@ -252,9 +252,9 @@ fn a_refusal_after_a_lost_answer_is_followed_by_a_look_up() {
     }
 }
 
-/// What cannot be read may be ours, and paid for: no other attempt begins, and what can be read counts.
+/// An unreadable entry may be our paid attempt, so no other attempt begins. The readable entries count.
 #[test]
-fn a_list_that_is_not_complete_proves_nothing() {
+fn incomplete_list_proves_nothing() {
     let policy = quiet();
     let (job, attempt, claim) = asked(new(), &policy);
     let lost = Answer::Create { attempt, claim, answer: CreateAnswer::Lost };
@@ -294,7 +294,7 @@ fn a_list_that_is_not_complete_proves_nothing() {
 }
 
 #[test]
-fn no_wait_for_the_next_attempt_outlasts_the_recording() {
+fn attempt_waits_never_outlast_the_recording() {
     let policy = Policy { tries_per_provider: 10, ..quiet() };
     let expires_at = Some(NOW.plus(Duration::from_secs(400)));
     let wait = |next: Next| {
@@ -317,7 +317,7 @@ fn no_wait_for_the_next_attempt_outlasts_the_recording() {
 
 /// Each throttled create takes a number, and there may be very many of them.
 #[test]
-fn our_numbers_stay_ours_however_often_we_are_throttled() {
+fn attempt_numbers_survive_any_number_of_throttles() {
     let policy = Policy { copy_unrequested: false, ..quiet() };
     let throttled = Job { attempts: 5_000, ..new() };
     let done =
@@ -327,7 +327,7 @@ fn our_numbers_stay_ours_however_often_we_are_throttled() {
     assert_eq!(job.transcripts[0].attempt, Some(5_000));
 }
 
-/// What comes of this answer to a new create, in a job that has been throttled five times.
+/// The decision about this answer to a new create, in a job that has been throttled five times.
 fn after_five_429s(answer: CreateAnswer) -> (Job, Duration) {
     let policy = quiet();
     let (mut job, mut attempt, mut claim) = asked(new(), &policy);
@@ -349,7 +349,7 @@ fn after_five_429s(answer: CreateAnswer) -> (Job, Duration) {
 }
 
 #[test]
-fn one_kind_of_trouble_with_creates_says_nothing_of_another() {
+fn hold_causes_of_creates_are_counted_separately() {
     let (_, operator) = after_five_429s(CreateAnswer::Operator { status: 401 });
     let (_, unknown) = after_five_429s(CreateAnswer::Refused { status: 404, code: None });
     assert_eq!((operator.as_secs(), unknown.as_secs()), (5 * 60, 60), "the first 401, the first 404");
@@ -357,9 +357,9 @@ fn one_kind_of_trouble_with_creates_says_nothing_of_another() {
     assert!(matches!(job.hold, Some(Hold::Wait { status: Some(429), times: 6, since: NOW, .. })), "{:?}", job.hold);
 }
 
-/// The key is right again after a month, and Recall has a bad minute.
+/// The key works again after a month, and Recall fails for a minute.
 #[test]
-fn server_errors_after_a_month_of_a_refused_key_end_nothing() {
+fn server_errors_after_a_month_of_a_refused_key_do_not_end_the_job() {
     let policy = quiet();
     let (mut job, mut attempt, mut claim) = asked(new(), &policy);
     let mut now = NOW;
