@@ -1,6 +1,6 @@
 //! The page of `cargo dev`: the jobs as they change, the contents of the bucket, and buttons that play meetings.
 //!
-//! It is for the person at this machine. It listens on loopback, and [`guard`] refuses what other web sites could make
+//! It is for the person at this machine. It listens on loopback, and `guard` refuses what other web sites could make
 //! that person's browser send. It shows the table, the bucket, and the simulator, and decides nothing.
 
 pub(crate) mod guard;

@@ -1,11 +1,11 @@
-//! A simulator of Recall.ai that keeps state.
+//! A stateful simulator of Recall.ai.
 //!
-//! It does what the team's notes on Recall say, and no more: an API with its refusals and limits, transcriptions
-//! that take their time, download URLs that expire, signed webhooks that are tried again. [`Meeting`]s are played
-//! into it; [`Faults`] make it misbehave. Where the notes are silent, the code says what it chose.
+//! It does what the team's notes on Recall say, and nothing more: an API with its refusals and limits, transcriptions
+//! that take time, download URLs that expire, and signed webhooks with retries. It plays [`Meeting`]s, and [`Faults`]
+//! make it misbehave. Where the notes are silent, the code says what it chose.
 //!
-//! The files import each other in one direction: `state` and `outbox` hold data, `model` holds what all parts
-//! share, the API and the webhooks work on the model, and `simulator` starts everything.
+//! The files import each other in one direction: `state` and `outbox` hold data, `model` holds what all parts share,
+//! the API and the webhooks work on the model, and `simulator` starts everything.
 
 mod access;
 mod answers;

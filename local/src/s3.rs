@@ -1,6 +1,6 @@
 //! S3 on a folder: an object is the file `ROOT/BUCKET/KEY`, so results can simply be opened.
 //!
-//! `s3s` handles the protocol and the signatures. The operations are ours ([`api`] and [`store`]), because the pipeline
+//! `s3s` handles the protocol and the signatures. The operations are ours (`api` and `store`), because the pipeline
 //! depends on what S3 *refuses*: a wrong checksum, a wrong size, or a part that is too small.
 
 mod api;

@@ -85,7 +85,6 @@ impl fmt::Display for Summary {
 /// Runs the pipeline through trouble and calm.
 ///
 /// # Errors
-///
 /// A promise is broken, or not every recording ended in time. The error shows the seed and, for some of the recordings,
 /// the row, the state at Recall, and the log lines.
 pub async fn run(config: Config) -> Result<Summary> {

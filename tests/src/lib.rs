@@ -268,7 +268,6 @@ fn spoken(file: &Bytes) -> Vec<String> {
 /// Checks that the table in docs/reliability.md has this figure in this row.
 ///
 /// # Errors
-///
 /// The figure differs, or there is no such row. The error says what to write.
 pub fn figure(row: &str, measured: usize) -> Result<()> {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/reliability.md");

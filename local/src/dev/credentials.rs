@@ -38,7 +38,6 @@ impl Credentials {
     /// Reads RECALL_API_KEY and RECALL_WEBHOOK_SECRETS. Values that are not set are generated for the simulator.
     ///
     /// # Errors
-    ///
     /// A variable is invalid, or missing although it is required. The error names it, but never quotes it.
     pub fn from_env(required: bool) -> Result<Self> {
         let credentials = Self::parse(variable(API_KEY)?.as_deref(), variable(WEBHOOK_SECRETS)?.as_deref())?;

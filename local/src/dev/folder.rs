@@ -22,7 +22,6 @@ impl DataFolder {
     /// Creates the folder if needed, and locks it.
     ///
     /// # Errors
-    ///
     /// The folder is not writable, or another process uses it. Two processes would share a database and a bucket.
     pub fn open(path: &Path) -> Result<Self> {
         let shown = path.display();

@@ -1,4 +1,4 @@
-//! Who is let in: the firewall, the key, the rate limits of a workspace.
+//! Access to the API: the firewall, the key, the idempotency key, and the rate limits of a workspace.
 
 use std::sync::Arc;
 
@@ -21,7 +21,7 @@ use crate::wire::{Dropped, lock};
 
 const BODY_BYTES: usize = 1024 * 1024;
 
-/// Refuses any body on a GET, and local addresses in any body.
+/// Refuses any body of a GET, and local addresses in any body.
 pub(super) async fn firewall(request: Request, next: Next) -> Response {
     let (parts, body) = request.into_parts();
     let Ok(body) = to_bytes(body, BODY_BYTES).await else {
@@ -43,7 +43,7 @@ fn names_local_address(body: &str) -> bool {
     })
 }
 
-/// `Authorization: Token <key>`, or the key alone.
+/// Accepts `Authorization: Token <key>`, or the key alone.
 pub(super) async fn authenticate(Shared(model): Shared<Arc<Model>>, request: Request, next: Next) -> Response {
     let (code, detail) = match request.headers().get(header::AUTHORIZATION) {
         None => ("not_authenticated", "Authentication credentials were not provided."),
@@ -60,7 +60,7 @@ pub(super) async fn authenticate(Shared(model): Shared<Arc<Model>>, request: Req
     response
 }
 
-/// The limits of a workspace, for each method and route of its own. create_transcript counts by bot instead.
+/// Applies the limits of a workspace, separately for each method and route. create_transcript counts by bot instead.
 pub(super) async fn throttle(
     Shared(model): Shared<Arc<Model>>,
     route: MatchedPath,
@@ -78,7 +78,7 @@ pub(super) async fn throttle(
     }
 }
 
-/// Runs a POST, PUT or PATCH to its end even if the caller goes away, once under each key.
+/// Runs a POST, PUT, or PATCH once under each key, and to its end even if the caller disconnects.
 pub(super) async fn once(Shared(model): Shared<Arc<Model>>, request: Request, next: Next) -> Response {
     let repeatable = [Method::POST, Method::PUT, Method::PATCH].contains(request.method());
     let slot =

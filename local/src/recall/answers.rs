@@ -1,4 +1,4 @@
-//! The answers of Recall that are not a resource, and ids in paths.
+//! Recall's answers that are not a resource, and ids in paths.
 
 use std::sync::Arc;
 
@@ -22,12 +22,12 @@ pub(super) fn coded(status: StatusCode, code: &str, detail: &str) -> Response {
     json(status, &json!({"code": code, "detail": detail}))
 }
 
-/// A known route, but no such thing in this workspace.
+/// The route is known, but this workspace has no such resource.
 pub(super) fn not_found() -> Response {
     json(StatusCode::NOT_FOUND, &json!({"detail": "Not found."}))
 }
 
-/// No such route: Django's page, not JSON.
+/// There is no such route: Django's page, not JSON.
 pub(super) async fn no_route() -> Response {
     html(StatusCode::NOT_FOUND, "<h1>Not Found</h1><p>The requested resource was not found on this server.</p>")
 }
@@ -37,7 +37,7 @@ pub(super) fn blocked() -> Response {
     html(StatusCode::FORBIDDEN, "<h1>403 ERROR</h1><h2>The request could not be satisfied.</h2><p>Request blocked.</p>")
 }
 
-/// `Retry-After` is in real seconds, rounded up: the caller's clock is not scaled.
+/// `Retry-After` is in real seconds, rounded up, because the caller's clock is not scaled.
 pub(super) fn throttled(seconds: u64) -> Response {
     let detail = format!("Request was throttled. Expected available in {seconds} seconds.");
     let mut response = json(StatusCode::TOO_MANY_REQUESTS, &json!({"detail": detail}));
@@ -61,7 +61,7 @@ fn html(status: StatusCode, body: &str) -> Response {
     (status, [(header::CONTENT_TYPE, "text/html")], page).into_response()
 }
 
-/// The id in a path; a path without a UUID there has no route, as in Django.
+/// The id in a path. A path without a UUID there has no route, as in Django.
 pub(super) struct Id(pub(super) Uuid);
 
 impl FromRequestParts<Arc<Model>> for Id {

@@ -25,8 +25,8 @@ use super::{
 };
 use crate::wire::lock;
 
-/// A request passes the firewall, the key, the idempotency key and the rate limit, in this order. What has no
-/// route is answered before any of them, as Django does. A download is let in by its token alone.
+/// A request passes the firewall, the key, the idempotency key, and the rate limit, in this order. A request without a
+/// route is answered before all of them, as Django does. A download needs only its token.
 pub(super) fn router(model: Arc<Model>) -> Router {
     Router::new()
         .route(routes::CREATE_TRANSCRIPT, post(create::create))
@@ -62,7 +62,7 @@ async fn retrieve_transcript(Shared(model): Shared<Arc<Model>>, Id(id): Id) -> R
     answers::json(StatusCode::OK, &model.faults.transcript_shown(transcript.recording, id, artifact))
 }
 
-/// Only the metadata can be changed; other fields are ignored.
+/// Only the metadata can be changed. Other fields are ignored.
 async fn patch_transcript(Shared(model): Shared<Arc<Model>>, Id(id): Id, body: Bytes) -> Response {
     let body: Value = match serde_json::from_slice(&body) {
         Ok(body) => body,
@@ -115,7 +115,7 @@ async fn retrieve_bot(Shared(model): Shared<Arc<Model>>, Id(id): Id) -> Response
     }
 }
 
-/// Deletes all media of a bot; 409 once that is done. The body of its success is not documented.
+/// Deletes all media of a bot, or answers 409 if they are already deleted. The body of the success is not documented.
 async fn delete_media(Shared(model): Shared<Arc<Model>>, Id(id): Id) -> Response {
     let recordings: Vec<_> = {
         let state = lock(&model.state);
@@ -124,7 +124,7 @@ async fn delete_media(Shared(model): Shared<Arc<Model>>, Id(id): Id) -> Response
         }
         state.recordings.values().filter(|recording| recording.bot == Some(id)).map(|recording| recording.id).collect()
     };
-    // Not `any`: every recording is to be deleted, not only the first.
+    // This does not use `any`, because every recording must be deleted, not only the first.
     let deleted = recordings.into_iter().filter(|recording| model.delete_recording(*recording)).count();
     if deleted == 0 {
         return answers::coded(StatusCode::CONFLICT, "conflict", "The media of this bot is already deleted.");

@@ -9,7 +9,7 @@ use super::{
     urls::Urls,
 };
 
-/// What the API takes as the provider of an async transcript.
+/// The providers that the API accepts for an async transcript.
 pub(super) const PROVIDERS: [&str; 9] = [
     "recallai_async",
     "elevenlabs_async",
@@ -43,7 +43,7 @@ fn without_recording(transcript: &Transcript, urls: Option<Urls>) -> Value {
     })
 }
 
-/// The provider that was asked for; the others may be there as null, so here they are.
+/// Returns the requested provider. The API may also contain the others as null, so they are included.
 fn provider(chosen: &Metadata) -> Metadata {
     let mut provider: Metadata = PROVIDERS.iter().map(|name| ((*name).to_owned(), Value::Null)).collect();
     provider.extend(chosen.clone());
@@ -67,7 +67,7 @@ pub(super) fn recording(model: &Model, state: &State, recording: &Recording) -> 
     artifact
 }
 
-/// A bot with its recordings. The documents we have tell no more of its shape.
+/// A bot with its recordings. Our documents say no more about its format.
 pub(super) fn bot(model: &Model, state: &State, bot: &Bot) -> Value {
     let mut recordings: Vec<&Recording> = state
         .recordings
@@ -94,7 +94,7 @@ fn without_bot(model: &Model, state: &State, recording: &Recording) -> Value {
     })
 }
 
-/// With several transcripts, the newest is shown: which one Recall shows is not documented.
+/// Shows the newest transcript if there are several. The documents do not say which one Recall shows.
 fn shortcuts(model: &Model, state: &State, recording: &Recording) -> Value {
     let newest = state.transcripts_of(recording).filter(|one| one.progress.status != Status::Deleted).last();
     let transcript = newest.map(|newest| without_recording(newest, model.urls(newest)));

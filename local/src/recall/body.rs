@@ -1,4 +1,4 @@
-//! The body of a download, whole or disturbed.
+//! The body of a download, complete or disturbed.
 
 use std::{io, io::Write as _};
 
@@ -76,7 +76,7 @@ fn gzipped(content: Vec<u8>) -> Response {
     response
 }
 
-/// Nobody can tell the end of it from a connection that broke.
+/// A receiver cannot tell the end of this body from a broken connection.
 fn unframed(content: Bytes, after: usize) -> Response {
     let sent = content.slice(..after.min(content.len()));
     let mut response = file(Body::from_stream(stream::once(async { Ok::<_, io::Error>(sent) })));
@@ -84,7 +84,7 @@ fn unframed(content: Bytes, after: usize) -> Response {
     response
 }
 
-/// The type that S3 gives to objects without one: Recall's is not documented.
+/// The type that S3 gives to objects without one. Recall's type is not documented.
 fn file(body: Body) -> Response {
     let mut response = Response::new(body);
     response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("binary/octet-stream"));
@@ -97,7 +97,7 @@ enum Part {
     Last,
 }
 
-/// The first bytes, then an error, on which the connection closes.
+/// Sends the first bytes and then an error, which closes the connection.
 fn cut(content: Bytes, after: usize) -> Body {
     let first = content.slice(..after.min(content.len()));
     Body::from_stream(stream::try_unfold(Part::First, move |part| {
@@ -106,7 +106,7 @@ fn cut(content: Bytes, after: usize) -> Body {
             match part {
                 Part::First => Ok(Some((first, Part::Then))),
                 Part::Then | Part::Last => {
-                    // The server sends what it has while the body has nothing to give.
+                    // The server sends the first bytes while the body is pending.
                     tokio::task::yield_now().await;
                     Err(io::Error::other("the body ends early on purpose"))
                 }
@@ -115,7 +115,7 @@ fn cut(content: Bytes, after: usize) -> Body {
     }))
 }
 
-/// The first bytes; the others once stalled downloads are released.
+/// Sends the first bytes, and the others once stalled downloads are released.
 fn stalled(model: &Model, mut content: Bytes, after: usize) -> Body {
     let first = content.split_to(after.min(content.len()));
     let released = model.faults.release();
@@ -125,7 +125,7 @@ fn stalled(model: &Model, mut content: Bytes, after: usize) -> Body {
             match part {
                 Part::First => Some((Ok::<_, io::Error>(first), Part::Then)),
                 Part::Then => {
-                    // Without anybody left who could release it, it goes on.
+                    // If the sender is gone, nothing can release the download, so it continues.
                     let _ = released.changed().await;
                     Some((Ok(rest), Part::Last))
                 }

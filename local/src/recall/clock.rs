@@ -1,17 +1,17 @@
-//! The simulator's time: durations are scaled, timestamps are real.
+//! The simulator's time: durations are scaled, and timestamps are real.
 
 use std::time::Duration;
 
 use time::OffsetDateTime;
 
-/// Turns the simulator's durations into real ones.
+/// Converts the simulator's durations to real ones.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Clock {
     pub(super) speed: f64,
 }
 
 impl Clock {
-    /// How long `simulated` lasts in real time.
+    /// Returns how long `simulated` lasts in real time.
     pub(super) fn real(self, simulated: Duration) -> Duration {
         simulated.div_f64(self.speed)
     }
@@ -28,12 +28,12 @@ pub(super) fn now() -> OffsetDateTime {
     OffsetDateTime::now_utc()
 }
 
-/// As the API writes it: `2026-11-20T09:30:00.123456Z`.
+/// The API's format: `2026-11-20T09:30:00.123456Z`.
 pub(super) fn api_time(time: OffsetDateTime) -> String {
     format!("{}Z", to_microseconds(time))
 }
 
-/// As the webhooks write it: `2026-11-20T09:30:00.123456+00:00`.
+/// The webhooks' format: `2026-11-20T09:30:00.123456+00:00`.
 pub(super) fn webhook_time(time: OffsetDateTime) -> String {
     format!("{}+00:00", to_microseconds(time))
 }

@@ -1,4 +1,4 @@
-//! What a simulator is started with.
+//! The settings of a simulator.
 
 use std::{fmt, time::Duration};
 
@@ -6,21 +6,21 @@ use base64::{Engine as _, prelude::BASE64_STANDARD};
 use pipeline::signature::HeaderFamily;
 use uuid::Uuid;
 
-/// How the simulator behaves. Every duration is on the simulator's own clock unless it says otherwise.
+/// How the simulator behaves. Every duration is on the simulator's own clock unless its comment says otherwise.
 #[derive(Clone)]
 pub struct SimulatorConfig {
-    /// The port of the API; 0 takes any free one. Downloads always get another free port.
+    /// The port of the API. 0 takes any free port. Downloads always use another free port.
     pub port: u16,
-    /// The only API key that is let in.
+    /// The only accepted API key.
     pub api_key: String,
-    /// `whsec_…`; every delivery is signed with all of them, as during a rotation. With none, deliveries carry
-    /// no signature headers at all, as before anybody made a secret in the dashboard.
+    /// The `whsec_…` secrets. All of them sign every delivery, as during a rotation. Without a secret, deliveries have
+    /// no signature headers, as before the first secret is created in the dashboard.
     pub webhook_secrets: Vec<String>,
     pub header_family: HeaderFamily,
-    /// How much faster than real time the simulator's durations pass: at 60, its minute is a real second.
-    /// Timestamps stay real, because the pipeline compares them with its own clock.
+    /// How much faster than real time the simulator runs: at 60, its minute is a real second. Timestamps stay real,
+    /// because the pipeline compares them with its own clock.
     pub speed: f64,
-    /// Makes ids, and the order of what is released in random order, repeatable.
+    /// The seed of ids and of random orders.
     pub seed: u64,
     pub limits: Limits,
 }
@@ -52,36 +52,37 @@ impl fmt::Debug for SimulatorConfig {
     }
 }
 
-/// Recall's numbers. The defaults are the documented ones; where the documents are silent or disagree, the field
-/// says which reading it takes.
+/// Recall's limits. The defaults are the documented ones. Where the documents are silent or disagree, the field says
+/// which reading it uses.
 #[derive(Clone, Debug)]
 pub struct Limits {
-    /// Transcripts that may exist on one recording; deleting one frees its place.
+    /// How many transcripts a recording may have. Deleting one frees its slot.
     pub transcripts_per_recording: usize,
-    /// Whether failed transcripts count for that limit. The documents changed; the stricter reading is taken.
+    /// Whether failed transcripts count toward that limit. The documents have changed, and this is the stricter
+    /// reading.
     pub failed_transcripts_count: bool,
-    /// Transcripts of any outcome that may exist on one recording.
+    /// How many transcripts a recording may have, whatever their outcome.
     pub attempts_per_recording: usize,
-    /// Calls of create_transcript a minute and bot; a recording without a bot is throttled for itself.
+    /// Calls of create_transcript per minute and bot. A recording without a bot has a limit of its own.
     pub creates_per_minute: usize,
-    /// Calls a minute of each endpoint that is about one thing.
+    /// Calls per minute of each endpoint for single resources.
     pub calls_per_minute: usize,
-    /// Calls a minute of each list.
+    /// Calls per minute of each list.
     pub lists_per_minute: usize,
-    /// Things on one page of a list.
+    /// The number of entries on one page of a list.
     pub page_size: usize,
     /// How long an answer is repeated under the same `Idempotency-Key`.
     pub idempotency: Duration,
     /// How long a download URL works.
     pub url_lifetime: Duration,
-    /// What every transcription takes …
+    /// How long every transcription takes.
     pub transcription: Duration,
-    /// … and what it takes more for each hour of audio.
+    /// How much longer a transcription takes for each hour of audio.
     pub transcription_per_hour: Duration,
-    /// How long a receiver may take to answer a webhook, in real time: it is the receiver that is measured.
+    /// How long a receiver may take to answer a webhook. This is real time, because the receiver is measured.
     pub webhook_timeout: Duration,
-    /// Whether a deleted transcript or recording is still shown, with status `deleted` and no URLs, or is a 404.
-    /// Not documented.
+    /// Whether a deleted transcript or recording is still shown, with status `deleted` and no URLs, or is a 404. This
+    /// is not documented.
     pub deleted_shown: bool,
 }
 
@@ -106,17 +107,17 @@ impl Default for Limits {
     }
 }
 
-/// A fresh webhook secret, `whsec_` and 24 random bytes.
+/// Returns a new webhook secret: `whsec_` and 24 random bytes.
 pub fn random_webhook_secret() -> String {
     format!("whsec_{}", BASE64_STANDARD.encode(&random_bytes()[..24]))
 }
 
-/// A fresh API key of 40 hexadecimal digits.
+/// Returns a new API key of 40 hexadecimal digits.
 pub fn random_api_key() -> String {
     random_bytes()[..20].iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// Two random UUIDs: 30 bytes' worth of the system's randomness.
+/// Returns two random UUIDs, which contain about 30 random bytes.
 pub(super) fn random_bytes() -> [u8; 32] {
     let mut bytes = [0; 32];
     bytes[..16].copy_from_slice(Uuid::new_v4().as_bytes());

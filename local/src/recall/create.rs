@@ -1,4 +1,4 @@
-//! create_transcript: what it checks, and what it sets in motion.
+//! create_transcript: its checks and its effects.
 
 use std::sync::Arc;
 
@@ -25,7 +25,7 @@ use crate::wire::lock;
 
 const METADATA_VALUE_CHARACTERS: usize = 500;
 
-/// A transcript that somebody wants.
+/// A request for a transcript.
 pub(super) struct Order {
     pub(super) provider: Metadata,
     pub(super) diarization: Value,
@@ -70,7 +70,7 @@ pub(super) async fn create(
     answers::json(StatusCode::OK, &artifact)
 }
 
-/// Why there is no new transcript. Only the limit's status is documented, and none of the bodies.
+/// Why there is no new transcript. Only the status of the limit is documented, and none of the bodies.
 #[derive(Debug)]
 pub(super) enum Refusal {
     NoRecording,
@@ -95,7 +95,7 @@ impl Refusal {
 }
 
 impl Model {
-    /// Starts a transcription; `paid`: the pipeline asked for it through the API.
+    /// Starts a transcription. `paid` means that the pipeline requested it through the API.
     pub(super) fn create(self: &Arc<Self>, recording: Uuid, order: Order, paid: bool) -> Result<(Uuid, Plan), Refusal> {
         let (id, duration) = {
             let mut state = lock(&self.state);
@@ -156,7 +156,7 @@ impl Model {
     }
 }
 
-/// The order in a body, or what a validation error says about it.
+/// Returns the order in a body, or the validation error.
 fn parse(body: &[u8], idempotency_key: Option<String>) -> Result<Order, Value> {
     let body: Value = serde_json::from_slice(body)
         .map_err(|error| json!({"code": "parse_error", "detail": format!("JSON parse error - {error}")}))?;
@@ -213,7 +213,7 @@ fn providers(mut provider: Metadata) -> Result<Metadata, Value> {
     }
 }
 
-/// Checks custom metadata: strings or nulls, no value too long.
+/// Checks custom metadata: strings or nulls, and no value that is too long.
 pub(super) fn metadata(value: Option<Value>) -> Result<Metadata, Value> {
     let map = match value {
         None | Some(Value::Null) => return Ok(Metadata::new()),

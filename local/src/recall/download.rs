@@ -1,8 +1,8 @@
-//! Pre-signed download URLs, and the bucket behind them.
+//! The bucket behind the download URLs.
 //!
-//! They are served on a port of their own, so that the wire tells them from the API, and under another name of this
-//! machine, as Recall's are on another host. Like S3 they know one kind of authentication at a time, sign the method
-//! too, and answer errors in XML. Some downloads come from the API host instead, by a token.
+//! Downloads have their own port, so that the wire can tell them from the API, and another name of this machine, as
+//! Recall's are on another host. Like S3, the bucket accepts one kind of authentication at a time, signs the method as
+//! well, and answers errors in XML. Some downloads come from the API host instead, with a token.
 
 use std::sync::{Arc, atomic::Ordering};
 
@@ -19,14 +19,14 @@ use super::{answers, body, model::Model, state::Status};
 use crate::wire::lock;
 
 impl Model {
-    /// The recording and the bytes of a transcript that is done.
+    /// Returns the recording and the bytes of a finished transcript.
     fn file(&self, transcript: Uuid) -> Option<(Uuid, Bytes)> {
         let state = lock(&self.state);
         let found = state.transcripts.get(&transcript).filter(|found| found.progress.status == Status::Done)?;
         state.recordings.get(&found.recording).map(|recording| (recording.id, recording.content.clone()))
     }
 
-    /// The answer to a good request for this file, whole or disturbed; `url` is what was asked for.
+    /// Answers a valid request for this file, complete or disturbed. `url` is the requested URL.
     fn send_file(&self, recording: Uuid, transcript: Uuid, content: Bytes, url: &str) -> Response {
         match self.faults.strike_download(recording, transcript) {
             None => body::whole(content),
@@ -42,7 +42,7 @@ pub(super) fn router(model: Arc<Model>) -> Router {
 async fn serve(Shared(model): Shared<Arc<Model>>, request: Request) -> Response {
     let (path, query) = (request.uri().path(), request.uri().query().unwrap_or_default());
     if request.method() != Method::GET {
-        // To HEAD there is no body, so no XML either.
+        // A HEAD has no body, so it gets no XML either.
         return xml(StatusCode::FORBIDDEN, "SignatureDoesNotMatch", "The URL is signed for GET.");
     }
     if request.headers().contains_key(header::AUTHORIZATION) {
@@ -64,8 +64,8 @@ async fn serve(Shared(model): Shared<Arc<Model>>, request: Request) -> Response 
     }
 }
 
-/// A file of the API host, for a token. Whether Recall would take a key as well is not documented: it has no business
-/// there, so here it is refused.
+/// Serves a file on the API host for a token. The documents do not say whether Recall would also accept a key. The key
+/// should not be sent here, so it is refused.
 pub(super) async fn by_token(Shared(model): Shared<Arc<Model>>, request: Request) -> Response {
     if request.headers().contains_key(header::AUTHORIZATION) {
         model.keys_leaked.fetch_add(1, Ordering::SeqCst);
@@ -74,7 +74,7 @@ pub(super) async fn by_token(Shared(model): Shared<Arc<Model>>, request: Request
     let query = request.uri().query().unwrap_or_default();
     let token = url::form_urlencoded::parse(query.as_bytes()).find(|(name, _)| name == "token");
     let Some(transcript) = token.and_then(|(_, token)| model.signer.transcript_of(&token)) else {
-        return answers::coded(StatusCode::FORBIDDEN, "permission_denied", "The token is wrong or over.");
+        return answers::coded(StatusCode::FORBIDDEN, "permission_denied", "The token is invalid or has expired.");
     };
     match model.file(transcript) {
         Some((recording, content)) => {

@@ -1,4 +1,4 @@
-//! Making things happen at Recall that the pipeline does not cause itself.
+//! Events at Recall that the pipeline does not cause itself.
 
 use std::time::Duration;
 
@@ -24,36 +24,36 @@ use crate::wire::lock;
 pub enum Order {
     Sent,
     Reversed,
-    /// By the simulator's seed.
+    /// Random, by the simulator's seed.
     Shuffled,
 }
 
 impl Simulator {
-    /// A meeting has ended: its recording is done, and `recording.done` is sent.
+    /// Ends a meeting: its recording is done, and `recording.done` is sent.
     pub fn play(&self, meeting: Meeting) -> Uuid {
         let id = self.add_recording(meeting);
         self.model().announce_recording(id);
         id
     }
 
-    /// A recording is done, but its webhook is not sent, unless [`Simulator::announce`] does so.
+    /// Adds a finished recording without its webhook, which only [`Simulator::announce`] sends.
     pub fn add_recording(&self, meeting: Meeting) -> Uuid {
         self.add(meeting, Status::Done, None)
     }
 
-    /// Sends the webhook of the state that the recording is in.
+    /// Sends the webhook for the recording's current state.
     pub fn announce(&self, recording: Uuid) {
         self.model().announce_recording(recording);
     }
 
-    /// A recording begins, and `recording.processing` is sent.
+    /// Starts a recording and sends `recording.processing`.
     pub fn start_recording(&self, meeting: Meeting) -> Uuid {
         let id = self.add(meeting, Status::Processing, None);
         self.model().announce_recording(id);
         id
     }
 
-    /// A recording that began is done, and `recording.done` is sent; `false` if there is no such recording.
+    /// Finishes a started recording and sends `recording.done`. Returns `false` if there is no such recording.
     pub fn finish_recording(&self, id: Uuid) -> bool {
         {
             let mut state = lock(&self.model().state);
@@ -69,24 +69,25 @@ impl Simulator {
         true
     }
 
-    /// A meeting could not be captured: `recording.failed` is sent.
+    /// Adds a failed recording and sends `recording.failed`.
     pub fn recording_failed(&self, meeting: Meeting, sub_code: Option<&str>) -> Uuid {
         let id = self.add(meeting, Status::Failed, sub_code.map(str::to_owned));
         self.model().announce_recording(id);
         id
     }
 
-    /// As if by somebody else, or by retention: the recording and its transcripts go, and `*.deleted` is sent.
+    /// Deletes the recording and its transcripts, as another client or the retention would, and sends `*.deleted`.
     pub fn delete_recording(&self, id: Uuid) -> bool {
         self.model().delete_recording(id)
     }
 
-    /// As if by somebody else: `transcript.deleted` is sent.
+    /// Deletes the transcript, as another client would, and sends `transcript.deleted`.
     pub fn delete_transcript(&self, id: Uuid) -> bool {
         self.model().delete_transcript(id)
     }
 
-    /// Somebody else asks for a transcript: it does not count in [`Simulator::creates`]. `None` if Recall refuses.
+    /// Requests a transcript as another client, which does not count in [`Simulator::creates`]. Returns `None` if
+    /// Recall refuses.
     pub fn add_transcript(&self, recording: Uuid, provider: &str, metadata: Metadata) -> Option<Uuid> {
         let mut chosen = Metadata::new();
         chosen.insert(provider.to_owned(), Value::Object(Metadata::new()));
@@ -98,12 +99,13 @@ impl Simulator {
         Some(id)
     }
 
-    /// Ends a transcription now: done, or failed with this sub_code or with none. `false` if it has ended.
+    /// Ends a transcription now: done, or failed with this sub_code or without one. Returns `false` if it had already
+    /// ended.
     pub fn finish_transcription(&self, transcript: Uuid, outcome: Result<(), Option<&str>>) -> bool {
         self.model().finish(transcript, outcome.map_err(|sub_code| sub_code.map(str::to_owned))).is_some()
     }
 
-    /// So much real time has passed for a recording since it ended: keys are forgotten sooner, and lists lag less.
+    /// Lets this much real time pass for a recording: its keys are forgotten sooner, and the lists lag less.
     pub fn age(&self, recording: Uuid, by: Duration) {
         let earlier = |at: Instant| at.checked_sub(by).unwrap_or(at);
         self.model().answers.age(&recording.to_string(), by);
@@ -119,12 +121,12 @@ impl Simulator {
         }
     }
 
-    /// Ends every download URL handed out so far.
+    /// Ends every download URL that was handed out so far.
     pub fn expire_urls(&self) {
         self.model().signer.expire_all();
     }
 
-    /// Signs and delivers any JSON like an event of Recall's own; returns the message id.
+    /// Signs and delivers any JSON like one of Recall's own events, and returns the message id.
     pub fn send_event(&self, body: Value) -> String {
         let id_of = |what: &str| body["data"][what]["id"].as_str().and_then(|id| id.parse().ok());
         let message = Message {
@@ -137,7 +139,8 @@ impl Simulator {
         self.model().send(message)
     }
 
-    /// The portal's "send example": a well signed event about a recording that Recall does not know. Its id.
+    /// Sends the portal's "send example": a correctly signed event about a recording that Recall does not know. Returns
+    /// its id.
     pub fn send_example(&self, event: &str) -> Uuid {
         let [recording, bot, transcript] = {
             let mut state = lock(&self.model().state);
@@ -157,24 +160,24 @@ impl Simulator {
         recording
     }
 
-    /// Delivers a message again under its id, as "resend" in the dashboard does; `false` if there is none.
+    /// Delivers a message again under its id, as "resend" in the dashboard does. Returns `false` if there is none.
     pub fn redeliver(&self, message_id: &str) -> bool {
         let found = self.messages().into_iter().find(|message| message.id == message_id);
         found.map(|message| self.model().dispatch(message, Duration::ZERO)).is_some()
     }
 
-    /// Delivers every message about a recording again; returns how many there are.
+    /// Delivers every message about a recording again, and returns their number.
     pub fn redeliver_all(&self, recording: Uuid) -> usize {
         let messages = self.messages().into_iter().filter(|message| message.recording_id == Some(recording));
         messages.map(|message| self.model().dispatch(message, Duration::ZERO)).count()
     }
 
-    /// Every delivery that waits to be tried again is tried now.
+    /// Starts every waiting retry now.
     pub fn retry_now(&self) {
         self.model().outbox.hurries.send_modify(|count| *count += 1);
     }
 
-    /// Delivers the events that were held, each after the one before was answered or failed once.
+    /// Delivers the held events, each after the previous one was answered or failed once.
     pub async fn release_webhooks(&self, order: Order) {
         let mut held = std::mem::take(&mut *lock(&self.model().outbox.held));
         match order {
@@ -189,12 +192,12 @@ impl Simulator {
         }
     }
 
-    /// The headers of a signed delivery of `body`, under a new message id, at `at` in seconds since the epoch.
+    /// Returns the headers of a signed delivery of `body`, under a new message id, at `at` in seconds since the epoch.
     pub fn sign(&self, body: &[u8], at: i64) -> Vec<(&'static str, String)> {
         self.sign_as(&self.model().message_id(), body, at)
     }
 
-    /// The headers of a signed delivery under this message id.
+    /// Returns the headers of a signed delivery under this message id.
     pub fn sign_as(&self, message_id: &str, body: &[u8], at: i64) -> Vec<(&'static str, String)> {
         let settings = lock(&self.model().outbox.settings);
         signature::headers(&settings.keys, settings.family, message_id, at, body)

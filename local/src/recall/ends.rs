@@ -11,7 +11,7 @@ use super::{
 use crate::wire::lock;
 
 impl Model {
-    /// Ends a transcription, unless it has ended; says which message announces it.
+    /// Ends a transcription, unless it has ended. Returns the id of the message that announces it.
     pub(super) fn finish(self: &Arc<Self>, transcript: Uuid, outcome: Result<(), Option<String>>) -> Option<String> {
         let (status, sub_code) = match outcome {
             Ok(()) => (Status::Done, None),
@@ -29,7 +29,7 @@ impl Model {
         self.announce_transcript(transcript)
     }
 
-    /// Deletes a transcript; `false` if there is none.
+    /// Deletes a transcript. Returns `false` if there is none.
     pub(super) fn delete_transcript(self: &Arc<Self>, id: Uuid) -> bool {
         {
             let mut state = lock(&self.state);
@@ -44,7 +44,7 @@ impl Model {
         true
     }
 
-    /// Deletes a recording and its transcripts; `false` if there is none.
+    /// Deletes a recording and its transcripts. Returns `false` if there is none.
     pub(super) fn delete_recording(self: &Arc<Self>, id: Uuid) -> bool {
         let transcripts = {
             let mut state = lock(&self.state);

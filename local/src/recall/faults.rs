@@ -1,7 +1,7 @@
-//! What can go wrong at Recall, to be switched on while it runs.
+//! The faults of Recall, which can be switched on while it runs.
 //!
-//! Statuses, dropped connections and delays of single calls are injected at the wire ([`crate::wire`]); here are
-//! the faults that need to know what the call is about.
+//! Statuses, dropped connections, and delays of single calls are injected at the wire ([`crate::wire`]). The faults
+//! here need to know what a call is about.
 
 use std::{
     fmt,
@@ -16,10 +16,10 @@ use uuid::Uuid;
 use super::outbox::Message;
 use crate::wire::lock;
 
-/// Lists in lists. JSON readers stop at 128 or so.
+/// The depth of nested lists. JSON readers stop at about 128.
 const DEPTH: usize = 300;
 
-/// What a fault strikes, and how often.
+/// What a fault strikes, and how many times.
 #[derive(Clone, Copy, Debug)]
 pub struct Target {
     recording: Option<Uuid>,
@@ -30,33 +30,33 @@ pub struct Target {
 }
 
 impl Target {
-    /// The next `times` of anything; [`usize::MAX`] is all, and at least one.
+    /// The next `times` calls about anything. [`usize::MAX`] means all of them, and at least one.
     pub fn next(times: usize) -> Self {
         Self { recording: None, transcript: None, times, left: times, optional: false }
     }
 
-    /// Whatever belongs to this recording, until [`Faults::calm`] or as often as [`Target::times`] says.
+    /// Everything that belongs to this recording, until [`Faults::calm`], or as many times as [`Target::times`] says.
     pub fn recording(id: Uuid) -> Self {
         Self { recording: Some(id), ..Self::next(usize::MAX) }
     }
 
-    /// This transcript, until [`Faults::calm`] or as often as [`Target::times`] says.
+    /// This transcript, until [`Faults::calm`], or as many times as [`Target::times`] says.
     pub fn transcript(id: Uuid) -> Self {
         Self { transcript: Some(id), ..Self::next(usize::MAX) }
     }
 
-    /// Limits how often it strikes.
+    /// Limits how many times the fault strikes.
     pub fn times(self, times: usize) -> Self {
         Self { times, left: times, ..self }
     }
 
-    /// The test is as good if it does not strike, or not as often, for this reason.
+    /// Declares that the test is valid even if the fault strikes fewer times, for this reason.
     pub fn optional(self, reason: &str) -> Self {
         assert!(!reason.is_empty(), "say why the fault need not strike");
         Self { optional: true, ..self }
     }
 
-    /// It struck fewer times than was asked for.
+    /// Returns whether the fault struck fewer times than requested.
     fn is_unstruck(&self) -> bool {
         let missing = if self.times == usize::MAX { self.left == self.times } else { self.left > 0 };
         missing && !self.optional
@@ -81,26 +81,27 @@ impl fmt::Display for Target {
 /// What happens to a download of a transcript's file.
 #[derive(Clone, Copy, Debug)]
 pub enum DownloadFault {
-    /// Content-Length promises everything; the connection closes after this many bytes.
+    /// Content-Length promises the whole file, but the connection closes after this many bytes.
     Truncated { after: usize },
-    /// A chunked body that ends without its last chunk after this many bytes.
+    /// A chunked body ends without its last chunk after this many bytes.
     CutChunked { after: usize },
-    /// Nothing more comes after this many bytes, until [`Faults::release_downloads`].
+    /// Nothing more arrives after this many bytes, until [`Faults::release_downloads`].
     Stalled { after: usize },
-    /// 302 to the same path under another host name.
+    /// A 302 to the same path under another host name.
     Redirected,
-    /// The file compressed, with `Content-Encoding: gzip`. It may be any file: see [`super::Meeting::with_content`].
+    /// The file is compressed, with `Content-Encoding: gzip`. It may be any file: see [`super::Meeting::with_content`].
     Gzip,
-    /// The same, but the compressed bytes end after so many. HTTP's framing is right, so only gzip shows it.
+    /// The file is compressed, but the compressed bytes end after this many. HTTP's framing is correct, so only gzip
+    /// shows it.
     GzipCut { after: usize },
-    /// The same, whole and rightly framed, but gzip's checksum is of other bytes.
+    /// The file is compressed, complete, and correctly framed, but gzip's checksum is wrong.
     GzipWrongChecksum,
-    /// An answer of HTTP/1.0 without a length: the body, compressed or not, ends with its connection, after this many
-    /// bytes of it.
+    /// An HTTP/1.0 answer without a length: the body, compressed or not, ends with its connection after this many
+    /// bytes.
     Unframed { gzip: bool, after: usize },
-    /// 200 with a body of 0 bytes, rightly framed.
+    /// A correctly framed 200 with a body of 0 bytes.
     Empty,
-    /// So many MiB of nothing instead of the file, compressed to a thousandth.
+    /// This many MiB of spaces instead of the file, compressed to a thousandth.
     Bomb { mib: usize },
 }
 
@@ -109,26 +110,26 @@ pub enum DownloadFault {
 pub enum EntryFault {
     /// `null`.
     Null,
-    /// The entry with a text as its id that is none.
+    /// The entry with an id that is not a UUID.
     NoId,
-    /// The entry with one more member: lists in lists, deeper than any reader follows who reads it at all.
+    /// The entry with one more member: nested lists, deeper than any JSON reader accepts.
     Deep,
 }
 
 /// What happens to an event.
 #[derive(Clone, Copy, Debug)]
 pub enum WebhookFault {
-    /// It is never sent.
+    /// The event is never sent.
     Dropped,
-    /// It is sent this many times at once, under one message id.
+    /// The event is sent this many times at once, under one message id.
     Copies(usize),
-    /// It waits for [`super::Simulator::release_webhooks`].
+    /// The event waits for [`super::Simulator::release_webhooks`].
     Held,
-    /// It is sent after this time on the simulator's clock.
+    /// The event is sent after this time on the simulator's clock.
     Delayed(Duration),
 }
 
-/// The faults that are switched on. Cheap to clone; all clones are one.
+/// The active faults. Clones are cheap and share them.
 #[derive(Clone, Debug, Default)]
 pub struct Faults(Arc<Inner>);
 
@@ -154,7 +155,7 @@ struct Rules {
     entries: Vec<(Target, EntryFault)>,
     links_elsewhere: Vec<(Target, ())>,
     list_lag: Duration,
-    /// What was switched off without having struck.
+    /// Faults that were switched off before they struck.
     unstruck: Vec<String>,
 }
 
@@ -190,37 +191,37 @@ impl Rules {
 }
 
 impl Faults {
-    /// The transcription fails with this sub_code, or with none.
+    /// The transcription fails with this sub_code, or without one.
     pub fn fail_transcription(&self, target: Target, sub_code: Option<&str>) {
         lock(&self.0.rules).failures.push((target, sub_code.map(str::to_owned)));
     }
 
-    /// The transcript stays `processing`; [`super::Simulator::finish_transcription`] can still end it.
+    /// The transcript stays `processing`. [`super::Simulator::finish_transcription`] can still end it.
     pub fn never_transcribe(&self, target: Target) {
         lock(&self.0.rules).endless.push((target, ()));
     }
 
-    /// The webhook that ends the transcription is delivered, and answered, before create's own answer is sent.
+    /// The webhook that ends the transcription is delivered and answered before the create's own answer is sent.
     pub fn done_before_answer(&self, target: Target) {
         lock(&self.0.rules).done_before_answer.push((target, ()));
     }
 
-    /// The transcript exists at once, but create's answer takes this long on the simulator's clock.
+    /// The transcript exists at once, but the create's answer takes this long on the simulator's clock.
     pub fn slow_create(&self, target: Target, time: Duration) {
         lock(&self.0.rules).slow_creates.push((target, time));
     }
 
-    /// Retrieving a `done` transcript shows no download URL.
+    /// A retrieved `done` transcript has no download URL.
     pub fn null_download_url(&self, target: Target) {
         lock(&self.0.rules).null_urls.push((target, ()));
     }
 
-    /// The download URL points to another host name (where it would work).
+    /// The download URL has another host name, where it would work.
     pub fn download_url_elsewhere(&self, target: Target) {
         lock(&self.0.rules).elsewhere.push((target, ()));
     }
 
-    /// The download URL is one of the API host's, as Recall has them for meeting captions.
+    /// The download URL is on the API host, as Recall has them for meeting captions.
     pub fn download_url_on_api_host(&self, target: Target) {
         lock(&self.0.rules).on_api_host.push((target, ()));
     }
@@ -240,44 +241,44 @@ impl Faults {
         lock(&self.0.rules).downloads.push((target, fault));
     }
 
-    /// Stalled downloads go on.
+    /// Lets stalled downloads continue.
     pub fn release_downloads(&self) {
         self.0.released.send_modify(|count| *count += 1);
     }
 
-    /// The list of transcripts shows how things were this long ago on the simulator's clock.
+    /// The list of transcripts shows the state of this long ago, on the simulator's clock.
     pub fn list_lag(&self, lag: Duration) {
         lock(&self.0.rules).list_lag = lag;
     }
 
-    /// The next `times` links to a next page point to another host name (where they would work).
+    /// The next `times` links to a next page have another host name, where they would work.
     pub fn next_links_elsewhere(&self, times: usize) {
         lock(&self.0.rules).links_elsewhere.push((Target::next(times), ()));
     }
 
-    /// The entry of this recording or transcript in a list is odd.
+    /// The entry of this recording or transcript in a list is unreadable.
     pub fn list_entry(&self, target: Target, fault: EntryFault) {
         lock(&self.0.rules).entries.push((target, fault));
     }
 
-    /// Disturbs the next `times` events with `event` in their name; `""` is in every name.
+    /// Disturbs the next `times` events with `event` in their name. `""` is in every name.
     pub fn webhook(&self, event: &str, times: usize, fault: WebhookFault) {
         self.webhook_of(Target::next(times), event, fault);
     }
 
-    /// The same for events about one recording or transcript only.
+    /// Disturbs only events about one recording or transcript.
     pub fn webhook_of(&self, target: Target, event: &str, fault: WebhookFault) {
         lock(&self.0.rules).webhooks.push((target, event.to_owned(), fault));
     }
 
-    /// Switches everything off. What is held or stalled stays so until it is released.
+    /// Switches all faults off. Held events and stalled downloads still need to be released.
     pub fn calm(&self) {
         let mut rules = lock(&self.0.rules);
         *rules = Rules { unstruck: rules.unstruck(), ..Rules::default() };
     }
 
-    /// The faults that struck fewer times than was asked for, unless they are [`Target::optional`]. A test that asks
-    /// for faults has to check at the end that there are none.
+    /// Returns the faults that struck fewer times than requested, unless they are [`Target::optional`]. A test that
+    /// requests faults must check that there are none at its end.
     pub fn unstruck(&self) -> Vec<String> {
         lock(&self.0.rules).unstruck()
     }
@@ -305,13 +306,13 @@ impl Faults {
         }
     }
 
-    /// What the API shows of a recording.
+    /// Returns what the API shows of a recording.
     pub(super) fn recording_shown(&self, recording: Uuid, artifact: Value) -> Value {
         let values = strike(&mut lock(&self.0.rules).odd_recordings, recording, Uuid::nil());
         with_values(artifact, values.unwrap_or_default())
     }
 
-    /// What the API shows of a transcript.
+    /// Returns what the API shows of a transcript.
     pub(super) fn transcript_shown(&self, recording: Uuid, transcript: Uuid, artifact: Value) -> Value {
         let values = strike(&mut lock(&self.0.rules).odd_transcripts, recording, transcript);
         with_values(artifact, values.unwrap_or_default())
@@ -336,7 +337,7 @@ impl Faults {
         strike(&mut lock(&self.0.rules).links_elsewhere, Uuid::nil(), Uuid::nil()).is_some()
     }
 
-    /// What a list shows of this recording, or of this transcript of its.
+    /// Returns what a list shows of this recording, or of this transcript of it.
     pub(super) fn in_list(&self, recording: Uuid, transcript: Option<Uuid>, mut entry: Value) -> Value {
         let mut rules = lock(&self.0.rules);
         match strike(&mut rules.entries, recording, transcript.unwrap_or_default()) {
@@ -357,16 +358,16 @@ impl Faults {
     }
 }
 
-/// What awaits a transcript that is being created.
+/// The faults of a transcript that is being created.
 pub(super) struct Plan {
-    /// `Some`: it fails, with this sub_code.
+    /// With `Some`, the transcription fails with this sub_code.
     pub(super) sub_code: Option<Option<String>>,
     pub(super) endless: bool,
     pub(super) done_before_answer: bool,
     pub(super) answer_takes: Duration,
 }
 
-/// What a retrieve shows as the download URL.
+/// What a retrieved transcript has as its download URL.
 pub(super) enum Url {
     Right,
     Null,

@@ -1,4 +1,4 @@
-//! `Idempotency-Key`: what was answered to each key and path within an hour.
+//! `Idempotency-Key`: the answers to each key and path within an hour.
 
 use std::{collections::HashMap, sync::Mutex, time::Duration};
 
@@ -8,7 +8,7 @@ use tokio::time::Instant;
 
 use crate::wire::lock;
 
-/// The answers that were given under a key, errors too.
+/// The answers that were given under a key, including errors.
 #[derive(Debug, Default)]
 pub(super) struct Answers(Mutex<HashMap<(String, String), Entry>>);
 
@@ -19,7 +19,7 @@ pub(super) enum Entry {
 }
 
 impl Answers {
-    /// Claims the key, or returns what is known under it.
+    /// Claims the key, or returns its entry if it was claimed before.
     pub(super) fn claim(&self, slot: &(String, String), lifetime: Duration) -> Option<Entry> {
         let mut answers = lock(&self.0);
         answers.retain(|_, entry| match entry {
@@ -38,7 +38,7 @@ impl Answers {
         lock(&self.0).insert(slot, Entry::Given { at: Instant::now(), status, headers, body });
     }
 
-    /// Remembers what is known under the paths with `part` in them for so much less, in real time.
+    /// Makes the entries of paths that contain `part` older by this real time.
     pub(super) fn age(&self, part: &str, by: Duration) {
         for ((_, path), entry) in lock(&self.0).iter_mut() {
             if let Entry::Given { at, .. } = entry

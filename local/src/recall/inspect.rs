@@ -1,4 +1,4 @@
-//! Looking at what happened, and waiting for it.
+//! Queries about what happened, and waits for it.
 
 use std::collections::HashSet;
 
@@ -13,7 +13,7 @@ use super::{
 };
 use crate::wire::lock;
 
-/// A recording as it stands, deleted ones included.
+/// The current state of a recording, even of a deleted one.
 #[derive(Clone, Debug)]
 pub struct RecordingView {
     pub id: Uuid,
@@ -25,14 +25,14 @@ pub struct RecordingView {
     pub metadata: Metadata,
 }
 
-/// A transcript as it stands, deleted ones included.
+/// The current state of a transcript, even of a deleted one.
 #[derive(Clone, Debug)]
 pub struct TranscriptView {
     pub id: Uuid,
     pub status: Status,
     pub sub_code: Option<String>,
     pub metadata: Metadata,
-    /// Only the provider that was asked for, with its options.
+    /// Only the requested provider, with its options.
     pub provider: Metadata,
     pub created_at: OffsetDateTime,
     pub idempotency_key: Option<String>,
@@ -66,7 +66,7 @@ impl Simulator {
         })
     }
 
-    /// The transcripts of a recording, oldest first.
+    /// Returns the transcripts of a recording, oldest first.
     pub fn transcripts(&self, recording: Uuid) -> Vec<TranscriptView> {
         let state = lock(&self.model().state);
         let found = state.recordings.get(&recording);
@@ -77,34 +77,34 @@ impl Simulator {
         lock(&self.model().state).transcripts.get(&id).map(Into::into)
     }
 
-    /// How many transcripts of this recording were made through the API, and so paid; replays do not count.
+    /// Returns how many transcripts of this recording were created through the API, and so paid. Replays do not count.
     pub fn creates(&self, recording: Uuid) -> usize {
         lock(&self.model().state).recordings.get(&recording).map_or(0, |recording| recording.creates)
     }
 
-    /// Every recording, with its [`Simulator::creates`].
+    /// Returns every recording with its [`Simulator::creates`].
     pub fn all_recordings(&self) -> Vec<(Uuid, usize)> {
         lock(&self.model().state).recordings.values().map(|recording| (recording.id, recording.creates)).collect()
     }
 
-    /// All paid creates, over all recordings.
+    /// Returns the number of all paid creates.
     pub fn all_creates(&self) -> usize {
         lock(&self.model().state).recordings.values().map(|recording| recording.creates).sum()
     }
 
-    /// The exact bytes that a download of this transcript returns.
+    /// Returns the exact bytes that a download of this transcript returns.
     pub fn transcript_bytes(&self, transcript: Uuid) -> Option<Bytes> {
         let state = lock(&self.model().state);
         let recording = state.transcripts.get(&transcript)?.recording;
         state.recordings.get(&recording).map(|recording| recording.content.clone())
     }
 
-    /// Every event so far, delivered or not, oldest first.
+    /// Returns every event so far, delivered or not, oldest first.
     pub fn messages(&self) -> Vec<Message> {
         lock(&self.model().outbox.messages).clone()
     }
 
-    /// The ids of the events that no delivery brought, and none will: those that were lost. Held ones are not.
+    /// Returns the ids of the lost events: those that were not delivered, and never will be. Held events are not lost.
     pub fn undelivered(&self) -> Vec<String> {
         let outbox = &self.model().outbox;
         let mut ids: Vec<String> = lock(&outbox.messages).iter().map(|message| message.id.clone()).collect();
@@ -116,22 +116,22 @@ impl Simulator {
         ids
     }
 
-    /// Every attempt to deliver that has ended, oldest first.
+    /// Returns every finished attempt to deliver, oldest first.
     pub fn deliveries(&self) -> Vec<Delivery> {
         lock(&self.model().outbox.log).clone()
     }
 
-    /// How many events are held.
+    /// Returns how many events are held.
     pub fn held(&self) -> usize {
         lock(&self.model().outbox.held).len()
     }
 
-    /// How many deliveries will be tried, or tried again.
+    /// Returns how many deliveries are still to be tried.
     pub fn under_way(&self) -> usize {
         lock(&self.model().outbox.under_way).values().sum()
     }
 
-    /// Waits until `look` finds something; it looks again after every change here. Bound it with a time-out.
+    /// Waits until `look` finds something. Calls it again after every change. The caller should set a timeout.
     pub async fn wait_for<T>(&self, mut look: impl FnMut(&Self) -> Option<T>) -> T {
         let mut changes = self.model().changes.subscribe();
         loop {
@@ -145,7 +145,7 @@ impl Simulator {
         }
     }
 
-    /// Waits until the recording has `count` transcripts, deleted ones included.
+    /// Waits until the recording has `count` transcripts, including deleted ones.
     pub async fn wait_for_transcripts(&self, recording: Uuid, count: usize) -> Vec<TranscriptView> {
         self.wait_for(|this| Some(this.transcripts(recording)).filter(|found| found.len() >= count)).await
     }
@@ -155,13 +155,13 @@ impl Simulator {
         self.wait_for(|this| this.transcript(transcript).filter(|found| found.status == status)).await
     }
 
-    /// Waits until an attempt to deliver this event of this recording was answered with 2xx.
+    /// Waits until a delivery of this event of this recording was answered with 2xx.
     pub async fn wait_for_delivery(&self, recording: Uuid, event: &str) -> Delivery {
         let wanted = |one: &Delivery| one.recording_id == Some(recording) && one.event == event && one.succeeded();
         self.wait_for(|this| this.deliveries().into_iter().find(wanted)).await
     }
 
-    /// Waits until `count` attempts to deliver have ended, well or not.
+    /// Waits until `count` attempts to deliver have ended, successful or not.
     pub async fn wait_for_deliveries(&self, count: usize) -> Vec<Delivery> {
         self.wait_for(|this| Some(this.deliveries()).filter(|found| found.len() >= count)).await
     }
@@ -171,7 +171,7 @@ impl Simulator {
         self.wait_for(|this| (this.held() >= count).then_some(())).await;
     }
 
-    /// Waits until nothing is being delivered or will be tried again.
+    /// Waits until no delivery is in progress or will be retried.
     pub async fn wait_until_delivered(&self) {
         self.wait_for(|this| (this.under_way() == 0).then_some(())).await;
     }

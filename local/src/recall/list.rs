@@ -1,4 +1,5 @@
-//! The two lists: filters, and pages by cursor. Newest first; the order of Recall's lists is not documented.
+//! The two lists: filters, and pages by cursor. The newest entry comes first, because the order of Recall's lists is
+//! not documented.
 
 use std::sync::Arc;
 
@@ -53,7 +54,7 @@ pub(super) async fn transcripts(Shared(model): Shared<Arc<Model>>, RawQuery(quer
     )
 }
 
-/// What a lagging list shows: the end of a transcription comes late.
+/// Returns the transcript as a lagging list shows it: the end of a transcription arrives late.
 fn as_of(transcript: &Transcript, lag: std::time::Duration) -> Transcript {
     let mut seen = transcript.clone();
     if seen.progress.updated.elapsed() < lag {
@@ -119,7 +120,7 @@ impl Filters {
     }
 }
 
-/// Where a thing stands in its list.
+/// The position of an entry in its list.
 type Place = (OffsetDateTime, u64);
 
 struct Query(Vec<(String, String)>);
@@ -142,12 +143,12 @@ impl Query {
         self.get(name).map(parse).transpose().map_err(|_| json!({name: ["Enter a valid date/time."]}))
     }
 
-    /// The pairs of `metadata__KEY=VALUE`.
+    /// Returns the pairs of `metadata__KEY=VALUE`.
     fn metadata(&self) -> impl Iterator<Item = (&str, &str)> {
         self.0.iter().filter_map(|(key, value)| Some((key.strip_prefix("metadata__")?, value.as_str())))
     }
 
-    /// The page that the cursor points to, with links to its neighbours.
+    /// Returns the page at the cursor, with links to its neighbors.
     fn page<T>(
         &self,
         model: &Model,
@@ -177,7 +178,7 @@ impl Query {
         answers::json(StatusCode::OK, &json!({"next": next, "previous": link(previous), "results": results}))
     }
 
-    /// The same list with all its filters, at another place.
+    /// Returns the URL of the same list with all its filters, at another cursor.
     fn link(&self, base_url: &str, path: &str, cursor: Cursor) -> String {
         let mut query = url::form_urlencoded::Serializer::new(String::new());
         query.extend_pairs(self.0.iter().filter(|(key, _)| key != "cursor"));
@@ -185,7 +186,7 @@ impl Query {
     }
 }
 
-/// Points between two things, so a page stays right when newer ones arrive.
+/// A position between two entries, so that a page stays the same when newer entries arrive.
 enum Cursor {
     After(Place),
     Before(Place),

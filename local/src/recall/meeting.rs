@@ -1,4 +1,4 @@
-//! Meetings to play into the simulator, with believable transcripts.
+//! Meetings for the simulator, with believable transcripts.
 
 mod company;
 mod file;
@@ -16,7 +16,7 @@ use uuid::Uuid;
 
 use super::state::Metadata;
 
-/// A meeting: what its transcript will say, and what Recall knows about its recording.
+/// A meeting: the words of its transcript, and what Recall knows about its recording.
 #[derive(Clone, Debug)]
 pub struct Meeting {
     pub(super) content: Bytes,
@@ -32,27 +32,27 @@ pub struct Meeting {
 }
 
 impl Meeting {
-    /// An hour of 4 to 6 people: about 9,000 words, 1.2 to 1.7 MB.
+    /// An hour with 4 to 6 people: about 9,000 words, 1.2 to 1.7 MB.
     pub fn hour(seed: u64) -> Self {
         Self::english(seed, 3600)
     }
 
-    /// A couple of minutes.
+    /// A meeting of a few minutes.
     pub fn short(seed: u64) -> Self {
         Self::english(seed, 210)
     }
 
-    /// A couple of minutes in Japanese.
+    /// A meeting of a few minutes in Japanese.
     pub fn japanese(seed: u64) -> Self {
         Self::of(&japanese::PEOPLE, "ja", &japanese::japanese(seed))
     }
 
-    /// A quarter of an hour in which nobody said a word: the file is `[]`.
+    /// A quarter of an hour without a word: the file is `[]`.
     pub fn silent() -> Self {
         Self::with_content(Bytes::from_static(b"[]")).lasting(Duration::from_secs(900))
     }
 
-    /// Ten minutes, and exactly these bytes as the transcript's file.
+    /// Ten minutes, with exactly these bytes as the transcript's file.
     pub fn with_content(content: Bytes) -> Self {
         Self {
             content,
@@ -68,7 +68,7 @@ impl Meeting {
         }
     }
 
-    /// A file of at least this size, and little more: the same hour again and again, at later times.
+    /// A file of at least this size, and little more: the same hour repeated at later times.
     pub fn large(bytes: usize) -> Self {
         let people = talk::people(1);
         let turns = talk::english(&people, 3600, 1);
@@ -100,49 +100,49 @@ impl Meeting {
         Self::with_content(content.into()).lasting(end_of(turns))
     }
 
-    /// How long the recording is, which tells how long its transcription takes.
+    /// Sets the length of the recording, which determines how long its transcription takes.
     pub fn lasting(self, duration: Duration) -> Self {
         Self { duration, ..self }
     }
 
-    /// Transcribed as soon as a recording of this length, however long it is.
+    /// Lets the transcription take as long as for a recording of this length.
     pub fn transcribed_like(self, worth: Duration) -> Self {
         Self { worth: Some(worth), ..self }
     }
 
-    /// When the recording began; without this, so that it ends just now.
+    /// Sets when the recording began. Without this, it ends now.
     pub fn started_at(self, started_at: OffsetDateTime) -> Self {
         Self { started_at: Some(started_at), ..self }
     }
 
-    /// Custom metadata of the recording.
+    /// Adds custom metadata of the recording.
     pub fn metadata(mut self, key: &str, value: &str) -> Self {
         self.metadata.insert(key.to_owned(), value.into());
         self
     }
 
-    /// Custom metadata of the bot.
+    /// Adds custom metadata of the bot.
     pub fn bot_metadata(mut self, key: &str, value: &str) -> Self {
         self.bot_metadata.insert(key.to_owned(), value.into());
         self
     }
 
-    /// Recorded by this bot, which may make several recordings.
+    /// Sets the bot, which may make several recordings.
     pub fn by_bot(self, id: Uuid) -> Self {
         Self { bot_id: Some(id), ..self }
     }
 
-    /// Recorded without a bot, as by the Desktop SDK.
+    /// Makes the recording without a bot, as the Desktop SDK does.
     pub fn without_bot(self) -> Self {
         Self { bot: false, ..self }
     }
 
-    /// Neither video nor audio was kept: nothing can be transcribed.
+    /// Keeps neither video nor audio, so that nothing can be transcribed.
     pub fn without_media(self) -> Self {
         Self { has_media: false, ..self }
     }
 
-    /// When retention ends; the recording is then deleted. Without this it is kept for ever.
+    /// Sets when the retention ends and the recording is deleted. Without this, it is kept forever.
     pub fn expires_at(self, expires_at: OffsetDateTime) -> Self {
         Self { expires_at: Some(expires_at), ..self }
     }
@@ -152,7 +152,7 @@ impl Meeting {
         &self.content
     }
 
-    /// How long the recording is.
+    /// The length of the recording.
     pub fn duration(&self) -> Duration {
         self.duration
     }

@@ -13,7 +13,7 @@ use super::{
 };
 use crate::wire::lock;
 
-/// The simulator behind its handle: shared by the servers and by what runs in the background.
+/// The shared state of the simulator's servers and background tasks.
 pub(super) struct Model {
     pub(super) base_url: String,
     pub(super) limits: Limits,
@@ -24,15 +24,15 @@ pub(super) struct Model {
     pub(super) answers: Answers,
     pub(super) throttle: Throttle,
     pub(super) signer: Signer,
-    /// Downloads that came with an Authorization header.
+    /// The number of downloads with an Authorization header.
     pub(super) keys_leaked: AtomicUsize,
-    /// Counts every change, so that whoever waits for something looks again.
+    /// Counts every change, so that waiting callers check again.
     pub(super) changes: watch::Sender<u64>,
     pub(super) tasks: Mutex<JoinSet<()>>,
 }
 
 impl Model {
-    /// Runs in the background until it ends or the simulator does.
+    /// Runs a task in the background until the task or the simulator ends.
     pub(super) fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
         let mut tasks = lock(&self.tasks);
         while tasks.try_join_next().is_some() {}

@@ -13,7 +13,7 @@ use time::OffsetDateTime;
 use tokio::sync::watch;
 use uuid::Uuid;
 
-/// One event that happened, whether or not it was delivered.
+/// One event, whether or not it was delivered.
 #[derive(Clone, Debug)]
 pub struct Message {
     /// `msg_…`, the same in every attempt.
@@ -31,37 +31,37 @@ pub struct Delivery {
     pub event: String,
     pub recording_id: Option<Uuid>,
     pub transcript_id: Option<Uuid>,
-    /// From 1; it begins again at 1 in a copy or a replay of the message.
+    /// From 1. A copy or a replay of the message starts at 1 again.
     pub attempt: usize,
     pub at: OffsetDateTime,
-    /// Real time until the answer, or until it was given up.
+    /// The real time until the answer, or until the timeout.
     pub latency: Duration,
     /// `None` if no answer came.
     pub status: Option<u16>,
 }
 
 impl Delivery {
-    /// Any 2xx; a redirect is a failure.
+    /// Returns whether the answer was a 2xx. A redirect is a failure.
     pub fn succeeded(&self) -> bool {
         self.status.is_some_and(|status| (200..300).contains(&status))
     }
 }
 
-/// What was sent, and what waits to be.
+/// The sent and the waiting webhooks.
 #[derive(Debug)]
 pub(super) struct Outbox {
     pub(super) settings: Mutex<Settings>,
     pub(super) messages: Mutex<Vec<Message>>,
     pub(super) log: Mutex<Vec<Delivery>>,
     pub(super) held: Mutex<Vec<Message>>,
-    /// How many deliveries of each message will be tried, or tried again.
+    /// The number of deliveries of each message that are still to be tried.
     pub(super) under_way: Mutex<HashMap<String, usize>>,
-    /// Counts the calls to make all retries now.
+    /// Counts the requests to start all retries now.
     pub(super) hurries: watch::Sender<u64>,
     pub(super) client: Client<HttpConnector, Full<Bytes>>,
 }
 
-/// The endpoint, as it is set in the dashboard.
+/// The endpoint, as set in the dashboard.
 #[derive(Debug)]
 pub(super) struct Settings {
     pub(super) url: Option<String>,
@@ -71,7 +71,7 @@ pub(super) struct Settings {
 
 impl Outbox {
     pub(super) fn new(keys: Vec<Secret<Vec<u8>>>, family: HeaderFamily) -> Self {
-        // A connection for each attempt: one that went stale would look like a failure of the receiver.
+        // Each attempt has its own connection, because a stale one would look like a failure of the receiver.
         let client = Client::builder(TokioExecutor::new()).pool_max_idle_per_host(0).build(HttpConnector::new());
         Self {
             settings: Mutex::new(Settings { url: None, keys, family }),

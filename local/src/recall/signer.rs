@@ -1,4 +1,4 @@
-//! Makes and checks signed download URLs and tokens.
+//! Creates and checks signed download URLs and tokens.
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use uuid::Uuid;
 
 use super::{clock::now, config::random_bytes};
 
-/// Makes and checks the URLs.
+/// Creates and checks the URLs.
 #[derive(Debug)]
 pub(super) struct Signer {
     /// `http://localhost:PORT`
@@ -21,7 +21,7 @@ pub(super) struct Signer {
     key: hmac::Key,
     started: Instant,
     lifetime: Duration,
-    /// URLs handed out before this moment are over.
+    /// URLs from before this moment have expired.
     over_before: watch::Sender<Duration>,
 }
 
@@ -33,12 +33,12 @@ impl Signer {
         Self { base_url, workspace, key, started: Instant::now(), lifetime, over_before }
     }
 
-    /// A fresh URL; no two are alike.
+    /// Returns a new URL. No two are equal.
     pub(super) fn url(&self, path: &str) -> String {
         let issued = self.started.elapsed().as_nanos().to_string();
         let expires = (now() + self.lifetime).unix_timestamp().to_string();
-        // The issuing moment is inside the token, as the session's end is inside a real one: `Expires` alone
-        // counts in seconds, too coarse for a fast clock.
+        // The token contains the time of issue, as a real one contains the end of its session. `Expires` alone counts
+        // in seconds, which is too coarse for a fast clock.
         let token = format!("{}.{issued}", BASE64_STANDARD.encode(random_bytes()));
         let signature = BASE64_STANDARD.encode(hmac::sign(&self.key, signed(path, &expires, &token).as_bytes()));
         let mut query = url::form_urlencoded::Serializer::new(String::new());
@@ -47,14 +47,14 @@ impl Signer {
         format!("{}{path}?{}", self.base_url, query.finish())
     }
 
-    /// A fresh token for the file of a transcript, to be sent to the API host.
+    /// Returns a new token for the file of a transcript, for the API host.
     pub(super) fn token(&self, transcript: Uuid) -> String {
         let named = format!("{transcript}.{}", self.started.elapsed().as_nanos());
         let signature = BASE64_URL_SAFE_NO_PAD.encode(hmac::sign(&self.key, named.as_bytes()));
         format!("{named}.{signature}")
     }
 
-    /// The transcript that a token is good for.
+    /// Returns the transcript of a valid token.
     pub(super) fn transcript_of(&self, token: &str) -> Option<Uuid> {
         let (named, signature) = token.rsplit_once('.')?;
         let signature = BASE64_URL_SAFE_NO_PAD.decode(signature).ok()?;
@@ -64,12 +64,12 @@ impl Signer {
         transcript.parse().ok().filter(|_| !self.is_over(issued))
     }
 
-    /// Whether a URL that was handed out then works no more.
+    /// Returns whether a URL from this time has expired.
     fn is_over(&self, issued: Duration) -> bool {
         issued < *self.over_before.borrow() || self.started.elapsed() >= issued + self.lifetime
     }
 
-    /// Why a URL is refused, if it is: the code and the message.
+    /// Returns the code and the message of the refusal, if the URL is refused.
     pub(super) fn refuses(&self, path: &str, query: &str) -> Option<(&'static str, &'static str)> {
         let pair = |name: &str| {
             let found = url::form_urlencoded::parse(query.as_bytes()).find(|(key, _)| key == name);
@@ -85,7 +85,7 @@ impl Signer {
         self.is_over(issued.unwrap_or_default()).then_some(("AccessDenied", "Request has expired"))
     }
 
-    /// Ends every URL handed out so far.
+    /// Ends every URL that was handed out so far.
     pub(super) fn expire_all(&self) {
         self.over_before.send_replace(self.started.elapsed());
     }

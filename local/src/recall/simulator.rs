@@ -21,7 +21,7 @@ use super::{
 };
 use crate::wire::{Server, Service, Wire, listen, lock, serve};
 
-/// A running simulator. Cheap to clone; it stops, with its transcriptions and deliveries, when the last clone is
+/// A running simulator. Clones are cheap. It stops, with its transcriptions and deliveries, when the last clone is
 /// dropped.
 #[derive(Clone)]
 pub struct Simulator(Arc<Running>);
@@ -45,7 +45,7 @@ impl fmt::Debug for Simulator {
 
 impl Simulator {
     /// Serves the API as [`Service::Recall`] and the downloads as [`Service::Download`], both on 127.0.0.1. Download
-    /// URLs name another host, [`DOWNLOAD_HOST`].
+    /// URLs have another host, [`DOWNLOAD_HOST`].
     pub async fn start(wire: &Wire, config: SimulatorConfig) -> Result<Self> {
         ensure!(config.speed > 0.0, "the simulator's speed must be above 0");
         let keys = keys(&config.webhook_secrets)?;
@@ -81,34 +81,34 @@ impl Simulator {
         &self.model().base_url
     }
 
-    /// How many downloads came with an Authorization header: each has shown the API's key to somebody else.
+    /// Returns how many downloads came with an Authorization header: each of them showed the API's key to another host.
     pub fn keys_leaked(&self) -> usize {
         self.model().keys_leaked.load(Ordering::SeqCst)
     }
 
-    /// Where webhooks go. With `None` they are lost, also those that were to be tried again.
+    /// Sets where webhooks are sent. With `None`, they are lost, including those that wait for a retry.
     pub fn set_webhook_url(&self, url: Option<String>) {
         lock(&self.model().outbox.settings).url = url;
     }
 
-    /// Signs what comes from now on with all of these; with none it is sent unsigned.
+    /// Signs all further webhooks with all of these secrets. Without a secret, they are unsigned.
     pub fn set_webhook_secrets(&self, secrets: &[String]) -> Result<()> {
         let keys = keys(secrets)?;
         lock(&self.model().outbox.settings).keys = keys;
         Ok(())
     }
 
-    /// Which names the signature headers have from now on.
+    /// Sets the names of the signature headers.
     pub fn set_header_family(&self, family: HeaderFamily) {
         lock(&self.model().outbox.settings).family = family;
     }
 
-    /// Lets only this key in from now on.
+    /// Accepts only this key from now on.
     pub fn set_api_key(&self, key: String) {
         lock(&self.model().state).api_key = key;
     }
 
-    /// What goes wrong; change it at any time.
+    /// The faults, which can be changed at any time.
     pub fn faults(&self) -> &Faults {
         &self.model().faults
     }
@@ -118,8 +118,8 @@ impl Simulator {
     }
 }
 
-/// The keys inside webhook secrets.
+/// Returns the keys inside webhook secrets.
 fn keys(secrets: &[String]) -> Result<Vec<Secret<Vec<u8>>>> {
-    let key = |secret: &String| signature::key(secret).context("a webhook secret is not `whsec_` with base64 after it");
+    let key = |secret: &String| signature::key(secret).context("a webhook secret must be `whsec_` followed by base64");
     secrets.iter().map(key).collect()
 }

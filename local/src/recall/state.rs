@@ -13,7 +13,7 @@ use super::{clock::now, config::Limits};
 /// Custom metadata: strings, or null.
 pub type Metadata = Map<String, Value>;
 
-/// The state of a recording or of a transcript.
+/// The state of a recording or a transcript.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Status {
     Processing,
@@ -23,7 +23,7 @@ pub enum Status {
 }
 
 impl Status {
-    /// As the API writes it.
+    /// Returns the status as the API writes it.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Processing => "processing",
@@ -93,7 +93,7 @@ pub(super) struct Transcript {
     pub(super) idempotency_key: Option<String>,
 }
 
-/// Everything that the workspace holds.
+/// Everything in the workspace.
 #[derive(Debug)]
 pub(super) struct State {
     pub(super) api_key: String,
@@ -125,12 +125,12 @@ impl State {
         self.made
     }
 
-    /// The recording, unless it is deleted and so not shown.
+    /// Returns the recording, unless it is deleted and therefore hidden.
     pub(super) fn recording(&self, id: Uuid, limits: &Limits) -> Option<&Recording> {
         self.recordings.get(&id).filter(|recording| shown(&recording.progress, limits))
     }
 
-    /// The transcript, unless it is deleted and so not shown.
+    /// Returns the transcript, unless it is deleted and therefore hidden.
     pub(super) fn transcript(&self, id: Uuid, limits: &Limits) -> Option<&Transcript> {
         self.transcripts.get(&id).filter(|transcript| shown(&transcript.progress, limits))
     }

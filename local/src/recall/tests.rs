@@ -1,4 +1,4 @@
-//! The simulator against the notes on Recall that it is made from.
+//! Compares the simulator with the notes on Recall that it follows.
 
 mod api;
 mod create;
@@ -58,7 +58,7 @@ impl Lab {
         Ok(Self { wire, recall })
     }
 
-    /// Transcription takes no time; the rest is as documented.
+    /// Transcription takes no time, and everything else is as documented.
     async fn quick() -> Result<Self> {
         Self::with_limits(|_| {}).await
     }
@@ -90,7 +90,7 @@ impl Lab {
         self.call(Method::POST, &format!("/api/v1/recording/{recording}/create_transcript/"), &headers, &body).await
     }
 
-    /// A finished transcript of this recording.
+    /// Returns a finished transcript of this recording.
     async fn transcribe(&self, recording: Uuid) -> Result<Uuid> {
         let id = id_of(&self.create(recording, None).await?.json()?)?;
         soon(self.recall.wait_for_status(id, super::Status::Done)).await?;
@@ -116,7 +116,7 @@ fn keys_of(value: &Value) -> Vec<&str> {
     value.as_object().map(|map| map.keys().map(String::as_str).collect()).unwrap_or_default()
 }
 
-/// Nothing in these tests takes long; what does hangs.
+/// The limit for every wait in these tests. A longer wait never ends.
 async fn soon<T>(future: impl Future<Output = T>) -> Result<T> {
     tokio::time::timeout(Duration::from_secs(10), future).await.context("it did not happen")
 }

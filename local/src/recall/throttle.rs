@@ -13,12 +13,12 @@ use crate::wire::lock;
 
 const MINUTE: Duration = Duration::from_secs(60);
 
-/// When each scope was last used. Refused calls do not count.
+/// The times of the last calls of each scope. Refused calls do not count.
 #[derive(Debug, Default)]
 pub(super) struct Throttle(Mutex<HashMap<String, VecDeque<Instant>>>);
 
 impl Throttle {
-    /// Lets a call in, or says after how many whole real seconds (at least 1) to come back.
+    /// Admits a call, or returns after how many whole real seconds (at least 1) to retry.
     pub(super) fn admit(&self, scope: String, limit: usize, clock: Clock) -> Result<(), u64> {
         let (now, minute) = (Instant::now(), clock.real(MINUTE));
         let mut scopes = lock(&self.0);

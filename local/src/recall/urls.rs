@@ -1,4 +1,4 @@
-//! The URLs that Recall hands out: downloads, pre-signed or with a token, and hosts that are not Recall's.
+//! The URLs that Recall hands out: pre-signed downloads, downloads with a token, and URLs of other hosts.
 
 use url::Url;
 use uuid::Uuid;
@@ -9,9 +9,9 @@ use super::{
     state::{Status, Transcript},
 };
 
-/// The name of this machine that downloads are under; the API is under its address.
+/// The name of this machine in download URLs. The API uses its address.
 pub const DOWNLOAD_HOST: &str = "localhost";
-/// Another address of the same machine: what a URL to a host that is not Recall's looks like here.
+/// Another address of this machine, in URLs to a host that is not Recall's.
 const ELSEWHERE: &str = "[::ffff:127.0.0.1]";
 
 /// The download URLs of one transcript.
@@ -21,10 +21,10 @@ pub(super) struct Urls {
 }
 
 impl Model {
-    /// Fresh URLs of a `done` transcript.
+    /// Returns new URLs of a `done` transcript.
     pub(super) fn urls(&self, transcript: &Transcript) -> Option<Urls> {
         let folder = format!("{}/transcripts/{}", self.folder(transcript.recording), transcript.id);
-        // Recall's own engine leaves no raw data of use.
+        // Recall's own engine has no raw data.
         let raw = !transcript.provider.contains_key("recallai_async");
         (transcript.progress.status == Status::Done).then(|| Urls {
             transcript: Some(self.signer.url(&format!("{folder}/transcript.json"))),
@@ -32,12 +32,12 @@ impl Model {
         })
     }
 
-    /// A URL of other media. It is well signed, but the simulator keeps no such file.
+    /// Returns a URL of other media. Its signature is valid, but the simulator has no such file.
     pub(super) fn media_url(&self, recording: Uuid, kind: &str, file: &str) -> String {
         self.signer.url(&format!("{}/{kind}/{}/{file}", self.folder(recording), self.media_id(recording, kind)))
     }
 
-    /// The same id for the same artifact each time it is shown.
+    /// Returns the id of an artifact, which is always the same.
     pub(super) fn media_id(&self, recording: Uuid, kind: &str) -> Uuid {
         let digest = ring::digest::digest(&ring::digest::SHA256, format!("{recording} {kind}").as_bytes());
         let mut bytes = [0; 16];
@@ -45,12 +45,12 @@ impl Model {
         uuid::Builder::from_random_bytes(bytes).into_uuid()
     }
 
-    /// A fresh URL of a transcript's file on the API host.
+    /// Returns a new URL of a transcript's file on the API host.
     pub(super) fn api_host_url(&self, transcript: Uuid) -> String {
         format!("{}{DOWNLOAD}?token={}", self.base_url, self.signer.token(transcript))
     }
 
-    /// The same URL on a host that is not Recall's.
+    /// Returns the same URL on a host that is not Recall's.
     pub(super) fn elsewhere(&self, url: &str) -> String {
         let Ok(mut moved) = Url::parse(url) else { return url.to_owned() };
         match moved.set_host(Some(ELSEWHERE)) {

@@ -1,4 +1,4 @@
-//! Webhooks, delivered as Svix does: signed, at least once, tried again for more than a day.
+//! Webhooks, delivered as Svix does: signed, at least once, and retried for more than a day.
 
 use std::{sync::Arc, time::Duration};
 
@@ -19,7 +19,7 @@ use super::{
 };
 use crate::wire::lock;
 
-/// The wait before each attempt, since the failure of the one before.
+/// The wait before each attempt, from the failure of the previous one.
 const SCHEDULE: [Duration; 8] = [
     Duration::ZERO,
     Duration::from_secs(5),
@@ -32,7 +32,7 @@ const SCHEDULE: [Duration; 8] = [
 ];
 
 impl Model {
-    /// Sends `transcript.*` for its present state, and names the message.
+    /// Sends `transcript.*` for the transcript's current state, and returns the message id.
     pub(super) fn announce_transcript(self: &Arc<Self>, id: Uuid) -> Option<String> {
         let (event, body, recording) = {
             let state = lock(&self.state);
@@ -45,7 +45,7 @@ impl Model {
         Some(self.post(event, body, Some(recording), Some(id)))
     }
 
-    /// Sends `recording.*` for its present state, and names the message.
+    /// Sends `recording.*` for the recording's current state, and returns the message id.
     pub(super) fn announce_recording(self: &Arc<Self>, id: Uuid) -> Option<String> {
         let (event, body) = {
             let state = lock(&self.state);
@@ -53,7 +53,7 @@ impl Model {
             let mut data = facts(&recording.progress, recording, state.bot_of(recording));
             if recording.progress.status == Status::Failed {
                 let code = recording.progress.sub_code.as_deref().unwrap_or("internal_error");
-                data["data"]["error"] = json!({"code": code, "message": "The recording could not be made."});
+                data["data"]["error"] = json!({"code": code, "message": "The recording failed."});
             }
             (format!("recording.{}", recording.progress.status), data)
         };
@@ -71,14 +71,14 @@ impl Model {
         self.send(Message { id: self.message_id(), event, recording_id, transcript_id, body })
     }
 
-    /// A new id, as Svix makes them.
+    /// Returns a new id in Svix's format.
     pub(super) fn message_id(&self) -> String {
         let mut state = lock(&self.state);
         let random = &mut state.random;
         format!("msg_{}", std::iter::repeat_with(|| random.alphanumeric()).take(27).collect::<String>())
     }
 
-    /// Keeps the message and delivers it, unless a fault has it otherwise.
+    /// Records the message and delivers it, unless a fault prevents that.
     pub(super) fn send(self: &Arc<Self>, message: Message) -> String {
         let id = message.id.clone();
         lock(&self.outbox.messages).push(message.clone());
@@ -97,7 +97,7 @@ impl Model {
         id
     }
 
-    /// Delivers in the background, side by side with all others.
+    /// Delivers the message in the background, in parallel with all others.
     pub(super) fn dispatch(self: &Arc<Self>, message: Message, delay: Duration) {
         *lock(&self.outbox.under_way).entry(message.id.clone()).or_default() += 1;
         let model = self.clone();
@@ -160,7 +160,7 @@ impl Model {
         request.body(Full::new(message.body.clone())).ok()
     }
 
-    /// Waits until an attempt of the message has ended, or none will be made.
+    /// Waits until an attempt of the message has ended, or until none is left.
     pub(super) async fn answered(&self, message: &str) {
         let mut changes = self.changes.subscribe();
         let enough = async {
@@ -177,7 +177,7 @@ impl Model {
     }
 }
 
-/// What is in every event: the new state, the recording, the bot or null.
+/// Returns the contents of every event: the new state, the recording, and the bot or null.
 fn facts(progress: &Progress, recording: &Recording, bot: Option<&Bot>) -> Value {
     json!({
         "data": {

@@ -152,7 +152,7 @@ async fn run(write: bool) -> Result<bool> {
         rows.push(copy_row(&case, &format!("{peak:.1} MiB"), &format!("{cpu:.0} ms")));
     }
     println!(
-        "\nThe time depends on the local stack, which is not optimized. The other figures are those of the function alone."
+        "\nThe time depends on the local stack, which is not optimized. The other figures are the function's own."
     );
     if write {
         let document = fs::read_to_string(DOCUMENT).context("docs/development.md cannot be read")?;

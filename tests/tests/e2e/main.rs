@@ -5,6 +5,7 @@ mod edge;
 mod example;
 mod failures;
 mod happy;
+mod harness;
 mod hostile;
 mod kills;
 mod metrics;

@@ -1,8 +1,8 @@
-//! What the people of a generated meeting talk about: the company behind the product.
+//! Topics of a generated meeting: the company behind the product.
 
 use super::topics::Topic;
 
-/// What users do not see, unless it goes wrong.
+/// Things that users see only when they go wrong.
 pub(super) const COMPANY: [Topic; 7] = [
     Topic {
         title: "the billing migration",

@@ -1,15 +1,15 @@
-//! Turns on a time line, and Recall's file of them.
+//! Turns on a timeline, and Recall's file of them.
 
 use std::io::Write as _;
 
-/// Somebody in the meeting. The number in the file is one more than the place in the list.
+/// A person in the meeting. The number in the file is one more than the index in the list.
 #[derive(Clone, Debug)]
 pub(super) struct Person {
     pub(super) name: &'static str,
     pub(super) is_host: bool,
 }
 
-/// Words of one speaker; times are in microseconds from the start of the recording.
+/// The words of one speaker. Times are in microseconds from the start of the recording.
 #[derive(Clone, Debug)]
 pub(super) struct Turn {
     pub(super) speaker: usize,
@@ -23,11 +23,11 @@ pub(super) struct Word {
     pub(super) end: u64,
 }
 
-/// How a language is spoken.
+/// How fast a language is spoken.
 pub(super) struct Pace {
-    /// Microseconds that every word takes …
+    /// The microseconds of every word.
     pub(super) word: f64,
-    /// … and each of its characters more.
+    /// The additional microseconds of each character.
     pub(super) character: f64,
 }
 
@@ -48,7 +48,7 @@ impl Speech {
         self.now / 1_000_000
     }
 
-    /// Speaks these words after a short pause, as a turn of its own.
+    /// Speaks these words after a short pause, as a separate turn.
     pub(super) fn say<T: Into<String>>(&mut self, speaker: usize, words: impl IntoIterator<Item = T>) {
         self.now += self.between(250_000.0, 1_100_000.0);
         let words = self.speak(self.now, words);
@@ -58,7 +58,7 @@ impl Speech {
         }
     }
 
-    /// Says something short while the speaker before is still at the last words.
+    /// Says something short during the last words of the previous speaker.
     pub(super) fn interject<T: Into<String>>(&mut self, speaker: usize, words: impl IntoIterator<Item = T>) {
         let begun = self.turns.last().and_then(|turn| turn.words.last()).map_or(self.now, |word| word.start);
         let start = begun + self.between(20_000.0, 90_000.0);
@@ -93,7 +93,7 @@ impl Speech {
     }
 }
 
-/// The file, compact as Recall writes it: a bare array, every absolute time null.
+/// Returns the file, as compact as Recall writes it: a bare array, in which every absolute time is null.
 pub(super) fn write(people: &[Person], language: &str, turns: &[Turn]) -> Vec<u8> {
     let mut file = Vec::with_capacity(turns.iter().map(|turn| 160 + 150 * turn.words.len()).sum());
     file.push(b'[');
@@ -102,7 +102,8 @@ pub(super) fn write(people: &[Person], language: &str, turns: &[Turn]) -> Vec<u8
     file
 }
 
-/// Turns with commas between them and `offset` microseconds added; a comma before the first one if it needs one.
+/// Writes turns with commas between them and `offset` microseconds added, and with a comma before the first one if
+/// needed.
 pub(super) fn write_turns(file: &mut Vec<u8>, people: &[Person], language: &str, turns: &[Turn], offset: u64) {
     for turn in turns {
         if file.last() != Some(&b'[') {
@@ -122,7 +123,7 @@ pub(super) fn write_turns(file: &mut Vec<u8>, people: &[Person], language: &str,
                 file.push(b',');
             }
             file.extend_from_slice(b"{\"text\":\"");
-            // No word of ours needs escaping.
+            // None of our words needs escaping.
             file.extend_from_slice(word.text.as_bytes());
             file.extend_from_slice(b"\",\"start_timestamp\":{\"relative\":");
             seconds(file, word.start + offset);
@@ -134,7 +135,7 @@ pub(super) fn write_turns(file: &mut Vec<u8>, people: &[Person], language: &str,
     }
 }
 
-/// A float as JSON writers print it: no zeros at the end, but one digit after the point.
+/// Writes a float as JSON writers do: no zeros at the end, but at least one digit after the point.
 fn seconds(file: &mut Vec<u8>, microseconds: u64) {
     let _ = write!(file, "{}.{:06}", microseconds / 1_000_000, microseconds % 1_000_000);
     while file.ends_with(b"0") && !file.ends_with(b".0") {

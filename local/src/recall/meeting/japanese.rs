@@ -1,4 +1,4 @@
-//! A short meeting in a language that puts no spaces between words.
+//! A short meeting in a language without spaces between words.
 
 use super::file::{Pace, Person, Speech, Turn};
 
@@ -10,7 +10,7 @@ pub(super) const PEOPLE: [Person; 3] = [
     Person { name: "高橋 翔太", is_host: false },
 ];
 
-/// Speaker, and the words as a transcriber cuts them.
+/// The speaker, and the words as a transcriber splits them.
 const OPENING: [(usize, &str); 4] = [
     (0, "おはよう ございます。 それでは 定例 会議 を 始めます。"),
     (1, "おはよう ございます。 よろしく お願い します。"),
@@ -44,11 +44,11 @@ const CLOSING: [(usize, &str); 4] = [
     (0, "では、 今日 は ここ まで に します。 お疲れ様 でした。"),
 ];
 
-/// About two minutes; the seed moves the times and where the middle begins.
+/// About two minutes. The seed changes the times and the start of the middle part.
 pub(super) fn japanese(seed: u64) -> Vec<Turn> {
     let mut speech = Speech::new(fastrand::Rng::with_seed(seed), JAPANESE);
     let mut middle = MIDDLE;
-    // In pairs, so that an answer stays behind its question.
+    // The parts come in pairs, so that an answer follows its question.
     middle.rotate_left(speech.random.usize(..MIDDLE.len() / 8) * 8);
     for (index, (speaker, text)) in OPENING.into_iter().chain(middle).chain(CLOSING).enumerate() {
         speech.say(speaker, text.split(' '));

@@ -1,4 +1,4 @@
-//! The sentences of a generated meeting. Words in braces are filled in by [`super::talk`].
+//! The sentences of a generated meeting. [`super::talk`] fills in the words in braces.
 
 pub(super) const HELLOS: &[&str] = &[
     "Good morning, everyone.",

@@ -1,4 +1,4 @@
-//! A meeting of an engineering team, made up as it goes along.
+//! Generates a meeting of an engineering team.
 
 use std::collections::HashSet;
 
@@ -13,7 +13,7 @@ use super::{
 /// About 150 words a minute.
 const ENGLISH: Pace = Pace { word: 104_000.0, character: 52_000.0 };
 
-/// Speaks until about `seconds` are over; the first of `people` is the host.
+/// Speaks for about `seconds`. The first of `people` is the host.
 pub(super) fn english(people: &[Person], seconds: u64, seed: u64) -> Vec<Turn> {
     let random = fastrand::Rng::with_seed(seed);
     let mut talk = Talk {
@@ -27,7 +27,7 @@ pub(super) fn english(people: &[Person], seconds: u64, seed: u64) -> Vec<Turn> {
     let mut order: Vec<&'static Topic> = Vec::new();
     // The end takes about twenty seconds.
     let end = seconds.saturating_sub(20);
-    // Nobody begins a subject in the last minute.
+    // No subject begins in the last minute.
     while talk.speech.seconds() + 60 < end {
         if order.is_empty() {
             order = topics::PRODUCT.iter().chain(&company::COMPANY).collect();
@@ -41,7 +41,7 @@ pub(super) fn english(people: &[Person], seconds: u64, seed: u64) -> Vec<Turn> {
     talk.speech.turns
 }
 
-/// 4 to 6 people, the host first.
+/// Returns 4 to 6 people, the host first.
 pub(super) fn people(seed: u64) -> Vec<Person> {
     let mut random = fastrand::Rng::with_seed(seed ^ 0x9e37_79b9_7f4a_7c15);
     let mut names = vocabulary::NAMES;
@@ -54,7 +54,7 @@ struct Talk<'a> {
     people: &'a [Person],
     speech: Speech,
     topic: &'static Topic,
-    /// What was said or named lately, and is not said again so soon.
+    /// What was said recently, and is not repeated soon.
     recent: Vec<&'static str>,
     /// What is said only once.
     once: HashSet<&'static str>,
@@ -69,13 +69,13 @@ impl Talk<'_> {
         self.speech.say(0, words);
     }
 
-    /// The host hands over to the owner; the others ask, object, agree; the host closes with a decision.
+    /// The host hands over to the owner, the others ask, object, and agree, and the host closes with a decision.
     fn discuss(&mut self, topic: &'static Topic, end: u64) {
         self.topic = topic;
         let owner = self.other(0);
         let mut words = Vec::new();
         let opener = self.pick(phrases::OPENERS);
-        // The one who is asked is the one who answers.
+        // The person who is asked also answers.
         words.extend(self.fill(&opener.replace("{name}", first_name(self.people[owner].name)), 0));
         self.speech.say(0, words);
         self.say(owner, &[phrases::TAKEOVERS, phrases::UPDATES, phrases::UPDATES, phrases::UPDATES]);
@@ -138,7 +138,7 @@ impl Talk<'_> {
         }
     }
 
-    /// One turn of one sentence from each of these.
+    /// Speaks one turn with one sentence from each of these lists.
     fn say(&mut self, speaker: usize, kinds: &[&'static [&'static str]]) {
         let mut words = Vec::new();
         for kind in kinds {
@@ -166,18 +166,18 @@ impl Talk<'_> {
         }
     }
 
-    /// One of these that was not used lately.
+    /// Returns one of these that was not used recently.
     fn pick(&mut self, choices: &[&'static str]) -> &'static str {
         let used = |choice: &&'static str| self.recent.contains(choice) || self.once.contains(choice);
         let fresh: Vec<&'static str> = choices.iter().copied().filter(|choice| !used(choice)).collect();
         let from = if fresh.is_empty() { choices } else { &fresh };
         let picked = from[self.speech.random.usize(..from.len())];
         self.recent.push(picked);
-        // A whole sentence without a gap would be recognized when it comes again.
+        // A complete sentence without a gap would be recognized when it is repeated.
         if picked.len() > 35 && !picked.contains('{') && picked.ends_with(['.', '?']) {
             self.once.insert(picked);
         }
-        // Half of what there is may be recent, so that there is always a choice.
+        // At most half of the sentences may be recent, so that there is always a choice.
         let of_these = self.recent.iter().filter(|recent| choices.contains(recent)).count();
         if of_these > choices.len() * 2 / 3
             && let Some(oldest) = self.recent.iter().position(|recent| choices.contains(recent))
@@ -187,7 +187,7 @@ impl Talk<'_> {
         picked
     }
 
-    /// The words of a phrase, with its gaps filled.
+    /// Returns the words of a phrase with its gaps filled.
     fn fill(&mut self, phrase: &str, speaker: usize) -> Vec<String> {
         let mut text = String::new();
         let mut rest = phrase;

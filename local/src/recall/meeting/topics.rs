@@ -1,4 +1,4 @@
-//! What the people of a generated meeting talk about: the product.
+//! Topics of a generated meeting: the product.
 
 /// A subject, with the words that belong to it.
 pub(super) struct Topic {
@@ -14,7 +14,7 @@ pub(super) struct Topic {
     pub(super) metrics: [&'static str; 3],
 }
 
-/// What users see.
+/// Things that users see.
 pub(super) const PRODUCT: [Topic; 6] = [
     Topic {
         title: "the new checkout",

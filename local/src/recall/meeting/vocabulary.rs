@@ -1,4 +1,4 @@
-//! Names, days and numbers of a generated meeting.
+//! Names, days, and numbers of a generated meeting.
 
 pub(super) const NAMES: [&str; 24] = [
     "Maya Lindqvist",
@@ -59,7 +59,7 @@ pub(super) const TEAMS: [&str; 12] = [
     "legal",
 ];
 
-/// After "by", "before" or "until".
+/// Follows "by", "before", or "until".
 pub(super) const DAYS: [&str; 12] = [
     "Monday",
     "Tuesday",
@@ -75,7 +75,7 @@ pub(super) const DAYS: [&str; 12] = [
     "the first of the month",
 ];
 
-/// Without any word before them.
+/// Stands alone, without a word before it.
 pub(super) const WHENS: [&str; 12] = [
     "on Monday",
     "on Tuesday",

@@ -1,4 +1,4 @@
-//! Access, errors and the shapes of single resources.
+//! Access, errors, and the formats of single resources.
 
 use anyhow::{Context as _, Result};
 use axum::http::{Method, StatusCode};

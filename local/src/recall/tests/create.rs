@@ -1,4 +1,4 @@
-//! create_transcript: what is refused, what is paid once, what goes wrong.
+//! create_transcript: refusals, idempotency, and failures.
 
 use std::time::Duration;
 
@@ -59,16 +59,16 @@ async fn a_key_pays_once() -> Result<()> {
     let lab = Lab::with_limits(|limits| limits.creates_per_minute = 100).await?;
     let (one, two) = (lab.recall.add_recording(Meeting::silent()), lab.recall.add_recording(Meeting::silent()));
     let first = lab.create(one, Some("a:1")).await?.json()?;
-    // Another body does not matter, and what is replayed is the first answer, not the present state.
+    // Another body makes no difference, and the replay has the first answer, not the current state.
     let path = format!("/api/v1/recording/{one}/create_transcript/");
     let replay = lab.call(Method::POST, &path, &[("Idempotency-Key", "a:1")], "{}").await?;
     assert_eq!((replay.status, replay.json()?), (StatusCode::OK, first));
     assert_eq!(lab.recall.creates(one), 1);
     assert_eq!(lab.recall.transcripts(one)[0].idempotency_key.as_deref(), Some("a:1"));
-    // The path is part of the match.
+    // The path is part of the key.
     lab.create(two, Some("a:1")).await?;
     assert_eq!(lab.recall.creates(two), 1);
-    // Errors are replayed too.
+    // Errors are replayed as well.
     let refused = lab.call(Method::POST, &path, &[("Idempotency-Key", "a:2")], "{}").await?;
     assert_eq!(refused.status, StatusCode::BAD_REQUEST);
     assert_eq!(lab.create(one, Some("a:2")).await?.status, StatusCode::BAD_REQUEST);
@@ -78,7 +78,7 @@ async fn a_key_pays_once() -> Result<()> {
 
 #[tokio::test]
 async fn a_key_is_forgotten_after_its_hour() -> Result<()> {
-    // Its hour is 36 ms.
+    // The hour of a key is 36 ms here.
     let lab = Lab::start(SimulatorConfig { speed: 100_000.0, ..SimulatorConfig::default() }).await?;
     let recording = lab.recall.add_recording(Meeting::silent());
     lab.create(recording, Some("a:1")).await?;
@@ -147,7 +147,7 @@ async fn creates_of_a_bot_are_limited_to_five_a_minute() -> Result<()> {
 
 #[tokio::test]
 async fn a_fast_minute_is_soon_over() -> Result<()> {
-    // A minute is 60 ms here; Retry-After is still a whole second.
+    // A minute is 60 ms here, but Retry-After is still a whole second.
     let limits = Limits { creates_per_minute: 1, ..Limits::default() };
     let lab = Lab::start(SimulatorConfig { speed: 1000.0, limits, ..SimulatorConfig::default() }).await?;
     let recording = lab.recall.add_recording(Meeting::silent());

@@ -1,4 +1,4 @@
-//! Pre-signed URLs, and bodies that arrive badly.
+//! Pre-signed URLs, and disturbed bodies.
 
 use std::{io::Read as _, time::Duration};
 
@@ -129,7 +129,7 @@ async fn bodies_that_end_early() -> Result<()> {
     Ok(())
 }
 
-/// What this gzip holds, if its checksum is right.
+/// Returns the content of this gzip, if its checksum is correct.
 fn unzipped(compressed: &Bytes) -> std::io::Result<Bytes> {
     let mut plain = Vec::new();
     flate2::read::GzDecoder::new(&**compressed).read_to_end(&mut plain)?;
@@ -139,7 +139,7 @@ fn unzipped(compressed: &Bytes) -> std::io::Result<Bytes> {
 #[tokio::test]
 async fn bodies_that_arrive_whole_and_are_still_wrong() -> Result<()> {
     let lab = Lab::quick().await?;
-    for content in [&b"no JSON at all, and long enough to be cut"[..], b"[]", b""] {
+    for content in [&b"not JSON at all, and long enough to be cut"[..], b"[]", b""] {
         let content = Bytes::from_static(content);
         let transcript = lab.transcribe(lab.recall.add_recording(Meeting::with_content(content.clone()))).await?;
         let get = async |fault| {

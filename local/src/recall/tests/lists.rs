@@ -1,4 +1,4 @@
-//! Filters, pages, limits and lag of the lists.
+//! Filters, pages, limits, and lag of the lists.
 
 use std::time::Duration;
 
@@ -30,7 +30,7 @@ async fn pages_follow_each_other() -> Result<()> {
     let filter = "metadata__team=blue+and+green&status_code=done";
     let first = lab.get(&format!("/api/v1/recording/?{filter}")).await?.json()?;
     assert_eq!((ids(&first)?, &first["previous"]), (made[..2].to_vec(), &Value::Null));
-    // The link is a whole URL and keeps the filters. What is newer than the cursor does not move the page.
+    // The link is a complete URL and keeps the filters. Entries that are newer than the cursor do not move the page.
     lab.recall
         .add_recording(Meeting::silent().metadata("team", "blue and green").started_at(now + Duration::from_secs(600)));
     let next = |page: &Value| page["next"].as_str().unwrap_or_default().replace(lab.recall.base_url(), "");

@@ -1,4 +1,4 @@
-//! Generated meetings are what they say, in Recall's format.
+//! Generated meetings have the stated size and Recall's format.
 
 use std::{collections::HashMap, time::Instant};
 
@@ -44,7 +44,7 @@ fn an_hour_has_its_size() -> Result<()> {
 #[test]
 fn turns_are_exact_and_in_order() -> Result<()> {
     let meeting = Meeting::hour(5);
-    // Compact: nothing is written that a compact writer would not write.
+    // The file contains nothing that a compact writer would leave out.
     let plain: Value = serde_json::from_slice(meeting.content())?;
     assert_eq!(plain.to_string().len(), meeting.content().len());
     let (mut before, mut overlaps, mut end) = (0.0, 0, 0.0);

@@ -1,4 +1,4 @@
-//! Signatures, deliveries, retries and their disturbances.
+//! Signatures, deliveries, retries, and their faults.
 
 use std::{
     sync::{Arc, Mutex},
@@ -20,7 +20,7 @@ use crate::{
     wire::{Fault, Server, Service, When, Wire, listen, lock, serve},
 };
 
-/// What a receiver of webhooks got, in order.
+/// The webhooks that a receiver got, in order.
 type Inbox = Arc<Mutex<Vec<(HeaderMap, Value)>>>;
 
 async fn receiver(wire: &Wire, recall: &Simulator) -> Result<(Inbox, Server)> {
@@ -134,7 +134,7 @@ async fn every_secret_signs() -> Result<()> {
 
 #[tokio::test]
 async fn eight_attempts_over_a_day() -> Result<()> {
-    // The 27 h 35 m of the whole schedule are 99 ms here.
+    // The whole schedule of 27 h 35 min takes 99 ms here.
     let lab = Lab::start(SimulatorConfig { speed: 1_000_000.0, ..SimulatorConfig::default() }).await?;
     let (inbox, _server) = receiver(&lab.wire, &lab.recall).await?;
     lab.wire.inject(Service::Webhook, "", When::Before, Fault::Answer { status: 302, retry_after: None }, 20);
@@ -144,7 +144,7 @@ async fn eight_attempts_over_a_day() -> Result<()> {
     let attempts: Vec<usize> = tried.iter().map(|delivery| delivery.attempt).collect();
     assert_eq!(attempts, [1, 2, 3, 4, 5, 6, 7, 8]);
     assert!(tried.iter().all(|one| one.message_id == tried[0].message_id && one.status == Some(302)));
-    // Attempt 8 comes 10 of those hours, 36 ms, after attempt 7 failed.
+    // Attempt 8 comes 10 simulated hours, which are 36 ms, after attempt 7 failed.
     assert!(tried[7].at - tried[6].at >= Duration::from_millis(36));
     lab.wire.calm();
     assert!(lab.recall.redeliver(&tried[0].message_id));
