@@ -22,7 +22,7 @@ use pipeline::{
     dead_letter::DeadLetterQueue,
     deadline::Deadline,
     logs, metrics,
-    recall::Wanted,
+    recall::AttemptSpec,
     telemetry::Chain,
     time::{self, Stopwatch},
     work_queue::{MAX_DELAY, Message, QueueError},
@@ -255,8 +255,8 @@ impl Act for Delivered<'_> {
         let Self { webhook, recording_id, delivery_id, deadline } = *self;
         match command {
             Command::Create { attempt, provider, language, claim } => {
-                let wanted = Wanted { recording_id, attempt, provider: &provider, language: language.as_deref() };
-                let answer = webhook.clients.create_transcript(wanted, delivery_id, deadline).await;
+                let spec = AttemptSpec { recording_id, attempt, provider: &provider, language: language.as_deref() };
+                let answer = webhook.clients.create_transcript(spec, delivery_id, deadline).await;
                 Answer::Create { attempt, claim, answer }
             }
             Command::LookUp { attempt, claim } => {
