@@ -218,11 +218,11 @@ impl Sweep {
     }
 }
 
-/// From when on a new pass lists. The window reaches back from where [`Position::counts_from`] says, as if no time had
+/// From when on a new pass lists. The window reaches back from where [`ListCursor::window_anchor`] says, as if no time had
 /// passed since: what was not done then, in however long a meeting, is not left out by an outage that outlasts the
 /// window.
 fn since(cursor: &ListCursor, window: Duration, now: Timestamp) -> Timestamp {
-    cursor.counts_from(now).minus(window).max(now.minus(MAX_SPAN))
+    cursor.window_anchor(now).minus(window).max(now.minus(MAX_SPAN))
 }
 
 /// Whether nobody goes on before `until`. Nobody waits for as long as a clock that was ahead may have written.

@@ -17,7 +17,7 @@ use lambda_http::{
     Adapter, Body, LambdaEvent, Request, RequestExt as _, Response, Service, service_fn, tower::ServiceBuilder,
 };
 use pipeline::{
-    advance::{Act, Advance, NotSaved, Outcome},
+    advance::{Act, Advance, AdvanceError, Outcome},
     clients::Clients,
     dead_letter::DeadLetterQueue,
     deadline::Deadline,
@@ -200,7 +200,7 @@ impl Webhook {
                 ask_to_retry(retry_at, Reply::Applied)
             }
             Ok(Outcome::Busy { retry_at }) => ask_to_retry(retry_at, Reply::Ignored),
-            Err(NotSaved { error, .. }) => {
+            Err(AdvanceError { error, .. }) => {
                 tracing::error!(message = logs::JOB_NOT_SAVED, recording.id = %recording_id, error = %Chain(&error));
                 Reply::RetryAfter(UNAVAILABLE)
             }
