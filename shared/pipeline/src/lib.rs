@@ -1,4 +1,5 @@
-//! What the functions and the operator's command share: the loop around the job core, its store, and its clients.
+//! The parts that the functions and the operator's command share: the loop around the job core, its store, and its
+//! clients.
 
 pub mod advance;
 pub mod aws;

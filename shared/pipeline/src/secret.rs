@@ -1,4 +1,4 @@
-//! Recall's key and the webhook secrets: from Secrets Manager, or from the environment for local use.
+//! The API key and the webhook secrets. They are in Secrets Manager or, for local use, in the environment.
 
 use std::{
     fmt,
@@ -12,17 +12,18 @@ use serde::Deserialize;
 
 use crate::{logs, metrics, signature, telemetry, time};
 
-/// A refused signature or key makes us look again, but not more often than this: anybody can send us bad
-/// signatures, and Secrets Manager costs money.
-const REFRESH_AT_MOST: Duration = Duration::from_secs(30);
-/// Without any credentials we look again after this long: nothing works until they are there.
-const RETRY_AT_MOST: Duration = Duration::from_secs(2);
-/// One look at Secrets Manager, repeats included.
+/// The shortest time between two reads of the secret because a signature or the key was rejected, and after a failed
+/// read. Anyone can send bad signatures, and each read costs money.
+const MIN_REFRESH_INTERVAL: Duration = Duration::from_secs(30);
+/// The shortest time between two reads while there are no credentials. It is short because nothing works without them.
+const MIN_RETRY_INTERVAL: Duration = Duration::from_secs(2);
+/// How long one read of the secret may take, including the SDK's repeats.
 const FETCH_TIMEOUT: Duration = Duration::from_secs(5);
-/// A secret that was taken away stops working here after this long at the latest.
+/// How long credentials are used before they are read again. A webhook secret that was removed stops working here after
+/// this time.
 const MAX_AGE: Duration = Duration::from_secs(15 * 60);
 
-/// A value that is never shown.
+/// A value that never appears in logs or errors.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Secret<T>(T);
 
@@ -31,7 +32,7 @@ impl<T> Secret<T> {
         Self(value)
     }
 
-    /// The value, for the one call that needs it.
+    /// Returns the value for the call that needs it.
     pub fn expose(&self) -> &T {
         &self.0
     }
@@ -43,7 +44,7 @@ impl<T> fmt::Debug for Secret<T> {
     }
 }
 
-/// What Recall knows us by, and what we know Recall by.
+/// The key that proves to Recall who we are, and the keys that prove to us that a delivery is from Recall.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Credentials {
     pub api_key: Secret<String>,
@@ -58,19 +59,20 @@ pub enum SecretSource {
     Fixed(Arc<Credentials>),
 }
 
+/// Why there are no credentials.
 #[derive(Debug, thiserror::Error)]
 pub enum SecretError {
-    #[error("the secret {id} could not be read from Secrets Manager")]
+    #[error("Secrets Manager GetSecretValue failed for the secret {id}")]
     Unavailable { id: String, source: Box<dyn std::error::Error + Send + Sync> },
-    #[error("Secrets Manager did not answer within {} s about the secret {id}", FETCH_TIMEOUT.as_secs())]
+    #[error("Secrets Manager did not return the secret {id} within {} s", FETCH_TIMEOUT.as_secs())]
     Late { id: String },
-    #[error("the secret {id} could not be had a moment ago")]
+    #[error("the secret {id} was not read, because a read failed less than {} s ago", MIN_RETRY_INTERVAL.as_secs())]
     JustFailed { id: String },
-    #[error("the secret {id} is not as it should be: {problem}")]
+    #[error("the secret {id} is invalid: {problem}")]
     Invalid { id: String, problem: String },
 }
 
-/// The shape of the secret's text. More fields are allowed.
+/// The JSON text of the secret. Other fields are allowed.
 #[derive(Deserialize)]
 struct Document {
     api_key: String,
@@ -79,25 +81,24 @@ struct Document {
 }
 
 impl Credentials {
+    /// Checks the key and decodes the webhook secrets.
+    ///
     /// # Errors
-    /// Says which value is wrong, without showing it.
+    /// Says which value is invalid, without showing it.
     pub fn parse<S: AsRef<str>>(api_key: &str, webhook_secrets: &[S]) -> Result<Self, String> {
-        let printable = !api_key.is_empty() && api_key.bytes().all(|byte| byte.is_ascii_graphic());
-        if !printable {
-            return Err("the API key is empty or has characters that no key has".to_owned());
+        let is_printable = !api_key.is_empty() && api_key.bytes().all(|byte| byte.is_ascii_graphic());
+        if !is_printable {
+            return Err("the API key is empty, or has a space or another character that no key has".to_owned());
         }
-        let webhook_keys = webhook_secrets
-            .iter()
-            .enumerate()
-            .map(|(index, secret)| {
-                signature::key(secret.as_ref()).ok_or_else(|| {
-                    format!(
-                        "webhook secret number {} is not `whsec_` with base64 after it; copy it from the dashboard",
-                        index + 1
-                    )
-                })
-            })
-            .collect::<Result<_, _>>()?;
+        let mut webhook_keys = Vec::with_capacity(webhook_secrets.len());
+        for (secret, number) in webhook_secrets.iter().zip(1..) {
+            let key = signature::key(secret.as_ref()).ok_or_else(|| {
+                format!(
+                    "webhook secret number {number} is not `whsec_` with base64 after it; copy it from the dashboard"
+                )
+            })?;
+            webhook_keys.push(key);
+        }
         Ok(Self { api_key: Secret(api_key.to_owned()), webhook_keys })
     }
 
@@ -106,7 +107,7 @@ impl Credentials {
     }
 }
 
-/// Hands out the credentials and renews them.
+/// Reads the credentials, caches them, and renews them.
 #[derive(Debug)]
 pub struct Secrets {
     source: SecretSource,
@@ -118,7 +119,7 @@ pub struct Secrets {
 struct Cache {
     credentials: Option<Arc<Credentials>>,
     fetched_at: Option<Timestamp>,
-    /// When the credentials in use were refused, and we looked for newer ones.
+    /// When the credentials in use were rejected and we looked for newer ones.
     refreshed_at: Option<Timestamp>,
     failed_at: Option<Timestamp>,
 }
@@ -128,42 +129,42 @@ impl Secrets {
         Self { source, client, cache: Mutex::default() }
     }
 
-    /// The credentials, from the cache while they are fresh.
+    /// Returns the credentials, from the cache if they are not too old.
     ///
     /// # Errors
-    /// Only if there are none yet: an old secret is better than none while Secrets Manager is away.
+    /// There are no credentials yet. If Secrets Manager fails later, the old credentials remain in use.
     pub async fn get(&self) -> Result<Arc<Credentials>, SecretError> {
         let id = match &self.source {
             SecretSource::Fixed(credentials) => return Ok(Arc::clone(credentials)),
             SecretSource::SecretsManager { id } => id,
         };
-        let (known, fetched_at, failed_at) = {
+        let (cached, fetched_at, failed_at) = {
             let cache = self.lock();
             (cache.credentials.clone(), cache.fetched_at, cache.failed_at)
         };
-        match known {
-            Some(known) if !older(fetched_at, MAX_AGE) || !older(failed_at, REFRESH_AT_MOST) => Ok(known),
-            Some(known) => Ok(self.renew(id).await.unwrap_or(known)),
-            None if !older(failed_at, RETRY_AT_MOST) => Err(SecretError::JustFailed { id: id.to_owned() }),
+        match cached {
+            Some(cached) if is_recent(fetched_at, MAX_AGE) || is_recent(failed_at, MIN_REFRESH_INTERVAL) => Ok(cached),
+            Some(cached) => Ok(self.renew(id).await.unwrap_or(cached)),
+            None if is_recent(failed_at, MIN_RETRY_INTERVAL) => Err(SecretError::JustFailed { id: id.to_owned() }),
             None => self.renew(id).await,
         }
     }
 
-    /// Looks for newer credentials because these were refused. `None` if there are none, or if somebody has just
-    /// looked.
-    pub async fn refresh(&self, refused: &Credentials) -> Option<Arc<Credentials>> {
+    /// Looks for newer credentials because these were rejected. Returns `None` if there are none, or if another call
+    /// has just looked for them.
+    pub async fn refresh(&self, rejected: &Credentials) -> Option<Arc<Credentials>> {
         let SecretSource::SecretsManager { id } = &self.source else { return None };
         {
             let mut cache = self.lock();
-            if let Some(known) = cache.credentials.clone().filter(|known| **known != *refused) {
-                return Some(known);
+            if let Some(newer) = cache.credentials.clone().filter(|cached| **cached != *rejected) {
+                return Some(newer);
             }
-            if !older(cache.refreshed_at, REFRESH_AT_MOST) {
+            if is_recent(cache.refreshed_at, MIN_REFRESH_INTERVAL) {
                 return None;
             }
             cache.refreshed_at = Some(time::now());
         }
-        self.renew(id).await.ok().filter(|renewed| **renewed != *refused)
+        self.renew(id).await.ok().filter(|renewed| **renewed != *rejected)
     }
 
     async fn renew(&self, id: &str) -> Result<Arc<Credentials>, SecretError> {
@@ -191,7 +192,7 @@ impl Secrets {
         })?;
         let invalid = |problem: String| SecretError::Invalid { id: id.to_owned(), problem };
         let text = output.secret_string().ok_or_else(|| invalid("it is binary, not JSON text".to_owned()))?;
-        // serde's own message would quote the secret.
+        // The message of serde would quote the secret.
         let document: Document = serde_json::from_str(text).map_err(|_| {
             invalid(r#"it must be JSON like {"api_key": "…", "webhook_secrets": ["whsec_…"]}"#.to_owned())
         })?;
@@ -203,8 +204,9 @@ impl Secrets {
     }
 }
 
-fn older(at: Option<Timestamp>, age: Duration) -> bool {
-    at.is_none_or(|at| time::now().since(at) >= age)
+/// Returns whether less than `age` has passed since this time.
+fn is_recent(at: Option<Timestamp>, age: Duration) -> bool {
+    at.is_some_and(|at| time::now().since(at) < age)
 }
 
 #[cfg(test)]
@@ -219,7 +221,7 @@ mod tests {
     }
 
     #[test]
-    fn a_bad_value_is_named_but_not_quoted() {
+    fn invalid_value_is_named_but_not_quoted() {
         for bad in ["", "whsec_", "whsec_***", "c2VjcmV0"] {
             let problem = Credentials::parse("key", &["whsec_c2VjcmV0", bad]).expect_err("not a secret");
             assert!(problem.contains("number 2") && !problem.contains("***"), "{problem}");
