@@ -6,9 +6,9 @@ use std::{error::Error, sync::Arc, time::Duration};
 use job::{CreateAnswer, LookUpAnswer, RecordingAnswer, ids::RecordingId};
 
 use crate::{
+    credentials::Secrets,
     deadline::Deadline,
     recall::{AttemptSpec, Create, Recall, http_client, tls},
-    secret::Secrets,
     settings::{Common, CreateSettings},
     store::Store,
     time,

@@ -6,6 +6,7 @@ pub mod aws;
 pub mod bucket;
 pub mod bus;
 pub mod clients;
+pub mod credentials;
 pub mod dead_letter;
 pub mod deadline;
 pub mod env;

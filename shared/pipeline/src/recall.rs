@@ -21,12 +21,12 @@ pub use self::{
     create::{AttemptSpec, Create},
     list::{ListPage, PageStart},
 };
-use crate::{logs, metrics};
 use crate::{
-    secret::{Credentials, Secrets},
+    credentials::{Credentials, Secrets},
     settings::RecallSettings,
     time::{self, Stopwatch},
 };
+use crate::{logs, metrics};
 use job::{
     ids::{RecordingId, TranscriptId},
     time::Timestamp,
@@ -70,7 +70,7 @@ pub enum Problem {
     #[error("Recall's answer (status {status}) does not follow its documentation: {detail}")]
     Unexpected { status: u16, detail: String },
     #[error("the API key could not be read")]
-    Secret(#[from] crate::secret::SecretError),
+    Secret(#[from] crate::credentials::SecretError),
 }
 
 impl Problem {

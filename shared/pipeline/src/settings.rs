@@ -7,10 +7,10 @@ use url::Url;
 
 use crate::{
     aws::Aws,
+    credentials::{Credentials, SecretSource},
     env::{Env, Reader},
     metrics,
     providers::{self, Provider},
-    secret::{Credentials, SecretSource},
 };
 
 /// The regions in which Recall runs.
