@@ -31,7 +31,7 @@ pub enum State {
     Stored { transcript_id: TranscriptId, receipt: Receipt },
     /// Recall could not make the transcript. If Recall says later that it is done after all, it is copied.
     Failed { transcript_id: TranscriptId, sub_code: Option<String> },
-    /// Recall refused the create. If the transcript turns out to exist, that counts. The status [`OUTCOME_UNKNOWN`]
+    /// Recall refused the create. If the transcript turns out to exist, that counts. The status `OUTCOME_UNKNOWN`
     /// means that its existence could not be determined: it counts towards the limit until a list shows that it does
     /// not exist.
     Refused { status: u16, code: Option<String> },
