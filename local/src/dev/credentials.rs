@@ -166,8 +166,7 @@ mod tests {
 
     #[test]
     fn given_credentials_are_used() {
-        let credentials =
-            Credentials::parse(Some(" 0123456789abcdef\n"), Some("whsec_c2VjcmV0, whsec_b3RoZXI="));
+        let credentials = Credentials::parse(Some(" 0123456789abcdef\n"), Some("whsec_c2VjcmV0, whsec_b3RoZXI="));
         let credentials = credentials.expect("good values");
         assert_eq!(credentials.api_key(), KEY);
         assert_eq!(credentials.webhook_secrets.value(), &[SECRET, "whsec_b3RoZXI="]);
