@@ -1,4 +1,5 @@
-//! Renders again from the stored verbatim file, without Recall, so that old transcripts gain new formats.
+//! Renders stored transcripts again from their verbatim files, without Recall, so that old transcripts gain new
+//! formats.
 
 use std::time::Duration;
 
@@ -17,13 +18,13 @@ use renditions::{Meeting, MeetingInfo, RecordingTimes, Summary, TranscriptReader
 use ring::digest::{Context, SHA256};
 
 use crate::{
-    act::time_for_it,
+    act::time_to_act,
     render::{RenditionError, Renditions},
     upload::{hex, put},
 };
 
-/// Renders what is stored. One worker at a time may render a transcript: each aborts unfinished uploads of the objects
-/// that it writes, and rewrites the manifest that it has read.
+/// Renders stored transcripts again. Only one worker at a time may render a transcript: each worker aborts unfinished
+/// uploads of the objects that it writes, and rewrites the manifest that it has read.
 #[derive(Debug)]
 pub(crate) struct Rerenderer {
     bucket: Bucket,
@@ -31,16 +32,22 @@ pub(crate) struct Rerenderer {
     renditions: Renditions,
 }
 
-/// Why one transcript was not rendered.
+/// Why one transcript was not rendered again.
 #[derive(Debug, thiserror::Error)]
 enum RerenderError {
-    #[error("{0}")]
-    NotAsStored(String),
+    #[error("{key} is gone; restore it from an older version")]
+    Gone { key: String },
+    #[error("{key} is the manifest of another transcript; restore an older version")]
+    OtherTranscript { key: String },
+    #[error("{key} does not have the stored size and checksum; restore an older version")]
+    Changed { key: String },
+    #[error("{key} cannot be rendered: {why}")]
+    Unreadable { key: String, why: String },
     #[error(transparent)]
     Read(#[from] ReadError),
     #[error(transparent)]
     Upload(#[from] S3Error),
-    #[error("the invocation's time is up")]
+    #[error("rendering took longer than the invocation has; it is tried again")]
     OutOfTime,
 }
 
@@ -49,32 +56,33 @@ impl Rerenderer {
         Self { bucket, key_prefix, renditions }
     }
 
-    /// Renders these, one after the other. One that cannot be rendered does not hold up the others.
+    /// Renders the transcripts, one after the other. A transcript that cannot be rendered does not stop the others.
     pub(crate) async fn render(&self, transcripts: &[(TranscriptId, Receipt)], deadline: Deadline) -> RenderAnswer {
         let mut answer = RenderAnswer::Rendered;
         for (id, receipt) in transcripts {
-            let time = time_for_it(deadline);
-            let one = tokio::time::timeout(time, self.one(*id, receipt, time)).await;
-            if let Err(error) = one.unwrap_or(Err(RerenderError::OutOfTime)) {
+            let time = time_to_act(deadline);
+            let rendered = tokio::time::timeout(time, self.rerender(*id, receipt, time)).await;
+            if let Err(error) = rendered.unwrap_or(Err(RerenderError::OutOfTime)) {
                 tracing::error!(message = logs::TRANSCRIPT_NOT_RERENDERED, transcript.id = %id, error = %Chain(&error));
-                answer = both(answer, error.answer());
+                answer = combined(answer, error.answer());
             }
         }
         answer
     }
 
-    async fn one(&self, id: TranscriptId, receipt: &Receipt, time: Duration) -> Result<(), RerenderError> {
+    async fn rerender(&self, id: TranscriptId, receipt: &Receipt, time: Duration) -> Result<(), RerenderError> {
         let watch = Stopwatch::start();
-        let gone = || RerenderError::NotAsStored(format!("{} is gone", receipt.manifest_key));
+        let gone = || RerenderError::Gone { key: receipt.manifest_key.clone() };
         let mut manifest = self.bucket.manifest(&receipt.manifest_key).await?.ok_or_else(gone)?;
         if manifest.transcript_id != id {
-            return Err(RerenderError::NotAsStored(format!("{} is of another transcript", receipt.manifest_key)));
+            return Err(RerenderError::OtherTranscript { key: receipt.manifest_key.clone() });
         }
         let recording = manifest.recording.times();
         let info = MeetingInfo::new(manifest.recording_id, id, recording.started_at, &manifest.recording.metadata);
-        let Read { summary, meeting, filed } = self.read(receipt, recording, info).await?;
-        let turns_key = self.turns_key(&manifest, id, filed);
-        // From here on the objects change that the manifest names.
+        let VerbatimFile { summary, meeting, turns_key } = self.read(receipt, recording, info).await?;
+        let meeting = meeting.map_err(|why| RerenderError::Unreadable { key: receipt.key.clone(), why })?;
+        let turns_key = self.turns_key(&manifest, id, turns_key);
+        // The objects that the manifest names change below, so the manifest must not name them any more.
         let replaced = self.renditions.names();
         if manifest.withdraw(|file| replaced.contains(&&*file.name)) {
             self.put(receipt, &manifest).await?;
@@ -84,42 +92,43 @@ impl Rerenderer {
             RenditionError::OutOfTime => RerenderError::OutOfTime,
             RenditionError::Upload(error) => error.into(),
         })?;
-        // An older manifest has no checksum of S3's for it.
+        // A manifest of an older version does not have S3's checksum of the verbatim file.
         if let Some(verbatim) = manifest.files.iter_mut().find(|file| file.name == VERBATIM) {
             verbatim.crc64nvme.get_or_insert_with(|| receipt.crc64nvme.clone());
         }
         manifest.complete(files, time::now());
-        // A copy that was made unread knew nothing of these.
-        manifest.counts = summary.counts;
-        manifest.skipped_values = summary.skipped_values;
-        manifest.empty = summary.empty;
-        manifest.language_codes = summary.language_codes.into_iter().collect();
+        set_summary(&mut manifest, summary);
         self.put(receipt, &manifest).await?;
-        tracing::info!(message = logs::TRANSCRIPT_RERENDERED, recording.id = %manifest.recording_id, transcript.id = %id, duration_ms = watch.millis());
+        tracing::info!(
+            message = logs::TRANSCRIPT_RERENDERED,
+            recording.id = %manifest.recording_id,
+            transcript.id = %id,
+            duration_ms = watch.millis()
+        );
         metrics::TRANSCRIPTS_RENDERED_AGAIN.count();
         Ok(())
     }
 
-    /// Where the turns are filed already: under another day, SQL would find every turn twice.
-    fn turns_key(&self, manifest: &Manifest, id: TranscriptId, filed: Option<String>) -> String {
-        let filed = manifest.turns_key().cloned().or(filed).filter(|key| is_turns_key(&self.key_prefix, key, id));
-        filed.unwrap_or_else(|| {
-            let day = [manifest.recording.started_at.as_deref(), Some(&*manifest.stored_at)];
-            let day = day.into_iter().flatten().find_map(Timestamp::parse_rfc3339);
+    /// Returns the key under which the turns are already filed. Under another day, SQL would find every turn twice.
+    fn turns_key(&self, manifest: &Manifest, id: TranscriptId, of_verbatim: Option<String>) -> String {
+        let filed = manifest.turns_key().cloned().or(of_verbatim);
+        filed.filter(|key| is_turns_key(&self.key_prefix, key, id)).unwrap_or_else(|| {
+            let times = [manifest.recording.started_at.as_deref(), Some(&*manifest.stored_at)];
+            let day = times.into_iter().flatten().find_map(Timestamp::parse_rfc3339);
             turns_key(&self.key_prefix, day.unwrap_or_else(time::now), id)
         })
     }
 
-    /// Reads the verbatim file, which must be what the row says.
+    /// Reads the verbatim file, and checks that it has the size and the checksum in the row.
     async fn read(
         &self,
         receipt: &Receipt,
         recording: RecordingTimes,
         info: MeetingInfo,
-    ) -> Result<Read, RerenderError> {
-        let gone = || RerenderError::NotAsStored(format!("{} is gone", receipt.key));
+    ) -> Result<VerbatimFile, RerenderError> {
+        let gone = || RerenderError::Gone { key: receipt.key.clone() };
         let mut object = self.bucket.get(&receipt.key).await?.ok_or_else(gone)?;
-        let filed = turns_key_of(object.metadata());
+        let turns_key = turns_key_of(object.metadata());
         let (mut reader, mut sha256, mut bytes) = (TranscriptReader::new(recording), Context::new(&SHA256), 0);
         while let Some(chunk) = object.body.next().await {
             let chunk = chunk.map_err(interrupted)?;
@@ -128,10 +137,10 @@ impl Rerenderer {
             reader.push(&chunk);
         }
         if bytes != receipt.bytes || hex(sha256.finish().as_ref()) != receipt.sha256 {
-            return Err(RerenderError::NotAsStored(format!("{} is not what was stored", receipt.key)));
+            return Err(RerenderError::Changed { key: receipt.key.clone() });
         }
         let (summary, meeting) = reader.finish(info);
-        Ok(Read { summary, meeting: meeting.map_err(RerenderError::NotAsStored)?, filed })
+        Ok(VerbatimFile { summary, meeting, turns_key })
     }
 
     async fn put(&self, receipt: &Receipt, manifest: &Manifest) -> Result<(), S3Error> {
@@ -140,15 +149,24 @@ impl Rerenderer {
 }
 
 /// A verbatim file that was read.
-struct Read {
+struct VerbatimFile {
     summary: Summary,
-    meeting: Meeting,
-    /// Where its turns are filed, as S3 has noted with it.
-    filed: Option<String>,
+    /// The meeting, or why the file cannot be rendered.
+    meeting: Result<Meeting, String>,
+    /// The key of its turns, from the metadata of the object.
+    turns_key: Option<String>,
 }
 
-/// Of both: what helps comes first, so that nothing is given up that another try may bring.
-fn both(one: RenderAnswer, other: RenderAnswer) -> RenderAnswer {
+/// Replaces what an earlier copy read from the file. A copy that did not read the file knew nothing of it.
+fn set_summary(manifest: &mut Manifest, summary: Summary) {
+    manifest.counts = summary.counts;
+    manifest.skipped_values = summary.skipped_values;
+    manifest.empty = summary.empty;
+    manifest.language_codes = summary.language_codes.into_iter().collect();
+}
+
+/// Combines two answers. `Later` comes first, so that a transcript that another try may render is not given up.
+fn combined(one: RenderAnswer, other: RenderAnswer) -> RenderAnswer {
     match (one, other) {
         (later @ RenderAnswer::Later { .. }, _) | (_, later @ RenderAnswer::Later { .. }) => later,
         (RenderAnswer::NotAsStored, _) | (_, RenderAnswer::NotAsStored) => RenderAnswer::NotAsStored,
@@ -157,9 +175,14 @@ fn both(one: RenderAnswer, other: RenderAnswer) -> RenderAnswer {
 }
 
 impl RerenderError {
+    /// The answer to the core. It does not try again what cannot succeed.
     fn answer(&self) -> RenderAnswer {
         match self {
-            Self::NotAsStored(_) | Self::Read(ReadError::NotOurs(_)) => RenderAnswer::NotAsStored,
+            Self::Gone { .. }
+            | Self::OtherTranscript { .. }
+            | Self::Changed { .. }
+            | Self::Unreadable { .. }
+            | Self::Read(ReadError::NotOurs(_)) => RenderAnswer::NotAsStored,
             Self::Read(ReadError::S3(_)) | Self::Upload(_) | Self::OutOfTime => {
                 RenderAnswer::Later { after: Duration::ZERO }
             }
