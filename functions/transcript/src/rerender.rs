@@ -19,7 +19,8 @@ use ring::digest::{Context, SHA256};
 
 use crate::{
     act::time_to_act,
-    render::{RenditionError, Renditions},
+    copy::NO_BYTES,
+    render::{RenditionError, Renditions, report_skipped_values},
     upload::{hex, put},
 };
 
@@ -80,7 +81,18 @@ impl Rerenderer {
         let recording = manifest.recording.times();
         let info = MeetingInfo::new(manifest.recording_id, id, recording.started_at, &manifest.recording.metadata);
         let VerbatimFile { summary, meeting, turns_key } = self.read(receipt, recording, info).await?;
-        let meeting = meeting.map_err(|why| RerenderError::Unreadable { key: receipt.key.clone(), why })?;
+        report_skipped_values(manifest.recording_id, id, &summary);
+        let meeting = match meeting {
+            Ok(meeting) => meeting,
+            Err(why) => {
+                // No object changes, so the manifest need not be withdrawn first.
+                if summary.counts.words == 0 {
+                    record_no_words(&mut manifest, summary, why.clone(), time::now());
+                    self.put(receipt, &manifest).await?;
+                }
+                return Err(RerenderError::Unreadable { key: receipt.key.clone(), why });
+            }
+        };
         let turns_key = self.turns_key(&manifest, id, turns_key);
         // The objects that the manifest names change below, so the manifest must not name them any more.
         let replaced = self.renditions.names();
@@ -139,7 +151,7 @@ impl Rerenderer {
         if bytes != receipt.bytes || hex(sha256.finish().as_ref()) != receipt.sha256 {
             return Err(RerenderError::Changed { key: receipt.key.clone() });
         }
-        let (summary, meeting) = reader.finish(info);
+        let (summary, meeting) = if bytes == 0 { Summary::unread(NO_BYTES.to_owned()) } else { reader.finish(info) };
         Ok(VerbatimFile { summary, meeting, turns_key })
     }
 
@@ -165,6 +177,14 @@ fn set_summary(manifest: &mut Manifest, summary: Summary) {
     manifest.language_codes = summary.language_codes.into_iter().collect();
 }
 
+/// Records that no words can be read from the file. A manifest of an older version may say that the recording is
+/// silent. The manifest names the same objects as before.
+fn record_no_words(manifest: &mut Manifest, summary: Summary, why: String, now: Timestamp) {
+    set_summary(manifest, summary);
+    manifest.rendering_error = Some(why);
+    manifest.rendered_now(now);
+}
+
 /// Combines two answers. `Later` comes first, so that a transcript that another try may render is not given up.
 fn combined(one: RenderAnswer, other: RenderAnswer) -> RenderAnswer {
     match (one, other) {
@@ -187,5 +207,42 @@ impl RerenderError {
                 RenderAnswer::Later { after: Duration::ZERO }
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use job::ids::RecordingId;
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    /// The manifest of an older version that took the recording for silent.
+    fn manifest_of_silence() -> Manifest {
+        let manifest = json!({
+            "schema": 1, "recording_id": RecordingId::from_u128(1), "transcript_id": TranscriptId::from_u128(2),
+            "bot_id": null, "attempt": 1, "provider": null, "language_codes": [],
+            "recording": {"started_at": null, "metadata": {}},
+            "counts": {"turns": 0, "words": 0, "speakers": 0, "duration_s": 0.0},
+            "empty": true, "rendering_error": null, "stored_at": "2026-01-01T00:00:00Z",
+            "files": [{"name": "turns.jsonl", "key": "k", "bytes": 0, "sha256": "", "content_type": "text/plain"}],
+        });
+        Manifest::parse(manifest.to_string().as_bytes()).expect("a manifest of ours")
+    }
+
+    #[test]
+    fn manifest_says_why_no_words_were_found_and_names_the_same_files() {
+        let mut manifest = manifest_of_silence();
+        let mut reader = TranscriptReader::new(manifest.recording.times());
+        reader.push(br#"[{"participant": {"id": 1}, "tokens": ["Hi"]}, {"participant": {"id": 2}, "tokens": []}]"#);
+        let info = MeetingInfo::new(manifest.recording_id, manifest.transcript_id, None, &Value::Null);
+        let (summary, meeting) = reader.finish(info);
+        assert_eq!(summary.counts.words, 0);
+        let why = meeting.expect_err("the entries have no words");
+        record_no_words(&mut manifest, summary, why, Timestamp::from_secs(1_800_000_000));
+        assert!(!manifest.empty, "the recording is not silent");
+        assert_eq!(manifest.rendering_error.as_deref(), Some("no words were found in 2 entries"));
+        assert_eq!((manifest.skipped_values, manifest.files.len()), (2, 1));
+        assert_eq!(manifest.rendered_at.as_deref(), Some("2027-01-15T08:00:00.000Z"));
     }
 }
