@@ -1,15 +1,15 @@
-//! The alarm about what Recall deletes soon and is not stored.
+//! Raises the alarm about recordings that Recall deletes soon and that are not stored.
 //!
-//! A job raises it once, when somebody works on it. Here it is raised in every run, because nobody may be at work: the
-//! transcript function may be broken, or the queue full.
+//! A job raises the alarm once, when a function works on it. The sweep raises it in every run, because the job may not
+//! be worked on: the transcript function may be broken, or the queue full.
 
 use job::{Context, Job, Recording, Status, ids::RecordingId, time::Timestamp};
 use pipeline::{logs, metrics};
 
-/// Recordings that one run names, those that expire first; all of them are counted.
+/// How many recordings one run names in the log. It names those that expire first, and counts all of them.
 const MAX_NAMED: usize = 20;
 
-/// A recording that expires soon, and of which nothing is stored.
+/// A recording that expires soon and of which nothing is stored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Expiring {
     recording_id: RecordingId,
@@ -18,6 +18,7 @@ pub(crate) struct Expiring {
 }
 
 impl Expiring {
+    /// Returns the alarm for this job, if it needs one.
     pub(crate) fn of(job: &Job, context: Context<'_>) -> Option<Self> {
         let soon = context.now.plus(context.policy.expiry_alarm);
         let expires_at = job.expires_at.filter(|expires_at| *expires_at <= soon)?;
@@ -27,12 +28,12 @@ impl Expiring {
     }
 }
 
-/// Logs and counts them.
-pub(crate) fn raise(mut all: Vec<Expiring>) {
+/// Logs and counts the recordings.
+pub(crate) fn raise_alarm(mut all: Vec<Expiring>) {
     if all.is_empty() {
         return;
     }
-    all.sort_by_key(|one| one.expires_at);
+    all.sort_by_key(|expiring| expiring.expires_at);
     for Expiring { recording_id, status, expires_at } in all.iter().take(MAX_NAMED) {
         let (status, expires_at) = (status.as_str(), expires_at.rfc3339());
         tracing::error!(message = logs::EXPIRY_NOTICED, recording.id = %recording_id, job.status = status, expires_at);
@@ -52,28 +53,28 @@ mod tests {
     const HOUR: Duration = Duration::from_secs(60 * 60);
 
     fn expiring(job: &Job) -> bool {
-        // Its alarm is put at an hour.
+        // This policy raises the alarm an hour before the expiry.
         let policy: Policy = policy();
         Expiring::of(job, Context { now: NOW, lease_until: NOW, role: job::Role::Worker, policy: &policy }).is_some()
     }
 
     #[test]
-    fn what_goes_soon_and_is_at_stake_is_worth_an_alarm() {
+    fn alarm_is_raised_for_recordings_that_expire_soon_and_are_not_stored() {
         let ends = |expires_at| Job { expires_at, ..transcribing(NOW) };
         let second = Duration::from_secs(1);
         assert!(expiring(&ends(Some(NOW.plus(HOUR)))));
-        assert!(expiring(&ends(Some(NOW.minus(HOUR)))), "it may be there yet");
+        assert!(expiring(&ends(Some(NOW.minus(HOUR)))), "the recording may still exist");
         assert!(!expiring(&ends(Some(NOW.plus(HOUR).plus(second)))));
         assert!(!expiring(&ends(None)));
-        // It is raised again and again, whatever the job has announced.
-        let mut told = ends(Some(NOW));
-        told.outbox.expiry_announced = true;
-        assert!(expiring(&told));
-        // Nothing is at stake any more.
+        // The sweep raises the alarm in every run, even if the job has announced the expiry.
+        let mut announced = ends(Some(NOW));
+        announced.outbox.expiry_announced = true;
+        assert!(expiring(&announced));
+        // These jobs have nothing left to lose.
         let skipped = Job { transcripts: Vec::new(), hold: Some(Hold::Skipped), ..ends(Some(NOW)) };
         assert!(!expiring(&skipped));
         let lost = |transcript: Transcript| Transcript {
-            state: State::Lost { transcript_id: transcript.state.transcript_id().expect("it has one") },
+            state: State::Lost { transcript_id: transcript.state.transcript_id().expect("a transcript id") },
             ..transcript
         };
         let lost = Job {

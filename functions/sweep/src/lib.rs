@@ -1,6 +1,7 @@
-//! The function on a timer: wake what is due · warn of what goes soon · compare Recall's lists with our table.
+//! The function on a timer. It wakes the jobs that are due, warns of recordings that expire soon, and compares Recall's
+//! lists with the jobs table.
 //!
-//! It decides nothing about a job: it only sends messages, and sends none that the core would ignore.
+//! It decides nothing about a job. It only sends messages, and sends none that the core would ignore.
 
 mod expiring;
 mod lists;
@@ -23,16 +24,17 @@ use serde::Serialize;
 use tokio::time::timeout;
 
 pub use self::settings::Settings;
-use self::{lists::PassStats, wake::Wakes};
+use self::{lists::PassStats, wake::WakeStats};
 
-/// A step is not begun with less time than this.
-const SHORTEST_STEP: Duration = Duration::from_secs(5);
-/// What every step leaves of the invocation, to record how far it came.
-const RESERVE: Duration = Duration::from_secs(2);
-/// A queue with so many messages that wait or are in flight gets none from here. What is due, or was found, stays so
-/// until a worker has finished with it, and would be sent again in every run: this is what bounds the repeats.
+/// A step does not start with less time than this.
+const MIN_STEP_TIME: Duration = Duration::from_secs(5);
+/// How much of the invocation every step leaves, so that its progress can be saved.
+const STEP_RESERVE: Duration = Duration::from_secs(2);
+/// The sweep sends no messages while this many are waiting or in flight on the queue. A job stays due, and an event
+/// stays missing, until a worker has handled its message, so every run would send the message again. This limit bounds
+/// the repeats.
 const FULL_QUEUE: usize = 500;
-/// What the messages' `delivery_id` says, and so the metadata of transcripts that are asked for because of them.
+/// The `delivery_id` of the sweep's messages. The metadata of transcripts that are created because of them has it, too.
 const DELIVERY_ID: &str = "sweep";
 
 #[derive(Debug)]
@@ -41,51 +43,51 @@ pub struct Sweep {
     clients: Clients,
 }
 
-/// What one run did; the answer to whoever invoked it.
+/// What one run did. It is the function's answer to its caller.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct Report {
-    /// Jobs that are due, as far as they were looked at.
+    /// Due jobs that the run read.
     pub due: usize,
     pub woken: usize,
-    /// Entries of Recall's lists.
+    /// Entries of Recall's lists that the run read.
     pub listed: usize,
-    /// What no webhook had told.
+    /// Events that no webhook had reported.
     pub found: usize,
 }
 
-/// Some of what is due was neither woken nor left for a full queue. The next run finds it again.
+/// Some due jobs could not be woken, for another reason than a full queue. The next run finds them again.
 #[derive(Debug, thiserror::Error)]
 #[error("not all that is due could be woken; the log says why")]
 pub struct Incomplete;
 
 impl Sweep {
     /// # Errors
-    /// The HTTP stack could not be set up.
+    /// Setting up the HTTP client failed.
     pub fn new(settings: Settings) -> Result<Self, lambda_runtime::Error> {
         let Settings { common, window } = settings;
         Ok(Self { window, clients: Clients::new(&common)? })
     }
 
-    /// Uses the full speed of the init phase for the first handshake.
+    /// Makes the first TLS handshake in the init phase, in which Lambda gives a function its full CPU speed.
     pub async fn warm_up(&self) {
         self.clients.warm_up().await;
     }
 
-    /// One run. Waking comes first, and nothing that Recall does can stop it.
+    /// Does one run. Waking comes first, so no failure of Recall can stop it.
     ///
     /// # Errors
-    /// [`Incomplete`], after all else was done.
+    /// [`Incomplete`], after every other step was done.
     pub async fn run(&self, deadline_ms: u64) -> Result<Report, Incomplete> {
         let watch = Stopwatch::start();
         let deadline = Deadline::of_invocation(Some(deadline_ms));
-        let full = self.queue_is_full(deadline).await;
-        let wakes = self.wake(full, deadline).await;
+        let queue_full = self.queue_is_full(deadline).await;
+        let wakes = self.wake(queue_full, deadline).await;
         let oldest = self.oldest_unfinished(deadline).await;
-        let seen = match self.window {
-            Some(window) if !full => self.reconcile(window, deadline).await,
+        let stats = match self.window {
+            Some(window) if !queue_full => self.reconcile(window, deadline).await,
             Some(_) | None => PassStats::default(),
         };
-        let report = Report { due: wakes.due, woken: wakes.woken, listed: seen.listed(), found: seen.found() };
+        let report = Report { due: wakes.due, woken: wakes.woken, listed: stats.listed(), found: stats.found() };
         tracing::info!(
             message = logs::SWEEP_FINISHED,
             due = report.due,
@@ -94,14 +96,16 @@ impl Sweep {
             found = report.found,
             duration_ms = watch.millis()
         );
-        measure(&wakes, oldest, &seen);
+        record_metrics(&wakes, oldest, &stats);
         if wakes.complete { Ok(report) } else { Err(Incomplete) }
     }
 
+    /// Returns whether the queue has [`FULL_QUEUE`] messages or more. A queue that cannot be measured counts as not
+    /// full.
     async fn queue_is_full(&self, deadline: Deadline) -> bool {
-        let backlog = match timeout(left(deadline), self.clients.work.backlog()).await {
+        let backlog = match timeout(time_left(deadline), self.clients.work.backlog()).await {
             Ok(Ok(backlog)) => backlog,
-            // If the queue is out of order, sending will tell.
+            // If the queue is unavailable, sending messages fails and reports it.
             Ok(Err(error)) => {
                 tracing::warn!(message = logs::QUEUE_NOT_MEASURED, error = %Chain(&error));
                 0
@@ -114,29 +118,29 @@ impl Sweep {
         backlog >= FULL_QUEUE
     }
 
-    /// For asking the core what a message would do to a job.
+    /// The context for asking the core what a message would do to a job.
     fn context(&self, now: Timestamp) -> Context<'_> {
         Context { now, lease_until: now, role: Role::Worker, policy: &self.clients.create.policy }
     }
 }
 
-fn measure(wakes: &Wakes, oldest_unfinished: Option<Duration>, seen: &PassStats) {
-    let count = |count: usize| u64::try_from(count).unwrap_or(u64::MAX);
-    metrics::JOBS_DUE.record(count(wakes.due));
-    metrics::JOBS_WOKEN.record(count(wakes.woken));
+fn record_metrics(wakes: &WakeStats, oldest_unfinished: Option<Duration>, stats: &PassStats) {
+    let number = |count: usize| u64::try_from(count).unwrap_or(u64::MAX);
+    metrics::JOBS_DUE.record(number(wakes.due));
+    metrics::JOBS_WOKEN.record(number(wakes.woken));
     metrics::OLDEST_DUE_AGE.record(wakes.oldest.as_secs());
     if let Some(age) = oldest_unfinished {
         metrics::OLDEST_UNFINISHED_AGE.record(age.as_secs());
     }
-    for (list, listed) in &seen.listed {
-        metrics::SWEEP_LISTED.record(count(*listed), list);
+    for (list, listed) in &stats.listed {
+        metrics::SWEEP_LISTED.record(number(*listed), list);
     }
-    for (kind, found) in &seen.found {
-        metrics::SWEEP_FOUND.record(count(*found), kind);
+    for (kind, found) in &stats.found {
+        metrics::SWEEP_FOUND.record(number(*found), kind);
     }
 }
 
-/// What a step may take.
-fn left(deadline: Deadline) -> Duration {
-    deadline.left(time::now()).saturating_sub(RESERVE)
+/// How much time a step may take.
+fn time_left(deadline: Deadline) -> Duration {
+    deadline.left(time::now()).saturating_sub(STEP_RESERVE)
 }

@@ -1,10 +1,11 @@
-//! Reads Recall's lists page by page, from where the last run stopped, and has jobs told what they do not know.
+//! Reads Recall's lists page by page, from where the last run stopped, and sends jobs the events that they do not know.
 //!
-//! The place is kept in the jobs table, under a lease: one sweep lists at a time. A page counts once all that it told
-//! is on the queue, so whatever goes wrong, it is read again. Nor is anything left out when no pass comes to its end for
-//! days: the next one begins where the last complete one counted from, or the first one of all.
+//! The cursor is in the jobs table, under a lease, so only one sweep reads the lists at a time. A page is done once all
+//! its messages are on the queue; after any failure it is read again. Nothing is skipped even if no pass reaches the
+//! end of a list for days: the window of the next pass is counted from the beginning of the last complete pass or, if
+//! there was none, of the first pass.
 //!
-//! Whatever stops one list does not stop the other: each has its own pages, failures, and wait.
+//! A failure of one list does not stop the other: each has its own pages, failures, and wait.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -24,29 +25,31 @@ use pipeline::{
 use tokio::time::timeout;
 
 use crate::{
-    SHORTEST_STEP, Sweep, left,
+    MIN_STEP_TIME, Sweep,
     missing::{ListEntry, Missing},
+    time_left,
 };
 
-/// Pages of each list in one run. A run a minute spends a third of the 60 calls that Recall lets a workspace make.
+/// How many pages of each list one run reads. With a run each minute, that is a third of the 60 calls a minute that
+/// Recall allows a workspace.
 const PAGES_PER_RUN: u32 = 20;
-/// Pages of one list from its beginning to its end: ten million entries, which are those of [`MAX_SPAN`] at ten million
-/// recordings a month. Longer ones are started again.
+/// How many pages one pass over a list may have: ten million entries, as many as [`MAX_SPAN`] has at ten million
+/// recordings a month. After more pages the list starts again.
 const MAX_PAGES: u32 = 100_000;
-/// A page that could not be had so often in a row is given up, and its list begun anew: its cursor may be bad.
+/// After this many failures of a page in a row, its list starts again: the cursor may be invalid.
 const MAX_FAILURES: u32 = 3;
-/// Links are some 200 bytes long; a longer one is not kept.
+/// The longest link to a next page that is saved. Recall's links have about 200 bytes.
 const MAX_LINK_BYTES: usize = 4 << 10;
-/// Nothing older is listed: Recall itself keeps what it recorded for a week, unless it is asked to keep it longer.
+/// Entries older than this are not listed. Recall keeps recordings for a week, unless it is asked to keep them longer.
 const MAX_SPAN: Duration = Duration::from_secs(31 * 24 * 60 * 60);
-/// Recall may ask us to wait, but not for longer than this.
+/// The longest wait that is accepted from Recall.
 const MAX_WAIT: Duration = Duration::from_secs(60 * 60);
-/// It waits this long where Recall throttles and does not say how long.
+/// How long a list waits when Recall throttles a call without saying for how long.
 const THROTTLED_WAIT: Duration = Duration::from_secs(10);
-/// No invocation, and so no lease of one, is as long.
+/// Every invocation, and so every lease, is shorter than this.
 const MAX_LEASE: Duration = Duration::from_secs(20 * 60);
 
-/// What the lists held, by list, and what jobs had to be told, by kind.
+/// How many entries the lists had, by list, and how many events were missing, by kind.
 #[derive(Debug, Default)]
 pub(crate) struct PassStats {
     pub(crate) listed: BTreeMap<&'static str, usize>,
@@ -85,7 +88,7 @@ impl List {
     }
 }
 
-/// Why a page was not dealt with.
+/// Why a page was not completed.
 #[derive(Debug, thiserror::Error)]
 enum PageError {
     #[error(transparent)]
@@ -94,36 +97,36 @@ enum PageError {
     Store(#[from] StoreError),
     #[error(transparent)]
     Queue(#[from] QueueError),
-    #[error("the invocation's time is up")]
+    #[error("reading the page took longer than its share of the invocation; the next run reads it again")]
     OutOfTime,
 }
 
 impl Sweep {
-    /// Reads on in both lists.
+    /// Reads the next pages of both lists.
     pub(crate) async fn reconcile(&self, window: Duration, deadline: Deadline) -> PassStats {
-        let mut seen = PassStats::default();
-        let Some(mut sweep_cursor) = self.claim(deadline).await else { return seen };
-        self.read(&mut sweep_cursor, window, deadline, &mut seen).await;
+        let mut stats = PassStats::default();
+        let Some(mut sweep_cursor) = self.claim(deadline).await else { return stats };
+        self.read(&mut sweep_cursor, window, deadline, &mut stats).await;
         sweep_cursor.lease_until = Timestamp::default();
         match self.clients.store.save_cursor(&mut sweep_cursor).await {
             Ok(true) => {}
             Ok(false) => tracing::warn!(message = logs::CURSOR_OVERTAKEN),
             Err(error) => tracing::error!(message = logs::CURSOR_NOT_SAVED, error = %Chain(&error)),
         }
-        seen
+        stats
     }
 
-    /// The place, for this invocation alone; `None` if it cannot be had now.
+    /// Loads the cursor and takes its lease. Returns `None` if another sweep has the lease or the table failed.
     async fn claim(&self, deadline: Deadline) -> Option<SweepCursor> {
         let claim = async {
             let mut sweep_cursor = self.clients.store.load_cursor().await?;
-            if holds(sweep_cursor.lease_until, time::now(), MAX_LEASE) {
+            if must_wait(sweep_cursor.lease_until, time::now(), MAX_LEASE) {
                 return Ok(None);
             }
             sweep_cursor.lease_until = deadline.lease_until();
             Ok::<_, StoreError>(self.clients.store.save_cursor(&mut sweep_cursor).await?.then_some(sweep_cursor))
         };
-        match timeout(left(deadline), claim).await {
+        match timeout(time_left(deadline), claim).await {
             Ok(Ok(Some(sweep_cursor))) => Some(sweep_cursor),
             Ok(Ok(None)) => {
                 tracing::info!(message = logs::CURSOR_TAKEN);
@@ -138,32 +141,37 @@ impl Sweep {
         }
     }
 
-    /// Reads both lists side by side, so that neither has to wait for the other's end. Transcripts go first: a row that
-    /// was lost then learns of a transcript that was paid for before its recording asks for one.
-    async fn read(&self, sweep_cursor: &mut SweepCursor, window: Duration, deadline: Deadline, seen: &mut PassStats) {
-        let mut open = vec![List::Transcripts, List::Recordings];
-        open.retain(|list| !holds(list.cursor(sweep_cursor).retry_at, time::now(), MAX_WAIT));
+    /// Reads both lists in turns, so that neither waits for the end of the other. Transcripts come first: a row that
+    /// was lost then learns of a paid transcript before its recording requests one.
+    async fn read(&self, sweep_cursor: &mut SweepCursor, window: Duration, deadline: Deadline, stats: &mut PassStats) {
+        let mut lists = vec![List::Transcripts, List::Recordings];
+        lists.retain(|list| !must_wait(list.cursor(sweep_cursor).retry_at, time::now(), MAX_WAIT));
         for _ in 0..PAGES_PER_RUN {
-            for list in std::mem::take(&mut open) {
+            for list in std::mem::take(&mut lists) {
                 let cursor = list.cursor(sweep_cursor);
-                let time = left(deadline);
-                if time < SHORTEST_STEP {
+                let time = time_left(deadline);
+                if time < MIN_STEP_TIME {
                     return;
                 }
                 let now = time::now();
                 if cursor.next.is_none() {
                     cursor.begin(now);
                 }
-                let page = self.page(list, cursor, since(cursor, window, now), seen);
-                match timeout(for_page(time), page).await.unwrap_or(Err(PageError::OutOfTime)) {
+                let page = self.read_page(list, cursor, window_start(cursor, window, now), stats);
+                match timeout(page_time(time), page).await.unwrap_or(Err(PageError::OutOfTime)) {
                     Ok(next) => {
-                        if turn(cursor, next) {
-                            open.push(list);
+                        if advance_cursor(cursor, next) {
+                            lists.push(list);
                         }
                     }
                     Err(error) => {
-                        let reason = give_up(&error, cursor, time::now());
-                        tracing::warn!(message = logs::LIST_STOPPED, list = list.name(), reason, error = %Chain(&error));
+                        let reason = record_failure(&error, cursor, time::now());
+                        tracing::warn!(
+                            message = logs::LIST_STOPPED,
+                            list = list.name(),
+                            reason,
+                            error = %Chain(&error)
+                        );
                         metrics::SWEEPS_STOPPED.count(reason);
                     }
                 }
@@ -171,13 +179,13 @@ impl Sweep {
         }
     }
 
-    /// Deals with one page; the link to the next.
-    async fn page(
+    /// Reads one page and sends its missing events. Returns the link to the next page.
+    async fn read_page(
         &self,
         list: List,
         cursor: &ListCursor,
         since: Timestamp,
-        seen: &mut PassStats,
+        stats: &mut PassStats,
     ) -> Result<Option<String>, PageError> {
         let now = time::now();
         let start = cursor.next.as_deref().map_or(PageStart::Since(since), PageStart::Next);
@@ -192,51 +200,57 @@ impl Sweep {
                 (found.collect(), page.next)
             }
         };
-        *seen.listed.entry(list.name()).or_default() += entries.len();
+        *stats.listed.entry(list.name()).or_default() += entries.len();
         let ids: BTreeSet<RecordingId> = entries.iter().filter_map(ListEntry::recording_id).collect();
         let jobs = self.clients.store.load_many(&ids).await?;
-        let missed = entries.iter().filter_map(|entry| {
+        let missing_events = entries.iter().filter_map(|entry| {
             let job = jobs.get(&entry.recording_id()?)?;
-            entry.missed(job, self.clients.recall.deployment(), self.context(now))
+            entry.missing(job, self.clients.recall.deployment(), self.context(now))
         });
-        let mut missed: Vec<Missing> = missed.collect();
-        missed.sort_by_key(Missing::order);
-        for batch in missed.chunks(MAX_BATCH) {
-            self.tell(batch, seen).await?;
+        let mut missing: Vec<Missing> = missing_events.collect();
+        missing.sort_by_key(Missing::order);
+        for batch in missing.chunks(MAX_BATCH) {
+            self.send_missing(batch, stats).await?;
         }
         Ok(next)
     }
 
-    async fn tell(&self, batch: &[Missing], seen: &mut PassStats) -> Result<(), QueueError> {
-        let messages: Vec<Message> = batch.iter().map(|missed| missed.message.clone()).collect();
+    async fn send_missing(&self, batch: &[Missing], stats: &mut PassStats) -> Result<(), QueueError> {
+        let messages: Vec<Message> = batch.iter().map(|missing| missing.message.clone()).collect();
         self.clients.work.send_batch(&messages).await?;
         for Missing { kind, message, .. } in batch {
-            tracing::info!(message = logs::EVENT_FOUND, recording.id = %message.recording_id, event = message.event.name(), kind);
-            *seen.found.entry(kind).or_default() += 1;
+            tracing::info!(
+                message = logs::EVENT_FOUND,
+                recording.id = %message.recording_id,
+                event = message.event.name(),
+                kind
+            );
+            *stats.found.entry(kind).or_default() += 1;
         }
         Ok(())
     }
 }
 
-/// From when on a new pass lists. The window reaches back from where [`ListCursor::window_anchor`] says, as if no time had
-/// passed since: what was not done then, in however long a meeting, is not left out by an outage that outlasts the
-/// window.
-fn since(cursor: &ListCursor, window: Duration, now: Timestamp) -> Timestamp {
+/// Returns the time from which a new pass lists entries. The window ends at [`ListCursor::window_anchor`], not at the
+/// present time. So an outage that is longer than the window skips no recording that was not done when the outage
+/// began.
+fn window_start(cursor: &ListCursor, window: Duration, now: Timestamp) -> Timestamp {
     cursor.window_anchor(now).minus(window).max(now.minus(MAX_SPAN))
 }
 
-/// Whether nobody goes on before `until`. Nobody waits for as long as a clock that was ahead may have written.
-fn holds(until: Timestamp, now: Timestamp, most: Duration) -> bool {
-    now < until && until <= now.plus(most)
+/// Returns whether this sweep must wait until `until`. A time further ahead than `max` was written by a wrong clock and
+/// is ignored.
+fn must_wait(until: Timestamp, now: Timestamp, max: Duration) -> bool {
+    now < until && until <= now.plus(max)
 }
 
-/// What one page may take: half of what is left, so that a slow one leaves the other list its turn.
-fn for_page(left: Duration) -> Duration {
-    (left / 2).max(SHORTEST_STEP)
+/// How much time one page may take: half of the remaining time, so that a slow page leaves time for the other list.
+fn page_time(remaining: Duration) -> Duration {
+    (remaining / 2).max(MIN_STEP_TIME)
 }
 
-/// Goes on to the next page; `false` at the end of the list, which is then begun anew.
-fn turn(cursor: &mut ListCursor, next: Option<String>) -> bool {
+/// Moves the cursor to the next page. Returns `false` at the end of the list, after which the list starts again.
+fn advance_cursor(cursor: &mut ListCursor, next: Option<String>) -> bool {
     let pages = cursor.pages + 1;
     let Some(next) = next else {
         cursor.complete();
@@ -251,18 +265,19 @@ fn turn(cursor: &mut ListCursor, next: Option<String>) -> bool {
     true
 }
 
-/// Where the list goes on in a later run, after a page that was not dealt with. The word for metrics.
-fn give_up(error: &PageError, cursor: &mut ListCursor, now: Timestamp) -> &'static str {
+/// Records the failure of a page in the cursor, which says where a later run continues. Returns the reason for metrics.
+fn record_failure(error: &PageError, cursor: &mut ListCursor, now: Timestamp) -> &'static str {
     match error {
         PageError::Recall(Problem::Later { status: Some(429), after, .. }) => {
             cursor.retry_at = now.plus(after.unwrap_or(THROTTLED_WAIT).min(MAX_WAIT));
             "throttled"
         }
         PageError::Recall(Problem::Later { .. }) => {
-            failed(cursor);
+            count_failure(cursor);
             "unanswered"
         }
-        // The cursor is refused, or leads elsewhere, or the page cannot be read; without a cursor, the list itself.
+        // Recall refused the link, the link leads to another host, or the page cannot be read. Without a link, this is
+        // about the list itself.
         PageError::Recall(Problem::NotFound | Problem::Unexpected { .. }) => {
             cursor.restart();
             "refused"
@@ -274,19 +289,19 @@ fn give_up(error: &PageError, cursor: &mut ListCursor, now: Timestamp) -> &'stat
             "operator"
         }
         PageError::Recall(Problem::Secret(_)) => "secret",
-        // It may be this very page that the queue or the table refuses.
+        // The queue or the table may refuse the contents of this page, so the failure counts.
         PageError::Store(_) | PageError::Queue(_) => {
-            failed(cursor);
+            count_failure(cursor);
             "unavailable"
         }
         PageError::OutOfTime => {
-            failed(cursor);
+            count_failure(cursor);
             "out_of_time"
         }
     }
 }
 
-fn failed(cursor: &mut ListCursor) {
+fn count_failure(cursor: &mut ListCursor) {
     cursor.failures += 1;
     if cursor.failures >= MAX_FAILURES {
         cursor.restart();

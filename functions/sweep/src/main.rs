@@ -1,4 +1,5 @@
-//! Lambda function: wakes due jobs, and finds at Recall what no webhook has reported. Wiring only.
+//! The Lambda function that wakes due jobs and finds at Recall what no webhook has reported. This file only wires the
+//! parts together.
 
 use std::process::ExitCode;
 
@@ -12,7 +13,7 @@ async fn main() -> ExitCode {
         let sweep = Sweep::new(Settings::read(env)?)?;
         sweep.warm_up().await;
         let sweep = &sweep;
-        // Every event has the same effect, whoever sends it.
+        // The function ignores the event: every invocation does the same.
         lambda_runtime::run(service_fn(move |event: LambdaEvent<IgnoredAny>| async move {
             Ok::<_, Error>(sweep.run(event.context.deadline).await?)
         }))

@@ -1,4 +1,4 @@
-//! The entries of Recall's lists, as the core takes them: it says what a job does not know. Pure.
+//! Converts the entries of Recall's lists for the core, which says what a job does not know yet. Nothing here does I/O.
 
 use job::{
     Context, EntryStatus, Event, Job, Recording, RecordingEntry, TranscriptEntry, TranscriptRef, ids::RecordingId,
@@ -11,24 +11,24 @@ use pipeline::{
 
 use crate::DELIVERY_ID;
 
-/// One entry of a list.
+/// One entry of a list of Recall's.
 #[derive(Debug)]
 pub(crate) enum ListEntry {
     Recording(Box<RecordingArtifact>),
     Transcript(TranscriptArtifact),
 }
 
-/// What a job has to be told.
+/// An event that a job does not know yet.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Missing {
-    /// The word for metrics.
+    /// The name for metrics.
     pub(crate) kind: &'static str,
     pub(crate) message: Message,
     pub(crate) expires_at: Option<Timestamp>,
 }
 
 impl Missing {
-    /// What expires first is told first, and what is not known to expire last.
+    /// Events of recordings that expire first are sent first, and those without a known expiry last.
     pub(crate) fn order(&self) -> (bool, Option<Timestamp>) {
         (self.expires_at.is_none(), self.expires_at)
     }
@@ -49,15 +49,15 @@ impl ListEntry {
         }
     }
 
-    /// What this entry tells that the job does not know, if it is time to say so.
-    pub(crate) fn missed(&self, job: &Job, deployment: Option<&str>, context: Context<'_>) -> Option<Missing> {
+    /// Returns the event in this entry that the job does not know, if it is time to send it.
+    pub(crate) fn missing(&self, job: &Job, deployment: Option<&str>, context: Context<'_>) -> Option<Missing> {
         let event = match self {
             Self::Recording(recording) => {
                 let info = || recording.recording_info(&context.policy.providers);
-                job.missed_recording(&seen_recording(recording, job.recording_id, deployment), info, context)
+                job.missed_recording(&recording_entry(recording, job.recording_id, deployment), info, context)
             }
             Self::Transcript(transcript) => {
-                job.missed_transcript(&seen_transcript(transcript, job.recording_id, deployment), context)
+                job.missed_transcript(&transcript_entry(transcript, job.recording_id, deployment), context)
             }
         }?;
         let kind = kind(&event, job);
@@ -66,22 +66,22 @@ impl ListEntry {
     }
 }
 
-/// The word for metrics: the event's name, or that of its only news.
+/// The name for metrics: the event's name, or `expires_at` if the expiry is all that the job did not know.
 fn kind(event: &Event, job: &Job) -> &'static str {
-    let knows = job.recording == Recording::Done && !job.is_unknown_to_recall();
-    if knows && matches!(event, Event::RecordingDone(_)) { "expires_at" } else { event.name() }
+    let knows_recording = job.recording == Recording::Done && !job.is_unknown_to_recall();
+    if knows_recording && matches!(event, Event::RecordingDone(_)) { "expires_at" } else { event.name() }
 }
 
-fn seen_recording(listed: &RecordingArtifact, id: RecordingId, deployment: Option<&str>) -> RecordingEntry {
+fn recording_entry(listed: &RecordingArtifact, id: RecordingId, deployment: Option<&str>) -> RecordingEntry {
     RecordingEntry {
         is_done: listed.status().is_none_or(|status| status == "done"),
         done_at: listed.completed_at(),
         expires_at: listed.expires_at(),
-        transcript: listed.transcript().map(|one| seen_transcript(one, id, deployment)),
+        transcript: listed.transcript().map(|transcript| transcript_entry(transcript, id, deployment)),
     }
 }
 
-fn seen_transcript(listed: &TranscriptArtifact, id: RecordingId, deployment: Option<&str>) -> TranscriptEntry {
+fn transcript_entry(listed: &TranscriptArtifact, id: RecordingId, deployment: Option<&str>) -> TranscriptEntry {
     let (attempt, other_deployment) = (listed.attempt(id, deployment), listed.is_of_other_deployment(id, deployment));
     let status = match listed.status() {
         "done" => EntryStatus::Done,

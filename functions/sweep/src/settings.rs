@@ -7,7 +7,7 @@ use pipeline::{
     settings::Common,
 };
 
-/// Recall sends a webhook again for 27.6 hours, and a recording is as old as its meeting is long.
+/// Recall repeats a webhook for 27.6 hours, and a recording that is done is already as old as its meeting is long.
 const MIN_WINDOW_HOURS: u64 = 28;
 const MAX_WINDOW_HOURS: u64 = 31 * 24;
 const DEFAULT_WINDOW_HOURS: u64 = 48;
@@ -15,13 +15,13 @@ const DEFAULT_WINDOW_HOURS: u64 = 48;
 #[derive(Debug)]
 pub struct Settings {
     pub common: Common,
-    /// How far back Recall's lists are read; `None`: not at all.
+    /// How far back Recall's lists are read, or `None` if they are not read.
     pub window: Option<Duration>,
 }
 
 impl Settings {
     /// # Errors
-    /// Every missing or wrong setting, in one error.
+    /// One error that names every missing or invalid setting.
     pub fn read(env: &Env) -> Result<Self, BadSettings> {
         let mut reader = Reader::new(env);
         let hours = reader.parsed("SWEEP_WINDOW_HOURS", DEFAULT_WINDOW_HOURS, window_hours);
@@ -32,11 +32,11 @@ impl Settings {
 }
 
 fn window_hours(text: &str) -> Result<u64, String> {
-    let good = |hours: &u64| *hours == 0 || (MIN_WINDOW_HOURS..=MAX_WINDOW_HOURS).contains(hours);
-    text.parse().ok().filter(good).ok_or_else(|| {
+    let is_valid = |hours: &u64| *hours == 0 || (MIN_WINDOW_HOURS..=MAX_WINDOW_HOURS).contains(hours);
+    text.parse().ok().filter(is_valid).ok_or_else(|| {
         format!(
-            "`{text}` is not a whole number from {MIN_WINDOW_HOURS} to {MAX_WINDOW_HOURS}, nor 0, which leaves \
-             Recall's lists alone"
+            "`{text}` is not a valid number of hours; use a whole number from {MIN_WINDOW_HOURS} to \
+             {MAX_WINDOW_HOURS}, or 0 to turn off the reading of Recall's lists"
         )
     })
 }
@@ -46,7 +46,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_window_is_longer_than_recall_tries_to_deliver() {
+    fn window_is_longer_than_recall_repeats_a_webhook() {
         for (text, hours) in [("28", 28), ("48", 48), ("744", 744), ("0", 0)] {
             assert_eq!(window_hours(text), Ok(hours));
         }
@@ -56,12 +56,12 @@ mod tests {
     }
 
     #[test]
-    fn every_missing_setting_is_named() {
-        let said = Settings::read(&Env::from_pairs([("SWEEP_WINDOW_HOURS", "1")])).expect_err("wrong").to_string();
+    fn settings_that_are_missing_are_all_named() {
+        let error = Settings::read(&Env::from_pairs([("SWEEP_WINDOW_HOURS", "1")])).expect_err("invalid").to_string();
         for name in
             ["AWS_REGION", "RECALL_REGION", "RECALL_API_KEY", "JOBS_TABLE", "WORK_QUEUE_URL", "SWEEP_WINDOW_HOURS"]
         {
-            assert!(said.contains(name), "{name} is not in: {said}");
+            assert!(error.contains(name), "{name} is not in: {error}");
         }
     }
 }

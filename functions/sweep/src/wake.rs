@@ -1,4 +1,4 @@
-//! Wakes the jobs that are due: one message each, those that expire first before the others.
+//! Wakes the jobs that are due, with one message each. The jobs whose recordings expire first come first.
 
 use std::time::Duration;
 
@@ -18,53 +18,54 @@ use crate::{
     expiring::{self, Expiring},
 };
 
-/// Pages of each of the index's partitions that one run looks at, of 100 jobs each.
-const MAX_PAGES: u32 = 4;
-/// Wake-ups in one run. With all at work the workers take up about 300 a minute; what is left is due in the next run.
+/// How many pages, of 100 jobs each, one run reads of each shard of the index.
+const MAX_PAGES_PER_SHARD: u32 = 4;
+/// How many wake-ups one run sends. All workers together handle about 300 a minute. The other jobs are still due in the
+/// next run.
 const MAX_WAKES: usize = 1_000;
-/// A call is not begun with less time than this.
-const SHORTEST_CALL: Duration = Duration::from_secs(1);
+/// A call to the table does not start with less time than this.
+const MIN_CALL_TIME: Duration = Duration::from_secs(1);
 
-/// How the waking went.
+/// The results of waking.
 #[derive(Debug)]
-pub(crate) struct Wakes {
+pub(crate) struct WakeStats {
     pub(crate) due: usize,
     pub(crate) woken: usize,
-    /// How long the longest due job has been due.
+    /// How long the job that has been due for the longest time has been due.
     pub(crate) oldest: Duration,
-    /// Nothing went wrong.
+    /// Whether no call failed.
     pub(crate) complete: bool,
 }
 
 /// A job that is due.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Due {
+struct DueJob {
     recording_id: RecordingId,
     due_at: Timestamp,
     expires_at: Option<Timestamp>,
 }
 
-/// What is due, as far as one run looks.
+/// The due jobs that one run has read.
 #[derive(Debug)]
-struct Found {
-    due: Vec<Due>,
+struct DueJobs {
+    due: Vec<DueJob>,
     expiring: Vec<Expiring>,
-    /// Nothing went wrong.
+    /// Whether no call failed.
     complete: bool,
 }
 
 impl Sweep {
-    /// Looks at what is due, warns of what is about to be lost and, unless the queue is full, puts wake-ups for what is
-    /// due on the queue. However slow the table and the queue are, it leaves half of the time to what comes next.
-    pub(crate) async fn wake(&self, full: bool, deadline: Deadline) -> Wakes {
+    /// Reads the due jobs, raises the alarm about recordings that expire soon and, unless the queue is full, sends
+    /// wake-ups for the due jobs. It uses at most half of the remaining time, however slow the table and the queue are.
+    pub(crate) async fn wake(&self, queue_full: bool, deadline: Deadline) -> WakeStats {
         let deadline = deadline.half(time::now());
         let now = time::now();
-        let Found { due, expiring, mut complete } = self.find_due(now, deadline).await;
-        expiring::raise(expiring);
+        let DueJobs { due, expiring, mut complete } = self.find_due(now, deadline).await;
+        expiring::raise_alarm(expiring);
         let oldest = due.iter().map(|due| now.since(due.due_at)).max().unwrap_or_default();
         let (count, mut woken) = (due.len(), 0);
-        if !full {
-            for batch in for_this_run(due).chunks(MAX_BATCH) {
+        if !queue_full {
+            for batch in select_for_run(due).chunks(MAX_BATCH) {
                 if !self.send_wakes(batch, deadline).await {
                     complete = false;
                     break;
@@ -72,19 +73,19 @@ impl Sweep {
                 woken += batch.len();
             }
         }
-        Wakes { due: count, woken, oldest, complete }
+        WakeStats { due: count, woken, oldest, complete }
     }
 
-    /// One partition that cannot be read does not stop the others.
-    async fn find_due(&self, now: Timestamp, deadline: Deadline) -> Found {
+    /// Reads the due jobs. A shard that cannot be read does not stop the reading of the others.
+    async fn find_due(&self, now: Timestamp, deadline: Deadline) -> DueJobs {
         let (mut due, mut expiring, mut complete) = (Vec::new(), Vec::new(), true);
         for shard in Store::due_shards() {
             let mut after = None;
-            for _ in 0..MAX_PAGES {
+            for _ in 0..MAX_PAGES_PER_SHARD {
                 let time = deadline.left(time::now());
-                if time < SHORTEST_CALL {
+                if time < MIN_CALL_TIME {
                     tracing::error!(message = logs::DUE_JOBS_INTERRUPTED, shard);
-                    return Found { due, expiring, complete: false };
+                    return DueJobs { due, expiring, complete: false };
                 }
                 match timeout(time, self.clients.store.due(shard, now, after.take())).await {
                     Ok(Ok(page)) => {
@@ -103,11 +104,12 @@ impl Sweep {
                 }
             }
         }
-        Found { due, expiring, complete }
+        DueJobs { due, expiring, complete }
     }
 
-    async fn send_wakes(&self, batch: &[Due], deadline: Deadline) -> bool {
-        let wake = |due: &Due| Message::new(due.recording_id, Event::WAKE, DELIVERY_ID);
+    /// Returns whether all wake-ups of the batch were sent.
+    async fn send_wakes(&self, batch: &[DueJob], deadline: Deadline) -> bool {
+        let wake = |due: &DueJob| Message::new(due.recording_id, Event::WAKE, DELIVERY_ID);
         let messages: Vec<Message> = batch.iter().map(wake).collect();
         match timeout(deadline.left(time::now()), self.clients.work.send_batch(&messages)).await {
             Ok(Ok(())) => true,
@@ -123,21 +125,21 @@ impl Sweep {
     }
 }
 
-/// What one run wakes; the rest is due in the next one.
-fn for_this_run(mut due: Vec<Due>) -> Vec<Due> {
-    due.sort_by_key(order);
+/// Selects the jobs that one run wakes. The others are still due in the next run.
+fn select_for_run(mut due: Vec<DueJob>) -> Vec<DueJob> {
+    due.sort_by_key(wake_order);
     due.truncate(MAX_WAKES);
     due
 }
 
-/// What expires first comes first, and what is not known to expire comes last.
-fn order(due: &Due) -> (bool, Option<Timestamp>, Timestamp) {
+/// Jobs that expire first come first, and jobs without a known expiry come last.
+fn wake_order(due: &DueJob) -> (bool, Option<Timestamp>, Timestamp) {
     (due.expires_at.is_none(), due.expires_at, due.due_at)
 }
 
-/// What is worth a wake-up: the core is asked whether it would do something.
-fn to_wake(job: &Job, context: Context<'_>) -> Option<Due> {
-    let due = Due { recording_id: job.recording_id, due_at: job.due_at()?, expires_at: job.expires_at };
+/// Returns the job if a wake-up would change something, as the core says.
+fn to_wake(job: &Job, context: Context<'_>) -> Option<DueJob> {
+    let due = DueJob { recording_id: job.recording_id, due_at: job.due_at()?, expires_at: job.expires_at };
     job.can_be_woken(context).then_some(due)
 }
 
@@ -162,7 +164,7 @@ pub(crate) mod tests {
         }
     }
 
-    /// A job with one transcript that is to be looked at then.
+    /// A job with one transcript that is due to be checked at `check_at`.
     pub(crate) fn transcribing(check_at: Timestamp) -> Job {
         let state = State::Transcribing {
             transcript_id: TranscriptId::from_u128(2),
@@ -185,33 +187,33 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn only_what_can_be_brought_forward_is_woken() {
+    fn jobs_are_woken_only_if_a_wake_up_changes_something() {
         let (past, future) = (NOW.minus(Duration::from_secs(1)), NOW.plus(Duration::from_secs(1)));
         assert!(woken(transcribing(past)));
-        assert!(!woken(transcribing(future)), "the index is behind the table");
+        assert!(!woken(transcribing(future)), "the index may be older than the table");
         let notices = vec![Notice::Expiring];
         let outbox = |retry_at| Outbox { notices: notices.clone(), retry_at, ..Outbox::default() };
         assert!(woken(Job { outbox: outbox(past), ..transcribing(future) }));
         assert!(!woken(Job { outbox: outbox(future), ..transcribing(future) }));
-        // The operator has put the alarm off since: it is noted for its new time.
+        // The operator has since moved the alarm to a later time, so the row gets the new time.
         let expires_at = Some(NOW.plus(Duration::from_secs(2 * 60 * 60)));
         let outbox = Outbox { expiry_alarm_at: Some(past), ..Outbox::default() };
         assert!(woken(Job { expires_at, outbox, ..transcribing(future) }));
     }
 
     #[test]
-    fn what_expires_first_is_woken_first() {
-        let due = |id, expires_at: Option<i64>, due_at| Due {
+    fn jobs_that_expire_first_are_woken_first() {
+        let due = |id, expires_at: Option<i64>, due_at| DueJob {
             recording_id: RecordingId::from_u128(id),
             due_at: Timestamp::from_secs(due_at),
             expires_at: expires_at.map(Timestamp::from_secs),
         };
         let all = [due(1, None, 1), due(2, Some(9), 5), due(3, None, 0), due(4, Some(8), 7), due(5, Some(9), 4)];
-        let ids = |due: &[Due]| due.iter().map(|due| due.recording_id).collect::<Vec<_>>();
-        assert_eq!(ids(&for_this_run(all.to_vec())), [4, 5, 2, 3, 1].map(RecordingId::from_u128));
-        // However much is due, the queue is not flooded with it, and what expires is not what is left out.
+        let ids = |due: &[DueJob]| due.iter().map(|due| due.recording_id).collect::<Vec<_>>();
+        assert_eq!(ids(&select_for_run(all.to_vec())), [4, 5, 2, 3, 1].map(RecordingId::from_u128));
+        // With too many due jobs, the number of wake-ups is limited, and jobs that expire are not left out.
         let others = (100..100 + MAX_WAKES as u128).map(|id| due(id, None, 0));
-        let chosen = for_this_run(others.chain(all).collect());
+        let chosen = select_for_run(others.chain(all).collect());
         assert_eq!((chosen.len(), ids(&chosen[..3])), (MAX_WAKES, [4, 5, 2].map(RecordingId::from_u128).to_vec()));
     }
 }

@@ -1,4 +1,4 @@
-//! Carries out the core's commands for one message.
+//! Carries out the commands that the core gives for one message.
 
 use std::time::Duration;
 
@@ -16,20 +16,20 @@ use pipeline::{
 use serde::Serialize;
 use tokio::time::timeout;
 
-use crate::{
-    Transcripts,
-    copy::{Ids, RESERVE},
-};
+use crate::{Transcripts, copy::CopyRequest};
 
-/// One message that is being worked on.
-pub(crate) struct Received<'a> {
+/// How much of the invocation a command leaves, so that its answer can be recorded.
+const ANSWER_RESERVE: Duration = Duration::from_secs(1);
+
+/// Carries out the core's commands for one message.
+pub(crate) struct MessageActor<'a> {
     pub(crate) transcripts: &'a Transcripts,
     pub(crate) recording_id: RecordingId,
     pub(crate) delivery_id: &'a str,
     pub(crate) deadline: Deadline,
 }
 
-impl Act for Received<'_> {
+impl Act for MessageActor<'_> {
     async fn act(&self, command: Command) -> Answer {
         let Self { transcripts, recording_id, delivery_id, deadline } = *self;
         let clients = &transcripts.clients;
@@ -50,24 +50,28 @@ impl Act for Received<'_> {
                 Answer::Render { claim, answer: transcripts.rerenderer.render(&stored, deadline).await }
             }
             Command::Copy { transcript_id, attempt, bot_id, failures, claim } => {
-                let ids = Ids { recording_id, transcript_id, bot_id, attempt, failures };
-                let answer = transcripts.copier.copy(ids, deadline).await;
+                let request = CopyRequest { recording_id, transcript_id, bot_id, attempt, failures };
+                let answer = transcripts.copier.copy(request, deadline).await;
                 Answer::Copy { transcript_id, claim, answer }
             }
             Command::Delete { target, verify, deletable, claim } => {
                 let deletion = transcripts.deleter.delete(recording_id, target, verify, deletable);
-                let answer = timeout(time_for_it(deadline), deletion).await;
-                let late = |_| DeleteAnswer::Later { after: Duration::ZERO };
-                Answer::Delete { target, claim, answer: answer.unwrap_or_else(late) }
+                let answer = timeout(time_to_act(deadline), deletion).await;
+                let timed_out = |_| DeleteAnswer::Later { after: Duration::ZERO };
+                Answer::Delete { target, claim, answer: answer.unwrap_or_else(timed_out) }
             }
             Command::Announce { announcements } => {
-                let announced = timeout(time_for_it(deadline), transcripts.announcer.announce(&announcements)).await;
-                Answer::Announce { sent: announced.unwrap_or_default() }
+                let sent = timeout(time_to_act(deadline), transcripts.announcer.announce(&announcements)).await;
+                Answer::Announce { sent: sent.unwrap_or_default() }
             }
             Command::Wake => {
                 let sent = clients.work.send(&Message::new(recording_id, Event::WAKE, delivery_id)).await;
                 if let Err(error) = &sent {
-                    tracing::error!(message = logs::MESSAGE_NOT_SENT, recording.id = %recording_id, error = %Chain(error));
+                    tracing::error!(
+                        message = logs::MESSAGE_NOT_SENT,
+                        recording.id = %recording_id,
+                        error = %Chain(error)
+                    );
                 }
                 Answer::Wake { sent: sent.is_ok() }
             }
@@ -75,19 +79,19 @@ impl Act for Received<'_> {
     }
 }
 
-/// What is left of the invocation, less what it takes to record how it went.
-pub(crate) fn time_for_it(deadline: Deadline) -> Duration {
-    deadline.left(time::now()).saturating_sub(RESERVE)
+/// How much time a command may take: the rest of the invocation, without the time for recording the answer.
+pub(crate) fn time_to_act(deadline: Deadline) -> Duration {
+    deadline.left(time::now()).saturating_sub(ANSWER_RESERVE)
 }
 
-/// Tells the event bus what became of a recording.
+/// Announces on the event bus how recordings ended.
 #[derive(Debug)]
 pub(crate) struct Announcer {
     bus: Option<Bus>,
     bucket: String,
 }
 
-/// The `detail` of an event.
+/// The `detail` of an event on the bus.
 #[derive(Serialize)]
 struct Detail<'a> {
     #[serde(flatten)]
@@ -100,7 +104,7 @@ impl Announcer {
         Self { bus, bucket }
     }
 
-    /// Announces one after the other. What need not be tried again.
+    /// Sends the announcements one after the other. Returns the notices that need not be sent again.
     async fn announce(&self, announcements: &[Announcement]) -> Vec<Notice> {
         let mut sent = Vec::new();
         for announcement in announcements {
@@ -108,19 +112,30 @@ impl Announcer {
             let detail = Detail { announcement, bucket: &self.bucket };
             let result = match &self.bus {
                 Some(bus) => bus.put(detail_type, &detail).await,
-                // The operator has removed the bus since it was noted.
+                // The operator has removed the bus since the announcement was saved.
                 None => Ok(()),
             };
             match result {
                 Ok(()) => {
-                    tracing::info!(message = logs::ANNOUNCEMENT_SENT, recording.id = %recording_id, detail.id = id, detail_type);
+                    tracing::info!(
+                        message = logs::ANNOUNCEMENT_SENT,
+                        recording.id = %recording_id,
+                        detail.id = id,
+                        detail_type
+                    );
                     sent.push(*notice);
                 }
                 Err(error) => {
-                    tracing::error!(message = logs::ANNOUNCEMENT_NOT_SENT, recording.id = %recording_id, detail.id = id, detail_type, error = %Chain(&error));
+                    tracing::error!(
+                        message = logs::ANNOUNCEMENT_NOT_SENT,
+                        recording.id = %recording_id,
+                        detail.id = id,
+                        detail_type,
+                        error = %Chain(&error)
+                    );
                     metrics::ANNOUNCEMENTS_FAILED.count();
                     match error {
-                        // It would be refused for ever.
+                        // Every other try would fail in the same way.
                         BusError::TooLarge { .. } | BusError::Unwritable(_) => sent.push(*notice),
                         BusError::Unavailable(_) | BusError::Refused { .. } => {}
                     }

@@ -1,7 +1,8 @@
-//! One transcript from Recall to S3: retrieve · check the URL · stream · render · manifest last.
+//! Copies one transcript from Recall to S3: it retrieves the transcript, checks the download URL, streams the file,
+//! renders it, and writes the manifest last.
 
 mod body;
-mod earlier;
+mod earlier_copy;
 mod error;
 mod limits;
 
@@ -27,24 +28,27 @@ use pipeline::{
 use renditions::{Meeting, Summary, TranscriptReader};
 use reqwest::{Client, Response, StatusCode, header::ACCEPT_ENCODING};
 
-use self::{body::Body, earlier::Earlier, error::CopyError};
+use self::{body::Body, earlier_copy::EarlierCopy, error::CopyError};
 use crate::{
-    about::{About, file},
-    render::Renditions,
+    act::time_to_act,
+    render::{Renditions, report_skipped_values},
+    transcript_info::{TranscriptInfo, file_entry},
     upload::{Upload, put},
     url_guard::{Forbidden, UrlGuard},
 };
 
-/// A whole day of meeting takes about 40 MB; more than this is not a transcript.
+/// The largest file that is copied. A meeting of a whole day takes about 40 MB.
 const MAX_TRANSCRIPT_BYTES: u64 = 256 << 20;
-/// A download that sends nothing for this long is given up.
-const READ_TIMEOUT: Duration = Duration::from_secs(30);
-/// A URL that S3 refuses has expired or is not known yet; a fresh one is asked for this often.
+/// A download that sends nothing for this long fails.
+const DOWNLOAD_READ_TIMEOUT: Duration = Duration::from_secs(30);
+/// How many URLs one copy tries. A URL that S3 refuses has expired or is not valid yet, so Recall is asked for a new
+/// one.
 const MAX_URLS: u32 = 3;
-/// What work leaves of the invocation, to clean up and to record how it went.
-pub(crate) const RESERVE: Duration = Duration::from_secs(1);
-/// What the bytes' way leaves of a copy's time, to end an upload that is not complete.
-const CLEAN_UP: Duration = Duration::from_secs(1);
+/// How much of its time a copy leaves, so that an incomplete upload can be aborted.
+const ABORT_RESERVE: Duration = Duration::from_secs(1);
+/// The `rendering_error` of a file without bytes.
+pub(crate) const NO_BYTES: &str = "Recall's file has 0 bytes";
+
 /// Copies transcripts.
 #[derive(Debug)]
 pub(crate) struct Copier {
@@ -56,15 +60,24 @@ pub(crate) struct Copier {
     renditions: Renditions,
 }
 
-/// Which transcript, and what the row knows of it.
+/// Which transcript to copy, and what the row knows of it.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Ids {
+pub(crate) struct CopyRequest {
     pub(crate) recording_id: RecordingId,
     pub(crate) transcript_id: TranscriptId,
     pub(crate) bot_id: Option<BotId>,
     pub(crate) attempt: Option<u32>,
-    /// What has kept it from being copied so far.
+    /// How its copies have failed so far.
     pub(crate) failures: Failures,
+}
+
+/// The result of rendering.
+enum Rendered {
+    Files(Vec<File>),
+    /// The transcript is stored without renditions.
+    Without {
+        why: String,
+    },
 }
 
 impl Copier {
@@ -76,45 +89,58 @@ impl Copier {
         renditions: Renditions,
     ) -> Result<Self, lambda_runtime::Error> {
         let guard = UrlGuard::new(settings);
-        let downloads = http_client(tls()?)?.redirect(guard.redirects()).referer(false).read_timeout(READ_TIMEOUT);
-        // `Body` decompresses.
+        let downloads =
+            http_client(tls()?)?.redirect(guard.redirects()).referer(false).read_timeout(DOWNLOAD_READ_TIMEOUT);
+        // `Body` decompresses the file.
         let downloads = downloads.no_gzip().build()?;
         Ok(Self { recall, downloads, guard, bucket, key_prefix, renditions })
     }
 
-    /// Copies one transcript. It never fails: what went wrong is an answer, too.
-    pub(crate) async fn copy(&self, ids: Ids, deadline: Deadline) -> CopyAnswer {
-        let Ids { recording_id, transcript_id, attempt, .. } = ids;
+    /// Copies one transcript. It never returns an error: a failure is also an answer to the core.
+    pub(crate) async fn copy(&self, request: CopyRequest, deadline: Deadline) -> CopyAnswer {
+        let CopyRequest { recording_id, transcript_id, attempt, .. } = request;
         let watch = Stopwatch::start();
-        let time = deadline.left(time::now()).saturating_sub(RESERVE);
-        // Whatever takes too long, the message is handed back in time.
-        let copied = tokio::time::timeout(time, self.try_copy(ids, time.saturating_sub(CLEAN_UP))).await;
+        // This limit leaves time to record the answer, whatever takes too long.
+        let time = time_to_act(deadline);
+        let copied = tokio::time::timeout(time, self.try_copy(request, time.saturating_sub(ABORT_RESERVE))).await;
         match copied.unwrap_or(Err(CopyError::OutOfTime)) {
             Ok(receipt) => {
-                tracing::info!(message = logs::TRANSCRIPT_STORED, recording.id = %recording_id, transcript.id = %transcript_id, attempt,
-                    bytes = receipt.bytes, duration_ms = watch.millis());
+                tracing::info!(
+                    message = logs::TRANSCRIPT_STORED,
+                    recording.id = %recording_id,
+                    transcript.id = %transcript_id,
+                    attempt,
+                    bytes = receipt.bytes,
+                    duration_ms = watch.millis()
+                );
                 metrics::TRANSCRIPTS_STORED.count();
                 metrics::TRANSCRIPT_BYTES.record(receipt.bytes);
                 metrics::COPY_TIME.record(watch.millis());
                 CopyAnswer::Stored(receipt)
             }
             Err(error) => {
-                tracing::warn!(message = logs::TRANSCRIPT_NOT_STORED, recording.id = %recording_id, transcript.id = %transcript_id, attempt,
-                    error = %Chain(&error), duration_ms = watch.millis());
+                tracing::warn!(
+                    message = logs::TRANSCRIPT_NOT_STORED,
+                    recording.id = %recording_id,
+                    transcript.id = %transcript_id,
+                    attempt,
+                    error = %Chain(&error),
+                    duration_ms = watch.millis()
+                );
                 metrics::COPIES_FAILED.count(error.reason());
                 error.answer()
             }
         }
     }
 
-    async fn try_copy(&self, ids: Ids, time: Duration) -> Result<Receipt, CopyError> {
-        let Ids { recording_id, transcript_id, bot_id, attempt, failures } = ids;
+    async fn try_copy(&self, request: CopyRequest, time: Duration) -> Result<Receipt, CopyError> {
+        let CopyRequest { recording_id, transcript_id, bot_id, attempt, failures } = request;
         let watch = Stopwatch::start();
-        let earlier = Earlier::find(&self.bucket, &self.key_prefix, recording_id, transcript_id);
-        let (retrieved, earlier) = tokio::join!(self.retrieve(recording_id, transcript_id), earlier);
-        let (artifact, earlier) = (retrieved?, earlier?);
+        let earlier_copy = EarlierCopy::find(&self.bucket, &self.key_prefix, recording_id, transcript_id);
+        let (retrieved, earlier_copy) = tokio::join!(self.retrieve(recording_id, transcript_id), earlier_copy);
+        let (artifact, earlier_copy) = (retrieved?, earlier_copy?);
         let recording = self.recording(recording_id).await?;
-        let about = About {
+        let info = TranscriptInfo {
             recording_id,
             transcript_id,
             bot_id: recording.as_ref().and_then(RecordingArtifact::bot_id).or(bot_id),
@@ -126,45 +152,49 @@ impl Copier {
             bot_metadata: recording.as_ref().map(|recording| recording.bot_metadata().clone()).unwrap_or_default(),
             metadata: recording.map(|recording| recording.metadata).unwrap_or_default(),
         };
-        let turns_key = about.turns_key(&self.key_prefix, time::now());
+        let turns_key = info.turns_key(&self.key_prefix, time::now());
         let response = self.download(artifact).await?;
-        let left = || time.saturating_sub(watch.elapsed());
-        let (file, reader) = self.verbatim(&about, &turns_key, earlier, response, failures, left()).await?;
+        let remaining = || time.saturating_sub(watch.elapsed());
+        let (file, reader) =
+            self.store_verbatim(&info, &turns_key, earlier_copy, response, failures, remaining()).await?;
         let (summary, meeting) = match reader {
-            _ if file.bytes == 0 => Summary::unread("Recall's file has 0 bytes".to_owned()),
-            Some(reader) => reader.finish(about.meeting_info()),
-            None => Summary::unread(format!("{} workers died over it, so it was not read", failures.crashes)),
+            _ if file.bytes == 0 => Summary::unread(NO_BYTES.to_owned()),
+            Some(reader) => reader.finish(info.meeting_info()),
+            None => Summary::unread(format!("{} workers died while they read the file", failures.crashes)),
         };
-        if summary.skipped_values > 0 {
-            tracing::warn!(message = logs::TRANSCRIPT_VALUES_SKIPPED, recording.id = %recording_id, transcript.id = %transcript_id, values = summary.skipped_values);
-            metrics::SKIPPED_VALUES.record(summary.skipped_values);
-        }
-        let rendered = self.render(meeting, turns_key, failures, left()).await?;
-        if let Err(error) = &rendered {
-            tracing::error!(message = logs::TRANSCRIPT_NOT_RENDERED, recording.id = %recording_id, transcript.id = %transcript_id, error);
+        report_skipped_values(recording_id, transcript_id, &summary);
+        let rendered = self.render(meeting, turns_key, failures, remaining()).await?;
+        if let Rendered::Without { why } = &rendered {
+            tracing::error!(
+                message = logs::TRANSCRIPT_NOT_RENDERED,
+                recording.id = %recording_id,
+                transcript.id = %transcript_id,
+                error = why
+            );
             metrics::RENDERING_ERRORS.count();
         }
-        self.manifest(about, file, summary, rendered).await
+        self.write_manifest(info, file, summary, rendered).await
     }
 
-    /// Every rendition, or why there are none. The verbatim file stands already: nothing here can undo it.
+    /// Writes the renditions. The verbatim file is already stored, and nothing here changes it.
     async fn render(
         &self,
         meeting: Result<Meeting, String>,
         turns_key: String,
         failures: Failures,
         time: Duration,
-    ) -> Result<Result<Vec<File>, String>, CopyError> {
+    ) -> Result<Rendered, CopyError> {
         let meeting = match meeting {
             Ok(meeting) => meeting,
-            Err(error) => return Ok(Err(error)),
+            Err(why) => return Ok(Rendered::Without { why }),
         };
         match self.renditions.write(&meeting, turns_key, time).await {
-            Ok(files) => Ok(Ok(files)),
-            Err(error) => limits::or_without(failures, error).map(Err),
+            Ok(files) => Ok(Rendered::Files(files)),
+            Err(error) => limits::retry_or_store_without(failures, error),
         }
     }
 
+    /// Retrieves the transcript from Recall, and checks that it is the requested one and is done.
     async fn retrieve(&self, recording: RecordingId, id: TranscriptId) -> Result<TranscriptArtifact, CopyError> {
         let artifact = match self.recall.retrieve_transcript(id).await {
             Err(Problem::NotFound) => {
@@ -174,7 +204,7 @@ impl Copier {
             }
             result => result?,
         };
-        // Keys are made of both ids; a transcript may not be filed under another recording.
+        // The keys contain both ids, and a transcript must not be filed under another recording.
         if artifact.recording_id().is_some_and(|of| of != recording) || artifact.id != id {
             return Err(CopyError::OtherRecording);
         }
@@ -182,12 +212,12 @@ impl Copier {
             "done" => Ok(artifact),
             "failed" => Err(CopyError::Failed { sub_code: artifact.sub_code() }),
             "deleted" => Err(CopyError::Deleted),
-            // `processing`, and whatever Recall may add.
+            // `processing`, and statuses that Recall may add.
             _ => Err(CopyError::NotReady),
         }
     }
 
-    /// When it began and what was noted about it. A recording that is gone does not stop its transcript.
+    /// Retrieves the recording, for its times and its metadata. A missing recording does not stop the copy.
     async fn recording(&self, id: RecordingId) -> Result<Option<RecordingArtifact>, CopyError> {
         match self.recall.retrieve_recording(id).await {
             Ok(recording) => Ok(Some(recording)),
@@ -199,7 +229,7 @@ impl Copier {
         }
     }
 
-    /// Opens the download, with a fresh URL when S3 refuses one.
+    /// Opens the download. If S3 refuses the URL, it asks Recall for a new one.
     async fn download(&self, mut artifact: TranscriptArtifact) -> Result<Response, CopyError> {
         let mut refused = StatusCode::FORBIDDEN;
         for _ in 0..MAX_URLS {
@@ -218,11 +248,11 @@ impl Copier {
         Err(CopyError::Refused(refused))
     }
 
-    /// Recall's key stays here: the URL is its own credential, and S3 refuses two of them.
+    /// Requests the URL without Recall's API key: the URL is a credential itself, and S3 refuses two of them.
     async fn open(&self, url: &Secret<String>) -> Result<Response, CopyError> {
         let url = self.guard.parse(url.expose())?;
         self.downloads.get(url).header(ACCEPT_ENCODING, body::ACCEPTED).send().await.map_err(|error| {
-            // A redirect to elsewhere comes back as an error that has the guard's verdict for a source.
+            // The error of a forbidden redirect has the guard's error as a source.
             let error = error.without_url();
             let mut source = std::error::Error::source(&error);
             while let Some(cause) = source {
@@ -235,28 +265,28 @@ impl Copier {
         })
     }
 
-    /// Streams the bytes into S3, reading and hashing on the way. Nothing in the bucket changes before all of them are
-    /// there.
-    async fn verbatim(
+    /// Streams the bytes to S3, and reads and hashes them at the same time. No object in the bucket changes before all
+    /// bytes have arrived.
+    async fn store_verbatim(
         &self,
-        about: &About,
+        info: &TranscriptInfo,
         turns_key: &str,
-        earlier: Earlier,
+        earlier_copy: EarlierCopy,
         response: Response,
         failures: Failures,
         time: Duration,
     ) -> Result<(File, Option<TranscriptReader>), CopyError> {
-        let key = about.key(&self.key_prefix, VERBATIM);
+        let key = info.key(&self.key_prefix, VERBATIM);
         let content_type = "application/json";
-        let mut reader = limits::is_read(failures).then(|| TranscriptReader::new(about.recording_times()));
-        let mut upload = Upload::new(&self.bucket, key.clone(), content_type).with_turns(turns_key.to_owned());
+        let mut reader = limits::should_read(failures).then(|| TranscriptReader::new(info.recording_times()));
+        let mut upload = Upload::new(&self.bucket, key.clone(), content_type).with_turns_key(turns_key.to_owned());
         let stored = async {
             stream(Body::of(response), &mut upload, reader.as_mut()).await?;
-            if upload.bytes() == 0 && limits::may_fill(failures) {
+            if upload.bytes() == 0 && limits::should_retry_empty(failures) {
                 return Err(CopyError::Empty);
             }
-            let file = file(VERBATIM, key, content_type, upload.so_far());
-            earlier.make_room(&self.bucket, about, about.key(&self.key_prefix, MANIFEST), &file).await?;
+            let file = file_entry(VERBATIM, key, content_type, upload.uploaded());
+            earlier_copy.withdraw(&self.bucket, info, info.key(&self.key_prefix, MANIFEST), &file).await?;
             upload.finish().await?;
             Ok(file)
         };
@@ -269,37 +299,38 @@ impl Copier {
         }
     }
 
-    async fn manifest(
+    /// Writes the manifest, which makes the transcript visible to readers.
+    async fn write_manifest(
         &self,
-        about: About,
+        info: TranscriptInfo,
         file: File,
         summary: Summary,
-        rendered: Result<Vec<File>, String>,
+        rendered: Rendered,
     ) -> Result<Receipt, CopyError> {
         let receipt = Receipt {
             stored_at: time::now(),
-            manifest_key: about.key(&self.key_prefix, MANIFEST),
+            manifest_key: info.key(&self.key_prefix, MANIFEST),
             key: file.key.clone(),
             bytes: file.bytes,
             sha256: file.sha256.clone(),
             crc64nvme: file.crc64nvme.clone().unwrap_or_default(),
             empty: summary.empty,
             unreadable: summary.error.is_some(),
-            provider: about.provider.clone(),
+            provider: info.provider.clone(),
             counts: summary.counts.job_counts(),
         };
         let (renditions, rendering_error) = match rendered {
-            Ok(files) => (files, None),
-            Err(error) => (Vec::new(), Some(error)),
+            Rendered::Files(files) => (files, None),
+            Rendered::Without { why } => (Vec::new(), Some(why)),
         };
         let files = std::iter::once(file).chain(renditions).collect();
-        let manifest = about.manifest(summary, files, rendering_error, receipt.stored_at);
+        let manifest = info.manifest(summary, files, rendering_error, receipt.stored_at);
         put(&self.bucket, receipt.manifest_key.clone(), "application/json", &manifest.to_json()).await?;
         Ok(receipt)
     }
 }
 
-/// Every byte goes to S3 and past the reader; it is an error if they are not known to be all.
+/// Sends every byte to S3 and to the reader. It is an error if the body may have been cut off.
 async fn stream(
     mut body: Body,
     upload: &mut Upload<'_>,
@@ -314,8 +345,8 @@ async fn stream(
         }
         upload.push(&bytes).await?;
     }
-    // Only a complete file shows that a body without a proof was not cut off. One without bytes may be cut off, too,
-    // and is tried again for another reason.
+    // Without a proof, only a complete file shows that the body was not cut off. A body without bytes may have been cut
+    // off as well; it is tried again as an empty file.
     let is_whole = body.is_proven() || upload.bytes() == 0 || reader.is_some_and(|reader| reader.is_complete());
     if is_whole { Ok(()) } else { Err(CopyError::Unframed) }
 }

@@ -1,4 +1,4 @@
-//! Deletes at Recall what may go. A copy is read back first: its size and its checksum.
+//! Deletes transcripts and recordings at Recall. Before that, it verifies the size and the checksum of each copy in S3.
 
 use std::{ops::ControlFlow, time::Duration};
 
@@ -12,7 +12,7 @@ use pipeline::{
     telemetry::Chain,
 };
 
-/// Deletes transcripts and recordings.
+/// Deletes transcripts and recordings at Recall.
 #[derive(Debug)]
 pub(crate) struct Deleter {
     recall: Recall,
@@ -24,7 +24,7 @@ impl Deleter {
         Self { recall, bucket }
     }
 
-    /// Deletes the target if every copy is what its receipt says, and Recall lists nothing that must stay.
+    /// Deletes the target if every copy matches its receipt and Recall lists nothing that must be kept.
     pub(crate) async fn delete(
         &self,
         recording_id: RecordingId,
@@ -34,27 +34,41 @@ impl Deleter {
     ) -> DeleteAnswer {
         let mut deleting = DeletionSteps::new(target, copies, deletable);
         loop {
-            let is_unclear = deleting.step() == DeleteStep::RetrieveRecording;
-            let said = match deleting.step() {
+            let is_confirming = deleting.step() == DeleteStep::RetrieveRecording;
+            let answer = match deleting.step() {
                 DeleteStep::Verify(receipt) => self.verify(recording_id, receipt).await,
                 DeleteStep::List => DeleteStepAnswer::Listed(self.recall.look_up(recording_id, CALL_TIMEOUT).await),
                 DeleteStep::Retrieve(id) => DeleteStepAnswer::Listed(self.recall.look_up_one(recording_id, id).await),
                 DeleteStep::Delete(target) => self.delete_at_recall(recording_id, target).await,
                 DeleteStep::RetrieveRecording => DeleteStepAnswer::Recording(self.recall.presence(recording_id).await),
             };
-            match deleting.on_answer(said) {
+            match deleting.on_answer(answer) {
                 ControlFlow::Continue(next) => deleting = next,
                 ControlFlow::Break(answer) => {
                     match &answer {
                         DeleteAnswer::Others(others) => {
-                            tracing::info!(message = logs::DELETION_POSTPONED, recording.id = %recording_id, ?target, others = others.len());
+                            tracing::info!(
+                                message = logs::DELETION_POSTPONED,
+                                recording.id = %recording_id,
+                                ?target,
+                                others = others.len()
+                            );
                         }
-                        DeleteAnswer::Deleted if is_unclear => {
-                            tracing::info!(message = logs::ARTIFACT_ALREADY_DELETED, recording.id = %recording_id, ?target);
+                        DeleteAnswer::Deleted if is_confirming => {
+                            tracing::info!(
+                                message = logs::ARTIFACT_ALREADY_DELETED,
+                                recording.id = %recording_id,
+                                ?target
+                            );
                         }
-                        DeleteAnswer::Later { .. } if is_unclear => {
+                        DeleteAnswer::Later { .. } if is_confirming => {
                             let error = Problem::NotFound;
-                            tracing::warn!(message = logs::ARTIFACT_NOT_DELETED, recording.id = %recording_id, ?target, %error);
+                            tracing::warn!(
+                                message = logs::ARTIFACT_NOT_DELETED,
+                                recording.id = %recording_id,
+                                ?target,
+                                %error
+                            );
                         }
                         DeleteAnswer::Deleted | DeleteAnswer::Unverified | DeleteAnswer::Later { .. } => {}
                     }
@@ -92,7 +106,12 @@ impl Deleter {
             }
             Err(problem @ Problem::NotFound) => DeleteStepAnswer::NotFound { after: problem.retry_after() },
             Err(problem) => {
-                tracing::warn!(message = logs::ARTIFACT_NOT_DELETED, recording.id = %recording_id, what, error = %Chain(&problem));
+                tracing::warn!(
+                    message = logs::ARTIFACT_NOT_DELETED,
+                    recording.id = %recording_id,
+                    what,
+                    error = %Chain(&problem)
+                );
                 DeleteStepAnswer::Later { after: problem.retry_after() }
             }
         }

@@ -1,5 +1,5 @@
-//! What must hold for any input at all. `fuzz/` feeds these functions with whatever a fuzzer comes up with, the tests
-//! with its corpus.
+//! Checks of properties that hold for any input. `fuzz/` calls these functions with the inputs of a fuzzer, and the
+//! tests call them with the fuzzer's corpus.
 
 mod url;
 
@@ -14,7 +14,7 @@ mod tests {
     use super::replay::replay;
 
     #[test]
-    fn the_corpus_of_urls_holds() {
+    fn url_corpus_passes() {
         replay("url", super::url);
     }
 }

@@ -1,8 +1,8 @@
-//! The function behind the work queue: advance · copy · announce · delete.
+//! The function behind the work queue. It advances jobs, copies and renders transcripts, announces ends, and deletes at
+//! Recall.
 //!
-//! A message is deleted only once what it asked for is done and recorded; otherwise it comes back.
+//! A message is deleted only after its work is done and recorded. Otherwise SQS delivers it again.
 
-mod about;
 mod act;
 mod copy;
 mod delete;
@@ -11,6 +11,7 @@ pub mod fuzzing;
 mod render;
 mod rerender;
 mod settings;
+mod transcript_info;
 mod upload;
 mod url_guard;
 
@@ -34,20 +35,20 @@ use pipeline::{
 
 pub use self::settings::Settings;
 use self::{
-    act::{Announcer, Received},
+    act::{Announcer, MessageActor},
     copy::Copier,
     delete::Deleter,
     render::Renditions,
     rerender::Rerenderer,
 };
 
-/// A message is not begun with less time than this; it goes back to the queue.
+/// A message is not started with less time than this. It goes back to the queue.
 const MIN_MESSAGE_TIME: Duration = Duration::from_secs(5);
-/// How long a message waits when something of ours is out of order; it doubles with every time it was received. Where the
-/// row cannot be read, nobody knows when the recording expires.
-const UNAVAILABLE: Duration = Duration::from_secs(5);
-const UNAVAILABLE_MAX: Duration = Duration::from_secs(15 * 60);
-/// The reason of a request, and its sender, are cut to this in logs.
+/// How long a message waits after a failure of the table or of the dead-letter queue. The wait doubles each time the
+/// message is received, up to the maximum: if the row cannot be read, it is not known when the recording expires.
+const RETRY_WAIT: Duration = Duration::from_secs(5);
+const RETRY_WAIT_MAX: Duration = Duration::from_secs(15 * 60);
+/// The reason and the sender of a request are cut to this many characters in logs.
 const MAX_REASON_CHARS: usize = 200;
 
 #[derive(Debug)]
@@ -60,16 +61,17 @@ pub struct Transcripts {
     announcer: Announcer,
 }
 
-/// Whether a message is done with.
+/// What happens to a message after it was handled.
 enum Handled {
+    /// It is deleted.
     Done,
-    /// It should come back after this time.
+    /// It goes back to the queue and is delivered again after this time.
     RetryAfter(Duration),
 }
 
 impl Transcripts {
     /// # Errors
-    /// The HTTP stack could not be set up.
+    /// Setting up the HTTP client failed.
     pub fn new(settings: Settings) -> Result<Self, lambda_runtime::Error> {
         let Settings { common, bucket, key_prefix, dead_letter_queue_url, event_bus, renditions } = settings;
         let clients = Clients::new(&common)?;
@@ -87,42 +89,48 @@ impl Transcripts {
         })
     }
 
-    /// Uses the full speed of the init phase for the first handshake.
+    /// Makes the first TLS handshake in the init phase, in which Lambda gives a function its full CPU speed.
     pub async fn warm_up(&self) {
         self.clients.warm_up().await;
     }
 
-    /// Works through a batch, one message after the other, so that memory stays flat.
+    /// Handles a batch, one message after the other, so that memory use does not grow with the batch.
     pub async fn handle(&self, event: SqsEvent, deadline_ms: u64) -> SqsBatchResponse {
         let deadline = Deadline::of_invocation(Some(deadline_ms));
         let mut response = SqsBatchResponse::default();
         for record in event.records {
-            let turn = if deadline.left(time::now()) < MIN_MESSAGE_TIME {
+            let handled = if deadline.left(time::now()) < MIN_MESSAGE_TIME {
                 Handled::RetryAfter(Duration::ZERO)
             } else {
-                self.handle_one(&record, deadline).await
+                self.handle_message(&record, deadline).await
             };
-            if let Handled::RetryAfter(after) = turn {
+            if let Handled::RetryAfter(after) = handled {
                 self.give_back(record, after, &mut response).await;
             }
         }
         response
     }
 
-    async fn handle_one(&self, record: &SqsMessage, deadline: Deadline) -> Handled {
+    async fn handle_message(&self, record: &SqsMessage, deadline: Deadline) -> Handled {
         let watch = Stopwatch::start();
         let body = record.body.as_deref().unwrap_or_default();
         let Message { recording_id, event, delivery_id, reason, by } = match serde_json::from_str(body) {
             Ok(message) => message,
             Err(error) => {
-                let position = format!("not a message of ours, line {} column {}", error.line(), error.column());
-                return self.park(record, &position).await;
+                let why = format!("the body is not a message of ours: line {} column {}", error.line(), error.column());
+                return self.move_to_dead_letters(record, &why).await;
             }
         };
         let delivery_id = delivery_id.unwrap_or_default();
         if reason.is_some() || by.is_some() {
-            let (reason, by) = (one_line(reason.as_deref()), one_line(by.as_deref()));
-            tracing::info!(message = logs::MESSAGE_REQUESTED, recording.id = %recording_id, event = event.name(), reason, by);
+            let (reason, by) = (log_text(reason.as_deref()), log_text(by.as_deref()));
+            tracing::info!(
+                message = logs::MESSAGE_REQUESTED,
+                recording.id = %recording_id,
+                event = event.name(),
+                reason,
+                by
+            );
         }
         let advance = Advance {
             store: &self.clients.store,
@@ -130,21 +138,30 @@ impl Transcripts {
             lease_until: deadline.lease_until(),
             role: Role::Worker,
         };
-        let actor = Received { transcripts: self, recording_id, delivery_id: &delivery_id, deadline };
+        let actor = MessageActor { transcripts: self, recording_id, delivery_id: &delivery_id, deadline };
         let result = advance.run(recording_id, &event, &actor).await;
-        let (turn, outcome) = match &result {
+        let (handled, outcome) = match &result {
             Ok(Outcome::Applied(status)) => (Handled::Done, status.as_str()),
             Ok(Outcome::Ignored(reason)) => (Handled::Done, reason.as_str()),
             Ok(Outcome::Busy { retry_at }) => (Handled::RetryAfter(retry_at.since(time::now())), "busy"),
-            Ok(Outcome::Waiting { retry_at }) => (self.wait(recording_id, *retry_at, &delivery_id).await, "waits"),
-            Err(error) => self.unreadable(record, recording_id, error).await,
+            Ok(Outcome::Waiting { retry_at }) => {
+                (self.schedule_wake(recording_id, *retry_at, &delivery_id).await, "waits")
+            }
+            Err(error) => self.not_saved(record, recording_id, error).await,
         };
-        tracing::info!(message = logs::MESSAGE_HANDLED, recording.id = %recording_id, delivery.id = delivery_id, event = event.name(), outcome,
-            duration_ms = watch.millis());
-        turn
+        tracing::info!(
+            message = logs::MESSAGE_HANDLED,
+            recording.id = %recording_id,
+            delivery.id = delivery_id,
+            event = event.name(),
+            outcome,
+            duration_ms = watch.millis()
+        );
+        handled
     }
 
-    async fn unreadable(
+    /// Decides what happens to a message whose job could not be loaded or saved. Also returns the outcome for the log.
+    async fn not_saved(
         &self,
         record: &SqsMessage,
         recording_id: RecordingId,
@@ -153,20 +170,21 @@ impl Transcripts {
         match error {
             StoreError::Unreadable { .. } => {
                 tracing::error!(message = logs::JOB_NOT_READ, recording.id = %recording_id, error = %Chain(error));
-                (self.park(record, "the recording's item in the table is not a job").await, "parked")
+                let why = "the recording's item in the jobs table cannot be read as a job";
+                (self.move_to_dead_letters(record, why).await, "parked")
             }
             StoreError::Unavailable { .. } => {
                 tracing::error!(message = logs::JOB_NOT_SAVED, recording.id = %recording_id, error = %Chain(error));
-                let wait = job::capped_wait(unavailable(record), *expires_at, time::now());
+                let wait = job::capped_wait(retry_wait(record), *expires_at, time::now());
                 (Handled::RetryAfter(wait), "not_saved")
             }
         }
     }
 
-    /// What a wait needs is in the row, so a wake-up takes the message's place: the times that a message is received
-    /// count only what went wrong.
-    async fn wait(&self, recording_id: RecordingId, at: Timestamp, delivery_id: &str) -> Handled {
-        let wait = at.since(time::now());
+    /// Puts a delayed wake-up on the queue in the place of the message. The row has everything that the wait needs, and
+    /// so the receive count of a message counts only failures.
+    async fn schedule_wake(&self, recording_id: RecordingId, retry_at: Timestamp, delivery_id: &str) -> Handled {
+        let wait = retry_at.since(time::now());
         match self.clients.work.wake_after(recording_id, wait, delivery_id).await {
             Ok(()) => Handled::Done,
             Err(error) => {
@@ -176,8 +194,8 @@ impl Transcripts {
         }
     }
 
-    /// A message that can never be worked on goes to the dead-letter queue at once, whole and with the reason.
-    async fn park(&self, record: &SqsMessage, why: &str) -> Handled {
+    /// Moves a message that can never be handled to the dead-letter queue at once, whole and with the reason.
+    async fn move_to_dead_letters(&self, record: &SqsMessage, why: &str) -> Handled {
         let (id, body) = (record.message_id.as_deref().unwrap_or_default(), record.body.as_deref().unwrap_or_default());
         match self.dead_letters.park(id, body.as_bytes(), why).await {
             Ok(()) => {
@@ -187,11 +205,12 @@ impl Transcripts {
             }
             Err(error) => {
                 tracing::error!(message = logs::MESSAGE_NOT_PARKED, message.id = id, error = %Chain(&error));
-                Handled::RetryAfter(unavailable(record))
+                Handled::RetryAfter(retry_wait(record))
             }
         }
     }
 
+    /// Hides the message until its retry and reports it as failed, so that SQS keeps it.
     async fn give_back(&self, record: SqsMessage, after: Duration, response: &mut SqsBatchResponse) {
         if let Some(receipt) = &record.receipt_handle
             && let Err(error) = self.clients.work.hide(receipt, after).await
@@ -204,15 +223,15 @@ impl Transcripts {
     }
 }
 
-/// What a person wrote, as far as a log line takes it.
-fn one_line(text: Option<&str>) -> String {
-    let plain = |character: &char| !character.is_control();
-    text.unwrap_or_default().chars().filter(plain).take(MAX_REASON_CHARS).collect()
+/// Shortens a text that a person wrote and removes its control characters, for a log line.
+fn log_text(text: Option<&str>) -> String {
+    let is_printable = |character: &char| !character.is_control();
+    text.unwrap_or_default().chars().filter(is_printable).take(MAX_REASON_CHARS).collect()
 }
 
-/// SQS counts how many times it has handed a message out.
-fn unavailable(record: &SqsMessage) -> Duration {
+/// The wait after a failure, by the number of times that SQS has delivered the message.
+fn retry_wait(record: &SqsMessage) -> Duration {
     let received = record.attributes.get("ApproximateReceiveCount").and_then(|count| count.parse().ok());
     let doubled = 2_u32.saturating_pow(received.unwrap_or(1_u32).saturating_sub(1).min(16));
-    UNAVAILABLE.saturating_mul(doubled).min(UNAVAILABLE_MAX)
+    RETRY_WAIT.saturating_mul(doubled).min(RETRY_WAIT_MAX)
 }

@@ -1,4 +1,4 @@
-//! Lambda function: copies finished transcripts from Recall into S3. Wiring only.
+//! The Lambda function that copies finished transcripts from Recall into S3. This file only wires the parts together.
 
 use std::process::ExitCode;
 

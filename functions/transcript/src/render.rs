@@ -1,28 +1,30 @@
-//! Renditions into S3, one after the other: only one of them is in memory, and of it only a part.
+//! Writes renditions to S3, one after the other. Only a part of one rendition is in memory at a time.
 
 use std::time::Duration;
 
+use job::ids::{RecordingId, TranscriptId};
 use pipeline::{
     bucket::{Bucket, S3Error},
     keys::key,
     logs,
     manifest::File,
+    metrics,
     telemetry::Chain,
     time::Stopwatch,
 };
-use renditions::{Format, FormatSpec, Meeting};
+use renditions::{Format, FormatSpec, Meeting, Summary};
 
 use crate::{
-    about::file,
+    transcript_info::file_entry,
     upload::{Upload, Uploaded},
 };
 
-/// Text is handed over in pieces of about this size.
+/// Text goes to the upload in pieces of about this size.
 const PIECE_BYTES: usize = 64 << 10;
-/// What the removal of an object may take of the renditions' time.
-const REMOVAL_TIME: Duration = Duration::from_secs(5);
+/// How much of the renditions' time the removal of an object may take.
+const MAX_REMOVAL_TIME: Duration = Duration::from_secs(5);
 
-/// Writes the renditions that the operator wants.
+/// Writes the renditions that the setting RENDITIONS names.
 #[derive(Clone, Debug)]
 pub(crate) struct Renditions {
     bucket: Bucket,
@@ -44,13 +46,14 @@ impl Renditions {
         Self { bucket, key_prefix, formats }
     }
 
-    /// The names of the files that [`Renditions::write`] writes or removes.
+    /// Returns the names of the files that [`Renditions::write`] writes or removes.
     pub(crate) fn names(&self) -> Vec<&'static str> {
         self.formats.iter().map(|format| format.spec().file_name).collect()
     }
 
-    /// Writes them all, within this time, but for one that its format does not allow to be empty (see
-    /// [`FormatSpec::may_be_empty`]). They replace older ones, so no manifest may name these any more.
+    /// Writes all renditions within this time. An empty rendition is left out if its format does not allow empty files
+    /// (see
+    /// [`FormatSpec::may_be_empty`]). The renditions replace older ones, so no manifest may name those any more.
     pub(crate) async fn write(
         &self,
         meeting: &Meeting,
@@ -69,10 +72,12 @@ impl Renditions {
                 }
             };
             let mut upload = Upload::new(&self.bucket, key.clone(), content_type);
-            let written =
-                tokio::time::timeout(time.saturating_sub(watch.elapsed()), write(meeting, *format, &mut upload));
+            let written = tokio::time::timeout(
+                time.saturating_sub(watch.elapsed()),
+                write_rendition(meeting, *format, &mut upload),
+            );
             match written.await.unwrap_or(Err(RenditionError::OutOfTime)) {
-                Ok(Some(uploaded)) => files.push(file(name, key, content_type, uploaded)),
+                Ok(Some(uploaded)) => files.push(file_entry(name, key, content_type, uploaded)),
                 Ok(None) => self.remove(&key, time.saturating_sub(watch.elapsed())).await,
                 Err(error) => {
                     upload.abort().await;
@@ -83,21 +88,25 @@ impl Renditions {
         Ok(files)
     }
 
-    /// Removes what an older version of this program, or an older copy, has left where there is no file now. The
-    /// renditions are complete without it.
+    /// Removes a file that an older version of this program or an older copy wrote and that is left out now. A failure
+    /// does not matter: the renditions are complete without the removal.
     async fn remove(&self, key: &str, time: Duration) {
-        let removed = tokio::time::timeout(time.min(REMOVAL_TIME), self.bucket.remove(key)).await;
+        let removed = tokio::time::timeout(time.min(MAX_REMOVAL_TIME), self.bucket.remove(key)).await;
         let error = match removed {
             Ok(Ok(())) => return,
             Ok(Err(error)) => Chain(&error).to_string(),
-            Err(_) => "S3 took too long".to_owned(),
+            Err(_) => "S3 DeleteObject took too long".to_owned(),
         };
         tracing::warn!(message = logs::RENDITION_NOT_REMOVED, key, error);
     }
 }
 
-/// One rendition; none if it is empty and may not be.
-async fn write(meeting: &Meeting, format: Format, upload: &mut Upload<'_>) -> Result<Option<Uploaded>, RenditionError> {
+/// Writes one rendition. Returns `None` if it is empty and its format does not allow that.
+async fn write_rendition(
+    meeting: &Meeting,
+    format: Format,
+    upload: &mut Upload<'_>,
+) -> Result<Option<Uploaded>, RenditionError> {
     let FormatSpec { renderer, may_be_empty, .. } = format.spec();
     let mut renderer = renderer();
     let mut piece = String::new();
@@ -107,7 +116,7 @@ async fn write(meeting: &Meeting, format: Format, upload: &mut Upload<'_>) -> Re
         if piece.len() >= PIECE_BYTES {
             upload.push(piece.as_bytes()).await?;
             piece.clear();
-            // So that the time is looked at.
+            // Let the timeout be checked.
             tokio::task::yield_now().await;
         }
     }
@@ -117,4 +126,17 @@ async fn write(meeting: &Meeting, format: Format, upload: &mut Upload<'_>) -> Re
         return Ok(None);
     }
     Ok(Some(upload.finish().await?))
+}
+
+/// Logs and counts the values of a file that could not be used, if there are any.
+pub(crate) fn report_skipped_values(recording_id: RecordingId, transcript_id: TranscriptId, summary: &Summary) {
+    if summary.skipped_values > 0 {
+        tracing::warn!(
+            message = logs::TRANSCRIPT_VALUES_SKIPPED,
+            recording.id = %recording_id,
+            transcript.id = %transcript_id,
+            values = summary.skipped_values
+        );
+        metrics::SKIPPED_VALUES.record(summary.skipped_values);
+    }
 }

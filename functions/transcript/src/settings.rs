@@ -12,17 +12,17 @@ use renditions::Format;
 pub struct Settings {
     pub common: Common,
     pub bucket: String,
-    /// Before every object key; empty, or ends in a slash.
+    /// The prefix of every object key. It is empty or ends in a slash.
     pub key_prefix: String,
     pub dead_letter_queue_url: String,
-    /// Nobody is told without one.
+    /// The event bus for announcements. Without one there are no announcements.
     pub event_bus: Option<String>,
     pub(crate) renditions: Vec<Format>,
 }
 
 impl Settings {
     /// # Errors
-    /// Every missing or wrong setting, in one error.
+    /// One error that names every missing or invalid setting.
     pub fn read(env: &Env) -> Result<Self, BadSettings> {
         let mut reader = Reader::new(env);
         let settings = Self {
@@ -37,27 +37,30 @@ impl Settings {
     }
 }
 
-/// In the order in which they are written, each once.
+/// Parses the names of renditions. Returns each format once, in the order in which the renditions are written.
 fn renditions(text: &str) -> Result<Vec<Format>, String> {
     let named = text.split(',').map(str::trim).filter(|name| !name.is_empty()).map(|name| {
         Format::parse(name).ok_or_else(|| {
             let names = Format::ALL.map(|format| format.spec().name).join(", ");
-            format!("`{name}` is no rendition; use any of {names}, separated by commas")
+            format!("`{name}` is not a rendition; use any of {names}, separated by commas")
         })
     });
     Ok(named.collect::<Result<BTreeSet<_>, _>>()?.into_iter().collect())
 }
 
 fn key_prefix(text: &str) -> Result<String, String> {
-    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"/!-_.*'()=".contains(&byte);
-    let parts = text.strip_suffix('/').ok_or("it must end in `/`")?;
-    let good = text.len() <= 500
-        && text.bytes().all(plain)
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"/!-_.*'()=".contains(&byte);
+    let parts = text.strip_suffix('/').ok_or_else(|| format!("`{text}` does not end in `/`; add it"))?;
+    let is_valid = text.len() <= 500
+        && text.bytes().all(is_plain)
         && parts.split('/').all(|part| !part.is_empty() && part != "." && part != "..");
-    if good {
+    if is_valid {
         Ok(text.to_owned())
     } else {
-        Err("use letters, digits and !-_.*'()= in parts separated by single slashes".to_owned())
+        Err(format!(
+            "`{text}` is not a valid prefix; use up to 500 letters, digits and !-_.*'()= in parts separated by single \
+             slashes"
+        ))
     }
 }
 
@@ -66,7 +69,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_prefix_is_made_of_plain_parts_and_ends_in_a_slash() {
+    fn key_prefix_has_plain_parts_and_ends_in_a_slash() {
         for good in ["a/", "team=x/2026/"] {
             assert_eq!(key_prefix(good).as_deref(), Ok(good));
         }
@@ -76,22 +79,22 @@ mod tests {
     }
 
     #[test]
-    fn renditions_are_named_in_any_order() {
+    fn renditions_may_be_named_in_any_order() {
         assert_eq!(renditions("txt, jsonl,,txt"), Ok(vec![Format::Jsonl, Format::Txt]));
         assert_eq!(renditions("jsonl,txt,md,vtt,srt,html"), Ok(Format::ALL.to_vec()));
         for bad in ["pdf", "txt;md", "TXT"] {
-            let said = renditions(bad).expect_err("wrong");
-            assert!(said.contains("jsonl, txt, md, vtt, srt, html"), "{said}");
+            let error = renditions(bad).expect_err("invalid");
+            assert!(error.contains("jsonl, txt, md, vtt, srt, html"), "{error}");
         }
     }
 
     #[test]
-    fn every_missing_setting_is_named() {
-        let said = Settings::read(&Env::default()).expect_err("nothing is set").to_string();
+    fn settings_that_are_missing_are_all_named() {
+        let error = Settings::read(&Env::default()).expect_err("nothing is set").to_string();
         for name in
             ["AWS_REGION", "RECALL_REGION", "RECALL_API_KEY", "JOBS_TABLE", "WORK_QUEUE_URL", "TRANSCRIPTS_BUCKET"]
         {
-            assert!(said.contains(name), "{name} is not in: {said}");
+            assert!(error.contains(name), "{name} is not in: {error}");
         }
     }
 }

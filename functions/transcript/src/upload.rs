@@ -1,8 +1,8 @@
-//! One object into S3, in bounded memory: a small one in a single put, a large one in parts.
+//! Uploads one object to S3 in bounded memory: a small object with one PutObject, a large object in parts.
 //!
-//! Every request carries an in-memory body, so the SDK can repeat it, and S3 checks each against a checksum. The
-//! object becomes visible only when all of it is there: by the one put, or by completing the parts with the size
-//! and the checksum of the whole.
+//! The body of every request is in memory, so the SDK can repeat the request, and S3 checks each body against a
+//! checksum. The object becomes visible only when it is complete: by the one PutObject, or by completing the parts with
+//! the size and the checksum of the whole object.
 
 use std::collections::HashMap;
 
@@ -19,11 +19,12 @@ use pipeline::{
 };
 use ring::digest::{Context, SHA256};
 
-/// S3 takes no smaller parts, and larger ones would only take memory.
+/// The smallest part that S3 accepts. Larger parts would only use more memory.
 const PART_BYTES: usize = 5 << 20;
-/// S3 takes no more parts than this, so an object here has at most 48 GiB.
+/// How many parts S3 accepts. With it, an object here has at most 48 GiB.
 const MAX_PARTS: i32 = 10_000;
-/// An upload that has begun.
+
+/// An upload in progress.
 pub(crate) struct Upload<'a> {
     bucket: &'a Bucket,
     key: String,
@@ -31,8 +32,8 @@ pub(crate) struct Upload<'a> {
     turns_key: Option<String>,
     part: Vec<u8>,
     multipart: Option<Multipart>,
-    /// It takes parts, so an upload may be open, whether its beginning was answered or not.
-    large: bool,
+    /// Whether a multipart upload may be open in S3. It may be open even if the answer to its creation was lost.
+    may_have_parts: bool,
     bytes: u64,
     sha256: Context,
     crc: Digest,
@@ -49,11 +50,11 @@ pub(crate) struct Uploaded {
     pub(crate) bytes: u64,
     /// Lower-case hexadecimal.
     pub(crate) sha256: String,
-    /// As S3 writes it.
+    /// In S3's form: base64 of the big-endian bytes.
     pub(crate) crc64nvme: String,
 }
 
-/// Writes a small object in one request.
+/// Writes a small object with one request.
 pub(crate) async fn put(
     bucket: &Bucket,
     key: String,
@@ -74,30 +75,31 @@ impl<'a> Upload<'a> {
             turns_key: None,
             part: Vec::new(),
             multipart: None,
-            large: false,
+            may_have_parts: false,
             bytes: 0,
             sha256: Context::new(&SHA256),
             crc: Digest::new(CrcAlgorithm::Crc64Nvme),
         }
     }
 
-    /// Notes where the turns of this file are filed.
-    pub(crate) fn with_turns(self, key: String) -> Self {
+    /// Adds metadata that says where the turns of this file are filed.
+    pub(crate) fn with_turns_key(self, key: String) -> Self {
         Self { turns_key: Some(key), ..self }
     }
 
-    /// Takes the next bytes of the object.
+    /// Adds the next bytes of the object.
     pub(crate) async fn push(&mut self, mut bytes: &[u8]) -> Result<(), S3Error> {
         self.bytes += bytes.len() as u64;
         self.sha256.update(bytes);
         self.crc.update(bytes);
         while !bytes.is_empty() {
-            // A full part is sent only when more bytes follow it, so the last one is never empty.
+            // A full part is sent only when more bytes follow it, so the last part is never empty.
             if self.part.len() == PART_BYTES {
                 self.send_part().await?;
             }
-            // What grows by doubling leaves holes in the heap, once the first part has gone back to it.
-            if self.large && self.part.is_empty() {
+            // Allocate the whole part at once: a buffer that grows by doubling would fragment the heap after the first
+            // part was freed.
+            if self.may_have_parts && self.part.is_empty() {
                 self.part.reserve_exact(PART_BYTES);
             }
             let (now, later) = bytes.split_at(bytes.len().min(PART_BYTES - self.part.len()));
@@ -107,7 +109,7 @@ impl<'a> Upload<'a> {
         Ok(())
     }
 
-    /// How many bytes were taken so far.
+    /// Returns how many bytes were added so far.
     pub(crate) fn bytes(&self) -> u64 {
         self.bytes
     }
@@ -117,49 +119,49 @@ impl<'a> Upload<'a> {
         if self.multipart.is_some() {
             self.send_part().await?;
             self.complete().await?;
-            // If the answer to the beginning of an upload was lost, there is one more.
-            self.abort_leftovers().await?;
+            // If an answer to CreateMultipartUpload was lost, another upload is still open.
+            self.abort_open_uploads().await?;
         } else {
-            self.put().await?;
+            self.put_object().await?;
         }
-        Ok(self.so_far())
+        Ok(self.uploaded())
     }
 
-    /// The object, if nothing more comes.
-    pub(crate) fn so_far(&self) -> Uploaded {
+    /// Returns the size and the checksums of the object, if no more bytes follow.
+    pub(crate) fn uploaded(&self) -> Uploaded {
         let sha256 = self.sha256.clone().finish();
         Uploaded { bytes: self.bytes, sha256: hex(sha256.as_ref()), crc64nvme: self.checksum() }
     }
 
-    /// Gives up. Parts that were sent are not kept, and not paid for.
+    /// Aborts the upload, so that parts that were sent are neither kept nor paid for.
     pub(crate) async fn abort(&mut self) {
-        if self.large
-            && let Err(error) = self.abort_leftovers().await
+        if self.may_have_parts
+            && let Err(error) = self.abort_open_uploads().await
         {
-            // The bucket's lifecycle rule removes them after a day.
+            // The bucket's lifecycle rule removes the parts after a day.
             tracing::warn!(message = logs::UPLOAD_NOT_ABORTED, error = %Chain(&error));
         }
     }
 
-    async fn put(&mut self) -> Result<(), S3Error> {
+    async fn put_object(&mut self) -> Result<(), S3Error> {
         let body = ByteStream::from(std::mem::take(&mut self.part));
         let put = self.bucket.client.put_object().bucket(&self.bucket.name).key(&self.key);
         let put = put.content_type(self.content_type).set_metadata(self.metadata());
         let put = put.checksum_crc64_nvme(self.checksum()).body(body);
-        // The checksum is in a signed header, so hashing the body again for the signature would show nothing more.
+        // The checksum is in a signed header, so the signature need not hash the body as well.
         put.customize().disable_payload_signing().send().await.map(drop).map_err(failed("PutObject"))
     }
 
     async fn send_part(&mut self) -> Result<(), S3Error> {
         if self.multipart.is_none() {
-            self.abort_leftovers().await?;
-            self.large = true;
+            self.abort_open_uploads().await?;
+            self.may_have_parts = true;
             self.multipart = Some(self.begin().await?);
         }
         let Some(multipart) = &mut self.multipart else { return Ok(()) };
         let number = i32::try_from(multipart.parts.len() + 1).unwrap_or(i32::MAX);
         if number > MAX_PARTS {
-            return Err(S3Error { operation: "UploadPart", source: "an object has at most 10,000 parts".into() });
+            return Err(S3Error { operation: "UploadPart", source: "the object needs more than 10,000 parts".into() });
         }
         let body = ByteStream::from(std::mem::take(&mut self.part));
         let sent = self
@@ -222,8 +224,9 @@ impl<'a> Upload<'a> {
             .map_err(failed("CompleteMultipartUpload"))
     }
 
-    /// A worker that died left its parts behind. We hold the lease, so nobody else's upload of this key is alive.
-    async fn abort_leftovers(&self) -> Result<(), S3Error> {
+    /// Aborts all open uploads of this key, such as those of workers that died. This worker has the lease, so no other
+    /// worker is uploading this key.
+    async fn abort_open_uploads(&self) -> Result<(), S3Error> {
         let listed = self
             .bucket
             .client
@@ -237,16 +240,16 @@ impl<'a> Upload<'a> {
             if upload.key() == Some(&self.key)
                 && let Some(id) = upload.upload_id()
             {
-                self.abort_one(id).await;
+                self.abort_upload(id).await;
             }
         }
         Ok(())
     }
 
-    async fn abort_one(&self, id: &str) {
+    async fn abort_upload(&self, id: &str) {
         let abort = self.bucket.client.abort_multipart_upload().bucket(&self.bucket.name).key(&self.key);
         if let Err(error) = abort.upload_id(id).send().await {
-            // The bucket's lifecycle rule removes it after a day.
+            // The bucket's lifecycle rule removes the upload after a day.
             let error = S3Error { operation: "AbortMultipartUpload", source: Box::new(error) };
             tracing::warn!(message = logs::UPLOAD_NOT_ABORTED, error = %Chain(&error));
         }
@@ -256,13 +259,13 @@ impl<'a> Upload<'a> {
         self.turns_key.as_ref().map(|key| HashMap::from([(TURNS_KEY.to_owned(), key.clone())]))
     }
 
-    /// Of everything so far, as S3 writes it.
+    /// Returns the CRC-64/NVME checksum of all bytes so far, in S3's form.
     fn checksum(&self) -> String {
         STANDARD.encode(self.crc.finalize().to_be_bytes())
     }
 }
 
-/// In lower case.
+/// Returns lower-case hexadecimal.
 pub(crate) fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }

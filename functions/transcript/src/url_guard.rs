@@ -1,4 +1,4 @@
-//! Where a download may come from. A `download_url` is input like any other.
+//! Checks that a download may come from a URL. A `download_url` is untrusted input.
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -6,55 +6,56 @@ use pipeline::settings::{REGIONS, RecallSettings};
 use reqwest::redirect;
 use url::{Host, Url};
 
-/// Redirects that are followed, each checked like the first URL.
+/// How many redirects are followed. Each is checked like the first URL.
 const MAX_REDIRECTS: usize = 3;
-/// The only folder of Recall's API hosts that serves downloads.
+/// The only folder on Recall's API hosts that serves downloads.
 const API_DOWNLOADS: &str = "/api/v1/download/";
-/// The folder of a host that serves downloads from anywhere.
-const ANYWHERE: &str = "/";
-/// The name of this machine: the only one that may speak plain HTTP beside the host of RECALL_BASE_URL.
+/// The folder of a host that may serve downloads from any path.
+const ANY_PATH: &str = "/";
+/// The only host besides that of RECALL_BASE_URL that may use plain HTTP.
 const LOCALHOST: &str = "localhost";
-/// `.`, `/`, `\` and `%` in escaped form, lower case. A server may read them as what they stand for, and then the path
-/// is another one than the one that was checked.
-const ESCAPED: [&str; 4] = ["%2e", "%2f", "%5c", "%25"];
+/// `.`, `/`, `\` and `%` in escaped form, in lower case. A server may decode them and so use another path than the one
+/// that was checked.
+const FORBIDDEN_ESCAPES: [&str; 4] = ["%2e", "%2f", "%5c", "%25"];
 
-/// The places that downloads may come from.
+/// Checks URLs against the hosts that downloads may come from.
 #[derive(Clone, Debug)]
-pub(crate) struct UrlGuard(Arc<Places>);
+pub(crate) struct UrlGuard(Arc<AllowedHosts>);
 
 #[derive(Debug)]
-struct Places {
-    /// Hosts that are asked over https, each with the folder that serves downloads.
+struct AllowedHosts {
+    /// The hosts that are allowed over https, each with the folder that serves downloads.
     folders: BTreeMap<String, String>,
-    own: Option<Own>,
+    base_url: Option<BaseUrlHost>,
 }
 
 /// The host of RECALL_BASE_URL: the only one that may be an IP address or have a port.
 #[derive(Debug)]
-struct Own {
+struct BaseUrlHost {
     host: String,
-    /// It is plain HTTP that the operator has chosen.
+    /// Whether the operator has chosen plain HTTP.
     is_plain: bool,
-    /// It is on this machine, over plain HTTP: then `localhost` may be so, too, if the operator lists it.
+    /// Whether it is a loopback address over plain HTTP. Then `localhost` may use plain HTTP as well, if DOWNLOAD_HOSTS
+    /// has it.
     is_local: bool,
 }
 
-/// Why a URL is not fetched. It never quotes the URL, which is a credential.
+/// Why a URL is not fetched. The reason never quotes the URL, which is a credential.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum Forbidden {
-    #[error("the download URL is not a URL")]
+    #[error("the download URL is not a valid URL")]
     NotAUrl,
-    #[error("the download URL is not https")]
+    #[error("the download URL does not use https")]
     NotHttps,
-    #[error("the download URL names a user")]
-    NamesUser,
-    #[error("the download URL names a port")]
-    NamesPort,
-    #[error("the download URL has an IP address for a host")]
+    #[error("the download URL contains a user name or a password")]
+    HasUser,
+    #[error("the download URL contains a port")]
+    HasPort,
+    #[error("the host of the download URL is an IP address")]
     IpAddress,
-    #[error("the download URL leads to the host `{0}`; if that is Recall's, add it to DOWNLOAD_HOSTS")]
+    #[error("the download host `{0}` is not allowed; if it is Recall's, add it to DOWNLOAD_HOSTS")]
     Host(String),
-    #[error("the download URL leads to a path of the host `{0}` that serves no downloads")]
+    #[error("the download URL has a path on the host `{0}` that serves no downloads")]
     Path(String),
 }
 
@@ -62,57 +63,59 @@ impl UrlGuard {
     pub(crate) fn new(settings: &RecallSettings) -> Self {
         let mut folders = BTreeMap::new();
         for region in &settings.regions {
-            let bucket = bucket(region);
-            folders.insert(format!("{bucket}.s3.amazonaws.com"), ANYWHERE.to_owned());
-            folders.insert(format!("{bucket}.s3.{region}.amazonaws.com"), ANYWHERE.to_owned());
+            let bucket = recall_bucket(region);
+            folders.insert(format!("{bucket}.s3.amazonaws.com"), ANY_PATH.to_owned());
+            folders.insert(format!("{bucket}.s3.{region}.amazonaws.com"), ANY_PATH.to_owned());
             folders.insert(format!("s3.{region}.amazonaws.com"), format!("/{bucket}/"));
             folders.insert(format!("{region}.recall.ai"), API_DOWNLOADS.to_owned());
         }
         for host in &settings.download_hosts {
-            // An operator who lists an API host means its downloads: nothing else there is one.
-            let folder = if is_api(host) { API_DOWNLOADS } else { ANYWHERE };
+            // On an API host that the operator lists, only the download folder is allowed.
+            let folder = if is_api_host(host) { API_DOWNLOADS } else { ANY_PATH };
             folders.insert(host.clone(), folder.to_owned());
         }
-        let own = settings.own_url.as_ref().and_then(Own::of).filter(|own| !is_api(&own.host));
-        Self(Arc::new(Places { folders, own }))
+        let base_url = settings.own_url.as_ref().and_then(BaseUrlHost::of).filter(|own| !is_api_host(&own.host));
+        Self(Arc::new(AllowedHosts { folders, base_url }))
     }
 
+    /// Parses and checks a URL.
     pub(crate) fn parse(&self, text: &str) -> Result<Url, Forbidden> {
         let url = text.parse().map_err(|_| Forbidden::NotAUrl)?;
         self.check(&url).map(|()| url)
     }
 
+    /// Checks that a download may come from this URL.
     pub(crate) fn check(&self, url: &Url) -> Result<(), Forbidden> {
         let host = url.host().ok_or(Forbidden::NotAUrl)?;
         if !url.username().is_empty() || url.password().is_some() {
-            return Err(Forbidden::NamesUser);
+            return Err(Forbidden::HasUser);
         }
         let name = host.to_string().to_ascii_lowercase();
         let folder = self.0.folders.get(&name);
-        if let Some(own) = &self.0.own {
+        if let Some(base_url) = &self.0.base_url {
             let is_secure = url.scheme() == "https";
             let is_plain = url.scheme() == "http";
-            if own.host == name && (is_secure || is_plain && own.is_plain) {
+            if base_url.host == name && (is_secure || is_plain && base_url.is_plain) {
                 return Ok(());
             }
-            if own.is_local && is_plain && name == LOCALHOST && folder.is_some() {
+            if base_url.is_local && is_plain && name == LOCALHOST && folder.is_some() {
                 return Ok(());
             }
         }
         if url.scheme() != "https" {
             return Err(Forbidden::NotHttps);
         }
-        let short = || name.chars().take(100).collect();
+        let shortened = || name.chars().take(100).collect();
         match (host, folder) {
             (Host::Ipv4(_) | Host::Ipv6(_), _) => Err(Forbidden::IpAddress),
-            (Host::Domain(_), None) => Err(Forbidden::Host(short())),
-            (Host::Domain(_), Some(_)) if url.port().is_some() => Err(Forbidden::NamesPort),
+            (Host::Domain(_), None) => Err(Forbidden::Host(shortened())),
+            (Host::Domain(_), Some(_)) if url.port().is_some() => Err(Forbidden::HasPort),
             (Host::Domain(_), Some(folder)) if is_below(url.path(), folder) => Ok(()),
-            (Host::Domain(_), Some(_)) => Err(Forbidden::Path(short())),
+            (Host::Domain(_), Some(_)) => Err(Forbidden::Path(shortened())),
         }
     }
 
-    /// Follows redirects only to where a download may come from.
+    /// Returns the policy that follows only redirects to allowed URLs.
     pub(crate) fn redirects(&self) -> redirect::Policy {
         let guard = self.clone();
         redirect::Policy::custom(move |attempt| {
@@ -127,44 +130,45 @@ impl UrlGuard {
     }
 }
 
-impl Own {
+impl BaseUrlHost {
     fn of(url: &Url) -> Option<Self> {
         let host = url.host()?;
         let is_plain = url.scheme() == "http";
-        let on_loopback = match host {
+        let is_loopback = match host {
             Host::Ipv4(address) => address.is_loopback(),
             Host::Ipv6(address) => address.is_loopback(),
             Host::Domain(_) => false,
         };
-        Some(Self { host: host.to_string().to_ascii_lowercase(), is_plain, is_local: is_plain && on_loopback })
+        Some(Self { host: host.to_string().to_ascii_lowercase(), is_plain, is_local: is_plain && is_loopback })
     }
 }
 
-/// The bucket of a region.
-fn bucket(region: &str) -> String {
+/// Returns the name of Recall's bucket in a region.
+fn recall_bucket(region: &str) -> String {
     match region {
         "us-east-1" => "recallai-production-bot-data".to_owned(),
         region => format!("{region}-recallai-production-bot-data"),
     }
 }
 
-/// Whether this is a host of Recall's API, of any region.
-fn is_api(host: &str) -> bool {
+/// Returns whether this is a host of Recall's API in any region.
+fn is_api_host(host: &str) -> bool {
     let name = host.strip_suffix(".recall.ai");
     name.is_some_and(|name| name == "api" || REGIONS.contains(&name))
 }
 
-/// Whether this path of a parsed URL (`.` and `..` are resolved there) leads below the folder, however a server reads it.
+/// Returns whether every server finds this path below the folder. The path is that of a parsed URL, in which `.` and
+/// `..` are already resolved.
 fn is_below(path: &str, folder: &str) -> bool {
-    if folder == ANYWHERE {
+    if folder == ANY_PATH {
         return true;
     }
     let Some(rest) = path.strip_prefix(folder) else { return false };
     let lower = rest.to_ascii_lowercase();
-    let hides = ESCAPED.into_iter().any(|escaped| lower.contains(escaped));
-    // `..;` is a parent to some servers, and an empty part is none to others.
+    let has_escapes = FORBIDDEN_ESCAPES.into_iter().any(|escaped| lower.contains(escaped));
+    // Some servers treat `..;` as the parent folder, and some ignore empty parts.
     let is_odd = rest.starts_with('/') || rest.contains("//") || rest.split('/').any(|part| part.starts_with(".."));
-    !rest.is_empty() && !hides && !is_odd
+    !rest.is_empty() && !has_escapes && !is_odd
 }
 
 #[cfg(test)]

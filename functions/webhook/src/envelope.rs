@@ -1,7 +1,7 @@
-//! What of Lambda's event gets any further: the method, the signature's headers, and the body.
+//! The part of Lambda's event that this function uses: the method, the signature headers and the body.
 //!
-//! lambda_http makes a URL of the path, the query, the host and the protocol, which are as the caller wrote them, and
-//! panics where they make none. A panic ends the process, so it gets an event of our own in which they are not.
+//! lambda_http builds a URL from the path, the query, the host and the protocol as the caller wrote them, and panics if
+//! they do not form a URL. A panic ends the process. So lambda_http gets an event that we build, without those parts.
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
@@ -13,8 +13,8 @@ use serde::{
 };
 use serde_json::value::RawValue;
 
-/// An event of a function URL or an HTTP API (payload format 2.0). Any JSON at all is one: what is missing or odd in it
-/// is as if the caller had sent nothing there, and gets the answer to that.
+/// An event of a function URL or an HTTP API (payload format 2.0). Any JSON value can be read as one: a part that is
+/// missing or malformed is treated as if the caller had not sent it, and is answered accordingly.
 #[derive(Debug, Default)]
 pub struct Envelope {
     method: Method,
@@ -25,7 +25,7 @@ pub struct Envelope {
 
 impl<'de> Deserialize<'de> for Envelope {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        // Copied, because Lambda's runtime reads it from bytes that it does not lend.
+        // The text is copied because Lambda's runtime does not let a deserialized event borrow its bytes.
         Box::<RawValue>::deserialize(deserializer).map(|event| Self::read(&event))
     }
 }
@@ -35,20 +35,20 @@ impl Envelope {
         let event = Members::of(Some(event));
         let http = Members::of(Members::of(event.last("requestContext")).last("http"));
         let body = event.last("body").map(text_or_json).unwrap_or_default();
-        let said = event.last("isBase64Encoded").is_some_and(|said| said.get() == "true");
+        let marked_base64 = event.last("isBase64Encoded").is_some_and(|flag| flag.get() == "true");
         Self {
-            // No method at all is none that is answered here, like this one.
+            // A missing or invalid method is answered with 405, as GET is.
             method: http.last("method").and_then(method).unwrap_or(Method::GET),
             headers: signature_headers(&Members::of(event.last("headers"))),
-            // A body that is marked as base64 and is not stays as it is. It is believed only if exactly these bytes
-            // were signed.
-            is_base64: said && STANDARD.decode(&body).is_ok(),
+            // A body that is marked as base64 but is not valid base64 stays as it is. It is accepted only if exactly
+            // these bytes were signed.
+            is_base64: marked_base64 && STANDARD.decode(&body).is_ok(),
             body,
         }
     }
 
-    /// What lambda_http gets to see in the event's place.
-    pub fn opened(event: LambdaEvent<Self>) -> LambdaEvent<LambdaRequest> {
+    /// Builds the event that lambda_http gets instead of Lambda's event.
+    pub fn into_request(event: LambdaEvent<Self>) -> LambdaEvent<LambdaRequest> {
         let Self { method, headers, body, is_base64 } = event.payload;
         let mut request = ApiGatewayV2httpRequest::default();
         request.request_context.http.method = method;
@@ -60,8 +60,8 @@ impl Envelope {
     }
 }
 
-/// Only what signs a delivery. A value that no header can have counts as an empty one, not as none: it is not a header
-/// that was not sent.
+/// Returns only the headers of the signature. A value that is not valid in a header becomes an empty value, so that the
+/// header still counts as sent.
 fn signature_headers(sent: &Members<'_>) -> HeaderMap {
     let mut headers = HeaderMap::new();
     for (name, value) in &sent.0 {
@@ -81,12 +81,12 @@ fn text(value: &RawValue) -> Option<String> {
     serde_json::from_str(value.get()).ok()
 }
 
-/// The text, or what stands in its place as it is written. Null is no body.
+/// Returns the text, or the JSON of a value that is not text. Null is an empty body.
 fn text_or_json(value: &RawValue) -> String {
     text(value).unwrap_or_else(|| if value.get() == "null" { String::new() } else { value.get().to_owned() })
 }
 
-/// The members of an object, in their order and unread; none of anything else.
+/// The members of an object, unparsed and in their order. A value of another type has no members.
 #[derive(Default)]
 struct Members<'a>(Vec<(String, &'a RawValue)>);
 
@@ -95,7 +95,7 @@ impl<'a> Members<'a> {
         value.and_then(|value| serde_json::from_str(value.get()).ok()).unwrap_or_default()
     }
 
-    /// As everywhere, the last one of a name counts.
+    /// Returns the last member with this name: as in most JSON parsers, the last one wins.
     fn last(&self, name: &str) -> Option<&'a RawValue> {
         self.0.iter().rev().find(|(known, _)| known == name).map(|(_, value)| *value)
     }

@@ -1,5 +1,5 @@
-//! What must hold for any input at all. `fuzz/` feeds these functions with whatever a fuzzer comes up with, the tests
-//! with its corpus.
+//! Checks of properties that hold for any input. `fuzz/` calls these functions with the inputs of a fuzzer, and the
+//! tests call them with the fuzzer's corpus.
 
 mod envelope;
 mod event;
@@ -18,17 +18,17 @@ mod tests {
     use super::replay::replay;
 
     #[test]
-    fn the_corpus_of_signatures_holds() {
+    fn signature_corpus_passes() {
         replay("signature", super::signature);
     }
 
     #[test]
-    fn the_corpus_of_envelopes_holds() {
+    fn envelope_corpus_passes() {
         replay("envelope", super::envelope);
     }
 
     #[test]
-    fn the_corpus_of_events_holds() {
+    fn event_corpus_passes() {
         replay("event", super::event);
     }
 }

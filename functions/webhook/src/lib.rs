@@ -1,6 +1,7 @@
-//! The function behind the public URL: verify · parse · advance or hand over · answer.
+//! The function behind the public URL. It verifies a delivery, parses it, advances the job or puts the event on the
+//! work queue, and answers.
 //!
-//! A delivery is answered 2xx only once what it says is durable: in the jobs table or on a queue.
+//! A delivery is answered with 2xx only after its event is durable: in the jobs table or on a queue.
 
 mod envelope;
 pub mod event;
@@ -35,11 +36,12 @@ use self::{
     signature::{Refusal, Signed, Verified},
 };
 
-/// The largest body that is looked at. Recall's are about one KiB.
+/// The largest body that is accepted. Recall's bodies are about one KiB.
 const MAX_BODY_BYTES: usize = 1 << 20;
-/// What a sender is told to wait when something of ours is out of order.
-const UNAVAILABLE: Duration = Duration::from_secs(5);
-/// What a sender names itself is cut to this many characters before it goes into metadata and logs.
+/// The `Retry-After` of an answer to a delivery that failed because one of our own dependencies failed.
+const FAILURE_RETRY_AFTER: Duration = Duration::from_secs(5);
+/// Names that the sender chooses (the delivery id and the event) are cut to this many characters before they go into
+/// metadata and logs.
 const MAX_LOGGED_CHARS: usize = 100;
 
 #[derive(Debug)]
@@ -48,11 +50,11 @@ pub struct Webhook {
     dead_letters: DeadLetterQueue,
 }
 
-/// Why a delivery cannot be parsed.
+/// Why a delivery was not verified, and so cannot be parsed.
 #[derive(Debug)]
 enum NotVerified {
     Refused(Refusal),
-    /// The secrets could not be read, so the signature can be neither accepted nor refused.
+    /// The secrets could not be read, so the signature could not be checked.
     NoSecrets,
 }
 
@@ -62,7 +64,7 @@ impl From<Refusal> for NotVerified {
     }
 }
 
-/// What the sender is told.
+/// The answer to the sender.
 enum Reply {
     Applied,
     Ignored,
@@ -70,13 +72,13 @@ enum Reply {
     Refused(Refusal),
     MethodNotAllowed,
     TooLarge,
-    /// Nothing durable yet; send it again after this time.
+    /// The sender is asked to send the delivery again after this time.
     RetryAfter(Duration),
 }
 
 impl Webhook {
     /// # Errors
-    /// The HTTP stack could not be set up.
+    /// Setting up the HTTP client failed.
     pub fn new(settings: Settings) -> Result<Self, lambda_http::Error> {
         let Settings { common, dead_letter_queue_url } = settings;
         Ok(Self {
@@ -85,15 +87,15 @@ impl Webhook {
         })
     }
 
-    /// Uses the full speed of the init phase for the first handshake.
+    /// Makes the first TLS handshake in the init phase, in which Lambda gives a function its full CPU speed.
     pub async fn warm_up(&self) {
         self.clients.warm_up().await;
     }
 
-    /// The function as Lambda's runtime calls it. Whatever the event holds, it is answered.
+    /// Returns the function as Lambda's runtime calls it. It answers every event, whatever the event contains.
     pub fn service(&self) -> impl Service<LambdaEvent<Envelope>, Response = impl Serialize, Error = Infallible> {
         let handler = service_fn(async |request: Request| Ok::<_, Infallible>(self.handle(request).await));
-        ServiceBuilder::new().map_request(Envelope::opened).service(Adapter::from(handler))
+        ServiceBuilder::new().map_request(Envelope::into_request).service(Adapter::from(handler))
     }
 
     /// Answers one delivery.
@@ -107,15 +109,15 @@ impl Webhook {
     async fn reply(&self, request: &Request, deadline: Deadline, watch: Stopwatch) -> Reply {
         let body: &[u8] = request.body().as_ref();
         if request.method() != Method::POST {
-            return refused("method_not_allowed", body, Reply::MethodNotAllowed);
+            return refuse("method_not_allowed", body, Reply::MethodNotAllowed);
         }
         if body.len() > MAX_BODY_BYTES {
-            return refused("too_large", body, Reply::TooLarge);
+            return refuse("too_large", body, Reply::TooLarge);
         }
         let verified = match self.verify(request, body).await {
             Ok(verified) => verified,
-            Err(NotVerified::Refused(refusal)) => return refused(refusal.as_str(), body, Reply::Refused(refusal)),
-            Err(NotVerified::NoSecrets) => return Reply::RetryAfter(UNAVAILABLE),
+            Err(NotVerified::Refused(refusal)) => return refuse(refusal.as_str(), body, Reply::Refused(refusal)),
+            Err(NotVerified::NoSecrets) => return Reply::RetryAfter(FAILURE_RETRY_AFTER),
         };
         let delivery_id: String = verified.delivery_id.chars().take(MAX_LOGGED_CHARS).collect();
         match event::parse(verified, &self.clients.create.policy.providers, self.clients.recall.deployment()) {
@@ -128,12 +130,12 @@ impl Webhook {
                 metrics::WEBHOOKS_UNHANDLED.count();
                 Reply::Ignored
             }
-            Delivery::Unreadable { why } => self.park(verified, &delivery_id, &why).await,
+            Delivery::Unreadable { why } => self.move_to_dead_letters(verified, &delivery_id, &why).await,
         }
     }
 
     async fn verify<'a>(&self, request: &'a Request, body: &'a [u8]) -> Result<Verified<'a>, NotVerified> {
-        // A delivery without a usable signature is refused before the secrets are read.
+        // Refuse a delivery without a usable signature before reading the secrets.
         let signed = Signed::read(request.headers(), time::now())?;
         // `Secrets` logs the error.
         let credentials = self.clients.secrets.get().await.map_err(|_| NotVerified::NoSecrets)?;
@@ -166,17 +168,23 @@ impl Webhook {
             | Event::TranscriptDeleted(_)
             | Event::Wake { .. }
             | Event::Retry { .. }
-            | Event::Render { .. } => match self.hand_over(recording_id, event, delivery_id).await {
+            | Event::Render { .. } => match self.enqueue(recording_id, event, delivery_id).await {
                 Ok(()) => Reply::Applied,
-                Err(_) => Reply::RetryAfter(UNAVAILABLE),
+                Err(_) => Reply::RetryAfter(FAILURE_RETRY_AFTER),
             },
         };
-        tracing::info!(message = logs::WEBHOOK_HANDLED, recording.id = %recording_id, delivery.id = delivery_id, event = name, outcome = reply.outcome(),
-            duration_ms = watch.millis());
+        tracing::info!(
+            message = logs::WEBHOOK_HANDLED,
+            recording.id = %recording_id,
+            delivery.id = delivery_id,
+            event = name,
+            outcome = reply.outcome(),
+            duration_ms = watch.millis()
+        );
         reply
     }
 
-    /// A finished recording: the paid call is made here and now.
+    /// Takes `recording.done` through the core. The paid call is made here, within this invocation.
     async fn advance(&self, recording_id: RecordingId, event: &Event, delivery_id: &str, deadline: Deadline) -> Reply {
         let advance = Advance {
             store: &self.clients.store,
@@ -184,30 +192,32 @@ impl Webhook {
             lease_until: deadline.lease_until(),
             role: Role::Webhook,
         };
-        let actor = Delivered { webhook: self, recording_id, delivery_id, deadline };
+        let actor = DeliveryActor { webhook: self, recording_id, delivery_id, deadline };
         match advance.run(recording_id, event, &actor).await {
             Ok(Outcome::Applied(status)) => {
-                tracing::info!(message = logs::JOB_ADVANCED, recording.id = %recording_id, job.status = status.as_str());
+                let status = status.as_str();
+                tracing::info!(message = logs::JOB_ADVANCED, recording.id = %recording_id, job.status = status);
                 Reply::Applied
             }
             Ok(Outcome::Ignored(reason)) => {
                 tracing::info!(message = logs::EVENT_IGNORED, recording.id = %recording_id, reason = reason.as_str());
                 Reply::Ignored
             }
-            // The job goes on by itself; the sender's next try is a second way there.
+            // The wake-up advances the job. The sender's next delivery would advance it as well.
             Ok(Outcome::Waiting { retry_at }) => {
-                self.wake(recording_id, retry_at, delivery_id).await;
+                self.schedule_wake(recording_id, retry_at, delivery_id).await;
                 ask_to_retry(retry_at, Reply::Applied)
             }
             Ok(Outcome::Busy { retry_at }) => ask_to_retry(retry_at, Reply::Ignored),
             Err(AdvanceError { error, .. }) => {
                 tracing::error!(message = logs::JOB_NOT_SAVED, recording.id = %recording_id, error = %Chain(&error));
-                Reply::RetryAfter(UNAVAILABLE)
+                Reply::RetryAfter(FAILURE_RETRY_AFTER)
             }
         }
     }
 
-    async fn hand_over(&self, recording_id: RecordingId, event: Event, delivery_id: &str) -> Result<(), QueueError> {
+    /// Puts the event on the work queue, for the transcript function.
+    async fn enqueue(&self, recording_id: RecordingId, event: Event, delivery_id: &str) -> Result<(), QueueError> {
         let sent = self.clients.work.send(&Message::new(recording_id, event, delivery_id)).await;
         if let Err(error) = &sent {
             tracing::error!(message = logs::MESSAGE_NOT_SENT, recording.id = %recording_id, error = %Chain(error));
@@ -215,14 +225,16 @@ impl Webhook {
         sent
     }
 
-    /// Has the job looked at again then. If that cannot be sent, it is in the row as due, and the sweep finds it.
-    async fn wake(&self, recording_id: RecordingId, at: Timestamp, delivery_id: &str) {
-        if let Err(error) = self.clients.work.wake_after(recording_id, at.since(time::now()), delivery_id).await {
+    /// Puts a delayed wake-up on the work queue. If that fails, the sweep wakes the job: its row says when it is due.
+    async fn schedule_wake(&self, recording_id: RecordingId, retry_at: Timestamp, delivery_id: &str) {
+        let delay = retry_at.since(time::now());
+        if let Err(error) = self.clients.work.wake_after(recording_id, delay, delivery_id).await {
             tracing::error!(message = logs::MESSAGE_NOT_SENT, recording.id = %recording_id, error = %Chain(&error));
         }
     }
 
-    async fn park(&self, verified: Verified<'_>, delivery_id: &str, why: &str) -> Reply {
+    /// Keeps a signed body that cannot be read, whole and with the reason, on the dead-letter queue.
+    async fn move_to_dead_letters(&self, verified: Verified<'_>, delivery_id: &str, why: &str) -> Reply {
         match self.dead_letters.park(delivery_id, verified.body, why).await {
             Ok(()) => {
                 tracing::error!(
@@ -236,21 +248,21 @@ impl Webhook {
             }
             Err(error) => {
                 tracing::error!(message = logs::WEBHOOK_NOT_PARKED, delivery.id = delivery_id, error = %Chain(&error));
-                Reply::RetryAfter(UNAVAILABLE)
+                Reply::RetryAfter(FAILURE_RETRY_AFTER)
             }
         }
     }
 }
 
-/// One delivery that is being worked on.
-struct Delivered<'a> {
+/// Carries out the core's commands for one delivery.
+struct DeliveryActor<'a> {
     webhook: &'a Webhook,
     recording_id: RecordingId,
     delivery_id: &'a str,
     deadline: Deadline,
 }
 
-impl Act for Delivered<'_> {
+impl Act for DeliveryActor<'_> {
     async fn act(&self, command: Command) -> Answer {
         let Self { webhook, recording_id, delivery_id, deadline } = *self;
         match command {
@@ -266,21 +278,23 @@ impl Act for Delivered<'_> {
                 let answer = webhook.clients.read_recording(recording_id, deadline).await;
                 Answer::ReadRecording { claim, answer }
             }
-            // These are the transcript function's, and the core asks only that one for them.
+            // `Wake` puts a wake-up on the work queue. The core gives the other commands only to the transcript
+            // function (`worker: false` above). If it ever gave one to this function, a wake-up would be the right
+            // answer as well: it makes the transcript function continue the job.
             Command::List
             | Command::Copy { .. }
             | Command::Render { .. }
             | Command::Delete { .. }
             | Command::Announce { .. }
             | Command::Wake => {
-                Answer::Wake { sent: webhook.hand_over(recording_id, Event::WAKE, delivery_id).await.is_ok() }
+                Answer::Wake { sent: webhook.enqueue(recording_id, Event::WAKE, delivery_id).await.is_ok() }
             }
         }
     }
 }
 
 impl Reply {
-    /// The word for logs.
+    /// The name for logs and for the body of the answer.
     fn outcome(&self) -> &'static str {
         match self {
             Self::Applied => "applied",
@@ -292,28 +306,33 @@ impl Reply {
     }
 }
 
-/// A sender that comes again soon is welcome. One that would be told so for hours would give up on us altogether: Recall
-/// disables an endpoint that fails for days. What it says is in the row, and its time comes without the sender.
-fn ask_to_retry(at: Timestamp, reply: Reply) -> Reply {
-    let after = at.since(time::now());
-    if after > MAX_DELAY { reply } else { Reply::RetryAfter(after) }
+/// Asks the sender to deliver again if the job can continue soon. For a longer wait it returns `otherwise`, a 200:
+/// Recall disables an endpoint that fails for days. The event is in the row, and a wake-up or the sweep continues the
+/// job.
+fn ask_to_retry(retry_at: Timestamp, otherwise: Reply) -> Reply {
+    let after = retry_at.since(time::now());
+    if after > MAX_DELAY { otherwise } else { Reply::RetryAfter(after) }
 }
 
-fn refused(reason: &'static str, body: &[u8], reply: Reply) -> Reply {
+/// Logs and counts a refused request.
+fn refuse(reason: &'static str, body: &[u8], reply: Reply) -> Reply {
     tracing::warn!(message = logs::WEBHOOK_REFUSED, reason, bytes = body.len());
     metrics::WEBHOOKS_REFUSED.count(reason);
     reply
 }
 
 fn response(reply: &Reply) -> Response<Body> {
-    let error = |error: &str| serde_json::json!({"error": error});
-    let outcome = || serde_json::json!({"outcome": reply.outcome()});
+    let error_body = |text: &str| serde_json::json!({"error": text});
+    let outcome_body = || serde_json::json!({"outcome": reply.outcome()});
     let (status, body) = match reply {
-        Reply::Applied | Reply::Ignored | Reply::Parked => (StatusCode::OK, outcome()),
-        Reply::Refused(refusal) => (StatusCode::UNAUTHORIZED, error(&refusal.to_string())),
-        Reply::MethodNotAllowed => (StatusCode::METHOD_NOT_ALLOWED, error("only POST is answered here")),
-        Reply::TooLarge => (StatusCode::PAYLOAD_TOO_LARGE, error("the body is over 1 MiB")),
-        Reply::RetryAfter(_) => (StatusCode::SERVICE_UNAVAILABLE, error("not taken yet; send it again")),
+        Reply::Applied | Reply::Ignored | Reply::Parked => (StatusCode::OK, outcome_body()),
+        Reply::Refused(refusal) => (StatusCode::UNAUTHORIZED, error_body(&refusal.to_string())),
+        Reply::MethodNotAllowed => (StatusCode::METHOD_NOT_ALLOWED, error_body("this URL accepts only POST requests")),
+        Reply::TooLarge => (StatusCode::PAYLOAD_TOO_LARGE, error_body("the body is larger than 1 MiB")),
+        Reply::RetryAfter(_) => (
+            StatusCode::SERVICE_UNAVAILABLE,
+            error_body("the delivery is not processed yet; send it again after the time in Retry-After"),
+        ),
     };
     let mut response = Response::new(Body::Text(body.to_string()));
     *response.status_mut() = status;

@@ -1,4 +1,4 @@
-//! Lambda function: receives Recall's webhooks. Wiring only.
+//! The Lambda function that receives Recall's webhooks. This file only wires the parts together.
 
 use std::process::ExitCode;
 

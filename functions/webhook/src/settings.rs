@@ -13,7 +13,7 @@ pub struct Settings {
 
 impl Settings {
     /// # Errors
-    /// Every missing or wrong setting, in one error.
+    /// One error that names every missing or invalid setting.
     pub fn read(env: &Env) -> Result<Self, BadSettings> {
         let mut reader = Reader::new(env);
         let settings = Self {

@@ -1,6 +1,6 @@
-//! Who sent this? The Standard Webhooks (Svix) signature over the raw bytes.
+//! Verifies the Standard Webhooks (Svix) signature over the raw bytes of a delivery.
 //!
-//! Only [`Verified`] bytes can be parsed as an event. `now` is an argument; comparison is in constant time.
+//! Only [`Verified`] bytes can be parsed as an event. `now` is an argument. Signatures are compared in constant time.
 
 use std::time::Duration;
 
@@ -13,42 +13,42 @@ use pipeline::{
 };
 use subtle::{Choice, ConstantTimeEq as _};
 
-/// How far a delivery's timestamp may be from our clock, either way.
+/// How far the timestamp of a delivery may be before or after our clock.
 pub const TOLERANCE: Duration = Duration::from_secs(5 * 60);
-/// Signatures in one header that are looked at. During a rotation there are two.
+/// How many signatures of one header are checked. During a rotation of secrets there are two.
 const MAX_SIGNATURES: usize = 16;
 
-/// The bytes of a delivery whose signature is right, and the id that the sender gave it.
+/// The bytes of a delivery whose signature is valid, and the id that the sender gave the delivery.
 #[derive(Clone, Copy, Debug)]
 pub struct Verified<'a> {
     pub delivery_id: &'a str,
     pub body: &'a [u8],
 }
 
-/// Why a delivery is not believed.
+/// Why a delivery is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
-    /// Recall sends unsigned webhooks until somebody creates the workspace's secret.
+    /// Recall sends unsigned webhooks until the workspace has a verification secret.
     #[error("no signature headers: create the verification secret in Recall's dashboard")]
     NoSignatureHeaders,
-    #[error("one of the id, timestamp and signature headers is missing, repeated or not readable")]
+    #[error("the id, timestamp or signature header is missing, repeated or not plain text")]
     MalformedHeaders,
     #[error("the timestamp is not a number of seconds")]
     MalformedTimestamp,
-    #[error("the timestamp is more than five minutes old")]
+    #[error("the timestamp is more than five minutes in the past; send the delivery again")]
     Stale,
-    #[error("the timestamp is more than five minutes ahead")]
+    #[error("the timestamp is more than five minutes in the future; check the sender's clock")]
     FromTheFuture,
     #[error("the signature header has no v1 signature")]
     NoV1Signature,
-    #[error("no signature matches any of the secrets")]
+    #[error("no signature matches a webhook secret; check that the configured secret is the workspace's")]
     WrongSignature,
-    #[error("no webhook secret is configured")]
+    #[error("no webhook secret is configured; add Recall's verification secret")]
     NoSecret,
 }
 
 impl Refusal {
-    /// The word for logs and metrics.
+    /// The name of the reason for logs and metrics.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::NoSignatureHeaders => "no_signature_headers",
@@ -63,17 +63,17 @@ impl Refusal {
     }
 }
 
-/// What the headers of a delivery say. Nothing of it is believed yet.
+/// The signature headers of a delivery, before the signature is verified.
 #[derive(Debug)]
 pub struct Signed<'a> {
     delivery_id: &'a str,
     timestamp: &'a str,
-    /// The `v1` signatures.
-    given: Vec<Vec<u8>>,
+    /// The decoded `v1` signatures.
+    signatures: Vec<Vec<u8>>,
 }
 
 impl<'a> Signed<'a> {
-    /// Reads the headers: whatever can be refused without a secret is refused here.
+    /// Reads the headers, and refuses what can be refused without a secret.
     ///
     /// # Errors
     /// [`Refusal`]
@@ -86,13 +86,16 @@ impl<'a> Signed<'a> {
         if sent_at.since(now) > TOLERANCE {
             return Err(Refusal::FromTheFuture);
         }
-        let given: Vec<Vec<u8>> = signatures
+        let signatures: Vec<Vec<u8>> = signatures
             .split(' ')
             .filter_map(|signature| signature.strip_prefix("v1,"))
             .take(MAX_SIGNATURES)
             .map(|signature| STANDARD.decode(signature).unwrap_or_default())
             .collect();
-        if given.is_empty() { Err(Refusal::NoV1Signature) } else { Ok(Self { delivery_id, timestamp, given }) }
+        if signatures.is_empty() {
+            return Err(Refusal::NoV1Signature);
+        }
+        Ok(Self { delivery_id, timestamp, signatures })
     }
 
     /// Checks the signatures over the raw bytes against every key.
@@ -103,12 +106,12 @@ impl<'a> Signed<'a> {
         if keys.is_empty() {
             return Err(Refusal::NoSecret);
         }
-        // Every key meets every signature, so the time that this takes does not tell which one was close.
+        // Compare every key with every signature, so that the time taken does not tell which of them matched.
         let mut matches = Choice::from(0);
         for key in keys {
-            let right = sign(key, self.delivery_id, self.timestamp, body);
-            for given in &self.given {
-                matches |= right.as_ref().ct_eq(given);
+            let expected = sign(key, self.delivery_id, self.timestamp, body);
+            for signature in &self.signatures {
+                matches |= expected.as_ref().ct_eq(signature);
             }
         }
         let verified = Verified { delivery_id: self.delivery_id, body };
@@ -116,7 +119,8 @@ impl<'a> Signed<'a> {
     }
 }
 
-/// One family of headers or the other, never a mix: what one hop adds must not complete what another forged.
+/// Returns the headers of one family. Families are never mixed: a header that one hop adds must not complete a set that
+/// another hop forged.
 fn one_family(headers: &HeaderMap) -> Result<[&str; 3], Refusal> {
     if FAMILIES.as_flattened().iter().all(|name| !headers.contains_key(*name)) {
         return Err(Refusal::NoSignatureHeaders);
@@ -127,13 +131,15 @@ fn one_family(headers: &HeaderMap) -> Result<[&str; 3], Refusal> {
     complete.ok_or(Refusal::MalformedHeaders)
 }
 
+/// Returns the header's value if it was sent exactly once and is plain, non-empty text.
 fn single<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
     let mut values = headers.get_all(name).iter();
     let value = values.next()?.to_str().ok().filter(|value| !value.is_empty());
     value.filter(|_| values.next().is_none())
 }
 
-/// Seconds since the epoch, digits only: what other verifiers let pass (`+1`, `01`, ` 1`) was never sent by Svix.
+/// Parses seconds since the epoch. Only digits are allowed: Svix never sends the forms that other verifiers accept
+/// (`+1`, `01`, ` 1`).
 fn parse_timestamp(text: &str) -> Option<Timestamp> {
     let digits = text.bytes().all(|byte| byte.is_ascii_digit()) && !text.starts_with('0') && text.len() <= 12;
     text.parse().ok().filter(|_| digits).map(Timestamp::from_secs)

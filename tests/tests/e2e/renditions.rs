@@ -400,3 +400,30 @@ async fn a_changed_file_is_not_rendered() -> Result<()> {
     })
     .await
 }
+
+/// An older version took a file of an unknown format for a silent meeting. Rendering again corrects only the manifest.
+#[tokio::test(flavor = "multi_thread")]
+async fn manifest_of_a_file_without_readable_words_no_longer_says_empty_after_rendering_again() -> Result<()> {
+    pipeline_test(async |pipeline| {
+        let file = br#"[{"participant": {"id": 1}, "tokens": ["Hi"]}, {"participant": {"id": 2}, "tokens": []}]"#;
+        let recording = pipeline.simulator().play(Meeting::with_content(Bytes::from_static(file)));
+        let first = pipeline.ends_stored(recording).await?;
+        let transcript = first["transcript_id"].as_str().context("no id")?;
+        let mut old = first.clone();
+        (old["empty"], old["rendering_error"], old["skipped_values"]) = (json!(true), Value::Null, json!(0));
+        let key = format!("recordings/{recording}/{transcript}/manifest.json");
+        pipeline.stack.s3.put(&key, "application/json", old.to_string().as_bytes())?;
+        let reports = || pipeline.stack.logs().iter().filter(|line| line.contains("\"SkippedValues\":2")).count();
+        let reported = reports();
+
+        ask_to_render(&pipeline, recording, None).await?;
+        assert_eq!(undated(&pipeline, recording)?, without_date(first.clone()));
+        assert_eq!((&first["empty"], &first["skipped_values"]), (&json!(false), &json!(2)));
+        assert_eq!(first["rendering_error"], "no words were found in 2 entries");
+        assert_eq!(reports(), reported + 1);
+        assert!(pipeline.stack.logs().iter().any(|line| line.contains("transcript.not_rerendered")));
+        assert!(!pipeline.job(recording)?.context("no job")?["rendering_stopped_at"].is_null());
+        Ok(())
+    })
+    .await
+}

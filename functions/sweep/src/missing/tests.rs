@@ -1,4 +1,4 @@
-//! Every entry meets every row.
+//! Compares entries of Recall's lists with rows in every state.
 
 use std::time::Duration;
 
@@ -52,7 +52,7 @@ fn artifact(status: &str, attempt: Option<u32>) -> Value {
     })
 }
 
-/// A job whose recording is done, with one attempt of ours in this state.
+/// A job whose recording is done, with one attempt in this state.
 fn job(state: State) -> Job {
     let transcript = Transcript::new(Some(1), Some("recallai_async".to_owned()), state);
     Job { recording: Recording::Done, attempts: 1, transcripts: vec![transcript], version: 3, ..Job::new(RECORDING) }
@@ -111,16 +111,16 @@ fn failed() -> State {
     State::Failed { transcript_id: TRANSCRIPT, sub_code: None }
 }
 
-fn told(listed: &ListEntry, job: &Job, policy: &Policy) -> Option<Missing> {
-    listed.missed(job, None, Context { now: NOW, lease_until: NOW, role: job::Role::Worker, policy })
+fn missing_event(listed: &ListEntry, job: &Job, policy: &Policy) -> Option<Missing> {
+    listed.missing(job, None, Context { now: NOW, lease_until: NOW, role: job::Role::Worker, policy })
 }
 
 fn kind(listed: &ListEntry, job: &Job) -> Option<&'static str> {
-    told(listed, job, &policy()).map(|missed| missed.kind)
+    missing_event(listed, job, &policy()).map(|missing| missing.kind)
 }
 
 #[test]
-fn a_recording_is_told_until_its_row_knows() {
+fn recording_is_missing_until_its_row_knows_it() {
     let found = Some("recording.done");
     let unknown = Job { recording: Recording::Unknown, ..job(stored()) };
     let failed = Job { recording: Recording::Failed { sub_code: None }, version: 1, ..Job::new(RECORDING) };
@@ -150,7 +150,7 @@ fn a_recording_is_told_until_its_row_knows() {
 }
 
 #[test]
-fn a_recording_that_is_not_done_or_just_done_is_left_alone() {
+fn recording_that_is_not_done_or_just_done_is_not_missing() {
     let new = Job::new(RECORDING);
     for (change, expected) in [
         (json!({"completed_at": NOW.minus(Duration::from_secs(119)).rfc3339()}), None),
@@ -165,7 +165,7 @@ fn a_recording_that_is_not_done_or_just_done_is_left_alone() {
 }
 
 #[test]
-fn its_expiry_is_told_once_and_while_something_is_at_stake() {
+fn expiry_is_missing_once_and_only_while_the_recording_is_not_stored() {
     let expiring = recording(json!({"expires_at": NOW.plus(hours(100)).rfc3339()}));
     let wait = |status| Some(Hold::Wait { retry_at: NOW.plus(hours(1)), status, times: 1, since: NOW });
     let waiting = Job { transcripts: Vec::new(), ..job(stored()) };
@@ -174,7 +174,7 @@ fn its_expiry_is_told_once_and_while_something_is_at_stake() {
         (job(copying(NOW.plus(hours(1)), Some(Claim(1)))), Some("expires_at")),
         (job(failed()), Some("expires_at")),
         (Job { hold: wait(None), ..waiting.clone() }, Some("expires_at")),
-        // News are saved while Recall refuses us, and while a worker is at it.
+        // The expiry is saved while Recall rejects our key, and while a worker has the lease.
         (Job { hold: wait(Some(402)), ..waiting }, Some("expires_at")),
         (job(creating(NOW.plus(hours(1)))), Some("expires_at")),
         (job(stored()), None),
@@ -186,7 +186,7 @@ fn its_expiry_is_told_once_and_while_something_is_at_stake() {
 }
 
 #[test]
-fn all_that_the_list_says_of_a_recording_is_told() {
+fn recording_event_has_all_that_the_list_says() {
     let listed = recording(json!({
         "expires_at": "2027-01-20T00:00:00Z", "metadata": {"transcript_language": "ja"},
         "bot": {"id": RECORDING, "metadata": {"transcript": "skip"}},
@@ -194,7 +194,7 @@ fn all_that_the_list_says_of_a_recording_is_told() {
     let overrides = Overrides { skip: true, provider: None, language: Some("ja".to_owned()) };
     let expires_at = Timestamp::parse_rfc3339("2027-01-20T00:00:00Z");
     let bot_id = RECORDING.to_string().parse().ok();
-    let message = told(&listed, &Job::new(RECORDING), &policy()).expect("it was missed").message;
+    let message = missing_event(&listed, &Job::new(RECORDING), &policy()).expect("the event is missing").message;
     let done_at = Some(NOW.minus(hours(1)));
     assert_eq!(
         message.event,
@@ -203,9 +203,9 @@ fn all_that_the_list_says_of_a_recording_is_told() {
     assert_eq!(message.delivery_id.as_deref(), Some("sweep"));
 }
 
-/// A table that was restored must not make us pay again.
+/// After a restore of the table, a transcript must not be paid for again.
 #[test]
-fn a_lost_row_learns_of_our_transcript_before_its_recording() {
+fn lost_row_learns_of_our_transcript_before_its_recording() {
     let lost = Job::new(RECORDING);
     let shows =
         |status: &str, attempt| recording(json!({"media_shortcuts": {"transcript": artifact(status, attempt)}}));
@@ -222,7 +222,7 @@ fn a_lost_row_learns_of_our_transcript_before_its_recording() {
 }
 
 #[test]
-fn a_transcript_is_told_until_its_row_has_moved_on() {
+fn transcript_is_missing_until_its_row_has_advanced() {
     let [done, failed, busy] = ["transcript.done", "transcript.failed", "transcript.processing"].map(Some);
     let deleted = |state| {
         let mut job = job(state);
@@ -235,12 +235,12 @@ fn a_transcript_is_told_until_its_row_has_moved_on() {
         (job(creating(NOW.plus(hours(1)))), done, failed, busy),
         (job(transcribing()), done, failed, None),
         (job(copying(NOW.plus(hours(1)), Some(Claim(1)))), None, None, None),
-        // It was said to be done: the next try asks Recall what has become of it.
+        // The transcript was reported as done. The next try asks Recall for its state.
         (job(copying(NOW.plus(hours(1)), None)), None, None, None),
         (job(copying(NOW.minus(hours(1)), Some(Claim(1)))), done, None, None),
         (job(stored()), None, None, None),
         (job(self::failed()), done, None, None),
-        // It was only given up on: whatever became of it is news.
+        // The transcript was only given up, so any state of it is new to the job.
         (job(lost.clone()), done, failed, None),
         (deleted(lost), None, None, None),
         (job(State::Foreign { transcript_id: TRANSCRIPT }), None, None, None),
@@ -252,31 +252,32 @@ fn a_transcript_is_told_until_its_row_has_moved_on() {
         assert_eq!(kind(&transcript("deleted", Some(1)), &job), None, "{job:?}");
     }
     assert_eq!(kind(&transcript("processing", None), &Job::new(RECORDING)), None);
-    let message = told(&transcript("failed", Some(1)), &Job::new(RECORDING), &policy()).expect("missed").message;
+    let message =
+        missing_event(&transcript("failed", Some(1)), &Job::new(RECORDING), &policy()).expect("missing").message;
     let Event::TranscriptFailed { reference, sub_code } = message.event else { panic!("{message:?}") };
     assert_eq!(reference, TranscriptRef { transcript_id: TRANSCRIPT, attempt: Some(1), other_deployment: false });
     assert_eq!(sub_code.expect("a code").len(), 200);
 }
 
-/// Not even when the list has it in every run.
+/// The list has the transcript in every run.
 #[test]
-fn what_the_operator_does_not_want_is_told_once() {
+fn unrequested_transcript_is_missing_once_if_it_is_not_wanted() {
     let policy = Policy { copy_unrequested: false, ..policy() };
     for status in ["done", "failed"] {
         let mut job = Job::new(RECORDING);
         let listed = transcript(status, None);
-        let message = told(&listed, &job, &policy).expect("it is new").message;
+        let message = missing_event(&listed, &job, &policy).expect("the event is missing").message;
         let context = Context { now: NOW, lease_until: NOW, role: job::Role::Worker, policy: &policy };
         if let Decision::Apply { job: next, .. } = job.clone().on_event(&message.event, context) {
             job = *next;
         }
-        assert_eq!(told(&listed, &job, &policy), None, "{job:?}");
+        assert_eq!(missing_event(&listed, &job, &policy), None, "{job:?}");
     }
 }
 
-/// Whatever is told is news to the job, and no news afterwards, unless somebody is at it.
+/// A missing event changes the job, and the job knows it afterwards.
 #[test]
-fn nothing_is_told_twice() {
+fn events_are_missing_only_once() {
     let policy = policy();
     let context = Context { now: NOW, lease_until: NOW.plus(hours(1)), role: job::Role::Worker, policy: &policy };
     let entries = [
@@ -298,31 +299,31 @@ fn nothing_is_told_twice() {
     ];
     for listed in &entries {
         for row in &rows {
-            let Some(missed) = listed.missed(row, None, context) else { continue };
-            let Decision::Apply { job, .. } = row.clone().on_event(&missed.message.event, context) else {
-                panic!("{row:?} does not want {missed:?}")
+            let Some(missing) = listed.missing(row, None, context) else { continue };
+            let Decision::Apply { job, .. } = row.clone().on_event(&missing.message.event, context) else {
+                panic!("{row:?} ignores {missing:?}")
             };
-            assert_eq!(listed.missed(&job, None, context), None, "after {missed:?}");
+            assert_eq!(listed.missing(&job, None, context), None, "after {missing:?}");
         }
     }
 }
 
-/// Should not all of a page get onto the queue, what has the least time left does.
+/// If only some messages of a page are sent, they are those of the recordings that expire first.
 #[test]
-fn what_expires_first_is_told_first() {
+fn events_of_recordings_that_expire_first_come_first() {
     let policy = policy();
     let context = Context { now: NOW, lease_until: NOW, role: job::Role::Worker, policy: &policy };
     let of = |expires_in: Option<u64>| {
         let expires_at = expires_in.map(|secs| NOW.plus(Duration::from_secs(secs)).rfc3339());
-        let missed = recording(json!({"expires_at": expires_at})).missed(&Job::new(RECORDING), None, context);
-        missed.expect("nobody told of it")
+        let missing = recording(json!({"expires_at": expires_at})).missing(&Job::new(RECORDING), None, context);
+        missing.expect("the event is missing")
     };
     let mut all = [None, Some(9), Some(3), None, Some(5)].map(of);
     all.sort_by_key(Missing::order);
-    let secs = |missed: &Missing| missed.expires_at.map(|at| at.since(NOW).as_secs());
+    let secs = |missing: &Missing| missing.expires_at.map(|at| at.since(NOW).as_secs());
     assert_eq!(all.each_ref().map(secs), [Some(3), Some(5), Some(9), None, None]);
-    // A transcript's entry does not say it; its job may.
+    // The entry of a transcript has no expiry, but its job may.
     let known = Job { expires_at: Some(NOW.plus(Duration::from_secs(7))), ..Job::new(RECORDING) };
-    let reference = transcript("done", None).missed(&known, None, context).expect("nobody told of it");
+    let reference = transcript("done", None).missing(&known, None, context).expect("the event is missing");
     assert_eq!(secs(&reference), Some(7));
 }

@@ -1,8 +1,8 @@
-//! The body of a download: decompressed, and proven whole or not.
+//! The body of a download. It is decompressed here, and it is either proven complete or not.
 //!
 //! HTTP states where a body ends, by a length or by a last chunk, and the HTTP client fails on a body that ends
-//! earlier. A body that ends with its connection may have been cut off anywhere. If it is one gzip stream, it still
-//! proves itself: the stream states its end, its size and its checksum.
+//! earlier. A body that ends with its connection may have been cut off anywhere. If the body is one gzip stream, the
+//! stream proves it complete: it states its own end, size and checksum.
 
 use std::io::{self, Write as _};
 
@@ -15,36 +15,45 @@ use reqwest::{
 
 use super::error::CopyError;
 
-/// What `Accept-Encoding` asks for.
+/// The value of `Accept-Encoding`.
 pub(super) const ACCEPTED: &str = "gzip";
-/// Compressed bytes are decompressed in pieces of this size. A byte becomes at most 1,032, so a piece at most 4 MiB.
+/// Compressed bytes are decompressed in pieces of this size. One byte becomes at most 1,032 bytes, so a piece becomes
+/// at most 4 MiB.
 const PIECE_BYTES: usize = 4 << 10;
 /// Every gzip stream begins with these bytes.
-const MAGIC: [u8; 2] = [0x1f, 0x8b];
+const GZIP_MAGIC: [u8; 2] = [0x1f, 0x8b];
 
-/// The bytes of a file, as they arrive.
+/// The bytes of a file, in the order of their arrival.
 pub(super) struct Body {
     response: Response,
-    /// HTTP states where it ends.
+    /// Whether HTTP states where the body ends.
     is_framed: bool,
-    /// `Content-Encoding` says so.
-    says_gzip: bool,
+    /// Whether `Content-Encoding` names gzip.
+    declares_gzip: bool,
     gzip: Option<Gzip>,
-    /// Bytes that have arrived and were not handed out.
+    /// Bytes that have arrived and were not returned yet.
     pending: Bytes,
     has_begun: bool,
     has_ended: bool,
 }
 
 impl Body {
-    /// The client must not decompress by itself.
+    /// Wraps a response of a client that does not decompress bodies itself.
     pub(super) fn of(response: Response) -> Self {
         let headers = response.headers();
-        let (is_framed, says_gzip) = (response.content_length().is_some() || is_chunked(headers), is_gzip(headers));
-        Self { response, is_framed, says_gzip, gzip: None, pending: Bytes::new(), has_begun: false, has_ended: false }
+        let (is_framed, declares_gzip) = (response.content_length().is_some() || is_chunked(headers), is_gzip(headers));
+        Self {
+            response,
+            is_framed,
+            declares_gzip,
+            gzip: None,
+            pending: Bytes::new(),
+            has_begun: false,
+            has_ended: false,
+        }
     }
 
-    /// The next bytes of the file; `None` after the last.
+    /// Returns the next bytes of the file, or `None` after the last.
     pub(super) async fn next(&mut self) -> Result<Option<Bytes>, CopyError> {
         while !self.has_ended {
             if self.pending.is_empty() {
@@ -65,7 +74,7 @@ impl Body {
         Ok(None)
     }
 
-    /// Once it has ended: whether all of it certainly came.
+    /// Returns whether the body is proven complete. It can be called once the body has ended.
     pub(super) fn is_proven(&self) -> bool {
         self.is_framed || self.gzip.as_ref().is_some_and(Gzip::is_one_stream)
     }
@@ -78,15 +87,16 @@ impl Body {
         }
         if !self.has_begun && !self.pending.is_empty() {
             self.has_begun = true;
-            // A file that merely bears the label is stored as it is.
-            let is_compressed = self.pending.starts_with(&MAGIC) || self.pending.len() < MAGIC.len();
-            self.gzip = (self.says_gzip && is_compressed).then(Gzip::new);
+            // A file that is declared as gzip but is not gzip is stored as it is.
+            let is_compressed = self.pending.starts_with(&GZIP_MAGIC) || self.pending.len() < GZIP_MAGIC.len();
+            self.gzip = (self.declares_gzip && is_compressed).then(Gzip::new);
         }
         Ok(())
     }
 }
 
-/// Whether the last chunk states the end. HTTP clients take other transfer encodings for bodies without a stated end.
+/// Returns whether a last chunk states the end of the body. HTTP clients treat a body with another transfer encoding as
+/// one without a stated end.
 fn is_chunked(headers: &HeaderMap) -> bool {
     let last = headers.get_all(TRANSFER_ENCODING).iter().next_back().and_then(|value| value.to_str().ok());
     let last = last.and_then(|codings| codings.rsplit(',').next());
@@ -98,12 +108,12 @@ fn is_gzip(headers: &HeaderMap) -> bool {
     ["gzip", "x-gzip"].iter().any(|name| coding.eq_ignore_ascii_case(name))
 }
 
-/// Decompresses streams that follow each other. What follows the last one and is no gzip stream is left out, as
-/// `gzip` does it.
+/// Decompresses consecutive gzip streams. Bytes after the last stream that are not a gzip stream are left out, as the
+/// command `gzip` does.
 struct Gzip {
     stream: GzDecoder<Vec<u8>>,
     has_begun: bool,
-    /// Streams that are complete.
+    /// How many streams are complete.
     complete: u32,
     has_trailer: bool,
 }
@@ -130,7 +140,7 @@ impl Gzip {
         Ok(file)
     }
 
-    /// No more bytes will come.
+    /// Ends the last stream. No more bytes follow.
     fn finish(&mut self) -> io::Result<Vec<u8>> {
         if self.complete > 0 && self.stream.header().is_none() {
             self.has_trailer |= self.has_begun;
@@ -139,7 +149,7 @@ impl Gzip {
         self.end_stream()
     }
 
-    /// Checks the size and the checksum that the stream states.
+    /// Ends a stream, and checks the size and the checksum that it states.
     fn end_stream(&mut self) -> io::Result<Vec<u8>> {
         let file = std::mem::replace(&mut self.stream, GzDecoder::new(Vec::new())).finish()?;
         self.has_begun = false;
@@ -147,7 +157,7 @@ impl Gzip {
         Ok(file)
     }
 
-    /// Between two streams a cut would not show.
+    /// Returns whether the file is exactly one stream. Between two streams a cut could not be detected.
     fn is_one_stream(&self) -> bool {
         self.complete == 1 && !self.has_trailer
     }

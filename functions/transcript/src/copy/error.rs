@@ -1,4 +1,4 @@
-//! Why a copy did not come about.
+//! Why a copy failed.
 
 use std::time::Duration;
 
@@ -12,48 +12,49 @@ use reqwest::StatusCode;
 use super::MAX_TRANSCRIPT_BYTES;
 use crate::url_guard::Forbidden;
 
-/// Why a copy did not come about, by what to do next.
+/// Why a copy failed, by what to do next.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum CopyError {
-    #[error("Recall is still at work on it, or has no URL yet")]
+    #[error("the transcript is not done at Recall, or has no download URL yet")]
     NotReady,
-    #[error("Recall says that it failed")]
+    #[error("the transcript failed at Recall")]
     Failed { sub_code: Option<String> },
-    #[error("Recall says that it was deleted")]
+    #[error("the transcript was deleted at Recall")]
     Deleted,
-    #[error("Recall does not know it (its recording is known: {recording_known})")]
+    #[error("Recall does not know the transcript (it knows the recording: {recording_known})")]
     Missing { recording_known: bool },
-    #[error("the transcript belongs to another recording")]
+    #[error("Recall returned a transcript with another id or of another recording")]
     OtherRecording,
     #[error(transparent)]
     Forbidden(#[from] Forbidden),
-    #[error("the URL is refused (status {0})")]
+    #[error("the download URL was refused with status {0}")]
     Refused(StatusCode),
-    #[error("the download did not arrive whole")]
+    #[error("the download failed or was cut off")]
     Download(#[source] reqwest::Error),
-    #[error("the download cannot be decompressed, or did not arrive whole")]
+    #[error("decompressing the download failed: it is damaged or was cut off")]
     Gzip(#[source] std::io::Error),
     #[error("the download states no length and ends in the middle of the file")]
     Unframed,
-    #[error("the download is empty")]
+    #[error("the download has 0 bytes")]
     Empty,
-    #[error("the download is over {MAX_TRANSCRIPT_BYTES} bytes")]
+    #[error("the download is larger than {MAX_TRANSCRIPT_BYTES} bytes")]
     TooLarge,
     #[error(transparent)]
     Recall(#[from] Problem),
-    #[error("what an earlier copy left cannot be read")]
-    Earlier(#[from] ReadError),
+    #[error("reading an earlier copy in S3 failed")]
+    EarlierCopy(#[from] ReadError),
     #[error(transparent)]
     Upload(#[from] S3Error),
-    #[error("S3 did not take the renditions")]
+    #[error("uploading the renditions failed")]
     RenditionsRefused(#[source] S3Error),
     #[error("the time was up before all renditions were written")]
     RenditionsLate,
-    #[error("the invocation's time is up")]
+    #[error("the copy took longer than the invocation has; it is tried again")]
     OutOfTime,
 }
 
 impl CopyError {
+    /// The answer to the core.
     pub(super) fn answer(self) -> CopyAnswer {
         match self {
             Self::NotReady => CopyAnswer::NotReady,
@@ -72,13 +73,13 @@ impl CopyError {
             | Self::Download(_)
             | Self::Gzip(_)
             | Self::Unframed
-            | Self::Earlier(_)
+            | Self::EarlierCopy(_)
             | Self::Upload(_)
             | Self::OutOfTime => CopyAnswer::Later { after: Duration::ZERO },
         }
     }
 
-    /// The word for metrics.
+    /// The name of the reason for metrics.
     pub(super) fn reason(&self) -> &'static str {
         match self {
             Self::NotReady => "not_ready",
@@ -92,7 +93,7 @@ impl CopyError {
             Self::Empty => "empty",
             Self::TooLarge => "too_large",
             Self::Recall(_) => "recall",
-            Self::Earlier(_) | Self::Upload(_) => "upload",
+            Self::EarlierCopy(_) | Self::Upload(_) => "upload",
             Self::RenditionsRefused(_) => "renditions_refused",
             Self::RenditionsLate => "renditions_late",
             Self::OutOfTime => "out_of_time",

@@ -1,35 +1,37 @@
-//! How many failures of each kind a copy may have, and what follows from one more. No other trouble uses up the tries
-//! of one kind.
+//! How many failures of each kind a copy may have, and what follows from one more. Each kind has its own count, so
+//! failures of one kind do not use up the tries of another.
 
 use job::Failures;
 use pipeline::telemetry::Chain;
 
-use super::error::CopyError;
+use super::{Rendered, error::CopyError};
 use crate::render::RenditionError;
 
-/// A copy whose renditions S3 refused this many times is stored without them. With the waits between, the tries take two
-/// and a half minutes.
+/// After S3 has refused the renditions this many times, the transcript is stored without them. With the waits between,
+/// the tries take two and a half minutes.
 const MAX_RENDITION_REFUSALS: u32 = 5;
-/// So is one that ran out of time over them this many times. Each invocation has five minutes.
+/// After this many copies ran out of time while they wrote renditions, the transcript is stored without them. Each
+/// invocation has five minutes.
 const MAX_RENDITION_TIMEOUTS: u32 = 3;
-/// A file that was empty this many times is stored as it is, unreadable.
+/// After this many downloads without bytes, the empty file is stored as it is, as unreadable.
 const MAX_EMPTY_BODIES: u32 = 3;
-/// A transcript that this many workers died over is copied unread: there are no renditions of it, and no counts.
-const MAX_DEATHS: u32 = 3;
+/// After this many workers died while they copied a transcript, it is copied without being read. Then it has neither
+/// renditions nor counts.
+const MAX_CRASHES: u32 = 3;
 
-/// Whether the file is looked into.
-pub(super) fn is_read(failures: Failures) -> bool {
-    failures.crashes < MAX_DEATHS
+/// Returns whether the copy may read the file, and not only store it.
+pub(super) fn should_read(failures: Failures) -> bool {
+    failures.crashes < MAX_CRASHES
 }
 
-/// Whether a file without bytes is asked for again.
-pub(super) fn may_fill(failures: Failures) -> bool {
+/// Returns whether a file without bytes must be downloaded again.
+pub(super) fn should_retry_empty(failures: Failures) -> bool {
     failures.empty_bodies < MAX_EMPTY_BODIES
 }
 
-/// A set without renditions, and why; or the copy is tried again. S3 may take them then, and there may be more time, but
-/// the transcript does not wait for them forever.
-pub(super) fn or_without(failures: Failures, error: RenditionError) -> Result<String, CopyError> {
+/// Decides what follows from renditions that could not be written. The error means to try the copy again, since S3 may
+/// accept them then, or the time may be enough. After several tries the transcript is stored without them.
+pub(super) fn retry_or_store_without(failures: Failures, error: RenditionError) -> Result<Rendered, CopyError> {
     match error {
         RenditionError::Upload(error) if failures.renditions_refused < MAX_RENDITION_REFUSALS => {
             Err(CopyError::RenditionsRefused(error))
@@ -37,7 +39,9 @@ pub(super) fn or_without(failures: Failures, error: RenditionError) -> Result<St
         RenditionError::OutOfTime if failures.renditions_late < MAX_RENDITION_TIMEOUTS => {
             Err(CopyError::RenditionsLate)
         }
-        error @ (RenditionError::Upload(_) | RenditionError::OutOfTime) => Ok(Chain(&error).to_string()),
+        error @ (RenditionError::Upload(_) | RenditionError::OutOfTime) => {
+            Ok(Rendered::Without { why: Chain(&error).to_string() })
+        }
     }
 }
 
@@ -46,15 +50,15 @@ mod tests {
     use super::*;
     use pipeline::bucket::S3Error;
 
-    /// Whether a copy is tried again after this, with so many failures of each kind before.
+    /// Returns whether a copy is tried again after this error, with these earlier failures.
     fn tried_again(failures: Failures, late: bool) -> bool {
         let refused = S3Error { operation: "PutObject", source: "no".into() };
         let error = if late { RenditionError::OutOfTime } else { RenditionError::Upload(refused) };
-        or_without(failures, error).is_err()
+        retry_or_store_without(failures, error).is_err()
     }
 
     #[test]
-    fn renditions_are_given_up_only_after_failures_of_their_own_kind() {
+    fn renditions_are_given_up_only_after_failures_of_one_kind() {
         let others = Failures { empty_bodies: 9, crashes: 2, ..Failures::default() };
         for count in 0..9 {
             let refused = Failures { renditions_refused: count, ..others };
@@ -67,9 +71,10 @@ mod tests {
     }
 
     #[test]
-    fn a_set_without_renditions_says_why() {
+    fn missing_renditions_have_a_reason() {
         let late = Failures { renditions_late: MAX_RENDITION_TIMEOUTS, ..Failures::default() };
-        let why = or_without(late, RenditionError::OutOfTime).expect("given up");
+        let rendered = retry_or_store_without(late, RenditionError::OutOfTime);
+        let Ok(Rendered::Without { why }) = rendered else { panic!("the renditions were not given up") };
         assert!(why.contains("the time was up"), "{why}");
     }
 }

@@ -1,4 +1,4 @@
-//! What is requested is what was checked, and it leads to nobody but Recall.
+//! The HTTP client requests exactly the URL that was checked, and the URL leads only to Recall.
 
 use http::{Request, Uri};
 use pipeline::{
@@ -10,14 +10,14 @@ use url::Url;
 
 use crate::url_guard::UrlGuard;
 
-/// Settings, and where downloads may then come from.
+/// Settings, and the hosts that downloads may come from with them.
 struct Choice {
     settings: [(&'static str, &'static str); 2],
-    /// Hosts that are asked over https alone, without a port, each with a folder.
+    /// The hosts that are allowed only over https and without a port, each with a folder.
     folders: &'static [(&'static str, &'static str)],
-    /// A host with any port and path: over https, and perhaps over plain HTTP.
-    own: Option<(&'static str, Plain)>,
-    /// Whether `localhost` may be asked over plain HTTP.
+    /// The host of the base URL, with any port and path: over https, and perhaps over plain HTTP.
+    base_url: Option<(&'static str, Plain)>,
+    /// Whether `localhost` is allowed over plain HTTP.
     localhost: Plain,
 }
 
@@ -45,47 +45,48 @@ const CHOICES: [Choice; 6] = [
     Choice {
         settings: [("RECALL_REGION", "us-west-2"), ("DOWNLOAD_HOSTS", "")],
         folders: &OREGON,
-        own: None,
+        base_url: None,
         localhost: Plain::No,
     },
     Choice {
         settings: [("RECALL_REGION", "eu-central-1"), ("DOWNLOAD_HOSTS", "cdn.recall.ai")],
         folders: &FRANKFURT,
-        own: None,
+        base_url: None,
         localhost: Plain::No,
     },
     Choice {
         settings: [("RECALL_REGION", "us-west-2"), ("RECALL_BASE_URL", "http://127.0.0.1:4010")],
         folders: &OREGON,
-        own: Some(("127.0.0.1", Plain::Yes)),
+        base_url: Some(("127.0.0.1", Plain::Yes)),
         localhost: Plain::No,
     },
     Choice {
         settings: [("RECALL_REGION", "us-west-2"), ("RECALL_BASE_URL", "https://proxy.example/")],
         folders: &OREGON,
-        own: Some(("proxy.example", Plain::No)),
+        base_url: Some(("proxy.example", Plain::No)),
         localhost: Plain::No,
     },
     Choice {
         settings: [("RECALL_REGION", "us-west-2"), ("RECALL_BASE_URL", "https://us-west-2.recall.ai/")],
         folders: &OREGON,
-        own: None,
+        base_url: None,
         localhost: Plain::No,
     },
     Choice {
         settings: [("RECALL_BASE_URL", "http://127.0.0.1:4010"), ("DOWNLOAD_HOSTS", "localhost")],
         folders: &OREGON,
-        own: Some(("127.0.0.1", Plain::Yes)),
+        base_url: Some(("127.0.0.1", Plain::Yes)),
         localhost: Plain::Yes,
     },
 ];
 
-/// The first byte chooses the settings; then a URL, and on further lines where it redirects to.
+/// The first byte of the input chooses the settings. Then comes a URL, and on the next lines the URLs that it redirects
+/// to.
 pub fn url(input: &[u8]) {
     let Some((number, input)) = input.split_first() else { return };
     let Ok(text) = std::str::from_utf8(input) else { return };
     let choice = &CHOICES[usize::from(*number) % CHOICES.len()];
-    // Where no region is chosen, it is this one.
+    // The region for settings that choose none.
     let region = [("RECALL_REGION", "us-west-2")];
     let settings = region.into_iter().chain(choice.settings).map(|(name, value)| (name.to_owned(), value.to_owned()));
     let env: Env = settings.collect();
@@ -96,38 +97,39 @@ pub fn url(input: &[u8]) {
     let mut lines = text.split('\n');
     let mut at = match guard.parse(lines.next().unwrap_or_default()) {
         Ok(url) => url,
-        Err(forbidden) => return bounded(&forbidden.to_string()),
+        Err(forbidden) => return check_reason(&forbidden.to_string()),
     };
-    allowed(&at, choice);
+    check_allowed(&at, choice);
     for location in lines {
         let Ok(next) = at.join(location) else { return };
         match guard.check(&next) {
-            Ok(()) => allowed(&next, choice),
-            Err(forbidden) => return bounded(&forbidden.to_string()),
+            Ok(()) => check_allowed(&next, choice),
+            Err(forbidden) => return check_reason(&forbidden.to_string()),
         }
         at = next;
     }
 }
 
-/// The reason goes to the log. At the most it names a host, never the path or the query.
-fn bounded(reason: &str) {
+/// Checks a reason for the log. It may name the host, but not the path or the query.
+fn check_reason(reason: &str) {
     assert!(reason.len() < 600 && !reason.contains(['\n', '?']), "{reason}");
 }
 
-fn allowed(url: &Url, choice: &Choice) {
-    // By hand: what is between the slashes and the path is a host, and a port.
+/// Checks that a URL that passed is allowed, and that the HTTP client requests the same URL.
+fn check_allowed(url: &Url, choice: &Choice) {
+    // Split the URL by hand: between the slashes and the path is a host, perhaps with a port.
     let (scheme, rest) = url.as_str().split_once("://").expect("a scheme");
     let end = rest.find(['/', '?', '#', '\\']).unwrap_or(rest.len());
     let (authority, rest) = rest.split_at(end);
     let path = rest.split(['?', '#']).next().unwrap_or_default();
     let (host, port) = authority.split_once(':').unwrap_or((authority, ""));
     assert!(port.bytes().all(|byte| byte.is_ascii_digit()), "{url}");
-    let is_own = choice
-        .own
-        .is_some_and(|(own, plain)| own == host && (scheme == "https" || scheme == "http" && plain == Plain::Yes));
+    let is_base_url = choice.base_url.is_some_and(|(base_url, plain)| {
+        base_url == host && (scheme == "https" || scheme == "http" && plain == Plain::Yes)
+    });
     let is_local = choice.localhost == Plain::Yes && host == "localhost" && scheme == "http";
     let is_listed = choice.localhost == Plain::Yes && host == "localhost" && scheme == "https" && port.is_empty();
-    if !is_own && !is_local && !is_listed {
+    if !is_base_url && !is_local && !is_listed {
         assert!(scheme == "https" && port.is_empty(), "{url}");
         let folder = choice.folders.iter().find(|(of, _)| *of == host).map(|(_, folder)| folder);
         let folder = folder.unwrap_or_else(|| panic!("{url} leads to {host}"));
@@ -135,27 +137,28 @@ fn allowed(url: &Url, choice: &Choice) {
         assert!(host.parse::<std::net::IpAddr>().is_err(), "{url}");
     }
 
-    // As the HTTP client reads what it is given: it is the text of the URL that goes into its own type.
+    // The HTTP client converts the text of the URL into its own type.
     let request = reqwest::Request::new(Method::GET, url.clone());
     assert_eq!(request.url(), url);
-    assert!(request.headers().is_empty(), "{url} made headers");
-    // It can still refuse a URL that it cannot send; then nothing is requested.
+    assert!(request.headers().is_empty(), "{url} set headers");
+    // The client may still refuse a URL that it cannot send. Then nothing is requested.
     if let Ok(sent) = Request::<reqwest::Body>::try_from(request) {
-        as_checked(sent.uri(), scheme, host, port);
+        check_same(sent.uri(), scheme, host, port);
     }
     if let Ok(sent) = url.as_str().parse::<Uri>() {
-        as_checked(&sent, scheme, host, port);
+        check_same(&sent, scheme, host, port);
     }
 }
 
-fn as_checked(sent: &Uri, scheme: &str, host: &str, port: &str) {
+/// Checks that the client's URL has the scheme, host and port that were checked.
+fn check_same(sent: &Uri, scheme: &str, host: &str, port: &str) {
     assert_eq!(sent.scheme_str(), Some(scheme));
     assert_eq!(sent.host(), Some(host));
     assert_eq!(sent.port_u16().map(|port| port.to_string()).unwrap_or_default(), port);
     assert!(sent.authority().is_some_and(|authority| !authority.as_str().contains('@')), "{sent}");
 }
 
-/// Whether it leads below the folder to every server, however often that reads what is escaped.
+/// Returns whether every server finds the path below the folder, however many times the server decodes escapes.
 fn stays_below(path: &str, folder: &str) -> bool {
     let mut path = path.as_bytes().to_vec();
     loop {

@@ -1,3 +1,5 @@
+//! Which URLs a download may come from.
+
 use pipeline::env::{Env, Reader};
 
 use super::*;
@@ -28,7 +30,7 @@ fn recalls_own_hosts_pass_over_https() {
 }
 
 #[test]
-fn every_region_has_a_bucket_of_its_own() {
+fn regions_have_their_own_buckets() {
     for region in REGIONS {
         let guard = guard([("RECALL_REGION", region)]);
         let bucket = if region == "us-east-1" { String::new() } else { format!("{region}-") };
@@ -44,13 +46,15 @@ fn every_region_has_a_bucket_of_its_own() {
             for other in others {
                 self::guard([("RECALL_REGION", other)]).parse(&good).expect_err(&good);
             }
-            self::guard([("RECALL_BASE_URL", "https://proxy.example")]).parse(&good).expect("no region is all of them");
+            self::guard([("RECALL_BASE_URL", "https://proxy.example")])
+                .parse(&good)
+                .expect("without a region, all regions are allowed");
         }
     }
 }
 
 #[test]
-fn nothing_else_does() {
+fn other_urls_do_not_pass() {
     let guard = guard([("RECALL_REGION", "us-west-2")]);
     for bad in [
         "",
@@ -83,7 +87,7 @@ fn nothing_else_does() {
 }
 
 #[test]
-fn a_folder_is_not_left() {
+fn paths_outside_the_folder_do_not_pass() {
     let guard = guard([("RECALL_REGION", "us-west-2"), ("DOWNLOAD_HOSTS", "eu-central-1.recall.ai,api.recall.ai")]);
     let hosts = ["us-west-2.recall.ai", "eu-central-1.recall.ai", "api.recall.ai"];
     let places = hosts.map(|host| (host, "/api/v1/download".to_owned()));
@@ -118,8 +122,8 @@ fn a_folder_is_not_left() {
         let path = format!("{folder}/x");
         for (bad, why) in [
             (format!("http://{host}{path}"), Forbidden::NotHttps),
-            (format!("https://{host}:444{path}"), Forbidden::NamesPort),
-            (format!("https://:x@{host}{path}"), Forbidden::NamesUser),
+            (format!("https://{host}:444{path}"), Forbidden::HasPort),
+            (format!("https://:x@{host}{path}"), Forbidden::HasUser),
             (format!("https://{host}.{path}"), Forbidden::Host(format!("{host}."))),
         ] {
             assert_eq!(guard.parse(&bad), Err(why), "{bad}");
@@ -128,7 +132,7 @@ fn a_folder_is_not_left() {
 }
 
 #[test]
-fn a_refusal_never_quotes_path_query_or_user() {
+fn errors_never_quote_path_query_or_user() {
     let guard = guard([("RECALL_REGION", "us-west-2")]);
     for bad in [
         "https://evil.example/secret?Signature=secret#secret",
@@ -147,7 +151,7 @@ fn a_refusal_never_quotes_path_query_or_user() {
 }
 
 #[test]
-fn only_the_base_urls_own_host_may_be_a_plain_address() {
+fn plain_address_passes_only_as_the_base_url_host() {
     let guard = guard([("RECALL_BASE_URL", "http://127.0.0.1:4010")]);
     guard.parse("http://127.0.0.1:4011/x").expect("the simulator");
     assert_eq!(guard.parse("http://127.0.0.2:4011/x").err(), Some(Forbidden::NotHttps));
@@ -156,14 +160,14 @@ fn only_the_base_urls_own_host_may_be_a_plain_address() {
 }
 
 #[test]
-fn a_base_url_over_https_keeps_its_host_to_https() {
+fn base_url_over_https_allows_its_host_only_over_https() {
     let guard = guard([("RECALL_BASE_URL", "https://proxy.example:8443/recall")]);
     guard.parse("https://proxy.example:8443/files/x").expect("the proxy");
     assert_eq!(guard.parse("http://proxy.example:8443/files/x").err(), Some(Forbidden::NotHttps));
 }
 
 #[test]
-fn a_base_url_on_the_api_host_opens_no_other_path() {
+fn base_url_on_the_api_host_allows_no_other_path() {
     for base in ["https://us-west-2.recall.ai", "https://api.recall.ai", "http://us-west-2.recall.ai"] {
         let guard = guard([("RECALL_REGION", "us-west-2"), ("RECALL_BASE_URL", base)]);
         guard.parse("https://us-west-2.recall.ai/api/v1/download/transcript?token=t").expect("a download");
@@ -174,7 +178,7 @@ fn a_base_url_on_the_api_host_opens_no_other_path() {
 }
 
 #[test]
-fn localhost_may_be_plain_only_beside_a_plain_base_url_on_loopback() {
+fn localhost_may_be_plain_only_with_a_plain_base_url_on_loopback() {
     let local = [("RECALL_BASE_URL", "http://127.0.0.1:4010"), ("DOWNLOAD_HOSTS", "localhost,cdn.example")];
     guard(local).parse("http://localhost:4011/x").expect("the simulator's downloads");
     guard([("RECALL_BASE_URL", "http://[::1]:4010"), local[1]]).parse("http://localhost:4011/x").expect("over IPv6");
@@ -183,7 +187,7 @@ fn localhost_may_be_plain_only_beside_a_plain_base_url_on_loopback() {
         assert_eq!(guard(local).parse(bad).err(), Some(Forbidden::NotHttps), "{bad}");
     }
     let plain = "http://localhost:4011/x";
-    assert_eq!(guard([local[0]]).parse(plain).err(), Some(Forbidden::NotHttps), "it is not listed");
+    assert_eq!(guard([local[0]]).parse(plain).err(), Some(Forbidden::NotHttps), "localhost is not listed");
     for base in ["https://127.0.0.1:4010", "http://10.0.0.1:4010", "http://proxy.example"] {
         let guard = guard([("RECALL_BASE_URL", base), local[1]]);
         assert_eq!(guard.parse(plain).err(), Some(Forbidden::NotHttps), "{base}");

@@ -1,4 +1,4 @@
-//! Events as a caller can make them, up to the answer.
+//! Sends events that a caller can produce through the whole function, up to the answer.
 
 use fastrand::Rng;
 use serde_json::{Value, json};
@@ -8,7 +8,7 @@ use crate::fuzzing::check;
 /// The function URL's event of a request with a `+` in its query.
 const PLUS_IN_QUERY: &str = include_str!("fixtures/event_plus_in_query.json");
 
-/// What a caller can write into a URL or a header, or what stands in its place by mistake.
+/// Values that a caller can write into a URL or a header, and values of other types.
 fn odd_values() -> Vec<Value> {
     let texts = [
         "",
@@ -59,7 +59,7 @@ fn odd_values() -> Vec<Value> {
     values
 }
 
-/// An event that is signed as it is answered. The body is no event that the function acts upon.
+/// An event that `check` signs. The function does not handle the event in its body.
 fn signed() -> Value {
     let mut event: Value = serde_json::from_str(PLUS_IN_QUERY).expect("JSON");
     event["body"] = r#"{"event":"bot.done"}"#.into();
@@ -80,7 +80,7 @@ fn with(mut event: Value, pointer: &str, value: Value) -> Value {
 }
 
 #[test]
-fn a_plus_in_the_query_is_no_matter() {
+fn query_with_a_plus_is_answered() {
     let unsigned: Value = serde_json::from_str(PLUS_IN_QUERY).expect("JSON");
     assert_eq!(unsigned["rawQueryString"], "q=a b");
     assert_eq!(status(&unsigned), 401);
@@ -88,7 +88,7 @@ fn a_plus_in_the_query_is_no_matter() {
 }
 
 #[test]
-fn nothing_beside_method_signature_and_body_is_looked_at() {
+fn event_parts_other_than_method_signature_and_body_are_ignored() {
     let places = [
         "/version",
         "/routeKey",
@@ -129,7 +129,7 @@ fn nothing_beside_method_signature_and_body_is_looked_at() {
 }
 
 #[test]
-fn only_post_is_answered_with_more_than_405() {
+fn methods_other_than_post_are_answered_with_405() {
     for value in odd_values() {
         let expected = if value == "POST" { 200 } else { 405 };
         assert_eq!(status(&with(signed(), "/requestContext/http/method", value.clone())), expected, "{value}");
@@ -145,21 +145,21 @@ fn only_post_is_answered_with_more_than_405() {
 }
 
 #[test]
-fn headers_that_no_request_can_have_sign_nothing() {
+fn headers_with_impossible_values_are_refused() {
     let mut odd_ones = odd_values();
     odd_ones.retain(|value| !matches!(value.as_str(), Some("{now}" | "{signed}")));
     let names = ["/headers", "/headers/webhook-timestamp", "/headers/webhook-signature"];
     for (place, value) in names.iter().flat_map(|name| odd_ones.iter().map(move |value| (name, value))) {
         assert_eq!(status(&with(signed(), place, value.clone())), 401, "{place} {value}");
     }
-    // Any text names a delivery, if HTTP lets it through.
+    // A delivery id may be any text that HTTP allows in a header.
     for value in odd_ones {
         let text = value.as_str().unwrap_or_default();
         let is_plain = !text.is_empty() && text.bytes().all(|byte| (b' '..=b'~').contains(&byte));
         let event = with(signed(), "/headers/webhook-id", value.clone());
         assert_eq!(status(&event), if is_plain { 200 } else { 401 }, "{value}");
     }
-    // What is joined by a comma, as AWS does with repeated headers, or there in two spellings, was sent twice.
+    // A header was sent twice if its values are joined by a comma, as AWS does, or if it is there in two spellings.
     assert_eq!(status(&with(signed(), "/headers/webhook-timestamp", "{now},{now}".into())), 401);
     assert_eq!(status(&with(signed(), "/headers/Webhook-Id", "msg_1".into())), 401);
     let twice = signed().to_string().replacen(r#""webhook-id""#, r#""webhook-id":"msg_0","webhook-id""#, 1);
@@ -177,10 +177,10 @@ fn header_names_may_have_capitals() {
 }
 
 #[test]
-fn a_body_in_base64_is_verified_as_the_bytes_it_is() {
+fn body_in_base64_is_verified_as_decoded_bytes() {
     let in_base64 = |body: &str| with(with(signed(), "/body", body.into()), "/isBase64Encoded", true.into());
     assert_eq!(status(&in_base64("eyJldmVudCI6ImJvdC5kb25lIn0=")), 200);
-    // Not in base64 at all: the bytes are those of the text, and they are signed.
+    // This body is not base64, so the signature is over the text itself.
     assert_eq!(status(&in_base64(r#"{"event":"bot.done"}"#)), 200);
     for not_ours in ["eyJldmVudCI6ImJvdC5kb25lIn0", "====", "\u{e9}"] {
         assert_eq!(status(&in_base64(not_ours)), 401, "{not_ours}");
@@ -191,7 +191,7 @@ fn a_body_in_base64_is_verified_as_the_bytes_it_is() {
 }
 
 #[test]
-fn a_body_that_is_no_text_is_believed_by_nobody() {
+fn body_that_is_not_text_is_refused() {
     for odd in [json!(null), json!(5), json!({"event": "bot.done"}), json!([1]), json!(true)] {
         assert_eq!(status(&with(signed(), "/body", odd.clone())), 401, "{odd}");
     }
@@ -199,7 +199,7 @@ fn a_body_that_is_no_text_is_believed_by_nobody() {
 }
 
 #[test]
-fn what_serde_json_would_stumble_over_is_answered_too() {
+fn json_that_serde_json_cannot_read_is_answered() {
     let deep = format!("{}1{}", r#"{"a":"#.repeat(50_000), "}".repeat(50_000));
     let surrogate = r#""\ud800""#;
     for odd in [deep.as_str(), surrogate, "1e999", "-0", r#""\u0000""#] {
@@ -220,7 +220,7 @@ fn what_serde_json_would_stumble_over_is_answered_too() {
     }
 }
 
-/// Paths to every value in it.
+/// Collects the path to every value in `value`.
 fn pointers(value: &Value, at: &str, found: &mut Vec<String>) {
     if let Value::Object(members) = value {
         for (name, member) in members {
@@ -231,9 +231,9 @@ fn pointers(value: &Value, at: &str, found: &mut Vec<String>) {
     }
 }
 
-/// Seeded, so that a failure can be played again.
+/// The random numbers have seeds, so that a failure can be repeated.
 #[test]
-fn whatever_a_caller_puts_into_an_event_is_answered() {
+fn events_with_random_values_are_answered() {
     let mut seen = std::collections::BTreeMap::new();
     let values = odd_values();
     for seed in 0..3_000 {
@@ -246,7 +246,7 @@ fn whatever_a_caller_puts_into_an_event_is_answered() {
             event = with(event, place, random.choice(&values).expect("a value").clone());
         }
         let mut text = event.to_string().into_bytes();
-        // Some are no JSON any more.
+        // Some of these texts are no longer JSON.
         for _ in 0..random.usize(0..6).saturating_sub(3) {
             let at = random.usize(0..text.len());
             match random.u8(0..3) {

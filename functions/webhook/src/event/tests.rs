@@ -1,4 +1,4 @@
-//! What is read, and what is kept for a person.
+//! Which deliveries are read, and which are kept for a person.
 
 use std::collections::BTreeSet;
 
@@ -28,7 +28,7 @@ fn event(name: &str, bot: Value, metadata: Value) -> Value {
 }
 
 #[test]
-fn every_event_we_handle_is_read() {
+fn handled_events_are_read() {
     let reference =
         TranscriptRef { transcript_id: TRANSCRIPT.parse().expect("an id"), attempt: Some(3), other_deployment: false };
     let sub_code = Some("why".to_owned());
@@ -58,7 +58,7 @@ fn every_event_we_handle_is_read() {
 }
 
 #[test]
-fn what_recall_leaves_open_is_fine() {
+fn optional_fields_may_be_missing_or_of_any_type() {
     let mut absent = event("recording.done", Value::Null, json!(null));
     absent["data"].as_object_mut().expect("an object").remove("bot");
     absent["data"].as_object_mut().expect("an object").remove("data");
@@ -71,7 +71,7 @@ fn what_recall_leaves_open_is_fine() {
 }
 
 #[test]
-fn metadata_may_be_nested_deeper_than_anybody_can_parse() {
+fn metadata_may_be_nested_too_deeply_to_parse() {
     let deep = format!("{}{}", "[".repeat(100_000), "]".repeat(100_000));
     let body = event("transcript.done", Value::Null, json!("DEEP")).to_string().replace("\"DEEP\"", &deep);
     let delivery = parse(Verified { delivery_id: "msg", body: body.as_bytes() }, &[], None);
@@ -79,17 +79,17 @@ fn metadata_may_be_nested_deeper_than_anybody_can_parse() {
 }
 
 #[test]
-fn other_events_are_unhandled_whatever_they_carry() {
+fn other_events_are_unhandled_with_any_data() {
     let other = json!({"event": "bot.done", "data": 5});
     assert_eq!(read(&other), Delivery::Unhandled { name: "bot.done".to_owned() });
 }
 
 #[test]
-fn what_is_not_an_event_is_unreadable_and_not_quoted() {
+fn unreadable_bodies_are_reported_without_quoting_them() {
     let mut no_transcript = event("transcript.done", Value::Null, json!({}));
     no_transcript["data"].as_object_mut().expect("an object").remove("transcript");
     let bad_id = json!({"event": "recording.done", "data": {"recording": {"id": "../secret"}}});
-    // serde alone would read these: the fields of a struct in their order.
+    // serde alone would read these arrays as structs, by the order of the fields.
     let array = json!(["recording.done", [null, [RECORDING, {}], null]]);
     let inner_array = json!({"event": "recording.done", "data": {"recording": [RECORDING, {}]}});
     for body in [
@@ -113,7 +113,7 @@ fn what_is_not_an_event_is_unreadable_and_not_quoted() {
 }
 
 #[test]
-fn the_recordings_and_the_bots_metadata_carry_wishes() {
+fn overrides_come_from_metadata_of_recording_and_bot() {
     let bot = json!({"id": RECORDING, "metadata": {"transcript": "skip", "transcript_provider": "b_async"}});
     let body = event("recording.done", bot, json!({"transcript_provider": "a_async"}));
     let chain = ["a_async", "b_async"].map(str::to_owned);
@@ -123,7 +123,7 @@ fn the_recordings_and_the_bots_metadata_carry_wishes() {
     assert_eq!(info.overrides, Some(overrides));
 }
 
-/// A name for each field that an event can do without, and the event with something else there.
+/// Returns, for each optional field, its path and the event with `odd` in the place of the field.
 fn odd(name: &str, odd: &Value) -> Vec<(&'static str, Value)> {
     let bot = json!({"id": RECORDING, "metadata": {}});
     let with = |pointer: &'static str| {
@@ -147,7 +147,7 @@ fn odd(name: &str, odd: &Value) -> Vec<(&'static str, Value)> {
 }
 
 #[test]
-fn a_long_sub_code_is_cut() {
+fn sub_code_that_is_long_is_cut() {
     let mut long = event("transcript.failed", Value::Null, json!({}));
     long["data"]["data"]["sub_code"] = json!("é".repeat(5000));
     let Delivery::Known { event: Event::TranscriptFailed { sub_code, .. }, .. } = read(&long) else {
@@ -157,7 +157,7 @@ fn a_long_sub_code_is_cut() {
 }
 
 #[test]
-fn what_an_event_can_do_without_never_stops_it() {
+fn optional_fields_never_stop_an_event() {
     let odd_ones = [
         json!(null),
         json!({}),
@@ -179,7 +179,7 @@ fn what_an_event_can_do_without_never_stops_it() {
             assert_eq!((recording_id.to_string().as_str(), event.name()), (RECORDING, name));
         }
     }
-    // A number that no type of ours holds is JSON all the same.
+    // A number that fits into none of our types is still JSON.
     let body = event("transcript.failed", json!({"id": RECORDING}), json!({})).to_string();
     for field in [r#""why""#, r#""2026-11-23T00:00:00Z""#, r#"{"id":"11111111-1111-4111-8111-111111111111"}"#] {
         assert!(body.contains(field), "{body}");
@@ -190,7 +190,7 @@ fn what_an_event_can_do_without_never_stops_it() {
 }
 
 #[test]
-fn a_sub_code_that_is_no_text_is_none() {
+fn sub_code_that_is_not_text_is_none() {
     for odd in [json!(null), json!(7), json!({"code": "x"}), json!(["x"])] {
         let mut failed = event("recording.failed", Value::Null, json!({}));
         failed["data"]["data"]["sub_code"] = odd;
@@ -200,12 +200,12 @@ fn a_sub_code_that_is_no_text_is_none() {
 }
 
 #[test]
-fn wishes_are_known_only_from_metadata_that_was_read() {
+fn overrides_are_known_only_from_metadata_that_was_read() {
     let nothing = Some(Overrides::default());
     let skip = Some(Overrides { skip: true, ..Overrides::default() });
     let full = json!({"id": RECORDING, "metadata": {}});
     let skips = json!({"transcript": "skip"});
-    // The recording's metadata (`None`: no such key), the bot, what is known.
+    // The recording's metadata (`None`: the key is missing), the bot, and the expected overrides.
     for (of_recording, bot, expected) in [
         (Some(json!({})), full.clone(), nothing.clone()),
         (Some(json!(null)), full.clone(), nothing.clone()),
@@ -219,7 +219,7 @@ fn wishes_are_known_only_from_metadata_that_was_read() {
         (None, full.clone(), None),
         (None, json!({"id": RECORDING, "metadata": skips}), None),
         (None, json!(null), None),
-        // Whatever the bot would say.
+        // A skip of the recording holds with any metadata of the bot.
         (Some(skips.clone()), full, skip.clone()),
         (Some(skips.clone()), json!({}), skip.clone()),
         (Some(skips.clone()), json!(null), skip.clone()),
@@ -238,9 +238,9 @@ fn wishes_are_known_only_from_metadata_that_was_read() {
     assert_eq!((info.overrides, info.bot_id), (None, None));
 }
 
-/// The team's own inputs from the field.
+/// These are deliveries that the team has received.
 #[test]
-fn an_example_and_an_empty_bot_are_events() {
+fn deliveries_from_the_field_are_events() {
     let example: Value =
         serde_json::from_str(include_str!("fixtures/webhook_example_recording_done.json")).expect("JSON");
     let empty: Value = serde_json::from_str(include_str!("fixtures/webhook_bot_empty.json")).expect("JSON");

@@ -1,5 +1,5 @@
-//! Whatever Lambda hands over, the function answers as HTTP. It believes what is signed, and nothing else that the
-//! event holds.
+//! The function answers every event from Lambda with HTTP. It accepts a body only if the body is signed, and uses no
+//! other part of the event.
 
 use std::sync::OnceLock;
 
@@ -20,12 +20,12 @@ use crate::{
 const KEY: &[u8] = b"twenty-four bytes or so.";
 const LARGEST_BODY_BYTES: usize = 1 << 20;
 
-/// The input is an event. `{now}` in it is this second, and `{signed}` a signature over the body.
+/// The input is an event. In it, `{now}` is replaced by the current second and `{signed}` by a signature over the body.
 pub fn envelope(input: &[u8]) {
     check(input);
 }
 
-/// The status that the event was answered with; none if it is no JSON, which Lambda's own runtime answers.
+/// Returns the status of the answer, or `None` if the event is not JSON, which Lambda's own runtime answers.
 pub(crate) fn check(input: &[u8]) -> Option<u16> {
     let now = (time::now().as_millis() / 1000).to_string();
     let text = std::str::from_utf8(input).ok()?.replace("{now}", &now);
@@ -35,20 +35,20 @@ pub(crate) fn check(input: &[u8]) -> Option<u16> {
 
     let envelope: Result<Envelope, _> = serde_json::from_str(&event);
     if envelope.is_err() {
-        assert!(serde_json::from_str::<IgnoredAny>(&event).is_err(), "an event is not taken: {event}");
+        assert!(serde_json::from_str::<IgnoredAny>(&event).is_err(), "the function does not accept JSON: {event}");
         return None;
     }
-    let status = answered(envelope.ok()?);
-    assert!(status != 200 || signature.is_some(), "nobody signed what is believed: {event}");
-    // Text that is just what serde would write names nothing twice.
+    let status = answer_status(envelope.ok()?);
+    assert!(status != 200 || signature.is_some(), "an unsigned event was accepted: {event}");
+    // Text that serde would write in the same way has no name twice.
     if let Some(value) = value.filter(|value| value.to_string().as_bytes() == text.as_bytes()) {
-        assert_eq!(status, expected(&value, signature.is_some(), &now, status), "{event}");
+        assert_eq!(status, expected_status(&value, signature.is_some(), &now, status), "{event}");
     }
     Some(status)
 }
 
-/// Has the function answer, and checks the form of what it says.
-fn answered(envelope: Envelope) -> u16 {
+/// Lets the function answer, checks the form of the answer, and returns its status.
+fn answer_status(envelope: Envelope) -> u16 {
     let (runtime, webhook) = function();
     let event = LambdaEvent::new(envelope, Context::default());
     let answer = match runtime.block_on(webhook.service().oneshot(event)) {
@@ -64,12 +64,12 @@ fn answered(envelope: Envelope) -> u16 {
     match status {
         200 => assert_eq!(body["outcome"], "ignored"),
         401 | 405 | 413 => assert!(body["error"].is_string()),
-        other => panic!("{other} is no answer to this"),
+        other => panic!("unexpected status {other}"),
     }
     status
 }
 
-/// One that reaches nobody: all that is signed here is of no interest to it.
+/// A function without any service behind it: it handles none of the events that are signed here, so it makes no call.
 fn function() -> &'static (Runtime, Webhook) {
     static FUNCTION: OnceLock<(Runtime, Webhook)> = OnceLock::new();
     FUNCTION.get_or_init(|| {
@@ -91,7 +91,7 @@ fn function() -> &'static (Runtime, Webhook) {
     })
 }
 
-/// A signature for the mark in the headers, unless the body is an event that the function would act upon.
+/// Returns the signature for `{signed}` in the headers, unless the body is an event that the function would handle.
 fn signature(event: &Value) -> Option<String> {
     let headers = event["headers"].as_object()?;
     let [id, timestamp, _] =
@@ -103,7 +103,7 @@ fn signature(event: &Value) -> Option<String> {
     matches!(delivery, Delivery::Unhandled { .. }).then(|| format!("v1,{}", STANDARD.encode(mac)))
 }
 
-/// The bytes that were sent, if they are there in any form that Lambda has for them.
+/// Returns the bytes that were sent, if the event has them in a form that Lambda uses.
 fn body(event: &Value) -> Option<Vec<u8>> {
     let text = match event.get("body") {
         None | Some(Value::Null) => "",
@@ -113,8 +113,9 @@ fn body(event: &Value) -> Option<Vec<u8>> {
     Some(decoded.unwrap_or_else(|| text.as_bytes().to_vec()))
 }
 
-/// What has to be answered, by rules that know nothing but the event; `answered` where they leave it open.
-fn expected(event: &Value, is_signed: bool, now: &str, answered: u16) -> u16 {
+/// Returns the status that the event must be answered with, by rules that use only the event. If the rules leave the
+/// status open, it is `answered`.
+fn expected_status(event: &Value, is_signed: bool, now: &str, answered: u16) -> u16 {
     if event["requestContext"]["http"]["method"] != "POST" {
         return 405;
     }

@@ -1,4 +1,5 @@
-//! A delivery is an event of ours with proper ids, or none of ours, or kept for a person: never in between.
+//! A delivery is exactly one of these: an event that we handle, with valid ids; an event that we do not handle; or
+//! unreadable and kept for a person.
 
 use job::{
     Event, RecordingInfo, TranscriptRef,
@@ -12,40 +13,40 @@ use crate::{
     signature::Verified,
 };
 
-/// A message on the queue is far smaller than the 256 KiB that SQS takes, whatever the delivery said.
+/// A message on the queue is at most this long for any delivery, far below SQS's limit of 256 KiB.
 const MAX_MESSAGE_BYTES: usize = 8 << 10;
 
 /// The input is the body of a delivery.
 pub fn event(input: &[u8]) {
     let chain = ["recallai_async", "assembly_ai_async"].map(str::to_owned);
     let delivery = parse(Verified { delivery_id: "msg", body: input }, &chain, None);
-    // None if it is not JSON, or nested so deeply that only our own reading gets through it.
+    // `None` if the input is not JSON, or is nested so deeply that only our own parser can read it.
     let value: Option<Value> = serde_json::from_slice(input).ok();
     match &delivery {
         Delivery::Known { recording_id, event } => {
-            known(*recording_id, event, value.as_ref());
-            if let (Event::RecordingDone(info), Some(value)) = (event, plain(value, input)) {
-                overrides(info, &value["data"]);
+            check_known(*recording_id, event, value.as_ref());
+            if let (Event::RecordingDone(info), Some(value)) = (event, canonical(value, input)) {
+                check_overrides(info, &value["data"]);
             }
         }
         Delivery::Unhandled { name } => {
-            assert!(!is_ours(name), "{name} is one of ours");
+            assert!(!is_handled(name), "{name} is an event that we handle");
             assert!(value.is_none_or(|value| value["event"] == **name));
         }
         Delivery::Unreadable { why } => {
-            assert!(why.len() < 80 && why.contains(" error at line "), "it quotes the delivery: {why}");
-            assert!(plain(value, input).is_none_or(|value| !is_good(&value)), "a good event is not read");
+            assert!(why.len() < 80 && why.contains(" error at line "), "the reason quotes the delivery: {why}");
+            assert!(canonical(value, input).is_none_or(|value| !must_be_read(&value)), "a valid event was not read");
         }
     }
 }
 
-/// Text that is just what serde would write names nothing twice.
-fn plain(value: Option<Value>, input: &[u8]) -> Option<Value> {
+/// Returns the value if serde would write it in the same way as the input, which then has no name twice.
+fn canonical(value: Option<Value>, input: &[u8]) -> Option<Value> {
     value.filter(|value| value.to_string().as_bytes() == input)
 }
 
-/// Nobody may pay on the strength of metadata that was not there to be read.
-fn overrides(info: &RecordingInfo, data: &Value) {
+/// Overrides may be known only if the metadata was read: they decide about a paid call.
+fn check_overrides(info: &RecordingInfo, data: &Value) {
     let (of_recording, of_bot) = (data["recording"].get("metadata"), data["bot"].get("metadata"));
     let all_read = of_recording.is_some() && of_bot.is_some();
     let skips =
@@ -57,54 +58,56 @@ fn overrides(info: &RecordingInfo, data: &Value) {
     }
 }
 
-fn known(recording_id: RecordingId, event: &Event, value: Option<&Value>) {
+fn check_known(recording_id: RecordingId, event: &Event, value: Option<&Value>) {
     if let Some(value) = value {
         let data = &value["data"];
-        assert!(is_ours(event.name()) && value["event"] == event.name());
+        assert!(is_handled(event.name()) && value["event"] == event.name());
         assert!(value.is_object() && data.is_object() && data["recording"].is_object());
-        same(&recording_id.to_string(), &data["recording"]["id"]);
+        check_id(&recording_id.to_string(), &data["recording"]["id"]);
         if let Some(TranscriptRef { transcript_id, attempt, other_deployment: false }) = event.transcript() {
             let transcript = &data["transcript"];
             assert!(transcript.is_object());
-            same(&transcript_id.to_string(), &transcript["id"]);
+            check_id(&transcript_id.to_string(), &transcript["id"]);
             if let Some(attempt) = attempt {
-                same(&recording_id.to_string(), &transcript["metadata"]["job"]);
+                check_id(&recording_id.to_string(), &transcript["metadata"]["job"]);
                 let stated = transcript["metadata"]["attempt"].as_str().expect("an attempt");
                 assert_eq!(stated.parse(), Ok(attempt));
             }
         }
     }
-    // It goes over the queue, and comes out as it went in.
+    // A message on the queue keeps the event unchanged.
     let message = Message::new(recording_id, event.clone(), "msg");
     let text = serde_json::to_string(&message).expect("JSON");
     assert!(text.len() <= MAX_MESSAGE_BYTES, "{} bytes", text.len());
     assert_eq!(serde_json::from_str::<Message>(&text).expect("a message"), message);
 }
 
-/// An id is in the one form that is safe in keys and URLs, and it is the one that was given.
-fn same(id: &str, given: &Value) {
+/// Checks that the id is in the one form that is safe in keys and URLs, and that it is the id in the delivery.
+fn check_id(id: &str, given: &Value) {
     let hyphens = [8, 13, 18, 23];
-    let right = |(at, byte): (usize, u8)| match byte {
+    let is_valid = |(at, byte): (usize, u8)| match byte {
         b'-' => hyphens.contains(&at),
         b'0'..=b'9' | b'a'..=b'f' => !hyphens.contains(&at),
         _ => false,
     };
-    assert!(id.len() == 36 && id.bytes().enumerate().all(right), "{id}");
+    assert!(id.len() == 36 && id.bytes().enumerate().all(is_valid), "{id}");
     assert_eq!(given.as_str().map(str::to_ascii_lowercase).as_deref(), Some(id));
 }
 
-fn is_ours(name: &str) -> bool {
-    names(false).chain(names(true)).any(|ours| ours == name)
+/// Returns whether this is the name of an event that we handle.
+fn is_handled(name: &str) -> bool {
+    names(false).chain(names(true)).any(|handled| handled == name)
 }
 
-/// The names of Recall's events about a transcript, or about the recording itself.
+/// Returns the names of Recall's events about a transcript, or about the recording itself.
 fn names(of_transcript: bool) -> impl Iterator<Item = &'static str> {
     let events = Event::samples().into_iter().filter(Event::is_from_recall);
     events.filter(move |event| event.transcript().is_some() == of_transcript).map(|event| event.name())
 }
 
-/// Whether this has to be understood. Only the event's name and the ids that keys are made of have a say.
-fn is_good(value: &Value) -> bool {
+/// Returns whether the parser must read this as an event. Only the event's name and the ids that keys are made of
+/// decide.
+fn must_be_read(value: &Value) -> bool {
     let data = &value["data"];
     let id = |of: &Value| of.as_str().is_some_and(|id| id.parse::<RecordingId>().is_ok());
     let transcript = data["transcript"]["id"].as_str().is_some_and(|id| id.parse::<TranscriptId>().is_ok());

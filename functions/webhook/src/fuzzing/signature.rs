@@ -1,6 +1,6 @@
-//! Nothing is believed but what one of our keys has signed, and nothing that one has signed is refused.
+//! A delivery is accepted exactly if one of our keys signed it.
 //!
-//! The rules are written down here a second time, over plain bytes, with another HMAC.
+//! This file implements the rules a second time, over plain bytes and with another HMAC library.
 
 use base64::{
     Engine as _,
@@ -14,18 +14,18 @@ use pipeline::secret::Secret;
 use crate::signature::Signed;
 
 const NOW_S: i64 = 1_700_000_000;
-/// The last one is nobody's; one is longer than a block of the hash.
+/// The first two may be our keys; the last one never is. One key is longer than a block of the hash.
 const KEYS: [&[u8]; 3] = [b"twenty-four bytes or so", &[7; 100], b"somebody else's"];
 
-/// A header as it came.
+/// A header as it was received.
 struct Field {
     name: HeaderName,
     value: Vec<u8>,
 }
 
-/// The first byte says which keys are ours; then lines of headers, an empty line, and the body. `{a}`, `{b}` and `{c}`
-/// in a header are signatures with one of the keys, `{n}` and `{u}` the first one's in other kinds of base64: no
-/// fuzzer finds one by itself.
+/// The first byte of the input says which keys are ours. Then come lines of headers, an empty line, and the body. In a
+/// signature header, `{a}`, `{b}` and `{c}` are replaced by signatures with the three keys, and `{n}` and `{u}` by
+/// signatures with the first key in other variants of base64: a fuzzer cannot find a signature by itself.
 pub fn signature(input: &[u8]) {
     let Some((choice, input)) = input.split_first() else { return };
     let ours: Vec<&[u8]> =
@@ -40,7 +40,7 @@ pub fn signature(input: &[u8]) {
     }
     let mut headers = HeaderMap::new();
     for field in &fields {
-        // What no HTTP library lets through never arrives.
+        // A header that HTTP libraries reject never arrives.
         let Ok(value) = HeaderValue::from_bytes(&field.value) else { return };
         headers.append(&field.name, value);
     }
@@ -48,14 +48,14 @@ pub fn signature(input: &[u8]) {
     let keys: Vec<Secret<Vec<u8>>> = ours.iter().map(|key| Secret::new(key.to_vec())).collect();
     let now = Timestamp::from_secs(NOW_S);
     let verified = Signed::read(&headers, now).and_then(|signed| signed.verify(body, &keys).map(|it| (signed, it)));
-    match (believable(&fields, body, &ours), &verified) {
+    match (must_accept(&fields, body, &ours), &verified) {
         (Some(id), Ok((_, verified))) => {
             assert_eq!(verified.delivery_id.as_bytes(), id);
-            assert!(std::ptr::eq(verified.body, body), "other bytes than those that were signed");
+            assert!(std::ptr::eq(verified.body, body), "the verified bytes are not the bytes that were signed");
         }
         (None, Err(refusal)) => assert!(!refusal.as_str().is_empty()),
-        (Some(_), Err(refusal)) => panic!("a good signature is refused: {refusal}"),
-        (None, Ok(_)) => panic!("a delivery is believed that nobody signed"),
+        (Some(_), Err(refusal)) => panic!("a valid signature was refused: {refusal}"),
+        (None, Ok(_)) => panic!("an unsigned delivery was accepted"),
     }
 }
 
@@ -65,7 +65,7 @@ fn field(line: &[u8]) -> Option<Field> {
     Some(Field { name, value: line[colon + 1..].to_vec() })
 }
 
-/// The value with signatures in the places of their marks, over the id and the timestamp of the same family.
+/// Replaces the placeholders by signatures over the id and the timestamp of the same family.
 fn filled(fields: &[Field], at: usize, body: &[u8]) -> Vec<u8> {
     let family = fields[at].name.as_str().trim_end_matches("signature");
     let first = |part: &str| {
@@ -95,8 +95,8 @@ fn filled(fields: &[Field], at: usize, body: &[u8]) -> Vec<u8> {
     filled
 }
 
-/// The id of a delivery that has to be believed.
-fn believable<'a>(fields: &'a [Field], body: &[u8], ours: &[&[u8]]) -> Option<&'a [u8]> {
+/// Returns the id of a delivery that must be accepted.
+fn must_accept<'a>(fields: &'a [Field], body: &[u8], ours: &[&[u8]]) -> Option<&'a [u8]> {
     let only = |name: String| {
         let mut values = fields.iter().filter(|field| field.name.as_str() == name).map(|field| &field.value[..]);
         let value = values.next().filter(|value| !value.is_empty() && value.iter().all(|byte| is_text(*byte)));
@@ -112,14 +112,14 @@ fn believable<'a>(fields: &'a [Field], body: &[u8], ours: &[&[u8]]) -> Option<&'
     if !(NOW_S - 300..=NOW_S + 300).contains(&sent_s) {
         return None;
     }
-    let right: Vec<String> =
+    let expected: Vec<String> =
         ours.iter().map(|key| format!("v1,{}", STANDARD.encode(mac(key, id, timestamp, body)))).collect();
     let given = signatures.split(|byte| *byte == b' ').filter(|given| given.starts_with(b"v1,")).take(16);
-    let mut right_ones = given.filter(|given| right.iter().any(|right| right.as_bytes() == *given));
-    right_ones.next().map(|_| id)
+    let mut matches = given.filter(|given| expected.iter().any(|expected| expected.as_bytes() == *given));
+    matches.next().map(|_| id)
 }
 
-/// What HTTP lets a readable header hold.
+/// Returns whether a readable header may contain this byte.
 fn is_text(byte: u8) -> bool {
     byte == b'\t' || (b' '..=b'~').contains(&byte)
 }

@@ -1,11 +1,11 @@
-//! The published vector, and what must not pass.
+//! Verifies the published test vector, and refuses what must not pass.
 
 use http::{HeaderName, HeaderValue};
 use pipeline::credentials::Credentials;
 
 use super::*;
 
-/// From the public Svix test suite.
+/// This secret is from the public Svix test suite, as are the values below.
 const SECRET: &str = "whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD";
 const ID: &str = "msg_27UH4WbU6Z5A5EzD8u03UvzRbpk";
 const TIMESTAMP: &str = "1649367553";
@@ -42,42 +42,42 @@ fn check(headers: &HeaderMap, body: &[u8], now: Timestamp) -> Result<String, Ref
 }
 
 #[test]
-fn the_published_vector_passes() {
+fn published_vector_passes() {
     assert_eq!(check(&with(SIGNATURE), BODY, NOW).as_deref(), Ok(ID));
 }
 
 #[test]
-fn the_older_header_names_pass_in_any_case() {
+fn older_header_names_pass_in_any_case() {
     let older = headers([("Svix-Id", ID), ("SVIX-TIMESTAMP", TIMESTAMP), ("svix-signature", SIGNATURE)]);
     assert_eq!(check(&older, BODY, NOW).as_deref(), Ok(ID));
 }
 
 #[test]
-fn families_are_never_mixed() {
+fn header_families_are_never_mixed() {
     let mixed = headers([("svix-id", ID), ("webhook-timestamp", TIMESTAMP), ("webhook-signature", SIGNATURE)]);
     assert_eq!(check(&mixed, BODY, NOW), Err(Refusal::MalformedHeaders));
 }
 
 #[test]
-fn any_of_several_signatures_is_enough() {
+fn one_valid_signature_of_several_is_enough() {
     let other = "v1,AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=";
     let third = format!("{other} v1a,{} {SIGNATURE}", SIGNATURE.trim_start_matches("v1,"));
     assert_eq!(check(&with(&third), BODY, NOW).as_deref(), Ok(ID));
 }
 
 #[test]
-fn any_of_several_secrets_is_enough() {
+fn one_matching_secret_of_several_is_enough() {
     let other = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
     let signed = with(SIGNATURE);
     for secrets in [[other, SECRET], [SECRET, other]] {
-        verify(&signed, BODY, &keys(&secrets), NOW).expect("one of them is right");
+        verify(&signed, BODY, &keys(&secrets), NOW).expect("one of the secrets matches");
     }
     assert_eq!(verify(&signed, BODY, &keys(&[other]), NOW).err(), Some(Refusal::WrongSignature));
     assert_eq!(verify(&signed, BODY, &[], NOW).err(), Some(Refusal::NoSecret));
 }
 
 #[test]
-fn other_versions_and_broken_signatures_do_not_pass() {
+fn signatures_of_other_versions_and_broken_ones_do_not_pass() {
     let bare = SIGNATURE.trim_start_matches("v1,");
     for (signature, refusal) in [
         (format!("v1a,{bare}"), Refusal::NoV1Signature),
@@ -94,13 +94,13 @@ fn other_versions_and_broken_signatures_do_not_pass() {
 }
 
 #[test]
-fn one_more_space_in_the_body_is_another_body() {
+fn body_with_one_more_space_does_not_pass() {
     let spaced = br#"{"email": "test@example.com","username":"test_user"}"#;
     assert_eq!(check(&with(SIGNATURE), spaced, NOW), Err(Refusal::WrongSignature));
 }
 
 #[test]
-fn five_minutes_either_way_and_not_a_second_more() {
+fn timestamp_may_be_five_minutes_off_and_no_more() {
     let shifted = |seconds: i64| check(&with(SIGNATURE), BODY, Timestamp::from_secs(1_649_367_553 + seconds));
     assert!(shifted(300).is_ok() && shifted(-300).is_ok());
     assert_eq!(shifted(301), Err(Refusal::Stale));
@@ -108,7 +108,7 @@ fn five_minutes_either_way_and_not_a_second_more() {
 }
 
 #[test]
-fn timestamps_are_digits_only() {
+fn timestamp_has_only_digits() {
     for timestamp in ["+1649367553", "01649367553", "-1", "0", "1649367553.0", "0x1", "1649367553000", "１６４９"] {
         let value = HeaderValue::from_bytes(timestamp.as_bytes()).expect("opaque bytes are allowed");
         let mut headers = with(SIGNATURE);
@@ -119,7 +119,7 @@ fn timestamps_are_digits_only() {
 }
 
 #[test]
-fn missing_and_repeated_headers_have_their_own_reasons() {
+fn headers_that_are_missing_and_repeated_have_different_reasons() {
     assert_eq!(check(&HeaderMap::new(), BODY, NOW), Err(Refusal::NoSignatureHeaders));
     for name in ["webhook-id", "webhook-timestamp", "webhook-signature"] {
         let mut headers = with(SIGNATURE);

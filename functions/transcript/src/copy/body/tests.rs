@@ -1,4 +1,4 @@
-//! Bytes on a connection, read by the HTTP client that downloads use.
+//! Reads bytes from a connection with the HTTP client that downloads use.
 
 use std::io::Write as _;
 
@@ -13,12 +13,12 @@ use tokio::{
 use super::*;
 
 const TEXT: &[u8] = b"not a transcript";
-/// `printf 'not a transcript' | gzip -n -9`, by gzip 1.12.
+/// The output of `printf 'not a transcript' | gzip -n -9` with gzip 1.12.
 const FIRST: [u8; 36] = [
     0x1f, 0x8b, 0x08, 0x00, 0x00, 0x00, 0x00, 0x00, 0x02, 0x03, 0xcb, 0xcb, 0x2f, 0x51, 0x48, 0x54, 0x28, 0x29, 0x4a,
     0xcc, 0x2b, 0x4e, 0x2e, 0xca, 0x2c, 0x28, 0x01, 0x00, 0xa9, 0x11, 0x64, 0xdd, 0x10, 0x00, 0x00, 0x00,
 ];
-/// `printf ', and more' | gzip -n -9`.
+/// The output of `printf ', and more' | gzip -n -9`.
 const SECOND: [u8; 30] = [
     0x1f, 0x8b, 0x08, 0x00, 0x00, 0x00, 0x00, 0x00, 0x02, 0x03, 0xd3, 0x51, 0x48, 0xcc, 0x4b, 0x51, 0xc8, 0xcd, 0x2f,
     0x4a, 0x05, 0x00, 0x3e, 0xd1, 0x60, 0x0b, 0x0a, 0x00, 0x00, 0x00,
@@ -31,11 +31,11 @@ const HEADER_BYTES: usize = 10;
 enum Framing {
     Length,
     Chunks,
-    /// It does not.
+    /// The answer does not state its end: the connection closes.
     Close,
 }
 
-/// What came of a download: the file, and whether it is proven whole.
+/// The result of a download: the file, and whether it is proven complete.
 type Read = Result<(Vec<u8>, bool), CopyError>;
 
 fn answer(framing: Framing, coding: &str, body: &[u8]) -> Vec<u8> {
@@ -52,7 +52,7 @@ fn answer(framing: Framing, coding: &str, body: &[u8]) -> Vec<u8> {
     [head.as_bytes(), body, last.as_bytes()].concat()
 }
 
-/// Serves these bytes, closes the connection, and reads what a client makes of them.
+/// Serves these bytes, closes the connection, and returns what the client read.
 async fn download(answer: Vec<u8>) -> Read {
     let mut file = Vec::new();
     let is_proven = pieces(answer, |piece| file.extend_from_slice(piece)).await?;
@@ -68,7 +68,7 @@ async fn pieces(answer: Vec<u8>, mut take: impl FnMut(&[u8])) -> Result<bool, Co
         while !request.ends_with(b"\r\n\r\n") {
             request.push(connection.read_u8().await.expect("a request"));
         }
-        // A client that has seen enough goes away.
+        // The client may close the connection early.
         let _ = connection.write_all(&answer).await;
         let _ = connection.shutdown().await;
     };
@@ -89,24 +89,24 @@ fn is_gzip_error(read: &Read) -> bool {
 }
 
 #[tokio::test]
-async fn a_stated_end_proves_a_body_and_a_closed_connection_does_not() {
+async fn body_is_proven_by_a_stated_end_and_not_by_a_closed_connection() {
     for (framing, proven) in [(Framing::Length, true), (Framing::Chunks, true), (Framing::Close, false)] {
         for body in [TEXT, b""] {
             let read = download(answer(framing, "", body)).await.expect("it arrives");
             assert_eq!(read, (body.to_vec(), proven), "{framing:?}");
         }
     }
-    // Neither does a transfer encoding that is not the chunked one.
+    // A transfer encoding other than `chunked` proves nothing, either.
     let odd = [b"HTTP/1.1 200 OK\r\nTransfer-Encoding: identity\r\n\r\n", TEXT].concat();
     assert_eq!(download(odd).await.expect("it arrives"), (TEXT.to_vec(), false));
 }
 
 #[tokio::test]
-async fn a_body_that_ends_before_its_stated_end_is_an_error() {
+async fn body_that_ends_before_its_stated_end_is_an_error() {
     for coding in ["", "gzip"] {
         for framing in [Framing::Length, Framing::Chunks] {
             let mut whole = answer(framing, coding, &FIRST);
-            // Of a chunked body the last chunk alone is missing, too: what is compressed is complete.
+            // In a chunked body only the end of the last chunk is missing, and the compressed bytes are complete.
             whole.truncate(whole.len() - 1);
             let read = download(whole).await;
             assert!(matches!(read, Err(CopyError::Download(_))), "{coding} {framing:?}: {read:?}");
@@ -118,7 +118,7 @@ async fn a_body_that_ends_before_its_stated_end_is_an_error() {
 }
 
 #[tokio::test]
-async fn one_gzip_stream_proves_itself() {
+async fn gzip_stream_proves_itself() {
     for framing in [Framing::Length, Framing::Chunks, Framing::Close] {
         for coding in ["gzip", "GZIP", "x-gzip"] {
             let read = download(answer(framing, coding, &FIRST)).await.expect("it arrives");
@@ -128,13 +128,13 @@ async fn one_gzip_stream_proves_itself() {
 }
 
 #[tokio::test]
-async fn a_gzip_stream_that_is_cut_off_or_damaged_is_an_error() {
+async fn gzip_stream_that_is_cut_off_or_damaged_is_an_error() {
     for bytes in 1..FIRST.len() {
         let read = download(answer(Framing::Close, "gzip", &FIRST[..bytes])).await;
-        // One byte more than nothing is no gzip stream yet, but it may become one.
+        // A single byte is not a gzip stream, but it may be the beginning of one.
         assert!(is_gzip_error(&read), "{bytes} bytes: {read:?}");
     }
-    // The connection closes before the first byte: an empty file, and nothing says that it is whole.
+    // If the connection closes before the first byte, the file is empty and not proven complete.
     assert_eq!(download(answer(Framing::Close, "gzip", b"")).await.expect("it arrives"), (Vec::new(), false));
     for damaged in [HEADER_BYTES + 4, FIRST.len() - 7, FIRST.len() - 3] {
         let mut body = FIRST;
@@ -145,7 +145,7 @@ async fn a_gzip_stream_that_is_cut_off_or_damaged_is_an_error() {
 }
 
 #[tokio::test]
-async fn all_streams_of_a_file_are_read_and_between_two_a_cut_does_not_show() {
+async fn gzip_streams_are_all_read_and_a_cut_between_them_is_not_detected() {
     let both = [&FIRST[..], &SECOND].concat();
     for (framing, proven) in [(Framing::Length, true), (Framing::Chunks, true), (Framing::Close, false)] {
         let read = download(answer(framing, "gzip", &both)).await.expect("it arrives");
@@ -161,7 +161,7 @@ async fn all_streams_of_a_file_are_read_and_between_two_a_cut_does_not_show() {
 }
 
 #[tokio::test]
-async fn what_follows_a_gzip_stream_is_left_out() {
+async fn bytes_after_a_gzip_stream_are_left_out() {
     for trailer in [&b"\0"[..], &[0; 600], b"more, but not gzip"] {
         for (framing, proven) in [(Framing::Length, true), (Framing::Close, false)] {
             let read = download(answer(framing, "gzip", &[&FIRST[..], trailer].concat())).await.expect("it arrives");
@@ -171,18 +171,18 @@ async fn what_follows_a_gzip_stream_is_left_out() {
 }
 
 #[tokio::test]
-async fn a_file_that_merely_bears_the_label_is_taken_as_it_is() {
+async fn file_declared_as_gzip_that_is_not_is_kept_as_it_is() {
     for (framing, proven) in [(Framing::Length, true), (Framing::Close, false)] {
         let read = download(answer(framing, "gzip", TEXT)).await.expect("it arrives");
         assert_eq!(read, (TEXT.to_vec(), proven), "{framing:?}");
     }
-    // And one that is compressed without a label, too.
+    // So is a file that is compressed but not declared as gzip.
     let read = download(answer(Framing::Length, "", &FIRST)).await.expect("it arrives");
     assert_eq!(read, (FIRST.to_vec(), true));
 }
 
 #[tokio::test]
-async fn a_piece_is_small_however_far_it_unfolds() {
+async fn piece_is_small_even_if_it_decompresses_to_much_more() {
     const FILE_BYTES: usize = 64 << 20;
     let mut encoder = GzEncoder::new(Vec::new(), Compression::best());
     for _ in 0..FILE_BYTES / (1 << 20) {
@@ -196,6 +196,6 @@ async fn a_piece_is_small_however_far_it_unfolds() {
     });
     assert!(read.await.expect("it arrives"));
     assert_eq!(all, FILE_BYTES);
-    // And what the decoder holds back.
+    // The decoder may hold back some bytes as well.
     assert!(largest <= PIECE_BYTES * 1032 + (64 << 10), "{largest} bytes");
 }

@@ -1,0 +1,96 @@
+//! Finds what an earlier copy of the same transcript left in S3, and withdraws it before a new copy.
+//!
+//! A copy is repeated if its worker died around the manifest, or if a row was restored. A manifest must not name
+//! objects that have changed, so the old manifest is rewritten before the first object is overwritten. Readers find
+//! turns without a manifest, and the new turns may be filed under another day, so the old turns are removed.
+
+use std::collections::BTreeSet;
+
+use job::ids::{RecordingId, TranscriptId};
+use pipeline::{
+    bucket::{Bucket, ReadError, S3Error},
+    keys::{MANIFEST, VERBATIM, is_turns_key, key},
+    logs,
+    manifest::{File, Manifest},
+    time,
+};
+
+use crate::{transcript_info::TranscriptInfo, upload::put};
+
+/// The objects of an earlier copy.
+pub(super) struct EarlierCopy {
+    manifest: FoundManifest,
+    /// The keys under which its turns may be.
+    turns_keys: BTreeSet<String>,
+}
+
+enum FoundManifest {
+    Nothing,
+    Manifest(Box<Manifest>),
+    /// The manifest is not ours or is damaged, so it may name any object.
+    Unreadable,
+}
+
+impl EarlierCopy {
+    /// Looks for an earlier copy.
+    pub(super) async fn find(
+        bucket: &Bucket,
+        prefix: &str,
+        recording_id: RecordingId,
+        id: TranscriptId,
+    ) -> Result<Self, ReadError> {
+        let [manifest_key, verbatim_key] = [MANIFEST, VERBATIM].map(|name| key(prefix, recording_id, id, name));
+        let (manifest, verbatim) = tokio::join!(bucket.manifest(&manifest_key), bucket.head(&verbatim_key));
+        let manifest = match manifest {
+            Ok(None) => FoundManifest::Nothing,
+            Ok(Some(manifest)) => FoundManifest::Manifest(Box::new(manifest)),
+            Err(ReadError::NotOurs(why)) => {
+                tracing::warn!(message = logs::MANIFEST_NOT_READ, why);
+                FoundManifest::Unreadable
+            }
+            Err(error @ ReadError::S3(_)) => return Err(error),
+        };
+        let filed_key = verbatim?.and_then(|verbatim| verbatim.turns_key);
+        let turns_keys = filed_key.into_iter().chain(manifest.turns_key()).filter(|key| is_turns_key(prefix, key, id));
+        Ok(Self { turns_keys: turns_keys.collect(), manifest })
+    }
+
+    /// Withdraws the earlier copy. Afterwards the manifest names no object that may change, and the turns are removed.
+    /// The manifest still names the verbatim file if the new file has the same bytes.
+    pub(super) async fn withdraw(
+        self,
+        bucket: &Bucket,
+        info: &TranscriptInfo,
+        manifest_key: String,
+        verbatim: &File,
+    ) -> Result<(), S3Error> {
+        let withdrawn = match self.manifest {
+            FoundManifest::Nothing => None,
+            FoundManifest::Manifest(mut manifest) => {
+                manifest.withdraw(|file| !file.is_same(verbatim)).then_some(manifest)
+            }
+            FoundManifest::Unreadable => Some(Box::new(info.withdrawn_manifest(time::now()))),
+        };
+        if let Some(manifest) = withdrawn {
+            tracing::info!(
+                message = logs::MANIFEST_WITHDRAWN,
+                recording.id = %info.recording_id,
+                transcript.id = %info.transcript_id
+            );
+            put(bucket, manifest_key, "application/json", &manifest.to_json()).await?;
+        }
+        for key in &self.turns_keys {
+            bucket.remove(key).await?;
+        }
+        Ok(())
+    }
+}
+
+impl FoundManifest {
+    fn turns_key(&self) -> Option<String> {
+        match self {
+            Self::Manifest(manifest) => manifest.turns_key().cloned(),
+            Self::Nothing | Self::Unreadable => None,
+        }
+    }
+}
