@@ -14,10 +14,12 @@ impl Job {
         let is_due = |at: &Timestamp| *at <= context.now;
         let transcripts = self.transcripts.iter().map(|transcript| transcript.state.due_at().filter(is_due));
         let transcript = transcripts.zip(0..).filter_map(|(at, index)| Some((at?, index))).min();
+        // While a create has no known outcome, a hold only keeps the count of Recall's answers.
         let hold = self.hold.as_ref().filter(|_| !self.is_creating()).and_then(Hold::retry_at).filter(is_due);
-        let others = transcript.map(|(at, _)| at).into_iter().chain(hold).min();
+        // A rendering goes first if it has been due for as long as the first of the transcripts and the hold.
+        let first_of_others = transcript.map(|(at, _)| at).into_iter().chain(hold).min();
         if let Some(rendering) = self.rendering.filter(|one| is_due(&one.retry_at))
-            && others.is_none_or(|at| rendering.retry_at <= at)
+            && first_of_others.is_none_or(|at| rendering.retry_at <= at)
         {
             return self.start_rendering(context);
         }
@@ -48,7 +50,7 @@ impl Job {
         if hold.is_some() {
             return self.end_hold(context);
         }
-        // An alarm that the operator has postponed meanwhile is due as well: the save notes its new time.
+        // If the operator has postponed the alarm, its old time is due: `commit` computes the new one.
         let expiry_due = self.note_expiry(context) || self.outbox.expiry_alarm_at.as_ref().is_some_and(is_due);
         let other_due = self.deletion.is_some_and(|deletion| is_due(&deletion.retry_at))
             || (!self.outbox.notices.is_empty() && is_due(&self.outbox.retry_at))
