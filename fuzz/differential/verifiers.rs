@@ -3,7 +3,7 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use http::{HeaderMap, HeaderName, HeaderValue};
-use pipeline::{secret::Credentials, time};
+use pipeline::{credentials::Credentials, time};
 use job::time::Timestamp;
 use webhook::signature::Signed;
 

@@ -7,6 +7,7 @@ pub mod chaos;
 mod harness;
 mod http_client;
 pub mod large_transcripts;
+pub mod measure;
 mod time_travel;
 
 use std::{

@@ -15,7 +15,7 @@ use job::{ids::RecordingId, time::Timestamp};
 use pipeline::{
     deadline::Deadline,
     logs, metrics,
-    recall::{Problem, Start},
+    recall::{PageStart, Problem},
     store::{ListCursor, StoreError, SweepCursor},
     telemetry::Chain,
     time,
@@ -180,15 +180,15 @@ impl Sweep {
         seen: &mut PassStats,
     ) -> Result<Option<String>, PageError> {
         let now = time::now();
-        let start = cursor.next.as_deref().map_or(Start::Since(since), Start::Next);
+        let start = cursor.next.as_deref().map_or(PageStart::Since(since), PageStart::Next);
         let (entries, next): (Vec<ListEntry>, _) = match list {
             List::Transcripts => {
                 let page = self.clients.recall.list_transcripts_page(start).await?;
-                (page.found.into_iter().map(ListEntry::Transcript).collect(), page.next)
+                (page.entries.into_iter().map(ListEntry::Transcript).collect(), page.next)
             }
             List::Recordings => {
                 let page = self.clients.recall.list_recordings_page(start).await?;
-                let found = page.found.into_iter().map(|recording| ListEntry::Recording(Box::new(recording)));
+                let found = page.entries.into_iter().map(|recording| ListEntry::Recording(Box::new(recording)));
                 (found.collect(), page.next)
             }
         };
@@ -218,11 +218,11 @@ impl Sweep {
     }
 }
 
-/// From when on a new pass lists. The window reaches back from where [`Position::counts_from`] says, as if no time had
+/// From when on a new pass lists. The window reaches back from where [`ListCursor::window_anchor`] says, as if no time had
 /// passed since: what was not done then, in however long a meeting, is not left out by an outage that outlasts the
 /// window.
 fn since(cursor: &ListCursor, window: Duration, now: Timestamp) -> Timestamp {
-    cursor.counts_from(now).minus(window).max(now.minus(MAX_SPAN))
+    cursor.window_anchor(now).minus(window).max(now.minus(MAX_SPAN))
 }
 
 /// Whether nobody goes on before `until`. Nobody waits for as long as a clock that was ahead may have written.

@@ -8,7 +8,7 @@ use pipeline::{
     bus::{Bus, BusError},
     deadline::Deadline,
     logs, metrics,
-    recall::Wanted,
+    recall::AttemptSpec,
     telemetry::Chain,
     time,
     work_queue::Message,
@@ -35,8 +35,8 @@ impl Act for Received<'_> {
         let clients = &transcripts.clients;
         match command {
             Command::Create { attempt, provider, language, claim } => {
-                let wanted = Wanted { recording_id, attempt, provider: &provider, language: language.as_deref() };
-                let answer = clients.create_transcript(wanted, delivery_id, deadline).await;
+                let spec = AttemptSpec { recording_id, attempt, provider: &provider, language: language.as_deref() };
+                let answer = clients.create_transcript(spec, delivery_id, deadline).await;
                 Answer::Create { attempt, claim, answer }
             }
             Command::LookUp { attempt, claim } => {

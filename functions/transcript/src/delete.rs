@@ -65,7 +65,7 @@ impl Deleter {
     }
 
     async fn verify(&self, recording_id: RecordingId, receipt: &Receipt) -> DeleteStepAnswer {
-        match self.bucket.holds(receipt).await {
+        match self.bucket.has_copy(receipt).await {
             Ok(true) => DeleteStepAnswer::Holds(true),
             Ok(false) => {
                 tracing::error!(message = logs::COPY_MISMATCHED, recording.id = %recording_id, key = receipt.key);

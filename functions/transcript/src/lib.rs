@@ -19,7 +19,7 @@ use std::time::Duration;
 use aws_lambda_events::sqs::{BatchItemFailure, SqsBatchResponse, SqsEvent, SqsMessage};
 use job::{Role, ids::RecordingId, time::Timestamp};
 use pipeline::{
-    advance::{Advance, NotSaved, Outcome},
+    advance::{Advance, AdvanceError, Outcome},
     bucket::Bucket,
     bus::Bus,
     clients::Clients,
@@ -148,14 +148,14 @@ impl Transcripts {
         &self,
         record: &SqsMessage,
         recording_id: RecordingId,
-        NotSaved { error, expires_at }: &NotSaved,
+        AdvanceError { error, expires_at }: &AdvanceError,
     ) -> (Handled, &'static str) {
         match error {
             StoreError::Unreadable { .. } => {
                 tracing::error!(message = logs::JOB_NOT_READ, recording.id = %recording_id, error = %Chain(error));
                 (self.park(record, "the recording's item in the table is not a job").await, "parked")
             }
-            StoreError::Unavailable(_) => {
+            StoreError::Unavailable { .. } => {
                 tracing::error!(message = logs::JOB_NOT_SAVED, recording.id = %recording_id, error = %Chain(error));
                 let wait = job::capped_wait(unavailable(record), *expires_at, time::now());
                 (Handled::RetryAfter(wait), "not_saved")

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use job::{Receipt, RenderAnswer, ids::TranscriptId, time::Timestamp};
 use pipeline::{
-    bucket::{Bucket, ReadError, S3Error, interrupted, turns_key_of},
+    bucket::{Bucket, ReadError, S3Error, body_interrupted, turns_key_of},
     deadline::Deadline,
     keys::{VERBATIM, is_turns_key, turns_key},
     logs,
@@ -122,7 +122,7 @@ impl Rerenderer {
         let filed = turns_key_of(object.metadata());
         let (mut reader, mut sha256, mut bytes) = (TranscriptReader::new(recording), Context::new(&SHA256), 0);
         while let Some(chunk) = object.body.next().await {
-            let chunk = chunk.map_err(interrupted)?;
+            let chunk = chunk.map_err(body_interrupted)?;
             bytes += chunk.len() as u64;
             sha256.update(&chunk);
             reader.push(&chunk);

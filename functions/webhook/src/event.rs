@@ -6,8 +6,8 @@ use job::{
     time::Timestamp,
 };
 use pipeline::{
-    providers::overrides,
-    recall::{attempt_of, cut, is_of_other_deployment},
+    providers::{log_invalid_overrides, parse_overrides},
+    recall::{attempt_of, clean_sub_code, is_of_other_deployment},
 };
 use serde::{Deserialize, Deserializer, de::Error as _};
 use serde_json::{Value, value::RawValue};
@@ -151,7 +151,8 @@ fn recording_info(data: &Data<'_>, chain: &[String]) -> RecordingInfo {
     let (of_recording, of_bot) = (optional(recording.metadata), optional(bot.metadata));
     let all_read = of_recording.is_some() && of_bot.is_some();
     let no_bot = of_bot.is_none();
-    let overrides = overrides(recording.id, &of_recording.unwrap_or_default(), &of_bot.unwrap_or_default(), chain);
+    let (overrides, invalid) = parse_overrides(&of_recording.unwrap_or_default(), &of_bot.unwrap_or_default(), chain);
+    log_invalid_overrides(recording.id, &invalid);
     // What was not read may hold a wish, too. Only a skip that the recording itself asks for stands whatever the bot's
     // metadata says.
     let is_known = all_read || no_bot && overrides.skip;
@@ -175,7 +176,7 @@ fn text<'a>(envelope: &Envelope<'a>) -> &'a str {
 
 fn sub_code(data: &Data<'_>) -> Option<String> {
     let code: Code<'_> = optional_object(data.data);
-    optional::<String>(code.sub_code).as_deref().map(cut)
+    optional::<String>(code.sub_code).as_deref().map(clean_sub_code)
 }
 
 #[cfg(test)]

@@ -17,12 +17,12 @@ use lambda_http::{
     Adapter, Body, LambdaEvent, Request, RequestExt as _, Response, Service, service_fn, tower::ServiceBuilder,
 };
 use pipeline::{
-    advance::{Act, Advance, NotSaved, Outcome},
+    advance::{Act, Advance, AdvanceError, Outcome},
     clients::Clients,
     dead_letter::DeadLetterQueue,
     deadline::Deadline,
     logs, metrics,
-    recall::Wanted,
+    recall::AttemptSpec,
     telemetry::Chain,
     time::{self, Stopwatch},
     work_queue::{MAX_DELAY, Message, QueueError},
@@ -200,7 +200,7 @@ impl Webhook {
                 ask_to_retry(retry_at, Reply::Applied)
             }
             Ok(Outcome::Busy { retry_at }) => ask_to_retry(retry_at, Reply::Ignored),
-            Err(NotSaved { error, .. }) => {
+            Err(AdvanceError { error, .. }) => {
                 tracing::error!(message = logs::JOB_NOT_SAVED, recording.id = %recording_id, error = %Chain(&error));
                 Reply::RetryAfter(UNAVAILABLE)
             }
@@ -255,8 +255,8 @@ impl Act for Delivered<'_> {
         let Self { webhook, recording_id, delivery_id, deadline } = *self;
         match command {
             Command::Create { attempt, provider, language, claim } => {
-                let wanted = Wanted { recording_id, attempt, provider: &provider, language: language.as_deref() };
-                let answer = webhook.clients.create_transcript(wanted, delivery_id, deadline).await;
+                let spec = AttemptSpec { recording_id, attempt, provider: &provider, language: language.as_deref() };
+                let answer = webhook.clients.create_transcript(spec, delivery_id, deadline).await;
                 Answer::Create { attempt, claim, answer }
             }
             Command::LookUp { attempt, claim } => {

@@ -3,7 +3,7 @@
 use std::{env::VarError, fmt};
 
 use anyhow::{Result, bail, ensure};
-use pipeline::secret::{self, Secret};
+use pipeline::{credentials, secret::Secret};
 
 use super::SPEED;
 use crate::{
@@ -58,7 +58,7 @@ impl Credentials {
     fn parse(api_key: Option<&str>, webhook_secrets: Option<&str>) -> Result<Self> {
         let api_key = api_key.map(str::trim).filter(|key| !key.is_empty());
         if let Some(key) = api_key
-            && let Err(problem) = secret::Credentials::parse::<&str>(key, &[])
+            && let Err(problem) = credentials::Credentials::parse::<&str>(key, &[])
         {
             bail!("{API_KEY}: {problem}; copy it from the dashboard");
         }
@@ -68,7 +68,7 @@ impl Credentials {
         };
         let secrets = webhook_secrets.unwrap_or_default().split(',').map(str::trim);
         let secrets: Vec<String> = secrets.filter(|secret| !secret.is_empty()).map(str::to_owned).collect();
-        if let Err(problem) = secret::Credentials::parse(api_key.value(), &secrets) {
+        if let Err(problem) = credentials::Credentials::parse(api_key.value(), &secrets) {
             bail!("{WEBHOOK_SECRETS}: {problem}");
         }
         let webhook_secrets = match secrets.is_empty() {

@@ -146,7 +146,7 @@ async fn a_message_that_was_refused_among_others_is_sent_again() -> Result<()> {
     let (_server, work, wire) = choosy(usize::MAX).await?;
     let error = work.send_batch(&wakes(3)).await.expect_err("one was never taken");
     let source = std::error::Error::source(&error).map(ToString::to_string);
-    assert_eq!(source.as_deref(), Some("1 messages were refused: InternalError"));
+    assert_eq!(source.as_deref(), Some("SQS rejected 1 of the messages: InternalError"));
     assert_eq!(wire.count(Service::Sqs, "SendMessageBatch"), 3);
     Ok(())
 }

@@ -33,7 +33,7 @@ pub enum State {
     /// Recall could not make the transcript. If Recall says later that it is done after all, it is copied.
     Failed { transcript_id: TranscriptId, sub_code: Option<String> },
     /// Recall refused the create. If an event or a list shows a transcript of this attempt after all, the transcript
-    /// replaces this state. With the status [`OUTCOME_UNKNOWN`] nobody refused it, but its outcome could never be
+    /// replaces this state. With the status `OUTCOME_UNKNOWN` nobody refused it, but its outcome could never be
     /// determined: it takes a slot under the limit until a complete list shows that it does not exist.
     Refused { status: u16, code: Option<String> },
     /// Deleted or expired before it was copied, or given up after many failures. Unless Recall has said that it is

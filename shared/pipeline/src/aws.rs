@@ -1,8 +1,8 @@
 //! AWS clients from Lambda's own environment.
 //!
-//! By hand instead of through aws-config: its chain of providers and profiles costs 4 ms of every cold start and
-//! ends at the same four variables. The roots are Amazon's own, compiled in; reading the system's store would cost
-//! more than everything else in init.
+//! This file replaces aws-config, whose chain of providers and profiles costs 4 ms of every cold start and ends at the
+//! same four variables. The root certificates are Amazon's own, compiled in, because reading the system's store would
+//! cost more than everything else in init.
 
 use std::time::Duration;
 
@@ -17,13 +17,14 @@ use crate::env::{Env, Reader};
 /// Amazon Root CA 1 to 4 and Starfield Services G2, from https://www.amazontrust.com/repository/.
 const AMAZON_ROOTS: &str = include_str!("amazon-roots.pem");
 
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
-/// One try of a call with a small body.
-const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(4);
-/// Tries of one call, the first included.
-const MAX_ATTEMPTS: u32 = 3;
+/// How long to wait for a connection to an AWS service.
+const AWS_CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
+/// How long one try of a call may take. The bodies are small, except those of S3, which has its own limit.
+const AWS_ATTEMPT_TIMEOUT: Duration = Duration::from_secs(4);
+/// How many times the SDK tries a call, including the first try.
+const AWS_MAX_ATTEMPTS: u32 = 3;
 
-/// What every client shares: one HTTP stack, region, credentials, limits.
+/// The configuration that all clients share: one HTTP stack, the region, the credentials, and the limits.
 #[derive(Clone, Debug)]
 pub struct Aws {
     config: SdkConfig,
@@ -31,12 +32,12 @@ pub struct Aws {
 }
 
 impl Aws {
-    /// Reads what Lambda provides. A missing variable is a problem for the reader's list.
+    /// Reads the variables that Lambda sets. Notes a missing variable as a problem in `reader`.
     pub fn read(env: &Env, reader: &mut Reader<'_>) -> Self {
-        let inside = "what AWS Lambda sets it to (outside Lambda: your own)";
-        let region = reader.required("AWS_REGION", inside);
-        let access_key = reader.required("AWS_ACCESS_KEY_ID", inside);
-        let secret_key = reader.required("AWS_SECRET_ACCESS_KEY", inside);
+        let value = "your own value (AWS Lambda sets it by itself)";
+        let region = reader.required("AWS_REGION", value);
+        let access_key = reader.required("AWS_ACCESS_KEY_ID", value);
+        let secret_key = reader.required("AWS_SECRET_ACCESS_KEY", value);
         let token = reader.text("AWS_SESSION_TOKEN").map(str::to_owned);
         let credentials = Credentials::new(access_key, secret_key, token, None, "lambda");
         let trust = TrustStore::empty().with_pem_certificate(AMAZON_ROOTS);
@@ -44,13 +45,13 @@ impl Aws {
         let http = match TlsContext::builder().with_trust_store(trust).build() {
             Ok(context) => http.tls_context(context).build_https(),
             Err(error) => {
-                reader.problem(format!("the compiled-in root certificates are unusable: {error}"));
+                reader.problem(format!("the compiled-in root certificates could not be used: {error}"));
                 http.build_https()
             }
         };
         let timeouts = TimeoutConfig::builder()
-            .connect_timeout(CONNECT_TIMEOUT)
-            .operation_attempt_timeout(ATTEMPT_TIMEOUT)
+            .connect_timeout(AWS_CONNECT_TIMEOUT)
+            .operation_attempt_timeout(AWS_ATTEMPT_TIMEOUT)
             .build();
         let config = SdkConfig::builder()
             .behavior_version(aws_sdk_dynamodb::config::BehaviorVersion::latest())
@@ -58,14 +59,14 @@ impl Aws {
             .credentials_provider(SharedCredentialsProvider::new(credentials))
             .http_client(http)
             .sleep_impl(TokioSleep::new())
-            .retry_config(RetryConfig::standard().with_max_attempts(MAX_ATTEMPTS))
+            .retry_config(RetryConfig::standard().with_max_attempts(AWS_MAX_ATTEMPTS))
             .timeout_config(timeouts)
             .build();
         Self { config, env: env.clone() }
     }
 
-    /// The configuration for one service; `AWS_ENDPOINT_URL_<SERVICE>` wins over `AWS_ENDPOINT_URL`, as in every
-    /// AWS SDK. Also says whether the endpoint is not AWS's own.
+    /// Returns the configuration for one service, and whether the endpoint is not AWS's own. As in every AWS SDK,
+    /// `AWS_ENDPOINT_URL_<SERVICE>` has priority over `AWS_ENDPOINT_URL`.
     pub fn service(&self, name: &str) -> (SdkConfig, bool) {
         let endpoint = self.env.get(&format!("AWS_ENDPOINT_URL_{name}")).or_else(|| self.env.get("AWS_ENDPOINT_URL"));
         match endpoint {

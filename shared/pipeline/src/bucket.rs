@@ -1,4 +1,4 @@
-//! The bucket: reading and removing objects. The transcript function writes them.
+//! Reading and removing objects of the bucket. The transcript function writes them.
 
 use std::{collections::HashMap, time::Duration};
 
@@ -14,22 +14,22 @@ use job::Receipt;
 
 use crate::{aws::Aws, manifest::Manifest};
 
-/// One request to S3, a whole part of an upload included.
-const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(30);
-/// The metadata of a verbatim file that names the object with its turns. It becomes visible with the file, so a later
-/// copy finds turns that no manifest names.
+/// How long one try of a request to S3 may take. The largest request sends a whole part of an upload.
+const S3_ATTEMPT_TIMEOUT: Duration = Duration::from_secs(30);
+/// The key in the metadata of a verbatim file whose value is the key of its turns. The metadata becomes visible
+/// together with the file, so a later copy finds turns that no manifest names.
 pub const TURNS_KEY: &str = "turns-key";
-/// A manifest is some kilobytes, and as much again for metadata.
+/// The largest manifest that is read. Manifests have a few kilobytes, and about as much again for metadata.
 const MAX_MANIFEST_BYTES: usize = 1 << 20;
 
-/// A bucket, and the client that reads and writes it.
+/// A bucket and the client that reads and writes it.
 #[derive(Clone, Debug)]
 pub struct Bucket {
     pub client: Client,
     pub name: String,
 }
 
-/// A request to S3 failed. Nothing became visible, unless S3's answer was lost.
+/// A request to S3 failed. It changed nothing, unless only S3's answer was lost.
 #[derive(Debug, thiserror::Error)]
 #[error("S3 {operation} failed")]
 pub struct S3Error {
@@ -37,53 +37,53 @@ pub struct S3Error {
     pub source: Box<dyn std::error::Error + Send + Sync>,
 }
 
-/// Why something in S3 was not read.
+/// Why an object could not be read.
 #[derive(Debug, thiserror::Error)]
 pub enum ReadError {
-    /// It is there, and not as this program writes it. Another try does not help.
+    /// The object exists, but this program did not write it in this form. Another try does not help.
     #[error("{0}")]
     NotOurs(String),
     #[error(transparent)]
     S3(#[from] S3Error),
 }
 
-/// An object, without its bytes.
+/// The properties of an object.
 #[derive(Debug)]
 pub struct Head {
     pub bytes: u64,
-    /// As S3 writes it, if it knows one.
+    /// The checksum in base64, if S3 has one.
     pub crc64nvme: Option<String>,
-    /// Of a verbatim file: where the turns made from it are filed.
+    /// The key of the turns that were made from a verbatim file.
     pub turns_key: Option<String>,
 }
 
 impl Bucket {
     pub fn new(aws: &Aws, name: String) -> Self {
-        let (config, elsewhere) = aws.service("S3");
+        let (config, is_own_endpoint) = aws.service("S3");
         let config = Builder::from(&config)
-            // Stand-ins for S3 have no host name for each bucket.
-            .force_path_style(elsewhere)
-            // Bodies are in memory: a slow upload is a slow S3, and the time-out deals with that.
+            // Emulators of S3 do not have a host name for each bucket.
+            .force_path_style(is_own_endpoint)
+            // Bodies are in memory, so only S3 itself can slow down an upload, and the timeout limits that.
             .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
-            .timeout_config(TimeoutConfig::builder().operation_attempt_timeout(ATTEMPT_TIMEOUT).build());
+            .timeout_config(TimeoutConfig::builder().operation_attempt_timeout(S3_ATTEMPT_TIMEOUT).build());
         Self { client: Client::from_conf(config.build()), name }
     }
 
-    /// The manifest at this key, if there is one.
+    /// Reads the manifest with this key, if there is one.
     pub async fn manifest(&self, key: &str) -> Result<Option<Manifest>, ReadError> {
         let Some(mut object) = self.get(key).await? else { return Ok(None) };
         let mut text = Vec::new();
         while let Some(chunk) = object.body.next().await {
-            text.extend_from_slice(&chunk.map_err(interrupted)?);
+            text.extend_from_slice(&chunk.map_err(body_interrupted)?);
             if text.len() > MAX_MANIFEST_BYTES {
-                return Err(ReadError::NotOurs(format!("{key} is over {MAX_MANIFEST_BYTES} bytes")));
+                return Err(ReadError::NotOurs(format!("{key} has more than {MAX_MANIFEST_BYTES} bytes")));
             }
         }
         let manifest = Manifest::parse(&text);
         manifest.map(Some).map_err(|why| ReadError::NotOurs(format!("{key} is not a manifest of ours: {why}")))
     }
 
-    /// An object, if it is there.
+    /// Reads an object, if it exists.
     pub async fn get(&self, key: &str) -> Result<Option<GetObjectOutput>, ReadError> {
         match self.client.get_object().bucket(&self.name).key(key).send().await {
             Ok(object) => Ok(Some(object)),
@@ -92,7 +92,7 @@ impl Bucket {
         }
     }
 
-    /// What S3 knows of an object, if it is there.
+    /// Reads the properties of an object, if it exists.
     pub async fn head(&self, key: &str) -> Result<Option<Head>, ReadError> {
         let head = self.client.head_object().bucket(&self.name).key(key).checksum_mode(ChecksumMode::Enabled);
         match head.send().await {
@@ -106,30 +106,31 @@ impl Bucket {
         }
     }
 
-    /// Whether the verbatim object and its manifest are what the receipt says: S3 keeps the checksum of the bytes that
-    /// it has, not of those that we meant to send.
-    pub async fn holds(&self, receipt: &Receipt) -> Result<bool, ReadError> {
+    /// Returns whether the manifest exists and the verbatim object has the size and the checksum of the receipt. S3
+    /// computes the checksum of the bytes that it stored, not of those that we meant to send.
+    pub async fn has_copy(&self, receipt: &Receipt) -> Result<bool, ReadError> {
         let Some(verbatim) = self.head(&receipt.key).await? else { return Ok(false) };
         Ok(is_same(receipt, &verbatim) && self.head(&receipt.manifest_key).await?.is_some())
     }
 
-    /// Removes an object. It is no error if there is none.
+    /// Removes an object. It is not an error if the object does not exist.
     pub async fn remove(&self, key: &str) -> Result<(), S3Error> {
         let removal = self.client.delete_object().bucket(&self.name).key(key);
         removal.send().await.map(drop).map_err(failed("DeleteObject"))
     }
 }
 
-/// Where the turns made from a verbatim file are filed, as its metadata says.
+/// Returns the key of the turns in the metadata of a verbatim file.
 pub fn turns_key_of(metadata: Option<&HashMap<String, String>>) -> Option<String> {
     metadata.and_then(|metadata| metadata.get(TURNS_KEY)).cloned()
 }
 
-pub fn interrupted(error: ByteStreamError) -> ReadError {
+/// Returns the error for a body that could not be read to its end.
+pub fn body_interrupted(error: ByteStreamError) -> ReadError {
     S3Error { operation: "GetObject", source: Box::new(error) }.into()
 }
 
-/// Names the operation that failed.
+/// Returns a function that adds the name of the failed operation to an error.
 pub fn failed<E, R>(operation: &'static str) -> impl FnOnce(SdkError<E, R>) -> S3Error
 where
     E: std::error::Error + Send + Sync + 'static,
@@ -138,7 +139,8 @@ where
     move |error| S3Error { operation, source: Box::new(error) }
 }
 
-/// An object whose checksum S3 does not tell is not known to be the same.
+/// Returns whether the object has the size and the checksum of the receipt. Without a checksum from S3, it does not
+/// count as the same.
 fn is_same(receipt: &Receipt, object: &Head) -> bool {
     object.bytes == receipt.bytes && object.crc64nvme.as_ref() == Some(&receipt.crc64nvme)
 }
@@ -150,7 +152,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_copy_is_verified_by_its_size_and_its_checksum() {
+    fn copy_is_verified_by_its_size_and_its_checksum() {
         let receipt = Receipt {
             stored_at: Timestamp::from_millis(0),
             manifest_key: "m".to_owned(),

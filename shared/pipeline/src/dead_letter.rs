@@ -1,21 +1,21 @@
-//! What nobody here can read is kept whole on the dead-letter queue, for a person to look at.
+//! The dead-letter queue. It keeps the whole body of a delivery or message that we cannot read, for a person to inspect.
 
 use aws_sdk_sqs::{Client, types::MessageAttributeValue};
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 
-/// One message holds this many bytes of the body. It fits SQS's older limit of 256 KiB even as base64.
-const PART_BYTES: usize = 180 * 1024;
+/// How many bytes of a body one message has. Even as base64, they fit the older limit of SQS, which is 256 KiB.
+const BODY_PART_BYTES: usize = 180 * 1024;
 
-/// The dead-letter queue, from the sending side.
+/// A client that sends to the dead-letter queue.
 #[derive(Clone, Debug)]
 pub struct DeadLetterQueue {
     client: Client,
     url: String,
 }
 
-/// The body is not known to be on the queue.
+/// The body may not be on the queue.
 #[derive(Debug, thiserror::Error)]
-#[error("the dead-letter queue did not take the body")]
+#[error("SQS SendMessage to the dead-letter queue failed")]
 pub struct ParkError(#[source] Box<dyn std::error::Error + Send + Sync>);
 
 impl DeadLetterQueue {
@@ -23,8 +23,8 @@ impl DeadLetterQueue {
         Self { client, url }
     }
 
-    /// Parks the body with the reason. A long body becomes several messages, told apart by the attribute `part`
-    /// (`1/3`); where SQS would refuse the text, it is base64, as the attribute `encoding` says.
+    /// Sends the body and the reason to the queue. A long body becomes several messages, which the attribute `part`
+    /// numbers (`1/3`). Text that SQS would reject is sent as base64, as the attribute `encoding` says.
     ///
     /// # Errors
     /// [`ParkError`]; some parts may be on the queue.
@@ -53,16 +53,16 @@ struct Part {
 }
 
 fn split(body: &[u8]) -> Vec<Part> {
-    // An empty body is a fact, too, but SQS takes no empty message.
+    // An empty body is worth keeping as well, but SQS rejects an empty message.
     if body.is_empty() {
         return vec![Part { text: "(empty)".to_owned(), encoding: "none" }];
     }
     match std::str::from_utf8(body) {
-        Ok(text) if text.chars().all(allowed) => {
+        Ok(text) if text.chars().all(is_allowed) => {
             let mut parts = Vec::new();
             let mut rest = text;
             while !rest.is_empty() {
-                let (part, after) = rest.split_at(rest.floor_char_boundary(PART_BYTES));
+                let (part, after) = rest.split_at(rest.floor_char_boundary(BODY_PART_BYTES));
                 parts.push(Part { text: part.to_owned(), encoding: "text" });
                 rest = after;
             }
@@ -70,13 +70,13 @@ fn split(body: &[u8]) -> Vec<Part> {
         }
         Ok(_) | Err(_) => {
             let part = |bytes| Part { text: STANDARD.encode(bytes), encoding: "base64" };
-            body.chunks(PART_BYTES).map(part).collect()
+            body.chunks(BODY_PART_BYTES).map(part).collect()
         }
     }
 }
 
-/// The characters that SQS takes in a message.
-fn allowed(character: char) -> bool {
+/// Returns whether SQS accepts the character in a message.
+fn is_allowed(character: char) -> bool {
     matches!(character, '\t' | '\n' | '\r' | ' '..='\u{FFFD}' | '\u{10000}'..)
 }
 
@@ -85,12 +85,14 @@ fn attribute(value: &str) -> MessageAttributeValue {
     attribute.unwrap_or_else(|_| unreachable!("the data type is set"))
 }
 
-/// SQS takes no empty attribute, and refuses some characters in it, too. What stands around them stays readable.
+/// Returns the value in a form that SQS accepts in an attribute: not empty, and with the rejected characters replaced.
+/// The rest remains readable.
 fn readable(value: &str) -> String {
     if value.is_empty() {
         return "-".to_owned();
     }
-    value.chars().map(|character| if allowed(character) { character } else { char::REPLACEMENT_CHARACTER }).collect()
+    let replaced = |character| if is_allowed(character) { character } else { char::REPLACEMENT_CHARACTER };
+    value.chars().map(replaced).collect()
 }
 
 #[cfg(test)]
@@ -98,15 +100,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn long_text_is_split_between_characters_and_whole_again() {
+    fn long_text_is_split_between_characters_and_can_be_joined() {
         let body = "aé".repeat(200_000);
         let parts = split(body.as_bytes());
-        assert!(parts.len() > 3 && parts.iter().all(|part| part.encoding == "text" && part.text.len() <= PART_BYTES));
+        assert!(
+            parts.len() > 3 && parts.iter().all(|part| part.encoding == "text" && part.text.len() <= BODY_PART_BYTES)
+        );
         assert_eq!(parts.iter().map(|part| part.text.as_str()).collect::<String>(), body);
     }
 
     #[test]
-    fn what_sqs_would_refuse_goes_as_base64() {
+    fn body_that_sqs_would_reject_is_sent_as_base64() {
         for body in [&b"\xff\xfe"[..], b"nul \0 byte", "\u{FFFF}".as_bytes()] {
             let parts = split(body);
             assert_eq!(parts[0].encoding, "base64");
@@ -116,7 +120,7 @@ mod tests {
     }
 
     #[test]
-    fn a_reason_stays_readable() {
+    fn reason_remains_readable() {
         assert_eq!(readable("Syntax error at line 1"), "Syntax error at line 1");
         assert_eq!(readable("\0 at \u{FFFF}, é"), "\u{FFFD} at \u{FFFD}, é");
         assert_eq!(readable(""), "-");

@@ -1,4 +1,4 @@
-//! The environment, read once at the edge. This is the only file that touches it.
+//! The environment, read once at the start. No other file reads it.
 
 use std::collections::BTreeMap;
 
@@ -7,14 +7,14 @@ use std::collections::BTreeMap;
 pub struct Env(BTreeMap<String, String>);
 
 impl std::fmt::Debug for Env {
-    /// Names only: values can be secrets.
+    /// Shows only the names, because values can be secrets.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_set().entries(self.0.keys()).finish()
     }
 }
 
 impl Env {
-    #[expect(clippy::disallowed_methods, reason = "the one place that reads the environment")]
+    #[expect(clippy::disallowed_methods, reason = "this is the only place that reads the environment")]
     pub fn of_process() -> Self {
         let readable = |(name, value): (std::ffi::OsString, std::ffi::OsString)| {
             Some((name.into_string().ok()?, value.into_string().ok()?))
@@ -26,7 +26,7 @@ impl Env {
         Self(pairs.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect())
     }
 
-    /// The value, trimmed; `None` if it is missing or blank.
+    /// Returns the trimmed value; `None` if it is missing or blank.
     pub fn get(&self, name: &str) -> Option<&str> {
         self.0.get(name).map(|value| value.trim()).filter(|value| !value.is_empty())
     }
@@ -38,12 +38,12 @@ impl FromIterator<(String, String)> for Env {
     }
 }
 
-/// Everything that is wrong with the settings, so that one failed start tells all of it.
+/// All problems of the settings, so that one failed start reports all of them.
 #[derive(Debug, thiserror::Error)]
-#[error("{} setting(s) need attention: {}", .0.len(), .0.join("; "))]
+#[error("the settings have {} problem(s): {}", .0.len(), .0.join("; "))]
 pub struct BadSettings(pub Vec<String>);
 
-/// Reads settings and collects what is wrong with them.
+/// Reads settings and collects their problems.
 #[derive(Debug)]
 pub struct Reader<'a> {
     env: &'a Env,
@@ -55,7 +55,7 @@ impl<'a> Reader<'a> {
         Self { env, problems: Vec::new() }
     }
 
-    /// Notes what is wrong, in words that say what to do.
+    /// Notes a problem. The text says what to do.
     pub fn problem(&mut self, problem: impl Into<String>) {
         self.problems.push(problem.into());
     }
@@ -64,18 +64,19 @@ impl<'a> Reader<'a> {
         self.env.get(name)
     }
 
-    /// Missing is a problem; the empty text stands in for it until [`Reader::finish`] stops the start.
-    pub fn required(&mut self, name: &str, what: &str) -> String {
+    /// Returns the value. If it is missing, notes that as a problem, which makes [`Reader::finish`] fail, and returns
+    /// an empty text. `meaning` completes "set it to".
+    pub fn required(&mut self, name: &str, meaning: &str) -> String {
         match self.env.get(name) {
             Some(value) => value.to_owned(),
             None => {
-                self.problem(format!("{name} is missing: set it to {what}"));
+                self.problem(format!("{name} is missing: set it to {meaning}"));
                 String::new()
             }
         }
     }
 
-    /// The parsed value, or `default` if it is missing; what cannot be parsed is a problem.
+    /// Returns the parsed value, or `default` if it is missing. Notes a value that cannot be parsed as a problem.
     pub fn parsed<T>(&mut self, name: &str, default: T, parse: impl FnOnce(&str) -> Result<T, String>) -> T {
         match self.env.get(name).map(parse) {
             None => default,
@@ -91,10 +92,12 @@ impl<'a> Reader<'a> {
         self.parsed(name, default, |text| match text {
             "true" => Ok(true),
             "false" => Ok(false),
-            other => Err(format!("`{other}` is neither true nor false")),
+            other => Err(format!("`{other}` is not a boolean; use true or false")),
         })
     }
 
+    /// Returns the settings if there was no problem.
+    ///
     /// # Errors
     /// All problems that were noted.
     pub fn finish<T>(self, settings: T) -> Result<T, BadSettings> {

@@ -1,4 +1,4 @@
-//! How every function starts.
+//! The start of every function.
 
 use std::{error::Error, process::ExitCode};
 

@@ -1,4 +1,4 @@
-//! Object keys. The contract fixes them: other programs find objects by them.
+//! Object keys. They are part of the contract, because other programs find objects by them.
 
 use job::{
     ids::{RecordingId, TranscriptId},
@@ -10,20 +10,20 @@ pub const VERBATIM: &str = "transcript.json";
 /// The name of the manifest, which is written last.
 pub const MANIFEST: &str = "manifest.json";
 
-/// The key of one of a transcript's objects.
+/// Returns the key of one of a transcript's objects.
 pub fn key(prefix: &str, recording_id: RecordingId, transcript_id: TranscriptId, name: &str) -> String {
     format!("{prefix}recordings/{recording_id}/{transcript_id}/{name}")
 }
 
-/// The key of a transcript's turns, which is a partition of a table for SQL by the day in UTC.
+/// Returns the key of a transcript's turns. These objects form a table for SQL that is partitioned by the day in UTC.
 pub fn turns_key(prefix: &str, day: Timestamp, transcript_id: TranscriptId) -> String {
     let day = day.rfc3339();
     let day = day.split_once('T').map_or(&*day, |(day, _)| day);
     format!("{prefix}turns/date={day}/{transcript_id}.jsonl")
 }
 
-/// Whether this is where the transcript's turns may be filed. What is read from the bucket may be anything, and an
-/// object with this key is removed or overwritten.
+/// Returns whether this can be the key of the transcript's turns. Check each key that was read from the bucket, because
+/// it may be anything, and the object with this key is removed or overwritten.
 pub fn is_turns_key(prefix: &str, key: &str, transcript_id: TranscriptId) -> bool {
     let day = key.strip_prefix(prefix).and_then(|rest| rest.strip_prefix("turns/date="));
     let day = day.and_then(|rest| rest.strip_suffix(&format!("/{transcript_id}.jsonl")));
@@ -35,7 +35,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_the_transcripts_own_turns_are_taken_for_them() {
+    fn turns_key_is_accepted_only_for_its_own_transcript() {
         let id = TranscriptId::from_u128(2);
         let good = turns_key("p/", Timestamp::from_secs(0), id);
         assert_eq!(good, format!("p/turns/date=1970-01-01/{id}.jsonl"));

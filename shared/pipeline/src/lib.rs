@@ -1,10 +1,12 @@
-//! What the functions and the operator's command share: the loop around the job core, its store, and its clients.
+//! The parts that the functions and the operator's command share: the loop around the job core, its store, and its
+//! clients.
 
 pub mod advance;
 pub mod aws;
 pub mod bucket;
 pub mod bus;
 pub mod clients;
+pub mod credentials;
 pub mod dead_letter;
 pub mod deadline;
 pub mod env;

@@ -1,8 +1,11 @@
-//! The names of all log lines: a noun and a past participle. The documents are checked against this list.
+//! The names of all log lines. Each is a noun and a past participle. Tests compare the documents with this list.
 //!
-//! The rules for log lines: one name per field everywhere (`recording.id`, `transcript.id`, `delivery.id`, `job.status`,
-//! `attempt`, `duration_ms`, `bytes`); a failure is logged once, where it is handled; no line has a body, transcript text,
-//! a header, a key, or a URL with a query.
+//! These are the rules for log lines:
+//!
+//! - A field has the same name everywhere: `recording.id`, `transcript.id`, `delivery.id`, `job.status`, `attempt`,
+//!   `duration_ms`, `bytes`.
+//! - A failure is logged once, where it is handled.
+//! - No line has a body, transcript text, a header, a key, or a URL with a query.
 
 macro_rules! names {
     ($($(#[$doc:meta])* $constant:ident = $name:literal;)*) => {
@@ -17,9 +20,9 @@ macro_rules! names {
 }
 
 names! {
-    /// The event bus did not take an announcement.
+    /// The event bus did not accept an announcement.
     ANNOUNCEMENT_NOT_SENT = "announcement.not_sent";
-    /// The event bus took an announcement.
+    /// The event bus accepted an announcement.
     ANNOUNCEMENT_SENT = "announcement.sent";
     /// Recall no longer has what we wanted to delete.
     ARTIFACT_ALREADY_DELETED = "artifact.already_deleted";
@@ -35,9 +38,9 @@ names! {
     ATTEMPT_PAID_TWICE = "attempt.paid_twice";
     /// An object in S3 differs from its receipt.
     COPY_MISMATCHED = "copy.mismatched";
-    /// S3 did not say what it has.
+    /// S3 did not return the properties of an object.
     COPY_NOT_VERIFIED = "copy.not_verified";
-    /// Recall took the call, but its answer could not be read.
+    /// Recall accepted the paid call, but its answer could not be read.
     CREATE_TRANSCRIPT_ANSWER_NOT_READ = "create_transcript.answer_not_read";
     /// Recall answered the paid call.
     CREATE_TRANSCRIPT_ANSWERED = "create_transcript.answered";
@@ -75,7 +78,7 @@ names! {
     JOB_ENDED = "job.ended";
     /// The item of a recording is not a job.
     JOB_NOT_READ = "job.not_read";
-    /// The jobs table did not take a job.
+    /// A job could not be loaded or saved.
     JOB_NOT_SAVED = "job.not_saved";
     /// Entries of one of Recall's lists could not be read.
     LIST_ENTRIES_SKIPPED = "list.entries_skipped";
@@ -93,11 +96,11 @@ names! {
     MANIFEST_WITHDRAWN = "manifest.withdrawn";
     /// A message from the work queue was handled.
     MESSAGE_HANDLED = "message.handled";
-    /// The queue did not set the time at which a message returns.
+    /// The work queue did not set the time at which it delivers a message again.
     MESSAGE_NOT_HIDDEN = "message.not_hidden";
-    /// The dead-letter queue did not take a message.
+    /// The dead-letter queue did not accept a message.
     MESSAGE_NOT_PARKED = "message.not_parked";
-    /// The work queue did not take a message.
+    /// The work queue did not accept a message.
     MESSAGE_NOT_SENT = "message.not_sent";
     /// A message that can never be handled went to the dead-letter queue.
     MESSAGE_PARKED = "message.parked";
@@ -115,7 +118,7 @@ names! {
     QUEUE_FILLED = "queue.filled";
     /// SQS did not say how many messages the work queue has.
     QUEUE_NOT_MEASURED = "queue.not_measured";
-    /// An answer from Recall's address is not one of its API.
+    /// An answer from Recall's address is not from its API.
     RECALL_ANSWER_REJECTED = "recall.answer_rejected";
     /// Recall rejected the API key, or wants a payment.
     RECALL_CREDENTIALS_REJECTED = "recall.credentials_rejected";
@@ -149,13 +152,13 @@ names! {
     UPLOAD_NOT_ABORTED = "upload.not_aborted";
     /// The sweep ran out of time while it sent wake-ups.
     WAKE_INTERRUPTED = "wake.interrupted";
-    /// The work queue did not take a wake-up from the sweep.
+    /// The work queue did not accept a wake-up from the sweep.
     WAKE_NOT_SENT = "wake.not_sent";
     /// A delivery was handled.
     WEBHOOK_HANDLED = "webhook.handled";
     /// A verified delivery has an event that we do not handle.
     WEBHOOK_IGNORED = "webhook.ignored";
-    /// The dead-letter queue did not take a delivery.
+    /// The dead-letter queue did not accept a delivery.
     WEBHOOK_NOT_PARKED = "webhook.not_parked";
     /// A verified delivery that could not be read went to the dead-letter queue.
     WEBHOOK_PARKED = "webhook.parked";

@@ -1,4 +1,4 @@
-//! The manifest of a stored transcript: what readers find it by.
+//! The manifest of a stored transcript. Readers find a transcript by its manifest.
 
 use job::{
     ids::{BotId, RecordingId, TranscriptId},
@@ -8,14 +8,15 @@ use renditions::{Counts, Format, RecordingTimes};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-/// Readers refuse a schema that they do not know.
+/// The version of the manifest's format. Readers reject a version that they do not know.
 pub const SCHEMA: u32 = 1;
 /// The version of this program.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");
-/// What a manifest says whose files are about to change.
+/// The `rendering_error` of a manifest whose files are about to change.
 pub const BEING_REPLACED: &str = "files of this transcript are being replaced, and this manifest does not name them";
 
-/// `manifest.json`. A reader that sees it sees everything it names. Fields that may be absent came later than the format.
+/// The content of `manifest.json`. A reader that sees a manifest also sees every file that it names. Fields with a
+/// default were added later, so they may be absent.
 #[derive(Debug, Deserialize, Serialize)]
 pub struct Manifest {
     pub schema: u32,
@@ -32,13 +33,14 @@ pub struct Manifest {
     pub empty: bool,
     pub rendering_error: Option<String>,
     pub stored_at: String,
-    /// When the readable files were made, or were found to be impossible, and by which version of this program.
+    /// When the readable files were made or turned out to be impossible.
     #[serde(default)]
     pub rendered_at: Option<String>,
+    /// The version of this program that made them.
     #[serde(default)]
     pub rendered_by: Option<String>,
     pub files: Vec<File>,
-    /// Turns that were named and are being replaced. The next worker finds them here.
+    /// The key of turns that the manifest named and that are being replaced. The next worker finds them here.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub replaced_turns: Option<String>,
 }
@@ -49,19 +51,19 @@ pub struct Recording {
     #[serde(default)]
     pub completed_at: Option<String>,
     pub metadata: Value,
-    /// Null where there is no bot.
+    /// Null if there is no bot.
     #[serde(default)]
     pub bot_metadata: Value,
 }
 
 impl Recording {
     pub fn times(&self) -> RecordingTimes {
-        let time = |time: &Option<String>| time.as_deref().and_then(Timestamp::parse_rfc3339);
-        RecordingTimes { started_at: time(&self.started_at), completed_at: time(&self.completed_at) }
+        let parse = |text: &Option<String>| text.as_deref().and_then(Timestamp::parse_rfc3339);
+        RecordingTimes { started_at: parse(&self.started_at), completed_at: parse(&self.completed_at) }
     }
 }
 
-/// One object of the set.
+/// One object that a manifest names.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 pub struct File {
     pub name: String,
@@ -69,43 +71,45 @@ pub struct File {
     pub bytes: u64,
     /// Lower-case hexadecimal.
     pub sha256: String,
-    /// As S3 writes it.
+    /// In base64, as S3 writes it.
     #[serde(default)]
     pub crc64nvme: Option<String>,
     pub content_type: String,
 }
 
 impl Manifest {
+    /// Parses a manifest.
+    ///
     /// # Errors
-    /// What is wrong with it; nothing of it is quoted.
+    /// Says what is wrong with the manifest, without quoting it.
     pub fn parse(text: &[u8]) -> Result<Self, String> {
         let unreadable = |error: serde_json::Error| format!("line {} column {}", error.line(), error.column());
         let manifest: Self = serde_json::from_slice(text).map_err(unreadable)?;
         match manifest.schema {
             SCHEMA => Ok(manifest),
-            other => Err(format!("its schema is {other}, and this program knows {SCHEMA}")),
+            other => Err(format!("its schema is {other}, but this program reads only {SCHEMA}")),
         }
     }
 
-    /// The object with its turns, if there may be one.
+    /// Returns the key of the object with the turns, if there may be one.
     pub fn turns_key(&self) -> Option<&String> {
         let turns = self.files.iter().find(|file| file.name == Format::Jsonl.spec().file_name);
         turns.map(|file| &file.key).or(self.replaced_turns.as_ref())
     }
 
-    /// No longer names the files that are `replaced`; whether it did.
-    pub fn withdraw(&mut self, replaced: impl Fn(&File) -> bool) -> bool {
-        let named = self.files.len();
+    /// Removes the files that are about to be replaced from the manifest. Returns whether there were any.
+    pub fn withdraw(&mut self, is_replaced: impl Fn(&File) -> bool) -> bool {
+        let named_before = self.files.len();
         self.replaced_turns = self.turns_key().cloned();
-        self.files.retain(|file| !replaced(file));
-        let is_changed = self.files.len() < named;
+        self.files.retain(|file| !is_replaced(file));
+        let is_changed = self.files.len() < named_before;
         if is_changed {
             self.rendering_error = Some(BEING_REPLACED.to_owned());
         }
         is_changed
     }
 
-    /// Names these, too: all that there is by now.
+    /// Adds the remaining files, so that the manifest names all files.
     pub fn complete(&mut self, files: Vec<File>, now: Timestamp) {
         self.files.extend(files);
         self.rendering_error = None;
@@ -113,7 +117,7 @@ impl Manifest {
         self.rendered_now(now);
     }
 
-    /// Notes that the readable files were made now, by this program.
+    /// Records that this program made the readable files now.
     pub fn rendered_now(&mut self, now: Timestamp) {
         self.rendered_at = Some(now.rfc3339());
         self.rendered_by = Some(VERSION.to_owned());
@@ -125,7 +129,7 @@ impl Manifest {
 }
 
 impl File {
-    /// Whether both are the same bytes in the same place.
+    /// Returns whether both files have the same key and the same bytes.
     pub fn is_same(&self, other: &Self) -> bool {
         (&self.key, self.bytes, &self.sha256) == (&other.key, other.bytes, &other.sha256)
     }
@@ -137,7 +141,7 @@ mod tests {
 
     use super::*;
 
-    /// As the first version wrote it.
+    /// Returns a manifest as the first version wrote it.
     fn first_version() -> Value {
         json!({
             "schema": 1, "recording_id": RecordingId::from_u128(1), "transcript_id": TranscriptId::from_u128(2),
@@ -155,7 +159,7 @@ mod tests {
     }
 
     #[test]
-    fn a_manifest_without_later_fields_is_read_and_one_of_another_schema_is_not() {
+    fn manifest_is_read_without_later_fields_but_not_with_another_schema() {
         let manifest = parse(&first_version()).expect("it is ours");
         assert_eq!((manifest.rendered_at, manifest.rendered_by), (None, None));
         assert_eq!((manifest.recording.completed_at, manifest.recording.bot_metadata), (None, Value::Null));
@@ -166,7 +170,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_withdrawn_is_not_named_and_the_manifest_says_so() {
+    fn withdrawn_files_are_not_named_and_the_manifest_says_so() {
         let mut manifest = parse(&first_version()).expect("it is ours");
         assert!(!manifest.withdraw(|file| file.name == "c"));
         assert_eq!((manifest.files.len(), &manifest.rendering_error), (2, &None), "nothing is replaced");
@@ -176,7 +180,7 @@ mod tests {
     }
 
     #[test]
-    fn turns_that_are_no_longer_named_are_still_found() {
+    fn withdrawn_turns_are_still_found() {
         let mut manifest = first_version();
         manifest["files"][0]["name"] = json!("turns.jsonl");
         let mut manifest = parse(&manifest).expect("it is ours");

@@ -1,9 +1,9 @@
-//! Every metric that the functions emit: its name, its unit, and its dimensions. The template's alarms and dashboard and
-//! `docs/operating.md` are checked against this list.
+//! Every metric that the functions emit: its name, its unit, and its dimensions. Tests compare this list with the
+//! template's alarms and dashboard and with `docs/operating.md`.
 //!
-//! A metric is a line on standard output in CloudWatch's embedded format. Every value of a dimension makes a series of its
-//! own and costs money, so the values of a dimension must be few. Each metric also has a series without dimensions, because
-//! an alarm cannot add up values that it cannot name.
+//! A metric is a line on standard output in CloudWatch's embedded format. Every value of a dimension makes a series of
+//! its own and costs money, so a dimension must have few values. Each metric also has a series without dimensions,
+//! because an alarm cannot add up values that it cannot name.
 
 use std::{io::Write as _, sync::OnceLock};
 
@@ -13,13 +13,13 @@ use crate::{env::Env, time};
 
 /// The CloudWatch namespace of our metrics, unless METRICS_NAMESPACE names another one.
 pub const NAMESPACE: &str = "RecallTranscripts";
-/// CloudWatch takes no longer name, and no longer value of a dimension.
-const MAX_NAME_BYTES: usize = 255;
+/// The longest namespace that CloudWatch accepts.
+const MAX_NAMESPACE_BYTES: usize = 255;
 /// Recall's codes are at most this long; anything longer is reported as `other`.
 const MAX_CODE_BYTES: usize = 64;
 
-/// The namespace that this process was told to use.
-static CHOSEN: OnceLock<String> = OnceLock::new();
+/// The namespace of this process.
+static CHOSEN_NAMESPACE: OnceLock<String> = OnceLock::new();
 
 /// The unit of a metric, as CloudWatch names it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -91,17 +91,17 @@ metrics! {
     SECRET_UNAVAILABLE = "SecretUnavailable", Count, [];
     /// Complete copies.
     TRANSCRIPTS_STORED = "TranscriptsStored", Count, [];
-    /// Size of a verbatim file.
+    /// The size of a verbatim file.
     TRANSCRIPT_BYTES = "TranscriptBytes", Bytes, [];
-    /// Duration of one successful copy.
+    /// The duration of one successful copy.
     COPY_TIME = "CopyTime", Milliseconds, [];
     /// Copies that failed and are tried again.
     COPIES_FAILED = "CopiesFailed", Count, ["reason"];
-    /// Time from the moment that Recall states as the end of its recording to the first stored transcript.
+    /// The time from the end of the recording, as Recall states it, to the first stored transcript.
     TIME_TO_STORED = "TimeToStored", Seconds, [];
     /// Transcripts stored without readable files, and renderings that were given up.
     RENDERING_ERRORS = "RenderingErrors", Count, [];
-    /// Transcripts whose readable files were made again from S3.
+    /// Transcripts whose readable files were made again from the file in S3.
     TRANSCRIPTS_RENDERED_AGAIN = "TranscriptsRenderedAgain", Count, [];
     /// Jobs that ended without a transcript.
     JOBS_FAILED = "JobsFailed", Count, ["status"];
@@ -113,15 +113,15 @@ metrics! {
     SKIPPED_VALUES = "SkippedValues", Count, [];
     /// Copies in S3 that differ from their receipt.
     COPIES_UNVERIFIED = "CopiesUnverified", Count, [];
-    /// Announcements that the event bus did not take.
+    /// Announcements that the event bus did not accept.
     ANNOUNCEMENTS_FAILED = "AnnouncementsFailed", Count, [];
     /// Due jobs that a run of the sweep saw. Every run records it.
     JOBS_DUE = "JobsDue", Count, [];
     /// Due jobs that a run of the sweep sent a message for.
     JOBS_WOKEN = "JobsWoken", Count, [];
-    /// How long the job that has been due for the longest time has been due.
+    /// How long the oldest due job has been due.
     OLDEST_DUE_AGE = "OldestDueAge", Seconds, [];
-    /// Time since the recording of the oldest unfinished job was done.
+    /// The time since the recording of the oldest unfinished job was done.
     OLDEST_UNFINISHED_AGE = "OldestUnfinishedAge", Seconds, [];
     /// Entries of Recall's lists that the sweep read.
     SWEEP_LISTED = "SweepListed", Count, ["list"];
@@ -165,18 +165,20 @@ impl Metric<2> {
 }
 
 impl<const DIMENSIONS: usize> Metric<DIMENSIONS> {
-    /// Before [`choose_namespace`] the process is a test or a fuzzer, and no one reads its metrics.
-    fn emit(self, value: u64, of_dimensions: [&str; DIMENSIONS]) {
-        let Some(namespace) = CHOSEN.get() else { return };
-        let line = self.line(namespace, value, of_dimensions, time::now().as_millis());
+    /// Without a call of [`choose_namespace`], the process is a test or a fuzzer, and no one reads its metrics.
+    fn emit(self, value: u64, dimension_values: [&str; DIMENSIONS]) {
+        let Some(namespace) = CHOSEN_NAMESPACE.get() else { return };
+        let line = self.line(namespace, value, dimension_values, time::now().as_millis());
         // If standard output is gone, there is no other place to report it to.
         let _ = writeln!(std::io::stdout().lock(), "{line}");
     }
 
-    fn line(self, namespace: &str, value: u64, of_dimensions: [&str; DIMENSIONS], at_ms: i64) -> Value {
+    fn line(self, namespace: &str, value: u64, dimension_values: [&str; DIMENSIONS], at_ms: i64) -> Value {
         let Self { name, unit, dimensions } = self;
-        let pairs = dimensions.into_iter().zip(of_dimensions);
-        let mut line: Map<String, Value> = pairs.map(|(name, value)| (name.to_owned(), Value::from(value))).collect();
+        let mut line = Map::new();
+        for (dimension, value) in dimensions.into_iter().zip(dimension_values) {
+            line.insert(dimension.to_owned(), value.into());
+        }
         let sets = if DIMENSIONS == 0 { json!([[]]) } else { json!([[], dimensions.to_vec()]) };
         line.insert(name.to_owned(), value.into());
         line.insert(
@@ -195,7 +197,7 @@ impl<const DIMENSIONS: usize> Metric<DIMENSIONS> {
 }
 
 impl Unit {
-    /// CloudWatch's word.
+    /// Returns CloudWatch's name of the unit.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Count => "Count",
@@ -210,29 +212,29 @@ impl Unit {
 pub(crate) fn choose_namespace(env: &Env) {
     // An invalid namespace stops the start, together with all other invalid settings.
     let chosen = env.get("METRICS_NAMESPACE").and_then(|text| namespace(text).ok());
-    CHOSEN.get_or_init(|| chosen.unwrap_or_else(|| NAMESPACE.to_owned()));
+    CHOSEN_NAMESPACE.get_or_init(|| chosen.unwrap_or_else(|| NAMESPACE.to_owned()));
 }
 
 /// Checks a namespace, because CloudWatch silently drops metrics in a namespace that it does not accept.
 ///
 /// # Errors
-/// What is wrong with it.
+/// Says which namespaces are allowed.
 pub fn namespace(text: &str) -> Result<String, String> {
-    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"._-/#".contains(&byte);
-    if text.len() <= MAX_NAME_BYTES && text.bytes().all(plain) && !text.starts_with("AWS/") {
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"._-/#".contains(&byte);
+    if text.len() <= MAX_NAMESPACE_BYTES && text.bytes().all(is_plain) && !text.starts_with("AWS/") {
         Ok(text.to_owned())
     } else {
-        Err(format!("`{text}` is not a namespace: use at most {MAX_NAME_BYTES} letters, digits and ._-/#"))
+        Err(format!("`{text}` is not a namespace: use at most {MAX_NAMESPACE_BYTES} letters, digits and ._-/#"))
     }
 }
 
-/// A code from Recall or a provider as the value of a dimension. Each value costs money, so anything that is not a plain
-/// word becomes `other`.
+/// Returns a code from Recall or a provider as the value of a dimension. Each value costs money, so a code that is not
+/// a plain word becomes `other`.
 pub fn code(code: Option<&str>) -> &str {
-    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
     match code {
         None => "none",
-        Some(code) if (1..=MAX_CODE_BYTES).contains(&code.len()) && code.bytes().all(plain) => code,
+        Some(code) if (1..=MAX_CODE_BYTES).contains(&code.len()) && code.bytes().all(is_plain) => code,
         Some(_) => "other",
     }
 }
@@ -267,13 +269,13 @@ mod tests {
     }
 
     #[test]
-    fn metrics_have_names_of_their_own() {
+    fn metrics_have_distinct_names() {
         let names: BTreeSet<&str> = ALL.iter().map(|metric| metric.name).collect();
         assert_eq!(names.len(), ALL.len());
     }
 
     #[test]
-    fn namespace_is_one_that_cloudwatch_accepts() {
+    fn namespace_is_rejected_if_cloudwatch_does_not_accept_it() {
         assert_eq!(namespace("RecallTranscripts/my-stack").as_deref(), Ok("RecallTranscripts/my-stack"));
         for bad in ["AWS/Lambda", "a b", "\u{e4}", &"x".repeat(256)] {
             assert!(namespace(bad).is_err(), "{bad}");

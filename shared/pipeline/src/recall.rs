@@ -1,4 +1,4 @@
-//! The client of Recall's API: the few calls that the pipeline makes, each answered by what to do next.
+//! The client of Recall's API. It makes the few calls that the pipeline needs, and each answer says what to do next.
 
 mod artifact;
 mod create;
@@ -17,32 +17,34 @@ use url::Url;
 
 use self::artifact::ErrorBody;
 pub use self::{
-    artifact::{RecordingArtifact, TranscriptArtifact, attempt_of, cut, is_of_other_deployment},
-    create::{Create, Wanted},
-    list::{Listing, Start},
+    artifact::{RecordingArtifact, TranscriptArtifact, attempt_of, clean_sub_code, is_of_other_deployment},
+    create::{AttemptSpec, Create},
+    list::{ListPage, PageStart},
 };
-use crate::{logs, metrics};
 use crate::{
-    secret::{Credentials, Secrets},
+    credentials::{Credentials, Secrets},
     settings::RecallSettings,
     time::{self, Stopwatch},
 };
+use crate::{logs, metrics};
 use job::{
     ids::{RecordingId, TranscriptId},
     time::Timestamp,
 };
 
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
-/// One call, from connecting to the last byte of the answer.
+/// How long to wait for a connection to Recall or to a host of its downloads.
+const HTTP_CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
+/// How long one call may take, from connecting to the last byte of the answer.
 pub const CALL_TIMEOUT: Duration = Duration::from_secs(8);
+/// A call gets at least this long, because a call whose answer we do not wait for may still cost money. With less time
+/// left, a call is not repeated with a newer key.
+pub(crate) const MIN_CALL_TIMEOUT: Duration = Duration::from_millis(500);
 /// Pooled connections die while a Lambda is frozen; the peer closes idle ones after about a minute.
 const POOL_IDLE_TIMEOUT: Duration = Duration::from_secs(20);
-/// A call that is repeated with a newer key is not begun with less time than this.
-const SHORTEST_CALL: Duration = Duration::from_millis(500);
-/// An answer is at most this long: a page of 100 artifacts takes about 200 KB.
+/// The longest answer that is read. A page of 100 artifacts takes about 200 KB.
 const MAX_ANSWER_BYTES: usize = 8 << 20;
 
-/// Recall, as one workspace in one region knows us.
+/// The client of one workspace of Recall in one region.
 #[derive(Clone, Debug)]
 pub struct Recall {
     http: Client,
@@ -51,28 +53,28 @@ pub struct Recall {
     secrets: Arc<Secrets>,
 }
 
-/// Why a call brought nothing, by what to do next.
+/// Why a call failed. Each variant says what the caller must do next.
 #[derive(Debug, thiserror::Error)]
 pub enum Problem {
-    /// 404 from Recall's API: it does not have it, or not any more.
-    #[error("Recall does not have it")]
+    /// 404 from Recall's API: the object never existed, was deleted, or belongs to another workspace.
+    #[error("Recall answered 404: it does not have this object")]
     NotFound,
-    /// Throttled, out of order, or out of reach.
-    #[error("Recall is throttling, out of order or out of reach (status {status:?}, Retry-After {after:?})")]
+    /// Recall throttles us, fails, or cannot be reached. Try again later.
+    #[error("the call to Recall failed and can be repeated (status {status:?}, Retry-After {after:?})")]
     Later { after: Option<Duration>, status: Option<u16>, source: Option<reqwest::Error> },
-    /// 401, 402, 403, or a 404 that is not the API's: the key, the account, a firewall or the base URL needs somebody's
-    /// attention.
-    #[error("Recall refuses the caller (status {status}): check key, region, base URL and credit")]
+    /// 401, 402, 403, or a 404 that is not the API's. The operator has to check the key, the account, a firewall or the
+    /// base URL.
+    #[error("Recall rejected the call (status {status}): check the API key, the region, the base URL and the credit")]
     Operator { status: u16 },
-    /// An answer that fits nothing Recall documents.
-    #[error("Recall's answer (status {status}) cannot be understood: {detail}")]
+    /// An answer that Recall does not document.
+    #[error("Recall's answer (status {status}) does not follow its documentation: {detail}")]
     Unexpected { status: u16, detail: String },
-    #[error("the API key cannot be had")]
-    Secret(#[from] crate::secret::SecretError),
+    #[error("the API key could not be read")]
+    Secret(#[from] crate::credentials::SecretError),
 }
 
 impl Problem {
-    /// Recall's own Retry-After, as the core takes it: zero where Recall names no time.
+    /// Returns Recall's own Retry-After in the form that the core expects: zero if Recall names no time.
     pub fn retry_after(&self) -> Duration {
         match self {
             Self::Later { after, .. } => after.unwrap_or_default(),
@@ -81,10 +83,10 @@ impl Problem {
     }
 }
 
-/// The TLS stack for Recall and its downloads: ring, and Mozilla's roots compiled in.
+/// Returns the TLS configuration for Recall and its downloads: ring, and Mozilla's roots compiled in.
 ///
 /// # Errors
-/// Never in practice: ring supports the default protocol versions.
+/// This does not fail in practice, because ring supports the default protocol versions.
 pub fn tls() -> Result<ClientConfig, rustls::Error> {
     let roots = RootCertStore::from_iter(webpki_roots::TLS_SERVER_ROOTS.iter().cloned());
     let provider = Arc::new(rustls::crypto::ring::default_provider());
@@ -92,14 +94,14 @@ pub fn tls() -> Result<ClientConfig, rustls::Error> {
     Ok(config.with_root_certificates(roots).with_no_client_auth())
 }
 
-/// A client with our time-outs and TLS, and no redirects.
+/// Returns the builder of an HTTP client with our timeouts and this TLS configuration, and without redirects.
 ///
 /// # Errors
-/// The TLS stack could not be set up.
+/// The TLS configuration could not be used.
 pub fn http_client(tls: ClientConfig) -> reqwest::Result<reqwest::ClientBuilder> {
     Ok(Client::builder()
         .tls_backend_preconfigured(tls)
-        .connect_timeout(CONNECT_TIMEOUT)
+        .connect_timeout(HTTP_CONNECT_TIMEOUT)
         .pool_idle_timeout(POOL_IDLE_TIMEOUT)
         .redirect(reqwest::redirect::Policy::none())
         .no_proxy()
@@ -112,12 +114,12 @@ impl Recall {
         Self { http, base_url, deployment, secrets }
     }
 
-    /// The name by which this deployment knows its own transcripts; most have none.
+    /// Returns the name by which this deployment recognizes its own transcripts. Most deployments have none.
     pub fn deployment(&self) -> Option<&str> {
         self.deployment.as_deref()
     }
 
-    /// A fresh view of a transcript, with a fresh `download_url` if it is done.
+    /// Retrieves a transcript. If it is done, it has a new `download_url`.
     ///
     /// # Errors
     /// [`Problem`]
@@ -125,14 +127,16 @@ impl Recall {
         self.get(&format!("api/v1/transcript/{id}/")).await
     }
 
+    /// Retrieves a recording.
+    ///
     /// # Errors
     /// [`Problem`]
     pub async fn retrieve_recording(&self, id: RecordingId) -> Result<RecordingArtifact, Problem> {
         self.get(&format!("api/v1/recording/{id}/")).await
     }
 
-    /// Deletes a transcript. [`Problem::NotFound`] does not say that it is gone: with a key of another workspace, Recall
-    /// knows nothing.
+    /// Deletes a transcript. [`Problem::NotFound`] does not prove that the transcript is gone, because Recall also
+    /// answers 404 to a key of another workspace.
     ///
     /// # Errors
     /// [`Problem`]
@@ -140,7 +144,7 @@ impl Recall {
         self.call(Method::DELETE, &format!("api/v1/transcript/{id}/")).await.map(drop)
     }
 
-    /// Deletes a recording with all its transcripts. [`Problem::NotFound`] does not say that it is gone.
+    /// Deletes a recording with all its transcripts. [`Problem::NotFound`] does not prove that the recording is gone.
     ///
     /// # Errors
     /// [`Problem`]
@@ -152,16 +156,16 @@ impl Recall {
         let body = self.call(Method::GET, path).await?;
         serde_json::from_slice(&body).map_err(|error| Problem::Unexpected {
             status: 200,
-            detail: format!("not the JSON that is documented, line {} column {}", error.line(), error.column()),
+            detail: format!("the JSON has another form at line {} column {}", error.line(), error.column()),
         })
     }
 
-    /// Calls without a body (on a GET, Recall's firewall refuses any) and reads the answer.
+    /// Sends a request without a body, because Recall's firewall refuses a GET with one, and reads the answer.
     async fn call(&self, method: Method, path: &str) -> Result<Vec<u8>, Problem> {
         let response = self.send(path, CALL_TIMEOUT, |http, url| http.request(method.clone(), url)).await?;
         let status = response.status();
         let after = retry_after(response.headers(), time::now());
-        let body = read(response).await.map_err(later)?;
+        let body = read_body(response).await.map_err(not_answered)?;
         match status.as_u16() {
             200..300 => Ok(body),
             404 if ErrorBody::parse(&body).is_json => Err(Problem::NotFound),
@@ -170,12 +174,12 @@ impl Recall {
                 Err(Problem::Operator { status: 404 })
             }
             408 | 425 | 429 | 500.. => Err(Problem::Later { after, status: Some(status.as_u16()), source: None }),
-            status => Err(Problem::Unexpected { status, detail: ErrorBody::parse(&body).code() }),
+            status => Err(Problem::Unexpected { status, detail: ErrorBody::parse(&body).code_for_logs() }),
         }
     }
 
-    /// Sends with our key. If Recall does not know the key, looks once whether there is a newer one. All of it, the
-    /// answer's body included, takes no longer than `timeout`.
+    /// Sends a request with our key. If Recall rejects the key, looks for a newer one and repeats the request once.
+    /// Everything together, including the body of the answer, takes no longer than `timeout`.
     async fn send(
         &self,
         path: &str,
@@ -188,20 +192,20 @@ impl Recall {
             .join(path)
             .map_err(|_| Problem::Unexpected { status: 0, detail: "the path does not fit the base URL".to_owned() })?;
         let credentials = self.secrets.get().await?;
-        let send = async |url: Url, credentials: &Credentials| {
-            let left = timeout.saturating_sub(watch.elapsed()).max(SHORTEST_CALL);
-            authorized(request(&self.http, url), credentials).timeout(left).send().await.map_err(later)
+        let send_with = async |url: Url, credentials: &Credentials| {
+            let time_left = timeout.saturating_sub(watch.elapsed()).max(MIN_CALL_TIMEOUT);
+            authorized(request(&self.http, url), credentials).timeout(time_left).send().await.map_err(not_answered)
         };
-        let mut response = send(url.clone(), &credentials).await?;
+        let mut response = send_with(url.clone(), &credentials).await?;
         if response.status() == StatusCode::UNAUTHORIZED
             && let Some(renewed) = self.secrets.refresh(&credentials).await
-            && watch.elapsed() + SHORTEST_CALL < timeout
+            && watch.elapsed() + MIN_CALL_TIMEOUT < timeout
         {
-            response = send(url, &renewed).await?;
+            response = send_with(url, &renewed).await?;
         }
         match response.status().as_u16() {
             status @ (401..=403) => {
-                let code = ErrorBody::of(response).await.code();
+                let code = ErrorBody::read(response).await.code_for_logs();
                 tracing::error!(message = logs::RECALL_CREDENTIALS_REJECTED, status, code);
                 metrics::RECALL_REFUSALS.count();
                 Err(Problem::Operator { status })
@@ -218,8 +222,8 @@ fn authorized(request: RequestBuilder, credentials: &Credentials) -> RequestBuil
     request.header(header::AUTHORIZATION, value)
 }
 
-/// The body, up to our limit.
-async fn read(mut response: Response) -> reqwest::Result<Vec<u8>> {
+/// Reads the body up to our limit.
+async fn read_body(mut response: Response) -> reqwest::Result<Vec<u8>> {
     let mut body = Vec::new();
     while let Some(chunk) = response.chunk().await.map_err(reqwest::Error::without_url)? {
         if body.len() + chunk.len() > MAX_ANSWER_BYTES {
@@ -230,11 +234,11 @@ async fn read(mut response: Response) -> reqwest::Result<Vec<u8>> {
     Ok(body)
 }
 
-fn later(error: reqwest::Error) -> Problem {
+fn not_answered(error: reqwest::Error) -> Problem {
     Problem::Later { after: None, status: None, source: Some(error.without_url()) }
 }
 
-/// `Retry-After` in seconds or as a date, whatever its size: the core keeps it within bounds.
+/// Reads a `Retry-After` in seconds or as a date. It may have any size, because the core keeps it within bounds.
 fn retry_after(headers: &HeaderMap, now: Timestamp) -> Option<Duration> {
     let text = headers.get(header::RETRY_AFTER)?.to_str().ok()?.trim();
     if let Ok(seconds) = text.parse() {
@@ -252,13 +256,13 @@ mod tests {
 
     use super::*;
 
-    /// Something answers and never stops, or answers in JSON so deep that reading it would exhaust the stack.
+    /// A server sends an answer that never ends, or JSON so deep that parsing it would exhaust the stack.
     #[tokio::test]
-    async fn an_answer_without_an_end_or_without_a_bottom_is_no_answer() {
+    async fn answers_that_are_endless_or_too_deep_are_rejected() {
         for (piece, bytes) in [(&b" "[..], 64 << 20), (b"[", 1 << 20)] {
             let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
             let url: Url = format!("http://{}/", listener.local_addr().expect("an address")).parse().expect("a URL");
-            // It ends when nobody reads on.
+            // The server stops when the client stops reading.
             let server = tokio::task::spawn_blocking(move || {
                 let (mut stream, _) = listener.accept().expect("a call");
                 let head = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\n\r\n";
@@ -269,18 +273,18 @@ mod tests {
             });
             let http = http_client(tls().expect("ring")).expect("a client").build().expect("a client");
             let response = http.get(url).send().await.expect("an answer");
-            let body = read(response).await.expect("a part of it");
+            let body = read_body(response).await.expect("a part of it");
             assert!(body.len() <= MAX_ANSWER_BYTES, "{} bytes", body.len());
-            serde_json::from_slice::<TranscriptArtifact>(&body).expect_err("that is no artifact");
+            serde_json::from_slice::<TranscriptArtifact>(&body).expect_err("the body is not an artifact");
             assert!(!ErrorBody::parse(&body).is_json);
             let sent = server.await.expect("no panic");
-            assert!(sent < 32 << 20, "it read on for {sent} bytes");
+            assert!(sent < 32 << 20, "the client kept reading for {sent} bytes");
         }
     }
 
-    /// Everything else is a wait that we choose, and the core chooses it.
+    /// If Recall states no wait, the core chooses one.
     #[test]
-    fn only_what_recall_states_is_a_retry_after() {
+    fn retry_after_is_zero_unless_recall_states_one() {
         let later = |after| Problem::Later { after, status: Some(503), source: None };
         assert_eq!(later(Some(Duration::from_secs(40))).retry_after(), Duration::from_secs(40));
         let unexpected = Problem::Unexpected { status: 418, detail: String::new() };
@@ -292,17 +296,17 @@ mod tests {
     #[test]
     fn retry_after_is_read_in_both_forms_and_in_no_other() {
         let now = Timestamp::parse_http_date("Mon, 23 Nov 2026 09:30:00 GMT").expect("a date");
-        let read = |text: &'static str| {
+        let seconds = |text: &'static str| {
             let headers = HeaderMap::from_iter([(header::RETRY_AFTER, header::HeaderValue::from_static(text))]);
             retry_after(&headers, now).map(|after| after.as_secs())
         };
-        assert_eq!(read("30"), Some(30));
-        assert_eq!(read(" 0 "), Some(0));
-        assert_eq!(read("99999999999999"), Some(99_999_999_999_999), "the core keeps it within bounds");
-        assert_eq!(read("Mon, 23 Nov 2026 09:31:30 GMT"), Some(90));
-        assert_eq!(read("Mon, 23 Nov 2020 09:31:30 GMT"), Some(0), "a date that has passed");
+        assert_eq!(seconds("30"), Some(30));
+        assert_eq!(seconds(" 0 "), Some(0));
+        assert_eq!(seconds("99999999999999"), Some(99_999_999_999_999), "the core keeps it within bounds");
+        assert_eq!(seconds("Mon, 23 Nov 2026 09:31:30 GMT"), Some(90));
+        assert_eq!(seconds("Mon, 23 Nov 2020 09:31:30 GMT"), Some(0), "a date that has passed");
         for odd in ["", "-5", "1.5", "soon", "99999999999999999999999"] {
-            assert_eq!(read(odd), None, "{odd}");
+            assert_eq!(seconds(odd), None, "{odd}");
         }
         assert_eq!(retry_after(&HeaderMap::new(), now), None);
     }

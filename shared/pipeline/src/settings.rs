@@ -1,4 +1,4 @@
-//! The settings that more than one function has, parsed into types.
+//! The settings that several functions share, parsed into types.
 
 use std::{collections::BTreeSet, fmt::Display, str::FromStr, sync::Arc, time::Duration};
 
@@ -7,37 +7,37 @@ use url::Url;
 
 use crate::{
     aws::Aws,
+    credentials::{Credentials, SecretSource},
     env::{Env, Reader},
     metrics,
     providers::{self, Provider},
-    secret::{Credentials, SecretSource},
 };
 
 /// The regions in which Recall runs.
 pub const REGIONS: [&str; 4] = ["us-east-1", "us-west-2", "eu-central-1", "ap-northeast-1"];
-/// Paid tries with one provider: no more than Recall takes on one recording.
-const MAX_TRIES: u32 = RECALL_MAX_TRANSCRIPTS;
+/// The most paid tries with one provider. Recall does not accept more transcripts for one recording.
+const MAX_TRIES_PER_PROVIDER: u32 = RECALL_MAX_TRANSCRIPTS;
 /// The longest name of a deployment.
 const MAX_DEPLOYMENT_BYTES: usize = 64;
-/// The alarm about an expiry comes at most this long before it: a month.
+/// The earliest alarm before an expiry: a month.
 const MAX_EXPIRY_ALARM_HOURS: u64 = 31 * 24;
 
-/// Which Recall to talk to.
+/// The settings for calls to Recall and for downloads.
 #[derive(Clone, Debug)]
 pub struct RecallSettings {
     /// Ends in a slash, so that paths can be joined to it.
     pub base_url: Url,
-    /// RECALL_BASE_URL, where it is set: downloads may also come from its host.
+    /// RECALL_BASE_URL, if it is set. Its host may serve downloads as well.
     pub own_url: Option<Url>,
-    /// The regions whose own hosts may serve downloads: RECALL_REGION, or all of them without it.
+    /// The regions whose own hosts may serve downloads: RECALL_REGION or, without it, all regions.
     pub regions: Vec<&'static str>,
-    /// DOWNLOAD_HOSTS: more hosts that downloads may come from, in lower case.
+    /// DOWNLOAD_HOSTS: more hosts that may serve downloads, in lower case.
     pub download_hosts: BTreeSet<String>,
-    /// The name by which one of several deployments on a workspace knows its own transcripts.
+    /// The name by which one of several deployments on a workspace recognizes its own transcripts.
     pub deployment: Option<Arc<str>>,
 }
 
-/// How transcripts are asked for.
+/// The settings for requesting transcripts.
 #[derive(Clone, Debug)]
 pub struct CreateSettings {
     /// Never empty.
@@ -53,7 +53,7 @@ impl RecallSettings {
             let known = REGIONS.into_iter().find(|region| *region == text);
             known
                 .map(Some)
-                .ok_or_else(|| format!("`{text}` is not a region of Recall's; use one of {}", REGIONS.join(", ")))
+                .ok_or_else(|| format!("`{text}` is not a region of Recall; use one of {}", REGIONS.join(", ")))
         });
         let own_url = reader.parsed("RECALL_BASE_URL", None, |text| base_url(text).map(Some));
         if own_url.is_none() && reader.text("RECALL_REGION").is_none() && reader.text("RECALL_BASE_URL").is_none() {
@@ -76,7 +76,7 @@ impl CreateSettings {
         let providers = if providers.is_empty() { providers::default() } else { providers };
         let policy = Policy {
             providers: providers.iter().map(|provider| provider.name.clone()).collect(),
-            tries_per_provider: whole_number(reader, "TRIES_PER_PROVIDER", 3, MAX_TRIES),
+            tries_per_provider: whole_number(reader, "TRIES_PER_PROVIDER", 3, MAX_TRIES_PER_PROVIDER),
             max_transcripts: whole_number(
                 reader,
                 "MAX_TRANSCRIPTS_PER_RECORDING",
@@ -111,7 +111,7 @@ impl CreateSettings {
     }
 }
 
-/// What every function needs.
+/// The settings that every function needs.
 #[derive(Debug)]
 pub struct Common {
     pub aws: Aws,
@@ -123,9 +123,9 @@ pub struct Common {
 }
 
 impl Common {
-    /// `webhooks`: whether this function has to verify them.
+    /// `webhooks` says whether this function verifies webhooks and so needs their secrets.
     pub fn read(env: &Env, reader: &mut Reader<'_>, webhooks: bool) -> Self {
-        // Metrics begin before settings are read, so here it is only checked.
+        // The start of telemetry has read the namespace already, so here it is only checked.
         reader.parsed("METRICS_NAMESPACE", (), |text| metrics::namespace(text).map(drop));
         Self {
             aws: Aws::read(env, reader),
@@ -138,37 +138,37 @@ impl Common {
     }
 }
 
-/// It goes into metadata and into idempotency keys.
+/// Checks the name of a deployment, which becomes part of metadata and of idempotency keys.
 fn deployment(text: &str) -> Result<Arc<str>, String> {
-    let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
-    if text.len() <= MAX_DEPLOYMENT_BYTES && text.bytes().all(plain) {
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
+    if text.len() <= MAX_DEPLOYMENT_BYTES && text.bytes().all(is_plain) {
         Ok(text.into())
     } else {
-        Err(format!("`{text}` is not a name of at most {MAX_DEPLOYMENT_BYTES} letters, digits, - and _"))
+        Err(format!("`{text}` is not a valid name; use at most {MAX_DEPLOYMENT_BYTES} letters, digits, - and _"))
     }
 }
 
-/// A whole number from 1 to `most`.
-fn whole_number<T>(reader: &mut Reader<'_>, name: &str, default: T, most: T) -> T
+/// Reads a whole number from 1 to `max`.
+fn whole_number<T>(reader: &mut Reader<'_>, name: &str, default: T, max: T) -> T
 where
     T: FromStr + PartialOrd + Display + Copy + From<u8>,
 {
     reader.parsed(name, default, |text| {
-        let number = text.parse().ok().filter(|number| (T::from(1)..=most).contains(number));
-        number.ok_or_else(|| format!("`{text}` is not a whole number from 1 to {most}"))
+        let number = text.parse().ok().filter(|number| (T::from(1)..=max).contains(number));
+        number.ok_or_else(|| format!("`{text}` is not a whole number from 1 to {max}"))
     })
 }
 
-/// One of a few words; the first is the default.
+/// Reads one of a few words. The first one is the default.
 fn one_of<T: Copy>(reader: &mut Reader<'_>, name: &str, choices: &[(&str, T)]) -> T {
     reader.parsed(name, choices[0].1, |text| {
         let words = || choices.iter().map(|(word, _)| *word).collect::<Vec<_>>().join(", ");
         let chosen = choices.iter().find(|(word, _)| *word == text).map(|(_, value)| *value);
-        chosen.ok_or_else(|| format!("`{text}` is none of {}", words()))
+        chosen.ok_or_else(|| format!("`{text}` is not a valid value; use one of {}", words()))
     })
 }
 
-/// The secret in Secrets Manager, or the values themselves for local use.
+/// Returns the secret in Secrets Manager or, for local use, the values in the environment.
 fn read_secret_source(reader: &mut Reader<'_>, webhooks: bool) -> SecretSource {
     if let Some(id) = reader.text("RECALL_SECRET_ID") {
         return SecretSource::SecretsManager { id: id.to_owned() };
@@ -184,7 +184,7 @@ fn read_secret_source(reader: &mut Reader<'_>, webhooks: bool) -> SecretSource {
     match Credentials::parse(&api_key, &secrets) {
         Ok(credentials) => SecretSource::Fixed(Arc::new(credentials)),
         Err(problem) => {
-            // A missing key is said above already.
+            // A missing key was reported above.
             if !api_key.is_empty() {
                 reader.problem(format!("RECALL_API_KEY or RECALL_WEBHOOK_SECRETS: {problem}"));
             }
@@ -194,12 +194,13 @@ fn read_secret_source(reader: &mut Reader<'_>, webhooks: bool) -> SecretSource {
 }
 
 fn base_url(text: &str) -> Result<Url, String> {
-    let mut url: Url = text.parse().map_err(|_| "not a URL; it looks like https://us-east-1.recall.ai".to_owned())?;
+    let mut url: Url =
+        text.parse().map_err(|_| "the value is not a URL; an example is https://us-east-1.recall.ai".to_owned())?;
     if !matches!(url.scheme(), "http" | "https") || url.host_str().is_none() {
-        return Err("it needs http:// or https:// and a host".to_owned());
+        return Err("the URL must begin with http:// or https:// and a host".to_owned());
     }
     if !url.username().is_empty() || url.password().is_some() || url.query().is_some() || url.fragment().is_some() {
-        return Err("it may have no user, query or fragment".to_owned());
+        return Err("the URL must not have a user, a query or a fragment".to_owned());
     }
     if !url.path().ends_with('/') {
         let path = format!("{}/", url.path());
@@ -221,7 +222,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_bad_setting_is_named_at_once() {
+    fn invalid_settings_are_all_reported_at_once() {
         let env = Env::from_pairs([
             ("RECALL_REGION", "us-east-9"),
             ("RECALL_BASE_URL", "ftp://x"),
@@ -239,7 +240,7 @@ mod tests {
         RecallSettings::read(&mut reader);
         CreateSettings::read(&mut reader);
         read_secret_source(&mut reader, true);
-        let said = reader.finish(()).expect_err("all of it is wrong").to_string();
+        let reported = reader.finish(()).expect_err("all settings are invalid").to_string();
         for name in [
             "RECALL_REGION",
             "RECALL_BASE_URL",
@@ -255,18 +256,18 @@ mod tests {
             "RECALL_API_KEY",
             "RECALL_WEBHOOK_SECRETS",
         ] {
-            assert!(said.contains(name), "{name} is not in: {said}");
+            assert!(reported.contains(name), "{name} is not in: {reported}");
         }
     }
 
     #[test]
-    fn the_defaults_are_those_of_the_contract() {
+    fn defaults_are_those_of_the_contract() {
         let env = Env::from_pairs([("RECALL_REGION", "eu-central-1"), ("RECALL_API_KEY", "key")]);
         let mut reader = Reader::new(&env);
         let recall = RecallSettings::read(&mut reader);
         let create = CreateSettings::read(&mut reader);
         read_secret_source(&mut reader, false);
-        reader.finish(()).expect("nothing is wrong");
+        reader.finish(()).expect("all settings are valid");
         assert_eq!(recall.base_url.as_str(), "https://eu-central-1.recall.ai/");
         assert_eq!((recall.regions, recall.own_url), (vec!["eu-central-1"], None));
         assert!(recall.download_hosts.is_empty());
@@ -279,14 +280,14 @@ mod tests {
     }
 
     #[test]
-    fn a_base_url_stands_in_for_a_region() {
+    fn base_url_replaces_a_region() {
         let env = Env::from_pairs([
             ("RECALL_BASE_URL", "http://127.0.0.1:4010/recall"),
             ("DOWNLOAD_HOSTS", "localhost, CDN.recall.ai"),
         ]);
         let mut reader = Reader::new(&env);
         let recall = RecallSettings::read(&mut reader);
-        reader.finish(()).expect("nothing is wrong");
+        reader.finish(()).expect("all settings are valid");
         assert_eq!(recall.base_url.as_str(), "http://127.0.0.1:4010/recall/");
         assert_eq!(recall.own_url, Some(recall.base_url));
         assert_eq!(recall.regions, REGIONS);

@@ -1,4 +1,4 @@
-//! The jobs table: one item per recording, written under its version.
+//! The jobs table: one item per recording. A write succeeds only if the table still has the version that was read.
 
 mod batch_get;
 mod cursor;
@@ -18,12 +18,12 @@ use uuid::Uuid;
 
 pub use self::{
     cursor::{ListCursor, SweepCursor},
-    due::{Cursor, DuePage},
+    due::{DueCursor, DuePage},
 };
 use crate::time;
 use job::{Job, ids::RecordingId, time::Timestamp};
 
-/// Partitions of the indexes `due` and `open`. Enough that the burst at the top of the hour does not meet in one of them.
+/// The number of partitions of the indexes `due` and `open`. They spread the burst of writes at the top of the hour.
 pub const DUE_SHARDS: u8 = 8;
 
 type Item = HashMap<String, AttributeValue>;
@@ -36,26 +36,26 @@ pub struct Store {
 
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
-    /// Nothing is known to have changed; try again.
-    #[error("the jobs table did not answer as it should")]
-    Unavailable(#[source] Box<dyn std::error::Error + Send + Sync>),
-    /// The item was not written by this program, or by a newer one.
-    #[error("the item {key} of the jobs table is not what it should be")]
+    /// The outcome is unknown, and the call can be repeated.
+    #[error("DynamoDB {operation} failed")]
+    Unavailable { operation: &'static str, source: Box<dyn std::error::Error + Send + Sync> },
+    /// Another program wrote the item, or a newer version of this one did.
+    #[error("the item {key} of the jobs table could not be converted")]
     Unreadable { key: String, source: serde_dynamo::Error },
 }
 
-/// How a conditional write ended.
+/// The result of saving a job.
 #[derive(Debug)]
 pub enum Saved {
     Yes,
-    /// Somebody else was first. The job as they left it.
+    /// Another writer was first. This is the job as it saved it.
     Conflict(Box<Job>),
 }
 
-/// How a conditional write of any item ended.
+/// The result of a conditional write of any item.
 enum Put {
     Done,
-    /// The item as somebody else left it; `None` if it is gone.
+    /// Another writer was first. This is the item as it saved it; `None` if the item was deleted.
     Conflict(Option<Item>),
 }
 
@@ -64,39 +64,40 @@ impl Store {
         Self { client, table }
     }
 
-    /// The job of this recording; a new one if there is none.
+    /// Loads the job of this recording, or returns a new one if the table has none.
     ///
     /// # Errors
     /// [`StoreError`]
     pub async fn load(&self, recording_id: RecordingId) -> Result<Job, StoreError> {
         let item = self.get(&recording_id.to_string()).await?;
-        item.map_or_else(|| Ok(Job::new(recording_id)), |item| read(recording_id, item))
+        item.map_or_else(|| Ok(Job::new(recording_id)), |item| from_item(recording_id, item))
     }
 
-    /// Writes the job if the table still has the version before it.
+    /// Saves the job if the table still has the previous version.
     ///
     /// # Errors
-    /// [`StoreError`]; the write may or may not have happened, and the same event can safely come again.
+    /// [`StoreError`]; the outcome of the write is unknown, and the same event can safely be handled again.
     pub async fn save(&self, job: &Job) -> Result<Saved, StoreError> {
         let token = Uuid::new_v4().to_string();
-        let item = write(job, &token, time::now())?;
+        let item = to_item(job, &token, time::now())?;
         Ok(match self.put(item, job.version, &token).await? {
             Put::Done => Saved::Yes,
-            Put::Conflict(Some(old)) => Saved::Conflict(Box::new(read(job.recording_id, old)?)),
-            // The item was deleted by hand since we loaded it.
+            Put::Conflict(Some(theirs)) => Saved::Conflict(Box::new(from_item(job.recording_id, theirs)?)),
+            // Someone deleted the item by hand after we loaded it.
             Put::Conflict(None) => Saved::Conflict(Box::new(Job::new(job.recording_id))),
         })
     }
 
-    /// A consistent read.
+    /// Reads an item consistently.
     async fn get(&self, key: &str) -> Result<Option<Item>, StoreError> {
         let get = self.client.get_item().table_name(&self.table).consistent_read(true);
-        let output = get.key("recording_id", AttributeValue::S(key.to_owned())).send().await.map_err(unavailable)?;
-        Ok(output.item)
+        let output = get.key("recording_id", AttributeValue::S(key.to_owned())).send().await;
+        Ok(output.map_err(|error| unavailable("GetItem", error))?.item)
     }
 
-    /// Writes an item of this version if the table still has the version before it. The SDK repeats a write whose
-    /// answer was lost; it then meets its own version, and the token in the item tells.
+    /// Writes an item of this version if the table still has the previous version. The SDK repeats a write whose answer
+    /// was lost. If the first write succeeded, the second one fails its condition, and the token shows that the item in
+    /// the table is ours.
     async fn put(&self, item: Item, version: u64, token: &str) -> Result<Put, StoreError> {
         let put = self
             .client
@@ -114,55 +115,53 @@ impl Store {
         match put.send().await.map_err(SdkError::into_service_error) {
             Ok(_) => Ok(Put::Done),
             Err(PutItemError::ConditionalCheckFailedException(failed)) => match failed.item {
-                Some(old) if old.get("write_token").and_then(|old| old.as_s().ok()).is_some_and(|old| old == token) => {
-                    Ok(Put::Done)
-                }
-                old => Ok(Put::Conflict(old)),
+                Some(theirs) if has_token(&theirs, token) => Ok(Put::Done),
+                theirs => Ok(Put::Conflict(theirs)),
             },
-            Err(error) => Err(StoreError::Unavailable(Box::new(error))),
+            Err(error) => Err(StoreError::Unavailable { operation: "PutItem", source: Box::new(error) }),
         }
     }
 }
 
-fn read(recording_id: RecordingId, item: Item) -> Result<Job, StoreError> {
-    parse(recording_id, item)
+fn has_token(item: &Item, token: &str) -> bool {
+    item.get("write_token").is_some_and(|value| value.as_s().is_ok_and(|value| value == token))
 }
 
-fn parse<T: DeserializeOwned>(key: impl Display, item: Item) -> Result<T, StoreError> {
+fn from_item<T: DeserializeOwned>(key: impl Display, item: Item) -> Result<T, StoreError> {
     serde_dynamo::from_item(item).map_err(|source| StoreError::Unreadable { key: key.to_string(), source })
 }
 
-fn write(job: &Job, token: &str, now: Timestamp) -> Result<Item, StoreError> {
+fn to_item(job: &Job, token: &str, now: Timestamp) -> Result<Item, StoreError> {
     let unwritable = |source| StoreError::Unreadable { key: job.recording_id.to_string(), source };
     let mut item: Item = serde_dynamo::to_item(job).map_err(unwritable)?;
     item.insert("status".to_owned(), AttributeValue::S(job.status().as_str().to_owned()));
     item.insert("transcript_count".to_owned(), AttributeValue::N(job.transcript_count().to_string()));
     item.insert("updated_at".to_owned(), AttributeValue::S(now.rfc3339()));
     item.insert("write_token".to_owned(), AttributeValue::S(token.to_owned()));
-    // Both or none: the index is sparse, and holds only jobs of which something is still to come.
+    // The index `due` is sparse. It has only jobs that have something left to do, and these have both attributes.
     if let Some(due_at) = job.due_at() {
         item.insert("due_at".to_owned(), AttributeValue::N(due_at.as_millis().to_string()));
         item.insert("due_shard".to_owned(), AttributeValue::S(due_shard(job.recording_id)));
     }
-    // Its index is sparse as well: it holds what is unfinished and known to be done since `done_at`.
+    // The index `open` is sparse as well. It has unfinished jobs whose recording is done since a known time.
     if job.is_open() && job.done_at.is_some() {
         item.insert("open_shard".to_owned(), AttributeValue::S(due_shard(job.recording_id)));
     }
     Ok(item)
 }
 
-/// Which partition of an index a recording belongs to: "0" to "7".
+/// Returns the partition of an index that a recording belongs to: "0" to "7".
 pub fn due_shard(recording_id: RecordingId) -> String {
     let last = recording_id.to_string().bytes().next_back().unwrap_or_default();
     (last % DUE_SHARDS).to_string()
 }
 
-fn unavailable<E, R>(error: SdkError<E, R>) -> StoreError
+fn unavailable<E, R>(operation: &'static str, error: SdkError<E, R>) -> StoreError
 where
     E: std::error::Error + Send + Sync + 'static,
     R: std::fmt::Debug + Send + Sync + 'static,
 {
-    StoreError::Unavailable(Box::new(error))
+    StoreError::Unavailable { operation, source: Box::new(error) }
 }
 
 #[cfg(test)]
@@ -182,6 +181,10 @@ mod tests {
             other_deployment: true,
             ..Transcript::new(attempt, provider, state)
         }
+    }
+
+    fn written(job: &Job) -> Item {
+        to_item(job, "token", Timestamp::from_millis(0)).expect("it can be written")
     }
 
     fn job() -> Job {
@@ -266,22 +269,21 @@ mod tests {
     }
 
     #[test]
-    fn every_state_survives_the_table() {
-        let item = write(&job(), "token", Timestamp::from_millis(0)).expect("it can be written");
-        assert_eq!(read(job().recording_id, item).expect("it can be read"), job());
-        // What Recall does not know is not late.
+    fn job_in_every_state_is_read_as_it_was_written() {
+        let item = written(&job());
+        assert_eq!(from_item::<Job>(job().recording_id, item).expect("it can be read"), job());
+        // A recording that Recall does not know is not late.
         let unknown = Job { unknown_since: Some(Timestamp::from_millis(7)), ..job() };
-        let item = write(&unknown, "token", Timestamp::from_millis(0)).expect("it can be written");
+        let item = written(&unknown);
         assert!(item.contains_key("due_shard") && !item.contains_key("open_shard"));
-        assert_eq!(read(unknown.recording_id, item).expect("it can be read"), unknown);
+        assert_eq!(from_item::<Job>(unknown.recording_id, item).expect("it can be read"), unknown);
         for job in Job::samples() {
-            let item = write(&job, "token", Timestamp::from_millis(0)).expect("it can be written");
-            assert_eq!(read(job.recording_id, item).expect("it can be read"), job);
+            assert_eq!(from_item::<Job>(job.recording_id, written(&job)).expect("it can be read"), job);
         }
     }
 
     #[test]
-    fn a_new_recording_to_be_deleted_survives_too() {
+    fn new_job_with_a_deletion_is_read_as_it_was_written() {
         let deletion = Deletion {
             target: DeletionTarget::Recording,
             reason: DeletionReason::Stored,
@@ -290,13 +292,13 @@ mod tests {
             tries: 0,
         };
         let job = Job { deletion: Some(deletion), version: 1, ..Job::new(RecordingId::from_u128(1)) };
-        let item = write(&job, "token", Timestamp::from_millis(0)).expect("it can be written");
-        assert_eq!(read(job.recording_id, item).expect("it can be read"), job);
+        let item = written(&job);
+        assert_eq!(from_item::<Job>(job.recording_id, item).expect("it can be read"), job);
     }
 
     #[test]
-    fn the_promised_attributes_are_there() {
-        let item = write(&job(), "token", Timestamp::from_millis(0)).expect("it can be written");
+    fn item_has_the_documented_attributes() {
+        let item = written(&job());
         let text = |name: &str| item.get(name).and_then(|value| value.as_s().ok()).map(String::as_str);
         let number = |name: &str| item.get(name).and_then(|value| value.as_n().ok()).map(String::as_str);
         assert_eq!(text("recording_id"), Some("00000000-0000-0000-0000-000000003c90"));
@@ -311,22 +313,22 @@ mod tests {
     }
 
     #[test]
-    fn a_finished_job_is_in_no_index() {
+    fn finished_job_is_in_no_index() {
         let mut job = job();
         job.transcripts.truncate(2);
         (job.hold, job.deletion, job.rendering, job.outbox) = (None, None, None, Outbox::default());
-        let item = write(&job, "token", Timestamp::from_millis(0)).expect("it can be written");
+        let item = written(&job);
         assert!(!item.contains_key("due_at") && !item.contains_key("due_shard") && !item.contains_key("open_shard"));
     }
 
     #[test]
-    fn a_row_of_before_is_read_and_has_no_place_among_the_open_ones() {
-        let mut item = write(&job(), "token", Timestamp::from_millis(0)).expect("it can be written");
+    fn row_of_an_older_version_is_read_and_is_not_in_the_index_open() {
+        let mut item = written(&job());
         item.remove("done_at");
         item.remove("open_shard");
-        let job = read(job().recording_id, item).expect("it can be read");
+        let job: Job = from_item(job().recording_id, item).expect("it can be read");
         assert_eq!(job.done_at, None);
-        let item = write(&job, "token", Timestamp::from_millis(0)).expect("it can be written");
+        let item = written(&job);
         assert!(!item.contains_key("done_at") && !item.contains_key("open_shard"));
     }
 }

@@ -1,4 +1,4 @@
-//! Logs as JSON lines on standard output, where metrics go as well. [`crate::logs`] has the rules for log lines.
+//! Logs as JSON lines on standard output, together with the metrics. [`crate::logs`] has the rules for log lines.
 
 use tracing::Level;
 use tracing_subscriber::{filter::Targets, layer::SubscriberExt as _, util::SubscriberInitExt as _};
@@ -8,7 +8,7 @@ use crate::{env::Env, metrics};
 /// Our own crates. Other crates log at WARN at most, because at a finer level they may log headers.
 const OURS: [&str; 6] = ["job", "renditions", "pipeline", "webhook", "transcript", "sweep"];
 
-/// Starts logging at the level that Lambda's `AWS_LAMBDA_LOG_LEVEL` asks for, `INFO` by default.
+/// Starts logging at the level in Lambda's variable `AWS_LAMBDA_LOG_LEVEL`, which is `INFO` by default.
 pub fn init(env: &Env) {
     let level = match env.get("AWS_LAMBDA_LOG_LEVEL").map(str::to_ascii_uppercase).as_deref() {
         Some("TRACE") => Level::TRACE,
@@ -25,7 +25,7 @@ pub fn init(env: &Env) {
         .with_span_list(false)
         .with_ansi(false);
     metrics::choose_namespace(env);
-    // A second call, as tests make it, changes nothing.
+    // Tests call this several times. Only the first call has an effect.
     let _ = tracing_subscriber::registry().with(targets).with(format).try_init();
 }
 

@@ -1,4 +1,4 @@
-//! The work queue: what the webhook hands over, and wake-ups.
+//! The work queue. It carries the events that the webhook passes on, and wake-ups.
 
 use std::time::Duration;
 
@@ -9,12 +9,14 @@ use aws_sdk_sqs::{
 use job::{Event, JITTER_PART, ids::RecordingId};
 use serde::{Deserialize, Serialize};
 
-/// The longest delay that SQS knows.
+/// The longest delay that SQS allows.
 pub const MAX_DELAY: Duration = Duration::from_secs(15 * 60);
-/// Messages in one call: SQS takes no more.
+/// How many messages SQS accepts in one call.
 pub const MAX_BATCH: usize = 10;
-/// So often a message of a batch is sent that SQS does not take although it took others.
-const MAX_SENDS: u32 = 3;
+/// How many times to send the messages of a batch that SQS rejected.
+const MAX_BATCH_SENDS: u32 = 3;
+/// SQS hides a message for at most 12 hours after it was received. This limit leaves an hour for the work before.
+const MAX_HIDE_SECS: i32 = 11 * 60 * 60;
 
 /// One message of the queue, as JSON:
 /// `{"recording_id": "…", "event": "transcript.done", "transcript_id": "…", "attempt": 1, "delivery_id": "msg_…"}`.
@@ -23,12 +25,13 @@ pub struct Message {
     pub recording_id: RecordingId,
     #[serde(flatten)]
     pub event: Event,
-    /// The delivery that began it, for the logs.
+    /// The delivery that led to the message, for the logs.
     #[serde(default)]
     pub delivery_id: Option<String>,
-    /// Why a person sent it, in one line, and who: for the logs.
+    /// Why a person sent the message, in one line, for the logs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
+    /// The person who sent the message, for the logs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub by: Option<String>,
 }
@@ -45,24 +48,35 @@ pub struct WorkQueue {
     url: String,
 }
 
-/// The message is not known to be on the queue; try again.
+/// A call to SQS failed, and its outcome is unknown. Try again.
 #[derive(Debug, thiserror::Error)]
-#[error("the queue did not take the message")]
-pub struct QueueError(#[source] Box<dyn std::error::Error + Send + Sync>);
+#[error("SQS {operation} failed")]
+pub struct QueueError {
+    operation: &'static str,
+    source: Box<dyn std::error::Error + Send + Sync>,
+}
+
+impl QueueError {
+    fn new(operation: &'static str, source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
+        Self { operation, source: source.into() }
+    }
+}
 
 impl WorkQueue {
     pub fn new(client: Client, url: String) -> Self {
         Self { client, url }
     }
 
+    /// Sends a message.
+    ///
     /// # Errors
     /// [`QueueError`]
     pub async fn send(&self, message: &Message) -> Result<(), QueueError> {
         self.send_after(message, Duration::ZERO).await
     }
 
-    /// Has the job looked at again when `wait` is over, or a little later. What is too far away for a message is left to
-    /// the sweep, which finds it in the row.
+    /// Sends a wake-up that arrives after `wait` or a little later. If `wait` is too long for a message, nothing is
+    /// sent, because the sweep finds the time in the row and wakes the job.
     ///
     /// # Errors
     /// [`QueueError`]
@@ -79,67 +93,66 @@ impl WorkQueue {
         self.send_after(&message, jittered(wait)).await
     }
 
-    /// Sends a message that nobody sees before `delay` is over: whole seconds, and at most [`MAX_DELAY`].
+    /// Sends a message that no one receives before `delay` is over. The delay is rounded up to whole seconds and is at
+    /// most [`MAX_DELAY`].
     ///
     /// # Errors
     /// [`QueueError`]
     pub async fn send_after(&self, message: &Message, delay: Duration) -> Result<(), QueueError> {
-        let body = serde_json::to_string(message).map_err(|error| QueueError(Box::new(error)))?;
+        let body = serde_json::to_string(message).map_err(|error| QueueError::new("SendMessage", error))?;
         let seconds = i32::try_from(delay.min(MAX_DELAY).as_millis().div_ceil(1000)).unwrap_or_default();
         let message = self.client.send_message().queue_url(&self.url).message_body(body).delay_seconds(seconds);
-        message.send().await.map(drop).map_err(|error| QueueError(Box::new(error)))
+        message.send().await.map(drop).map_err(|error| QueueError::new("SendMessage", error))
     }
 
-    /// Sends up to [`MAX_BATCH`] messages in one call. Those that SQS does not take are sent again a few times.
+    /// Sends up to [`MAX_BATCH`] messages in one call. Sends the messages that SQS rejected again a few times.
     ///
     /// # Errors
     /// [`QueueError`]; some messages may be on the queue.
     pub async fn send_batch(&self, messages: &[Message]) -> Result<(), QueueError> {
-        let entry = |(index, message): (usize, &Message)| {
-            let body = serde_json::to_string(message).map_err(|error| QueueError(Box::new(error)))?;
+        let mut entries = Vec::with_capacity(messages.len());
+        for (index, message) in messages.iter().enumerate() {
+            let body = serde_json::to_string(message).map_err(|error| QueueError::new("SendMessageBatch", error))?;
             let entry = SendMessageBatchRequestEntry::builder().id(index.to_string()).message_body(body).build();
-            entry.map_err(|error| QueueError(Box::new(error)))
-        };
-        let mut entries: Vec<_> = messages.iter().enumerate().map(entry).collect::<Result<_, _>>()?;
+            entries.push(entry.map_err(|error| QueueError::new("SendMessageBatch", error))?);
+        }
         let mut code = String::new();
-        for _ in 0..MAX_SENDS {
+        for _ in 0..MAX_BATCH_SENDS {
             let batch = self.client.send_message_batch().queue_url(&self.url).set_entries(Some(entries.clone()));
-            let output = batch.send().await.map_err(|error| QueueError(Box::new(error)))?;
-            entries.retain(|entry| !output.successful().iter().any(|taken| taken.id() == entry.id()));
+            let output = batch.send().await.map_err(|error| QueueError::new("SendMessageBatch", error))?;
+            entries.retain(|entry| !output.successful().iter().any(|sent| sent.id() == entry.id()));
             if entries.is_empty() {
                 return Ok(());
             }
-            code = output.failed().first().map(BatchResultErrorEntry::code).unwrap_or("no reason").to_owned();
+            code = output.failed().first().map(BatchResultErrorEntry::code).unwrap_or("no code").to_owned();
         }
-        Err(QueueError(format!("{} messages were refused: {code}", entries.len()).into()))
+        Err(QueueError::new("SendMessageBatch", format!("SQS rejected {} of the messages: {code}", entries.len())))
     }
 
-    /// About how many messages somebody has to take, or has taken and not finished. Those that are delayed are not
-    /// counted: they wait for their time, not for a worker.
+    /// Returns about how many messages wait for a worker or are being handled. Delayed messages do not count, because
+    /// they wait for their time, not for a worker.
     ///
     /// # Errors
     /// [`QueueError`]
     pub async fn backlog(&self) -> Result<usize, QueueError> {
-        const COUNTED: [QueueAttributeName; 2] = [
+        const COUNTS: [QueueAttributeName; 2] = [
             QueueAttributeName::ApproximateNumberOfMessages,
             QueueAttributeName::ApproximateNumberOfMessagesNotVisible,
         ];
-        let get = self.client.get_queue_attributes().queue_url(&self.url).set_attribute_names(Some(COUNTED.to_vec()));
-        let output = get.send().await.map_err(|error| QueueError(Box::new(error)))?;
+        let get = self.client.get_queue_attributes().queue_url(&self.url).set_attribute_names(Some(COUNTS.to_vec()));
+        let output = get.send().await.map_err(|error| QueueError::new("GetQueueAttributes", error))?;
         let count = |name| output.attributes().and_then(|attributes| attributes.get(name)?.parse::<usize>().ok());
-        let counts: Option<Vec<usize>> = COUNTED.iter().map(count).collect();
-        let counts = counts.ok_or_else(|| QueueError("the answer does not have the number of messages".into()))?;
-        Ok(counts.into_iter().sum())
+        let sum: Option<usize> = COUNTS.iter().map(count).sum();
+        sum.ok_or_else(|| QueueError::new("GetQueueAttributes", "the answer does not have the number of messages"))
     }
 
-    /// Hides a message that was received until it should come again, or a little longer.
+    /// Hides a received message for `time` or a little longer. Then the queue delivers it again.
     ///
     /// # Errors
-    /// [`QueueError`]; the message then comes again after the queue's own visibility time-out.
+    /// [`QueueError`]; the queue then delivers the message again after its own visibility timeout.
     pub async fn hide(&self, receipt_handle: &str, time: Duration) -> Result<(), QueueError> {
-        // SQS counts whole seconds, and no more than twelve hours from the receipt.
         let seconds = jittered(time).as_millis().div_ceil(1000);
-        let seconds = i32::try_from(seconds).unwrap_or(i32::MAX).min(11 * 60 * 60);
+        let seconds = i32::try_from(seconds).unwrap_or(i32::MAX).min(MAX_HIDE_SECS);
         let hidden = self
             .client
             .change_message_visibility()
@@ -148,32 +161,33 @@ impl WorkQueue {
             .visibility_timeout(seconds)
             .send()
             .await;
-        hidden.map(drop).map_err(|error| QueueError(Box::new(error)))
+        hidden.map(drop).map_err(|error| QueueError::new("ChangeMessageVisibility", error))
     }
 }
 
-/// Many jobs that were told to wait equally long should not all come back at once. The core leaves room for this in the
-/// waits that it cuts.
+/// Stretches a wait by a random part, so that many jobs with the same wait do not return at once. The core leaves time
+/// for this in the waits that it shortens.
 fn jittered(wait: Duration) -> Duration {
     wait + (wait / JITTER_PART).mul_f64(fastrand::f64())
 }
 
 #[cfg(test)]
 mod tests {
+    use job::RecordingInfo;
+
     use super::*;
 
     #[test]
-    fn waits_are_stretched_each_by_another_part() {
+    fn waits_are_each_stretched_by_another_part() {
         let wait = Duration::from_secs(100);
         let waits: Vec<Duration> = (0..100).map(|_| jittered(wait)).collect();
         assert!(waits.iter().all(|stretched| (wait..=wait + wait / JITTER_PART).contains(stretched)), "{waits:?}");
         assert!(waits.iter().any(|stretched| *stretched != waits[0]), "{waits:?}");
         assert_eq!(jittered(Duration::ZERO), Duration::ZERO);
     }
-    use job::RecordingInfo;
 
     #[test]
-    fn a_message_reads_as_it_was_written() {
+    fn message_is_read_as_it_was_written() {
         let recording_id = RecordingId::from_u128(1);
         let others = [
             Event::RecordingFailed { sub_code: Some("internal_error".to_owned()) },
@@ -187,7 +201,7 @@ mod tests {
     }
 
     #[test]
-    fn the_form_is_the_documented_one() {
+    fn message_has_the_documented_form() {
         let text = r#"{"recording_id":"00000000-0000-0000-0000-000000000001","event":"transcript.done",
             "transcript_id":"00000000-0000-0000-0000-000000000002","attempt":null}"#;
         let message: Message = serde_json::from_str(text).expect("a message");
@@ -209,6 +223,6 @@ mod tests {
         );
         let retry = Event::Retry { provider: None, after_attempt: 0 };
         assert_eq!(message(r#""event":"retry","after_attempt":0"#).expect("a message").event, retry);
-        message(r#""event":"retry""#).expect_err("it could be applied twice");
+        message(r#""event":"retry""#).expect_err("without after_attempt it could be applied twice");
     }
 }

@@ -1,31 +1,21 @@
 //! `cargo figures`: what the functions cost, measured on the binaries that ship, each figure with its limit.
-//! `cargo figures --write` writes them into docs/development.md.
-//!
-//! The figures are the kernel's own account of whole processes, so they include everything that a function does. They
-//! are read from `/proc`, so this runs on Linux only.
-#![allow(clippy::disallowed_methods, reason = "it measures time, so it reads the clock itself")]
+//! `cargo figures --write` writes them into docs/development.md. `cargo figures --before DIR` compares them with those of
+//! older binaries: both are measured in turn, in one run, so that a busy machine slows both.
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "it prints for a person")]
 
 use std::{
     fs,
-    io::{ErrorKind, Read as _},
-    net::{TcpListener, TcpStream},
-    path::Path,
-    process::{Child, Command, ExitCode, Stdio},
-    thread,
-    time::Duration,
+    path::{Path, PathBuf},
+    process::ExitCode,
 };
 
-use ::tests::large_transcripts::{by_participant, by_utterance};
-use anyhow::{Context as _, Result, bail, ensure};
-use bytes::Bytes;
-use local::{
-    build::Binaries,
-    recall::{Meeting, SimulatorConfig},
-    stack::{JOBS_TABLE, RecallTarget, Stack, StackConfig},
+use ::tests::{
+    large_transcripts::{by_participant, by_utterance},
+    measure::{Copied, Copier, init, median},
 };
-use serde_json::Value;
-use tokio::time::{Instant, sleep};
+use anyhow::{Context as _, Result};
+use bytes::Bytes;
+use local::{build::Binaries, recall::Meeting};
 
 const DOCUMENT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/development.md");
 /// The document has the figures between these two lines.
@@ -46,14 +36,6 @@ const RUNS_OF_LARGE: usize = 3;
 const WORDS_OF_A_DAY: usize = 270_000;
 /// The number of speakers up to which a transcript is rendered.
 const MAX_SPEAKERS: usize = 1_000;
-/// The longest possible recording, so that no timestamp is after its end.
-const LONGEST: Duration = Duration::from_secs(31 * 24 * 60 * 60);
-/// The limit for one copy, by a stack that is not optimized.
-const PATIENCE: Duration = Duration::from_secs(240);
-/// The time in which a connected function sends its first request.
-const START: Duration = Duration::from_secs(5);
-/// The time after which an idle process uses no more CPU.
-const REST: Duration = Duration::from_millis(30);
 
 /// A transcript to copy, and the CPU time that the copy may take, including the start of the process.
 struct Case {
@@ -101,15 +83,18 @@ fn large(bytes: usize) -> Bytes {
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    let write = match std::env::args().skip(1).collect::<Vec<_>>().as_slice() {
-        [] => false,
-        [one] if one == "--write" => true,
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let result = match arguments.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
+        [] => run(false).await,
+        ["--write"] => run(true).await,
+        ["--before", folder] => compare(Path::new(folder)).await.map(|()| true),
         _ => {
-            eprintln!("error: the only option is --write, which writes the figures into docs/development.md");
+            eprintln!("error: the options are --write, which writes the figures into docs/development.md, and");
+            eprintln!("--before DIR, which compares them with the binaries of an older version in DIR");
             return ExitCode::FAILURE;
         }
     };
-    match run(write).await {
+    match result {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => {
             eprintln!("error: a limit is exceeded");
@@ -144,7 +129,7 @@ async fn run(write: bool) -> Result<bool> {
     let mut rows = Vec::new();
     for case in CASES {
         let copies = copies(&binaries, &case).await?;
-        let of = |figure: fn(&Copy) -> f64| median(copies.iter().map(figure).collect());
+        let of = |figure: fn(&Copied) -> f64| median(copies.iter().map(figure).collect());
         let (name, peak, cpu) = (case.name, of(|copy| copy.peak_mib), of(|copy| copy.cpu_ms));
         good &= line(&format!("{name}: peak memory"), peak, Some(MAX_PEAK_MIB), "MiB");
         good &= line(&format!("{name}: CPU with init"), cpu, Some(case.max_cpu_ms), "ms");
@@ -196,161 +181,57 @@ fn line(name: &str, value: f64, limit: Option<f64>, unit: &str) -> bool {
     good
 }
 
-fn median(mut values: Vec<f64>) -> f64 {
-    values.sort_by(f64::total_cmp);
-    values.get(values.len() / 2).copied().unwrap_or(f64::NAN)
-}
-
-/// Returns the milliseconds of CPU time, user and system, until the function asks for its first invocation. The
-/// credentials come from its environment, so the function has nothing to wait for.
-fn init(binary: &Path) -> Result<f64> {
-    let runtime = TcpListener::bind("127.0.0.1:0").context("cannot listen for the Runtime API")?;
-    let nowhere = "http://127.0.0.1:9";
-    let child = Command::new(binary)
-        .env_clear()
-        .env("AWS_LAMBDA_RUNTIME_API", runtime.local_addr()?.to_string())
-        .env("AWS_LAMBDA_FUNCTION_NAME", "figures")
-        .env("AWS_LAMBDA_FUNCTION_VERSION", "$LATEST")
-        .env("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "128")
-        .env("AWS_LAMBDA_LOG_GROUP_NAME", "figures")
-        .env("AWS_LAMBDA_LOG_STREAM_NAME", "figures")
-        .env("AWS_REGION", "us-east-1")
-        .env("AWS_ACCESS_KEY_ID", "figures")
-        .env("AWS_SECRET_ACCESS_KEY", "figures")
-        .env("RECALL_REGION", "us-east-1")
-        .env("RECALL_API_KEY", "figures")
-        .env("RECALL_WEBHOOK_SECRETS", "whsec_ZmlndXJlcw==")
-        .env("JOBS_TABLE", "jobs")
-        .env("TRANSCRIPTS_BUCKET", "transcripts")
-        .env("WORK_QUEUE_URL", nowhere)
-        .env("DEAD_LETTER_QUEUE_URL", nowhere)
-        .stdin(Stdio::null())
-        .stdout(Stdio::inherit())
-        .spawn()
-        .with_context(|| format!("{} cannot be run", binary.display()))?;
-    let mut child = Killed(child);
-    let mut connection = accept(&runtime, &mut child.0)?;
-    let mut request = [0; 256];
-    let length = connection.read(&mut request)?;
-    ensure!(
-        request[..length].starts_with(b"GET /2018-06-01/runtime/invocation/next "),
-        "the function asked the Runtime API for something else first"
-    );
-    thread::sleep(REST);
-    let cpu_ms = cpu_ms(child.0.id());
-    // The process must end before the connection does, because it would log an error otherwise.
-    drop(child);
-    cpu_ms
-}
-
-/// Waits for the function to connect, and fails if the function ends first.
-fn accept(runtime: &TcpListener, child: &mut Child) -> Result<TcpStream> {
-    runtime.set_nonblocking(true)?;
-    loop {
-        match runtime.accept() {
-            Ok((connection, _)) => {
-                connection.set_nonblocking(false)?;
-                connection.set_read_timeout(Some(START))?;
-                return Ok(connection);
-            }
-            Err(error) if error.kind() == ErrorKind::WouldBlock => {
-                if let Some(status) = child.try_wait()? {
-                    bail!("the function did not start ({status}); its log is above");
-                }
-                thread::sleep(Duration::from_millis(1));
-            }
-            Err(error) => return Err(error).context("the function did not connect to the Runtime API"),
-        }
-    }
-}
-
-/// A process that is killed when this is dropped.
-struct Killed(Child);
-
-impl Drop for Killed {
-    fn drop(&mut self) {
-        // An error means that the process has already ended.
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
-/// One copy, by one process that did nothing else.
-struct Copy {
-    peak_mib: f64,
-    cpu_ms: f64,
-    wall_ms: f64,
-}
-
-async fn copies(binaries: &Binaries, case: &Case) -> Result<Vec<Copy>> {
-    let data = tempfile::tempdir().context("cannot create a folder for the stack's data")?;
-    let config = StackConfig {
-        // The meeting is transcribed at once, and its URLs still live long enough.
-        recall: RecallTarget::Simulator(SimulatorConfig { speed: 20.0, ..SimulatorConfig::default() }),
-        transcript_timeout: PATIENCE,
-        // One process makes all copies, so there is only one process to measure.
-        concurrency: 1,
-        ..StackConfig::default()
-    };
-    let stack = Stack::start(data.path(), binaries, config).await?;
+async fn copies(binaries: &Binaries, case: &Case) -> Result<Vec<Copied>> {
+    let copier = Copier::start(binaries).await?;
     let content = (case.content)();
     let mut copies = Vec::new();
     for _ in 0..case.runs {
-        stack.transcript.kill().await;
-        let meeting = Meeting::with_content(content.clone()).lasting(LONGEST).transcribed_like(Duration::from_secs(20));
-        copies.push(copy(&stack, meeting).await?);
+        copies.push(copier.copy(&content).await?);
     }
     Ok(copies)
 }
 
-async fn copy(stack: &Stack, meeting: Meeting) -> Result<Copy> {
-    let simulator = stack.simulator.as_ref().context("there is no simulator")?;
-    let bytes = meeting.content().len();
-    let recording_id = simulator.play(meeting).to_string();
-    let end = Instant::now() + PATIENCE;
-    loop {
-        let job = stack.dynamodb.item(JOBS_TABLE, &recording_id)?.unwrap_or_default();
-        match job["status"].as_str() {
-            Some("stored") => break,
-            status if Instant::now() > end => bail!("the copy of {bytes} bytes is still {status:?}"),
-            _ => sleep(REST).await,
+/// Compares the functions with older ones: every figure of both in turn, and the median of their ratios.
+async fn compare(folder: &Path) -> Result<()> {
+    let binary = |name: &str| -> Result<PathBuf> {
+        folder.join(name).canonicalize().with_context(|| format!("{} has no binary `{name}`", folder.display()))
+    };
+    let before = Binaries { webhook: binary("webhook")?, transcript: binary("transcript")?, sweep: binary("sweep")? };
+    println!("building the functions in release mode …");
+    let after = Binaries::build_release().await?;
+    println!("\n{:<44}{:>12}{:>12}{:>8}", "figure, as a median", "before", "after", "ratio");
+    let functions = [
+        ("webhook", &before.webhook, &after.webhook),
+        ("transcript", &before.transcript, &after.transcript),
+        ("sweep", &before.sweep, &after.sweep),
+    ];
+    for (name, before, after) in functions {
+        let bytes = |path: &PathBuf| fs::metadata(path).map(|data| data.len() as f64 / 1e6);
+        ratio(&format!("{name}: binary"), vec![(bytes(before)?, bytes(after)?)], "MB");
+        let inits = (0..=RUNS).map(|_| Ok((init(before)?, init(after)?))).skip(1).collect::<Result<_>>()?;
+        ratio(&format!("{name}: CPU to the first poll"), inits, "ms");
+    }
+    for case in CASES {
+        let (older, newer) = (Copier::start(&before).await?, Copier::start(&after).await?);
+        let content = (case.content)();
+        let mut copies: Vec<(Copied, Copied)> = Vec::new();
+        for _ in 0..RUNS.max(case.runs) {
+            copies.push((older.copy(&content).await?, newer.copy(&content).await?));
         }
+        let pairs =
+            |figure: fn(&Copied) -> f64| copies.iter().map(|(one, other)| (figure(one), figure(other))).collect();
+        ratio(&format!("{}: peak memory", case.name), pairs(|copy| copy.peak_mib), "MiB");
+        ratio(&format!("{}: CPU with init", case.name), pairs(|copy| copy.cpu_ms), "ms");
     }
-    sleep(REST).await;
-    let pids = stack.transcript.pids();
-    let [pid] = pids[..] else { bail!("{} processes, not one, copied {bytes} bytes", pids.len()) };
-    let wall_ms = stack
-        .transcript
-        .logs()
-        .iter()
-        .filter_map(|line| serde_json::from_str::<Value>(line).ok())
-        .find(|entry| entry["message"] == "transcript.stored" && entry["recording.id"] == recording_id.as_str())
-        .and_then(|entry| (entry["bytes"] == bytes).then(|| entry["duration_ms"].as_f64()).flatten())
-        .with_context(|| format!("the log has no line of a copy of {bytes} bytes"))?;
-    Ok(Copy { peak_mib: peak_mib(pid)?, cpu_ms: cpu_ms(pid)?, wall_ms })
+    Ok(())
 }
 
-/// Returns the user and system time of all threads in milliseconds. `stat` has it too, but only in steps of 10 ms.
-fn cpu_ms(pid: u32) -> Result<f64> {
-    let mut ns = 0;
-    for thread in fs::read_dir(format!("/proc/{pid}/task")).context("the process is gone, or this is not Linux")? {
-        let path = thread?.path().join("schedstat");
-        let text = fs::read_to_string(&path).with_context(|| format!("{} cannot be read", path.display()))?;
-        let first = text.split_whitespace().next().and_then(|first| first.parse::<u64>().ok());
-        ns += first.with_context(|| format!("{} has an unknown format", path.display()))?;
-    }
-    Ok(ns as f64 / 1e6)
-}
-
-/// Returns the peak memory of the process. Unlike the figure of rusage, this one starts at zero with the program: a
-/// child does not inherit the memory of its parent.
-fn peak_mib(pid: u32) -> Result<f64> {
-    let status = fs::read_to_string(format!("/proc/{pid}/status")).context("the process is gone")?;
-    let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).and_then(|peak| {
-        let kib = peak.trim().strip_suffix(" kB")?;
-        kib.trim().parse::<f64>().ok()
-    });
-    Ok(peak.context("the process has no VmHWM")? / 1024.0)
+/// Prints the medians of both, and the median of their ratios.
+fn ratio(name: &str, pairs: Vec<(f64, f64)>, unit: &str) {
+    let before = median(pairs.iter().map(|(before, _)| *before).collect());
+    let after = median(pairs.iter().map(|(_, after)| *after).collect());
+    let ratio = median(pairs.iter().map(|(before, after)| after / before).collect());
+    println!("{name:<44}{:>12}{:>12}{ratio:>8.3}", format!("{before:.2} {unit}"), format!("{after:.2} {unit}"));
 }
 
 #[cfg(test)]

@@ -51,7 +51,7 @@ const OF_SHARED: [(&str, &str); 9] = [
     ("work", "work_queue"),
     ("dead_letters", "dead_letter"),
     ("bus", "bus"),
-    ("secrets", "secret"),
+    ("secrets", "credentials"),
     ("recall", "recall"),
     ("advance", "advance"),
 ];

@@ -13,7 +13,7 @@ use crate::{read, template, text};
 const SENDER_WAITS: Duration = Duration::from_secs(15);
 /// How long Recall remembers an idempotency key.
 const KEY_IS_KNOWN: Duration = Duration::from_secs(60 * 60);
-/// How long a lease outlasts its invocation, and more: `SKEW` in `deadline.rs` is 2 s.
+/// How long a lease outlasts its invocation, and more: `LEASE_MARGIN` in `deadline.rs` is 2 s.
 const AFTER_INVOCATION: Duration = Duration::from_secs(10);
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 

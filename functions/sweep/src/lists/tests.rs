@@ -83,7 +83,7 @@ fn whatever_goes_wrong_says_where_to_go_on() {
         (unexpected(200).into(), "refused", &restarted),
         (Problem::Operator { status: 401 }.into(), "operator", &stays),
         (Problem::Operator { status: 404 }.into(), "operator", &restarted),
-        (StoreError::Unavailable("x".into()).into(), "unavailable", &failed),
+        (StoreError::Unavailable { operation: "GetItem", source: "x".into() }.into(), "unavailable", &failed),
         (PageError::OutOfTime, "out_of_time", &failed),
     ] {
         let mut left = at("a", 7);

@@ -1,7 +1,7 @@
 //! The published vector, and what must not pass.
 
 use http::{HeaderName, HeaderValue};
-use pipeline::secret::Credentials;
+use pipeline::credentials::Credentials;
 
 use super::*;
 

@@ -1,4 +1,5 @@
-//! What a save made true for the first time, for logs and metrics. Whoever saved it tells it, so it is told once.
+//! The changes that a save makes, for logs and metrics. Only the writer whose save succeeded records them, so each
+//! change is recorded once.
 
 use std::time::Duration;
 
@@ -6,12 +7,12 @@ use job::{Job, KeepReason, State, Transcript, ids::TranscriptId, time::Timestamp
 
 use crate::{logs, metrics};
 
-/// What is told of a job when it changes.
+/// The properties of a job whose changes are recorded.
 #[derive(Clone, Debug)]
 pub(super) struct Snapshot {
     paid_twice: bool,
     expiring: bool,
-    /// How many bad ends the job came to.
+    /// How many times the job has ended without a transcript.
     ends: u32,
     /// Recall does not know the recording.
     unknown: bool,
@@ -21,9 +22,9 @@ pub(super) struct Snapshot {
     not_deleted: usize,
     /// When rendering again was given up.
     rendering_stopped_at: Option<Timestamp>,
-    /// How many languages that metadata asked for were refused.
+    /// How many languages in metadata were refused.
     refused_languages: usize,
-    /// Transcripts that we asked for and Recall has made, or is making.
+    /// Transcripts that we requested and that Recall has made or is making.
     paid: Vec<Paid>,
     failures: Vec<Failure>,
     /// When the first transcript was complete in S3.
@@ -36,13 +37,13 @@ struct Paid {
     provider: Option<String>,
 }
 
-/// An attempt of ours that came to nothing.
+/// One of our attempts that failed or was refused.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Failure {
     attempt: u32,
     transcript_id: Option<TranscriptId>,
     provider: Option<String>,
-    /// In Recall's words.
+    /// Recall's code.
     code: Option<String>,
 }
 
@@ -58,7 +59,8 @@ enum Change {
     Ended,
     Paid(Paid),
     Failed(Failure),
-    /// The first transcript is stored, this long after the recording was done; `None` where Recall has not told when.
+    /// The first transcript is stored. `after` is the time since the recording was done; `None` if Recall did not say
+    /// when it was.
     Stored {
         after: Option<Duration>,
     },
@@ -99,7 +101,7 @@ impl Failure {
     }
 }
 
-/// Logs and counts what is true of the saved job and was not before.
+/// Logs and counts what changed between the snapshot and the saved job.
 pub(super) fn record(before: &Snapshot, saved: &Job) {
     for change in between(before, saved) {
         change.record(saved);
@@ -133,8 +135,8 @@ fn between(before: &Snapshot, saved: &Job) -> Vec<Change> {
     if after.ends > before.ends {
         changes.push(Change::Ended);
     }
-    let known = |paid: &Paid| before.paid.iter().any(|known| known.transcript_id == paid.transcript_id);
-    changes.extend(after.paid.into_iter().filter(|paid| !known(paid)).map(Change::Paid));
+    let was_paid = |paid: &Paid| before.paid.iter().any(|earlier| earlier.transcript_id == paid.transcript_id);
+    changes.extend(after.paid.into_iter().filter(|paid| !was_paid(paid)).map(Change::Paid));
     changes.extend(after.failures.into_iter().filter(|failure| !before.failures.contains(failure)).map(Change::Failed));
     if let (Some(stored_at), None) = (after.stored_at, before.stored_at) {
         changes.push(Change::Stored { after: saved.done_at.map(|done_at| stored_at.since(done_at)) });
@@ -152,7 +154,12 @@ impl Change {
             }
             Self::Expiring => {
                 let expires_at = job.expires_at.map(Timestamp::rfc3339).unwrap_or_default();
-                tracing::error!(message = logs::EXPIRY_NOTICED, recording.id = %recording_id, job.status = status, expires_at);
+                tracing::error!(
+                    message = logs::EXPIRY_NOTICED,
+                    recording.id = %recording_id,
+                    job.status = status,
+                    expires_at,
+                );
                 metrics::RECORDINGS_EXPIRING.count();
             }
             Self::Unknown => {
@@ -172,7 +179,11 @@ impl Change {
                 metrics::RENDERING_ERRORS.count();
             }
             Self::OverrideIgnored => {
-                tracing::warn!(message = logs::OVERRIDE_IGNORED, recording.id = %recording_id, key = "transcript_language");
+                tracing::warn!(
+                    message = logs::OVERRIDE_IGNORED,
+                    recording.id = %recording_id,
+                    key = "transcript_language",
+                );
             }
             Self::Ended => {
                 tracing::error!(message = logs::JOB_ENDED, recording.id = %recording_id, job.status = status);
@@ -180,12 +191,23 @@ impl Change {
             }
             Self::Paid(Paid { transcript_id, provider }) => {
                 let provider = metrics::code(provider.as_deref());
-                tracing::info!(message = logs::ATTEMPT_PAID, recording.id = %recording_id, transcript.id = %transcript_id, provider);
+                tracing::info!(
+                    message = logs::ATTEMPT_PAID,
+                    recording.id = %recording_id,
+                    transcript.id = %transcript_id,
+                    provider,
+                );
                 metrics::TRANSCRIPTS_PAID.count(provider);
             }
             Self::Failed(Failure { attempt, transcript_id: _, provider, code }) => {
                 let (provider, sub_code) = (metrics::code(provider.as_deref()), metrics::code(code.as_deref()));
-                tracing::warn!(message = logs::ATTEMPT_FAILED, recording.id = %recording_id, attempt, provider, sub_code);
+                tracing::warn!(
+                    message = logs::ATTEMPT_FAILED,
+                    recording.id = %recording_id,
+                    attempt,
+                    provider,
+                    sub_code,
+                );
                 metrics::ATTEMPTS_FAILED.count(provider, sub_code);
             }
             Self::Stored { after: Some(after) } => {
@@ -243,11 +265,11 @@ mod tests {
     }
 
     #[test]
-    fn what_is_paid_is_counted_when_it_is_first_known_to_exist() {
+    fn paid_transcript_is_counted_when_it_is_first_known_to_exist() {
         let new = Job::new(RecordingId::from_u128(1));
         assert_eq!(changes(&new, &job(Some(1), transcribing())), [paid()]);
         assert_eq!(changes(&job(Some(1), transcribing()), &job(Some(1), transcribing())), []);
-        // Somebody else paid for this one.
+        // We did not request this transcript.
         assert_eq!(changes(&new, &job(None, transcribing())), []);
         let refused = State::Refused { status: 400, code: Some("bad_language".to_owned()) };
         let code = Some("bad_language".to_owned());
@@ -256,38 +278,38 @@ mod tests {
     }
 
     #[test]
-    fn a_failure_is_counted_once_with_its_provider_and_its_reason() {
+    fn failure_is_counted_once_with_its_provider_and_its_reason() {
         let (code, provider) = (Some("why".to_owned()), Some("rev_async".to_owned()));
         let failure = Failure { attempt: 1, transcript_id: Some(ID), provider, code };
         assert_eq!(changes(&job(Some(1), transcribing()), &job(Some(1), failed())), [Change::Failed(failure)]);
         let mut deleted = job(Some(1), failed());
         assert_eq!(changes(&deleted, &deleted), []);
         deleted.transcripts[0].deleted = true;
-        assert_eq!(changes(&job(Some(1), failed()), &deleted), [], "it made room for another one");
-        assert_eq!(changes(&job(None, transcribing()), &job(None, failed())), [], "somebody else's");
+        assert_eq!(changes(&job(Some(1), failed()), &deleted), [], "it was deleted to make room for another one");
+        assert_eq!(changes(&job(None, transcribing()), &job(None, failed())), [], "we did not request it");
     }
 
     #[test]
-    fn a_rendering_that_is_given_up_is_counted_once() {
-        let under_way = job(Some(1), stored(90));
-        let stopped = |at| Job { rendering_stopped_at: Some(at), ..under_way.clone() };
+    fn rendering_that_is_given_up_is_counted_once() {
+        let in_progress = job(Some(1), stored(90));
+        let stopped = |at| Job { rendering_stopped_at: Some(at), ..in_progress.clone() };
         let (first, second) = (stopped(DONE_AT), stopped(DONE_AT.plus(Duration::from_secs(1))));
-        assert_eq!(changes(&under_way, &first), [Change::NotRendered]);
+        assert_eq!(changes(&in_progress, &first), [Change::NotRendered]);
         assert_eq!(changes(&first, &first), []);
-        assert_eq!(changes(&first, &under_way), [], "it is asked for again, or was rendered");
-        assert_eq!(changes(&first, &second), [Change::NotRendered], "and once more in vain");
+        assert_eq!(changes(&first, &in_progress), [], "it was requested again, or succeeded");
+        assert_eq!(changes(&first, &second), [Change::NotRendered], "it was given up again");
     }
 
     #[test]
-    fn the_time_to_the_first_stored_transcript_is_told_once() {
-        let waits = job(Some(1), transcribing());
+    fn time_to_the_first_stored_transcript_is_recorded_once() {
+        let in_progress = job(Some(1), transcribing());
         let after = Some(Duration::from_secs(90));
-        assert_eq!(changes(&waits, &job(Some(1), stored(90))), [Change::Stored { after }]);
+        assert_eq!(changes(&in_progress, &job(Some(1), stored(90))), [Change::Stored { after }]);
         let mut another = job(Some(1), stored(90));
         another.transcripts.push(job(None, stored(900)).transcripts.remove(0));
         assert_eq!(changes(&job(Some(1), stored(90)), &another), []);
-        // A row of before, or of a recording of which Recall has not told.
+        // An older version wrote the row, or Recall did not say when the recording was done.
         let unknown = Job { done_at: None, ..job(Some(1), stored(90)) };
-        assert_eq!(changes(&waits, &unknown), [Change::Stored { after: None }]);
+        assert_eq!(changes(&in_progress, &unknown), [Change::Stored { after: None }]);
     }
 }

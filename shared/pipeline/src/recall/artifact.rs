@@ -1,5 +1,5 @@
-//! Recall's JSON, read tolerantly: fields we do not need are not looked at, codes are open lists, and whatever stands in
-//! the place of a value that we can do without is as if it were not there.
+//! Recall's JSON, read tolerantly. Fields that we do not need are ignored, codes are open lists, and an optional field
+//! with a value of an unexpected type counts as absent.
 
 use job::{
     ids::{BotId, RecordingId, TranscriptId},
@@ -10,10 +10,10 @@ use serde_json::{Map, Value, value::RawValue};
 
 use crate::secret::Secret;
 
-/// Longer codes are cut.
+/// Longer codes are truncated.
 const MAX_SUB_CODE_CHARS: usize = 200;
 
-/// A transcript as Recall has it.
+/// A transcript as Recall describes it.
 #[derive(Debug, Deserialize)]
 pub struct TranscriptArtifact {
     pub id: TranscriptId,
@@ -31,7 +31,7 @@ pub struct TranscriptArtifact {
     data: Data,
 }
 
-/// The value, or the default if it is none.
+/// Reads the value, or returns the default if it has another type.
 fn optional<'de, D: Deserializer<'de>, T: DeserializeOwned + Default>(deserializer: D) -> Result<T, D::Error> {
     let raw = Box::<RawValue>::deserialize(deserializer)?;
     Ok(serde_json::from_str(raw.get()).unwrap_or_default())
@@ -64,12 +64,12 @@ impl std::fmt::Debug for Data {
 }
 
 impl TranscriptArtifact {
-    /// The recording it says it belongs to.
+    /// Returns the recording that this transcript says it belongs to.
     pub fn recording_id(&self) -> Option<RecordingId> {
         self.recording.id
     }
 
-    /// `processing`, `done`, `failed`, `deleted`, or something newer; empty where there is none.
+    /// Returns `processing`, `done`, `failed`, `deleted`, or a newer status; empty if there is none.
     pub fn status(&self) -> &str {
         self.status.code.as_deref().unwrap_or_default()
     }
@@ -79,25 +79,25 @@ impl TranscriptArtifact {
     }
 
     pub fn sub_code(&self) -> Option<String> {
-        self.status.sub_code.as_deref().map(cut)
+        self.status.sub_code.as_deref().map(clean_sub_code)
     }
 
-    /// A credential: good for hours, never to be stored or logged.
+    /// Returns the URL of the content. It is a credential that works for hours, so never store or log it.
     pub fn download_url(&self) -> Option<Secret<String>> {
         self.data.download_url.clone().map(Secret::new)
     }
 
-    /// The attempt of this deployment's that made it.
+    /// Returns this deployment's attempt that made it, if one did.
     pub fn attempt(&self, recording_id: RecordingId, deployment: Option<&str>) -> Option<u32> {
         attempt_of(&self.metadata, recording_id, deployment)
     }
 
-    /// Whether another deployment of this product made it.
+    /// Returns whether another deployment of this product made it.
     pub fn is_of_other_deployment(&self, recording_id: RecordingId, deployment: Option<&str>) -> bool {
         is_of_other_deployment(&self.metadata, recording_id, deployment)
     }
 
-    /// The provider's key: the one that holds an object.
+    /// Returns the name of the provider: the first key whose value is not null.
     pub fn provider(&self) -> Option<&str> {
         let providers = self.provider.as_object()?;
         providers.iter().find(|(_, options)| !options.is_null()).map(|(name, _)| name.as_str())
@@ -108,7 +108,7 @@ impl TranscriptArtifact {
     }
 }
 
-/// A recording as Recall has it.
+/// A recording as Recall describes it.
 #[derive(Debug, Deserialize)]
 pub struct RecordingArtifact {
     pub id: RecordingId,
@@ -143,13 +143,13 @@ struct Bot {
 }
 
 impl RecordingArtifact {
-    /// `processing`, `paused`, `done`, `failed`, `deleted`, or something newer.
+    /// Returns `processing`, `paused`, `done`, `failed`, `deleted`, or a newer status.
     pub fn status(&self) -> Option<&str> {
         self.status.code.as_deref()
     }
 
     pub fn sub_code(&self) -> Option<String> {
-        self.status.sub_code.as_deref().map(cut)
+        self.status.sub_code.as_deref().map(clean_sub_code)
     }
 
     pub fn started_at(&self) -> Option<Timestamp> {
@@ -160,7 +160,7 @@ impl RecordingArtifact {
         self.completed_at.as_deref().and_then(Timestamp::parse_rfc3339)
     }
 
-    /// When Recall deletes it; `None` where it is kept for ever.
+    /// Returns when Recall deletes it; `None` if Recall keeps it forever.
     pub fn expires_at(&self) -> Option<Timestamp> {
         self.expires_at.as_deref().and_then(Timestamp::parse_rfc3339)
     }
@@ -169,65 +169,75 @@ impl RecordingArtifact {
         self.bot.id
     }
 
-    /// One of its transcripts. Which one Recall shows, if there are several, is not documented.
+    /// Returns one of its transcripts. Recall does not document which one it shows if there are several.
     pub fn transcript(&self) -> Option<&TranscriptArtifact> {
         self.media_shortcuts.transcript.as_ref()
     }
 
-    /// Null where there is no bot.
+    /// Returns the bot's metadata; null if there is no bot.
     pub fn bot_metadata(&self) -> &Value {
         &self.bot.metadata
     }
 }
 
-/// All we need of create's answer.
+/// The only part of the answer of create_transcript that we need.
 #[derive(Debug, Deserialize)]
 pub(super) struct Created {
     pub(super) id: TranscriptId,
 }
 
-/// Our attempt number, if this metadata is this deployment's and made for this very recording. Anybody can write
-/// metadata, so it is checked against the job as well before it counts.
+/// Returns the attempt number in a transcript's metadata, if this deployment wrote the metadata for this recording.
+/// Anyone can write metadata, so the number is also checked against the job before it counts.
 pub fn attempt_of(metadata: &Value, recording_id: RecordingId, deployment: Option<&str>) -> Option<u32> {
-    let (attempt, is_ours) = made_by_us(metadata, recording_id, deployment)?;
-    is_ours.then_some(attempt)
+    let origin = origin_of(metadata, recording_id, deployment)?;
+    origin.is_this_deployment.then_some(origin.attempt)
 }
 
-/// Whether this metadata is that of another deployment of this product, and made for this very recording.
+/// Returns whether another deployment of this product wrote the metadata for this recording.
 pub fn is_of_other_deployment(metadata: &Value, recording_id: RecordingId, deployment: Option<&str>) -> bool {
-    made_by_us(metadata, recording_id, deployment).is_some_and(|(_, is_ours)| !is_ours)
+    origin_of(metadata, recording_id, deployment).is_some_and(|origin| !origin.is_this_deployment)
 }
 
-/// The attempt of this product that made it, and whether it was this deployment.
-fn made_by_us(metadata: &Value, recording_id: RecordingId, deployment: Option<&str>) -> Option<(u32, bool)> {
+/// The attempt of a deployment of this product that made a transcript.
+struct Origin {
+    attempt: u32,
+    is_this_deployment: bool,
+}
+
+fn origin_of(metadata: &Value, recording_id: RecordingId, deployment: Option<&str>) -> Option<Origin> {
     let metadata: &Map<String, Value> = metadata.as_object()?;
-    // Null is how Recall may write a key that has no value.
-    let made_by = metadata.get("deployment").filter(|made_by| !made_by.is_null());
     let job: RecordingId = metadata.get("job")?.as_str()?.parse().ok()?;
     let attempt = metadata.get("attempt")?.as_str()?.parse().ok()?;
-    (job == recording_id).then_some((attempt, made_by.map(Value::as_str) == deployment.map(Some)))
+    // Recall may write null for a key that has no value.
+    let made_by = metadata.get("deployment").unwrap_or(&Value::Null);
+    let is_this_deployment = match deployment {
+        None => made_by.is_null(),
+        Some(name) => made_by == name,
+    };
+    (job == recording_id).then_some(Origin { attempt, is_this_deployment })
 }
 
-/// A code that ends up in the job's row and on the queue, cut to a bearable length and to what SQS takes.
-pub fn cut(sub_code: &str) -> String {
+/// Prepares a code for the job's row and for the queue: truncates it, and removes the characters that SQS rejects.
+pub fn clean_sub_code(sub_code: &str) -> String {
     let plain = |character: &char| !character.is_control() && !matches!(character, '\u{FFFE}' | '\u{FFFF}');
     sub_code.chars().filter(plain).take(MAX_SUB_CODE_CHARS).collect()
 }
 
-/// What Recall says about an error, as far as it can be read.
+/// The parts of an error's body that we use.
 #[derive(Debug, Default)]
 pub(super) struct ErrorBody {
     code: Option<String>,
-    /// Recall's API answers in JSON; a firewall, a proxy or another server in HTML.
+    /// Returns whether the body is a JSON object. Recall's API answers in JSON; a firewall, a proxy or another server
+    /// answers in HTML.
     pub(super) is_json: bool,
 }
 
 impl ErrorBody {
-    pub(super) async fn of(response: reqwest::Response) -> Self {
-        super::read(response).await.map(|body| Self::parse(&body)).unwrap_or_default()
+    pub(super) async fn read(response: reqwest::Response) -> Self {
+        super::read_body(response).await.map(|body| Self::parse(&body)).unwrap_or_default()
     }
 
-    /// Only the `code` is kept: free text may quote what we sent.
+    /// Reads the `code` and nothing else, because free text may quote our request.
     pub(super) fn parse(body: &[u8]) -> Self {
         let body: Option<Map<String, Value>> = serde_json::from_slice(body).ok();
         let is_json = body.is_some();
@@ -238,12 +248,11 @@ impl ErrorBody {
         }
     }
 
-    pub(super) fn known_code(self) -> Option<String> {
+    pub(super) fn code(self) -> Option<String> {
         self.code
     }
 
-    /// For logs.
-    pub(super) fn code(self) -> String {
+    pub(super) fn code_for_logs(self) -> String {
         self.code.unwrap_or_else(|| "no code".to_owned())
     }
 }

@@ -1,4 +1,4 @@
-//! create_transcript: the one call that costs money.
+//! create_transcript: the only call that costs money.
 
 use std::{borrow::Cow, time::Duration};
 
@@ -11,7 +11,7 @@ use url::Url;
 use super::{
     Problem, Recall,
     artifact::{Created, ErrorBody},
-    read, retry_after,
+    read_body, retry_after,
 };
 use crate::{
     logs, metrics,
@@ -20,7 +20,7 @@ use crate::{
     time::{self, Stopwatch},
 };
 
-/// One paid call.
+/// The parameters of one paid call.
 #[derive(Clone, Debug)]
 pub struct Create<'a> {
     pub recording_id: RecordingId,
@@ -28,15 +28,15 @@ pub struct Create<'a> {
     /// The `provider` object of the request.
     pub provider: Cow<'a, RawValue>,
     pub separate_streams: bool,
-    /// The delivery that began it, for people.
+    /// The delivery that led to the call. It helps people to find the cause.
     pub delivery_id: &'a str,
-    /// The call ends before this, answered or not.
+    /// The call ends within this time, answered or not.
     pub timeout: Duration,
 }
 
-/// What the core wants to pay for.
+/// The attempt that the core wants to pay for.
 #[derive(Clone, Copy, Debug)]
-pub struct Wanted<'a> {
+pub struct AttemptSpec<'a> {
     pub recording_id: RecordingId,
     pub attempt: u32,
     /// The name of a provider of the chain.
@@ -45,10 +45,10 @@ pub struct Wanted<'a> {
 }
 
 impl<'a> Create<'a> {
-    /// The paid call for one attempt. If the chain has changed since the attempt began and the provider is gone, the
-    /// first provider takes its place.
-    pub fn new(settings: &'a CreateSettings, wanted: Wanted<'_>, delivery_id: &'a str, timeout: Duration) -> Self {
-        let Wanted { recording_id, attempt, provider, language } = wanted;
+    /// Builds the paid call for one attempt. If the chain has changed since the attempt began and no longer has the
+    /// provider, the first provider replaces it.
+    pub fn new(settings: &'a CreateSettings, spec: AttemptSpec<'_>, delivery_id: &'a str, timeout: Duration) -> Self {
+        let AttemptSpec { recording_id, attempt, provider, language } = spec;
         let named = settings.providers.iter().find(|known| known.name == provider);
         let provider = named.unwrap_or(&settings.providers[0]).body_for(language);
         let separate_streams = settings.separate_streams;
@@ -58,10 +58,10 @@ impl<'a> Create<'a> {
 
 impl Create<'_> {
     fn body(&self, deployment: Option<&str>) -> serde_json::Result<String> {
-        let use_separate_streams_when_available = true;
+        let separate_streams = Diarization { use_separate_streams_when_available: true };
         serde_json::to_string(&CreateBody {
             provider: &self.provider,
-            diarization: self.separate_streams.then_some(Diarization { use_separate_streams_when_available }),
+            diarization: self.separate_streams.then_some(separate_streams),
             metadata: Metadata {
                 job: self.recording_id,
                 attempt: self.attempt.to_string(),
@@ -71,7 +71,8 @@ impl Create<'_> {
         })
     }
 
-    /// Recall knows a key by its text, the path and the user whose API key it is, which two deployments may share.
+    /// Recall tells keys apart by their text, the path, and the user of the API key. Two deployments may share a user,
+    /// so the key also names the deployment.
     fn idempotency_key(&self, deployment: Option<&str>) -> String {
         let Self { recording_id, attempt, .. } = self;
         match deployment {
@@ -81,7 +82,7 @@ impl Create<'_> {
     }
 }
 
-/// The request's JSON. `provider` is the operator's text, byte for byte.
+/// The JSON of the request. `provider` is the operator's text, byte for byte.
 #[derive(Serialize)]
 struct CreateBody<'a> {
     provider: &'a RawValue,
@@ -95,7 +96,8 @@ struct Diarization {
     use_separate_streams_when_available: bool,
 }
 
-/// What comes back in every webhook and list. Recall takes text values only, of at most 500 characters.
+/// The metadata that Recall repeats in every webhook and list. Recall accepts only text values of at most 500
+/// characters.
 #[derive(Serialize)]
 struct Metadata<'a> {
     job: RecordingId,
@@ -105,13 +107,14 @@ struct Metadata<'a> {
     deployment: Option<&'a str>,
 }
 
-async fn create_answer(response: Response) -> CreateAnswer {
+async fn read_answer(response: Response) -> CreateAnswer {
     let status = response.status().as_u16();
     let stated = retry_after(response.headers(), time::now());
     match status {
-        200..300 => match read(response).await.ok().and_then(|body| serde_json::from_slice::<Created>(&body).ok()) {
+        200..300 => match read_body(response).await.ok().and_then(|body| serde_json::from_slice::<Created>(&body).ok())
+        {
             Some(created) => CreateAnswer::Created { transcript_id: created.id },
-            // It was made, but which one it is only a look-up will tell.
+            // The transcript was created, but only a look-up can tell its id.
             None => {
                 tracing::error!(message = logs::CREATE_TRANSCRIPT_ANSWER_NOT_READ, status);
                 CreateAnswer::ServerError { after: Duration::ZERO }
@@ -120,30 +123,34 @@ async fn create_answer(response: Response) -> CreateAnswer {
         408 => CreateAnswer::Lost,
         409 => CreateAnswer::InProgress,
         425 | 429 => CreateAnswer::Throttled { after: stated.unwrap_or_default() },
-        400..500 => match ErrorBody::of(response).await {
-            // A firewall's page, or another server's: the API answers in JSON.
+        400..500 => match ErrorBody::read(response).await {
+            // The API answers in JSON, so this is the page of a firewall or of another server.
             body if !body.is_json => CreateAnswer::Operator { status },
-            body => CreateAnswer::Refused { status, code: body.known_code() },
+            body => CreateAnswer::Refused { status, code: body.code() },
         },
         500.. => CreateAnswer::ServerError { after: stated.unwrap_or_default() },
-        // A redirect of a POST: the base URL is not Recall's API.
+        // Recall's API does not redirect a POST, so the base URL is not that of the API.
         status => CreateAnswer::Operator { status },
     }
 }
 
 impl Recall {
-    /// Calls create_transcript once. This costs money, so it is never repeated here, except where Recall did not
-    /// know us.
+    /// Calls create_transcript once. The call costs money, so it is not repeated here unless Recall rejected the key.
     pub async fn create_transcript(&self, create: Create<'_>) -> CreateAnswer {
         let watch = Stopwatch::start();
-        let answer = self.create(&create).await;
-        tracing::info!(message = logs::CREATE_TRANSCRIPT_ANSWERED, recording.id = %create.recording_id, attempt = create.attempt, answer = ?answer,
-            duration_ms = watch.millis());
+        let answer = self.send_create(&create).await;
+        tracing::info!(
+            message = logs::CREATE_TRANSCRIPT_ANSWERED,
+            recording.id = %create.recording_id,
+            attempt = create.attempt,
+            answer = ?answer,
+            duration_ms = watch.millis(),
+        );
         metrics::CREATES_SENT.count(answer.as_str());
         answer
     }
 
-    async fn create(&self, create: &Create<'_>) -> CreateAnswer {
+    async fn send_create(&self, create: &Create<'_>) -> CreateAnswer {
         let path = format!("api/v1/recording/{}/create_transcript/", create.recording_id);
         let Ok(body) = create.body(self.deployment()) else { return CreateAnswer::Lost };
         let request = |http: &Client, url: Url| {
@@ -155,17 +162,25 @@ impl Recall {
         let response = match self.send(&path, create.timeout, request).await {
             Ok(response) => response,
             Err(Problem::Later { source: Some(error), .. }) => {
-                tracing::warn!(message = logs::CREATE_TRANSCRIPT_NOT_ANSWERED, recording.id = %create.recording_id, attempt = create.attempt,
-                    error = %Chain(&error));
+                tracing::warn!(
+                    message = logs::CREATE_TRANSCRIPT_NOT_ANSWERED,
+                    recording.id = %create.recording_id,
+                    attempt = create.attempt,
+                    error = %Chain(&error),
+                );
                 return CreateAnswer::Lost;
             }
             Err(Problem::Operator { status }) => return CreateAnswer::Operator { status },
             Err(problem) => {
-                tracing::warn!(message = logs::CREATE_TRANSCRIPT_NOT_SENT, recording.id = %create.recording_id, attempt = create.attempt,
-                    error = %Chain(&problem));
+                tracing::warn!(
+                    message = logs::CREATE_TRANSCRIPT_NOT_SENT,
+                    recording.id = %create.recording_id,
+                    attempt = create.attempt,
+                    error = %Chain(&problem),
+                );
                 return CreateAnswer::Lost;
             }
         };
-        create_answer(response).await
+        read_answer(response).await
     }
 }

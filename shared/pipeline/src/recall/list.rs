@@ -14,36 +14,38 @@ use url::Url;
 use super::{Problem, Recall, RecordingArtifact, TranscriptArtifact, attempt_of, is_of_other_deployment};
 use crate::{logs, metrics, telemetry::Chain};
 
-/// Pages of the list of one recording's transcripts. It has some ten; more pages than this are not a list of them.
-const MAX_PAGES: u32 = 10;
+/// How many pages a look-up reads. A recording has about ten transcripts, so a list with more pages is a list of
+/// something else.
+const MAX_LOOK_UP_PAGES: u32 = 10;
 
-/// Where a list of everything is taken up.
+/// Where to read a page of a workspace's list.
 #[derive(Clone, Copy, Debug)]
-pub enum Start<'a> {
-    /// At its beginning, with what was made since then.
+pub enum PageStart<'a> {
+    /// At the beginning of the list of the objects that were created since then.
     Since(Timestamp),
-    /// Where the link of the page before leads.
+    /// At the link of the previous page.
     Next(&'a str),
 }
 
-/// One page of a list of everything, without the entries that cannot be read.
+/// One page of a workspace's list, without the entries that cannot be read.
 #[derive(Debug)]
-pub struct Listing<T> {
-    pub found: Vec<T>,
-    /// Recall's link to the next page, as it came: it is checked when it is followed.
+pub struct ListPage<T> {
+    pub entries: Vec<T>,
+    /// Recall's link to the next page, as Recall sent it. [`PageStart::Next`] takes it and checks it.
     pub next: Option<String>,
 }
 
-/// One page, whose entries are read one by one: one that cannot be read does not hold up the others.
+/// One page as Recall sends it. Its entries are read one by one, so that an unreadable entry does not affect the
+/// others.
 #[derive(Deserialize)]
-struct Page {
-    #[serde(default, deserialize_with = "link")]
+struct RawPage {
+    #[serde(default, deserialize_with = "next_link")]
     next: Option<String>,
     results: Vec<Box<RawValue>>,
 }
 
-/// Text, or nothing. Whatever else is there leads nowhere, but it is not the end of the list.
-fn link<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
+/// Reads a link. A value of another type is not the end of the list, so it becomes a link that [`next_path`] rejects.
+fn next_link<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
     Ok(match Value::deserialize(deserializer)? {
         Value::Null => None,
         Value::String(link) => Some(link),
@@ -51,9 +53,9 @@ fn link<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D:
     })
 }
 
-/// What shows that a transcript exists, in an entry that cannot be read as one.
+/// The parts of an unreadable entry that show that a transcript exists.
 #[derive(Deserialize)]
-struct Trace {
+struct TranscriptStub {
     id: TranscriptId,
     #[serde(default)]
     recording: Option<Box<RawValue>>,
@@ -61,8 +63,8 @@ struct Trace {
     metadata: Option<Box<RawValue>>,
 }
 
-impl Trace {
-    /// The recording it says it belongs to.
+impl TranscriptStub {
+    /// Returns the recording that this transcript says it belongs to.
     fn recording_id(&self) -> Option<RecordingId> {
         #[derive(Deserialize)]
         struct Reference {
@@ -76,29 +78,33 @@ impl Trace {
     }
 }
 
-/// What a recording's list of transcripts holds.
+/// The transcripts of one recording.
 #[derive(Default)]
-struct Transcripts {
-    found: Vec<TranscriptArtifact>,
-    /// Known by their ids only.
-    traces: Vec<Trace>,
-    /// There may be more: entries without an id, pages that cannot be reached.
+struct RecordingTranscripts {
+    readable: Vec<TranscriptArtifact>,
+    /// Transcripts of which little more than the id is known.
+    stubs: Vec<TranscriptStub>,
+    /// There may be more transcripts, because an entry has no id or a page could not be read.
     incomplete: bool,
 }
 
-impl Transcripts {
-    /// Takes in what is this recording's, whatever the list's filter did. How many entries cannot be read.
-    fn take_in(&mut self, entries: &[Box<RawValue>], recording_id: RecordingId) -> usize {
-        let is_of = |of: Option<RecordingId>| of.is_none_or(|of| of == recording_id);
+impl RecordingTranscripts {
+    /// Adds the entries that belong to this recording, because Recall may ignore the filter of the list. Returns how
+    /// many entries cannot be read.
+    fn add(&mut self, entries: &[Box<RawValue>], recording_id: RecordingId) -> usize {
+        let belongs = |stated: Option<RecordingId>| stated.is_none_or(|stated| stated == recording_id);
         let mut unreadable = 0;
         for entry in entries {
             if let Ok(transcript) = serde_json::from_str::<TranscriptArtifact>(entry.get()) {
-                self.found.extend(Some(transcript).filter(|one| is_of(one.recording_id())));
+                if belongs(transcript.recording_id()) {
+                    self.readable.push(transcript);
+                }
                 continue;
             }
             unreadable += 1;
-            match serde_json::from_str::<Trace>(entry.get()) {
-                Ok(trace) => self.traces.extend(Some(trace).filter(|one| is_of(one.recording_id()))),
+            match serde_json::from_str::<TranscriptStub>(entry.get()) {
+                Ok(stub) if belongs(stub.recording_id()) => self.stubs.push(stub),
+                Ok(_) => {}
                 Err(_) => self.incomplete = true,
             }
         }
@@ -107,12 +113,12 @@ impl Transcripts {
 }
 
 impl Recall {
-    /// Lists the recording's transcripts for the core, the oldest first. An empty list says nothing by itself: a key of
-    /// another workspace gets one, too. It counts only if the same key can retrieve the recording. All calls together take
-    /// no longer than `timeout`.
+    /// Lists the transcripts of a recording for the core, the oldest first. An empty list proves nothing by itself,
+    /// because a key of another workspace gets one as well. It counts only if the same key can retrieve the recording.
+    /// All calls together take no longer than `timeout`.
     pub async fn look_up(&self, recording_id: RecordingId, timeout: Duration) -> LookUpAnswer {
-        let look_up = async {
-            let answer = self.listed(recording_id, self.list_transcripts(recording_id).await?);
+        let calls = async {
+            let answer = self.look_up_answer(recording_id, self.list_transcripts(recording_id).await?);
             let is_empty = matches!(&answer, LookUpAnswer::Complete(listed) if listed.is_empty());
             if is_empty && self.presence(recording_id).await == RecordingPresence::Unknown {
                 return Err(Problem::NotFound);
@@ -120,102 +126,107 @@ impl Recall {
             Ok(answer)
         };
         let out_of_time = |_| Err(Problem::Later { after: None, status: None, source: None });
-        let answer = tokio::time::timeout(timeout, look_up).await.unwrap_or_else(out_of_time);
-        answer.unwrap_or_else(|problem| unanswered(recording_id, &problem))
+        let answer = tokio::time::timeout(timeout, calls).await.unwrap_or_else(out_of_time);
+        answer.unwrap_or_else(|problem| failed_look_up(recording_id, &problem))
     }
 
-    /// Retrieves one of its transcripts for the core, as a list of one, or of none if it is gone. Unlike the list of
-    /// all it does not lag.
+    /// Retrieves one transcript of a recording for the core. The answer is a list of one transcript, or an empty list
+    /// if the transcript is gone. Unlike the list of all transcripts, this call always sees the latest state.
     pub async fn look_up_one(&self, recording_id: RecordingId, id: TranscriptId) -> LookUpAnswer {
         match self.retrieve_transcript(id).await {
             Ok(transcript) => {
-                self.listed(recording_id, Transcripts { found: vec![transcript], ..Transcripts::default() })
+                let transcripts =
+                    RecordingTranscripts { readable: vec![transcript], ..RecordingTranscripts::default() };
+                self.look_up_answer(recording_id, transcripts)
             }
             Err(Problem::NotFound) => LookUpAnswer::Complete(Vec::new()),
-            Err(problem) => unanswered(recording_id, &problem),
+            Err(problem) => failed_look_up(recording_id, &problem),
         }
     }
 
-    fn listed(&self, recording_id: RecordingId, transcripts: Transcripts) -> LookUpAnswer {
-        let Transcripts { mut found, traces, incomplete } = transcripts;
-        found.retain(|transcript| transcript.status() != "deleted");
-        // Those without a readable date sort last.
-        found.sort_by_key(|one| one.made_at().unwrap_or(Timestamp::from_millis(i64::MAX)));
-        let readable = found.iter().map(|transcript| ListedTranscript {
+    fn look_up_answer(&self, recording_id: RecordingId, transcripts: RecordingTranscripts) -> LookUpAnswer {
+        let RecordingTranscripts { mut readable, stubs, incomplete } = transcripts;
+        readable.retain(|transcript| transcript.status() != "deleted");
+        // Transcripts without a readable date are last.
+        readable.sort_by_key(|transcript| transcript.made_at().unwrap_or(Timestamp::from_millis(i64::MAX)));
+        let readable = readable.iter().map(|transcript| ListedTranscript {
             transcript_id: transcript.id,
             attempt: transcript.attempt(recording_id, self.deployment()),
             ended: !transcript.is_processing(),
             failed: transcript.status() == "failed",
             other_deployment: transcript.is_of_other_deployment(recording_id, self.deployment()),
         });
-        // What became of these is not known, so they are looked at as if it were time.
-        let traces = traces.iter().map(|trace| ListedTranscript {
-            transcript_id: trace.id,
-            attempt: attempt_of(&trace.metadata(), recording_id, self.deployment()),
+        // The status of a stub is unknown. Reporting it as ended makes the core look at the transcript now.
+        let stubs = stubs.iter().map(|stub| ListedTranscript {
+            transcript_id: stub.id,
+            attempt: attempt_of(&stub.metadata(), recording_id, self.deployment()),
             ended: true,
             failed: false,
-            other_deployment: is_of_other_deployment(&trace.metadata(), recording_id, self.deployment()),
+            other_deployment: is_of_other_deployment(&stub.metadata(), recording_id, self.deployment()),
         });
-        let listed = readable.chain(traces).collect();
+        let listed = readable.chain(stubs).collect();
         if incomplete { LookUpAnswer::Incomplete(listed) } else { LookUpAnswer::Complete(listed) }
     }
 
-    /// All transcripts of one recording.
-    async fn list_transcripts(&self, recording_id: RecordingId) -> Result<Transcripts, Problem> {
+    /// Lists all transcripts of one recording.
+    async fn list_transcripts(&self, recording_id: RecordingId) -> Result<RecordingTranscripts, Problem> {
         let mut path = format!("api/v1/transcript/?recording_id={recording_id}");
-        let mut all = Transcripts::default();
-        for _ in 0..MAX_PAGES {
-            let page: Page = self.get(&path).await?;
-            count_unreadable("look_up", all.take_in(&page.results, recording_id));
+        let mut all = RecordingTranscripts::default();
+        for _ in 0..MAX_LOOK_UP_PAGES {
+            let page: RawPage = self.get(&path).await?;
+            count_unreadable("look_up", all.add(&page.results, recording_id));
             let Some(next) = page.next else { return Ok(all) };
-            path = match followed("api/v1/transcript/", &next) {
+            path = match next_path("api/v1/transcript/", &next) {
                 Ok(path) => path,
                 Err(error) => {
-                    tracing::error!(message = logs::LOOK_UP_TRUNCATED, recording.id = %recording_id, error = %Chain(&error));
-                    return Ok(Transcripts { incomplete: true, ..all });
+                    tracing::error!(
+                        message = logs::LOOK_UP_TRUNCATED,
+                        recording.id = %recording_id,
+                        error = %Chain(&error),
+                    );
+                    return Ok(RecordingTranscripts { incomplete: true, ..all });
                 }
             };
         }
-        tracing::error!(message = logs::LOOK_UP_TRUNCATED, recording.id = %recording_id, pages = MAX_PAGES);
-        Ok(Transcripts { incomplete: true, ..all })
+        tracing::error!(message = logs::LOOK_UP_TRUNCATED, recording.id = %recording_id, pages = MAX_LOOK_UP_PAGES);
+        Ok(RecordingTranscripts { incomplete: true, ..all })
     }
 
-    /// One page of all recordings that are done.
+    /// Reads one page of the list of all recordings that are done.
     ///
     /// # Errors
     /// [`Problem`]
-    pub async fn list_recordings_page(&self, start: Start<'_>) -> Result<Listing<RecordingArtifact>, Problem> {
-        self.listing("recordings", "api/v1/recording/", "status_code=done&", start).await
+    pub async fn list_recordings_page(&self, start: PageStart<'_>) -> Result<ListPage<RecordingArtifact>, Problem> {
+        self.list_page("recordings", "api/v1/recording/", "status_code=done&", start).await
     }
 
-    /// One page of all transcripts, whatever became of them.
+    /// Reads one page of the list of all transcripts, whatever their status.
     ///
     /// # Errors
     /// [`Problem`]
-    pub async fn list_transcripts_page(&self, start: Start<'_>) -> Result<Listing<TranscriptArtifact>, Problem> {
-        self.listing("transcripts", "api/v1/transcript/", "", start).await
+    pub async fn list_transcripts_page(&self, start: PageStart<'_>) -> Result<ListPage<TranscriptArtifact>, Problem> {
+        self.list_page("transcripts", "api/v1/transcript/", "", start).await
     }
 
-    async fn listing<T: DeserializeOwned>(
+    async fn list_page<T: DeserializeOwned>(
         &self,
         name: &str,
         list: &str,
         filter: &str,
-        start: Start<'_>,
-    ) -> Result<Listing<T>, Problem> {
+        start: PageStart<'_>,
+    ) -> Result<ListPage<T>, Problem> {
         let path = match start {
-            Start::Since(time) => format!("{list}?{filter}created_at_after={}", time.rfc3339()),
-            Start::Next(link) => followed(list, link)?,
+            PageStart::Since(time) => format!("{list}?{filter}created_at_after={}", time.rfc3339()),
+            PageStart::Next(link) => next_path(list, link)?,
         };
-        let page: Page = self.get(&path).await?;
-        let entries = page.results.len();
-        let found: Vec<T> = page.results.iter().filter_map(|entry| serde_json::from_str(entry.get()).ok()).collect();
-        count_unreadable(name, entries - found.len());
-        Ok(Listing { found, next: page.next })
+        let page: RawPage = self.get(&path).await?;
+        let entries: Vec<T> = page.results.iter().filter_map(|entry| serde_json::from_str(entry.get()).ok()).collect();
+        count_unreadable(name, page.results.len() - entries.len());
+        Ok(ListPage { entries, next: page.next })
     }
 }
 
-/// `list`: the word for metrics.
+/// Logs and counts unreadable entries. `list` is the name of the list in metrics.
 fn count_unreadable(list: &str, entries: usize) {
     if entries > 0 {
         tracing::error!(message = logs::LIST_ENTRIES_SKIPPED, list, entries);
@@ -223,7 +234,7 @@ fn count_unreadable(list: &str, entries: usize) {
     }
 }
 
-fn unanswered(recording_id: RecordingId, problem: &Problem) -> LookUpAnswer {
+fn failed_look_up(recording_id: RecordingId, problem: &Problem) -> LookUpAnswer {
     tracing::warn!(message = logs::LOOK_UP_NOT_ANSWERED, recording.id = %recording_id, error = %Chain(problem));
     match problem {
         Problem::Operator { .. } => LookUpAnswer::Operator,
@@ -233,14 +244,14 @@ fn unanswered(recording_id: RecordingId, problem: &Problem) -> LookUpAnswer {
     }
 }
 
-/// Where a list goes on. Of Recall's link only the query is taken, its cursor and our filters: the key goes nowhere but
-/// to our own base URL, whatever host the link names (behind a proxy it is another one).
-fn followed(list: &str, next: &str) -> Result<String, Problem> {
+/// Returns the path of the next page of a list. It takes only the query of Recall's link, with its cursor and our
+/// filters, so that the key is sent only to our own base URL. Behind a proxy, the link names another host.
+fn next_path(list: &str, next: &str) -> Result<String, Problem> {
     let url: Option<Url> = next.parse().ok();
     let query = url.as_ref().and_then(Url::query);
     query
         .map(|query| format!("{list}?{query}"))
-        .ok_or_else(|| Problem::Unexpected { status: 200, detail: "a page link without a cursor".to_owned() })
+        .ok_or_else(|| Problem::Unexpected { status: 200, detail: "the link to the next page has no query".to_owned() })
 }
 
 #[cfg(test)]
@@ -263,52 +274,52 @@ mod tests {
         })
     }
 
-    /// With a member that is there twice, which no reader of ours takes.
-    fn doubled(entry: &Value) -> String {
+    /// Returns the entry with a duplicate field, which our reader rejects.
+    fn unreadable(entry: &Value) -> String {
         entry.to_string().replacen('{', "{\"provider\": 1, \"provider\": 2, ", 1)
     }
 
-    fn taken_in(entries: &[String]) -> (Transcripts, usize) {
+    fn added(entries: &[String]) -> (RecordingTranscripts, usize) {
         let page = format!("{{\"results\": [{}]}}", entries.join(","));
-        let page: Page = serde_json::from_str(&page).expect("a page");
-        let mut all = Transcripts::default();
-        let unreadable = all.take_in(&page.results, OURS);
+        let page: RawPage = serde_json::from_str(&page).expect("a page");
+        let mut all = RecordingTranscripts::default();
+        let unreadable = all.add(&page.results, OURS);
         (all, unreadable)
     }
 
     #[test]
-    fn what_cannot_be_read_is_known_by_its_id() {
-        let entries = [entry(1, OURS).to_string(), doubled(&entry(2, OURS)), doubled(&entry(3, THEIRS))];
-        let (all, unreadable) = taken_in(&entries);
-        assert_eq!((all.found.len(), all.traces.len(), unreadable), (1, 1, 2));
+    fn unreadable_entry_is_known_by_its_id() {
+        let entries = [entry(1, OURS).to_string(), unreadable(&entry(2, OURS)), unreadable(&entry(3, THEIRS))];
+        let (all, unreadable) = added(&entries);
+        assert_eq!((all.readable.len(), all.stubs.len(), unreadable), (1, 1, 2));
         assert!(!all.incomplete, "nothing is missing");
-        let trace = &all.traces[0];
-        assert_eq!((trace.id, attempt_of(&trace.metadata(), OURS, None)), (id(2), Some(2)));
+        let stub = &all.stubs[0];
+        assert_eq!((stub.id, attempt_of(&stub.metadata(), OURS, None)), (id(2), Some(2)));
     }
 
     #[test]
-    fn what_has_no_id_may_be_anything() {
-        let without = |id: Value| {
+    fn entry_without_an_id_makes_the_list_incomplete() {
+        let with_id = |id: Value| {
             let mut entry = entry(1, OURS);
             entry["id"] = id;
             entry.to_string()
         };
-        for odd in ["null".to_owned(), "7".to_owned(), "[]".to_owned(), without(json!("x")), without(json!(null))] {
-            let (all, unreadable) = taken_in(&[odd.clone(), entry(2, OURS).to_string()]);
-            assert_eq!((all.found.len(), all.traces.len(), unreadable, all.incomplete), (1, 0, 1, true), "{odd}");
+        for odd in ["null".to_owned(), "7".to_owned(), "[]".to_owned(), with_id(json!("x")), with_id(json!(null))] {
+            let (all, unreadable) = added(&[odd.clone(), entry(2, OURS).to_string()]);
+            assert_eq!((all.readable.len(), all.stubs.len(), unreadable, all.incomplete), (1, 0, 1, true), "{odd}");
         }
     }
 
     #[test]
-    fn a_link_that_is_no_text_is_not_the_end_of_the_list() {
+    fn link_that_is_not_text_is_not_the_end_of_the_list() {
         let next =
-            |next: &str| serde_json::from_str::<Page>(&format!("{{{next}\"results\": []}}")).expect("a page").next;
+            |field: &str| serde_json::from_str::<RawPage>(&format!("{{{field}\"results\": []}}")).expect("a page").next;
         assert_eq!(next(""), None);
         assert_eq!(next("\"next\": null, "), None);
         assert_eq!(next("\"next\": \"https://x/?cursor=c\", ").as_deref(), Some("https://x/?cursor=c"));
         for odd in ["5", "{}", "[1]", "true", "\"\""] {
             let link = next(&format!("\"next\": {odd}, "));
-            assert!(link.is_some_and(|link| followed("list", &link).is_err()), "{odd}");
+            assert!(link.is_some_and(|link| next_path("list", &link).is_err()), "{odd}");
         }
     }
 }

@@ -1,26 +1,32 @@
-//! What retrieving a recording says to the core.
+//! Retrieving a recording for the core.
 
 use std::time::Duration;
 
 use job::{RecordingAnswer, RecordingInfo, RecordingPresence, ids::RecordingId};
 
 use super::{Problem, Recall, RecordingArtifact};
-use crate::{logs, providers::overrides, telemetry::Chain};
+use crate::{
+    logs,
+    providers::{log_invalid_overrides, parse_overrides},
+    telemetry::Chain,
+};
 
 impl RecordingArtifact {
-    /// What is known of a recording that is done; `chain` names the providers that its metadata may ask for.
+    /// Returns what is known about a recording that is done, and logs the overrides in its metadata that are invalid.
+    /// `chain` names the providers that the metadata may choose from.
     pub fn recording_info(&self, chain: &[String]) -> RecordingInfo {
-        let overrides = overrides(self.id, &self.metadata, self.bot_metadata(), chain);
+        let (overrides, invalid) = parse_overrides(&self.metadata, self.bot_metadata(), chain);
+        log_invalid_overrides(self.id, &invalid);
         let (bot_id, done_at, expires_at) = (self.bot_id(), self.completed_at(), self.expires_at());
         RecordingInfo { bot_id, overrides: Some(overrides), expires_at, done_at }
     }
 
-    /// What it says to a job that was told of its end.
+    /// Returns the answer for a job whose recording was reported as ended.
     fn answer(&self, chain: &[String]) -> RecordingAnswer {
         match self.status() {
             Some("deleted") => RecordingAnswer::Deleted,
             Some("failed") => RecordingAnswer::Failed { sub_code: self.sub_code() },
-            // What was retrieved is older than its end.
+            // The answer is older than the end of the recording.
             Some("processing" | "paused") => RecordingAnswer::Later { after: Duration::ZERO },
             Some(_) | None => RecordingAnswer::Read(self.recording_info(chain)),
         }
@@ -46,7 +52,7 @@ impl Recall {
         }
     }
 
-    /// What retrieving the recording says to this key.
+    /// Retrieves the recording to find out whether Recall has it. `Unknown` includes every failed call.
     pub async fn presence(&self, id: RecordingId) -> RecordingPresence {
         match self.retrieve_recording(id).await {
             Ok(recording) if recording.status() == Some("deleted") => RecordingPresence::Deleted,
@@ -70,15 +76,15 @@ mod tests {
     }
 
     #[test]
-    fn only_a_recording_that_has_ended_well_is_read() {
+    fn recording_is_read_only_if_it_ended_well() {
         let failed = json!({"code": "failed", "sub_code": "internal_error"});
         assert_eq!(answer(&failed), RecordingAnswer::Failed { sub_code: Some("internal_error".to_owned()) });
         assert_eq!(answer(&json!({"code": "deleted"})), RecordingAnswer::Deleted);
         for early in ["processing", "paused"] {
             assert_eq!(answer(&json!({"code": early})), RecordingAnswer::Later { after: Duration::ZERO });
         }
-        for well in [json!({"code": "done"}), json!({"code": "newer"}), Value::Null] {
-            assert!(matches!(answer(&well), RecordingAnswer::Read(_)), "{well}");
+        for status in [json!({"code": "done"}), json!({"code": "newer"}), Value::Null] {
+            assert!(matches!(answer(&status), RecordingAnswer::Read(_)), "{status}");
         }
     }
 }

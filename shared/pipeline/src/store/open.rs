@@ -1,9 +1,9 @@
-//! The index of what is unfinished, by the moment since which it is.
+//! The index of unfinished jobs, in the order in which their recordings were done.
 //!
-//! The index `due` holds the same jobs, but in the order in which they are due: the oldest could only be found by reading
-//! all of them in every run. Here it is one read in each partition, however many there are, and one write when a job
-//! begins and when it ends, because the index holds nothing but its keys. At ten million recordings a month that is
-//! about 20 million small writes.
+//! The index `due` has the same jobs in the order in which they are due, so every run would have to read all of them to
+//! find the oldest one. This index needs one read in each partition, however many jobs there are. It costs one write
+//! when a job begins and one when it ends, because the index has nothing but its keys. At ten million recordings a
+//! month these are about 20 million small writes.
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use job::time::Timestamp;
@@ -11,8 +11,8 @@ use job::time::Timestamp;
 use super::{Store, StoreError, unavailable};
 
 impl Store {
-    /// When the recording was done that has been unfinished for the longest; `None` if nothing is. Jobs that are not
-    /// known to be done since then are left out.
+    /// Returns when the recording of the oldest unfinished job was done; `None` if no job is unfinished. Jobs for which
+    /// this time is unknown are left out.
     ///
     /// # Errors
     /// [`StoreError`]
@@ -36,7 +36,7 @@ impl Store {
             .limit(1)
             .send()
             .await
-            .map_err(unavailable)?;
+            .map_err(|error| unavailable("Query", error))?;
         let millis = |number: &AttributeValue| number.as_n().ok()?.parse().ok();
         let first = output.items.unwrap_or_default().into_iter().next();
         Ok(first.and_then(|item| item.get("done_at").and_then(millis)).map(Timestamp::from_millis))

@@ -1,11 +1,11 @@
-//! What Recall leaves out, and what it puts in its place.
+//! Artifacts with absent fields and with unexpected values.
 
 use serde_json::json;
 
 use super::*;
 
 #[test]
-fn an_artifact_with_everything_missing_is_still_one() {
+fn artifact_needs_nothing_but_its_id() {
     let id = "3c90c3cc-0d44-4b50-8888-8dd25736052a";
     let bare = json!({"id": id, "status": {"code": "waiting"}, "recording": null, "new": []});
     let artifact: TranscriptArtifact = serde_json::from_value(bare).expect("readable");
@@ -18,8 +18,9 @@ fn an_artifact_with_everything_missing_is_still_one() {
     assert!(!format!("{artifact:?}").contains("Signature"));
 }
 
-/// Whatever else Recall may put there, and what JSON allows and no type of ours holds.
-const ODD: [&str; 12] = [
+/// Values that Recall may send instead of the documented ones, and values that are valid JSON but fit none of our
+/// types.
+const ODD_VALUES: [&str; 12] = [
     "null",
     "{}",
     r#"{"id":null}"#,
@@ -43,12 +44,12 @@ fn read<T: DeserializeOwned>(full: &Value, field: &str, odd: &str) -> T {
 }
 
 #[test]
-fn what_a_transcript_can_do_without_never_stops_it() {
+fn transcript_is_read_in_spite_of_odd_optional_fields() {
     let id = "3c90c3cc-0d44-4b50-8888-8dd25736052a";
     let full = json!({"id": id, "recording": {"id": id}, "created_at": "2026-11-23T09:30:00Z",
         "status": {"code": "done", "sub_code": "x"}, "metadata": {"job": id, "attempt": "1"},
         "provider": {"recallai_async": {}}, "data": {"download_url": "https://x/"}});
-    for odd in ODD {
+    for odd in ODD_VALUES {
         for field in [
             "/recording",
             "/recording/id",
@@ -62,7 +63,7 @@ fn what_a_transcript_can_do_without_never_stops_it() {
             "/status/code",
         ] {
             let artifact: TranscriptArtifact = read(&full, field, odd);
-            // What is beside it is read all the same.
+            // The other fields are read nevertheless.
             assert_eq!(artifact.recording_id().is_some(), !field.starts_with("/recording"), "{field} {odd}");
             assert_eq!(artifact.status() == "done", !matches!(field, "/status" | "/status/code"), "{field} {odd}");
             assert_eq!(artifact.made_at().is_some(), field != "/created_at", "{field} {odd}");
@@ -70,21 +71,21 @@ fn what_a_transcript_can_do_without_never_stops_it() {
             assert_eq!(artifact.attempt(recording_id, None).is_some(), field != "/metadata", "{field} {odd}");
         }
     }
-    for odd in ODD {
+    for odd in ODD_VALUES {
         let mut with = full.clone();
         with["id"] = serde_json::from_str(odd).unwrap_or_default();
-        assert!(serde_json::from_value::<TranscriptArtifact>(with).is_err(), "{odd} is no id");
+        assert!(serde_json::from_value::<TranscriptArtifact>(with).is_err(), "{odd} is not an id");
     }
 }
 
 #[test]
-fn what_a_recording_can_do_without_never_stops_it() {
+fn recording_is_read_in_spite_of_odd_optional_fields() {
     let id = "3c90c3cc-0d44-4b50-8888-8dd25736052a";
     let at = "2026-11-23T09:30:00Z";
     let full = json!({"id": id, "status": {"code": "done"}, "started_at": at, "completed_at": at, "expires_at": at,
         "bot": {"id": id, "metadata": {"a": "b"}}, "metadata": {"c": "d"},
         "media_shortcuts": {"transcript": {"id": id, "status": {"code": "done"}}}});
-    for odd in ODD {
+    for odd in ODD_VALUES {
         for field in [
             "/status",
             "/status/code",
@@ -113,7 +114,7 @@ fn what_a_recording_can_do_without_never_stops_it() {
 }
 
 #[test]
-fn a_recording_shows_a_transcript_if_it_can_be_read() {
+fn recording_shows_a_transcript_if_it_can_be_read() {
     let id = "3c90c3cc-0d44-4b50-8888-8dd25736052a";
     let with = |shortcuts: Value| {
         let recording = json!({"id": id, "media_shortcuts": shortcuts, "expires_at": "2026-11-23T09:30:00Z"});
@@ -129,7 +130,7 @@ fn a_recording_shows_a_transcript_if_it_can_be_read() {
 }
 
 #[test]
-fn only_our_metadata_names_an_attempt() {
+fn attempt_is_read_from_our_metadata_only() {
     let recording_id = RecordingId::from_u128(5);
     let ours = json!({"job": recording_id, "attempt": "2", "trace": "msg"});
     assert_eq!(attempt_of(&ours, recording_id, None), Some(2));
@@ -140,7 +141,7 @@ fn only_our_metadata_names_an_attempt() {
 }
 
 #[test]
-fn another_deployments_attempts_are_somebody_elses() {
+fn attempts_of_another_deployment_are_not_ours() {
     let recording_id = RecordingId::from_u128(5);
     let made_by = |deployment: Value| json!({"job": recording_id, "attempt": "2", "deployment": deployment});
     for (deployment, ours, others) in [
