@@ -13,7 +13,7 @@
 //! | `events`, `answers`, `decision` | what goes in (events, answers to commands), and what comes out |
 //! | `recording` | what Recall says about the recording itself |
 //! | `transcripts` | the transcripts of the row: how one is found, added, merged from a list |
-//! | `attempts`, `retries`, `hold`, `limit` | our own paid attempts: start, repeat, look up, hold back, park at the limit |
+//! | `attempts`, `retries`, `hold`, `limit` | our own paid attempts: start, repeat, look up, hold back, park |
 //! | `copies`, `renderings` | copying a transcript to S3, and rendering the readable files again |
 //! | `deletions`, `deletion_steps` | what is deleted at Recall, and the steps of one deletion |
 //! | `outbox` | what is announced |
@@ -27,10 +27,11 @@
 //! |---|---|---|
 //! | – | `Creating` | an attempt starts: after `recording.done`, as the next try, or because a person requests it |
 //! | – | `Transcribing`, `Copying`, `Failed` | an event or a list shows a transcript that the row does not have |
-//! | – | `Foreign` | the same, if someone else requested it and the operator does not want such transcripts |
+//! | – | `Foreign` | the same, if someone else requested it, and it is deleted already or such ones are not copied |
 //! | `Creating` | `Creating` | the outcome is unknown: the same key again, or a look-up |
 //! | `Creating` | no entry | it certainly had no effect: 401, 402, 403, 404, 429, or not found by a look-up |
-//! | `Creating` | `Refused` | another definite refusal, such as a 400, or its outcome could never be determined |
+//! | `Creating` | no entry | a 400 because of the limit, or perhaps of a language; or the recording is deleted |
+//! | `Creating` | `Refused` | another definite refusal, or its outcome could never be determined |
 //! | `Creating` | `Transcribing` | the answer, a look-up, or `transcript.processing` with our attempt |
 //! | `Creating`, `Transcribing` | `Copying` | `transcript.done`; for `Transcribing` also when a check is due |
 //! | `Copying` | `Transcribing` | Recall says that the transcript is not ready |
