@@ -59,7 +59,7 @@ pub struct Refusals {
 
 impl HoldCause {
     /// Returns the status that stands for this cause in the row if no single answer of Recall is the reason.
-    pub(crate) fn status(self) -> u16 {
+    pub(crate) fn http_status(self) -> u16 {
         match self {
             Self::Full => 400,
             Self::Operator => 401,

@@ -1,6 +1,6 @@
 //! A wake-up: the work that has been due for longest is done first.
 
-use super::{Context, Copying, Creating, Decision, Hold, Job, KeepReason, Next, Reason, State};
+use super::{Context, Copying, Decision, Hold, Job, KeepReason, Next, Reason, State};
 use crate::time::Timestamp;
 
 impl Job {
@@ -26,21 +26,13 @@ impl Job {
         if let Some((at, index)) = transcript
             && hold.is_none_or(|hold| at <= hold)
         {
-            match &self.transcripts[index].state {
-                State::Creating(Creating { retry_at, .. }) if *retry_at <= context.now => {
-                    return self.repeat_call(index, context);
-                }
-                State::Transcribing { transcript_id, check_at: at, .. }
-                | State::Copying(Copying { transcript_id, retry_at: at, .. })
-                    if *at <= context.now =>
-                {
-                    let transcript_id = *transcript_id;
+            match self.transcripts[index].state {
+                State::Creating(_) => return self.repeat_call(index, context),
+                State::Transcribing { transcript_id, .. } | State::Copying(Copying { transcript_id, .. }) => {
                     return self.start_copy(index, transcript_id, context);
                 }
-                State::Creating(_)
-                | State::Transcribing { .. }
-                | State::Copying(_)
-                | State::Stored { .. }
+                // These are never due.
+                State::Stored { .. }
                 | State::Failed { .. }
                 | State::Refused { .. }
                 | State::Lost { .. }

@@ -212,7 +212,7 @@ impl Job {
     pub(super) fn pause_attempts(self, index: usize, cause: HoldCause, now: Timestamp) -> Decision {
         let (times, _) = self.times_held(cause, now);
         let retry_at = self.wait_until(NO_EFFECT_BACKOFF.wait(times), now);
-        self.retry_with_new_key(index, cause.status(), retry_at, now)
+        self.retry_with_new_key(index, cause.http_status(), retry_at, now)
     }
 
     /// Removes an attempt that had no effect. If a person requested it, the request waits for the next attempt.
