@@ -1,19 +1,45 @@
 //! Our own paid attempts: when one is started, repeated, looked up, or not needed.
 
-mod answers;
 mod chain;
+mod create_answers;
 mod look_ups;
 
-pub use self::{answers::CreateAnswer, look_ups::LookUpAnswer};
+pub use self::{create_answers::CreateAnswer, look_ups::LookUpAnswer};
 use super::{
     Command, Context, Creating, Decision, Hold, HoldCause, Job, Next, Reason, Recording, State, Transcript,
     waits::{ALL_REFUSED_GIVE_UP, CREATE_ERRORS_GIVE_UP, ERRORS_BEFORE_LOOK_UP, KEY_REUSE, LIST_SETTLE},
 };
 use crate::time::Timestamp;
 
+impl Creating {
+    /// Returns whether only a look-up can continue this attempt: its key is too old to be used, or Recall may be
+    /// replaying one error under it.
+    fn must_be_looked_up(&self, now: Timestamp) -> bool {
+        now.since(self.first_call_at) >= KEY_REUSE || self.errors >= ERRORS_BEFORE_LOOK_UP
+    }
+
+    /// Has only a look-up continue this attempt. The row has no field for that: so many errors mean it, and if the
+    /// look-up finds nothing, the next attempt waits as it does after so many server errors.
+    fn only_looked_up(self) -> Self {
+        Self { errors: ERRORS_BEFORE_LOOK_UP, ..self }
+    }
+}
+
 impl Job {
-    /// Advances our own attempt: starts one, repeats the call of one whose outcome is unknown, or finds that there is
-    /// nothing left to request.
+    /// Advances our own attempt. The first of these that applies decides:
+    ///
+    /// 1. A create has no known outcome: its call is repeated, or looked up.
+    /// 2. The recording is deleted, failed, or known only from transcripts of others: nothing.
+    /// 3. No person requests an attempt, and one of our transcripts rules another one out: nothing, except that the
+    ///    hold ends, and that a wake-up is sent if something is due.
+    /// 4. The metadata asks to skip, and no person requests an attempt: the job is skipped.
+    /// 5. The next attempt has its time, and that has not come: nothing yet.
+    /// 6. Nothing more is tried: the hold ends, and the transcripts give the job's final status.
+    /// 7. The metadata is unread, and no person requests an attempt: the recording is retrieved first.
+    /// 8. No provider has tries left: nothing.
+    /// 9. There is room under the limit: the attempt starts.
+    /// 10. There is no room: a deletion makes room, or an attempt whose outcome stayed unknown is looked up again for a
+    ///     person, or the job is parked. A job that is parked already ends here as well.
     pub(crate) fn pursue_attempt(mut self, context: Context<'_>) -> Decision {
         let creating = self.transcripts.iter().position(|transcript| matches!(transcript.state, State::Creating(_)));
         if let Some(index) = creating {
@@ -31,7 +57,7 @@ impl Job {
         if !self.needs_attempt() {
             let was_held = self.hold.is_some();
             self.clear_unneeded_hold();
-            // A worker should have looked at the job by now; perhaps the wake-up was lost.
+            // Something is due, and no worker has come for it. Perhaps its wake-up was lost, so another one is sent.
             if self.due_at().is_some_and(|due_at| due_at <= context.now) {
                 return self.apply(Next::Act(Command::Wake));
             }
@@ -61,6 +87,7 @@ impl Job {
                 | None => Decision::Ignore(Reason::AlreadyRequested),
             };
         }
+        // Without a hold the job has ended: its status follows from its transcripts, and `commit` announces it.
         if self.is_hopeless(context.now) {
             (self.hold, self.retry) = (None, None);
             return self.apply(Next::Nothing);
@@ -70,6 +97,7 @@ impl Job {
         if self.overrides.is_none() && (self.retry.is_none() || self.is_failure_unconfirmed()) {
             return self.read_recording(context);
         }
+        // The chain starts again: without its refusals, every provider may be used once more.
         if matches!(self.hold, Some(Hold::AllRefused { .. })) {
             self.transcripts.retain(|transcript| !transcript.is_refused());
         }
@@ -82,7 +110,7 @@ impl Job {
         self.make_room(context)
     }
 
-    /// Advances our own attempt, and saves what has changed in any case.
+    /// Advances our own attempt. If there is nothing to do for it, saves what the caller has changed.
     pub(crate) fn pursue_attempt_and_save(mut self, context: Context<'_>) -> Decision {
         match self.clone().pursue_attempt(context) {
             apply @ Decision::Apply { .. } => apply,
@@ -95,23 +123,25 @@ impl Job {
         }
     }
 
-    /// No attempt was started, for this reason. A requested retry that waits like the others stays; otherwise, at the
-    /// limit or if the recording is gone, it is over.
+    /// No attempt was started, for this reason. A person's request for it stays if the attempt is still to come.
+    /// Otherwise, at the limit or if the recording is gone, the request ends.
     pub(crate) fn finish_retry(&mut self, reason: Reason) {
-        self.retry = self.retry.take().filter(|_| reason == Reason::AlreadyRequested);
+        self.retry = self.retry.take().filter(|_| reason.leaves_attempt_pending());
     }
 
     /// Returns whether nothing more is tried: the cause of the hold has lasted too long, or the recording has expired.
-    /// A refused key never ends a job: the job waits until its recording expires.
+    /// With a refused key, only the expiry ends the job.
     fn is_hopeless(&self, now: Timestamp) -> bool {
-        let lasts = |since: Timestamp, give_up| self.expires_at.is_none() && now.since(since) >= give_up;
+        let is_too_long = |since: Timestamp, give_up| self.expires_at.is_none() && now.since(since) >= give_up;
         let is_stuck = match self.hold {
             Some(Hold::Wait { .. } | Hold::Unread { .. }) => match self.hold.as_ref().and_then(Hold::cause) {
-                Some((HoldCause::Errors | HoldCause::Full, _, since)) => lasts(since, CREATE_ERRORS_GIVE_UP),
+                Some((HoldCause::Errors | HoldCause::Full, _, since)) => is_too_long(since, CREATE_ERRORS_GIVE_UP),
                 Some((HoldCause::Operator | HoldCause::Unknown | HoldCause::Throttled, ..)) | None => false,
             },
             Some(Hold::LimitReached { .. } | Hold::Skipped) | None => false,
-            Some(Hold::AllRefused { .. }) => self.refusals.is_some_and(|one| lasts(one.since, ALL_REFUSED_GIVE_UP)),
+            Some(Hold::AllRefused { .. }) => {
+                self.refusals.is_some_and(|one| is_too_long(one.since, ALL_REFUSED_GIVE_UP))
+            }
         };
         is_stuck || (self.hold.is_some() && !self.is_parked() && self.has_expired(now))
     }
@@ -120,6 +150,8 @@ impl Job {
     fn start_attempt(mut self, provider: String, context: Context<'_>) -> Decision {
         let claim = self.next_claim();
         self.attempts += 1;
+        // A hold with Recall's status stays during the attempt, because it counts how many times in a row Recall has
+        // answered like this. Until the outcome is known, `due_at` ignores it.
         if !matches!(self.hold, Some(Hold::Wait { status: Some(_), .. })) {
             self.hold = None;
         }
@@ -156,9 +188,9 @@ impl Job {
                 None => Decision::Ignore(Reason::AlreadyRequested),
             };
         }
-        let needs_look_up =
-            context.now.since(creating.first_call_at) >= KEY_REUSE || creating.errors >= ERRORS_BEFORE_LOOK_UP;
+        let needs_look_up = creating.must_be_looked_up(context.now);
         let settled_at = creating.last_call_at.plus(LIST_SETTLE);
+        // After a 400 to its only call, nothing is under way that the list would have to settle for.
         if needs_look_up && creating.refusal.is_none() && context.now < settled_at {
             (creating.retry_at, creating.claim) = (settled_at, None);
             return self.apply(Next::Wait { retry_at: settled_at });

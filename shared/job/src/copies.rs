@@ -6,7 +6,7 @@ use super::{
     Claim, Command, Context, Contradiction, Copying, Decision, Failures, Job, KeepReason, Next, Reason, Receipt, State,
     waits::{
         CHECK_BACKOFF, CONTRADICTION_BACKOFF, COPY_BACKOFF, COPY_OPERATOR_BACKOFF, MAX_CHECKS, MAX_MISSING,
-        MISSING_BACKOFF, UNKNOWN_GIVE_UP, is_copy_hopeless, recall_retry_at, retry_at,
+        MISSING_BACKOFF, UNKNOWN_GIVE_UP, is_copy_hopeless, recall_retry_at, wait_until,
     },
 };
 use crate::ids::TranscriptId;
@@ -27,7 +27,7 @@ pub enum CopyAnswer {
     Missing {
         recording_known: bool,
     },
-    /// The network, S3, or Recall failed; nothing is lost.
+    /// The network, S3, or Recall failed. The copy can be tried again.
     Later {
         after: Duration,
     },
@@ -36,16 +36,16 @@ pub enum CopyAnswer {
     /// We rejected what Recall offers: it is on a host that is not allowed, too large, another recording's, or cannot
     /// be understood. Someone has to fix something first.
     Rejected,
-    /// The file is stored, and S3 refused one of its renditions.
+    /// The verbatim file is in S3, but S3 refused one of its renditions.
     RenditionsRefused,
-    /// The file is stored, and the time was up before its renditions were.
+    /// The verbatim file is in S3, but the time ran out before its renditions were.
     RenditionsLate,
     /// The download had no bytes.
     EmptyBody,
 }
 
 impl Job {
-    /// Claims the copy of a transcript to S3.
+    /// Claims the copy of a transcript to S3. The callers have checked that no lease on it runs.
     pub(crate) fn start_copy(mut self, index: usize, transcript_id: TranscriptId, context: Context<'_>) -> Decision {
         if let Some(retry_at) = self.deletion_lease_of(transcript_id, context.now) {
             return Decision::Busy { retry_at };
@@ -65,6 +65,8 @@ impl Job {
             reported_done: false,
         };
         let copying = match transcript.state {
+            // A claim that is still there belongs to a worker that died. A copy over which workers die has no answer
+            // that could end it, so it ends here.
             State::Copying(before)
                 if before.claim.is_some() && is_copy_hopeless(before.since, expires_at, context.now) =>
             {
@@ -107,11 +109,13 @@ impl Job {
         };
         let Copying { mut failures, checks, reported_done, .. } = held;
         let missing_since = held.missing_since.unwrap_or(now);
-        // The time that a refused key has cost does not count.
-        let was_refused = failures.operator > 0 && *answer != CopyAnswer::Operator;
-        let since = if was_refused { now } else { held.since };
-        let own = |wait: Duration| retry_at(wait, expires_at, now);
-        let (retry_at, missing_since) = match answer {
+        // A refused key works again: the time until now does not count against the copy.
+        let key_works_again = failures.operator > 0 && *answer != CopyAnswer::Operator;
+        let since = if key_works_again { now } else { held.since };
+        let own = |wait: Duration| wait_until(wait, expires_at, now);
+        // Ends the copy and returns, or says when the next try is and since when Recall has answered only 404.
+        let (retry_at, still_missing_since) = match answer {
+            // Handled above.
             CopyAnswer::Stored(_) => return Decision::Ignore(Reason::AlreadyStored),
             CopyAnswer::Failed { sub_code } => {
                 if reported_done {
@@ -137,11 +141,11 @@ impl Job {
             CopyAnswer::Missing { recording_known: true } if failures.gone >= MAX_MISSING => {
                 return self.end_deleted(index, transcript_id, context);
             }
-            // A wrong base URL or workspace gives the same answer for a while.
+            // With a wrong base URL or workspace Recall answers the same, so the copy ends only after a day of 404s.
             CopyAnswer::Missing { .. } if now.since(missing_since) >= UNKNOWN_GIVE_UP => {
                 return self.end_lost(index, transcript_id);
             }
-            // The cause was not fixed in all that time.
+            // It has failed until its give-up time, whatever the cause was.
             CopyAnswer::Later { .. } | CopyAnswer::Rejected if is_copy_hopeless(since, expires_at, now) => {
                 return self.end_lost(index, transcript_id);
             }
@@ -155,16 +159,19 @@ impl Job {
                 *count += 1;
                 (own(wait), Some(missing_since))
             }
-            CopyAnswer::Operator => (own(COPY_OPERATOR_BACKOFF.wait(counted(&mut failures.operator))), None),
-            CopyAnswer::Rejected => (own(COPY_OPERATOR_BACKOFF.wait(counted(&mut failures.rejected))), None),
+            CopyAnswer::Operator => (own(COPY_OPERATOR_BACKOFF.wait(count_failure(&mut failures.operator))), None),
+            CopyAnswer::Rejected => (own(COPY_OPERATOR_BACKOFF.wait(count_failure(&mut failures.rejected))), None),
             CopyAnswer::Later { after } => {
-                let wait = COPY_BACKOFF.wait(counted(&mut failures.transient));
+                let wait = COPY_BACKOFF.wait(count_failure(&mut failures.transient));
                 (own(wait).max(recall_retry_at(*after, now)), None)
             }
-            CopyAnswer::RenditionsRefused => (own(COPY_BACKOFF.wait(counted(&mut failures.renditions_refused))), None),
-            CopyAnswer::RenditionsLate => (own(COPY_BACKOFF.wait(counted(&mut failures.renditions_late))), None),
-            CopyAnswer::EmptyBody => (own(COPY_BACKOFF.wait(counted(&mut failures.empty_bodies))), None),
+            CopyAnswer::RenditionsRefused => {
+                (own(COPY_BACKOFF.wait(count_failure(&mut failures.renditions_refused))), None)
+            }
+            CopyAnswer::RenditionsLate => (own(COPY_BACKOFF.wait(count_failure(&mut failures.renditions_late))), None),
+            CopyAnswer::EmptyBody => (own(COPY_BACKOFF.wait(count_failure(&mut failures.empty_bodies))), None),
         };
+        // `missing` counts until an answer that is not a 404; `gone` and `operator` count answers in a row.
         match answer {
             CopyAnswer::Missing { recording_known: false } if is_unconfirmed => {
                 self.unknown_since.get_or_insert(now);
@@ -189,12 +196,13 @@ impl Job {
         if *answer != CopyAnswer::Operator {
             failures.operator = 0;
         }
+        let missing_since = still_missing_since;
         let copying = Copying { retry_at, claim: None, since, failures, missing_since, ..held };
         self.transcripts[index].state = State::Copying(copying);
         self.apply(Next::Wait { retry_at })
     }
 
-    /// The copy is complete. The manifest exists, so it does not matter which worker says so.
+    /// The copy is complete. The manifest proves it, so the claim of the worker does not matter.
     fn on_stored(
         mut self,
         index: usize,
@@ -230,8 +238,8 @@ impl Job {
     }
 }
 
-/// Counts one more failure, and returns how many there were before.
-fn counted(count: &mut u32) -> u32 {
+/// Adds one failure to the count, and returns the count before.
+fn count_failure(count: &mut u32) -> u32 {
     *count += 1;
     *count - 1
 }

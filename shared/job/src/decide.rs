@@ -1,4 +1,5 @@
-//! The entry points of the core: an event or an answer goes in, a decision comes out. And what every save does besides.
+//! The entry points of the core: an event or an answer goes in, a decision comes out. [`Job::commit`] has the steps
+//! that every save takes.
 //!
 //! An answer that carries an outdated claim comes from a worker whose lease had ended. Its facts still count (a
 //! transcript exists, a copy is complete), but it may not end a wait or an attempt that another worker has taken over.
@@ -11,8 +12,9 @@ impl Job {
         let marked = event
             .transcript()
             .is_some_and(|reference| self.mark_other_deployment(reference.transcript_id, reference.other_deployment));
-        let before = marked.then(|| self.clone());
-        match (self.handle_event(event, context), before) {
+        // That another deployment requested the transcript is saved even if the event itself changes nothing.
+        let with_mark = marked.then(|| self.clone());
+        match (self.handle_event(event, context), with_mark) {
             (Decision::Ignore(_), Some(job)) => job.commit(Next::Nothing, context),
             (decision, _) => decision.commit(context),
         }
@@ -50,21 +52,25 @@ impl Job {
             }
             Answer::Delete { target, claim, answer } => self.on_delete_answer(*target, *claim, answer, context),
             Answer::Announce { sent } => self.on_announce_answer(sent, context),
+            // Nothing changes in the row. The loop in `advance.rs` then ends the event as applied.
             Answer::Wake { sent: true } => Decision::Ignore(Reason::AlreadyKnown),
             // The row is complete, but nothing will look at it soon, so the event has to be delivered again.
-            Answer::Wake { sent: false } => Decision::Busy { retry_at: self.retry_at(WAKE_WAIT, context.now) },
+            Answer::Wake { sent: false } => Decision::Busy { retry_at: self.wait_until(WAKE_WAIT, context.now) },
         }
     }
 
     /// Completes the job that is about to be saved. Every save, whatever led to it, takes these steps:
     ///
-    /// 1. drops a pending deletion whose target is needed after all;
-    /// 2. notes an end that has to be announced;
-    /// 3. if nothing else comes next, starts the first of these that is possible: the attempt that waited for the
-    ///    dropped deletion, the attempt of a parked job that has room now, an announcement, a deletion, a requested
-    ///    retry;
+    /// 1. drops a pending deletion that is no longer wanted: its purpose is gone, or its target is needed after all;
+    /// 2. if the job has ended without a transcript, and that is news, notes it for the outbox;
+    /// 3. if nothing else comes next, starts the first of these that is possible:
+    ///    - the attempt that waited for the dropped deletion
+    ///    - the attempt of a parked job that has room now
+    ///    - an announcement
+    ///    - a deletion
+    ///    - a retry that a person requested
     /// 4. computes when the expiry of the recording is worth an alarm;
-    /// 5. counts the version.
+    /// 5. adds one to the version.
     fn commit(mut self, next: Next, context: Context<'_>) -> Decision {
         let after_deletion = self.drop_unneeded_deletion(context);
         self.note_end(context);

@@ -1,9 +1,9 @@
 //! What the core says.
 //!
-//! How long to wait passes through three types, each with a `retry_at`: a [`Decision`] is made from the row, a [`Next`]
-//! follows its save, and the loop in `shared/pipeline/src/advance.rs` turns both into its `Outcome`. `Busy` means that
-//! nothing was saved and the event must be delivered again. `Wait` means that everything is in the row, so a wake-up is
-//! enough.
+//! A time to wait for has three types on its way, each with a `retry_at`: [`Decision::Busy`], made from the row;
+//! [`Next::Wait`], which follows a save; and the `Outcome` into which the loop in `shared/pipeline/src/advance.rs`
+//! turns either. `Busy` means that this decision saves nothing and the event must be delivered again. `Wait` means that
+//! everything is in the row, so a wake-up is enough.
 
 use super::{Announcement, Claim, Deletable, DeletionTarget, Failures, Job, Receipt};
 use crate::{
@@ -18,7 +18,8 @@ pub enum Decision {
     Apply { job: Box<Job>, next: Next },
     /// There is nothing to do, for this reason.
     Ignore(Reason),
-    /// Another worker holds a lease until `retry_at`. Nothing was decided.
+    /// The event must be delivered again at `retry_at`: another worker holds a lease until then, or a wake-up could not
+    /// be sent. This decision saves nothing.
     Busy { retry_at: Timestamp },
 }
 
@@ -33,7 +34,7 @@ pub enum Next {
     Wait { retry_at: Timestamp },
 }
 
-/// What the core asks the shell to do.
+/// What the core asks the shell to do: the code around the core, which carries out side effects.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Command {
     /// Call create_transcript with the key of this attempt.
@@ -42,7 +43,7 @@ pub enum Command {
     LookUp { attempt: u32, claim: Claim },
     /// Retrieve the recording: its metadata must be read before anything is paid for.
     ReadRecording { claim: Claim },
-    /// List the recording's transcripts: one of them may be gone, which makes room for another.
+    /// List the recording's transcripts. If one that the row counts is no longer there, the parked job has room.
     List,
     /// Retrieve the transcript and copy it to S3. `failures`: what has kept it from being copied so far.
     Copy { transcript_id: TranscriptId, attempt: Option<u32>, bot_id: Option<BotId>, failures: Failures, claim: Claim },
@@ -74,10 +75,11 @@ impl Command {
     }
 }
 
-/// Why an input changes nothing.
+/// Why an input changes nothing. It is logged, and it decides whether a person's request for an attempt stays
+/// (`leaves_attempt_pending`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Reason {
-    /// The recording already has its attempt, or waits for the next one.
+    /// The recording already has its attempt, or the next one already has its time.
     AlreadyRequested,
     /// The row says this already.
     AlreadyKnown,
@@ -86,7 +88,7 @@ pub enum Reason {
     AlreadyEnded,
     /// Nothing is known of this recording, and this event alone is no reason to start a job.
     UnknownRecording,
-    /// A transcript that the row never had is deleted.
+    /// Recall deleted a transcript that the row does not have.
     UnknownTranscript,
     RecordingDeleted,
     /// The recording is done and can no longer fail.
@@ -105,6 +107,27 @@ pub enum Reason {
 }
 
 impl Reason {
+    /// If no attempt was started for this reason: returns whether it is still to come, so that a person's request for
+    /// it stays. After any other reason nothing is left that the request could wait for.
+    pub(crate) fn leaves_attempt_pending(self) -> bool {
+        match self {
+            Self::AlreadyRequested => true,
+            Self::AlreadyKnown
+            | Self::AlreadyStored
+            | Self::AlreadyEnded
+            | Self::UnknownRecording
+            | Self::UnknownTranscript
+            | Self::RecordingDeleted
+            | Self::RecordingDone
+            | Self::LimitReached
+            | Self::Skipped
+            | Self::NotDue
+            | Self::Overtaken
+            | Self::UnknownProvider
+            | Self::NothingStored => false,
+        }
+    }
+
     /// Returns the name for logs.
     pub fn as_str(self) -> &'static str {
         match self {

@@ -2,8 +2,9 @@
 //! transcript twice.
 //!
 //! There is one deletion at a time. The row names the target before Recall is asked, and a transcript that has a copy
-//! is deleted only after the copy was read back. A transcript that the job has given up may still exist: with a
-//! recording, only transcripts go that Recall itself reported as deleted or failed, or that are stored and verified.
+//! is deleted only after the copy was read back. A transcript that the job has given up may still exist, so a recording
+//! is deleted only if Recall itself reported each of its transcripts as deleted or failed, or it is stored and
+//! verified.
 
 use std::time::Duration;
 
@@ -16,7 +17,7 @@ use super::{
 };
 use crate::{ids::TranscriptId, time::Timestamp};
 
-/// A deletion that is wanted.
+/// The deletion that waits or is being made. A job has at most one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Deletion {
     pub target: DeletionTarget,
@@ -39,9 +40,9 @@ pub enum DeletionTarget {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum DeletionReason {
-    /// The next attempt needs its place under the limit.
+    /// The next attempt needs the slot that the target takes.
     Room,
-    /// The operator wants nothing that is stored to stay at Recall.
+    /// The operator wants a stored transcript, or a finished recording, deleted at Recall.
     Stored,
     /// Another transcript of the same attempt is stored.
     PaidTwice,
@@ -55,8 +56,7 @@ impl Deletion {
 }
 
 impl Job {
-    /// Drops a pending deletion if what has been learned since is a reason to keep its target. Schedules the attempt
-    /// that waited for it.
+    /// Drops a deletion that is no longer wanted. If the next attempt was waiting for it, schedules that attempt.
     pub(crate) fn drop_unneeded_deletion(&mut self, context: Context<'_>) -> Option<Next> {
         let unneeded = self.deletion.filter(|deletion| !self.is_needed(deletion, context))?;
         self.deletion = None;
@@ -68,8 +68,10 @@ impl Job {
         deletion.reason == DeletionReason::Room && self.needs_attempt()
     }
 
-    /// Starts the deletion that is wanted, if there is one and no worker holds it.
+    /// Starts the pending deletion, or the next one that is wanted, if its time has come. The webhook function leaves
+    /// it to the worker.
     pub(crate) fn start_deletion(&mut self, context: Context<'_>) -> Option<Next> {
+        // A rendering rewrites what the deletion would read back, so the two never run at the same time.
         if self.rendering.is_some_and(|one| one.claim.is_some() && context.now < one.retry_at) {
             return None;
         }
@@ -88,6 +90,7 @@ impl Job {
             return if self.is_awaited(&deletion) {
                 Some(self.schedule_attempt(context.now))
             } else {
+                // The target has a reason to stay now, so the next deletion is another one.
                 self.start_deletion(context)
             };
         }
@@ -150,7 +153,7 @@ impl Job {
 
     /// Returns the transcript whose deletion makes room for another one, as far as the operator allows.
     pub(crate) fn deletable_for_room(&self, context: Context<'_>) -> Option<TranscriptId> {
-        // In the order in which the row learned of them: no webhook says when a transcript was made.
+        // The one that the row learned of first: no webhook says when a transcript was made.
         let mut ids = self.transcripts.iter().filter_map(|transcript| transcript.state.transcript_id());
         ids.find(|id| self.may_make_room(*id, context))
     }
@@ -181,11 +184,11 @@ impl Job {
                 Decision::Ignore(Reason::Overtaken)
             }
             (DeleteAnswer::Others(listed), Some(deletion)) => {
-                let (added, requeued) = (self.merge_list(listed, None, context), self.requeue_listed(listed, context));
-                if !added && !requeued {
+                let (added, changed) = (self.merge_list(listed, None, context), self.believe_list(listed, context));
+                if !added && !changed {
                     return self.retry_deletion(deletion, Duration::ZERO, context);
                 }
-                // The deletion is decided on again once these transcripts are stored, or left alone.
+                // `commit` decides on the deletion again at each save, for instance once these transcripts are stored.
                 self.deletion = None;
                 let is_awaited = self.is_awaited(&deletion);
                 let next = if is_awaited { self.schedule_attempt(context.now) } else { self.wake_if_due(context.now) };
@@ -198,7 +201,8 @@ impl Job {
         }
     }
 
-    /// Stops the deletion. Its target stays at Recall and keeps its place under the limit.
+    /// Gives the deletion up. The target stays at Recall and keeps its slot. An attempt that waited for it is decided
+    /// on again.
     fn give_up_deletion(mut self, deletion: Deletion, reason: KeepReason, context: Context<'_>) -> Decision {
         self.stop_deletion(&deletion, reason);
         if deletion.reason == DeletionReason::Room {
@@ -207,6 +211,7 @@ impl Job {
         self.apply(Next::Nothing)
     }
 
+    /// Clears the deletion, and notes why its target stays, so that it is not deleted again by itself.
     fn stop_deletion(&mut self, deletion: &Deletion, reason: KeepReason) {
         self.deletion = None;
         match deletion.target {
@@ -215,19 +220,21 @@ impl Job {
         }
     }
 
-    /// Requeues transcripts that the row has as failed, lost, or deleted, but that Recall lists otherwise. Returns
-    /// whether there were any.
-    fn requeue_listed(&mut self, listed: &[ListedTranscript], context: Context<'_>) -> bool {
+    /// Believes Recall's list about transcripts that the row has as deleted, failed, or lost: they exist again, and
+    /// those that were given up and have not failed are checked again now. Returns whether that changed any.
+    fn believe_list(&mut self, listed: &[ListedTranscript], context: Context<'_>) -> bool {
         let (check_at, copies_others) = (context.now, context.policy.copy_unrequested);
         let mut changed = false;
         for one in listed {
             let transcript_id = one.transcript_id;
             for transcript in self.each_mut(transcript_id) {
                 let was_given_up = matches!(transcript.state, State::Failed { .. } | State::Lost { .. });
-                // A list has no deleted transcripts. If one is listed again and again, the row or the list is wrong
-                // permanently, so it is believed once.
+                // A list has no deleted transcripts. The list is believed once: if the transcript is listed again and
+                // again, row and list will never agree.
                 if transcript.deleted && !transcript.relisted {
-                    (transcript.deleted, transcript.relisted, changed) = (false, true, true);
+                    changed = true;
+                    transcript.deleted = false;
+                    transcript.relisted = true;
                     if was_given_up && one.failed {
                         transcript.state = State::Failed { transcript_id, sub_code: None };
                     }
@@ -257,7 +264,7 @@ impl Job {
         if deletion.tries + 1 >= MAX_DELETE_TRIES {
             return self.give_up_deletion(deletion, KeepReason::NotDeleted, context);
         }
-        let own = self.retry_at(DELETE_BACKOFF.wait(deletion.tries), context.now);
+        let own = self.wait_until(DELETE_BACKOFF.wait(deletion.tries), context.now);
         let retry_at = own.max(recall_retry_at(after, context.now));
         self.deletion = Some(Deletion { retry_at, claim: None, tries: deletion.tries + 1, ..deletion });
         self.apply(Next::Wait { retry_at })
@@ -288,8 +295,8 @@ impl Job {
         }
     }
 
-    /// Returns the transcript of the same attempt that stays: the first that is stored and readable. `None` for that
-    /// transcript itself.
+    /// Returns the transcript of the same attempt that is kept: the first one that is stored and readable. `None` if
+    /// `one` is that transcript, or if there is none. `one` must have an attempt.
     fn stored_twin(&self, one: &Transcript) -> Option<&Transcript> {
         let first = self.transcripts.iter().find(|other| other.attempt == one.attempt && other.may_lose_original())?;
         (first.state.transcript_id() != one.state.transcript_id() && !first.deleted).then_some(first)
@@ -309,7 +316,8 @@ impl Job {
         }
     }
 
-    /// Returns what may be deleted together with the target, as far as the row knows.
+    /// Returns what may be deleted with a recording, as far as the row knows. For a transcript: that transcript, if
+    /// Recall has to be asked about it first; otherwise nothing.
     pub(crate) fn deletable(&self, Deletion { target, reason, .. }: Deletion) -> Deletable {
         let mut deletable = Deletable::default();
         for one in &self.transcripts {
@@ -323,10 +331,10 @@ impl Job {
                 DeletionTarget::Transcript(target) if target == id && one.attempt.is_none() => deletable.safe.push(id),
                 DeletionTarget::Transcript(_) => {}
                 DeletionTarget::Recording if has_failed => deletable.failed.push(id),
-                // Recall must not list a transcript that it reported as deleted.
                 DeletionTarget::Recording if one.may_lose_original() && !one.other_deployment => {
                     deletable.safe.push(id);
                 }
+                // If Recall lists this one all the same, the recording stays.
                 DeletionTarget::Recording => {}
             }
         }

@@ -27,7 +27,7 @@ pub enum Event {
     },
     #[serde(rename = "transcript.deleted")]
     TranscriptDeleted(TranscriptRef),
-    /// The job is due, as far as the sender knows. With `now`, waits end too; leases do not.
+    /// Something of the job may be due. With `now`, its waits end first, but no leases.
     #[serde(rename = "wake")]
     Wake {
         #[serde(default, skip_serializing_if = "std::ops::Not::not")]
@@ -49,7 +49,7 @@ pub enum Event {
 }
 
 impl Event {
-    /// A wake-up that ends no wait.
+    /// A wake-up that does only what is due.
     pub const WAKE: Self = Self::Wake { now: false };
 
     /// Returns the transcript that the event is about.
@@ -82,7 +82,7 @@ impl Event {
         }
     }
 
-    /// Returns the name for logs and metrics, which is Recall's.
+    /// Returns the name for logs and metrics: for a webhook, the name that Recall gives it.
     pub fn name(&self) -> &'static str {
         match self {
             Self::RecordingDone(_) => "recording.done",

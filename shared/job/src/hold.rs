@@ -9,8 +9,9 @@ use crate::time::Timestamp;
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "hold", rename_all = "snake_case")]
 pub enum Hold {
-    /// Recall answered with `status`; without one, the last attempt failed and the next one is scheduled. `times`: how
-    /// many times in a row the cause was of the same kind. `since`: when the first of them was.
+    /// The next attempt waits until `retry_at`. With a `status`, Recall answered with it, `times` times in a row with
+    /// the same [`HoldCause`], first at `since`. Without one, the next attempt is scheduled, and `times` and `since`
+    /// are not used.
     Wait { retry_at: Timestamp, status: Option<u16>, times: u32, since: Timestamp },
     /// The metadata of the recording has never been read. `claim`: the worker that retrieves it; `None` while the job
     /// waits. `cause`: what prevented the last try; `times` and `since` count that kind.
@@ -30,7 +31,7 @@ pub enum Hold {
     Skipped,
 }
 
-/// What Recall holds us back with. Each kind is counted separately and does not affect the others.
+/// Why Recall does not let the next attempt start. Each cause is counted separately, and in a row.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum HoldCause {
@@ -47,7 +48,8 @@ pub enum HoldCause {
     Throttled,
 }
 
-/// Refusals of the whole chain. They cost nothing and never end a job permanently.
+/// Refusals of the whole chain. They cost nothing, so the chain starts again until the recording expires, or for days
+/// if its expiry is unknown (`ALL_REFUSED_GIVE_UP`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Refusals {
     pub since: Timestamp,
@@ -56,6 +58,17 @@ pub struct Refusals {
 }
 
 impl HoldCause {
+    /// Returns the status that stands for this cause in the row if no single answer of Recall is the reason.
+    pub(crate) fn http_status(self) -> u16 {
+        match self {
+            Self::Full => 400,
+            Self::Operator => 401,
+            Self::Unknown => 404,
+            Self::Throttled => 429,
+            Self::Errors => 500,
+        }
+    }
+
     pub(crate) fn of_status(status: u16) -> Self {
         match status {
             400 => Self::Full,
@@ -68,7 +81,7 @@ impl HoldCause {
 }
 
 impl Hold {
-    /// Returns what Recall holds us back with, how many times in a row, and since when.
+    /// Returns why Recall does not let the next attempt start, how many times in a row, and since when.
     pub(crate) fn cause(&self) -> Option<(HoldCause, u32, Timestamp)> {
         match self {
             Self::Wait { status: Some(status), times, since, .. } => {
@@ -117,7 +130,7 @@ impl Job {
         }
     }
 
-    /// Has the next attempt decided on again right away, with everything that is known by then.
+    /// Has a worker decide on the next attempt again right away, with everything that is known by then.
     pub(crate) fn schedule_attempt(&mut self, now: Timestamp) -> Next {
         self.hold = Some(Hold::Wait { retry_at: now, status: None, times: 0, since: now });
         Next::Act(Command::Wake)
@@ -138,7 +151,7 @@ impl Job {
         }
     }
 
-    /// Returns how many times in a row Recall has held us back for this cause, and since when.
+    /// Returns how many times in a row this cause has held the next attempt back, and since when.
     pub(crate) fn times_held(&self, cause: HoldCause, now: Timestamp) -> (u32, Timestamp) {
         let before = self.hold.as_ref().and_then(Hold::cause).filter(|(other, ..)| *other == cause);
         before.map_or((0, now), |(_, times, since)| (times, since))

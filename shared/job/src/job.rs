@@ -17,24 +17,27 @@ pub struct Job {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub bot_id: Option<BotId>,
     pub recording: Recording,
-    /// When the recording was done; `None` while Recall has not said so.
+    /// When the recording was done; `None` if Recall has not told the time.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub done_at: Option<Timestamp>,
-    /// When Recall deletes the recording; `None` while Recall has not said so.
+    /// When Recall will delete the recording; `None` while Recall has not told the time.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expires_at: Option<Timestamp>,
     /// What the metadata asks for. `None` means that the metadata has never been read, so nothing may be paid for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub overrides: Option<Overrides>,
-    /// Since when Recall has answered that it does not know the recording.
+    /// Set while Recall answers that it does not know the recording. The job waits for a day from this time; an event
+    /// about the recording starts the day again.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unknown_since: Option<Timestamp>,
-    /// Set once every provider that had tries left has been refused.
+    /// Set once Recall has refused our attempts with every provider that had tries left. `None` again once an answer or
+    /// a look-up names our transcript.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub refusals: Option<Refusals>,
     /// Another attempt that a person requested and that has not started yet, or had no effect.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub retry: Option<Retry>,
+    /// The request to render the readable files again, until it is served or given up.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rendering: Option<Rendering>,
     /// When the newest request to render was given up.
@@ -50,12 +53,17 @@ pub struct Job {
     /// When a paid attempt of ours last failed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub failed_at: Option<Timestamp>,
-    /// The number of the newest attempt that was ever started; 0 before the first.
+    /// The highest attempt number that is taken; 0 before the first. A retry that only looks an old attempt up takes a
+    /// number as well.
     pub attempts: u32,
     /// The transcripts, in the order in which the job learned of them.
     pub transcripts: Vec<Transcript>,
+    /// Why the next attempt does not start now. `None` if nothing holds it back, if a deletion has to make room first,
+    /// if our transcript is in progress or stored, or if the job has ended with the status that its transcripts give.
+    /// While a create has no known outcome, the hold only keeps the count of Recall's answers.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hold: Option<Hold>,
+    /// The deletion at Recall that waits or is being made.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub deletion: Option<Deletion>,
     #[serde(default)]
@@ -106,6 +114,7 @@ impl Job {
 
     /// When the job must be looked at again; `None` if nothing is pending.
     pub fn due_at(&self) -> Option<Timestamp> {
+        // While a create has no known outcome, a hold only keeps the count of Recall's answers.
         let hold = self.hold.as_ref().filter(|_| !self.is_creating()).and_then(Hold::retry_at);
         let deletion = self.deletion.map(|deletion| deletion.retry_at);
         let rendering = self.rendering.map(|rendering| rendering.retry_at);
@@ -119,13 +128,13 @@ impl Job {
         self.transcripts.iter().any(|transcript| matches!(transcript.state, State::Creating(_)))
     }
 
-    /// Returns the name of the claim that the coming save takes.
+    /// Returns the claim of the lease that the coming save takes.
     pub(crate) fn next_claim(&self) -> Claim {
         Claim(self.version + 1)
     }
 
-    /// Sends a wake-up if something is due. The webhook about a transcript that a list revealed may never arrive, so
-    /// the queue delivers a message for it right away.
+    /// Returns a wake-up if something is due, otherwise nothing. A transcript that was only found in a list may never
+    /// have a webhook, so a message makes sure that it is handled right away.
     pub(crate) fn wake_if_due(&self, now: Timestamp) -> Next {
         let is_due = self.due_at().is_some_and(|at| at <= now);
         if is_due { Next::Act(super::Command::Wake) } else { Next::Nothing }

@@ -20,7 +20,8 @@ impl Job {
                 None => Decision::Ignore(Reason::AlreadyRequested),
             };
         }
-        // Ignore the result: the attempt that it would schedule is the one being decided on here.
+        // The result is ignored, because the attempt that it would schedule is the one being decided on here. If that
+        // sets the hold, the hold is due now, or replaced below.
         let _ = self.drop_unneeded_deletion(context);
         if self.deletion.is_none() {
             let Some(id) = self.deletable_for_room(context) else {
@@ -29,7 +30,7 @@ impl Job {
                 {
                     return self.apply(Next::Act(command));
                 }
-                // A person's request beyond the policy is refused, not parked.
+                // A person's request ends here. If the policy wants no attempt either, nothing is parked.
                 if self.retry.take().is_some() && !self.needs_attempt() {
                     return Decision::Ignore(Reason::LimitReached);
                 }
@@ -49,7 +50,7 @@ impl Job {
 
     /// Parks the job until its next check. After the recording has expired there is no next check.
     pub(crate) fn park(&mut self, now: Timestamp) {
-        let retry_at = (!self.has_expired(now)).then(|| self.retry_at(PARKED_CHECK, now));
+        let retry_at = (!self.has_expired(now)).then(|| self.wait_until(PARKED_CHECK, now));
         self.hold = Some(Hold::LimitReached { retry_at });
     }
 
@@ -76,18 +77,21 @@ impl Job {
         }
         self.hold = Some(Hold::LimitReached { retry_at: Some(context.lease_until) });
         if self.recording == Recording::Done && self.expires_at.is_none() {
+            // The command needs a claim, but a parked job keeps none: it takes any answer, because it only learns facts
+            // from it.
             let claim = self.next_claim();
             return self.apply(Next::Act(Command::ReadRecording { claim }));
         }
         self.apply(Next::Act(Command::List))
     }
 
-    /// A parked job has Recall's list: whatever the list does not have is deleted and takes no place.
+    /// Recall's list has arrived for a parked job. A transcript that is not in progress and not on a complete list
+    /// counts as deleted, and frees its slot.
     pub(crate) fn on_list_answer(mut self, answer: &LookUpAnswer, context: Context<'_>) -> Decision {
         match answer {
             LookUpAnswer::Complete(listed) => {
                 self.merge_list(listed, None, context);
-                self.remove_unmade(listed);
+                self.remove_unlisted(listed);
                 let ids: Vec<TranscriptId> = listed.iter().map(|one| one.transcript_id).collect();
                 // The list may lag behind, so a transcript in progress is left to its own next check.
                 let is_gone = |one: &&mut Transcript| {

@@ -17,21 +17,22 @@ use crate::{
 pub struct Outbox {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub notices: Vec<Notice>,
-    /// Before this time, no other worker sends.
+    /// No worker starts to send before this time: the end of a lease or of a wait.
     pub retry_at: Timestamp,
     /// `retry_at` is the end of a worker's lease, not of a wait.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub sending: bool,
     pub tries: u32,
-    /// The bad end that was announced last. It is cleared when the job continues, because the job may end again.
+    /// The bad end that was noted last, so that it is noted once. `None` again when the job continues, because it may
+    /// end again. It is kept even if announcements are turned off.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_announced_end: Option<Status>,
-    /// How many bad ends were announced.
+    /// How many bad ends the job has come to, announced or not.
     pub announced_ends: u32,
     /// When the expiry of the recording is worth an alarm, unless a transcript is stored by then.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expiry_alarm_at: Option<Timestamp>,
-    /// The expiry of the recording was announced.
+    /// The coming expiry of the recording was noted, announced or not.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub expiry_announced: bool,
 }
@@ -43,7 +44,7 @@ pub enum Notice {
     Stored {
         transcript_id: TranscriptId,
     },
-    /// The job ended without a transcript; `end` counts such ends.
+    /// The job ended without a transcript. `end` is the number of this end, from 1.
     Failed {
         status: Status,
         end: u32,
@@ -51,7 +52,7 @@ pub enum Notice {
     Expiring,
 }
 
-/// One announcement: the `detail` of an event without the bucket, which only the sender knows.
+/// One announcement: the `detail` of an event on the EventBridge bus. The function that sends it adds the bucket.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Announcement {
     /// The same whenever the same notice is announced again.
@@ -69,7 +70,7 @@ pub struct Announcement {
     pub sub_code: Option<String>,
     pub manifest_key: Option<String>,
     pub counts: Option<AnnouncedCounts>,
-    /// RFC 3339; `None` while Recall has not said so.
+    /// RFC 3339; `None` while Recall has not told the time.
     pub expires_at: Option<String>,
 }
 
@@ -99,7 +100,8 @@ impl Job {
 
     /// Notes the end of a job that ends without a transcript.
     pub(crate) fn note_end(&mut self, context: Context<'_>) {
-        // Before the recording is done, transcripts of others do not end the job.
+        // Until Recall has said what happened to the recording, or we have requested something, nothing can end the
+        // job.
         let bad_end = Some(self.status()).filter(|status| self.has_begun() && status.is_bad_end());
         if let Some(status) = bad_end
             && self.outbox.last_announced_end != bad_end
@@ -112,8 +114,8 @@ impl Job {
         }
     }
 
-    /// Returns whether our own chain has continued, or there is a result. A transcript of others in progress does not
-    /// count: if it fails, that is not another end.
+    /// Returns whether our own attempts are in progress or scheduled, or the job is stored or skipped: a later bad end
+    /// is then another one. A transcript of others in progress does not count.
     fn may_end_again(&self) -> bool {
         let ours = self.transcripts.iter().any(|one| one.attempt.is_some() && one.state.due_at().is_some());
         ours || self.is_attempt_pending() || matches!(self.status(), Status::Stored | Status::Skipped)
@@ -157,7 +159,8 @@ impl Job {
         Some(Next::Act(Command::Announce { announcements }))
     }
 
-    /// These notices were sent; the others wait for their next try.
+    /// These notices were sent; the others wait for their next try. There is no claim to compare: an announcement may
+    /// be repeated, with the same id.
     pub(crate) fn on_announce_answer(mut self, sent: &[Notice], context: Context<'_>) -> Decision {
         let before = self.outbox.notices.len();
         self.outbox.sending = false;
@@ -167,9 +170,10 @@ impl Job {
             self.outbox.retry_at = Timestamp::default();
             return if before == 0 { Decision::Ignore(Reason::AlreadyKnown) } else { self.apply(Next::Nothing) };
         }
-        let retry_at = self.retry_at(ANNOUNCE_BACKOFF.wait(self.outbox.tries), context.now);
+        let retry_at = self.wait_until(ANNOUNCE_BACKOFF.wait(self.outbox.tries), context.now);
         self.outbox.tries += 1;
         self.outbox.retry_at = retry_at;
+        // After a wait `commit` starts nothing, so a deletion is started here: a failing bus must not hold it up.
         let next = self.start_deletion(context).unwrap_or(Next::Wait { retry_at });
         self.apply(next)
     }

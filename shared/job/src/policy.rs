@@ -31,7 +31,7 @@ pub enum OnLimit {
     Stop,
     /// A failed transcript is deleted at Recall.
     DeleteFailed,
-    /// The oldest transcript whose copy in S3 is verified is deleted at Recall.
+    /// A transcript whose copy in S3 is verified is deleted at Recall: the one that the job learned of first.
     DeleteStored,
 }
 

@@ -1,11 +1,11 @@
 //! What is known about the recording itself, and whether Recall knows it at all.
 
-mod answers;
-mod events;
+mod read_answers;
+mod recording_events;
 
 use serde::{Deserialize, Serialize};
 
-pub use self::answers::RecordingAnswer;
+pub use self::read_answers::RecordingAnswer;
 use super::{Command, Context, Decision, Hold, HoldCause, Job, Next, Overrides, State, Transcript};
 use crate::{ids::BotId, time::Timestamp};
 
@@ -55,7 +55,7 @@ impl Job {
         self.expires_at = info.expires_at.or(self.expires_at);
     }
 
-    /// Returns whether the metadata asks for no transcript, as far as it was read.
+    /// Returns whether the metadata was read and asks for no transcript.
     pub(crate) fn is_skip_requested(&self) -> bool {
         self.overrides.as_ref().is_some_and(|overrides| overrides.skip)
     }

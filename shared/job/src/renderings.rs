@@ -86,7 +86,7 @@ impl Job {
         };
         let next = match answer {
             RenderAnswer::Later { after } if held.tries + 1 < MAX_RENDER_TRIES => {
-                let own = self.retry_at(RENDER_BACKOFF.wait(held.tries), context.now);
+                let own = self.wait_until(RENDER_BACKOFF.wait(held.tries), context.now);
                 let retry_at = own.max(recall_retry_at(after, context.now));
                 self.rendering = Some(Rendering { retry_at, claim: None, tries: held.tries + 1, ..held });
                 Next::Wait { retry_at }

@@ -5,7 +5,8 @@ use serde::{Deserialize, Serialize};
 use super::Retry;
 use crate::{ids::TranscriptId, time::Timestamp};
 
-/// The status of a refusal that is not Recall's: it never became known whether the attempt took effect.
+/// The `status` of [`State::Refused`] for an attempt that nobody refused: its outcome could never be determined, so it
+/// may have been paid for.
 pub(crate) const OUTCOME_UNKNOWN: u16 = 0;
 
 /// The state of one transcript. `retry_at` is the time before which no one else may act: the end of a worker's lease,
@@ -31,9 +32,9 @@ pub enum State {
     Stored { transcript_id: TranscriptId, receipt: Receipt },
     /// Recall could not make the transcript. If Recall says later that it is done after all, it is copied.
     Failed { transcript_id: TranscriptId, sub_code: Option<String> },
-    /// Recall refused the create. If the transcript turns out to exist, that counts. The status `OUTCOME_UNKNOWN`
-    /// means that its existence could not be determined: it counts towards the limit until a list shows that it does
-    /// not exist.
+    /// Recall refused the create. If an event or a list shows a transcript of this attempt after all, the transcript
+    /// replaces this state. With the status `OUTCOME_UNKNOWN` nobody refused it, but its outcome could never be
+    /// determined: it takes a slot under the limit until a complete list shows that it does not exist.
     Refused { status: u16, code: Option<String> },
     /// Deleted or expired before it was copied, or given up after many failures. Unless Recall has said that it is
     /// deleted, it still counts towards the limit, and a later `transcript.done` starts a copy again.
@@ -109,9 +110,9 @@ pub struct Failures {
     pub operator: u32,
     /// We rejected what Recall offered: the host is not allowed, or the file is too large.
     pub rejected: u32,
-    /// Recall answered 404 and did not know the recording either, in a row.
+    /// Recall answered 404 and did not know the recording either. Any answer but a 404 starts this count again.
     pub missing: u32,
-    /// Recall answered 404 although it knows the recording, in a row.
+    /// Recall answered 404 although it knows the recording, in a row: any other answer starts this count again.
     pub gone: u32,
     /// The file was stored, and S3 refused one of its renditions.
     pub renditions_refused: u32,
@@ -123,8 +124,8 @@ pub struct Failures {
     pub crashes: u32,
 }
 
-/// Names one claim of a lease: the version of the save that took it. An answer with another claim comes from a worker
-/// whose lease had ended.
+/// Identifies one holder of a lease: the version of the save that took the lease. An answer with another claim comes
+/// from a worker whose lease had ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Claim(pub u64);

@@ -1,13 +1,14 @@
 //! The transcripts of the row: which one an event is about, and how one is added.
 
-mod events;
+mod transcript_events;
 
 use serde::{Deserialize, Serialize};
 
 use super::{Context, Copying, Decision, Job, Next, Reason, Recording, State, state::OUTCOME_UNKNOWN};
 use crate::{ids::TranscriptId, time::Timestamp};
 
-/// How many transcripts of one recording the row remembers. Recall lets a recording have ten, and a hundred attempts.
+/// A row with this many transcripts takes no more from a list, and none that is already deleted. Recall lets a
+/// recording have ten at a time.
 const MAX_REMEMBERED: usize = 200;
 /// No recording has this many attempts: a larger number is not one of ours.
 const MAX_ATTEMPT: u32 = 1_000_000;
@@ -24,7 +25,8 @@ pub struct Transcript {
     /// Recall has said that it is deleted; it no longer counts towards the limit.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub deleted: bool,
-    /// Recall listed it after it had counted as deleted, and the job handled it again. That happens at most once.
+    /// Recall listed the transcript although it had counted as deleted, so it exists again for the job. Set at most
+    /// once.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub relisted: bool,
     /// Recall reported it as done, but it had failed when it was retrieved.
@@ -63,7 +65,7 @@ pub enum KeepReason {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TranscriptRef {
     pub transcript_id: TranscriptId,
-    /// The attempt from our own metadata, if the transcript carries it for this recording.
+    /// The attempt number in our metadata, if the transcript has such metadata and it names this recording.
     pub attempt: Option<u32>,
     /// Another deployment of this product requested it.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
@@ -74,7 +76,7 @@ pub struct TranscriptRef {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ListedTranscript {
     pub transcript_id: TranscriptId,
-    /// The attempt from our own metadata, if the transcript carries it for this recording.
+    /// As in [`TranscriptRef`].
     pub attempt: Option<u32>,
     /// Recall is no longer working on it.
     pub ended: bool,
@@ -120,7 +122,7 @@ impl Transcript {
         }
     }
 
-    /// Notes that we have deleted the transcript. If it was not stored, it counts as failed, not as lost, so that
+    /// Notes that we have deleted the transcript. If it was in progress, it counts as failed, not as lost, so that
     /// another attempt may start.
     pub(crate) fn mark_deleted_by_us(&mut self) {
         if let State::Transcribing { transcript_id, .. } | State::Copying(Copying { transcript_id, .. }) = self.state {
@@ -134,8 +136,9 @@ impl Transcript {
         self.keep_reason.is_none() && self.state.receipt().is_some_and(|receipt| !receipt.unreadable)
     }
 
-    /// Returns whether Recall reported the transcript as deleted or failed, or it is stored. A transcript that was only
-    /// given up, or left alone, stays, and so does its recording. A transcript of another deployment always stays.
+    /// Returns whether the transcript may be deleted along with its recording: Recall reported it as deleted or failed,
+    /// it is stored and readable, or there is none because the create was refused. One that was only given up, or left
+    /// alone, stays, and so does its recording. So does one of another deployment, unless it is deleted already.
     pub(crate) fn may_go_with_its_recording(&self) -> bool {
         let may_go = match self.state {
             State::Refused { .. } => true,
@@ -155,7 +158,8 @@ impl Transcript {
         !self.deleted && self.state.exists()
     }
 
-    /// Returns whether Recall refused our attempt, so that nothing was paid.
+    /// Returns whether the attempt ended without a transcript that we know of: Recall refused it, so that nothing was
+    /// paid, or its outcome stayed unknown ([`Self::is_outcome_unknown`]), so that it may have been paid for.
     pub(crate) fn is_refused(&self) -> bool {
         matches!(self.state, State::Refused { .. })
     }
@@ -165,8 +169,8 @@ impl Transcript {
         self.attempt.is_some() && matches!(self.state, State::Refused { status: OUTCOME_UNKNOWN, .. })
     }
 
-    /// Returns whether this is our attempt and it rules out another one: it is in progress, stored, or lost, or it may
-    /// exist.
+    /// Returns whether this is our attempt and it rules out another one: it is in progress, stored, or lost, or may
+    /// exist. A lost one was paid for, and someone deleted it or it may still be there.
     pub(crate) fn blocks_new_attempt(&self) -> bool {
         self.attempt.is_some()
             && match self.state {
@@ -187,8 +191,8 @@ impl Job {
         self.transcripts.iter().position(|transcript| transcript.state.transcript_id() == Some(id))
     }
 
-    /// Returns the position of the transcript: the one with its id, or our create that still waits for its answer and
-    /// whose attempt the transcript's metadata names.
+    /// Returns the position of the entry with this id, or of our create without a known outcome if the transcript's
+    /// metadata names its attempt.
     pub(crate) fn find(&self, reference: TranscriptRef) -> Option<usize> {
         self.position(reference.transcript_id).or_else(|| {
             let attempt = reference.our_attempt();
@@ -205,9 +209,9 @@ impl Job {
         other_deployment && !std::mem::replace(&mut self.transcripts[index].other_deployment, true)
     }
 
-    /// Adds a transcript that the row does not know, and returns its position. If its attempt is newer than the row's,
-    /// the row was restored from a backup, and the attempt counts. If the row says that the attempt was refused, the
-    /// refusal was wrong.
+    /// Adds a transcript that the row does not know, and returns its position. If its attempt number is higher than the
+    /// row's, the row was restored from a backup, and the row's number is raised. If the row says that the attempt was
+    /// refused, that was wrong, and the transcript takes its place.
     pub(crate) fn insert(&mut self, reference: TranscriptRef, state: State) -> usize {
         let attempt = reference.our_attempt();
         self.attempts = self.attempts.max(attempt.unwrap_or(0));
@@ -229,15 +233,15 @@ impl Job {
         reference.our_attempt().is_none() && !context.policy.copy_unrequested
     }
 
-    /// Adds a transcript that is not copied, because it counts towards the limit all the same.
+    /// Adds a transcript of someone else. It is not copied, but it takes a slot under the limit.
     fn insert_foreign(mut self, reference: TranscriptRef, now: Timestamp) -> Decision {
         self.insert(reference, State::Foreign { transcript_id: reference.transcript_id });
         self.extend_unknown_wait(now);
         self.apply(Next::Nothing)
     }
 
-    /// Adds a transcript that someone else requested and that was deleted before the row knew of it. Webhooks arrive in
-    /// any order, and an older one about it must not count towards the limit.
+    /// Adds a transcript that someone else requested and that was deleted before the row knew of it. An earlier webhook
+    /// about it may still arrive, and must not make it take a slot under the limit.
     fn insert_deleted(mut self, reference: TranscriptRef) -> Decision {
         let is_known = self.version > 0 && self.recording != Recording::Deleted;
         if !is_known || reference.our_attempt().is_some() || self.transcripts.len() >= MAX_REMEMBERED {
@@ -248,8 +252,8 @@ impl Job {
         self.apply(Next::Nothing)
     }
 
-    /// Adds the listed transcripts that the row does not know, so that they count and are copied; `ours` is handled by
-    /// the caller. Returns whether anything was new.
+    /// Adds the listed transcripts that the row does not know, so that they take their slots and are copied. Leaves out
+    /// `ours`, the entry that the caller adopts. Returns whether anything was new.
     pub(crate) fn merge_list(
         &mut self,
         listed: &[ListedTranscript],
@@ -275,9 +279,9 @@ impl Job {
         changed
     }
 
-    /// Removes attempts with an unknown outcome that a complete list does not have: they had no effect after all.
+    /// Removes each attempt whose outcome stayed unknown and that is not on this complete list: it had no effect.
     /// Returns whether there were any.
-    pub(crate) fn remove_unmade(&mut self, listed: &[ListedTranscript]) -> bool {
+    pub(crate) fn remove_unlisted(&mut self, listed: &[ListedTranscript]) -> bool {
         let before = self.transcripts.len();
         let is_listed = |one: &Transcript| listed.iter().any(|listed| listed.attempt == one.attempt);
         self.transcripts.retain(|one| !one.is_outcome_unknown() || is_listed(one));
@@ -286,6 +290,6 @@ impl Job {
 
     /// Returns when a transcript is first checked: now if Recall is no longer working on it.
     pub(crate) fn first_check_at(&self, ended: bool, now: Timestamp) -> Timestamp {
-        if ended { now } else { self.retry_at(crate::TRANSCRIBING_CHECK, now) }
+        if ended { now } else { self.wait_until(crate::TRANSCRIBING_CHECK, now) }
     }
 }

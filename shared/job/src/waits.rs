@@ -1,10 +1,10 @@
 //! Every wait of a job, each with its reason, and the arithmetic of waits.
 //!
-//! A wait that we choose takes at most a quarter of the time left until Recall deletes the recording, so that what can
-//! still be done is tried again in time. [`MIN_CAPPED_WAIT`] is always allowed. The queue's jitter is part of the
-//! quarter. Three kinds of wait are exempt, because ending them early would break something: Recall's own Retry-After,
-//! leases, and the time before a look-up counts ([`LIST_SETTLE`]). The `after` of an answer is Recall's own Retry-After
-//! and nothing else; if Recall names no time, `after` is zero and we choose the wait.
+//! A wait that we choose takes at most a quarter of the time left until Recall deletes the recording, so that several
+//! tries fit into that time. [`MIN_CAPPED_WAIT`] is always allowed. The queue's jitter is part of the quarter. Three
+//! kinds of wait are exempt, because ending them early would break something: Recall's own Retry-After, leases, and the
+//! time before a look-up counts ([`LIST_SETTLE`]). The `after` of an answer is Recall's own Retry-After and nothing
+//! else; if Recall names no time, `after` is zero and we choose the wait.
 
 use std::time::Duration;
 
@@ -27,7 +27,8 @@ const fn days(days: u64) -> Duration {
     hours(24 * days)
 }
 
-/// A wait that doubles every time, up to a maximum.
+/// The bounds of a wait that grows: it doubles every time ([`Self::wait`]), or follows the time that has passed since
+/// the first call ([`Self::growing_wait`]).
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Backoff {
     first: Duration,
@@ -65,7 +66,8 @@ pub const LIST_SETTLE: Duration = secs(120);
 
 /// While the same key is in progress (409). The first call usually ends within seconds.
 pub(crate) const IN_PROGRESS_BACKOFF: Backoff = Backoff::new(secs(10), minutes(5));
-/// After a lost answer or a server error, and while a look-up fails; counts the calls under one key.
+/// After a lost answer or a server error: doubles with every call under one key. While no list can be read: grows with
+/// the time since the first call.
 pub(crate) const CREATE_BACKOFF: Backoff = Backoff::new(secs(5), minutes(5));
 /// After a 429 that names no time.
 pub(crate) const THROTTLED_WAIT: Duration = secs(15);
@@ -74,9 +76,9 @@ pub(crate) const THROTTLED_WAIT: Duration = secs(15);
 pub(crate) const CREATE_OPERATOR_BACKOFF: Backoff = Backoff::new(minutes(5), hours(1));
 /// Before the next attempt, if the last one had no effect for a reason that will not pass soon.
 pub(crate) const NO_EFFECT_BACKOFF: Backoff = Backoff::new(minutes(1), hours(1));
-/// A wait that repeats under one key grows to this part of the time since the first call.
+/// A wait that repeats under one key grows to the time since the first call, divided by this.
 const GROWTH_PART: u32 = 4;
-/// How long look-ups are tried if the expiry of the recording is unknown. A refused key does not count.
+/// If the expiry of the recording is unknown: for how long look-ups are tried. A refused key starts this time again.
 pub(crate) const LOOK_UP_GIVE_UP: Duration = days(30);
 /// Before the next try after a failed one; counts our attempts.
 pub(crate) const NEXT_TRY_BACKOFF: Backoff = Backoff::new(minutes(1), hours(1));
@@ -85,9 +87,10 @@ pub(crate) const NEXT_TRY_BACKOFF: Backoff = Backoff::new(minutes(1), hours(1));
 pub(crate) const LAST_TRY_WAIT: Duration = hours(1);
 /// After every provider was refused: an operator has to fix the options.
 pub(crate) const ALL_REFUSED_BACKOFF: Backoff = Backoff::new(hours(1), hours(12));
-/// How long a refused chain is started again if the expiry of the recording is unknown.
+/// If the expiry of the recording is unknown: for how long a refused chain is started again and again.
 pub(crate) const ALL_REFUSED_GIVE_UP: Duration = days(7);
-/// How long creates are tried that Recall answers with server errors, if the expiry of the recording is unknown.
+/// If the expiry of the recording is unknown: for how long Recall may answer creates with server errors, or with 400
+/// although there is room, or fail to answer when the recording is retrieved, before the job gives up.
 pub(crate) const CREATE_ERRORS_GIVE_UP: Duration = days(30);
 
 // The recording.
@@ -117,12 +120,13 @@ pub(crate) const COPY_BACKOFF: Backoff = Backoff::new(secs(5), minutes(15));
 pub(crate) const COPY_OPERATOR_BACKOFF: Backoff = Backoff::new(minutes(5), hours(6));
 /// A copy that has failed for this long is given up, with an alarm, if the expiry of the recording is unknown.
 pub(crate) const COPY_GIVE_UP: Duration = days(30);
-/// If the expiry is known, a copy is tried until then, and for at least this long: Recall may keep a recording longer.
+/// If the expiry is known, a copy is tried until [`EXPIRY_GRACE`] after it, and for at least this long in any case: a
+/// copy may begin after the expiry.
 pub(crate) const COPY_MIN_PATIENCE: Duration = days(1);
 /// While Recall does not know a transcript.
 pub(crate) const MISSING_BACKOFF: Backoff = Backoff::new(secs(15), hours(1));
-/// After this many 404s in a row, two hours, from a Recall that knows the recording, the next 404 means that the
-/// transcript is deleted.
+/// If Recall knows the recording and has answered this many 404s in a row about a transcript, which takes two hours,
+/// the next 404 means that the transcript is deleted.
 pub(crate) const MAX_MISSING: u32 = 9;
 /// After a transcript that was reported as done turned out to have failed.
 pub(crate) const CONTRADICTION_BACKOFF: Backoff = Backoff::new(hours(1), days(1));
@@ -147,32 +151,34 @@ pub(crate) const WAKE_WAIT: Duration = secs(5);
 /// Recall's Retry-After is kept within these bounds.
 const RETRY_AFTER_MIN: Duration = secs(1);
 const RETRY_AFTER_MAX: Duration = hours(1);
-/// No wait of ours is longer than this part of the time until Recall deletes the recording.
+/// No wait of ours is longer than the time until Recall deletes the recording, divided by this.
 const PART_OF_TIME_LEFT: u32 = 4;
 /// No wait of ours is cut to less than this.
 const MIN_CAPPED_WAIT: Duration = secs(5);
-/// The queue prolongs a wait by up to this part of it. It never shortens a wait: the message would find nothing due.
+/// The queue prolongs a wait at random, by at most the wait divided by this. It never shortens one, because a message
+/// that arrives early finds nothing due.
 pub const JITTER_PART: u32 = 5;
 
 impl Job {
     /// Returns the end of a wait that we choose.
-    pub(crate) fn retry_at(&self, wait: Duration, now: Timestamp) -> Timestamp {
-        retry_at(wait, self.expires_at, now)
+    pub(crate) fn wait_until(&self, wait: Duration, now: Timestamp) -> Timestamp {
+        wait_until(wait, self.expires_at, now)
     }
 
     /// Returns the end of the wait that Recall asks for, or of ours if Recall names no time.
     pub(crate) fn recall_or_own_retry_at(&self, after: Duration, wait: Duration, now: Timestamp) -> Timestamp {
-        if after.is_zero() { self.retry_at(wait, now) } else { recall_retry_at(after, now) }
+        if after.is_zero() { self.wait_until(wait, now) } else { recall_retry_at(after, now) }
     }
 
-    /// Returns whether Recall should have deleted the recording by now.
+    /// Returns whether the recording expired at least [`EXPIRY_GRACE`] ago, so that Recall should have deleted it by
+    /// now.
     pub(crate) fn has_expired(&self, now: Timestamp) -> bool {
         self.expires_at.is_some_and(|at| at.plus(EXPIRY_GRACE) <= now)
     }
 }
 
 /// Returns the end of a wait that we choose, for a recording that Recall deletes at `expires_at`.
-pub(crate) fn retry_at(wait: Duration, expires_at: Option<Timestamp>, now: Timestamp) -> Timestamp {
+pub(crate) fn wait_until(wait: Duration, expires_at: Option<Timestamp>, now: Timestamp) -> Timestamp {
     now.plus(capped_wait(wait, expires_at, now))
 }
 

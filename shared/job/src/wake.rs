@@ -1,6 +1,6 @@
 //! A wake-up: the work that has been due for longest is done first.
 
-use super::{Context, Copying, Creating, Decision, Hold, Job, KeepReason, Next, Reason, State};
+use super::{Context, Copying, Decision, Hold, Job, KeepReason, Next, Reason, State};
 use crate::time::Timestamp;
 
 impl Job {
@@ -14,31 +14,25 @@ impl Job {
         let is_due = |at: &Timestamp| *at <= context.now;
         let transcripts = self.transcripts.iter().map(|transcript| transcript.state.due_at().filter(is_due));
         let transcript = transcripts.zip(0..).filter_map(|(at, index)| Some((at?, index))).min();
+        // While a create has no known outcome, a hold only keeps the count of Recall's answers.
         let hold = self.hold.as_ref().filter(|_| !self.is_creating()).and_then(Hold::retry_at).filter(is_due);
-        let others = transcript.map(|(at, _)| at).into_iter().chain(hold).min();
+        // A rendering goes first if it has been due for as long as the first of the transcripts and the hold.
+        let first_of_others = transcript.map(|(at, _)| at).into_iter().chain(hold).min();
         if let Some(rendering) = self.rendering.filter(|one| is_due(&one.retry_at))
-            && others.is_none_or(|at| rendering.retry_at <= at)
+            && first_of_others.is_none_or(|at| rendering.retry_at <= at)
         {
             return self.start_rendering(context);
         }
         if let Some((at, index)) = transcript
             && hold.is_none_or(|hold| at <= hold)
         {
-            match &self.transcripts[index].state {
-                State::Creating(Creating { retry_at, .. }) if *retry_at <= context.now => {
-                    return self.repeat_call(index, context);
-                }
-                State::Transcribing { transcript_id, check_at: at, .. }
-                | State::Copying(Copying { transcript_id, retry_at: at, .. })
-                    if *at <= context.now =>
-                {
-                    let transcript_id = *transcript_id;
+            match self.transcripts[index].state {
+                State::Creating(_) => return self.repeat_call(index, context),
+                State::Transcribing { transcript_id, .. } | State::Copying(Copying { transcript_id, .. }) => {
                     return self.start_copy(index, transcript_id, context);
                 }
-                State::Creating(_)
-                | State::Transcribing { .. }
-                | State::Copying(_)
-                | State::Stored { .. }
+                // These are never due.
+                State::Stored { .. }
                 | State::Failed { .. }
                 | State::Refused { .. }
                 | State::Lost { .. }
@@ -48,7 +42,7 @@ impl Job {
         if hold.is_some() {
             return self.end_hold(context);
         }
-        // An alarm that the operator has postponed meanwhile is due as well: the save notes its new time.
+        // If the operator has postponed the alarm, its old time is due: `commit` computes the new one.
         let expiry_due = self.note_expiry(context) || self.outbox.expiry_alarm_at.as_ref().is_some_and(is_due);
         let other_due = self.deletion.is_some_and(|deletion| is_due(&deletion.retry_at))
             || (!self.outbox.notices.is_empty() && is_due(&self.outbox.retry_at))

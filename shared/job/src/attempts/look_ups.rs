@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use crate::{
-    Claim, Command, Context, Creating, Decision, Job, ListedTranscript, Next, RECALL_MAX_TRANSCRIPTS, Reason, State,
-    UnexplainedRefusal,
+    Claim, Command, Context, Creating, Decision, HoldCause, Job, ListedTranscript, Next, RECALL_MAX_TRANSCRIPTS,
+    Reason, State, UnexplainedRefusal,
     state::OUTCOME_UNKNOWN,
     waits::{
         CREATE_BACKOFF, CREATE_OPERATOR_BACKOFF, ERRORS_BEFORE_LOOK_UP, KEY_REUSE, LOOK_UP_GIVE_UP, recall_retry_at,
@@ -16,16 +16,16 @@ use crate::{
 pub enum LookUpAnswer {
     /// All transcripts that exist at Recall, the oldest first.
     Complete(Vec<ListedTranscript>),
-    /// These transcripts exist, and others that cannot be read. One that is not here may exist all the same.
+    /// These transcripts exist. The list was not read to its end, or has entries without an id, so others may exist.
     Incomplete(Vec<ListedTranscript>),
-    /// There is no list yet.
+    /// The list could not be read: Recall was throttling, failing, or out of reach.
     Later { after: Duration },
     /// 401, 402, 403: an operator has to act.
     Operator,
 }
 
 impl Job {
-    /// Recall's list is here: adopts the transcript of the attempt, or ends the attempt.
+    /// A look-up was answered: adopts the transcript of the attempt, ends the attempt, or looks it up again later.
     pub(crate) fn on_look_up_answer(
         mut self,
         attempt: u32,
@@ -46,10 +46,11 @@ impl Job {
         let ours = listed.iter().find(|one| one.attempt == Some(attempt));
         let mut changed = self.merge_list(listed, ours, context);
         if is_complete {
-            changed |= self.remove_unmade(listed);
+            changed |= self.remove_unlisted(listed);
         }
         if let Some(ListedTranscript { transcript_id, ended, .. }) = ours {
             let check_at = self.first_check_at(*ended, context.now);
+            // `adopt` makes an ended transcript due now, which `wake_if_due` cannot see yet.
             let next = if *ended { Next::Act(Command::Wake) } else { self.wake_if_due(context.now) };
             return match self.clone().adopt(attempt, *transcript_id, check_at, next, context) {
                 Decision::Ignore(_) if changed => {
@@ -68,21 +69,23 @@ impl Job {
             return self.look_up_later(index, creating, answer, context);
         }
         let has_room = listed.len() < RECALL_MAX_TRANSCRIPTS as usize;
+        // A 400 although there is room may be about the language, so the next attempt does without it.
         if creating.refusal.is_some() && has_room && self.drop_language() {
             self.remove_attempt(index);
             return self.pursue_attempt_and_save(context);
         }
+        // More than the maximum, because the count includes this attempt.
         let is_row_full = self.transcript_count() > context.policy.max_transcripts;
         let has_repeated_errors = creating.errors >= ERRORS_BEFORE_LOOK_UP;
-        // Every call was told that the same key is in progress, and no transcript came of it.
+        // Every call was answered 409, and still no transcript exists: the 409 was a refusal.
         let only_conflicts = creating.conflicts >= creating.calls;
         match creating.refusal {
             None if only_conflicts => self.end_refused(index, 409, None, context),
             Some(UnexplainedRefusal { code }) if has_room => self.end_refused(index, 400, code, context),
             // Recall's list is full although the row has room: we do not know what Recall counts.
-            Some(_) if !is_row_full => self.pause_attempts(index, 400, context.now),
+            Some(_) if !is_row_full => self.pause_attempts(index, HoldCause::Full, context.now),
             // The next attempt would most likely meet the same error.
-            None if has_repeated_errors => self.pause_attempts(index, 500, context.now),
+            None if has_repeated_errors => self.pause_attempts(index, HoldCause::Errors, context.now),
             // The attempt had no effect: the limit was reached, or the call never arrived. The next attempt is decided
             // on with everything that is known now.
             Some(_) | None => {
@@ -92,10 +95,11 @@ impl Job {
         }
     }
 
-    /// An attempt with an unknown outcome takes the last place under the limit. It is looked up once more for a person
-    /// who requests another attempt: either it exists and serves the request, or there is room. The request takes a
-    /// number, so that it changes nothing if it is delivered again.
+    /// The row has no free slot, and one slot belongs to an attempt whose outcome stayed unknown. For a person who
+    /// requests another attempt it is looked up once more: either it exists and serves the request, or its slot is
+    /// free. The request takes an attempt number, so a second delivery of it is ignored.
     pub(crate) fn look_up_again(&mut self, context: Context<'_>) -> Option<Command> {
+        // The key counts as too old to be used, so a repeat looks the transcript up and never calls create_transcript.
         let (claim, long_ago) = (self.next_claim(), context.now.minus(KEY_REUSE));
         let transcript = self.transcripts.iter_mut().find(|one| one.is_outcome_unknown())?;
         let attempt = transcript.attempt?;
@@ -115,8 +119,8 @@ impl Job {
         Some(Command::LookUp { attempt, claim })
     }
 
-    /// There is no list, or an inconclusive one. In the end the outcome stays unknown, and then no other attempt is
-    /// started.
+    /// There is no list, or an inconclusive one: tries again later. After the recording's expiry, or after
+    /// [`LOOK_UP_GIVE_UP`] if that is unknown, the outcome stays unknown, and only a person can start another attempt.
     fn look_up_later(
         mut self,
         index: usize,
@@ -126,14 +130,15 @@ impl Job {
     ) -> Decision {
         let now = context.now;
         let inconclusive_since = match answer {
-            // Only an operator can change that, and it never ends a job.
+            // Only an operator can fix a refused key. The time until then does not count as inconclusive: such a
+            // look-up ends only with the recording's expiry.
             LookUpAnswer::Operator => None,
             LookUpAnswer::Complete(_) | LookUpAnswer::Incomplete(_) | LookUpAnswer::Later { .. } => {
                 Some(creating.inconclusive_since.unwrap_or(now))
             }
         };
-        let lasts = inconclusive_since.is_some_and(|since| now.since(since) >= LOOK_UP_GIVE_UP);
-        if (lasts && self.expires_at.is_none()) || self.has_expired(now) {
+        let is_too_long = inconclusive_since.is_some_and(|since| now.since(since) >= LOOK_UP_GIVE_UP);
+        if (is_too_long && self.expires_at.is_none()) || self.has_expired(now) {
             let code = Some("outcome_unknown".to_owned());
             self.transcripts[index].state = State::Refused { status: OUTCOME_UNKNOWN, code };
             self.hold = None;
@@ -142,10 +147,10 @@ impl Job {
         let retry_at = match answer {
             LookUpAnswer::Later { after } => {
                 let wait = CREATE_BACKOFF.growing_wait(creating.first_call_at, now);
-                self.retry_at(wait, now).max(recall_retry_at(*after, now))
+                self.wait_until(wait, now).max(recall_retry_at(*after, now))
             }
             LookUpAnswer::Complete(_) | LookUpAnswer::Incomplete(_) | LookUpAnswer::Operator => {
-                self.retry_at(CREATE_OPERATOR_BACKOFF.growing_wait(creating.first_call_at, now), now)
+                self.wait_until(CREATE_OPERATOR_BACKOFF.growing_wait(creating.first_call_at, now), now)
             }
         };
         self.retry_same_key(index, Creating { retry_at, inconclusive_since, ..creating })

@@ -52,11 +52,12 @@ impl Job {
                     return Decision::Ignore(Reason::AlreadyKnown);
                 }
                 State::Creating(_) | State::Transcribing { .. } | State::Copying(_) => index,
-                // It was reported as done before and had failed. The same report does not delay what comes next.
+                // It was reported as done before, and had failed when it was retrieved. Until its next check is due,
+                // another such report must not delay the next attempt.
                 State::Failed { .. } if self.is_contradiction_pending(index, context) => {
                     return Decision::Ignore(Reason::AlreadyEnded);
                 }
-                // Recall no longer knew it, or said that it failed, and now says that it is done.
+                // It was given up, or Recall said that it failed; now Recall says that it is done.
                 State::Lost { .. } | State::Failed { .. } if !self.transcripts[index].deleted => index,
                 State::Foreign { .. } => return Decision::Ignore(Reason::AlreadyKnown),
                 State::Stored { .. } => return Decision::Ignore(Reason::AlreadyStored),
@@ -65,6 +66,7 @@ impl Job {
                 }
             },
         };
+        // What is counted of a copy, or of checks after an earlier report, is kept. Anything else starts from `done`.
         match self.transcripts[index].state {
             State::Copying(_) | State::Transcribing { reported_done: true, .. } => {}
             State::Creating(_)
@@ -80,7 +82,8 @@ impl Job {
         self.start_copy(index, reference.transcript_id, context)
     }
 
-    /// Returns whether it is too early to retrieve the transcript again. A scheduled next attempt comes first.
+    /// Returns whether it is too early to retrieve a transcript again that Recall reported as done and had as failed.
+    /// If the next attempt is scheduled, the transcript waits until that has started.
     fn is_contradiction_pending(&self, index: usize, context: Context<'_>) -> bool {
         let next_is_scheduled = matches!(self.hold, Some(Hold::Wait { status: None, .. }));
         self.transcripts[index].contradiction.is_some_and(|one| next_is_scheduled || context.now < one.retry_at)
@@ -104,7 +107,8 @@ impl Job {
                 State::Copying(Copying { retry_at, claim: Some(_), .. }) if context.now < retry_at => {
                     return Decision::Busy { retry_at };
                 }
-                // It was reported as done. The next try asks Recall which is true.
+                // The next try of the copy asks Recall itself whether the transcript failed. The end of someone else's
+                // transcript that is not copied does not matter.
                 State::Copying(_) | State::Foreign { .. } => return Decision::Ignore(Reason::AlreadyKnown),
                 State::Creating(_) | State::Transcribing { .. } => {
                     self.transcripts[index].state = state;

@@ -43,10 +43,11 @@ impl Job {
         if held != claim {
             return Decision::Ignore(Reason::Overtaken);
         }
-        let (cause, after) = match answer {
+        // Returns, or says why the recording could not be read.
+        let (new_cause, after) = match answer {
             RecordingAnswer::Read(info) => {
                 self.update_recording(info);
-                // The metadata was read; if it holds no override, that is known, too.
+                // `Some` means that the metadata was read, even if it overrides nothing.
                 self.overrides.get_or_insert_default();
                 self.mark_known_to_recall(context.now);
                 self.hold = None;
@@ -65,7 +66,7 @@ impl Job {
                 return self.apply(Next::Nothing);
             }
             RecordingAnswer::Unknown => return self.wait_for_unknown_recording(context),
-            // The webhook's caller does not wait, so the work queue takes over.
+            // The sender of the webhook should not wait for this, so a wake-up on the work queue takes over.
             RecordingAnswer::Operator | RecordingAnswer::Later { .. } if context.role == Role::Webhook => {
                 self.hold = Some(Hold::Unread { retry_at: context.now, claim: None, cause, times, since });
                 return self.apply(Next::Act(Command::Wake));
@@ -73,10 +74,10 @@ impl Job {
             RecordingAnswer::Operator => (HoldCause::Operator, Duration::ZERO),
             RecordingAnswer::Later { after } => (HoldCause::Errors, *after),
         };
-        let (times, since) = self.times_held(cause, context.now);
-        let own = self.retry_at(READ_BACKOFF.wait(times), context.now);
+        let (times, since) = self.times_held(new_cause, context.now);
+        let own = self.wait_until(READ_BACKOFF.wait(times), context.now);
         let retry_at = own.max(recall_retry_at(after, context.now));
-        self.hold = Some(Hold::Unread { retry_at, claim: None, cause, times: times + 1, since });
+        self.hold = Some(Hold::Unread { retry_at, claim: None, cause: new_cause, times: times + 1, since });
         self.apply(Next::Wait { retry_at })
     }
 
@@ -88,9 +89,9 @@ impl Job {
         if context.now.since(unknown_since) >= UNKNOWN_GIVE_UP {
             return self.give_up_unknown_recording();
         }
-        let retry_at = self.retry_at(UNKNOWN_BACKOFF.wait(times), context.now);
+        let retry_at = self.wait_until(UNKNOWN_BACKOFF.wait(times), context.now);
         self.hold = Some(Hold::Wait { retry_at, status: Some(404), times: times + 1, since });
-        // The webhook's sender is finished with it: the sweep finds the job when its time has come.
+        // The sender of the webhook gets its 200, and no wake-up is sent: the sweep finds the job at `retry_at`.
         let next = match context.role {
             Role::Worker => Next::Wait { retry_at },
             Role::Webhook => Next::Nothing,
@@ -105,8 +106,9 @@ impl Job {
         self.apply(Next::Nothing)
     }
 
-    /// A parked job whose expiry is unknown retrieves the recording before each look for room. Otherwise it would look
-    /// forever for a recording that is gone.
+    /// A parked job that does not know when its recording expires retrieves the recording before it looks for room.
+    /// Otherwise it would look forever for a recording that is gone. There is no claim to compare, because any answer
+    /// is a fact.
     fn on_recording_of_parked(mut self, answer: &RecordingAnswer, context: Context<'_>) -> Decision {
         match answer {
             RecordingAnswer::Read(info) => {

@@ -1,4 +1,4 @@
-//! Answers to create_transcript.
+//! Answers to create_transcript: the transcript is adopted, or the attempt is repeated, looked up, refused, or removed.
 
 use std::time::Duration;
 
@@ -8,8 +8,8 @@ use crate::{
     ids::TranscriptId,
     time::Timestamp,
     waits::{
-        CREATE_BACKOFF, CREATE_OPERATOR_BACKOFF, ERRORS_BEFORE_LOOK_UP, IN_PROGRESS_BACKOFF, LIST_SETTLE,
-        NO_EFFECT_BACKOFF, THROTTLED_WAIT, recall_retry_at,
+        CREATE_BACKOFF, CREATE_OPERATOR_BACKOFF, IN_PROGRESS_BACKOFF, LIST_SETTLE, NO_EFFECT_BACKOFF, THROTTLED_WAIT,
+        recall_retry_at,
     },
 };
 
@@ -76,22 +76,22 @@ impl Job {
         };
         // The answer to this call says nothing about an earlier call under the same key, which may have taken effect.
         // Only a look-up can end such an attempt.
-        let looked_up = Creating { errors: ERRORS_BEFORE_LOOK_UP, ..creating.clone() };
         let is_repeated = creating.calls > 1;
-        let backoff = self.retry_at(CREATE_BACKOFF.wait(creating.calls.saturating_sub(1)), now);
+        let backoff = self.wait_until(CREATE_BACKOFF.wait(creating.calls.saturating_sub(1)), now);
         let (creating, retry_at) = match answer {
             CreateAnswer::Throttled { after } if is_repeated => {
-                (looked_up, self.recall_or_own_retry_at(*after, THROTTLED_WAIT, now))
+                (creating.only_looked_up(), self.recall_or_own_retry_at(*after, THROTTLED_WAIT, now))
             }
             CreateAnswer::Operator { .. } if is_repeated => {
                 let wait = CREATE_OPERATOR_BACKOFF.growing_wait(creating.first_call_at, now);
-                (looked_up, self.retry_at(wait, now))
+                (creating.only_looked_up(), self.wait_until(wait, now))
             }
-            CreateAnswer::Refused { .. } if is_repeated => (looked_up, now.plus(LIST_SETTLE)),
+            CreateAnswer::Refused { .. } if is_repeated => (creating.only_looked_up(), now.plus(LIST_SETTLE)),
+            // Handled above.
             CreateAnswer::Created { .. } => return Decision::Ignore(Reason::AlreadyKnown),
             CreateAnswer::InProgress => {
                 let wait = IN_PROGRESS_BACKOFF.growing_wait(creating.first_call_at, now);
-                let retry_at = self.retry_at(wait, now);
+                let retry_at = self.wait_until(wait, now);
                 (Creating { conflicts: creating.conflicts + 1, ..creating }, retry_at)
             }
             CreateAnswer::Lost => (creating, backoff),
@@ -104,7 +104,7 @@ impl Job {
             }
             CreateAnswer::Operator { status } => {
                 let (times, _) = self.times_held(HoldCause::Operator, now);
-                let retry_at = self.retry_at(CREATE_OPERATOR_BACKOFF.wait(times), now);
+                let retry_at = self.wait_until(CREATE_OPERATOR_BACKOFF.wait(times), now);
                 return self.retry_with_new_key(index, *status, retry_at, now);
             }
             // Recall does not know the recording; the attempt itself is fine.
@@ -145,7 +145,8 @@ impl Job {
         self.refusals = None;
         match (waiting, known) {
             (Some(index), None) => self.transcripts[index].state = transcribing,
-            // Its webhook came first and did not name our attempt: that entry is the transcript of our attempt.
+            // A webhook about this transcript came first, without our metadata, so the row has it as someone else's.
+            // The two entries become one.
             (Some(index), Some(known)) => {
                 let provider = self.transcripts[index].provider.take();
                 let transcript = &mut self.transcripts[known];
@@ -179,7 +180,7 @@ impl Job {
     ) -> Decision {
         self.transcripts[index].state = State::Refused { status, code };
         self.hold = None;
-        let next = self.schedule_after_refusal(context);
+        let next = self.schedule_next_try(context);
         self.apply(next)
     }
 
@@ -207,14 +208,14 @@ impl Job {
         self.apply(Next::Wait { retry_at })
     }
 
-    /// The attempt had no effect, for a reason that will not pass soon. The next one starts after a longer wait.
-    pub(super) fn pause_attempts(self, index: usize, status: u16, now: Timestamp) -> Decision {
-        let (times, _) = self.times_held(HoldCause::of_status(status), now);
-        let retry_at = self.retry_at(NO_EFFECT_BACKOFF.wait(times), now);
-        self.retry_with_new_key(index, status, retry_at, now)
+    /// The attempt had no effect, for a cause that will not pass soon. The next attempt starts after a minute or more.
+    pub(super) fn pause_attempts(self, index: usize, cause: HoldCause, now: Timestamp) -> Decision {
+        let (times, _) = self.times_held(cause, now);
+        let retry_at = self.wait_until(NO_EFFECT_BACKOFF.wait(times), now);
+        self.retry_with_new_key(index, cause.http_status(), retry_at, now)
     }
 
-    /// Removes an attempt that had no effect. The retry that it was made for stays.
+    /// Removes an attempt that had no effect. If a person requested it, the request waits for the next attempt.
     pub(super) fn remove_attempt(&mut self, index: usize) {
         if let State::Creating(Creating { retry: Some(retry), .. }) = self.transcripts.remove(index).state {
             self.retry = Some(retry);

@@ -32,12 +32,14 @@ impl Job {
         }
     }
 
-    /// An event says that the recording could not be captured. If nothing else is known of it, Recall is asked first:
-    /// the event may be about a recording that Recall does not know.
+    /// An event says that the recording could not be captured. Unless we have requested a transcript of it, Recall is
+    /// asked first: the event may be about a recording that Recall does not know.
     pub(crate) fn on_recording_failed(mut self, sub_code: Option<String>, context: Context<'_>) -> Decision {
         match self.recording {
             Recording::Unknown if self.is_failure_unconfirmed() => Decision::Ignore(Reason::AlreadyKnown),
             Recording::Unknown if self.attempts == 0 => {
+                // The event starts the day again for which the job waits for an unknown recording. The hold needs no
+                // change, because reading the recording replaces it.
                 self.unknown_since = self.unknown_since.map(|_| context.now);
                 self.read_recording(context)
             }
@@ -51,8 +53,8 @@ impl Job {
         }
     }
 
-    /// Recall has deleted everything of the recording. Leases end first: a copy may still succeed, and the answer to a
-    /// create must find its attempt.
+    /// Recall has deleted the recording with everything on it. If a worker holds a lease on a transcript, the event
+    /// comes again after it: a copy may still succeed, and the answer to a create must find its attempt.
     pub(crate) fn on_recording_deleted(mut self, context: Context<'_>) -> Decision {
         if self.version == 0 {
             return Decision::Ignore(Reason::UnknownRecording);
@@ -83,7 +85,8 @@ impl Job {
         for transcript in &mut self.transcripts {
             transcript.mark_deleted();
         }
-        // If the job had ended already, the deletion is not another end.
+        // If the job had ended already, the deletion is not another end: the status that it has now counts as
+        // announced.
         self.outbox.last_announced_end = self.outbox.last_announced_end.map(|_| self.status());
         if self == before { Decision::Ignore(Reason::AlreadyKnown) } else { self.apply(Next::Nothing) }
     }
