@@ -1,4 +1,4 @@
-//! Deliveries around valid ones.
+//! Generates deliveries: valid ones, and ones with up to three changes.
 
 use base64::{
     Engine as _,
@@ -7,7 +7,7 @@ use base64::{
 use fastrand::Rng;
 use hmac_sha256::HMAC;
 
-/// The parts of a family of headers.
+/// The headers that each family has.
 pub(crate) const PARTS: [&str; 3] = ["id", "timestamp", "signature"];
 pub(crate) const FAMILIES: [&str; 2] = ["webhook", "svix"];
 
@@ -22,7 +22,7 @@ const BODIES: [&[u8]; 7] = [
 ];
 const IDS: [&[u8]; 7] =
     [b"msg_27UH4WbU6Z5A5EzD8u03UvzRbpk", b"", b"a.b", b" msg ", b"m\tg", "m\u{fc}".as_bytes(), &[b'x'; 300]];
-/// No number of seconds that anybody sends. The first two do not fit into 64 bits once something is taken from them.
+/// Timestamps that no sender uses. The first two are the limits of 64 bits, so arithmetic with them can overflow.
 const TIMESTAMPS: [&str; 10] = [
     "-9223372036854775808",
     "9223372036854775807",
@@ -37,8 +37,10 @@ const TIMESTAMPS: [&str; 10] = [
 ];
 const SECRETS: [&str; 9] =
     ["", "whsec_", "whsec_***", "whsec_AAA", "whsec_AA=", "whsec_\u{fc}", "AAAA ", "whsec_whsec_AAAA", "v1,AAAA"];
+/// A key that belongs to no generated secret.
+const UNRELATED_KEY: &[u8] = b"unrelated";
 const VERSIONS: [&str; 6] = ["v1a", "v2", "V1", "", "v1 ", " v1"];
-/// Around both edges, and far away.
+/// Offsets near both limits of the tolerance, and far outside of them.
 const OFFSETS_S: [i64; 14] = [-301, -300, -299, -302, 300, 301, 299, 302, -1, 1, -3600, 3600, -1_700_000_000, 1 << 40];
 
 #[derive(Clone, Debug)]
@@ -47,13 +49,13 @@ pub(crate) struct Field {
     pub(crate) value: Vec<u8>,
 }
 
-/// One delivery. When it was sent is relative to the time at which it is verified.
+/// One delivery. Its timestamp is relative to the time at which the delivery is verified.
 #[derive(Clone, Debug)]
 pub(crate) struct Case {
     pub(crate) secrets: Vec<String>,
     headers: Vec<Header>,
     pub(crate) body: Vec<u8>,
-    /// How far into its second our clock is.
+    /// The milliseconds of our clock within the current second.
     pub(crate) now_ms: i64,
 }
 
@@ -66,36 +68,38 @@ struct Header {
 #[derive(Clone, Debug)]
 enum Part {
     Id(Vec<u8>),
-    /// Seconds from now, and what stands before the number.
+    /// A timestamp as an offset from now in seconds, and a prefix for the number.
     Sent(i64, &'static str),
     Timestamp(&'static str),
+    /// The signatures, and the separator between them.
     Signatures(Vec<Signature>, &'static str),
 }
 
 #[derive(Clone, Debug)]
 struct Signature {
     version: &'static str,
-    /// By its place in the list; there may be no such key.
+    /// The index of the secret that signs. The list may be shorter.
     key: usize,
-    /// Over another body than the one that came.
-    of_another: bool,
-    form: Form,
+    /// Whether the signature covers a body other than the delivered one.
+    of_other_body: bool,
+    encoding: Encoding,
 }
 
 #[derive(Clone, Copy, Debug)]
-enum Form {
-    Right,
+enum Encoding {
+    Standard,
     NoPadding,
     UrlSafe,
     MorePadding,
     LowerCase,
-    /// The same bytes for a decoder that is not strict: bits are set that do not count.
+    /// Sets one of the unused last bits. A lenient decoder still returns the same bytes.
     LooseBits,
-    CutOff,
+    Truncated,
     Empty,
 }
 
 impl Case {
+    /// Generates a valid delivery and makes up to three random changes to it.
     pub(crate) fn generate(random: &mut Rng) -> Self {
         let secret = |random: &mut Rng| {
             let length = random.usize(1..80);
@@ -105,7 +109,7 @@ impl Case {
         let family = FAMILIES[random.usize(..2)];
         let mut case = Self {
             secrets: (0..random.usize(1..3)).map(|_| secret(random)).collect(),
-            headers: whole(family, 0),
+            headers: complete_family(family, 0),
             body: BODIES[if random.bool() { 0 } else { random.usize(..BODIES.len()) }].to_vec(),
             now_ms: random.i64(0..1000),
         };
@@ -119,13 +123,22 @@ impl Case {
         let other = if self.headers.first().is_some_and(|first| first.family == "svix") { "webhook" } else { "svix" };
         let at = random.usize(..self.headers.len().max(1));
         match random.u8(..16) {
-            0 => self.headers.extend(whole(other, random.usize(..3))),
-            1 => self.headers.extend(whole(other, 0).into_iter().filter(|_| random.bool()).collect::<Vec<_>>()),
+            0 => self.headers.extend(complete_family(other, random.usize(..3))),
+            1 => {
+                self.headers.extend(complete_family(other, 0).into_iter().filter(|_| random.bool()).collect::<Vec<_>>())
+            }
             2 => self.headers.extend(self.headers.get(at).cloned()),
-            3 => self.headers.extend(whole(if random.bool() { other } else { "webhook" }, 1).into_iter().nth(at)),
+            3 => self
+                .headers
+                .extend(complete_family(if random.bool() { other } else { "webhook" }, 1).into_iter().nth(at)),
             4 if !self.headers.is_empty() => drop(self.headers.remove(at)),
-            5 => self.part(at, 0, |part, random| *part = Part::Id(IDS[random.usize(..IDS.len())].to_vec()), random),
-            6 | 7 => self.part(
+            5 => self.change_part(
+                at,
+                0,
+                |part, random| *part = Part::Id(IDS[random.usize(..IDS.len())].to_vec()),
+                random,
+            ),
+            6 | 7 => self.change_part(
                 at,
                 1,
                 |part, random| {
@@ -134,20 +147,22 @@ impl Case {
                 },
                 random,
             ),
-            8 => self.part(
+            8 => self.change_part(
                 at,
                 1,
                 |part, random| *part = Part::Sent(0, ["+", "0", "00", "+0", "-"][random.usize(..5)]),
                 random,
             ),
-            9 => self.part(at, 1, |part, random| *part = Part::Timestamp(TIMESTAMPS[random.usize(..10)]), random),
-            10 => self.signatures(at, |all, random| all[0].version = VERSIONS[random.usize(..6)], random),
-            11 => self.signatures(at, |all, random| all[0].form = Form::ALL[random.usize(..8)], random),
-            12 => self.signatures(at, |all, random| all[0].key = random.usize(1..3), random),
+            9 => {
+                self.change_part(at, 1, |part, random| *part = Part::Timestamp(TIMESTAMPS[random.usize(..10)]), random)
+            }
+            10 => self.change_signatures(at, |all, random| all[0].version = VERSIONS[random.usize(..6)], random),
+            11 => self.change_signatures(at, |all, random| all[0].encoding = Encoding::ALL[random.usize(..8)], random),
+            12 => self.change_signatures(at, |all, random| all[0].key = random.usize(1..3), random),
             13 => {
-                let bad = Signature { of_another: true, ..Signature::of(0) };
+                let bad = Signature { of_other_body: true, ..Signature::of(0) };
                 let more = random.usize(1..20);
-                self.signatures(at, |all, _| drop(all.splice(..0, vec![bad; more])), random);
+                self.change_signatures(at, |all, _| drop(all.splice(..0, vec![bad; more])), random);
             }
             14 => {
                 let secret = match self.secrets[0].strip_prefix("whsec_").filter(|_| random.bool()) {
@@ -157,12 +172,12 @@ impl Case {
                 self.secrets.insert(0, secret);
                 self.secrets.truncate(random.usize(1..4));
             }
-            _ => self.part(
+            _ => self.change_part(
                 at,
                 2,
                 |part, random| {
-                    if let Part::Signatures(_, space) = part {
-                        *space = ["  ", ",", "\t", ""][random.usize(..4)];
+                    if let Part::Signatures(_, separator) = part {
+                        *separator = ["  ", ",", "\t", ""][random.usize(..4)];
                     }
                 },
                 random,
@@ -170,8 +185,8 @@ impl Case {
         }
     }
 
-    /// Changes this part of the family to which the header at `at` belongs.
-    fn part(&mut self, at: usize, part: usize, change: impl FnOnce(&mut Part, &mut Rng), random: &mut Rng) {
+    /// Changes one part of the family to which the header at `at` belongs.
+    fn change_part(&mut self, at: usize, part: usize, change: impl FnOnce(&mut Part, &mut Rng), random: &mut Rng) {
         let family = self.headers.get(at).map(|header| header.family);
         let mut headers = self.headers.iter_mut().filter(|header| Some(header.family) == family);
         if let Some(header) = headers.find(|header| header.part.index() == part) {
@@ -179,24 +194,24 @@ impl Case {
         }
     }
 
-    fn signatures(&mut self, at: usize, change: impl FnOnce(&mut Vec<Signature>, &mut Rng), random: &mut Rng) {
+    fn change_signatures(&mut self, at: usize, change: impl FnOnce(&mut Vec<Signature>, &mut Rng), random: &mut Rng) {
         let change = |part: &mut Part, random: &mut Rng| {
             if let Part::Signatures(signatures, _) = part {
                 change(signatures, random);
             }
         };
-        self.part(at, 2, change, random);
+        self.change_part(at, 2, change, random);
     }
 
-    /// The headers as they come in at this second.
+    /// Returns the headers of a delivery that arrives in this second.
     pub(crate) fn fields(&self, now_s: i64) -> Vec<Field> {
         let value = |header: &Header| match &header.part {
             Part::Id(id) => id.clone(),
-            Part::Sent(offset_s, before) => format!("{before}{}", now_s + offset_s).into_bytes(),
+            Part::Sent(offset_s, prefix) => format!("{prefix}{}", now_s + offset_s).into_bytes(),
             Part::Timestamp(text) => text.as_bytes().to_vec(),
-            Part::Signatures(signatures, space) => {
-                let texts: Vec<_> = signatures.iter().map(|it| self.signature(it, header.family, now_s)).collect();
-                texts.join(*space).into_bytes()
+            Part::Signatures(signatures, separator) => {
+                let texts: Vec<_> = signatures.iter().map(|one| self.signature(one, header.family, now_s)).collect();
+                texts.join(*separator).into_bytes()
             }
         };
         let field = |header| Field { name: header_name(header), value: value(header) };
@@ -204,23 +219,23 @@ impl Case {
     }
 
     fn signature(&self, signature: &Signature, family: &str, now_s: i64) -> String {
-        let Signature { version, key, of_another, form } = *signature;
+        let Signature { version, key, of_other_body, encoding } = *signature;
         let of_family = || self.headers.iter().filter(|header| header.family == family).map(|header| &header.part);
         let id = of_family().find_map(|part| if let Part::Id(id) = part { Some(&id[..]) } else { None });
-        // The others sign the number, however it is written.
+        // The other verifiers parse the number and sign it in its usual form.
         let timestamp = of_family().find_map(|part| match part {
             Part::Sent(offset_s, _) => Some((now_s + offset_s).to_string()),
             Part::Timestamp(text) => Some(text.parse::<i64>().map_or((*text).to_owned(), |number| number.to_string())),
             Part::Id(_) | Part::Signatures(..) => None,
         });
-        let body: &[u8] = if of_another { b"another" } else { &self.body };
-        let key = self.secrets.get(key).map(|secret| key_of(secret)).unwrap_or_else(|| b"nobody's".to_vec());
+        let body: &[u8] = if of_other_body { b"other body" } else { &self.body };
+        let key = self.secrets.get(key).map(|secret| key_of(secret)).unwrap_or_else(|| UNRELATED_KEY.to_vec());
         let mac = sign(&key, id.unwrap_or_default(), timestamp.unwrap_or_default().as_bytes(), body);
-        format!("{version},{}", form.write(&mac))
+        format!("{version},{}", encoding.encode(&mac))
     }
 }
 
-fn whole(family: &'static str, key: usize) -> Vec<Header> {
+fn complete_family(family: &'static str, key: usize) -> Vec<Header> {
     let parts = [Part::Id(IDS[0].to_vec()), Part::Sent(0, ""), Part::Signatures(vec![Signature::of(key)], " ")];
     parts.into_iter().map(|part| Header { family, part }).collect()
 }
@@ -241,46 +256,46 @@ impl Part {
 
 impl Signature {
     fn of(key: usize) -> Self {
-        Self { version: "v1", key, of_another: false, form: Form::Right }
+        Self { version: "v1", key, of_other_body: false, encoding: Encoding::Standard }
     }
 }
 
-impl Form {
+impl Encoding {
     const ALL: [Self; 8] = [
-        Self::Right,
+        Self::Standard,
         Self::NoPadding,
         Self::UrlSafe,
         Self::MorePadding,
         Self::LowerCase,
         Self::LooseBits,
-        Self::CutOff,
+        Self::Truncated,
         Self::Empty,
     ];
 
-    fn write(self, mac: &[u8; 32]) -> String {
-        let right = STANDARD.encode(mac);
+    fn encode(self, mac: &[u8; 32]) -> String {
+        let standard = STANDARD.encode(mac);
         match self {
-            Self::Right => right,
+            Self::Standard => standard,
             Self::NoPadding => STANDARD_NO_PAD.encode(mac),
             Self::UrlSafe => URL_SAFE.encode(mac),
-            Self::MorePadding => right + "=",
-            Self::LowerCase => right.to_lowercase(),
+            Self::MorePadding => standard + "=",
+            Self::LowerCase => standard.to_lowercase(),
             Self::LooseBits => {
                 let alphabet = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-                let mut bytes = right.into_bytes();
+                let mut bytes = standard.into_bytes();
                 let last = alphabet.iter().position(|byte| *byte == bytes[42]).expect("base64");
                 bytes[42] = alphabet[last | 1];
                 String::from_utf8(bytes).expect("ASCII")
             }
-            Self::CutOff => right[..right.len() - 4].to_owned(),
+            Self::Truncated => standard[..standard.len() - 4].to_owned(),
             Self::Empty => String::new(),
         }
     }
 }
 
-/// The key that the others take from a secret; whatever is no base64 is a key of nobody's.
+/// Returns the key that the other verifiers take from a secret. A secret that is not base64 gets an unrelated key.
 pub(crate) fn key_of(secret: &str) -> Vec<u8> {
-    STANDARD.decode(secret.strip_prefix("whsec_").unwrap_or(secret)).unwrap_or_else(|_| b"nobody's".to_vec())
+    STANDARD.decode(secret.strip_prefix("whsec_").unwrap_or(secret)).unwrap_or_else(|_| UNRELATED_KEY.to_vec())
 }
 
 pub(crate) fn sign(key: &[u8], id: &[u8], timestamp: &[u8], body: &[u8]) -> [u8; 32] {

@@ -1,6 +1,7 @@
-//! Our verifier and two others, `svix` and `standardwebhooks`, see the same deliveries: valid ones, and ones that are
-//! wrong in one way or several. Where they differ it has to be for a reason that is listed in `reasons.rs`; a difference
-//! without one fails, and its case is printed.
+//! Compares our signature verifier with two others, `svix` and `standardwebhooks`, over the same generated deliveries.
+//!
+//! Some deliveries are valid, and others are wrong in one or several ways. Each difference between two verdicts must
+//! have a reason that `reasons.rs` lists. The first difference without such a reason is printed, and the run fails.
 //!
 //! Usage: differential [CASES [SEED]]
 
@@ -10,25 +11,25 @@ mod verifiers;
 
 use std::{collections::BTreeMap, process::ExitCode, thread};
 
-// Brings what instrumented code calls.
+// Provides the functions that instrumented code calls.
 use libfuzzer_sys as _;
 
 use self::{
     cases::Case,
-    reasons::{REASONS, Reason, Who, explain, sets},
+    reasons::{Accepts, REASONS, Reason, explain, sets},
     verifiers::{Other, PANIC, at_one_moment},
 };
 
 const CASES: u64 = 1_000_000;
 const SEED: u64 = 20_261_125;
 
-/// How often each pair of verdicts came, with the reasons where they differ.
+/// How many times each pair of verdicts occurred, with the reasons if the verdicts differ.
 type Tally = BTreeMap<String, u64>;
 
 fn main() -> ExitCode {
     let number = |at| std::env::args().nth(at).map(|text| text.parse().expect("a number"));
     let (cases, seed): (u64, u64) = (number(1).unwrap_or(CASES), number(2).unwrap_or(SEED));
-    // What panics is `standardwebhooks`, and that is counted.
+    // Only `standardwebhooks` panics, and those panics are counted, so they need not be printed.
     std::panic::set_hook(Box::new(|_| {}));
 
     let workers = thread::available_parallelism().map_or(1, |cores| cores.get() as u64);
@@ -49,49 +50,51 @@ fn main() -> ExitCode {
     }
     println!("{cases} cases from seed {seed}");
     tally.iter().for_each(|(verdict, count)| println!("{count:>9}  {verdict}"));
-    println!("where");
+    println!("reasons:");
     REASONS.iter().for_each(|Reason { name, what, .. }| println!("{name:>17}: {what}"));
 
-    // A generator that makes nothing valid, or nothing else, would show nothing; a reason that never came is none.
-    let all =
-        |word: &str| tally.iter().filter(|(verdict, _)| verdict.contains(word)).map(|(_, count)| count).sum::<u64>();
-    let both = all("both believe");
-    let complete = both > cases / 4 && all("both refuse") > cases / 4;
-    let unused = REASONS.iter().find(|reason| all(reason.name) == 0);
+    // The comparison proves nothing if nearly all deliveries are valid or nearly all are invalid. A listed reason that
+    // explains no difference is out of date.
+    let count =
+        |text: &str| tally.iter().filter(|(verdict, _)| verdict.contains(text)).map(|(_, count)| count).sum::<u64>();
+    let is_balanced = count("both accept") > cases / 4 && count("both refuse") > cases / 4;
+    let unused = REASONS.iter().find(|reason| count(reason.name) == 0);
     match unused {
-        None if complete => ExitCode::SUCCESS,
+        None if is_balanced => ExitCode::SUCCESS,
         None => {
-            println!("too few deliveries that all believe, or too few that all refuse");
+            println!("too few deliveries are accepted by both verifiers, or too few are refused by both");
             ExitCode::FAILURE
         }
         Some(Reason { name, .. }) => {
-            println!("nothing came of: {name}");
+            println!("no difference has this reason: {name}");
             ExitCode::FAILURE
         }
     }
 }
 
+/// Compares the verdicts on the cases with these seeds.
+///
 /// # Errors
-/// The first difference without a reason.
+/// Describes the first difference without a reason.
 fn compare(seeds: impl Iterator<Item = u64>) -> Result<Tally, String> {
-    let (we_alone, they_alone) = (sets(Who::We), sets(Who::They));
+    let (only_ours, only_theirs) = (sets(Accepts::Ours), sets(Accepts::Theirs));
     let mut tally = Tally::new();
     for seed in seeds {
         let case = Case::generate(&mut fastrand::Rng::with_seed(seed));
         for other in Other::ALL {
             let (ours, theirs) = at_one_moment(&case, other, |_| {});
             let verdict = match (ours.is_ok(), theirs.is_ok()) {
-                (true, true) => format!("{other:?}: both believe it"),
+                (true, true) => format!("{other:?}: both accept it"),
                 (false, false) if theirs == Err(PANIC.to_owned()) => {
-                    format!("{other:?}: both refuse it, they by a panic")
+                    format!("{other:?}: both refuse it, the other by a panic")
                 }
                 (false, false) => format!("{other:?}: both refuse it"),
-                (we_do, _) => {
+                (ours_accepts, _) => {
                     let unexplained =
-                        || format!("unexplained, seed {seed}: ours {ours:?}, {other:?} {theirs:?}\n{case:?}");
-                    let (who, sets) = if we_do { ("we", &we_alone) } else { ("they", &they_alone) };
+                        || format!("no reason explains seed {seed}: ours {ours:?}, {other:?} {theirs:?}\n{case:?}");
+                    let (who, sets) = if ours_accepts { ("ours", &only_ours) } else { ("theirs", &only_theirs) };
                     let reasons = explain(sets, &case, other).ok_or_else(unexplained)?;
-                    format!("{other:?}: only {who} believe it: {reasons}")
+                    format!("{other:?}: only {who} accepts it: {reasons}")
                 }
             };
             *tally.entry(verdict).or_default() += 1;

@@ -1,4 +1,5 @@
-//! Why verifiers differ. A reason counts only if the difference is gone once what it names is out of the delivery.
+//! The reasons for which verifiers differ. A reason explains a difference only if the difference disappears when the
+//! property that the reason names is removed from the delivery.
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 
@@ -7,85 +8,95 @@ use crate::{
     verifiers::{Delivery, Other, at_one_moment},
 };
 
-/// Takes what a reason names out of a delivery; false if it is not in there.
-type Mend = fn(&mut Delivery, Other) -> bool;
+/// Removes the property that a reason names from a delivery. Returns whether the delivery had the property.
+type Adjust = fn(&mut Delivery, Other) -> bool;
 
-/// Who believes what the other refuses.
+/// Which of two verifiers accepts a delivery that the other refuses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Who {
-    We,
-    They,
+pub(crate) enum Accepts {
+    Ours,
+    Theirs,
     Either,
 }
 
 pub(crate) struct Reason {
     pub(crate) name: &'static str,
     pub(crate) what: &'static str,
-    who: Who,
-    mend: Mend,
+    accepts: Accepts,
+    adjust: Adjust,
 }
 
 pub(crate) const REASONS: [Reason; 9] = [
     Reason {
         name: "repeated header",
-        what: "we refuse it, they take the first",
-        who: Who::Either,
-        mend: first_of_each,
+        what: "ours refuses it; the others take the first one",
+        accepts: Accepts::Either,
+        adjust: first_of_each,
     },
     Reason {
         name: "both families",
-        what: "we take one that is whole; svix mixes them, standardwebhooks knows webhook-* alone",
-        who: Who::Either,
-        mend: one_family,
+        what: "ours takes a complete one; svix mixes them; standardwebhooks knows only webhook-*",
+        accepts: Accepts::Either,
+        adjust: one_family,
     },
     Reason {
-        name: "written number",
-        what: "we refuse a timestamp with + or leading zeros; they sign the number, so it passes",
-        who: Who::They,
-        mend: plain_number,
+        name: "number format",
+        what: "ours refuses a timestamp with + or leading zeros; the others sign its number",
+        accepts: Accepts::Theirs,
+        adjust: plain_number,
     },
-    Reason { name: "empty id", what: "we refuse it", who: Who::They, mend: some_id },
-    Reason { name: "many signatures", what: "we look at the first 16", who: Who::They, mend: last_signatures },
+    Reason { name: "empty id", what: "ours refuses it", accepts: Accepts::Theirs, adjust: some_id },
     Reason {
-        name: "bare secret",
-        what: "we do not start with a secret that has no whsec_ before it",
-        who: Who::They,
-        mend: whole_secrets,
+        name: "many signatures",
+        what: "ours checks only the first 16",
+        accepts: Accepts::Theirs,
+        adjust: last_signatures,
+    },
+    Reason {
+        name: "unprefixed secret",
+        what: "our function refuses to start if a secret does not begin with whsec_",
+        accepts: Accepts::Theirs,
+        adjust: prefix_secrets,
     },
     Reason {
         name: "empty secret",
-        what: "anybody can sign with it; standardwebhooks takes it",
-        who: Who::They,
-        mend: no_empty_secrets,
+        what: "our function refuses to start; standardwebhooks accepts it, so anyone can sign",
+        accepts: Accepts::Theirs,
+        adjust: remove_empty_secrets,
     },
     Reason {
-        name: "last second",
-        what: "we count milliseconds, so 300.5 seconds are over five minutes",
-        who: Who::They,
-        mend: whole_second,
+        name: "milliseconds",
+        what: "ours counts milliseconds, so it refuses 300.5 seconds as more than five minutes",
+        accepts: Accepts::Theirs,
+        adjust: full_second,
     },
-    Reason { name: "binary body", what: "we sign bytes; they refuse what is not UTF-8", who: Who::We, mend: text },
+    Reason {
+        name: "binary body",
+        what: "ours verifies bytes; the others refuse a body that is not UTF-8",
+        accepts: Accepts::Ours,
+        adjust: text_body,
+    },
 ];
-/// A difference that takes more than these at once is not explained.
-const MOST: usize = 4;
+/// The maximum number of reasons that may together explain one difference.
+const MAX_REASONS: usize = 4;
 
-/// Sets of reasons for which they, or we, alone believe a delivery, smallest first.
-pub(crate) fn sets(who: Who) -> Vec<Vec<usize>> {
+/// Returns the sets of reasons for which only this verifier accepts a delivery, the smallest sets first.
+pub(crate) fn sets(accepts: Accepts) -> Vec<Vec<usize>> {
     let set = |bits: u32| (0..REASONS.len()).filter(move |at| bits >> at & 1 == 1).collect();
     let fits = |set: &Vec<usize>| {
-        set.len() <= MOST && set.iter().all(|at| REASONS[*at].who == who || REASONS[*at].who == Who::Either)
+        set.len() <= MAX_REASONS && set.iter().all(|at| [accepts, Accepts::Either].contains(&REASONS[*at].accepts))
     };
     let mut sets: Vec<Vec<usize>> = (1..1 << REASONS.len()).map(set).filter(fits).collect();
     sets.sort_by_key(Vec::len);
     sets
 }
 
-/// The fewest reasons that explain how the verdicts differ.
+/// Returns the names of the fewest reasons that together explain the difference between the verdicts.
 pub(crate) fn explain(sets: &[Vec<usize>], case: &Case, other: Other) -> Option<String> {
     let explains = |set: &&Vec<usize>| {
         let mut all_apply = true;
         let (ours, theirs) = at_one_moment(case, other, |delivery| {
-            all_apply = set.iter().all(|at| (REASONS[*at].mend)(delivery, other));
+            all_apply = set.iter().all(|at| (REASONS[*at].adjust)(delivery, other));
         });
         all_apply && ours.is_ok() == theirs.is_ok()
     };
@@ -93,6 +104,7 @@ pub(crate) fn explain(sets: &[Vec<usize>], case: &Case, other: Other) -> Option<
     Some(set.iter().map(|at| REASONS[*at].name).collect::<Vec<_>>().join(" + "))
 }
 
+/// Keeps the first header of each name.
 fn first_of_each(delivery: &mut Delivery, _: Other) -> bool {
     let before = delivery.fields.len();
     let mut seen = std::collections::BTreeSet::new();
@@ -100,7 +112,8 @@ fn first_of_each(delivery: &mut Delivery, _: Other) -> bool {
     delivery.fields.len() < before
 }
 
-/// Leaves the family that we take; if there is none, what they put together.
+/// Keeps the family that our verifier takes, under the names `webhook-*`. If there is none, keeps the headers that the
+/// other verifier combines.
 fn one_family(delivery: &mut Delivery, other: Other) -> bool {
     let families = match other {
         Other::Svix => ["svix", "webhook"],
@@ -111,14 +124,14 @@ fn one_family(delivery: &mut Delivery, other: Other) -> bool {
         let name = format!("{of}-{part}");
         fields.iter().find(|field| field.name == name).map(|field| field.value.clone())
     };
-    let whole = FAMILIES.into_iter().find(|family| {
+    let complete = FAMILIES.into_iter().find(|family| {
         let name = |part: &&str| format!("{family}-{part}");
         PARTS.iter().map(name).all(|name| {
             let mut values = fields.iter().filter(|field| field.name == name);
             values.next().is_some_and(|field| readable(&field.value)) && values.next().is_none()
         })
     });
-    let picked = |part| match whole {
+    let picked = |part| match complete {
         Some(family) => first(family, part),
         None => families.into_iter().find_map(|family| first(family, part)),
     };
@@ -135,26 +148,33 @@ fn readable(value: &[u8]) -> bool {
     !value.is_empty() && value.iter().all(|byte| *byte == b'\t' || (b' '..=b'~').contains(byte))
 }
 
+/// Writes the timestamp in its usual form.
 fn plain_number(delivery: &mut Delivery, _: Other) -> bool {
-    changed(delivery, "timestamp", |value| {
+    change_headers(delivery, "timestamp", |value| {
         let number: i64 = std::str::from_utf8(value).ok()?.parse().ok()?;
         Some(number.to_string().into_bytes())
     })
 }
 
-/// A delivery that is signed as it should be, but for its id.
+/// Puts an id where it is empty, and signs the delivery again.
 fn some_id(delivery: &mut Delivery, _: Other) -> bool {
-    changed(delivery, "id", |value| value.is_empty().then(|| b"x".to_vec())) && sign_again(delivery)
+    let was_empty = change_headers(delivery, "id", |value| value.is_empty().then(|| b"x".to_vec()));
+    if was_empty {
+        sign_again(delivery);
+    }
+    was_empty
 }
 
+/// Keeps the last 16 signatures, so that our verifier checks the signature at the end.
 fn last_signatures(delivery: &mut Delivery, _: Other) -> bool {
-    changed(delivery, "signature", |value| {
+    change_headers(delivery, "signature", |value| {
         let all: Vec<&[u8]> = value.split(|byte| *byte == b' ').filter(|one| one.starts_with(b"v1,")).collect();
         (all.len() > 16).then(|| all[all.len() - 16..].join(&b' '))
     })
 }
 
-fn whole_secrets(delivery: &mut Delivery, _: Other) -> bool {
+/// Puts `whsec_` before each secret that does not begin with it.
+fn prefix_secrets(delivery: &mut Delivery, _: Other) -> bool {
     let bare: Vec<&mut String> =
         delivery.secrets.iter_mut().filter(|secret| !secret.starts_with("whsec_") && !secret.is_empty()).collect();
     let any = !bare.is_empty();
@@ -162,25 +182,30 @@ fn whole_secrets(delivery: &mut Delivery, _: Other) -> bool {
     any
 }
 
-fn no_empty_secrets(delivery: &mut Delivery, other: Other) -> bool {
+/// Removes the empty secrets. Only `standardwebhooks` accepts them.
+fn remove_empty_secrets(delivery: &mut Delivery, other: Other) -> bool {
     let before = delivery.secrets.len();
     delivery.secrets.retain(|secret| !matches!(secret.as_str(), "" | "whsec_"));
     other == Other::StandardWebhooks && delivery.secrets.len() < before
 }
 
-fn whole_second(delivery: &mut Delivery, _: Other) -> bool {
+/// Sets our clock to the full second, which is the time that the other verifiers see.
+fn full_second(delivery: &mut Delivery, _: Other) -> bool {
     std::mem::take(&mut delivery.now_ms) > 0
 }
 
-/// A delivery that is signed as it should be, but for its body.
-fn text(delivery: &mut Delivery, _: Other) -> bool {
+/// Replaces a body that is not UTF-8, and signs the delivery again.
+fn text_body(delivery: &mut Delivery, _: Other) -> bool {
     let was_text = std::str::from_utf8(&delivery.body).is_ok();
     delivery.body = b"text".to_vec();
-    !was_text && sign_again(delivery)
+    if !was_text {
+        sign_again(delivery);
+    }
+    !was_text
 }
 
-/// Changes the headers of this name in both families; false if nothing changed.
-fn changed(delivery: &mut Delivery, part: &str, change: impl Fn(&[u8]) -> Option<Vec<u8>>) -> bool {
+/// Changes the headers with this part in both families. Returns whether a value changed.
+fn change_headers(delivery: &mut Delivery, part: &str, change: impl Fn(&[u8]) -> Option<Vec<u8>>) -> bool {
     let mut any = false;
     for field in delivery.fields.iter_mut().filter(|field| field.name.ends_with(part)) {
         if let Some(value) = change(&field.value).filter(|value| *value != field.value) {
@@ -191,8 +216,8 @@ fn changed(delivery: &mut Delivery, part: &str, change: impl Fn(&[u8]) -> Option
     any
 }
 
-/// Signs what is there now with every secret, in both families.
-fn sign_again(delivery: &mut Delivery) -> bool {
+/// Signs the delivery as it is now with every secret, in both families.
+fn sign_again(delivery: &mut Delivery) {
     for family in FAMILIES {
         let first = |part: &str| {
             let name = format!("{family}-{part}");
@@ -207,5 +232,4 @@ fn sign_again(delivery: &mut Delivery) -> bool {
             field.value.clone_from(&all);
         }
     }
-    true
 }
