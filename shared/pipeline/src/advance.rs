@@ -96,7 +96,11 @@ impl Advance<'_> {
                 | Step::Act(_, _)) => step,
             };
         }
-        Ok(Outcome::Busy { retry_at: self.lease_until })
+        match step {
+            Step::End(outcome) => Ok(outcome),
+            // The command is saved, and is due when its lease ends.
+            Step::Act(_, _) => Ok(Outcome::Busy { retry_at: self.lease_until }),
+        }
     }
 
     async fn step(
