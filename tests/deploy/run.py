@@ -92,9 +92,9 @@ class Test:
         deliveries = {
             "no signature headers": {},
             "no signature matches": forged,
-            "more than five minutes old": signed(body, later_s=-301),
+            "more than five minutes in the past": signed(body, later_s=-301),
             # The clock moves on in the meantime.
-            "more than five minutes ahead": signed(body, later_s=330),
+            "more than five minutes in the future": signed(body, later_s=330),
         }
         for why, headers in deliveries.items():
             status, answer = self.stack.post(body, headers)
