@@ -1,6 +1,7 @@
-# What `sam build` runs, once for each function. The first call builds all three, the others find that done.
+# `sam build` runs one of these targets for each function. The first target builds all three functions, and the others
+# reuse that build.
 
-# The architecture in the template. For the architecture of this machine: LAMBDA_TARGET= sam build
+# The default is the architecture in the template. To build for this machine, run: LAMBDA_TARGET= sam build
 LAMBDA_TARGET ?= --arm64
 CARGO_TARGET_DIR ?= target
 

@@ -1,8 +1,8 @@
-"""Checks the functions as they are deployed, built for arm64: that Lambda can load them, and that they start.
+"""Checks that Lambda can load the functions that were built for arm64, and that each of them starts.
 
-Usage: arm64.py FOLDER, with FOLDER/Webhook/bootstrap and so on, as `sam build` leaves them. On a machine that is not
-arm64 it needs qemu-aarch64-static and the libraries below /usr/aarch64-linux-gnu (Debian's qemu-user-static,
-libc6-arm64-cross, libgcc-s1-arm64-cross).
+Usage: arm64.py FOLDER. FOLDER is the output of `sam build`: it contains Webhook/bootstrap and so on. A machine that is
+not arm64 needs qemu-aarch64-static and the libraries in /usr/aarch64-linux-gnu. In Debian, these are the packages
+qemu-user-static, libc6-arm64-cross, and libgcc-s1-arm64-cross.
 """
 
 import base64
@@ -17,10 +17,10 @@ import threading
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
-# Of Amazon Linux 2023, which provided.al2023 is made of.
+# The glibc of Amazon Linux 2023, on which the runtime provided.al2023 is based, and the libraries that Lambda has.
 GLIBC = (2, 34)
 LIBRARIES = {"ld-linux-aarch64.so.1", "libc.so.6", "libdl.so.2", "libgcc_s.so.1", "libm.so.6", "libpthread.so.0"}
-# Lambda's arm64 is a Graviton2 at least.
+# The oldest processor that Lambda uses for arm64 is a Graviton2, which has Neoverse N1 cores.
 QEMU = ["qemu-aarch64-static", "-cpu", "neoverse-n1", "-L", "/usr/aarch64-linux-gnu"]
 START_S = 30
 ANSWERED_S = 30
@@ -36,7 +36,7 @@ SETTINGS = {
     "AWS_REGION": "us-east-1",
     "AWS_ACCESS_KEY_ID": "test",
     "AWS_SECRET_ACCESS_KEY": "test",
-    # Nobody listens there, and nothing that is tried here needs anybody.
+    # Nothing listens on this port. The functions do not call AWS in these checks.
     "AWS_ENDPOINT_URL": "http://127.0.0.1:9",
 }
 UNSIGNED = {
@@ -54,7 +54,7 @@ UNSIGNED = {
 
 
 class RuntimeApi(ThreadingHTTPServer):
-    """As much of Lambda's Runtime API as a function needs to start and to answer once."""
+    """The part of Lambda's Runtime API that a function needs to start and to answer one event."""
 
     daemon_threads = True
 
@@ -65,9 +65,10 @@ class RuntimeApi(ThreadingHTTPServer):
         threading.Thread(target=self.serve_forever, daemon=True).start()
 
     def handle_error(self, *_):
-        """A process that is ended takes its connection along."""
+        """Ignores the error when a killed process closes its connection."""
 
     def wait_for(self, seen, timeout_s):
+        """Waits until `seen` is true of this API, and returns whether it became true."""
         with self.changed:
             return self.changed.wait_for(lambda: seen(self), timeout_s)
 
@@ -81,7 +82,7 @@ class Handler(BaseHTTPRequestHandler):
             self.server.polls.append(self.path)
             self.server.changed.notify_all()
         if self.server.event is None or not first:
-            # Lambda lets a poll wait until there is something to do.
+            # Lambda does not answer a poll until there is an event.
             time.sleep(START_S + ANSWERED_S)
             return
         body = json.dumps(self.server.event).encode()
@@ -122,7 +123,7 @@ def readelf(option, binary):
 
 
 def check_elf(binary):
-    """It is for arm64, and asks for nothing that Amazon Linux 2023 does not have."""
+    """Checks that the binary is for arm64 and needs only what Lambda has. Returns the glibc version that it needs."""
     header = readelf("--file-header", binary)
     machine = re.search(r"Machine: +(.*)", header)[1]
     assert machine == "AArch64", f"{binary} is for {machine}"
@@ -130,13 +131,13 @@ def check_elf(binary):
     assert needed <= LIBRARIES, f"{binary} needs {needed - LIBRARIES}, which Lambda does not have"
     named = re.findall(r"GLIBC_([\d.]+)", readelf("--version-info", binary))
     versions = {tuple(map(int, one.split("."))) for one in named}
-    assert versions, f"{binary} names no version of glibc"
+    assert versions, f"{binary} does not name a version of glibc"
     assert max(versions) <= GLIBC, f"{binary} needs glibc {max(versions)}; Lambda has {GLIBC}"
     return ".".join(map(str, max(versions)))
 
 
 def run(binary, api, settings, log):
-    """The process, in an environment like Lambda's."""
+    """Starts the binary in an environment like Lambda's and returns the process."""
     emulator = [] if platform.machine() == "aarch64" else QEMU
     environment = {
         "AWS_LAMBDA_RUNTIME_API": f"127.0.0.1:{api.server_port}",
@@ -151,7 +152,7 @@ def run(binary, api, settings, log):
 
 
 def check_start(binary, event=None):
-    """It comes to its first poll, and answers the event, if there is one. Returns the answer."""
+    """Checks that the function polls, and that it answers the event, if there is one. Returns the answer."""
     with tempfile.TemporaryFile() as log:
         api = RuntimeApi(event)
         process = run(binary, api, SETTINGS, log)
@@ -164,7 +165,7 @@ def check_start(binary, event=None):
                 return None
             assert api.wait_for(lambda api: api.answers, ANSWERED_S), f"{binary} did not answer within {ANSWERED_S} s"
             path, body = api.answers[0]
-            assert path.endswith("/response"), f"{binary} answers at {path}: {body}"
+            assert path.endswith("/response"), f"{binary} sent its answer to {path}: {body}"
             return json.loads(body)
         finally:
             process.kill()
@@ -173,7 +174,7 @@ def check_start(binary, event=None):
 
 
 def check_bad_settings(binary):
-    """Without settings it says which are missing, and ends."""
+    """Checks that the function logs the missing settings and exits if it has no settings."""
     with tempfile.TemporaryFile() as log:
         process = run(binary, RuntimeApi(None), {}, log)
         try:
@@ -181,8 +182,9 @@ def check_bad_settings(binary):
         finally:
             process.kill()
         log.seek(0)
-        said = log.read().decode()
-    assert status == 1 and "init.failed" in said and "JOBS_TABLE" in said, f"{binary} ends with {status}: {said}"
+        logged = log.read().decode()
+    is_reported = "init.failed" in logged and "JOBS_TABLE" in logged
+    assert status == 1 and is_reported, f"{binary} exited with {status}: {logged}"
 
 
 def main(folder):
@@ -193,7 +195,7 @@ def main(folder):
         check_bad_settings(binary)
         answer = check_start(binary, UNSIGNED if function == "Webhook" else None)
         if function == "Webhook":
-            assert answer["statusCode"] == 401, f"an unsigned delivery is answered {answer}"
+            assert answer["statusCode"] == 401, f"the answer to an unsigned delivery is {answer}"
         what = "refuses an unsigned delivery" if answer else "polls"
         print(f"{function}: {binary.stat().st_size / 1e6:.1f} MB for arm64, glibc {glibc}, starts and {what}")
 

@@ -1,6 +1,6 @@
-"""Runs checkov on the expanded template, and compares what it finds with the written exceptions.
+"""Runs checkov on the expanded template and compares its findings with the listed exceptions.
 
-Usage: checkov.py CHECKOV EXPANDED EXCEPTIONS, where CHECKOV is the program.
+Usage: checkov.py CHECKOV EXPANDED EXCEPTIONS. CHECKOV is the program, and the others are files.
 """
 
 import json
@@ -8,7 +8,7 @@ import subprocess
 import sys
 
 checkov, expanded, exceptions = sys.argv[1:4]
-# The policies that could be downloaded need an account.
+# checkov downloads more policies only for users with an account.
 command = [checkov, "--skip-download", "--quiet", "--compact", "--framework", "cloudformation", "--output", "json"]
 done = subprocess.run([*command, "--file", expanded], stdout=subprocess.PIPE, text=True, timeout=300)
 report = json.loads(done.stdout)
@@ -17,12 +17,12 @@ failed = report["results"]["failed_checks"]
 found = {(one["check_id"], one["resource"].rsplit(".", 1)[-1]): one["check_name"] for one in failed}
 with open(exceptions) as file:
     lines = [line.split(maxsplit=2) for line in file if line.strip() and not line.startswith("#")]
-assert all(len(line) == 3 for line in lines), "an exception has no reason"
-written = {(check, resource) for check, resource, _ in lines}
-for check, resource in sorted(set(found) - written):
+assert all(len(line) == 3 for line in lines), "each exception needs a check, a resource, and a reason"
+listed = {(check, resource) for check, resource, _ in lines}
+for check, resource in sorted(set(found) - listed):
     print(f"{resource}: {found[check, resource]} ({check})")
-for check, resource in sorted(written - set(found)):
-    print(f"{resource}: {check} is an exception that nothing needs any more; is there still such a resource?")
-if set(found) != written:
+for check, resource in sorted(listed - set(found)):
+    print(f"{resource}: {check} is an exception without a finding; remove the exception, or correct the name")
+if set(found) != listed:
     sys.exit(1)
-print(f"{report['summary']['passed']} checks passed, {len(found)} exceptions, each with its reason")
+print(f"{report['summary']['passed']} checks passed, {len(found)} findings are listed as exceptions")

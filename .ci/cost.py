@@ -1,7 +1,10 @@
-"""Recomputes docs/cost.md from its own tables, and compares what it says of code and template with these.
+"""Recomputes the results in docs/cost.md from its other tables, and compares its quantities with code and template.
 
-cost.py: fails when the document is wrong. cost.py DIR: also when the meeting that `cargo dev --once --data DIR` has
-played is not as measured. cost.py --write: puts the right figures into the two tables of results.
+Usage:
+    cost.py            fails if the document is wrong
+    cost.py DIR        also fails if the meeting in DIR differs from the measured one; `cargo dev --once --data DIR`
+                       plays that meeting
+    cost.py --write    writes the right figures into the two tables of results
 """
 
 import pathlib
@@ -18,7 +21,7 @@ def cells(line):
 
 
 def tables_of(lines):
-    """The rows of each table, by the first cell of its header, and where they stand."""
+    """Returns the rows, the header, and the place of each table, by the first cell of its header."""
     tables, begin = {}, None
     for number, line in enumerate([*lines, ""]):
         if line.startswith("|"):
@@ -31,7 +34,7 @@ def tables_of(lines):
 
 
 def amount(text):
-    """A number, or sums and products of some: `43,800 × (1 + 0.5)`."""
+    """Returns the value of a number, or of sums and products like `43,800 × (1 + 0.5)`."""
     plain = text.strip("*").replace(",", "").replace("×", "*")
     if not re.fullmatch(r"[\d.\s*+()]+", plain):
         sys.exit(f"not a number: {text!r}")
@@ -39,7 +42,7 @@ def amount(text):
 
 
 def results(tables):
-    """The rows of the two tables that follow from all others."""
+    """Returns the rows of the two tables of results, which follow from all other tables."""
     rows = {name: table[0] for name, table in tables.items()}
     service = {row[0]: row[1] for row in rows["Price"]}
     price = {row[0]: amount(row[2]) / amount(row[3]) for row in rows["Price"]}
@@ -53,22 +56,23 @@ def results(tables):
     totals = lambda wanted: [sum(cost for what, cost in month if wanted(what)) for month in months]
     aws, recall = totals(lambda what: service[what] != "Recall"), totals(lambda what: service[what] == "Recall")
     later = totals(lambda what: what in kept)
+    twelfth = [first + 11 * again for first, again in zip(aws, later)]
     line = lambda label, values, form="{:,.2f}": [label, *map(form.format, values)]
     month = [
         line(name, totals(lambda what: service[what] == name)) for name in dict.fromkeys(service.values())
         if name != "Recall"
     ] + [
         line("**AWS, the first month**", aws),
-        line("of it paid again every month, for storage", later),
-        line("**AWS, the twelfth month, all kept**", [first + 11 * again for first, again in zip(aws, later)]),
+        line("of this, storage, which is paid again every month", later),
+        line("**AWS, the twelfth month, if everything is kept**", twelfth),
         line("AWS, the first month, per recording", [cost / size for cost, size in zip(aws, sizes)], "{:.5f}"),
         line("**Recall**", recall),
-        line("AWS as a part of the total", [cost / (cost + other) for cost, other in zip(aws, recall)], "{:.2%}"),
+        line("AWS as a share of the total", [cost / (cost + other) for cost, other in zip(aws, recall)], "{:.2%}"),
     ]
     recording = sum(cost for what, cost in costs("Each recording") if service[what] != "Recall")
     delivery, transcript = sum(cost for _, cost in costs("One delivery")), price["recall-transcript"]
     proportion = [
-        ["AWS for one recording, without what is fixed", f"USD {recording:.6f}"],
+        ["AWS for one recording, without fixed costs", f"USD {recording:.6f}"],
         ["AWS for one delivery that is only handed over", f"USD {delivery:.8f}"],
         ["Recall for one transcript of an hour", f"USD {transcript:.2f}"],
         ["One unnecessary transcript costs as much as AWS for this many recordings", f"{transcript / recording:,.0f}"],
@@ -79,7 +83,7 @@ def results(tables):
 
 def compare_with_code(tables):
     for what, file, text in tables["In the code"][0]:
-        # `A … b c`: the first b after A goes on with c.
+        # `A … b c` means that `b c` begins at the first `b` after A.
         first, *others = text.strip("`").split(" … ")
         steps = [rf"(?:(?!{re.escape(other.split()[0])}).)*{re.escape(other)}" for other in others]
         plain = " ".join(pathlib.Path(file.strip("`")).read_text().split())
@@ -89,22 +93,22 @@ def compare_with_code(tables):
     in_code = set(re.findall(r'^    [A-Z_]+ = "(\w+)", \w+, \[', metrics_rs, re.MULTILINE))
     *metrics, total = tables["Metric"][0]
     if odd := in_code ^ {name for row in metrics for name in re.findall(r"`(\w+)`", row[0])}:
-        problems.append(f"metrics in the code or in the document alone: {sorted(odd)}")
+        problems.append(f"these metrics are either in the code or in the document, but not in both: {sorted(odd)}")
     sums = [sum(amount(row[column]) for row in metrics) for column in (2, 3)]
     if sums != [amount(total[2]), amount(total[3])]:
-        problems.append(f"the sums of the metrics are {sums}")
+        problems.append(f"the sums of the metrics are {sums}, not those in the document")
     resources = re.split(r"^  (?=\w+:$)", pathlib.Path("template.yaml").read_text(), flags=re.MULTILINE)
     indexes = sum(text.count("IndexName:") for text in resources)
     if indexes + 1 != sum(row[1] == "table-write" for row in tables["Each recording"][0]):
-        problems.append(f"the table has {indexes} indexes, each of which is written to, too")
+        problems.append(f"a save writes to the table and its {indexes} indexes, but the document counts other writes")
     of_type = lambda name: [text for text in resources if re.search(rf"Type: {name}$", text, re.MULTILINE)]
-    # An alarm over several metrics is paid for each of them.
+    # AWS charges an alarm on several metrics once for each of them.
     alarms = sum(max(1, text.count("MetricStat:")) for text in of_type("AWS::CloudWatch::Alarm"))
     expected = {"metric": sums[1], "alarm": alarms, "dashboard": len(of_type("AWS::CloudWatch::Dashboard"))}
     for what, count in expected.items():
         stated = sum(amount(row[2]) for row in tables["Each month"][0] if row[1] == what)
         if stated != count:
-            problems.append(f"{what}: the document says {stated:g}, code and template {count:g}")
+            problems.append(f"{what}: the document says {stated:g}, but code and template have {count:g}")
 
 
 def compare_with_meeting(tables, data):
@@ -116,7 +120,7 @@ def compare_with_meeting(tables, data):
     measured = [len(objects), verbatim, whole - verbatim, logs.count(b"\n"), len(logs), row]
     for (what, stated, within), now in zip(tables["Measured"][0], measured, strict=True):
         if abs(now / amount(stated) - 1) > amount(within):
-            problems.append(f"{what}: the document says {stated}, this meeting has {now:,}")
+            problems.append(f"{what}: the document says {stated}, but this meeting has {now:,}")
 
 
 lines = DOCUMENT.read_text().splitlines()
@@ -125,7 +129,8 @@ for name, rows in results(tables_of(lines)).items():
     if sys.argv[1:] == ["--write"]:
         lines[place] = new
     elif lines[place] != new:
-        problems += [f"{name!r} should have (cost.py --write):", *(row for row in new if row not in lines[place])]
+        problems.append(f"the table {name!r} should have these rows, which cost.py --write writes:")
+        problems += [row for row in new if row not in lines[place]]
 if sys.argv[1:] == ["--write"]:
     DOCUMENT.write_text("\n".join([*lines, ""]))
 elif len(sys.argv) > 1:

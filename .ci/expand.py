@@ -1,6 +1,6 @@
-"""Expands a SAM template to plain CloudFormation, which is what cfn-lint can check in full.
+"""Expands a SAM template to plain CloudFormation, which cfn-lint can check completely.
 
-Usage: expand.py TEMPLATE, run with aws-sam-translator and cfn-lint installed. Prints JSON.
+Usage: expand.py TEMPLATE. Prints JSON. Needs aws-sam-translator and cfn-lint from PyPI.
 """
 
 import json
@@ -10,12 +10,12 @@ import sys
 from cfnlint.decode import cfn_yaml
 from samtranslator.translator.transform import transform
 
-# The translator asks for a region, and for one that it knows.
+# The translator needs the name of a region that it knows.
 os.environ.setdefault("AWS_DEFAULT_REGION", "us-east-1")
 
 
 class NoManagedPolicies:
-    """The roles attach only the managed policy in the template, so none has to be looked up by name."""
+    """No names of managed policies: the roles attach only the one in the template, so the translator needs no other."""
 
     def load(self):
         return {}
@@ -24,6 +24,6 @@ class NoManagedPolicies:
 template = json.loads(json.dumps(cfn_yaml.load(sys.argv[1])))
 for resource in template["Resources"].values():
     if resource["Type"] == "AWS::Serverless::Function":
-        # `sam deploy` puts the folder there that stands here.
+        # `sam deploy` uploads the folder and replaces it with an address in S3. The translator accepts only that.
         resource["Properties"]["CodeUri"] = "s3://placeholder/placeholder.zip"
 json.dump(transform(template, {}, NoManagedPolicies()), sys.stdout, indent=2)

@@ -1,4 +1,4 @@
-"""A real Chromium for the tests of our pages: records what a page shows, requests, and reports as errors.
+"""Opens pages in a real Chromium, and records their requests and errors.
 
 Needs playwright==1.65.2 from PyPI (without its own browser) and Chromium from the system: on Debian, the package
 `chromium`. `CHROMIUM` names another executable.
@@ -21,7 +21,7 @@ PHONE = (390, 844)
 
 @contextmanager
 def chromium():
-    """Starts the browser, and ends it at the end of the block."""
+    """Starts the browser, and closes it at the end of the block."""
     path = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("google-chrome")
     if path is None:
         raise SystemExit("Chromium was not found: install the package `chromium`, or set CHROMIUM to an executable")
@@ -60,7 +60,7 @@ class Opened:
         url = str(where) if "://" in str(where) else pathlib.Path(where).resolve().as_uri()
         began = time.monotonic()
         self.page.goto(url, wait_until="load")
-        # Without JavaScript, nothing can be evaluated in the page, so the load event has to suffice.
+        # Without JavaScript, the page cannot evaluate anything, so this waits only for the load event.
         if self.javascript:
             self.page.evaluate("() => new Promise(done => requestAnimationFrame(() => setTimeout(done)))")
         self.opened_ms = (time.monotonic() - began) * 1000

@@ -1,4 +1,4 @@
-"""The page of `cargo dev` in a real Chromium: every button leads to a stored transcript that can be opened.
+"""Tests the page of `cargo dev` in a real Chromium: every button leads to a stored transcript that can be opened.
 
     python tests/browser/local_page.py [--shots DIR] [-- COMMAND …]
 
@@ -110,7 +110,7 @@ def presses(checks, window, pipeline, shots):
 
 def opens(checks, browser, window, pipeline, recordings):
     """Opens every object of every transcript by its link, each in its own window."""
-    for kind, _, held in MEETINGS:
+    for kind, _, content in MEETINGS:
         links = window.page.query_selector_all(f"[data-recording='{recordings[kind]}'] .files a")
         checks.that(f"{kind}: there are links", len(links) >= 2)
         for link in links:
@@ -120,7 +120,7 @@ def opens(checks, browser, window, pipeline, recordings):
             checks.that(f"{kind}: {label} is not empty", text or kind == "silent")
             if url.endswith("/transcript.json"):
                 checks.equal(f"{kind}: type", answer.headers["content-type"], "application/json")
-                checks.that(f"{kind}: holds {held}", held in text)
+                checks.that(f"{kind}: contains {content}", content in text)
             if url.endswith((".json", ".html", ".txt")):
                 # Data is served into a sandbox without scripts, so the test cannot run scripts there either.
                 with opened(browser, url, javascript=url.endswith(".html")) as shown:
@@ -152,7 +152,7 @@ def survives(checks, window, pipeline, shots):
     errors = list(window.errors)
     pipeline.stop()
     gone, live = (f"document.querySelector('#connection[data-state={state}]')" for state in ("gone", "live"))
-    checks.that("it says that cargo dev does not answer", wait(window, gone, 15))
+    checks.that("the page says that cargo dev does not answer", wait(window, gone, 15))
     checks.that("the buttons are disabled", window.page.is_disabled("button[data-kind=hour]"))
     window.screenshot(shots / "gone.png")
     pipeline.start()
@@ -186,9 +186,9 @@ def looks(checks, browser, pipeline, shots):
             checks.quiet(name, window, [pipeline.url])
             window.screenshot(shots / f"{name}.png", full=name != "narrow")
     with opened(browser, pipeline.url, javascript=False) as window:
-        checks.that("without JavaScript it says so", window.page.is_visible("noscript p"))
+        checks.that("the page says that it needs JavaScript", window.page.is_visible("noscript p"))
     with opened(browser, pipeline.url.replace("127.0.0.1", "localhost")) as window:
-        checks.that("it answers to localhost too", window.wait("document.querySelector('.job')"))
+        checks.that("the page also opens under the name localhost", window.wait("document.querySelector('.job')"))
         checks.quiet("localhost", window, [window.page.url])
 
 
@@ -237,9 +237,9 @@ def refuses(checks, browser, pipeline):
     request = urllib.request.Request(f"{pipeline.url}api/jobs", headers={"Host": "evil.example"})
     try:
         urllib.request.urlopen(request, timeout=5)
-        checks.that("a foreign name is refused", False)
+        checks.that("another host name is refused", False)
     except urllib.error.HTTPError as error:
-        checks.equal("a foreign name is refused", error.code, 403)
+        checks.equal("another host name is refused", error.code, 403)
 
 
 def main():

@@ -1,7 +1,7 @@
-"""Drives the HTML rendition of a transcript in a real browser, as its reader would.
+"""Uses the HTML rendition of a transcript in a real browser, as a reader does.
 
-Usage: page.py FILE.html…, with playwright==1.65.2 from PyPI and Chromium installed. With SHOTS=FOLDER it also leaves
-pictures of each page there: desktop and phone, light and dark.
+Usage: page.py FILE.html…. Needs playwright==1.65.2 from PyPI, and Chromium. With SHOTS=FOLDER, it also writes
+screenshots of each page to that folder: desktop and phone, light and dark.
 """
 
 import os
@@ -17,7 +17,7 @@ from browser import DESKTOP, PHONE, Checks, chromium, opened  # noqa: E402
 
 # The time within which every meeting must open, an hour-long one included.
 OPEN_MS = 1_000
-# A reader would notice a longer frame as a stuck page. The best of three tries counts, because the machine may be busy.
+# A page with a longer frame looks stuck. The best of three attempts counts, because the machine may be busy.
 LONGEST_FRAME_MS = 500
 
 TURNS = """() => [...document.querySelectorAll('.turn')].map(turn => ({
@@ -98,7 +98,7 @@ def at_first(checks, name, browser, file):
     with opened(browser, file, still=True) as window:
         turns = window.page.evaluate(TURNS)
         if not turns:
-            checks.that(f"{name}: says that nobody spoke", "Nobody spoke" in window.text("main"))
+            checks.that(f"{name}: the page says that no one spoke", "Nobody spoke" in window.text("main"))
             return turns
         moving = "() => parseFloat(getComputedStyle(document.querySelector('.turn')).transitionDuration)"
         checks.equal(f"{name}: nothing moves if the reader prefers that", window.page.evaluate(moving), 0)
@@ -132,7 +132,8 @@ def search(checks, name, browser, file, turns):
 
         def press(key, at):
             keys.press(key)
-            checks.equal(f"{name}: {key} moves on", window.page.evaluate(status), f"{(at - 1) % wanted + 1:,} of {total}")
+            expected = f"{(at - 1) % wanted + 1:,} of {total}"
+            checks.equal(f"{name}: {key} moves on", window.page.evaluate(status), expected)
             window.page.wait_for_timeout(60)
             checks.that(f"{name}: {key} shows the match", window.page.evaluate(SEEN, "match"))
 
@@ -168,7 +169,8 @@ def links(checks, name, browser, file, turns):
             other = turns[len(turns) // 3]
             window.page.evaluate("hash => { location.hash = hash; }", other["href"])
             window.page.wait_for_timeout(100)
-            checks.equal(f"{name}: {other['href']} later", window.page.evaluate(selected), [firsts[other["href"]]["at"]])
+            expected = firsts[other["href"]]["at"]
+            checks.equal(f"{name}: {other['href']} later", window.page.evaluate(selected), [expected])
             checks.that(f"{name}: {other['href']} is in view", window.page.evaluate(SEEN, "turn"))
             # Scroll away, and back by the same link.
             window.page.evaluate("() => scrollTo(0, 0)")
@@ -197,7 +199,8 @@ def speakers(checks, name, browser, file, turns):
             window.page.evaluate("() => scrollTo(0, 0)")
             button.click()
         window.page.locator("#everyone").click()
-        checks.equal(f"{name}: everyone is back", len([t for t in window.page.evaluate(TURNS) if t["shown"]]), len(turns))
+        visible = [turn for turn in window.page.evaluate(TURNS) if turn["shown"]]
+        checks.equal(f"{name}: everyone is back", len(visible), len(turns))
         checks.quiet(f"{name}: speakers", window)
 
 
@@ -219,7 +222,7 @@ def copying(checks, name, browser, file, turns):
 
 
 def listening(checks, name, browser, file, turns):
-    """Plays a recording of the reader from a `blob:` URL: half a minute of silence."""
+    """Opens a recording from the reader's disk, half a minute of silence, and plays it from a `blob:` URL."""
     within = [turn for turn in turns if turn["at"] is not None and turn["at"] < 25_000]
     if not within:
         return

@@ -1,4 +1,4 @@
-"""Reads a transcript back from the bucket with another language's client, and compares it with its manifest."""
+"""Reads a stored transcript from the bucket with boto3, and compares it with its manifest."""
 
 import hashlib
 import json
@@ -15,7 +15,7 @@ def manifest_of(stack, recording_id):
 
 
 def check(stack, simulator, recording_id):
-    """Checks that every file is as the manifest says, and was paid for once. Returns the number of bytes."""
+    """Checks that every file matches the manifest, and that Recall charged once. Returns the number of bytes."""
     manifest = manifest_of(stack, recording_id)
     recording = simulator.recording(recording_id)
     assert recording["creates"] == 1, f"{recording_id} was paid for {recording['creates']} times"
@@ -24,7 +24,7 @@ def check(stack, simulator, recording_id):
     assert facts == (1, recording_id, None), manifest
     files = {file["name"]: file for file in manifest["files"]}
     lines = [name for name in files if name.endswith(".jsonl")]
-    # Converters refuse subtitles without cues, so there is no file.
+    # Converters refuse a SubRip file without cues, so an empty meeting has none.
     names = NAMES - {"transcript.srt"} if manifest["empty"] else NAMES
     assert len(lines) == 1 and set(files) - set(lines) == names, sorted(files)
     content = {}

@@ -1,4 +1,4 @@
-"""The permissions that the template's roles grant, conditional statements included."""
+"""Lists the permissions that the roles in the template grant, including those of conditional statements."""
 
 import json
 import re
@@ -10,12 +10,12 @@ PSEUDO = {"AWS::Partition": "aws", "AWS::Region": "us-east-1", "AWS::AccountId":
 
 
 def permissions(path):
-    """Returns single actions on single resources, named as `Roles` names them with the parameters' defaults."""
+    """Yields each action on each resource, with the defaults of the parameters. `Roles` uses the same names."""
     template = yaml_parse(path.read_text())
     text = {name: str(one.get("Default", name)) for name, one in template["Parameters"].items()} | PSEUDO
-    # This parameter has no default, and its permissions can only be granted if it is given.
+    # This parameter has no default. Its permissions exist only if it has a value.
     text["KmsKeyArn"] = "KmsKeyArn"
-    # The ARN of a log group stands for its log streams.
+    # The ARN of a log group ends with `:*`, which includes its log streams.
     groups = [name for name, one in template["Resources"].items() if one["Type"] == "AWS::Logs::LogGroup"]
     text |= {name: f"{name}:*" for name in groups}
     roles = {name: one for name, one in template["Resources"].items() if one["Type"] == "AWS::IAM::Role"}

@@ -1,4 +1,6 @@
-"""MiniStack 1.5.33, patched where it differs from AWS and this stack would notice. Takes MiniStack's environment.
+"""Runs MiniStack 1.5.33 with patches for the differences from AWS that affect this stack.
+
+The environment variables are those of MiniStack.
 
 Needs ministack==1.5.33 with aws-sam-translator==1.115.0, and awscrt, from PyPI.
 """
@@ -18,7 +20,7 @@ from ministack.services.cloudformation import provisioners
 # The longest timeout of a function in the template.
 LONGEST_S = 300
 
-# The Python version takes a second for 8 MB, while the uploader waits.
+# MiniStack's own implementation, in Python, needs a second for 8 MB, and the upload waits for it.
 s3._crc64nvme = checksums.crc64nvme
 
 # S3 computes CRC-64/NVME over the whole object only. MiniStack computes it over the parts' checksums.
@@ -40,7 +42,7 @@ def complete_whole(bucket, key, body, query_params, headers=None):
 
 s3._composite_checksum, s3._complete_multipart_upload = checksum, complete_whole
 
-# S3 reports a missing object only to those who may list, and refuses all others.
+# S3 answers 404 for a missing object only if the caller may list the bucket. Otherwise it answers 403.
 get_object = s3._get_object
 
 
@@ -55,7 +57,7 @@ def get_object_or_refuse(bucket, key, headers, query_params=None):
 
 s3._get_object = get_object_or_refuse
 
-# Conditions on the keys of items would always hold without these values.
+# Without these values, every condition on the keys of items is met.
 context = iam_actions.dynamodb_service_context
 
 
@@ -84,7 +86,7 @@ def first_metric(name, properties):
 
 provisioners._cw_metric_alarm_record = first_metric
 
-# A rule on a bus that does not exist is an error, but MiniStack's CloudFormation creates it.
+# On AWS, creating a rule on a bus that does not exist fails. MiniStack's CloudFormation creates the rule.
 bus_of = provisioners._eb_rule_bus_name
 
 
@@ -97,7 +99,7 @@ def existing_bus(properties):
 
 provisioners._eb_rule_bus_name = existing_bus
 
-# The permission for one message also allows a batch of messages.
+# On AWS, the permission sqs:SendMessage also allows SendMessageBatch.
 action = iam_actions.extract_iam_action
 
 
@@ -107,7 +109,7 @@ def action_of(*call):
 
 iam_actions.extract_iam_action = action_of
 
-# A started invocation runs to its end even if its function changes. MiniStack kills it.
+# On AWS, an invocation runs to its end even if the function changes meanwhile. MiniStack kills it.
 kill = lambda_runtime.kill_workers
 
 

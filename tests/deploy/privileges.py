@@ -1,7 +1,7 @@
-"""Checks that every permission is needed: each one is removed in turn, and something has to break.
+"""Checks that every permission is needed: it removes each one in turn, and then a scenario must fail.
 
-The exceptions are in `NOT_ENFORCED`: the emulator does not check these. Together with the tested permissions they are
-everything that the template grants.
+The emulator does not enforce the permissions in `NOT_ENFORCED`, so they are not tested. The tested permissions and
+these exceptions together are all permissions that the template grants.
 """
 
 import json
@@ -11,28 +11,28 @@ import granted
 from roles import Roles
 from stack import FUNCTIONS, ROOT, until
 
-# The limit for a scenario to work, or to fail visibly.
+# The time within which a scenario must succeed, or log its denial.
 PATIENCE_S = 20
 
-# The log texts for a denial that do not contain AWS's whole message.
+# The log texts of those denials that do not contain AWS's whole message.
 SAID = {"events:PutEvents": "the event bus refused the event: AccessDeniedException"}
 
-# Permissions that the emulator does not check, so that nothing breaks without them: by function, statement, and action.
+# The permissions that the emulator does not enforce, by function, statement, and action.
 NOT_ENFORCED = {
-    "Lambda writes the logs, in the function's name": [
+    "Lambda writes the logs on behalf of the function": [
         (function, "Log", action) for function in FUNCTIONS for action in ["logs:CreateLogStream", "logs:PutLogEvents"]
     ],
     # Without these, AWS refuses to create the event source.
-    "the event source takes the work, in the function's name": [
+    "the event source receives messages on behalf of the function": [
         ("Transcript", "TakeWork", action)
         for action in ["sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes"]
     ],
-    "Lambda sends the traces, in the function's name": [
+    "Lambda sends the traces on behalf of the function": [
         (function, "Trace", action)
         for function in FUNCTIONS
         for action in ["xray:PutTraceSegments", "xray:PutTelemetryRecords"]
     ],
-    "Secrets Manager and S3 ask for the key, in the function's name": [
+    "Secrets Manager and S3 use the key on behalf of the function": [
         *[(function, "DecryptSecret", "kms:Decrypt") for function in FUNCTIONS],
         *[("Transcript", "EncryptAndDecryptObjects", action) for action in ["kms:GenerateDataKey", "kms:Decrypt"]],
     ],
@@ -46,13 +46,14 @@ class Privileges:
         self.stored = None
 
     def check(self, say):
-        """Checks that everything works, that something breaks without each permission, and that it works again."""
+        """Checks that each scenario works with all permissions and fails without the one that it needs."""
         deployed = list(self.roles.permissions())
         differing = set(deployed) ^ set(granted.permissions(ROOT / "template.yaml"))
-        assert not differing, f"either deployed or in the template, but not both: {[str(one) for one in differing]}"
+        names = [str(one) for one in differing]
+        assert not differing, f"these permissions are either deployed or in the template, but not both: {names}"
         excepted = {one for listed in NOT_ENFORCED.values() for one in listed}
         missing = excepted - {(one.function, one.sid, one.action) for one in deployed}
-        assert not missing, f"not granted, but needed: {missing}"
+        assert not missing, f"these exceptions are not granted: {missing}"
         permissions = [one for one in deployed if (one.function, one.sid, one.action) not in excepted]
         unknown = [str(one) for one in permissions if self.scenario(one) is None]
         assert not unknown, f"no scenario needs these permissions: {unknown}"
@@ -66,7 +67,7 @@ class Privileges:
             with self.roles.without(one, *self.provoking(one)):
                 broke = not self.works(one)
             if one.action == "secretsmanager:GetSecretValue":
-                # A function that was denied the secret asks again some seconds later. A new process asks at once.
+                # A function that was denied the secret waits some seconds before it asks again. A new process does not.
                 self.restart(one.function)
             say(f"{'needed' if broke else 'NOT NEEDED':<10} {one}, {time.monotonic() - begun:.1f} s")
             if not broke:
@@ -113,7 +114,7 @@ class Privileges:
         return scenarios.get((one.function, one.action, one.resource))
 
     def provoking(self, one):
-        """A message is handed back only after an error: here, no job can be read."""
+        """Returns the permissions to read jobs if they must be removed, too, so that a message is handed back."""
         if one.action != "sqs:ChangeMessageVisibility":
             return []
         reading = [other for other in self.roles.permissions() if other.action == "dynamodb:GetItem"]
@@ -130,11 +131,11 @@ class Privileges:
 
         name = f"{scenario.__name__} neither works nor logs a denial of {one.action}"
         until(name, lambda: denied() or succeeded(), PATIENCE_S)
-        # A later retry repairs some failures, and then only the log shows the denial.
+        # Some failures are repaired by a later retry. Then only the log shows the denial.
         return succeeded() and not denied()
 
     def prepare(self):
-        """Prepares a transcript with renditions larger than one upload part, one of an empty meeting, and others."""
+        """Stores a transcript with renditions larger than one upload part, one of an empty meeting, and others."""
         words = [{"text": "a long caption " * 8, "start_timestamp": None, "end_timestamp": None}] * 60
         speaker = {"is_host": False, "platform": None, "extra_data": None}
         people = [{**speaker, "id": number, "name": f"Speaker {number}"} for number in range(900)]
@@ -145,12 +146,12 @@ class Privileges:
         self.again = self.simulator.play("short")[0]
         self.silent = self.simulator.play("silent")[0]
         for recording in [self.large, self.stored, self.gone, self.again, self.silent]:
-            until("a meeting before anything is taken away", lambda: self.stack.is_done(recording))
+            until("a meeting stored with all permissions", lambda: self.stack.is_done(recording))
 
-    # The scenarios that need the permissions. Each starts something and returns how to see that it has worked.
+    # The scenarios. Each one starts something, and returns a function that tells whether it has worked.
 
     def restart(self, function):
-        """A function keeps the secret for a while, but a new process has to read it."""
+        """Starts a new process of the function, which must read the secret. A running process keeps it for a while."""
         name = self.stack.resources[function]
         environment = self.stack.lambda_.get_function_configuration(FunctionName=name)["Environment"]
         self.stack.lambda_.update_function_configuration(FunctionName=name, Environment=environment)
@@ -197,7 +198,7 @@ class Privileges:
         return self.copy()
 
     def copy_again(self):
-        """The row is lost, so the transcript is copied next to its first copy, whose turns are removed."""
+        """Deletes the row, so that the transcript is copied again and the turns of the first copy are removed."""
         table, key = self.stack.outputs["TableName"], {"recording_id": {"S": self.again}}
         self.stack.dynamodb.delete_item(TableName=table, Key=key)
         transcript = self.simulator.recording(self.again)["transcripts"][0]["id"]
@@ -206,7 +207,7 @@ class Privileges:
         return lambda: self.stack.is_done(self.again)
 
     def hide(self):
-        """A message whose job cannot be read. The scenario does not look for these repeated denials."""
+        """Plays a meeting whose job cannot be read. The scenario ignores the repeated denials of that read."""
         since_ms, refused_at = int(time.time() * 1000), []
         recording = self.simulator.play("short")[0]
 
@@ -214,7 +215,7 @@ class Privileges:
             lines = self.stack.log("Transcript", since_ms)
             if not any("job.not_saved" in line and recording in line for line in lines):
                 return False
-            # The message is handed back right after this line. Other lines may be about earlier permissions.
+            # The function hands the message back right after this line. Other lines may be about earlier permissions.
             refused_at.append(time.monotonic())
             in_time = refused_at[-1] - refused_at[0] > 1
             return in_time and not any("message.not_hidden" in line for line in lines)
@@ -231,7 +232,7 @@ class Privileges:
         return lambda: self.stack.waiting("DeadLetterQueueUrl") == before + 1
 
     def render_over_leftovers(self):
-        """The renditions are uploaded in parts, and the unfinished uploads of a dead worker are removed."""
+        """Renders again, in several upload parts, and removes the unfinished uploads of a worker that died."""
         stack, bucket = self.stack, self.stack.outputs["BucketName"]
         transcript = self.simulator.recording(self.large)["transcripts"][0]["id"]
         keys = [key for key in stack.objects() if transcript in key and key.endswith((".html", ".jsonl"))]
@@ -246,7 +247,7 @@ class Privileges:
         return rendered
 
     def render_what_is_gone(self):
-        """The file was deleted. A function that may not list never learns that, and would keep asking for it."""
+        """Renders a deleted file. S3 reports it as missing only to a function that may list. Others keep retrying."""
         transcript = self.simulator.recording(self.gone)["transcripts"][0]["id"]
         key = f"recordings/{self.gone}/{transcript}/transcript.json"
         self.stack.s3.delete_object(Bucket=self.stack.outputs["BucketName"], Key=key)
@@ -255,7 +256,7 @@ class Privileges:
         return lambda: any(key in line and "is gone" in line for line in self.stack.log("Transcript", since_ms))
 
     def render_silence(self):
-        """The subtitles that an older version wrote for an empty meeting are removed when it is rendered again."""
+        """Renders an empty meeting again, which removes the subtitles that an older version wrote for it."""
         bucket = self.stack.outputs["BucketName"]
         transcript = self.simulator.recording(self.silent)["transcripts"][0]["id"]
         key = f"recordings/{self.silent}/{transcript}/transcript.srt"
@@ -264,7 +265,7 @@ class Privileges:
         return lambda: key not in self.stack.objects()
 
     def find(self):
-        """No webhook has announced this recording."""
+        """Runs the sweep, which finds a recording that no webhook announced."""
         recording = self.simulator.play("unannounced")[0]
         self.simulator.age(recording, 600)
         self.stack.sweep()

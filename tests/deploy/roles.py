@@ -1,4 +1,4 @@
-"""The permissions of the deployed roles, each one action on one resource. Each of them can be removed."""
+"""Lists the permissions of the deployed roles, each for one action on one resource, and removes single permissions."""
 
 import contextlib
 import json
@@ -52,7 +52,7 @@ class Roles:
             self.policies[function] = Policies(role, names[0], own, shared["Statement"] + own["Statement"])
 
     def permissions(self):
-        """Returns every deployed permission, in the template's order."""
+        """Yields every deployed permission, in the order of the template."""
         for function, policies in self.policies.items():
             for statement in policies.statements:
                 assert statement["Effect"] == "Allow" and not {"NotAction", "NotResource"} & set(statement), statement
@@ -83,7 +83,7 @@ class Roles:
                     this = Permission(taken[0].function, statement["Sid"], action, self.shown(resource))
                     if this not in taken:
                         statements.append({**statement, "Action": action, "Resource": resource})
-        # Every statement needs its own sid, which has no meaning.
+        # Every statement needs a unique sid. The sids have no other meaning.
         statements = [{**statement, "Sid": f"S{number}"} for number, statement in enumerate(statements)]
         try:
             # The other roles keep the shared policy. This role's own policy gets the remaining statements.

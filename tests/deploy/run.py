@@ -1,8 +1,8 @@
-"""Deploys the stack as docs/deploying.md says into an emulator of AWS, and takes it through its life.
+"""Deploys the stack into an emulator of AWS as docs/deploying.md says, and then uses, updates, and deletes it.
 
-Usage: run.py SAM SIMULATOR, two programs; the second is `recall-simulator`, built. `sam build` has been run for the
-architecture of this machine. Needs the AWS CLI and curl on the PATH, and from PyPI boto3 and what ministack_patched.py
-needs. Everything runs on loopback and ends with this program.
+Usage: run.py SAM SIMULATOR. SAM is the program `sam`, and SIMULATOR is the built `recall-simulator`. Before this, run
+`sam build` for the architecture of this machine. Needs the AWS CLI and curl on the PATH, and from PyPI boto3 and the
+packages that ministack_patched.py needs. All processes listen on loopback only, and end with this program.
 """
 
 import contextlib
@@ -10,7 +10,6 @@ import json
 import os
 import pathlib
 import signal
-import subprocess
 import sys
 import tempfile
 import time
@@ -23,10 +22,10 @@ from privileges import Privileges
 from simulator import Simulator
 from stack import FUNCTIONS, NAME, ROOT, Stack, until
 
-# The most meetings that end while the stack is changed.
-UNDER_WAY = 120
-# A lease lasts as long as the transcript function may run. If it was saved just before saving was denied, it has to
-# end before another function takes the job.
+# The maximum number of meetings that are played during the update.
+MAX_PLAYED = 120
+# A lease lasts as long as the transcript function may run. If a lease was saved just before saves were denied, it must
+# expire before another function takes the job.
 LEASE_S = 300
 BINARIES = [ROOT / "target/lambda" / name.lower() / "bootstrap" for name in FUNCTIONS]
 
@@ -54,16 +53,16 @@ class Test:
         return {"RecallRegion": "us-east-1", "RecallBaseUrl": self.simulator.url, "DownloadHosts": "localhost", **more}
 
     def wrong_bus(self):
-        """A first deployment that announces to a bus that does not exist fails. docs/deploying.md says how to continue."""
+        """Checks that a first deployment with an unknown event bus fails, and continues as docs/deploying.md says."""
         self.stack.fail_to_deploy(**self.parameters(EventBusName="nowhere"))
         events = self.stack.cloudformation.describe_stack_events(StackName=NAME)["StackEvents"]
         failed = [one["LogicalResourceId"] for one in events if one["ResourceStatus"] == "CREATE_FAILED"]
         assert failed == ["BusExists"] and events[0]["ResourceStatus"] == "ROLLBACK_COMPLETE", events
         self.stack.run("delete", "--stack-name", NAME, "--no-prompts", "--region", "us-east-1")
-        self.say("a first deployment with an unknown EventBusName fails; after `sam delete`, the next one can follow")
+        self.say("a first deployment with an unknown EventBusName fails, and `sam delete` prepares for the next one")
 
     def deploy(self):
-        """What `sam build` has left, with the secret that the stack makes; it gets its value as docs/deploying.md says."""
+        """Deploys what `sam build` built, and fills the secret that the stack creates as docs/deploying.md says."""
         self.stack.deploy(**self.parameters())
         self.simulator.send_webhooks_to(self.stack.webhook)
         early = self.simulator.play("short")[0]
@@ -74,8 +73,8 @@ class Test:
         self.wait_for([early])
         old = self.simulator.play("unannounced")[0]
         documented.try_without_a_meeting(self.stack, secret, old, lambda: self.wait_for([old]))
-        self.say("deployed; what came before the secret had a value was answered 503, and came again")
-        self.say("the commands of steps 2 to 4 in docs/deploying.md do what it says")
+        self.say("deployed; a delivery before the secret had a value was answered 503 and sent again")
+        self.say("the commands of steps 2 to 4 in docs/deploying.md do what the document says")
 
     def meetings(self):
         kinds = ["hour", "faults", "japanese", "silent", "large", "broken"]
@@ -83,55 +82,56 @@ class Test:
         self.wait_for(played)
         copied = sum(copies.check(self.stack, self.simulator, recording) for recording in played)
         assert self.stack.waiting("DeadLetterQueueUrl") == 0, "something is on the dead-letter queue"
-        self.say(f"{', '.join(kinds)}: stored, each paid once; {copied} bytes are as their manifests say")
+        self.say(f"{', '.join(kinds)}: stored, each paid for once; {copied} bytes match their manifests")
 
     def refusals(self):
-        """Sends deliveries that are each wrong in one way, and checks that they are refused for that."""
+        """Sends deliveries that are each wrong in one way, and checks that the refusals name that."""
         body, signed = b'{"event": "recording.done", "data": {}}', self.simulator.signed
         forged = {**signed(body), "webhook-signature": "v1," + "A" * 43 + "="}
         deliveries = {
             "no signature headers": {},
             "no signature matches": forged,
-            "more than five minutes old": signed(body, later_s=-301),
-            # The clock moves on in the meantime.
-            "more than five minutes ahead": signed(body, later_s=330),
+            "more than five minutes in the past": signed(body, later_s=-301),
+            # The offset is larger than the limit, because time passes before the function checks it.
+            "more than five minutes in the future": signed(body, later_s=330),
         }
         for why, headers in deliveries.items():
             status, answer = self.stack.post(body, headers)
             assert status == 401 and why in json.loads(answer)["error"], f"{status} {answer}, not 401 for {why}"
-        self.say("unsigned, forged, old and future deliveries are answered 401, each for its reason")
+        self.say("unsigned, forged, old, and future deliveries are answered 401, each with its reason")
 
     def rotation(self):
-        """Changes only the webhook secret in the stack's secret."""
+        """Adds a new webhook secret to the secret of the stack, without a deployment."""
         old, old_key = self.simulator.secret, self.simulator.key
         self.simulator.set_secret(os.urandom(24))
         new = self.simulator.secret
         self.stack.put_secret({"api_key": self.simulator.api_key, "webhook_secrets": [new, old]})
         body = b'{"event": "bot.done", "data": {}}'
         # The function reads the secret again at most every 30 s.
-        until("the new secret", lambda: self.stack.post(body, self.simulator.signed(body))[0] == 200, 40, 0.5)
+        is_accepted = lambda: self.stack.post(body, self.simulator.signed(body))[0] == 200
+        until("the function accepts the new secret", is_accepted, 40, 0.5)
         status, answer = self.stack.post(body, self.simulator.signed(body, key=old_key))
         assert status == 200, f"signed with the old secret: {status} {answer}"
         self.say("a new webhook secret is accepted without a deployment, and the old one still works")
 
     def update(self):
-        """Deploys other code and other parameters while meetings end."""
+        """Deploys changed code and other parameters while meetings end."""
         played, under_way = [], None
         sizes, before = [binary.stat().st_size for binary in BINARIES], self.code()
         try:
-            # Bytes after the end of a program have no effect, but Lambda sees different code.
+            # Bytes after the end of a program have no effect, but for Lambda they make the code different.
             for binary in BINARIES:
                 with binary.open("ab") as file:
                     file.write(b"\n")
             with ThreadPoolExecutor(1) as threads:
-                # The other way to deploy: without `sam build`, from the output of cargo lambda.
+                # This is the other way to deploy: the output of cargo lambda, without `sam build`.
                 parameters = self.parameters(TriesPerProvider=4, Tracing="true", KmsKeyArn=self.stack.key)
                 deployed = threads.submit(self.stack.deploy, "--template-file", "template.yaml", **parameters)
                 while not deployed.done():
                     if under_way is None and self.code()["Transcript"] != before["Transcript"]:
                         under_way = [one for one in played if not self.stack.is_done(one)]
-                    if len(played) < UNDER_WAY:
-                        # One meeting is stored at once, and Recall works on the other for some seconds.
+                    if len(played) < MAX_PLAYED:
+                        # The short meeting is stored at once. Recall works on the other one for some seconds.
                         played += self.simulator.play("short") + self.simulator.play("hour")
                     time.sleep(0.2)
                 deployed.result()
@@ -140,12 +140,12 @@ class Test:
                 os.truncate(binary, size)
         self.check_update(before)
         assert under_way, f"of {len(played)} meetings none was in progress when the code changed"
-        self.say(f"deployed again; {len(played)} meetings ended meanwhile, and {len(under_way)} spanned the new code")
+        self.say(f"deployed again while {len(played)} meetings ended; {len(under_way)} were in progress at the time")
         self.wait_for(played)
         for recording in played:
             copies.check(self.stack, self.simulator, recording)
         assert self.stack.waiting("DeadLetterQueueUrl") == 0, "something is on the dead-letter queue"
-        self.say("nothing was lost on the way, and nothing paid twice")
+        self.say("nothing was lost during the update, and nothing was paid for twice")
 
     def code(self):
         return {name: one["CodeSha256"] for name, one in self.stack.functions().items()}
@@ -166,7 +166,7 @@ class Test:
         recordings = self.simulator.recordings()
         self.wait_for(recordings, sweeping=True)
         twice = [one for one in recordings.values() if one["creates"] > 1]
-        assert not twice, f"paid twice: {twice}"
+        assert not twice, f"paid for twice: {twice}"
         self.say(f"{needed} of {granted} permissions were removed in turn, and each is needed")
         self.say(f"with all permissions restored, {len(recordings)} meetings are stored")
 

@@ -1,4 +1,4 @@
-"""Runs a built `cargo simulator` and drives it through its control: Recall's API, downloads, and signed webhooks."""
+"""Runs `recall-simulator`, which has Recall's API, downloads, and signed webhooks, and controls it over HTTP."""
 
 import base64
 import hashlib
@@ -18,7 +18,7 @@ READY_S = 10
 
 
 def ask(method, url, body=None, headers=None, timeout_s=30):
-    """Returns the status and body of one request. A refusal is not an error."""
+    """Returns the status and body of the answer to one request. An error status does not raise an exception."""
     request = urllib.request.Request(url, data=body, method=method, headers=headers or {})
     try:
         with urllib.request.urlopen(request, timeout=timeout_s) as response:
@@ -94,7 +94,7 @@ class Simulator:
         return self._control("GET", "/deliveries")
 
     def signed(self, body, later_s=0, key=None):
-        """Returns the headers of a delivery, signed here by Python as Standard Webhooks says."""
+        """Returns the headers of a delivery, signed by Python code as the Standard Webhooks specification says."""
         message, at = f"msg_{secrets.token_hex(14)}", str(int(time.time()) + later_s)
         signature = hmac.digest(key or self.key, f"{message}.{at}.".encode() + body, hashlib.sha256)
         return {

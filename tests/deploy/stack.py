@@ -1,4 +1,4 @@
-"""The stack as an operator uses it: deployed, changed, and deleted with SAM's own command, read through AWS's API."""
+"""Uses the stack as an operator does: deploys, changes, and deletes it with `sam`, and reads it through AWS's API."""
 
 import json
 import pathlib
@@ -17,14 +17,14 @@ SERVICES = [
 
 
 def until(what, look, timeout_s=60, every_s=0.1):
-    """Waits until `look` finds something and returns it. Fails with a clear message otherwise."""
+    """Waits until `look` returns something, and returns that. Fails with the text `what` after the timeout."""
     deadline = time.monotonic() + timeout_s
     while True:
         found = look()
         if found:
             return found
         if time.monotonic() > deadline:
-            raise AssertionError(f"{what}: not within {timeout_s} s")
+            raise AssertionError(f"{what}: this did not happen within {timeout_s} s")
         time.sleep(every_s)
 
 
@@ -55,7 +55,7 @@ class Stack:
         return done.stdout
 
     def deploy(self, *options, **parameters):
-        """What docs/deploying.md says, without the questions."""
+        """Deploys as docs/deploying.md says, but without questions."""
         first = not self.outputs
         self.run(*deployment(options, parameters))
         described = self.cloudformation.describe_stacks(StackName=NAME)["Stacks"][0]
@@ -68,7 +68,7 @@ class Stack:
 
     def fail_to_deploy(self, *options, **parameters):
         done = self.sam_command(*deployment(options, parameters))
-        assert done.returncode != 0, f"it did not fail:\n{done.stdout}"
+        assert done.returncode != 0, f"the deployment did not fail:\n{done.stdout}"
 
     def check_bucket_policy(self):
         """Checks that the bucket refuses plain HTTP."""
@@ -84,13 +84,13 @@ class Stack:
 
     def bridge_to_emulator(self):
         """Adjusts the stack after a deployment where the emulator differs from AWS."""
-        # The address of a function URL belongs to AWS. In the emulator, it is a path.
+        # A function URL has a host name of AWS. In the emulator, it is a path.
         name = self.outputs["WebhookUrl"].removeprefix("https://").split(".")[0]
         self.webhook = f"{self.emulator.url}/_aws/lambda-url/{name}/"
-        # The emulator leaves parameters as text, and with a text for this number, no message is received.
+        # The emulator keeps parameters as text. With text instead of this number, it delivers no message.
         bound = {"MaximumConcurrency": 5}
         self.lambda_.update_event_source_mapping(UUID=self.outputs["WorkSourceId"], ScalingConfig=bound)
-        # The functions trust only Amazon's roots, so they use plain HTTP here, which the bucket would refuse.
+        # The functions trust only Amazon's roots, so they use plain HTTP here. The policy of the bucket refuses that.
         self.s3.delete_bucket_policy(Bucket=self.outputs["BucketName"])
 
     def functions(self):

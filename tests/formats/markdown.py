@@ -25,14 +25,14 @@ def shown(page: str) -> str:
 def check(path: Path) -> int:
     page = cmarkgfm.github_flavored_markdown_to_html(path.read_text("utf-8"))
     tags = set(re.findall(r"</?([!\w]+)", page))
-    assert tags <= PLAIN, f"{path}: {tags - PLAIN}"
+    assert tags <= PLAIN, f"{path}: unexpected tags {tags - PLAIN}"
     turns = [f"[{at or '--:--:--'}] {shown(label)}: {shown(said)}" for label, at, said in TURN.findall(page)]
     text = path.with_suffix(".txt")
     expected = text.read_text("utf-8").splitlines() if text.exists() else []
     assert turns == expected, f"{path}: {[pair for pair in zip(turns, expected) if pair[0] != pair[1]]}"
-    # GitHub searches all text that is not code for these.
+    # GitHub turns mentions and issue numbers into links in all text that is not code.
     plain = shown(re.sub(r"<code>.*?</code>", "", page))
-    assert not re.search(r"@[\w-]|#\d", plain), f"{path}: a mention or a reference to an issue"
+    assert not re.search(r"@[\w-]|#\d", plain), f"{path}: it mentions a user or refers to an issue"
     return len(turns)
 
 

@@ -6,7 +6,7 @@
 Libraries read every *.vtt and *.srt below the folders, and ffmpeg converts them to other formats. All of them must find
 the same cues, with the same times and words. The words must be those of the `transcript.json` beside the file, complete
 and in order. In SubRip, some characters are replaced with similar ones, so that no program takes them for commands.
-Nothing else may differ.
+There may be no other differences.
 
 Every cue must be readable: it has at most two lines, is not blank, and lasts from 0.8 s to 7 s. Cues of SubRip are at
 least 40 ms apart. A meeting without words has no cues in WebVTT and no SubRip file.
@@ -34,7 +34,8 @@ TAG = re.compile(r"</?[a-z][^>]*>")
 VOICE = re.compile(r"<v ([^>]*)>")
 LOOK_ALIKES = str.maketrans("‹›❴❵∖＆∶", "<>{}\\&:")
 # Invisible characters other than white space, control characters, and format characters.
-FILLERS = {0x34F, 0x115F, 0x1160, 0x17B4, 0x17B5, 0x2800, 0x3164, 0xFFA0, *range(0x180B, 0x1810), *range(0xFE00, 0xFE10)}
+FILLERS = {0x34F, 0x115F, 0x1160, 0x17B4, 0x17B5, 0x2800, 0x3164, 0xFFA0}
+FILLERS |= {*range(0x180B, 0x1810), *range(0xFE00, 0xFE10)}
 
 
 class Cue(NamedTuple):
@@ -109,7 +110,7 @@ def check_said(where: str, found: str, transcript: Path, mapped: bool) -> None:
         at = 0
         for text in entry:
             next_at = found.find(text, at)
-            assert next_at >= 0, f"{where}: {text} is missing, or out of order, in {''.join(entry)}"
+            assert next_at >= 0, f"{where}: {text} is missing or out of order in {''.join(entry)}"
             at = next_at + len(text)
 
 
@@ -156,7 +157,7 @@ def of_pysubs2(path: Path, kind: str) -> list[Cue]:
     events = pysubs2.load(str(path), format_=kind).events
     for event in events:
         assert not event.is_comment and not event.is_drawing, f"{path}: {event.text} is not text"
-        assert not re.search(r"[{}]|\\[^N]|\\$", event.text), f"{path}: a command in {event.text}"
+        assert not re.search(r"[{}]|\\[^N]|\\$", event.text), f"{path}: {event.text} contains a command"
     return [Cue(event.start, event.end, event.plaintext) for event in events]
 
 
@@ -169,10 +170,10 @@ def converted(path: Path, out: Path) -> Path:
 
 def check_cues(path: Path, cues: list[Cue], text: str) -> None:
     starts = [cue.start for cue in cues]
-    assert starts == sorted(starts), f"{path}: cues run backwards"
+    assert starts == sorted(starts), f"{path}: the cues are not in time order"
     for start, end, shown in cues:
-        assert 800 <= end - start <= 7000, f"{path}: {end - start} ms for {shown}"
-        assert visible(shown), f"{path}: a blank cue at {start} ms"
+        assert 800 <= end - start <= 7000, f"{path}: the cue lasts {end - start} ms: {shown}"
+        assert visible(shown), f"{path}: the cue at {start} ms is blank"
     assert not re.search(r"-->.*\n.+\n.+\n.+", text), f"{path}: a cue has three lines"
 
 
@@ -195,7 +196,7 @@ def check_vtt(path: Path, transcript: Path) -> int:
         assert text.strip() == "WEBVTT", f"{path}: {text!r}"
         return 0
     with tempfile.TemporaryDirectory() as folder:
-        # SubRip has no way to write `<` or `{` as a character.
+        # SubRip cannot escape `<` or `{`, so only letters and digits are compared.
         seen = of_srt(converted(path, Path(folder) / "out.srt").read_text("utf-8"))
     assert len(seen) == len(cues), f"{path}: ffmpeg finds {len(seen)} of {len(cues)} cues"
     for ours, theirs in zip(cues, seen):
@@ -210,9 +211,9 @@ def check_srt(path: Path, transcript: Path) -> int:
     assert cues, f"{path} has no cues"
     assert len(cues) == text.count(" --> "), f"{path}: srt finds {len(cues)} of {text.count(' --> ')} cues"
     numbers = [one.index for one in srt.parse(text)]
-    assert numbers == list(range(1, len(cues) + 1)), f"{path}: not numbered from 1"
+    assert numbers == list(range(1, len(cues) + 1)), f"{path}: the cues are not numbered from 1"
     for before, after in zip(cues, cues[1:]):
-        assert after.start - before.end >= 40, f"{path}: {after} begins {after.start - before.end} ms after the one before"
+        assert after.start - before.end >= 40, f"{path}: a gap of {after.start - before.end} ms before {after}"
     check_cues(path, cues, text)
     with tempfile.TemporaryDirectory() as folder:
         [vtt, ass] = [converted(path, Path(folder) / f"out.{kind}") for kind in ("vtt", "ass")]
@@ -227,7 +228,7 @@ def check_srt(path: Path, transcript: Path) -> int:
     for who, (seen, rounding_ms) in by.items():
         check_same(path, who, cues, seen, rounding_ms)
         spoken = without_names(path, seen)
-        assert all(map(visible, spoken)), f"{path}: {who} finds a cue with nothing but a name"
+        assert all(map(visible, spoken)), f"{path}: {who} finds a cue that contains only a name"
         check_said(f"{path}, by {who}", " ".join(spoken), transcript, mapped=True)
     return len(cues)
 
@@ -235,9 +236,10 @@ def check_srt(path: Path, transcript: Path) -> int:
 def check(vtt: Path) -> int:
     """Checks a WebVTT file and the SubRip file of the same meeting."""
     transcript, subrip = vtt.with_suffix(".json"), vtt.with_suffix(".srt")
-    assert transcript.exists(), f"no transcript beside {vtt}"
+    assert transcript.exists(), f"there is no transcript beside {vtt}"
     cues = check_vtt(vtt, transcript)
-    assert subrip.exists() == (cues > 0), f"{subrip}: there {'is none' if cues else 'is one without cues'}"
+    wrong = "the file is missing" if cues else "the file should not exist, because there are no cues"
+    assert subrip.exists() == (cues > 0), f"{subrip}: {wrong}"
     return cues + (check_srt(subrip, transcript) if cues else 0)
 
 
@@ -247,10 +249,10 @@ def main(folders: list[str]) -> None:
     for folder in folders:
         paths = {kind: {path.with_suffix("") for path in Path(folder).rglob(f"*.{kind}")} for kind in ("vtt", "srt")}
         assert paths["vtt"] and paths["srt"], f"one kind of subtitles is missing below {folder}"
-        assert paths["srt"] <= paths["vtt"], f"without WebVTT beside it: {sorted(paths['srt'] - paths['vtt'])}"
+        assert paths["srt"] <= paths["vtt"], f"these have no WebVTT beside them: {sorted(paths['srt'] - paths['vtt'])}"
         files += len(paths["vtt"]) + len(paths["srt"])
         cues += sum(check(path.with_suffix(".vtt")) for path in sorted(paths["vtt"]))
-    assert folders, "no folders"
+    assert folders, "the arguments name no folder"
     print(f"{files} files with {cues} cues are read as intended, with the words that were said")
 
 

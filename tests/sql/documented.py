@@ -56,7 +56,7 @@ def of_template(expanded):
     storage = table["StorageDescriptor"]
 
     def named(place):
-        # The page has no prefix and this name of the bucket.
+        # The page uses no key prefix, and BUCKET for the name of the bucket.
         return place["Fn::Sub"].replace("${TranscriptsBucket}/${KeyPrefix}", "BUCKET/").replace("${!", "${")
 
     properties = {name: value for name, value in table["Parameters"].items() if name != "EXTERNAL"}

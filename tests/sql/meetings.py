@@ -1,4 +1,4 @@
-"""Meetings in a folder with the layout of the bucket, and their words, counted from Recall's own JSON."""
+"""Reads the meetings in a folder with the layout of the bucket, and counts their words from Recall's own JSON."""
 
 import datetime
 import json
@@ -56,7 +56,7 @@ class Meeting:
 
 
 def add_fixtures(bucket):
-    """Stores the fixtures of the renditions, one meeting a day from 2026-11-02, and one in October."""
+    """Stores the fixtures of the renditions: one meeting per day from 2026-11-02 on, and one in October."""
     folders = sorted(folder for folder in FIXTURES.iterdir() if (folder / "transcript.json").exists())
     for number, folder in enumerate(folders):
         date = "2026-10-15" if folder.name == "captions" else str(datetime.date(2026, 11, 2) + number * DAY)
@@ -70,10 +70,10 @@ def add_fixtures(bucket):
 
 
 def _add(bucket, fixture, date, recording, transcript, stored_hour, rename=("", "", "")):
-    """Stores a fixture with one name replaced, and the label that readers then see."""
+    """Stores a fixture with one name replaced, and with the label that readers then see."""
     old, new, label = rename
     recording_id, transcript_id = str(uuid.UUID(int=recording)), str(uuid.UUID(int=transcript))
-    # An empty meeting has no file there.
+    # An empty meeting has no such file.
     rendition = fixture / "transcript.jsonl"
     lines = [json.loads(line) for line in rendition.read_text().splitlines()] if rendition.exists() else []
     for line in lines:
@@ -100,7 +100,7 @@ def _add(bucket, fixture, date, recording, transcript, stored_hour, rename=("", 
 
 
 def load(bucket):
-    """Returns all meetings in the folder, by their manifests."""
+    """Returns the meetings of all manifests in the folder."""
     meetings = []
     for path in sorted(bucket.glob("recordings/*/*/manifest.json")):
         manifest = json.loads(path.read_text())
@@ -122,7 +122,7 @@ def load(bucket):
 
 
 def _turns(entries, lines):
-    """Returns the turns, from Recall's words alone, except that the cuts of long turns are taken from the lines."""
+    """Returns the turns, computed from Recall's words. Only the places where long turns are cut come from the lines."""
     if not all(_is_regular(entry) for entry in entries):
         # The tests of the reader cover odd values and missing times.
         return [_as_written(line) for line in lines]
@@ -162,7 +162,7 @@ def _is_regular(entry):
 
 
 def _people(entries):
-    """Returns the place in order of appearance, the label, and whether it is the host, for each speaker."""
+    """Returns for each speaker the place in order of appearance, the label, and whether the speaker is the host."""
     names, hosts = {}, {}
     for entry in entries:
         identity, name, is_host = _participant(entry)

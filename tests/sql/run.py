@@ -1,7 +1,7 @@
-"""Runs the SQL of docs/querying.md on meetings in files, and compares its answers with a count of Recall's words.
+"""Runs the SQL of docs/querying.md on meetings in files, and compares the answers with counts of Recall's words.
 
-Usage: run.py DATA EXPANDED. DATA is the folder that `cargo dev --once --data DATA` has filled; its meeting is copied,
-and others are stored beside it. EXPANDED is the template as `.ci/expand.py` prints it. Needs duckdb==2.0.1 and
+Usage: run.py DATA EXPANDED. DATA is a folder that `cargo dev --once --data DATA` has filled. The test copies its
+meeting and stores others beside it. EXPANDED is the template as `.ci/expand.py` prints it. Needs duckdb==2.0.1 and
 sqlglot==30.30.0 from PyPI. The statements for Athena are translated and run on a table with Athena's columns.
 """
 
@@ -23,7 +23,7 @@ from meetings import add_fixtures, load, tokens
 SINCE = "2026-11-01"
 # The path of the local bucket on the page.
 LOCAL = "data/s3/transcripts"
-# Words of one meeting or several, with and without accents, in three alphabets, in capitals; and two that never occur.
+# Words of one or several meetings: with and without accents, in three alphabets, in capitals. Two words never occur.
 WORDS = ["budget", "BUDGET", "café", "qué", "vamos", "nein", "for", "plan", "בוא", "الخير", "2027", "unsaid", "caf"]
 PHRASES = ["料金", "ログ", "120万円", "aws", "สวัสดี", "Por qué", "Thank You", "言わない"]
 
@@ -56,7 +56,7 @@ class Questions:
         self.database = duckdb.connect()
         self.database.sql("SET TimeZone = 'UTC'")
         if engine == "athena":
-            # sqlglot does not translate this.
+            # sqlglot does not translate the function normalize.
             self.database.execute("CREATE MACRO normalize(it) AS nfc_normalize(it)")
             # Athena derives these columns from files and keys. DuckDB cannot hide columns, so they are visible here.
             self.database.execute(f"""
@@ -74,7 +74,7 @@ class Questions:
         """Returns the rows of this statement with some words replaced."""
         sql = self.sql[name]
         for old, new in put.items():
-            assert old in sql, f"{name} does not say {old}"
+            assert old in sql, f"the statement {name} does not contain {old}"
             sql = sql.replace(old, new)
         self.asked += 1
         sql = for_duckdb(sql) if self.engine == "athena" else self._local(sql)
@@ -88,8 +88,9 @@ class Questions:
 
 def check_lines(meetings):
     """Checks that the files match Recall's JSON, independently of SQL."""
-    assert len({meeting.recording_id for meeting in meetings}) == len(meetings) - 1, "one recording has two"
-    assert any(not meeting.lines for meeting in meetings), "one is empty"
+    recordings = {meeting.recording_id for meeting in meetings}
+    assert len(recordings) == len(meetings) - 1, "exactly one recording should have two transcripts"
+    assert any(not meeting.lines for meeting in meetings), "one meeting should be empty"
     for meeting in meetings:
         lines = [
             tuple(line[name] for name in ("person", "speaker", "speaker_id", "is_host", "start_s", "end_s", "words"))
@@ -113,17 +114,17 @@ def check_table(ask, table, meetings):
     ]
     same("rows", rows, lines)
     for name in ("speaker_id", "start_s", "started_at", "language_code"):
-        assert any(row[list(types).index(name)] is None for row in rows), f"{name} is never null here"
+        assert any(row[list(types).index(name)] is None for row in rows), f"{name} should be null in some row"
 
 
 def check_answers(ask, meetings):
     recent = [meeting for meeting in meetings if meeting.date >= SINCE]
-    assert len(recent) < len(meetings), "one is older"
+    assert len(recent) < len(meetings), "one meeting should be older than the queries' first day"
     check_talk_time(ask, recent)
     for word in WORDS:
         found = mentions(recent, lambda turn: word.lower() in tokens(turn))
         same(word, [row[:5] for row in ask.ask("word", budget=word)], found)
-        assert bool(found) == (word not in ("unsaid", "caf")), f"{word}: {len(found)}"
+        assert bool(found) == (word not in ("unsaid", "caf")), f"{word} is found in {len(found)} meetings"
     for row in ask.ask("word"):
         (meeting,) = [meeting for meeting in recent if meeting.key == row[:3]]
         started = datetime.datetime.fromisoformat(meeting.lines[0]["started_at"])
@@ -132,7 +133,7 @@ def check_answers(ask, meetings):
     for phrase in PHRASES:
         found = mentions(recent, lambda turn: phrase.lower().replace(" ", "") in "".join(turn.texts).lower())
         same(phrase, ask.ask("phrase", 料金=phrase), found)
-        assert bool(found) == (phrase != "言わない"), f"{phrase}: {len(found)}"
+        assert bool(found) == (phrase != "言わない"), f"{phrase} is found in {len(found)} meetings"
     check_monologues(ask, recent)
     check_context(ask, [meeting for meeting in recent if meeting.date <= "2026-11-30"])
     check_months(ask, meetings)
@@ -186,7 +187,7 @@ def check_monologues(ask, meetings):
     runs.sort(key=lambda run: (-(run[5] or 0), run[2], run[7]))
     expected = [(*run[:5], seconds(run[5]), *run[6:9], seconds(run[9])) for run in runs[:10]]
     rows = ask.ask("monologue")
-    assert any(row[8] > row[7] for row in rows), "some monologue has several turns"
+    assert any(row[8] > row[7] for row in rows), "one monologue should have several turns"
     same("monologues", rows, expected)
 
 
@@ -222,7 +223,7 @@ def check_months(ask, meetings):
 
 
 def check_late(ask, meetings):
-    """Checks the meetings that were written within a day: the one just played, and no fixture."""
+    """Checks the meetings that were written within the last day: the played one, but no fixture."""
     now = datetime.datetime.now(datetime.UTC)
     late = [m for m in meetings if now.timestamp() - m.path.stat().st_mtime < 86_400]
     assert 0 < len(late) < len(meetings)

@@ -28,7 +28,7 @@ pub(crate) struct Speaker {
     /// The label for readers, unique within the meeting: the last name that was given; `Ann (2)` for the second person
     /// of that name, in order of appearance; `Speaker 2` by participant id; `Unknown speaker` without either.
     pub(crate) label: String,
-    /// Whether this speaker stands for all people beyond the limit.
+    /// Whether this speaker represents all people beyond the limit.
     pub(crate) is_overflow: bool,
     pub(crate) is_host: bool,
     /// How long this speaker talks, in milliseconds: the sum over the turns, including estimated ones.
@@ -241,7 +241,7 @@ impl People {
         index
     }
 
-    /// Returns the index of the one participant that stands for all participants beyond the limit.
+    /// Returns the index of the one participant that represents all participants beyond the limit.
     fn overflow_participant(&mut self) -> u16 {
         if self.participants.len() == MAX_PARTICIPANTS {
             self.people

@@ -19,10 +19,10 @@
 //! 7. Of the remaining times, the longest run that never decreases is kept. That is the smallest number of wrong
 //!    measurements that explains the entry. This rule removes single words as well as whole tails.
 //! 8. The first and the last word of an entry have a neighbor on one side only. In a text with punctuation, such a word
-//!    is wrong if it stands alone in the middle of a sentence and a neighboring entry begins in between. The first word
+//!    is wrong if it is isolated in the middle of a sentence and a neighboring entry begins in between. The first word
 //!    must be at least [`OUTLIER_GAP_MS`] before the others, because the file lists such an entry later. The last word
 //!    must be at least [`LONE_WORD_GAP_MS`] after them, because people may continue after someone else has spoken. In
-//!    the first entry, a zero is not a measurement. A phrase is never alone.
+//!    the first entry, a zero is not a measurement. A phrase is never isolated.
 //!
 //! Times that decrease by at most [`JITTER_MS`] are not wrong, because recognizers let words overlap. The first two
 //! rules need no neighbors, so they are applied while the file is read.
@@ -231,7 +231,7 @@ fn longest_run(words: &[MeasuredWord]) -> Vec<usize> {
     run
 }
 
-/// Rule 8: clears the time of a first or last word that stands alone.
+/// Rule 8: clears the time of a first or last word that is isolated.
 fn clear_lone_edges(words: &mut [MeasuredWord], Neighbors { before, after, .. }: Neighbors) {
     let may_be_wrong = |words: &[MeasuredWord], at: usize, sentence_continues: bool| {
         sentence_continues

@@ -213,7 +213,7 @@ pub(crate) fn spacing(c: char) -> Spacing {
     }
 }
 
-/// Returns whether a character cannot stand alone: an accent, a skin tone, a vowel sign.
+/// Returns whether a character needs one before it: an accent, a skin tone, a vowel sign.
 pub(crate) fn extends_grapheme(c: char) -> bool {
     let mut bytes = [b'a'; 5];
     let length = 1 + c.encode_utf8(&mut bytes[1..]).len();

@@ -21,7 +21,7 @@ fn alarms(template: &Value) -> BTreeMap<String, Alarm> {
         Some(parameter) => template["Parameters"][text(parameter)]["Default"].as_f64(),
         None => value.as_f64(),
     };
-    let number = |value: &Value| number(value).unwrap_or_else(|| panic!("{value} is no number"));
+    let number = |value: &Value| number(value).unwrap_or_else(|| panic!("{value} is not a number"));
     let name = |alarm: &Value| text(&alarm["AlarmName"]["Fn::Sub"]).replace("${AWS::StackName}-", "");
     let alarms = resources(template, "AWS::CloudWatch::Alarm");
     alarms.map(|(_, alarm)| (name(alarm), Alarm::read(alarm, &number))).collect()
@@ -87,11 +87,11 @@ fn alarms_fire_and_clear_at_the_times_in_the_table() {
         for story in stories().iter().filter(|story| story.alarm == name) {
             let phases = at_every_phase(alarm, story, ASSUMED);
             lines.push_str(&format!("  {}: {}\n", story.what, shown(&phases)));
-            assert!(phases.iter().all(|times| times.len() <= 1), "{name}: {} rings twice: {phases:?}", story.what);
+            assert!(phases.iter().all(|times| times.len() <= 1), "{name}: {} fires twice: {phases:?}", story.what);
             all.extend(phases.into_iter().flatten());
         }
         assert!(!all.is_empty(), "no story makes {name} fire");
-        assert!(all.iter().any(|(_, end)| end.is_some()), "no story shows {name} cleared");
+        assert!(all.iter().any(|(_, end)| end.is_some()), "in no story does {name} clear");
     }
     expect_file!["alarm_times.txt"].assert_eq(&lines);
 }

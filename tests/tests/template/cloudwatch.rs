@@ -8,7 +8,7 @@
 //!   window, they are complete periods of the clock: hours begin at the full hour.
 //! - M of the N newest data points have to breach. A period without a sample has no data point.
 //! - CloudWatch looks at more than N periods. If N or more of them have data, the newest N that have data decide alone.
-//!   If fewer have data, `breaching` and `notBreaching` stand in for as few as possible of the missing ones.
+//!   If fewer have data, `breaching` and `notBreaching` replace as few as possible of the missing ones.
 //! - `ignore` keeps the state if the data that would decide is missing. The existing data decides if it can.
 //! - `FILL(x, 0)` puts a zero where a series has no data point. `+` takes a missing data point for 0.
 //!
@@ -98,7 +98,7 @@ impl Alarm {
     /// Reads an alarm of the template. `number` returns the values of parameters. An alarm on a single metric calls it
     /// `seen`.
     pub(crate) fn read(alarm: &Value, number: &dyn Fn(&Value) -> f64) -> Self {
-        let whole = |value: &Value| value.as_u64().unwrap_or_else(|| panic!("{value} is no whole number"));
+        let whole = |value: &Value| value.as_u64().unwrap_or_else(|| panic!("{value} is not a whole number"));
         let mut statistics = BTreeMap::new();
         let mut periods = BTreeSet::new();
         let mut compared = None;
@@ -120,12 +120,12 @@ impl Alarm {
             compared = Some(Expression::read("seen"));
         }
         let [period] = periods.into_iter().collect::<Vec<_>>()[..] else { panic!("several periods: {alarm}") };
-        assert!(period >= 60 && period.is_multiple_of(60), "{period} s is no number of minutes");
-        assert!(period * whole(&alarm["EvaluationPeriods"]) <= 86_400, "other rules apply to more than a day");
+        assert!(period >= 60 && period.is_multiple_of(60), "{period} s is not a whole number of minutes");
+        assert!(period * whole(&alarm["EvaluationPeriods"]) <= 86_400, "AWS has other rules for more than a day");
         let all = usize::try_from(whole(&alarm["EvaluationPeriods"])).expect("a small number");
         let datapoints = alarm.get("DatapointsToAlarm").map(whole);
         let compared = compared.expect("a series to compare");
-        assert!(compared.ids().all(|id| statistics.contains_key(id)), "{compared:?} names what is not there");
+        assert!(compared.ids().all(|id| statistics.contains_key(id)), "{compared:?} names an unknown metric");
         Self {
             statistics,
             compared,
@@ -229,7 +229,7 @@ impl MissingData {
             "notBreaching" => Self::NotBreaching,
             "ignore" => Self::Ignore,
             "missing" => Self::Missing,
-            other => panic!("{other} is no way to treat missing data"),
+            other => panic!("{other} is not a way to treat missing data"),
         }
     }
 }

@@ -17,8 +17,11 @@ fn each_function_is_the_package_of_its_name_and_none_is_left_out() {
     assert_eq!(folders, FUNCTIONS.map(|(name, _)| name.to_owned()).into());
     for (name, resource) in FUNCTIONS {
         let manifest = read(&format!("functions/{name}/Cargo.toml"));
-        assert!(manifest.contains(&format!("[package]\nname = \"{name}\"\n")), "the package in functions/{name}");
-        assert!(!manifest.contains("[[bin]]"), "its binary has its name");
+        assert!(
+            manifest.contains(&format!("[package]\nname = \"{name}\"\n")),
+            "functions/{name} has another package name"
+        );
+        assert!(!manifest.contains("[[bin]]"), "the binary of {name} must have the name of its package");
         // The folder in which cargo lambda leaves the binary. `sam build` runs the Makefile in the folder of the
         // template.
         let function = &template["Resources"][resource];
@@ -37,7 +40,10 @@ fn each_function_logs_json_to_its_own_group_with_the_chosen_retention() {
         let logging = &function["LoggingConfig"];
         assert_eq!(logging["LogFormat"], "JSON");
         assert_eq!(logging["ApplicationLogLevel"], json!({"Ref": "LogLevel"}));
-        assert_eq!(logging["SystemLogLevel"], "WARN", "two lines about each invocation cost a third more");
+        assert_eq!(
+            logging["SystemLogLevel"], "WARN",
+            "with INFO, two lines about each invocation make logs a third more expensive"
+        );
         let group = &template["Resources"][text(&logging["LogGroup"]["Ref"])]["Properties"];
         assert_eq!(group["LogGroupName"], json!({"Fn::Sub": format!("/aws/lambda/${{AWS::StackName}}/{name}")}));
         assert_eq!(group["RetentionInDays"], json!({"Ref": "LogRetentionDays"}));
@@ -81,11 +87,14 @@ fn the_function_called_by_its_own_queue_allows_recursion() {
     for (name, resource) in FUNCTIONS {
         let function = &template["Resources"][resource]["Properties"];
         let calls = sources::sdk_calls(name);
-        assert!(calls.iter().any(|call| call.starts_with("sqs.send_message")), "{name} hands over: {calls:?}");
+        assert!(
+            calls.iter().any(|call| call.starts_with("sqs.send_message")),
+            "{name} does not send to a queue: {calls:?}"
+        );
         let events = function["Events"].as_object().into_iter().flatten();
         let called_by_queue = events.into_iter().any(|(_, event)| event["Type"] == "SQS");
         let allowed = function.get("RecursiveLoop").map(text);
         assert_eq!(allowed, called_by_queue.then_some("Allow"), "{name}");
     }
-    assert!(read("docs/operating.md").contains("`RecursiveLoop`"), "the runbook says why");
+    assert!(read("docs/operating.md").contains("`RecursiveLoop`"), "the runbook does not explain RecursiveLoop");
 }

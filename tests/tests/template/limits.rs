@@ -62,7 +62,7 @@ fn parameter_characters_take_no_more_room_than_is_counted() {
             for odd in ["\"", "\\", "\n", "é"] {
                 let mut changed = value.clone();
                 changed.replace_range(at..=at, odd);
-                assert!(!pattern.is_match(&changed), "{name} takes {odd:?} at {at}");
+                assert!(!pattern.is_match(&changed), "{name} accepts {odd:?} at {at}");
             }
         }
     }
@@ -76,7 +76,7 @@ fn named_by_the_stack(resource: &str) -> String {
             format!("https://sqs.ap-northeast-1.amazonaws.com/123456789012/{}", "q".repeat(80))
         }
         "TranscriptsBucket" => "b".repeat(63),
-        other => panic!("how long is the name of {other}?"),
+        other => panic!("the test does not know the longest name of {other}"),
     }
 }
 
@@ -87,7 +87,9 @@ fn all_parameters_at_their_longest_fit_a_functions_environment() {
     let of_parameter = |name: &str| {
         let choices = template["Parameters"][name]["AllowedValues"].as_array().into_iter().flatten();
         let choice = choices.map(text).max_by_key(|choice| choice.len()).map(str::to_owned);
-        choice.or_else(|| longest.get(name).cloned()).unwrap_or_else(|| panic!("how long may {name} be?"))
+        choice
+            .or_else(|| longest.get(name).cloned())
+            .unwrap_or_else(|| panic!("the test does not know the longest value of {name}"))
     };
     for (function, resource) in FUNCTIONS {
         let mut environment = Map::new();
@@ -103,7 +105,7 @@ fn all_parameters_at_their_longest_fit_a_functions_environment() {
             environment.insert(name, json!(value));
         }
         let bytes = Value::Object(environment).to_string().len();
-        assert!(bytes <= ENVIRONMENT_BYTES, "{function}: {bytes} bytes");
+        assert!(bytes <= ENVIRONMENT_BYTES, "the environment of {function} has {bytes} bytes");
     }
 }
 
@@ -124,14 +126,14 @@ fn the_longest_stack_name_is_not_too_long_for_anything() {
     named(&template["Resources"], &mut found);
     for (name, limit) in limits {
         let lengths: Vec<usize> = found.iter().filter(|(of, _)| of == name).map(|(_, text)| text.len()).collect();
-        assert!(!lengths.is_empty(), "nothing has a {name}");
+        assert!(!lengths.is_empty(), "no resource has the property {name}");
         assert!(lengths.iter().all(|length| *length <= limit), "{name}: {lengths:?}");
     }
     // Other texts with the stack's name: the ARNs of its alarms, and the namespace in the dashboard.
     let others = ["aws:SourceArn", "Own"];
     for (name, text) in found.iter().filter(|(_, text)| text.contains(&"s".repeat(STACK_NAME))) {
         let known = limits.iter().any(|(of, _)| of == name) || others.contains(&name.as_str());
-        assert!(known, "is there a limit to {name}, {text}?");
+        assert!(known, "the test does not know the limit of {name}, {text}");
     }
 }
 
@@ -159,5 +161,5 @@ fn a_deployment_fails_where_the_bus_does_not_exist() {
     assert_eq!(rule["Condition"], "Announces");
     assert_eq!(rule["Properties"]["EventBusName"], json!({"Ref": "EventBusName"}));
     assert_eq!(rule["Properties"]["State"], "DISABLED");
-    assert!(rule["Properties"].get("Targets").is_none(), "the rule has no target");
+    assert!(rule["Properties"].get("Targets").is_none(), "the rule must not have a target");
 }

@@ -42,11 +42,11 @@ fn value(event: Event, parser: &mut Source<'_>) -> Value {
                 let key = match next(parser) {
                     Event::MappingEnd => return tagged(tag, Value::Object(fields)),
                     Event::Scalar(key, ..) => key,
-                    other => panic!("{other:?} is no key"),
+                    other => panic!("{other:?} is not a key"),
                 };
                 let item = next(parser);
                 let twice = fields.insert(key.clone(), value(item, parser));
-                assert!(twice.is_none(), "{key} is there twice");
+                assert!(twice.is_none(), "the key {key} occurs twice");
             }
         }
         other => panic!("{other:?} in a template"),

@@ -50,5 +50,5 @@ fn resources<'a>(template: &'a Value, of_type: &'a str) -> impl Iterator<Item = 
 }
 
 fn text(value: &Value) -> &str {
-    value.as_str().unwrap_or_else(|| panic!("{value} is no text"))
+    value.as_str().unwrap_or_else(|| panic!("{value} is not text"))
 }

@@ -74,7 +74,7 @@ fn alarms(template: &Value) -> Vec<Look> {
             Some(_) => vec![alarm],
             None => stats.map(|part| &part["MetricStat"]["Metric"]).collect(),
         };
-        assert!(!metrics.is_empty(), "{who} looks at nothing");
+        assert!(!metrics.is_empty(), "{who} uses no metric");
         looks.extend(metrics.into_iter().map(|metric| of_alarm(who, metric)));
     }
     looks
@@ -135,7 +135,7 @@ fn every_watched_metric_is_emitted() {
             .map(sources::of)
             .join("\n");
     let (alarms, widgets) = (alarms(&template), widgets(&template));
-    assert!(alarms.len() >= 20 && widgets.len() >= 30, "{} and {}", alarms.len(), widgets.len());
+    assert!(alarms.len() >= 20 && widgets.len() >= 30, "only {} alarms and {} widgets", alarms.len(), widgets.len());
     let looks = alarms.iter().chain(&widgets);
     let problems: Vec<String> = looks.filter_map(|look| look.problem(&emitted, &literals)).collect();
     assert!(problems.is_empty(), "{}", problems.join("\n"));
@@ -161,7 +161,10 @@ fn counts_are_summed_and_measurements_are_not() {
             let Some(metric) = emitted.get(name) else { continue };
             let counted = matches!(statistic, "Sum" | "SampleCount");
             assert_eq!(counted, metric.unit == Unit::Count, "{who}: {statistic} of {:?}", metric.unit);
-            assert!(!alarm.to_string().contains("\"Unit\""), "{who}: a unit that does not fit finds no data");
+            assert!(
+                !alarm.to_string().contains("\"Unit\""),
+                "{who}: with a unit, CloudWatch finds no data if the unit differs"
+            );
             compared += 1;
         }
     }
@@ -190,12 +193,12 @@ fn every_alarm_defines_missing_data_and_links_to_the_manual() {
         let topic = json!([{"Fn::If": ["MakesTopic", {"Ref": "AlarmTopic"},
             {"Fn::If": ["HasTopic", {"Ref": "AlarmTopicArn"}, {"Ref": "AWS::NoValue"}]}]}]);
         assert_eq!(alarm["AlarmActions"], topic, "{who} notifies no topic");
-        assert!(names.insert(name), "{who} has another's name");
+        assert!(names.insert(name), "{who} has the name of another alarm");
     }
     let manual = read("docs/operating.md");
     let headings: BTreeSet<String> =
         manual.lines().filter_map(|line| line.strip_prefix("### ")).map(str::to_owned).collect();
-    assert_eq!(headings, names, "one section for each alarm, and no others");
+    assert_eq!(headings, names, "each alarm has one section, and there are no other sections");
 }
 
 #[test]
@@ -227,7 +230,7 @@ fn the_manual_has_every_metric_with_its_dimensions() {
     let mut named = BTreeMap::new();
     for found in manual.lines().filter_map(|line| row.captures(line)) {
         let dimensions: Vec<String> = word.captures_iter(&found[2]).map(|word| word[1].to_owned()).collect();
-        assert!(named.insert(found[1].to_owned(), dimensions).is_none(), "{} is there twice", &found[1]);
+        assert!(named.insert(found[1].to_owned(), dimensions).is_none(), "{} occurs twice", &found[1]);
     }
     let dimensions = |metric: &Description| metric.dimensions.iter().map(|name| (*name).to_owned()).collect();
     let emitted: BTreeMap<String, Vec<String>> =

@@ -22,8 +22,12 @@ fn every_parameter_is_explained_defaulted_and_bounded() {
         assert!(description.ends_with('.') && description.len() > 20, "{name}: {description}");
         assert_eq!(parameter.get("Default").is_none(), REQUIRED.contains(&name), "{name}");
         let has = |bound: &str| parameter.get(bound).is_some();
-        assert!(has("AllowedValues") || has("AllowedPattern") || has("MinValue"), "{name} may be anything");
-        assert_eq!(has("AllowedPattern"), has("ConstraintDescription"), "{name}: a pattern is not an explanation");
+        assert!(has("AllowedValues") || has("AllowedPattern") || has("MinValue"), "{name} has no limit");
+        assert_eq!(
+            has("AllowedPattern"),
+            has("ConstraintDescription"),
+            "{name} needs an explanation if and only if it has a pattern"
+        );
         assert_eq!(
             has("MinValue") || has("MaxValue"),
             parameter["Type"] == "Number" && !has("AllowedValues"),
@@ -64,7 +68,7 @@ fn every_parameter_is_used_and_in_one_group() {
     let grouped: Vec<&str> =
         groups.iter().flat_map(|group| group["Parameters"].as_array().expect("names")).map(text).collect();
     assert_eq!(grouped.iter().copied().collect::<BTreeSet<_>>(), all);
-    assert_eq!(grouped.len(), all.len(), "one is in two groups");
+    assert_eq!(grouped.len(), all.len(), "one parameter is in two groups");
 }
 
 /// A Number of CloudFormation may be 2.5, but a function accepts only whole numbers.
@@ -129,7 +133,7 @@ fn every_rule_refuses_something_and_not_the_defaults() {
             [("AlarmEmail", "a@example.com"), ("AlarmTopicArn", "")],
         ),
     ] {
-        assert!(!chosen(rule, &refused), "{rule} lets {refused:?} through");
+        assert!(!chosen(rule, &refused), "{rule} accepts {refused:?}");
         assert!(chosen(rule, &fine), "{rule} refuses {fine:?}");
     }
 }
@@ -147,7 +151,7 @@ fn tries_fit_into_the_limit_with_stop() {
             "OnLimit" => on_limit.to_owned(),
             "MaxTranscriptsPerRecording" => most.to_string(),
             "TriesPerProvider" => tries.to_string(),
-            other => panic!("{other} in RoomForEveryTry"),
+            other => panic!("the test does not support {other} in RoomForEveryTry"),
         };
         let allowed = !holds(&rule["RuleCondition"], &value) || holds(&rule["Assertions"][0]["Assert"], &value);
         assert_eq!(allowed, on_limit != "stop" || tries <= most, "{on_limit}, {most}, {tries}");
@@ -170,6 +174,6 @@ fn holds(condition: &Value, value: &dyn Fn(&str) -> String) -> bool {
             let value = value(text(&parameter["Ref"]));
             all.as_array().expect("a list").iter().any(|one| text(one) == value)
         }
-        other => panic!("{other} in a rule"),
+        other => panic!("the test does not support {other} in a rule"),
     }
 }

@@ -52,7 +52,9 @@ struct Permission {
 /// Returns the statements of the policy that all roles share, and those of the function's own role.
 fn permissions(template: &Value, resource: &str) -> Vec<Permission> {
     let role = &template["Resources"][format!("{resource}Role")]["Properties"];
-    let [own] = role["Policies"].as_array().expect("policies").as_slice() else { panic!("one policy") };
+    let [own] = role["Policies"].as_array().expect("policies").as_slice() else {
+        panic!("{resource} does not have exactly one policy")
+    };
     // AWS defines what its own managed policies allow.
     assert_eq!(role["ManagedPolicyArns"], json!([{"Ref": SHARED_POLICY}]), "{resource}");
     let shared = &template["Resources"][SHARED_POLICY]["Properties"];
@@ -132,7 +134,7 @@ fn each_role_allows_what_its_function_calls_and_no_more() {
 fn every_sdk_call_belongs_to_a_function() {
     let of_functions: BTreeSet<String> = FUNCTIONS.iter().flat_map(|(name, _)| sources::sdk_calls(name)).collect();
     assert_eq!(of_functions, sources::all_sdk_calls());
-    assert_eq!(of_functions.len(), ACTIONS.len(), "a call in the list is not made any more");
+    assert_eq!(of_functions.len(), ACTIONS.len(), "the list has a call that no function makes");
 }
 
 #[test]

@@ -118,7 +118,7 @@ fn settings_are_all_documented_with_the_parameter_and_its_default() {
                 assert_eq!(row[2], default_cell(&parameters[parameter]), "the default of {name}");
             }
             of_settings.extend(of_parameter);
-            assert!(names.insert(name.clone()), "{name} is there twice");
+            assert!(names.insert(name.clone()), "{name} occurs twice");
         }
     }
     assert_eq!(names, known);

@@ -18,7 +18,7 @@ const AFTER_INVOCATION: Duration = Duration::from_secs(10);
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
 fn seconds(value: &Value) -> Duration {
-    Duration::from_secs(value.as_u64().unwrap_or_else(|| panic!("{value} is no number of seconds")))
+    Duration::from_secs(value.as_u64().unwrap_or_else(|| panic!("{value} is not a number of seconds")))
 }
 
 fn time_out(template: &Value, function: &str) -> Duration {
@@ -29,8 +29,8 @@ fn time_out(template: &Value, function: &str) -> Duration {
 fn the_webhook_answers_while_its_sender_waits_and_has_time_for_the_paid_call() {
     let webhook = time_out(&template(), "Webhook");
     assert!(webhook < SENDER_WAITS);
-    assert!(webhook > CALL_TIMEOUT + Duration::from_secs(2), "loading, saving, answering");
-    assert_eq!(webhook, StackConfig::default().webhook_timeout, "as the tests have it");
+    assert!(webhook > CALL_TIMEOUT + Duration::from_secs(2), "the function also needs time to load, save, and answer");
+    assert_eq!(webhook, StackConfig::default().webhook_timeout, "the tests use another timeout");
 }
 
 #[test]
@@ -38,18 +38,18 @@ fn messages_stay_hidden_while_a_function_works() {
     let template = template();
     let (transcript, queue) = (time_out(&template, "Transcript"), &template["Resources"]["WorkQueue"]["Properties"]);
     let visibility = seconds(&queue["VisibilityTimeout"]);
-    assert!(visibility >= 6 * transcript, "AWS asks for that: {visibility:?}");
-    assert!(visibility >= transcript + AFTER_INVOCATION, "the lease has ended when it comes again");
+    assert!(visibility >= 6 * transcript, "AWS recommends six times the timeout, not {visibility:?}");
+    assert!(visibility >= transcript + AFTER_INVOCATION, "a message must stay hidden until the lease has expired");
     // A message whose wait is not over is hidden for at most this long, and must not expire in the meantime.
     let retention = seconds(&queue["MessageRetentionPeriod"]);
     assert!(retention > MAX_RECEIVES * visibility.max(MAX_DELAY));
     assert_eq!(queue["RedrivePolicy"]["maxReceiveCount"], MAX_RECEIVES);
     let dead = seconds(&template["Resources"]["DeadLetterQueue"]["Properties"]["MessageRetentionPeriod"]);
-    assert_eq!(dead, 14 * DAY, "as long as SQS keeps anything");
-    // SQS counts from the first send, so what comes there late stays for the rest only.
-    assert!(dead - retention >= 7 * DAY, "somebody has to have the time to read it");
+    assert_eq!(dead, 14 * DAY, "14 days is the longest retention of SQS");
+    // SQS counts from the first send, so a message that is moved late stays only for the rest of that time.
+    assert!(dead - retention >= 7 * DAY, "a message must stay on the dead-letter queue for at least 7 days");
     let manual = read("docs/operating.md").replace('\n', " ");
-    assert!(manual.contains("for 14 days from the first send, so for 7 days at least"), "as the runbook says");
+    assert!(manual.contains("for 14 days from the first send, so for 7 days at least"), "the runbook has other times");
 }
 
 #[test]
@@ -68,7 +68,7 @@ fn a_sweep_ends_before_the_next_begins() {
     assert_eq!(text(&sweep["Events"]["EveryMinute"]["Properties"]["Schedule"]), "rate(1 minute)");
     let minute = Duration::from_secs(60);
     assert!(time_out(&template, "Sweep") <= minute);
-    assert_eq!(time_out(&template, "Sweep"), StackConfig::default().sweep_timeout, "as the tests have it");
+    assert_eq!(time_out(&template, "Sweep"), StackConfig::default().sweep_timeout, "the tests use another timeout");
     assert!(seconds(&sweep["EventInvokeConfig"]["MaximumEventAgeInSeconds"]) <= minute, "a late run is useless");
 }
 
