@@ -141,7 +141,7 @@ async fn a_copy_out_of_time_cleans_up() -> Result<()> {
         let recording = pipeline.simulator().play(Meeting::large(7_000_000));
         pipeline
             .wait_until("the end of the copy", || {
-                Ok(pipeline.stack.logs().iter().any(|line| line.contains("time is up")))
+                Ok(pipeline.stack.logs().iter().any(|line| line.contains("took longer than the invocation")))
             })
             .await?;
         assert!(pipeline.stack.s3.open_uploads()?.is_empty(), "it did not clean up");

@@ -137,7 +137,7 @@ async fn an_empty_download_is_requested_again() -> Result<()> {
         pipeline.simulator().faults().download(Target::next(2), DownloadFault::Empty);
         let recording = pipeline.simulator().play(Meeting::short(1));
         for tries in 1..=2 {
-            pipeline.wait_until("an empty download", || Ok(times_logged(&pipeline, "is empty") == tries)).await?;
+            pipeline.wait_until("an empty download", || Ok(times_logged(&pipeline, "has 0 bytes") == tries)).await?;
             assert_eq!(pipeline.stack.s3.keys()?, Vec::<String>::new());
             pipeline.wait_until("all functions to be idle", || Ok(pipeline.is_idle())).await?;
             pipeline.let_time_pass().await?;
@@ -156,7 +156,7 @@ async fn a_file_that_stays_empty_is_stored_as_unreadable() -> Result<()> {
     test.run(async |pipeline| {
         let recording = pipeline.simulator().play(Meeting::with_content(Bytes::new()));
         for tries in 1..=3 {
-            pipeline.wait_until("an empty download", || Ok(times_logged(&pipeline, "is empty") == tries)).await?;
+            pipeline.wait_until("an empty download", || Ok(times_logged(&pipeline, "has 0 bytes") == tries)).await?;
             pipeline.wait_until("all functions to be idle", || Ok(pipeline.is_idle())).await?;
             pipeline.let_time_pass().await?;
         }
@@ -192,7 +192,7 @@ async fn downloads_from_other_hosts_are_refused() -> Result<()> {
                         .stack
                         .logs()
                         .iter()
-                        .any(|line| line.contains("DOWNLOAD_HOSTS") || line.contains("not https")))
+                        .any(|line| line.contains("DOWNLOAD_HOSTS") || line.contains("does not use https")))
                 })
                 .await?;
             // The redirect itself came from the allowed host, and the function did not follow it.
