@@ -223,7 +223,15 @@ impl Job {
         for one in listed {
             let transcript_id = one.transcript_id;
             for transcript in self.each_mut(transcript_id) {
-                let was_given_up = matches!(transcript.state, State::Failed { .. } | State::Lost { .. });
+                let was_given_up = match transcript.state {
+                    State::Failed { .. } | State::Lost { .. } => true,
+                    State::Creating(_)
+                    | State::Transcribing { .. }
+                    | State::Copying(_)
+                    | State::Stored { .. }
+                    | State::Refused { .. }
+                    | State::Foreign { .. } => false,
+                };
                 // A list has no deleted transcripts. If one is listed again and again, the row or the list is wrong
                 // permanently, so it is believed once.
                 if transcript.deleted && !transcript.relisted {
