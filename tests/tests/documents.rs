@@ -17,7 +17,7 @@ const PLACEHOLDERS: [&str; 5] = ["RECEIPT_HANDLE", "SECRET_ARN", "VERSION_ID", "
 const FOREIGN: [&str; 4] =
     ["CAPABILITY_AUTO_EXPAND", "NumberOfEmptyReceives", "parameter_overrides", "put-function-concurrency"];
 /// Cargo's own commands, and those of tools that the documents ask for.
-const CARGO: [&str; 9] = ["build", "clippy", "deny", "doc", "fmt", "lambda", "metadata", "run", "test"];
+const CARGO: [&str; 10] = ["build", "check", "clippy", "deny", "doc", "fmt", "lambda", "metadata", "run", "test"];
 const MAX_COLUMNS: usize = 120;
 
 fn root() -> PathBuf {
@@ -221,6 +221,71 @@ fn log_lines_in_the_runbook_are_written() {
         assert!(pipeline::logs::ALL.contains(&name), "no function logs {name}");
     }
     assert!(!pipeline::logs::ALL.contains(&"webhook.missing"));
+}
+
+/// The text below this heading, up to the next one.
+fn section<'a>(text: &'a str, heading: &str) -> &'a str {
+    let rest = text.split_once(&format!("\n{heading}\n")).unwrap_or_else(|| panic!("no {heading}")).1;
+    rest.split("\n#").next().expect("a section")
+}
+
+#[test]
+fn events_to_select_are_those_that_are_handled() {
+    let deploying = read("docs/deploying.md");
+    for heading in ["## Which events", "### The \"send example\" button"] {
+        let named: BTreeSet<&str> =
+            found(r"`((?:recording|transcript)\.\w+)`", section(&deploying, heading)).into_iter().collect();
+        assert_eq!(named, job::Event::names_from_recall(), "{heading}");
+    }
+}
+
+/// The first cells of the rows of a table whose header begins with this cell.
+fn first_cells<'a>(text: &'a str, header: &str) -> BTreeSet<&'a str> {
+    let begin = text.find(&format!("\n| {header} |")).unwrap_or_else(|| panic!("no table of each {header}"));
+    let rows = text[begin + 1..].lines().take_while(|line| line.starts_with('|')).skip(2);
+    rows.filter_map(|row| row.split('`').nth(1)).collect()
+}
+
+#[test]
+fn statuses_are_all_explained() {
+    let statuses: BTreeSet<&str> = job::Status::samples().into_iter().map(job::Status::as_str).collect();
+    assert_eq!(first_cells(&read("docs/outputs.md"), "`status` | Meaning"), statuses);
+    let bad: BTreeSet<&str> =
+        job::Status::samples().into_iter().filter(|status| status.is_bad_end()).map(job::Status::as_str).collect();
+    let page = read("local/src/page/page.js");
+    let (_, rest) = page.split_once("const bad = [").expect("the bad ends");
+    assert_eq!(found(r#""(\w+)""#, rest.split(']').next().expect("a list")).into_iter().collect::<BTreeSet<_>>(), bad);
+}
+
+#[test]
+fn series_of_metrics_are_counted_for_the_bill() {
+    let cost = read("docs/cost.md");
+    let bad = job::Status::samples().into_iter().filter(|status| status.is_bad_end()).count();
+    for (row, values) in [
+        ("| `WebhooksReceived` | each event |", job::Event::names_from_recall().len()),
+        ("| `JobsFailed` | each status |", bad),
+    ] {
+        assert!(cost.contains(&format!("\n{row} {} |", values + 1)), "{row} {values} and one without dimensions");
+    }
+}
+
+#[test]
+fn formats_are_in_every_list_of_the_files() {
+    let (outputs, readme, page) = (read("docs/outputs.md"), read("README.md"), read("local/src/page/page.js"));
+    let tree = section(&outputs, "## Objects in S3");
+    let kinds = page.lines().find(|line| line.starts_with("const KINDS")).expect("the kinds");
+    let readable = found(r"transcript\.\{([a-z,]+)\}", &readme);
+    let readable: BTreeSet<&str> = readable[0].split(',').collect();
+    let mut expected = BTreeSet::new();
+    for spec in renditions::Format::ALL.map(renditions::Format::spec) {
+        let ending = spec.file_name.rsplit('.').next().expect("an ending");
+        assert!(found(r"\b([a-z]+): ", kinds).contains(&ending), "the page has no name for {ending}");
+        if spec.file_name.starts_with("transcript.") {
+            assert!(tree.contains(&format!("/{} ", spec.file_name)), "docs/outputs.md has no {}", spec.file_name);
+            expected.insert(ending);
+        }
+    }
+    assert_eq!(readable, expected, "README.md");
 }
 
 #[test]

@@ -228,7 +228,15 @@ impl Job {
         for one in listed {
             let transcript_id = one.transcript_id;
             for transcript in self.each_mut(transcript_id) {
-                let was_given_up = matches!(transcript.state, State::Failed { .. } | State::Lost { .. });
+                let was_given_up = match transcript.state {
+                    State::Failed { .. } | State::Lost { .. } => true,
+                    State::Creating(_)
+                    | State::Transcribing { .. }
+                    | State::Copying(_)
+                    | State::Stored { .. }
+                    | State::Refused { .. }
+                    | State::Foreign { .. } => false,
+                };
                 // A list has no deleted transcripts. The list is believed once: if the transcript is listed again and
                 // again, row and list will never agree.
                 if transcript.deleted && !transcript.relisted {

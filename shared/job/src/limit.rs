@@ -2,7 +2,7 @@
 
 use super::{
     Command, Context, Decision, Deletion, DeletionReason, DeletionTarget, Hold, Job, LookUpAnswer, Next, Reason,
-    Recording, State, Transcript, waits::PARKED_CHECK,
+    Recording, Transcript, waits::PARKED_CHECK,
 };
 use crate::{ids::TranscriptId, time::Timestamp};
 
@@ -95,8 +95,7 @@ impl Job {
                 let ids: Vec<TranscriptId> = listed.iter().map(|one| one.transcript_id).collect();
                 // The list may lag behind, so a transcript in progress is left to its own next check.
                 let is_gone = |one: &&mut Transcript| {
-                    let has_ended = !matches!(one.state, State::Transcribing { .. } | State::Copying(_));
-                    has_ended && one.state.transcript_id().is_some_and(|id| !ids.contains(&id))
+                    !one.state.is_in_progress() && one.state.transcript_id().is_some_and(|id| !ids.contains(&id))
                 };
                 self.transcripts.iter_mut().filter(is_gone).for_each(Transcript::mark_deleted);
             }

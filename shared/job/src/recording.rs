@@ -117,8 +117,14 @@ impl Job {
     /// Returns whether only the sender of events knows this recording: no transcript of it was ever seen at Recall,
     /// except failed ones that someone else requested.
     pub(crate) fn is_unconfirmed(&self) -> bool {
-        let unconfirmed =
-            |state: &State| matches!(state, State::Copying(_) | State::Lost { .. } | State::Failed { .. });
+        let unconfirmed = |state: &State| match state {
+            State::Copying(_) | State::Lost { .. } | State::Failed { .. } => true,
+            State::Creating(_)
+            | State::Transcribing { .. }
+            | State::Stored { .. }
+            | State::Refused { .. }
+            | State::Foreign { .. } => false,
+        };
         self.recording == Recording::Unknown
             && self.attempts == 0
             && self.transcripts.iter().all(|one| unconfirmed(&one.state))

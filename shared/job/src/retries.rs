@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Context, Decision, Deletion, Hold, Job, Next, Reason, Recording, State};
+use super::{Context, Decision, Deletion, Hold, Job, Next, Reason, Recording};
 use crate::time::Timestamp;
 
 /// Another attempt that a person requested, whatever state the job had ended in.
@@ -28,10 +28,7 @@ impl Job {
         if after_attempt < self.attempts {
             return Decision::Ignore(Reason::Overtaken);
         }
-        let in_progress = self.transcripts.iter().any(|one| {
-            one.attempt.is_some()
-                && matches!(one.state, State::Creating(_) | State::Transcribing { .. } | State::Copying(_))
-        });
+        let in_progress = self.transcripts.iter().any(|one| one.attempt.is_some() && one.state.is_in_progress());
         if in_progress || self.retry.is_some() {
             return Decision::Ignore(Reason::AlreadyRequested);
         }

@@ -2,7 +2,7 @@
 //!
 //! A new variant does not compile until it has samples here, so no list of variants can silently miss one.
 
-use std::time::Duration;
+use std::{collections::BTreeSet, time::Duration};
 
 use crate::{
     Answer, Claim, Contradiction, CopyAnswer, Copying, Counts, CreateAnswer, Creating, DeleteAnswer, Deletion,
@@ -61,6 +61,23 @@ samples!(Event {
     ],
     Self::Render { .. } => [Self::Render { transcript_id: None }],
 });
+
+impl Event {
+    /// The names of the events that Recall sends, for the lists in tests and documents.
+    #[doc(hidden)]
+    pub fn names_from_recall() -> BTreeSet<&'static str> {
+        Self::samples().iter().filter(|event| event.is_from_recall()).map(Self::name).collect()
+    }
+
+    /// What "send example" in Recall's dashboard sends: each event, about a recording and a transcript that no one has.
+    #[doc(hidden)]
+    pub fn example_samples() -> Vec<Self> {
+        let is_example = |event: &Self| {
+            event.is_from_recall() && event.transcript().is_none_or(|reference| reference.attempt.is_none())
+        };
+        Self::samples().into_iter().filter(is_example).collect()
+    }
+}
 
 samples!(Answer {
     Self::Create { .. } => {

@@ -225,22 +225,45 @@ impl State {
 
     /// Returns the end of the lease that a worker holds.
     pub(crate) fn leased_until(&self, now: Timestamp) -> Option<Timestamp> {
-        if let Self::Creating(Creating { retry_at, claim: Some(_), .. })
-        | Self::Copying(Copying { retry_at, claim: Some(_), .. }) = self
-        {
-            Some(*retry_at).filter(|until| now < *until)
-        } else {
-            None
+        match self {
+            Self::Creating(Creating { retry_at, claim: Some(_), .. })
+            | Self::Copying(Copying { retry_at, claim: Some(_), .. }) => Some(*retry_at).filter(|until| now < *until),
+            Self::Creating(_)
+            | Self::Transcribing { .. }
+            | Self::Copying(_)
+            | Self::Stored { .. }
+            | Self::Failed { .. }
+            | Self::Refused { .. }
+            | Self::Lost { .. }
+            | Self::Foreign { .. } => None,
         }
     }
 
     /// Ends a wait, but not a lease.
     pub(crate) fn end_wait(&mut self, now: Timestamp) {
-        if let Self::Creating(Creating { retry_at: at, claim: None, .. })
-        | Self::Copying(Copying { retry_at: at, claim: None, .. })
-        | Self::Transcribing { check_at: at, .. } = self
-        {
-            *at = now.min(*at);
+        match self {
+            Self::Creating(Creating { retry_at: at, claim: None, .. })
+            | Self::Copying(Copying { retry_at: at, claim: None, .. })
+            | Self::Transcribing { check_at: at, .. } => *at = now.min(*at),
+            Self::Creating(_)
+            | Self::Copying(_)
+            | Self::Stored { .. }
+            | Self::Failed { .. }
+            | Self::Refused { .. }
+            | Self::Lost { .. }
+            | Self::Foreign { .. } => {}
+        }
+    }
+
+    /// Returns whether Recall or a worker is still working on the transcript.
+    pub(crate) fn is_in_progress(&self) -> bool {
+        match self {
+            Self::Creating(_) | Self::Transcribing { .. } | Self::Copying(_) => true,
+            Self::Stored { .. }
+            | Self::Failed { .. }
+            | Self::Refused { .. }
+            | Self::Lost { .. }
+            | Self::Foreign { .. } => false,
         }
     }
 

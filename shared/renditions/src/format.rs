@@ -1,18 +1,21 @@
-//! The formats of renditions. To add a format, add its variant, list it in [`Format::ALL`], and add its row to
-//! [`Format::spec`].
+//! The formats of renditions. To add a format, name it in `formats!` and add its row to [`Format::spec`].
 
 use super::{Meeting, Turn, html, jsonl, md, srt, txt, vtt};
 
-/// A format of renditions, in the order in which the files are written.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Format {
-    Jsonl,
-    Txt,
-    Md,
-    Vtt,
-    Srt,
-    Html,
+/// Defines [`Format`] and [`Format::ALL`] from one list, so that neither can miss a format.
+macro_rules! formats {
+    ($($format:ident),*) => {
+        /// A format of renditions, in the order in which the files are written.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub enum Format { $($format),* }
+
+        impl Format {
+            pub const ALL: [Self; [$(stringify!($format)),*].len()] = [$(Self::$format),*];
+        }
+    };
 }
+
+formats!(Jsonl, Txt, Md, Vtt, Srt, Html);
 
 /// Everything in which one format differs from another.
 #[derive(Clone, Copy, Debug)]
@@ -36,8 +39,6 @@ pub trait Renderer: Send {
 }
 
 impl Format {
-    pub const ALL: [Self; 6] = [Self::Jsonl, Self::Txt, Self::Md, Self::Vtt, Self::Srt, Self::Html];
-
     pub fn spec(self) -> FormatSpec {
         match self {
             Self::Jsonl => FormatSpec {

@@ -12,16 +12,6 @@ use serde_json::Value;
 use tests::{Pipeline, pipeline_test};
 use uuid::Uuid;
 
-/// The events that docs/deploying.md asks to select.
-const TICKED: [&str; 7] = [
-    "recording.done",
-    "recording.failed",
-    "recording.deleted",
-    "transcript.processing",
-    "transcript.done",
-    "transcript.failed",
-    "transcript.deleted",
-];
 /// The metrics that raise an alarm when they are counted once, or often enough.
 const ALARMING: [&str; 11] = [
     "AttemptsFailed",
@@ -79,7 +69,7 @@ fn counted(lines: &[Value], metric: &str) -> usize {
 async fn example_events_are_accepted_and_announce_nothing() -> Result<()> {
     pipeline_test(async |pipeline| {
         let mut examples = Vec::new();
-        for event in TICKED {
+        for event in job::Event::names_from_recall() {
             examples.push((event, send_example(&pipeline, event).await));
         }
         until_nothing_is_due(&pipeline).await?;

@@ -2,7 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use pipeline::env::Env;
+use pipeline::{
+    env::{Env, Reader},
+    settings::CreateSettings,
+};
 use serde_json::{Value, json};
 
 use crate::{FUNCTIONS, read, sources, template, text};
@@ -227,6 +230,49 @@ fn every_function_starts_with_every_value_that_a_parameter_may_have() {
         let mut chosen = defaults.clone();
         chosen.insert(name.to_owned(), value.to_owned());
         assert_eq!(starts(&template, &chosen), Ok(()), "{name}={value}");
+    }
+}
+
+/// Someone who runs the functions without the template gets the same behavior.
+#[test]
+fn defaults_of_the_code_are_those_of_the_template() {
+    let template = template();
+    let read = |env: &Env| {
+        let mut reader = Reader::new(env);
+        format!("{:?}", CreateSettings::read(&mut reader))
+    };
+    let set = environment(&template, "Transcript", &defaults(&template));
+    let bus = Env::from_pairs([("EVENT_BUS", "default")]);
+    assert_eq!(read(&set), read(&bus));
+}
+
+#[test]
+fn renditions_are_those_of_the_code() {
+    let parameter = &template()["Parameters"]["Renditions"];
+    let names = renditions::Format::ALL.map(|format| format.spec().name);
+    assert_eq!(parameter["Default"], names.join(","));
+    let one = names.join("|");
+    assert_eq!(parameter["AllowedPattern"], format!("^({one})(,({one}))*$"));
+    let constraint = text(&parameter["ConstraintDescription"]);
+    assert!(names.iter().all(|name| constraint.contains(name)), "{constraint}");
+}
+
+/// Each parameter with a list or a range of values is checked by a function as well, if it gets there.
+#[test]
+fn a_function_does_not_start_with_a_word_that_a_parameter_does_not_list() {
+    let template = template();
+    let passed: BTreeSet<String> = FUNCTIONS
+        .iter()
+        .flat_map(|(_, resource)| variables(&template, resource).into_values())
+        .filter_map(|value| Some(value.get("Ref")?.as_str()?.to_owned()))
+        .collect();
+    for (name, parameter) in template["Parameters"].as_object().expect("parameters") {
+        let is_limited = ["AllowedValues", "MinValue"].iter().any(|limit| parameter.get(*limit).is_some());
+        if is_limited && passed.contains(name) {
+            let mut chosen = defaults(&template);
+            chosen.insert(name.clone(), "no-such-value".to_owned());
+            assert!(starts(&template, &chosen).is_err(), "{name}=no-such-value");
+        }
     }
 }
 

@@ -10,11 +10,6 @@ use super::*;
 const RECORDING: &str = "11111111-1111-4111-8111-111111111111";
 const TRANSCRIPT: &str = "22222222-2222-4222-8222-222222222222";
 
-/// The names of the events that Recall sends.
-fn events() -> BTreeSet<&'static str> {
-    Event::samples().iter().filter(|event| event.is_from_recall()).map(Event::name).collect()
-}
-
 fn read(body: &Value) -> Delivery {
     parse(Verified { delivery_id: "msg", body: body.to_string().as_bytes() }, &[], None)
 }
@@ -49,7 +44,7 @@ fn handled_events_are_read() {
         ("transcript.failed", Event::TranscriptFailed { reference, sub_code }),
         ("transcript.deleted", Event::TranscriptDeleted(reference)),
     ];
-    assert_eq!(cases.iter().map(|(name, _)| *name).collect::<BTreeSet<_>>(), events());
+    assert_eq!(cases.iter().map(|(name, _)| *name).collect::<BTreeSet<_>>(), Event::names_from_recall());
     for (name, expected) in cases {
         let known = Delivery::Known { recording_id: RECORDING.parse().expect("an id"), event: expected };
         let bot = json!({"id": null, "metadata": {}});
@@ -171,7 +166,9 @@ fn optional_fields_never_stop_an_event() {
         json!(""),
         json!("secret"),
     ];
-    for (value, name) in odd_ones.iter().flat_map(|value| events().into_iter().map(move |name| (value, name))) {
+    for (value, name) in
+        odd_ones.iter().flat_map(|value| Event::names_from_recall().into_iter().map(move |name| (value, name)))
+    {
         for (pointer, body) in odd(name, value) {
             let Delivery::Known { recording_id, event } = read(&body) else {
                 panic!("{name} with {value} at {pointer} is not read")

@@ -351,16 +351,7 @@ fn unconfirmed_failure_is_not_forgotten() {
 #[test]
 fn example_webhook_ends_silently_whatever_its_event_is() {
     let policy = policy();
-    let reference = TranscriptRef { transcript_id: OURS, attempt: None, other_deployment: false };
-    let examples = [
-        with(Overrides::default()),
-        Event::RecordingFailed { sub_code: None },
-        Event::RecordingDeleted,
-        Event::TranscriptProcessing(reference),
-        Event::TranscriptDone(reference),
-        Event::TranscriptFailed { reference, sub_code: None },
-        Event::TranscriptDeleted(reference),
-    ];
+    let examples = Event::example_samples();
     for first in &examples {
         for second in &examples {
             let (mut job, mut now, mut unknown) = (Job::new(RecordingId::from_u128(7)), NOW, 0);

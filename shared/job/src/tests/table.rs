@@ -79,6 +79,17 @@ fn rows(job: &Job, policy: &Policy) -> Vec<String> {
 
 /// The other settings that an operator may choose.
 fn other_policies() -> Vec<(&'static str, Policy)> {
+    // A new setting does not compile until it is named here. Give it a line below, unless no decision depends on it.
+    let Policy {
+        providers: _,
+        tries_per_provider: _,
+        max_transcripts: _,
+        on_limit: _,
+        copy_unrequested: _,
+        delete_after_store: _,
+        announces: _,
+        expiry_alarm: _,
+    } = policy();
     vec![
         ("ON_LIMIT=delete_failed", Policy { on_limit: OnLimit::DeleteFailed, ..policy() }),
         ("ON_LIMIT=delete_stored", Policy { on_limit: OnLimit::DeleteStored, ..policy() }),
@@ -128,6 +139,17 @@ fn situations_include_every_state_hold_and_recording() {
     assert!(missing(&Recording::samples(), &recordings).is_empty());
     let statuses: Vec<Status> = jobs.iter().map(Job::status).collect();
     assert!(missing(&Status::samples(), &statuses).is_empty());
+}
+
+#[test]
+fn states_are_all_in_the_diagram() {
+    let (_, rest) = include_str!("../lib.rs").split_once("//! # States of one transcript").expect("the diagram");
+    let (diagram, _) = rest.split_once("\n\n").expect("its end");
+    for state in State::samples() {
+        let debug = format!("{state:?}");
+        let name = debug.split([' ', '(']).next().expect("a name");
+        assert!(diagram.contains(name), "{name}");
+    }
 }
 
 /// Logs, metrics, and messages all use Recall's name of the event.

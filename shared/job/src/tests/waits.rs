@@ -2,12 +2,11 @@
 
 use std::time::Duration;
 
-use super::{CLAIM, NOW, OTHER, OURS, context, copying, done, job, policy, receipt};
+use super::{CLAIM, NOW, OURS, context, copying, done, job, policy, receipt};
 use crate::{
     Answer, Claim, CopyAnswer, CreateAnswer, Creating, Decision, DeleteAnswer, Deletion, DeletionReason,
     DeletionTarget, Event, Failures, Hold, HoldCause, JITTER_PART, Job, LookUpAnswer, Next, Notice, Outbox, Policy,
-    RecordingAnswer, RecordingInfo, Refusals, RenderAnswer, Rendering, State, TranscriptRef, ids::RecordingId,
-    time::Timestamp,
+    RecordingAnswer, RecordingInfo, Refusals, RenderAnswer, Rendering, State, ids::RecordingId, time::Timestamp,
 };
 
 /// A worker's lease, in the tests.
@@ -234,7 +233,6 @@ fn events_do_not_wait_for_a_backoff() {
         }
         job([state])
     };
-    let reference = TranscriptRef { transcript_id: OTHER, attempt: None, other_deployment: false };
     let backoffs = [
         waiting(creating(2, 1)),
         job([State::Copying(copying(retry_at, None, Failures::default()))]),
@@ -248,15 +246,7 @@ fn events_do_not_wait_for_a_backoff() {
         Job { version: 4, ..Job::new(RecordingId::from_u128(7)) },
     ];
     for job in backoffs {
-        for event in [
-            done(),
-            Event::WAKE,
-            Event::RecordingDeleted,
-            Event::TranscriptProcessing(reference),
-            Event::TranscriptDone(TranscriptRef { transcript_id: OURS, ..reference }),
-            Event::TranscriptFailed { reference: TranscriptRef { transcript_id: OURS, ..reference }, sub_code: None },
-            Event::TranscriptDeleted(TranscriptRef { transcript_id: OURS, ..reference }),
-        ] {
+        for event in Event::samples() {
             let decision = job.clone().on_event(&event, context(&policy, NOW));
             assert!(!matches!(decision, Decision::Busy { .. }), "{} meets {job:?}", event.name());
         }

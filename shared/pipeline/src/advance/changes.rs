@@ -94,7 +94,15 @@ impl Paid {
 
 impl Failure {
     fn of(transcript: &Transcript) -> Option<Self> {
-        let failed = matches!(transcript.state, State::Failed { .. } | State::Refused { .. }) && !transcript.deleted;
+        let failed = match transcript.state {
+            State::Failed { .. } | State::Refused { .. } => !transcript.deleted,
+            State::Creating(_)
+            | State::Transcribing { .. }
+            | State::Copying(_)
+            | State::Stored { .. }
+            | State::Lost { .. }
+            | State::Foreign { .. } => false,
+        };
         let attempt = transcript.attempt.filter(|_| failed)?;
         let (transcript_id, code) = (transcript.state.transcript_id(), transcript.state.sub_code());
         Some(Self { attempt, transcript_id, provider: transcript.provider.clone(), code })

@@ -49,9 +49,10 @@ impl<'a> Create<'a> {
     /// provider, the first provider replaces it.
     pub fn new(settings: &'a CreateSettings, spec: AttemptSpec<'_>, delivery_id: &'a str, timeout: Duration) -> Self {
         let AttemptSpec { recording_id, attempt, provider, language } = spec;
-        let named = settings.providers.iter().find(|known| known.name == provider);
-        let provider = named.unwrap_or(&settings.providers[0]).body_for(language);
-        let separate_streams = settings.separate_streams;
+        // Each setting is named, so that a new one does not compile until it is used here, or left out on purpose.
+        let CreateSettings { providers, separate_streams, policy: _ } = settings;
+        let (separate_streams, named) = (*separate_streams, providers.iter().find(|known| known.name == provider));
+        let provider = named.unwrap_or(&providers[0]).body_for(language);
         Self { recording_id, attempt, provider, separate_streams, delivery_id, timeout }
     }
 }

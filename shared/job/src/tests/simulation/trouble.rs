@@ -49,16 +49,8 @@ impl World {
     /// Someone presses "send example", always for the same event, with made-up ids. Not `recording.done`: an attempt
     /// whose worker died is looked up for a month.
     pub(super) fn send_example(&mut self) {
-        let reference =
-            TranscriptRef { transcript_id: TranscriptId::from_u128(1), attempt: None, other_deployment: false };
-        let examples = [
-            Event::RecordingFailed { sub_code: None },
-            Event::RecordingDeleted,
-            Event::TranscriptProcessing(reference),
-            Event::TranscriptDone(reference),
-            Event::TranscriptFailed { reference, sub_code: None },
-            Event::TranscriptDeleted(reference),
-        ];
+        let mut examples = Event::example_samples();
+        examples.retain(|event| !matches!(event, Event::RecordingDone(_)));
         let which = usize::try_from(self.seed).unwrap_or_default() / 7 % examples.len();
         self.webhook(examples[which].clone(), self.now);
     }
