@@ -211,7 +211,7 @@ impl Run {
         self.pipeline.let_time_pass().await
     }
 
-    /// Runs the sweep, which alone makes up for lost webhooks and wake-ups. Returns whether it has read both lists from
+    /// Runs the sweep, which alone replaces lost webhooks and wake-ups. Returns whether it has read both lists from
     /// start to end and found nothing new.
     async fn sweep(&self) -> Result<bool> {
         let at_the_beginning = || {

@@ -17,7 +17,8 @@ const PLACEHOLDERS: [&str; 5] = ["RECEIPT_HANDLE", "SECRET_ARN", "VERSION_ID", "
 const FOREIGN: [&str; 4] =
     ["CAPABILITY_AUTO_EXPAND", "NumberOfEmptyReceives", "parameter_overrides", "put-function-concurrency"];
 /// Cargo's own commands, and those of tools that the documents ask for.
-const CARGO: [&str; 10] = ["build", "check", "clippy", "deny", "doc", "fmt", "lambda", "metadata", "run", "test"];
+const CARGO: [&str; 11] =
+    ["build", "check", "clippy", "deny", "doc", "fmt", "lambda", "metadata", "mutants", "run", "test"];
 const MAX_COLUMNS: usize = 120;
 
 fn root() -> PathBuf {
