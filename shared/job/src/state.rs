@@ -197,7 +197,15 @@ impl State {
 
     /// Returns why there is no transcript, in Recall's words.
     pub fn sub_code(&self) -> Option<String> {
-        if let Self::Failed { sub_code: code, .. } | Self::Refused { code, .. } = self { code.clone() } else { None }
+        match self {
+            Self::Failed { sub_code: code, .. } | Self::Refused { code, .. } => code.clone(),
+            Self::Creating(_)
+            | Self::Transcribing { .. }
+            | Self::Copying(_)
+            | Self::Stored { .. }
+            | Self::Lost { .. }
+            | Self::Foreign { .. } => None,
+        }
     }
 
     /// Returns what is in S3, if the transcript is stored.

@@ -125,8 +125,16 @@ impl Transcript {
     /// Notes that we have deleted the transcript. If it was in progress, it counts as failed, not as lost, so that
     /// another attempt may start.
     pub(crate) fn mark_deleted_by_us(&mut self) {
-        if let State::Transcribing { transcript_id, .. } | State::Copying(Copying { transcript_id, .. }) = self.state {
-            self.state = State::Failed { transcript_id, sub_code: None };
+        match self.state {
+            State::Transcribing { transcript_id, .. } | State::Copying(Copying { transcript_id, .. }) => {
+                self.state = State::Failed { transcript_id, sub_code: None };
+            }
+            State::Creating(_)
+            | State::Stored { .. }
+            | State::Failed { .. }
+            | State::Refused { .. }
+            | State::Lost { .. }
+            | State::Foreign { .. } => {}
         }
         self.mark_deleted();
     }
