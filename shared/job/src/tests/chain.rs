@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use super::{NOW, OTHER, context, done, job, policy};
+use super::{NOW, OTHER, context, done, failed, job, parked, policy};
 use crate::{
-    Answer, Command, Copying, CreateAnswer, Decision, DeleteAnswer, Event, Failures, Hold, Job, ListedTranscript,
-    LookUpAnswer, Next, OnLimit, Overrides, Policy, Recording, RecordingInfo, Role, State, Status, TranscriptRef,
+    Answer, Command, Copying, CreateAnswer, Decision, Event, Failures, Hold, Job, ListedTranscript, LookUpAnswer, Next,
+    Overrides, Policy, Recording, RecordingInfo, State, Status, TranscriptRef,
     ids::{RecordingId, TranscriptId},
     time::Timestamp,
 };
@@ -61,10 +61,6 @@ fn providers_asked(policy: &Policy, overrides: Overrides, answer: impl Fn(u32) -
 }
 
 /// The next check is a day away.
-fn parked() -> Option<Hold> {
-    Some(Hold::LimitReached { retry_at: Some(NOW.plus(Duration::from_secs(24 * 60 * 60))) })
-}
-
 fn created(attempt: u32) -> CreateAnswer {
     CreateAnswer::Created { transcript_id: TranscriptId::from_u128(attempt.into()) }
 }
@@ -189,96 +185,6 @@ fn late_failure_of_an_old_attempt_does_not_affect_a_newer_one() {
     let failed = Event::TranscriptFailed { reference, sub_code: None };
     let Decision::Apply { job, next } = two.on_event(&failed, context(&policy, NOW)) else { panic!("not applied") };
     assert_eq!((job.status(), next, &job.hold), (Status::Transcribing, Next::Nothing, &None));
-}
-
-fn at_the_limit(on_limit: OnLimit, states: [State; 2]) -> (Policy, Job) {
-    let mut job = job(states);
-    job.transcripts.iter_mut().for_each(|transcript| transcript.attempt = None);
-    job.attempts = 0;
-    (Policy { on_limit, ..policy() }, job)
-}
-
-fn failed(number: u128) -> State {
-    State::Failed { transcript_id: TranscriptId::from_u128(number), sub_code: None }
-}
-
-fn stored(number: u128) -> State {
-    State::Stored { transcript_id: TranscriptId::from_u128(number), receipt: super::receipt() }
-}
-
-#[test]
-fn limit_makes_room_as_allowed_and_then_starts_the_attempt() {
-    let done = done();
-    for (on_limit, states, goes, read_back) in
-        [(OnLimit::DeleteFailed, [stored(8), failed(9)], 9, 0), (OnLimit::DeleteStored, [failed(8), stored(9)], 9, 1)]
-    {
-        let (policy, crowded) = at_the_limit(on_limit, states);
-        let Decision::Apply { job, next: Next::Act(Command::Delete { target, verify, claim, .. }) } =
-            crowded.on_event(&done, context(&policy, NOW))
-        else {
-            panic!("nothing deleted")
-        };
-        assert_eq!(target, crate::DeletionTarget::Transcript(TranscriptId::from_u128(goes)));
-        assert_eq!((verify.len(), job.status()), (read_back, Status::Waiting));
-        let answer = Answer::Delete { target, claim, answer: DeleteAnswer::Deleted };
-        let Decision::Apply { job, next } = job.on_answer(&answer, context(&policy, NOW)) else { panic!("stuck") };
-        assert!(matches!(next, Next::Act(Command::Create { attempt: 1, .. })), "{next:?}");
-        assert_eq!((job.transcript_count(), job.deletion), (2, None));
-    }
-}
-
-#[test]
-fn limit_parks_the_job_when_nothing_may_go() {
-    let done = done();
-    for (on_limit, states) in [
-        (OnLimit::Stop, [failed(8), stored(9)]),
-        (OnLimit::DeleteFailed, [stored(8), stored(9)]),
-        (OnLimit::DeleteStored, [failed(8), failed(9)]),
-    ] {
-        let (policy, crowded) = at_the_limit(on_limit, states);
-        let Decision::Apply { job, .. } = crowded.on_event(&done, context(&policy, NOW)) else { panic!("ignored") };
-        assert_eq!(job.hold, parked(), "{on_limit:?}");
-    }
-}
-
-#[test]
-fn unverified_copy_keeps_its_original_at_the_limit() {
-    let (policy, crowded) = at_the_limit(OnLimit::DeleteStored, [failed(8), stored(9)]);
-    let done = done();
-    let Decision::Apply { job, next: Next::Act(Command::Delete { target, claim, .. }) } =
-        crowded.on_event(&done, context(&policy, NOW))
-    else {
-        panic!("nothing to delete")
-    };
-    let answer = Answer::Delete { target, claim, answer: DeleteAnswer::Unverified };
-    let Decision::Apply { job, .. } = job.on_answer(&answer, context(&policy, NOW)) else { panic!("stuck") };
-    assert_eq!((&job.hold, job.deletion, job.transcript_count()), (&parked(), None, 2));
-}
-
-#[test]
-fn webhook_leaves_making_room_to_the_worker() {
-    let (policy, crowded) = at_the_limit(OnLimit::DeleteFailed, [stored(8), failed(9)]);
-    let done = done();
-    let webhook = crate::Context { role: Role::Webhook, ..context(&policy, NOW) };
-    let Decision::Apply { job, next } = crowded.on_event(&done, webhook) else { panic!("ignored") };
-    assert_eq!(next, Next::Act(Command::Wake));
-    let woken = job.on_event(&Event::WAKE, context(&policy, NOW));
-    assert!(matches!(woken, Decision::Apply { next: Next::Act(Command::Delete { .. }), .. }), "{woken:?}");
-}
-
-#[test]
-fn deletion_by_someone_else_makes_room() {
-    let (policy, crowded) = at_the_limit(OnLimit::Stop, [failed(8), stored(9)]);
-    let parked = Job { hold: Some(Hold::LimitReached { retry_at: None }), ..crowded };
-    let deleted = Event::TranscriptDeleted(TranscriptRef {
-        transcript_id: TranscriptId::from_u128(8),
-        attempt: None,
-        other_deployment: false,
-    });
-    let Decision::Apply { job, next } = parked.on_event(&deleted, context(&policy, NOW)) else { panic!("ignored") };
-    assert_eq!((next, job.status()), (Next::Act(Command::Wake), Status::Waiting));
-    let woken = job.on_event(&Event::WAKE, context(&policy, NOW));
-    assert!(matches!(woken, Decision::Apply { next: Next::Act(Command::Create { .. }), .. }), "{woken:?}");
 }
 
 #[test]

@@ -2,13 +2,11 @@
 
 use std::time::Duration;
 
-use super::{CLAIM, NOW, OTHER, OURS, context, copying, job, policy, receipt};
+use super::{CLAIM, DAY, NOW, OTHER, OURS, context, copying, job, policy, receipt};
 use crate::{
     Answer, Command, CopyAnswer, Copying, Decision, EntryStatus, Event, Failures, Hold, Job, Next, Policy, Reason,
     Rendering, State, Status, TranscriptEntry, TranscriptRef, ids::TranscriptId, time::Timestamp,
 };
-
-const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
 fn quiet() -> Policy {
     Policy { announces: false, ..policy() }

@@ -2,18 +2,12 @@
 
 use std::time::Duration;
 
-use super::{NOW, OTHER, OURS, context, done, job, policy};
+use super::{HOUR, NOW, OTHER, OURS, context, done, job, quiet};
 use crate::{
     Answer, Claim, Command, CreateAnswer, Decision, Event, Hold, Job, ListedTranscript, LookUpAnswer, Next, Policy,
     Reason, State, Status, TranscriptRef,
     ids::{RecordingId, TranscriptId},
 };
-
-const HOUR: Duration = Duration::from_secs(60 * 60);
-
-fn quiet() -> Policy {
-    Policy { max_transcripts: 10, announces: false, ..policy() }
-}
 
 /// The decision that the core applies.
 fn applied(decision: Decision) -> (Job, Next) {

@@ -2,14 +2,12 @@
 
 use std::time::Duration;
 
-use super::{NOW, OTHER, context, done, job, policy, receipt};
+use super::{DAY, NOW, OTHER, context, done, failed, job, policy, receipt, stored};
 use crate::{
     Answer, Command, CopyAnswer, Decision, DeleteAnswer, Event, Failures, Hold, Job, ListedTranscript, LookUpAnswer,
     Next, OnLimit, Policy, Reason, Recording, RecordingAnswer, RecordingInfo, State, Status, Transcript, TranscriptRef,
     ids::TranscriptId, time::Timestamp,
 };
-
-const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
 fn quiet(on_limit: OnLimit) -> Policy {
     Policy { announces: false, on_limit, ..policy() }
@@ -27,14 +25,6 @@ fn parked(states: [State; 2], policy: &Policy) -> Job {
     let Decision::Apply { job, next } = full.on_event(&done(), context(policy, NOW)) else { panic!("ignored") };
     assert_eq!((job.status(), next), (Status::LimitReached, Next::Nothing));
     *job
-}
-
-fn failed(number: u128) -> State {
-    State::Failed { transcript_id: id(number), sub_code: None }
-}
-
-fn stored(number: u128) -> State {
-    State::Stored { transcript_id: id(number), receipt: receipt() }
 }
 
 fn woken(job: Job, policy: &Policy, now: Timestamp) -> (Job, Next) {

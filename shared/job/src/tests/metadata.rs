@@ -2,14 +2,12 @@
 
 use std::time::Duration;
 
-use super::{NOW, OTHER, OURS, context, job, policy};
+use super::{DAY, NOW, OTHER, OURS, context, job, policy};
 use crate::{
     Answer, Claim, Command, Context, CopyAnswer, CreateAnswer, Decision, Event, Hold, HoldCause, Job, Next, Overrides,
     Policy, Reason, Recording, RecordingAnswer, RecordingInfo, Role, State, Status, TranscriptRef, ids::RecordingId,
     time::Timestamp,
 };
-
-const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
 fn quiet() -> Policy {
     Policy { announces: false, ..policy() }

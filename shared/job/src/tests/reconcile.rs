@@ -2,13 +2,11 @@
 
 use std::time::Duration;
 
-use super::{NOW, OTHER, OURS, context, job, policy, receipt};
+use super::{HOUR, NOW, OTHER, OURS, context, job, policy, receipt};
 use crate::{
     EntryStatus, Hold, Job, Recording, RecordingEntry, RecordingInfo, State, TranscriptEntry, TranscriptRef,
     ids::RecordingId, time::Timestamp,
 };
-
-const HOUR: Duration = Duration::from_secs(60 * 60);
 
 fn new() -> Job {
     Job::new(RecordingId::from_u128(7))

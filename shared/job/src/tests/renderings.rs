@@ -2,17 +2,11 @@
 
 use std::time::Duration;
 
-use super::{CLAIM, NOW, OTHER, OURS, context, job, policy, receipt};
+use super::{CLAIM, HOUR, NOW, OTHER, OURS, context, job, quiet, receipt};
 use crate::{
     Answer, Command, Decision, DeleteAfterStore, Deletion, DeletionReason, DeletionTarget, Event, Job, Next, Policy,
     Reason, RenderAnswer, Rendering, State, Status, TranscriptRef,
 };
-
-const HOUR: Duration = Duration::from_secs(60 * 60);
-
-fn quiet() -> Policy {
-    Policy { announces: false, max_transcripts: 10, ..policy() }
-}
 
 #[test]
 fn rendering_takes_a_lease_and_is_retried() {
@@ -118,5 +112,57 @@ fn rendering_requests_for_two_transcripts_become_one_for_all() {
             panic!("{decision:?}")
         };
         assert_eq!(transcripts.into_iter().map(|(id, _)| id).collect::<Vec<_>>(), rendered, "{asked:?}");
+    }
+}
+
+#[test]
+fn rendering_that_kills_every_worker_is_given_up() {
+    let policy = quiet();
+    let stored = job([State::Stored { transcript_id: OURS, receipt: receipt() }]);
+    let mut decision = stored.on_event(&Event::Render { transcript_id: None }, context(&policy, NOW));
+    let mut crashes = 0;
+    while let Decision::Apply { job, next: Next::Act(Command::Render { .. }) } = decision {
+        crashes += 1;
+        assert!(crashes <= 16, "still rendering: {:?}", job.rendering);
+        let now = job.due_at().expect("a lease ends");
+        decision = job.on_event(&Event::WAKE, context(&policy, now));
+    }
+    let Decision::Apply { job, next: Next::Nothing } = decision else { panic!("{decision:?}") };
+    assert_eq!((crashes, job.rendering, job.due_at()), (16, None, None));
+    assert!(job.rendering_stopped_at.is_some());
+}
+
+#[test]
+fn rendering_that_is_given_up_is_noted_in_the_row() {
+    let policy = quiet();
+    let render = Event::Render { transcript_id: None };
+    let stored = || job([State::Stored { transcript_id: OURS, receipt: receipt() }]);
+    let end_of = |mut decision: Decision, answer: RenderAnswer| {
+        let mut now = NOW;
+        loop {
+            let Decision::Apply { job, next } = decision else { panic!("{decision:?}") };
+            decision = match next {
+                Next::Act(Command::Render { claim, .. }) => {
+                    job.on_answer(&Answer::Render { claim, answer }, context(&policy, now))
+                }
+                Next::Wait { retry_at: at } => {
+                    now = at;
+                    job.on_event(&Event::WAKE, context(&policy, now))
+                }
+                Next::Nothing => return (*job, now),
+                Next::Act(_) => panic!("{next:?}"),
+            };
+        }
+    };
+    let later = RenderAnswer::Later { after: Duration::ZERO };
+    for (answer, hours) in [(later, 7), (RenderAnswer::NotAsStored, 0)] {
+        let (job, now) = end_of(stored().on_event(&render, context(&policy, NOW)), answer);
+        assert_eq!((job.rendering, job.rendering_stopped_at, job.due_at()), (None, Some(now), None), "{answer:?}");
+        assert_eq!(now.since(NOW).as_secs() / 3600, hours);
+        // A person requests it again, and this time it works.
+        let asked = job.on_event(&render, context(&policy, NOW));
+        assert!(matches!(&asked, Decision::Apply { job, .. } if job.rendering_stopped_at.is_none()), "{asked:?}");
+        let (job, _) = end_of(asked, RenderAnswer::Rendered);
+        assert_eq!((job.rendering, job.rendering_stopped_at), (None, None));
     }
 }
