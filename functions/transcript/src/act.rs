@@ -16,7 +16,7 @@ use pipeline::{
 use serde::Serialize;
 use tokio::time::timeout;
 
-use crate::{Transcripts, copy::CopyRequest};
+use crate::{Transcripts, chat, copy::CopyRequest};
 
 /// How much of the invocation a command leaves, so that its answer can be recorded.
 const ANSWER_RESERVE: Duration = Duration::from_secs(1);
@@ -46,14 +46,15 @@ impl Act for MessageActor<'_> {
                 Answer::ReadRecording { claim, answer: clients.read_recording(recording_id, deadline).await }
             }
             Command::List => Answer::List(clients.look_up(recording_id, deadline).await),
-            Command::Render { transcripts: stored, claim } => {
+            Command::Render { transcripts: stored, claim, .. } => {
                 Answer::Render { claim, answer: transcripts.rerenderer.render(&stored, deadline).await }
             }
-            Command::Copy { transcript_id, attempt, bot_id, failures, claim } => {
+            Command::Copy { transcript_id, attempt, bot_id, failures, claim, .. } => {
                 let request = CopyRequest { recording_id, transcript_id, bot_id, attempt, failures };
                 let answer = transcripts.copier.copy(request, deadline).await;
                 Answer::Copy { transcript_id, claim, answer }
             }
+            Command::FollowUp { .. } => todo!(),
             Command::Delete { target, verify, deletable, claim } => {
                 let deletion = transcripts.deleter.delete(recording_id, target, verify, deletable);
                 let answer = timeout(time_to_act(deadline), deletion).await;
@@ -97,6 +98,8 @@ struct Detail<'a> {
     #[serde(flatten)]
     announcement: &'a Announcement,
     bucket: &'a str,
+    headline: String,
+    summary: String,
 }
 
 impl Announcer {
@@ -109,7 +112,8 @@ impl Announcer {
         let mut sent = Vec::new();
         for announcement in announcements {
             let Announcement { id, detail_type, notice, recording_id, .. } = announcement;
-            let detail = Detail { announcement, bucket: &self.bucket };
+            let (headline, summary) = (chat::headline(announcement), chat::summary(announcement));
+            let detail = Detail { announcement, bucket: &self.bucket, headline, summary };
             let result = match &self.bus {
                 Some(bus) => bus.put(detail_type, &detail).await,
                 // The operator has removed the bus since the announcement was saved.

@@ -1,7 +1,6 @@
 //! Copies one transcript from Recall to S3: it retrieves the transcript, checks the download URL, streams the file,
 //! renders it, and writes the manifest last.
 
-mod body;
 mod earlier_copy;
 mod error;
 mod limits;
@@ -19,28 +18,24 @@ use pipeline::{
     logs,
     manifest::File,
     metrics,
-    recall::{Problem, Recall, RecordingArtifact, TranscriptArtifact, http_client, tls},
-    secret::Secret,
-    settings::RecallSettings,
+    recall::{Problem, Recall, RecordingArtifact, TranscriptArtifact},
     telemetry::Chain,
     time::{self, Stopwatch},
 };
 use renditions::{Meeting, Summary, TranscriptReader};
-use reqwest::{Client, Response, StatusCode, header::ACCEPT_ENCODING};
+use reqwest::{Response, StatusCode};
 
-use self::{body::Body, earlier_copy::EarlierCopy, error::CopyError};
+use self::{earlier_copy::EarlierCopy, error::CopyError};
 use crate::{
     act::time_to_act,
+    download::{Body, DownloadError, Downloads},
     render::{Renditions, report_skipped_values},
     transcript_info::{TranscriptInfo, file_entry},
     upload::{Upload, put},
-    url_guard::{Forbidden, UrlGuard},
 };
 
 /// The largest file that is copied. A meeting of a whole day takes about 40 MB.
 const MAX_TRANSCRIPT_BYTES: u64 = 256 << 20;
-/// A download that sends nothing for this long fails.
-const DOWNLOAD_READ_TIMEOUT: Duration = Duration::from_secs(30);
 /// How many URLs one copy tries. A URL that S3 refuses has expired or is not valid yet, so Recall is asked for a new
 /// one.
 const MAX_URLS: u32 = 3;
@@ -53,8 +48,7 @@ pub(crate) const NO_BYTES: &str = "Recall's file has 0 bytes";
 #[derive(Debug)]
 pub(crate) struct Copier {
     recall: Recall,
-    downloads: Client,
-    guard: UrlGuard,
+    downloads: Downloads,
     bucket: Bucket,
     key_prefix: String,
     renditions: Renditions,
@@ -83,17 +77,12 @@ enum Rendered {
 impl Copier {
     pub(crate) fn new(
         recall: Recall,
-        settings: &RecallSettings,
+        downloads: Downloads,
         bucket: Bucket,
         key_prefix: String,
         renditions: Renditions,
-    ) -> Result<Self, lambda_runtime::Error> {
-        let guard = UrlGuard::new(settings);
-        let downloads =
-            http_client(tls()?)?.redirect(guard.redirects()).referer(false).read_timeout(DOWNLOAD_READ_TIMEOUT);
-        // `Body` decompresses the file.
-        let downloads = downloads.no_gzip().build()?;
-        Ok(Self { recall, downloads, guard, bucket, key_prefix, renditions })
+    ) -> Self {
+        Self { recall, downloads, bucket, key_prefix, renditions }
     }
 
     /// Copies one transcript. It never returns an error: a failure is also an answer to the core.
@@ -234,35 +223,18 @@ impl Copier {
         let mut refused = StatusCode::FORBIDDEN;
         for _ in 0..MAX_URLS {
             let url = artifact.download_url().ok_or(CopyError::NotReady)?;
-            let response = self.open(&url).await?;
-            match response.status() {
-                StatusCode::OK => return Ok(response),
-                status @ (StatusCode::FORBIDDEN | StatusCode::NOT_FOUND) => refused = status,
-                status => return Err(CopyError::Refused(status)),
+            match self.downloads.open(&url).await {
+                Err(DownloadError::Refused(status @ (StatusCode::FORBIDDEN | StatusCode::NOT_FOUND))) => {
+                    refused = status;
+                }
+                opened => return Ok(opened?),
             }
             artifact = match self.recall.retrieve_transcript(artifact.id).await {
                 Err(Problem::NotFound) => return Err(CopyError::Missing { recording_known: false }),
                 result => result?,
             };
         }
-        Err(CopyError::Refused(refused))
-    }
-
-    /// Requests the URL without Recall's API key: the URL is a credential itself, and S3 refuses two of them.
-    async fn open(&self, url: &Secret<String>) -> Result<Response, CopyError> {
-        let url = self.guard.parse(url.expose())?;
-        self.downloads.get(url).header(ACCEPT_ENCODING, body::ACCEPTED).send().await.map_err(|error| {
-            // The error of a forbidden redirect has the guard's error as a source.
-            let error = error.without_url();
-            let mut source = std::error::Error::source(&error);
-            while let Some(cause) = source {
-                if let Some(forbidden) = cause.downcast_ref::<Forbidden>() {
-                    return CopyError::Forbidden(forbidden.clone());
-                }
-                source = cause.source();
-            }
-            CopyError::Download(error)
-        })
+        Err(DownloadError::Refused(refused).into())
     }
 
     /// Streams the bytes to S3, and reads and hashes them at the same time. No object in the bucket changes before all

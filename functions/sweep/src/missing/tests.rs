@@ -23,6 +23,7 @@ fn policy() -> Policy {
         copy_unrequested: true,
         delete_after_store: DeleteAfterStore::Nothing,
         announces: true,
+        has_knowledge: false,
         expiry_alarm: Duration::from_secs(24 * 60 * 60),
     }
 }
