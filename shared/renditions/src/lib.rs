@@ -43,6 +43,7 @@ mod md;
 mod meeting;
 mod people;
 mod phrases;
+mod presence;
 mod punctuation;
 mod reader;
 mod repair;
@@ -66,5 +67,5 @@ pub(crate) use self::{
 pub use self::{
     format::{Format, FormatSpec, Renderer},
     meeting::{Counts, Meeting, MeetingInfo, Turn},
-    reader::{RecordingTimes, Summary, TranscriptReader},
+    reader::{EventsReader, Participants, ParticipantsReader, Presences, RecordingTimes, Summary, TranscriptReader},
 };

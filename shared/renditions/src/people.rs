@@ -18,7 +18,9 @@ pub(crate) const MAX_SPEAKERS: usize = 1_000;
 /// beyond it count as one person.
 const MAX_PARTICIPANTS: usize = 10_000;
 /// The maximum length of a name or an id. The rest is cut off.
-const MAX_NAME_BYTES: usize = 256;
+pub(crate) const MAX_NAME_BYTES: usize = 256;
+/// The maximum length of an e-mail address, as in mail servers.
+const MAX_EMAIL_BYTES: usize = 254;
 /// The label of all people beyond the limit.
 const OVERFLOW_LABEL: &str = "Other participants";
 
@@ -56,6 +58,7 @@ pub(crate) struct Participant {
     pub(crate) is_host: bool,
     /// The ids that stay the same if the person comes back, each with its platform.
     pub(crate) static_ids: Vec<(&'static str, String)>,
+    pub(crate) email: Option<String>,
 }
 
 /// All people of a meeting.
@@ -102,15 +105,7 @@ impl People {
         let name = participant.name.as_deref().map(shorten).filter(|name| has_visible(name));
         let mut key = std::mem::take(&mut self.key);
         key.clear();
-        // Each id is on its own line. Ids contain no line feeds.
-        for (platform, id) in &participant.static_ids {
-            key.extend([platform, " ", id, "\n"]);
-        }
-        match (&id, &name) {
-            (Some(id), _) => key.push_str(id),
-            (None, Some(name)) if key.is_empty() => key.extend(["\n", &visual_key(name)]),
-            (None, _) => {}
-        }
+        push_key(&participant.static_ids, id.as_deref(), name.as_deref(), &mut key);
         let index = match self.participant_by_key.get(&key) {
             Some(index) => *index,
             None => {
@@ -288,6 +283,47 @@ impl People {
     }
 }
 
+impl Participant {
+    /// Returns the participant with an id and a name of limited length, if they are visible.
+    pub(crate) fn normalized(self) -> Self {
+        let visible = |text: Option<String>| text.as_deref().map(shorten).filter(|text| has_visible(text));
+        Self { id: visible(self.id), name: visible(self.name), ..self }
+    }
+
+    /// Returns what identifies a normalized participant, if anything does.
+    pub(crate) fn key(&self) -> Option<String> {
+        let mut key = String::new();
+        push_key(&self.static_ids, self.id.as_deref(), self.name.as_deref(), &mut key);
+        Some(key).filter(|key| !key.is_empty())
+    }
+
+    /// Adds what another element says about this participant.
+    pub(crate) fn complete_with(&mut self, other: Self) {
+        self.name = other.name.or(self.name.take());
+        self.is_host |= other.is_host;
+        self.email = self.email.take().or(other.email);
+    }
+
+    /// The size of all names, ids and addresses.
+    pub(crate) fn text_bytes(&self) -> usize {
+        let texts = self.static_ids.iter().map(|(_, id)| Some(id));
+        texts.chain([self.id.as_ref(), self.name.as_ref(), self.email.as_ref()]).flatten().map(String::len).sum()
+    }
+}
+
+/// Appends what tells a participant apart from the others: the ids that stay the same with the participant id, or the
+/// name. Each is on its own line, because ids contain no line feeds.
+fn push_key(static_ids: &[(&'static str, String)], id: Option<&str>, name: Option<&str>, key: &mut String) {
+    for (platform, id) in static_ids {
+        key.extend([platform, " ", id, "\n"]);
+    }
+    match (id, name) {
+        (Some(id), _) => key.push_str(id),
+        (None, Some(name)) if key.is_empty() => key.extend(["\n", &visual_key(name)]),
+        (None, _) => {}
+    }
+}
+
 /// Returns the keys that identify a participant, from the most to the least specific.
 fn keys(static_ids: &[(&'static str, String)], id: Option<&str>, name: Option<&str>) -> Vec<String> {
     let mut keys: Vec<String> = static_ids.iter().map(|(platform, id)| format!("{platform} {id}")).collect();
@@ -340,6 +376,15 @@ pub(crate) fn shorten(text: &str) -> String {
         short.push('…');
     }
     short
+}
+
+/// Returns an e-mail address as one line, or none if the text is not an address.
+pub(crate) fn email_address(text: &str) -> Option<String> {
+    let mut email = String::new();
+    clean(text, &mut email);
+    let (name, domain) = email.rsplit_once('@')?;
+    let is_address = has_visible(name) && has_visible(domain) && !email.contains(char::is_whitespace);
+    Some(email).filter(|email| is_address && email.len() <= MAX_EMAIL_BYTES)
 }
 
 #[cfg(test)]

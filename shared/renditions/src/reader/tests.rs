@@ -3,7 +3,10 @@
 use job::ids::{RecordingId, TranscriptId};
 use serde_json::Value;
 
-use super::*;
+use super::{
+    pieces::{MAX_VALUE_BYTES, too_long},
+    *,
+};
 
 fn info() -> MeetingInfo {
     MeetingInfo::new(RecordingId::from_u128(1), TranscriptId::from_u128(2), None, &Value::Null)
