@@ -32,6 +32,7 @@
 #[cfg(any(test, fuzzing))]
 pub mod fuzzing;
 
+mod attendance;
 mod builder;
 mod compact;
 mod cues;
@@ -46,6 +47,7 @@ mod phrases;
 mod presence;
 mod punctuation;
 mod reader;
+mod record;
 mod repair;
 mod srt;
 #[cfg(test)]
@@ -58,14 +60,18 @@ mod words;
 
 #[cfg(any(test, fuzzing))]
 pub(crate) use self::visible::has_visible;
+pub use self::{
+    attendance::Attendance,
+    format::{Format, FormatSpec, Renderer},
+    meeting::{Counts, Meeting, MeetingInfo, Title, Turn},
+    reader::{
+        EventsReader, Outcome, Participants, ParticipantsReader, Presences, RecordingTimes, Summary, TranscriptReader,
+    },
+    record::{EmailSource, MeetingRecord, ParticipantRecord, SourceState, Sources, TitleSource},
+};
 pub(crate) use self::{
     builder::MeetingBuilder,
     people::{Participant, Speaker},
     repair::CLOCK_TOLERANCE_MS,
     times::{Hms, millis_of_seconds, parse_whole_millis},
-};
-pub use self::{
-    format::{Format, FormatSpec, Renderer},
-    meeting::{Counts, Meeting, MeetingInfo, Turn},
-    reader::{EventsReader, Participants, ParticipantsReader, Presences, RecordingTimes, Summary, TranscriptReader},
 };

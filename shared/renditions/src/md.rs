@@ -14,7 +14,7 @@ pub(super) struct Md;
 impl Renderer for Md {
     fn begin(&mut self, meeting: &Meeting, out: &mut String) {
         out.push_str("# ");
-        escape(meeting.info().title.as_deref().unwrap_or("Transcript"), out);
+        escape(meeting.info().title().unwrap_or("Transcript"), out);
         out.push_str("\n\n");
         if let Some(started_at) = meeting.info().started_at {
             // For example 2026-11-23T09:30:00.000Z.

@@ -34,6 +34,17 @@ pub(crate) struct Presence {
     pub(crate) present_ms: Option<u64>,
 }
 
+impl Presence {
+    /// Combines what two sources say about the same person.
+    pub(crate) fn combined(self, other: Self) -> Self {
+        Self {
+            joined_at: self.joined_at.into_iter().chain(other.joined_at).min(),
+            left_at: self.left_at.max(other.left_at),
+            present_ms: self.present_ms.max(other.present_ms),
+        }
+    }
+}
+
 /// An interval of time. Its start is unknown if the recording's start is, and so is its end.
 type Stay = (Option<Timestamp>, Option<Timestamp>);
 

@@ -21,7 +21,7 @@ pub use self::{
     participants::{Participants, ParticipantsReader},
 };
 use self::{json::JsonReader, pieces::Pieces};
-use crate::{Counts, Meeting, MeetingInfo};
+use crate::{Attendance, Counts, Meeting, MeetingBuilder, MeetingInfo, MeetingRecord};
 
 /// When the recording was made, as far as that is known before its transcript is read.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -51,12 +51,27 @@ pub struct Summary {
     pub error: Option<String>,
 }
 
+/// A transcript that was read, or the reason why it was not.
+#[derive(Debug)]
+pub struct Outcome {
+    pub summary: Summary,
+    /// What was passed in, with every text of others made one line of limited length.
+    pub info: MeetingInfo,
+    pub record: MeetingRecord,
+    /// The meeting if all of the file could be read and the meeting is not too large. Otherwise the error says why there
+    /// is no meeting.
+    pub meeting: Result<Meeting, String>,
+}
+
 impl Summary {
-    /// Returns the summary of a file that was not read, and the reason why there are no renditions.
-    pub fn unread(why: String) -> (Self, Result<Meeting, String>) {
+    /// Returns the outcome of a file that was not read, and the reason why there are no renditions. What is known about
+    /// the people is from elsewhere.
+    pub fn unread(why: String, info: MeetingInfo, attendance: Attendance) -> Outcome {
+        let info = info.cleaned();
+        let (_, record, _) = MeetingBuilder::default().finish(info.clone(), attendance);
         let (counts, language_codes) = (Counts::default(), BTreeSet::new());
         let summary = Self { counts, skipped_values: 0, language_codes, empty: false, error: Some(why.clone()) };
-        (summary, Err(why))
+        Outcome { summary, info, record: record.without_talk(), meeting: Err(why) }
     }
 }
 
@@ -79,21 +94,23 @@ impl TranscriptReader {
         self.0.is_complete()
     }
 
-    /// Ends the file. Returns a meeting if all of the file could be read and the meeting is not too large. Otherwise
-    /// the error says why there is no meeting.
-    pub fn finish(mut self, info: MeetingInfo) -> (Summary, Result<Meeting, String>) {
+    /// Ends the file. `attendance` is what is known about the people from elsewhere.
+    pub fn finish(mut self, info: MeetingInfo, attendance: Attendance) -> Outcome {
         self.is_complete();
         let Pieces { grammar, error, .. } = self.0;
         let JsonReader { entries, skipped, lost_words, meeting, .. } = grammar;
         let language_codes = meeting.languages().iter().map(|code| code.to_string()).collect();
-        let (counts, meeting) = meeting.finish(info);
+        let info = info.cleaned();
+        let (counts, record, meeting) = meeting.finish(info.clone(), attendance);
         let silent = counts.words == 0;
         // Recall may have changed its format, so this is an error and not a silent recording.
         let unreadable = || (silent && lost_words).then(|| format!("no words were found in {entries} entries"));
         let error = error.or_else(unreadable);
         let meeting = error.clone().map_or(meeting, Err);
+        let record = if meeting.is_ok() { record } else { record.without_talk() };
         let empty = silent && error.is_none();
-        (Summary { counts, skipped_values: skipped, language_codes, empty, error }, meeting)
+        let summary = Summary { counts, skipped_values: skipped, language_codes, empty, error };
+        Outcome { summary, info, record, meeting }
     }
 }
 
