@@ -187,3 +187,16 @@ fn participants_with_different_static_ids_stay_apart() {
     let emails: Vec<_> = record.participants.iter().filter_map(|person| person.email.as_deref()).collect();
     assert_eq!(emails, ["ann.two@x.example", "ann.one@x.example"]);
 }
+
+#[test]
+fn lines_of_a_person_have_the_address_from_any_source() {
+    let (transcript, people, _) = meeting();
+    let meeting =
+        read(&transcript, Attendance::new(Some(participants(&people)), None, None)).meeting.expect("a meeting");
+    let lines = crate::fuzzing::render(&meeting, crate::Format::Jsonl);
+    let lines: Vec<Value> = lines.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
+    let seen: Vec<_> =
+        lines.iter().map(|line| json!([line["person"], line["speaker_email"], line["is_host"]])).collect();
+    let (cy, ann) = (json!([0, "cy@old.example", false]), json!([1, "ann@x.example", true]));
+    assert_eq!(seen, [&cy, &ann, &ann, &ann].map(Clone::clone));
+}
