@@ -39,9 +39,11 @@ mod cues;
 mod format;
 mod html;
 mod jsonl;
+mod knowledge;
 mod line_breaks;
 mod md;
 mod meeting;
+mod meeting_line;
 mod people;
 mod phrases;
 mod presence;
@@ -62,8 +64,10 @@ mod words;
 pub(crate) use self::visible::has_visible;
 pub use self::{
     attendance::Attendance,
-    format::{Format, FormatSpec, Renderer},
+    format::{Format, FormatSpec, Renderer, Rendition},
+    knowledge::{knowledge_renderer, knowledge_sidecar},
     meeting::{Counts, Meeting, MeetingInfo, Title, Turn},
+    meeting_line::{meeting_line, short_meeting_line},
     reader::{
         EventsReader, Outcome, Participants, ParticipantsReader, Presences, RecordingTimes, Summary, TranscriptReader,
     },

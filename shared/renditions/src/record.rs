@@ -1,5 +1,7 @@
 //! What the manifest says about the meeting and its people. Later runs read it back.
 
+use std::collections::HashSet;
+
 use job::time::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -115,6 +117,24 @@ impl MeetingRecord {
         }
     }
 
+    /// Returns the distinct e-mail addresses in lower case, in the order of the people.
+    pub(crate) fn emails(&self) -> Vec<String> {
+        distinct(self.participants.iter().filter_map(|participant| participant.email.as_deref()))
+    }
+
+    /// Returns the distinct domains of the e-mail addresses in lower case, in the order of the people.
+    pub(crate) fn domains(&self) -> Vec<String> {
+        let emails = self.participants.iter().filter_map(|participant| participant.email.as_deref());
+        distinct(emails.filter_map(|email| email.rsplit_once('@')).map(|(_, domain)| domain))
+    }
+
+    /// Returns the distinct names of those who spoke, in the order of the people.
+    pub(crate) fn speakers(&self) -> Vec<String> {
+        let speakers = self.participants.iter().filter(|participant| participant.spoke == Some(true));
+        let mut seen = HashSet::new();
+        speakers.filter_map(|participant| participant.name.clone()).filter(|name| seen.insert(name.clone())).collect()
+    }
+
     /// Removes everything that only a transcript can say.
     pub(crate) fn without_talk(mut self) -> Self {
         for participant in &mut self.participants {
@@ -123,6 +143,12 @@ impl MeetingRecord {
         }
         self
     }
+}
+
+/// Returns the distinct texts in lower case.
+fn distinct<'a>(texts: impl Iterator<Item = &'a str>) -> Vec<String> {
+    let mut seen = HashSet::new();
+    texts.map(str::to_lowercase).filter(|text| seen.insert(text.clone())).collect()
 }
 
 impl ParticipantRecord {
