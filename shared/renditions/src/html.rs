@@ -181,7 +181,7 @@ impl Html {
 /// Writes everything before the search field.
 fn write_head(meeting: &Meeting, chart: &Chart, out: &mut String) {
     let info = meeting.info();
-    let title = Escaped(info.title.as_deref().unwrap_or("Transcript"));
+    let title = Escaped(info.title().unwrap_or("Transcript"));
     put(
         out,
         format_args!(

@@ -14,24 +14,9 @@ pub(super) struct Md;
 impl Renderer for Md {
     fn begin(&mut self, meeting: &Meeting, out: &mut String) {
         out.push_str("# ");
-        escape(meeting.info().title.as_deref().unwrap_or("Transcript"), out);
+        escape(meeting.info().title().unwrap_or("Transcript"), out);
         out.push_str("\n\n");
-        if let Some(started_at) = meeting.info().started_at {
-            // For example 2026-11-23T09:30:00.000Z.
-            let text = started_at.rfc3339();
-            let (date, time) = text.split_once('T').unwrap_or((&text, ""));
-            let _ = writeln!(out, "- Date: {date}, {} UTC", time.get(..5).unwrap_or(time));
-        }
-        if meeting.duration_ms() > 0 {
-            let _ = writeln!(out, "- Duration: {}", Hms(meeting.duration_ms()));
-        }
-        let mut before = "- Languages: ";
-        for code in meeting.language_codes() {
-            out.push_str(before);
-            escape(code, out);
-            before = ", ";
-        }
-        out.push_str(if before == ", " { "\n\n" } else { "\n" });
+        write_facts(meeting, out);
         if meeting.is_empty() {
             out.push_str("Nobody said a word.\n");
             return;
@@ -52,6 +37,26 @@ impl Renderer for Md {
         escape(&turn.text, out);
         out.push('\n');
     }
+}
+
+/// Writes the date, the duration and the languages, as far as they are known.
+fn write_facts(meeting: &Meeting, out: &mut String) {
+    if let Some(started_at) = meeting.info().started_at {
+        // For example 2026-11-23T09:30:00.000Z.
+        let text = started_at.rfc3339();
+        let (date, time) = text.split_once('T').unwrap_or((&text, ""));
+        let _ = writeln!(out, "- Date: {date}, {} UTC", time.get(..5).unwrap_or(time));
+    }
+    if meeting.duration_ms() > 0 {
+        let _ = writeln!(out, "- Duration: {}", Hms(meeting.duration_ms()));
+    }
+    let mut before = "- Languages: ";
+    for code in meeting.language_codes() {
+        out.push_str(before);
+        escape(code, out);
+        before = ", ";
+    }
+    out.push_str(if before == ", " { "\n\n" } else { "\n" });
 }
 
 fn write_speaker_row(speaker: &Speaker, out: &mut String) {
@@ -91,7 +96,8 @@ fn find_reference(text: &str) -> Option<Range<usize>> {
     Some(start..start + text.get(start..end)?.trim_end_matches(trailing).len())
 }
 
-fn escape_marks(text: &str, out: &mut String) {
+/// Escapes all markup, but no references.
+pub(super) fn escape_marks(text: &str, out: &mut String) {
     let special = |byte: &u8| !byte.is_ascii_alphanumeric() && *byte != b' ' && b"\\`*_[]<>#|~$&:.".contains(byte);
     let mut from = 0;
     for (at, byte) in text.bytes().enumerate().filter(|(_, byte)| special(byte)) {

@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use super::subtitles;
 use crate::{
-    Format, Meeting, MeetingInfo, has_visible,
+    Attendance, Format, Meeting, MeetingInfo, Outcome, Title, TitleSource, has_visible,
     reader::{RecordingTimes, Summary, TranscriptReader},
 };
 
@@ -66,12 +66,13 @@ fn read(file: &[u8], length: impl Fn(usize) -> usize) -> (Summary, Result<Meetin
         reader.push(now);
         (rest, piece) = (later, piece + 1);
     }
-    reader.finish(MeetingInfo {
-        recording_id: RecordingId::from_u128(1),
-        transcript_id: TranscriptId::from_u128(2),
-        title: Some("Weekly sync".to_owned()),
+    let info = MeetingInfo {
+        title: Some(Title { text: "Weekly sync".to_owned(), source: TitleSource::Recall }),
         started_at: Some(Timestamp::from_secs(1_700_000_000)),
-    })
+        ..MeetingInfo::new(RecordingId::from_u128(1), TranscriptId::from_u128(2), "2023-11-14".to_owned())
+    };
+    let Outcome { summary, meeting, .. } = reader.finish(info, Attendance::default());
+    (summary, meeting)
 }
 
 /// Returns a whole rendition.

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use super::{html, info, render};
 use crate::{
-    Format, MeetingInfo,
+    Attendance, Format, MeetingInfo, Outcome,
     reader::{RecordingTimes, Summary, TranscriptReader},
 };
 
@@ -35,7 +35,8 @@ fn renditions_match_their_goldens() {
         let file = std::fs::read(folder.join("transcript.json")).expect("a transcript");
         let mut reader = TranscriptReader::new(recorded);
         file.chunks(7).for_each(|chunk| reader.push(chunk));
-        let (summary, meeting) = reader.finish(MeetingInfo { started_at: recorded.started_at, ..info() });
+        let info = MeetingInfo { started_at: recorded.started_at, ..info() };
+        let Outcome { summary, meeting, .. } = reader.finish(info, Attendance::default());
         let meeting = meeting.expect("a transcript that can be read");
         for format in Format::ALL {
             let name = format!("transcript.{}", format.spec().name);
