@@ -164,10 +164,13 @@ mod tests {
     /// A template puts the texts into JSON as they are, and a chat shows them as they are.
     #[test]
     fn texts_contain_nothing_that_json_or_a_chat_interprets() {
-        let nasty = "a \"b\" \\ <!channel> <@U1> @here [x](https://evil.example) *b* _i_ ~s~ `c` #1 &lt; |\n{}\u{202e}$x";
+        let nasty =
+            "a \"b\" \\ <!channel> <@U1> @here [x](https://evil.example) *b* _i_ ~s~ `c` #1 &lt; |\n{}\u{202e}$x";
         let bare = Announcement { title: Some(nasty.to_owned()), sub_code: Some(nasty.to_owned()), ..stored(None) };
         for text in [headline(&bare), summary(&bare)] {
-            for bad in ["\"", "\\", "<", ">", "@", "[", "]", "*", "_", "~", "`", "#", "&", "|", "\n", "{", "://", "\u{202e}"] {
+            for bad in
+                ["\"", "\\", "<", ">", "@", "[", "]", "*", "_", "~", "`", "#", "&", "|", "\n", "{", "://", "\u{202e}"]
+            {
                 assert!(!text.contains(bad), "{bad:?} in {text}");
             }
             let quoted = format!("{{\"text\": \"{text}\"}}");

@@ -22,7 +22,11 @@ use pipeline::{
 use renditions::{EventsReader, Participants, ParticipantsReader, Presences, SourceState, Sources};
 
 use self::file::{FetchError, FileSpec};
-use crate::{download::Downloads, settings::KeptFiles, transcript_info::TranscriptInfo};
+use crate::{
+    download::Downloads,
+    settings::KeptFiles,
+    transcript_info::{Facts, TranscriptInfo},
+};
 
 /// Larger lists of participants are not kept.
 const MAX_PARTICIPANTS_BYTES: u64 = 32 << 20;
@@ -67,11 +71,8 @@ pub(crate) struct Origin<'a> {
 pub(crate) struct Fetched {
     pub(crate) participants: Option<Participants>,
     pub(crate) presences: Option<Presences>,
-    /// The title that the platform gave the meeting.
-    pub(crate) title: Option<String>,
-    pub(crate) platform: Option<String>,
-    pub(crate) meeting_id: Option<String>,
-    pub(crate) sources: Sources,
+    /// What is known now: what was known before, and what was fetched.
+    pub(crate) facts: Facts,
     /// The files that are kept verbatim.
     pub(crate) files: Vec<File>,
     /// Something was not ready, and may be later.
@@ -118,13 +119,13 @@ impl MeetingFetcher {
     }
 
     /// Fetches what is missing within this time. The objects that it writes are new, or no manifest names them.
-    pub(crate) async fn fetch(&self, origin: &Origin<'_>, missing: Missing, time: Duration) -> Fetched {
+    pub(crate) async fn fetch(&self, origin: &Origin<'_>, missing: Missing, known: Facts, time: Duration) -> Fetched {
         let watch = Stopwatch::start();
         let left = || time.saturating_sub(watch.elapsed());
-        let mut fetched = Fetched::default();
+        let mut fetched = Fetched { facts: known, ..Fetched::default() };
         if missing.title {
             let title = origin.recording.map(RecordingArtifact::title).unwrap_or_else(unavailable);
-            (fetched.sources.meeting_metadata, fetched.title) = match title {
+            (fetched.facts.sources.meeting_metadata, fetched.facts.title) = match title {
                 Availability::Ready(title) => (SourceState::Read, title),
                 other => (state_of(&other), None),
             };
@@ -134,14 +135,14 @@ impl MeetingFetcher {
             let file = FileSpec { name: PARTICIPANTS, max_bytes: MAX_PARTICIPANTS_BYTES, kept: self.kept.participants };
             let url = origin.recording.map(RecordingArtifact::participants).unwrap_or_else(unavailable);
             let state = self.file(origin, &mut fetched, file, url, left(), |bytes| reader.push(bytes)).await;
-            (fetched.sources.participants, fetched.participants) = read(origin, state, || reader.finish());
+            (fetched.facts.sources.participants, fetched.participants) = read(origin, state, || reader.finish());
         }
         if missing.events {
-            let mut reader = EventsReader::new(origin.info.recording_times());
+            let mut reader = EventsReader::new(origin.info.times);
             let file = FileSpec { name: EVENTS, max_bytes: MAX_FILE_BYTES, kept: self.kept.events };
             let url = origin.recording.map(RecordingArtifact::participant_events).unwrap_or_else(unavailable);
             let state = self.file(origin, &mut fetched, file, url, left(), |bytes| reader.push(bytes)).await;
-            (fetched.sources.events, fetched.presences) = read(origin, state, || reader.finish());
+            (fetched.facts.sources.events, fetched.presences) = read(origin, state, || reader.finish());
         }
         if missing.timeline {
             let file = FileSpec { name: TIMELINE, max_bytes: MAX_FILE_BYTES, kept: true };
@@ -156,7 +157,7 @@ impl MeetingFetcher {
         if missing.bot {
             self.read_bot(origin.info.bot_id, &mut fetched, left()).await;
         }
-        let Sources { participants, events, meeting_metadata, bot } = fetched.sources;
+        let Sources { participants, events, meeting_metadata, bot } = fetched.facts.sources;
         fetched.is_incomplete |= [participants, events, meeting_metadata, bot].contains(&SourceState::NotYet);
         fetched
     }
@@ -213,12 +214,12 @@ impl MeetingFetcher {
     /// Reads the platform and the meeting's id, with one call.
     async fn read_bot(&self, bot_id: Option<BotId>, fetched: &mut Fetched, time: Duration) {
         let Some(bot_id) = bot_id else {
-            fetched.sources.bot = SourceState::Absent;
+            fetched.facts.sources.bot = SourceState::Absent;
             return;
         };
-        fetched.sources.bot = match tokio::time::timeout(time, self.recall.retrieve_bot(bot_id)).await {
+        fetched.facts.sources.bot = match tokio::time::timeout(time, self.recall.retrieve_bot(bot_id)).await {
             Ok(Ok(bot)) => {
-                (fetched.platform, fetched.meeting_id) = (bot.platform(), bot.meeting_id());
+                (fetched.facts.platform, fetched.facts.meeting_id) = (bot.platform(), bot.meeting_id());
                 SourceState::Read
             }
             Ok(Err(Problem::NotFound)) => SourceState::Absent,

@@ -7,7 +7,7 @@ use pipeline::{
     keys::KNOWLEDGE,
     settings::Common,
 };
-use renditions::Format;
+use renditions::Rendition;
 
 use crate::tags::{MAX_TAG_KEY_CHARS, MAX_TAGS, is_tag_key};
 
@@ -23,7 +23,7 @@ pub struct Settings {
     pub dead_letter_queue_url: String,
     /// The event bus for announcements. Without one there are no announcements.
     pub event_bus: Option<String>,
-    pub(crate) renditions: Vec<Format>,
+    pub(crate) renditions: Vec<Rendition>,
     /// Which of Recall's other files are kept.
     pub(crate) kept_files: KeptFiles,
     /// The keys of the metadata that readers may search by.
@@ -51,14 +51,18 @@ impl Settings {
             key_prefix: reader.parsed("KEY_PREFIX", String::new(), key_prefix),
             dead_letter_queue_url: reader.required("DEAD_LETTER_QUEUE_URL", "the URL of the dead-letter queue"),
             event_bus: reader.text("EVENT_BUS").map(str::to_owned),
-            renditions: reader.parsed("RENDITIONS", Format::DEFAULT.to_vec(), renditions),
+            renditions: reader.parsed("RENDITIONS", default_renditions(), renditions),
             kept_files: KeptFiles {
                 provider_data: reader.flag("PROVIDER_DATA", false),
-                ..reader.parsed("MEETING_FILES", KeptFiles { participants: true, ..KeptFiles::default() }, meeting_files)
+                ..reader.parsed(
+                    "MEETING_FILES",
+                    KeptFiles { participants: true, ..KeptFiles::default() },
+                    meeting_files,
+                )
             },
             metadata_keys: reader.parsed("METADATA_KEYS", Vec::new(), metadata_keys),
         };
-        if settings.renditions.contains(&Format::Knowledge)
+        if settings.renditions.contains(&Rendition::Knowledge)
             && settings.key_prefix.len() + KNOWLEDGE.len() > MAX_KNOWLEDGE_PREFIX_BYTES
         {
             reader.problem(format!(
@@ -70,11 +74,15 @@ impl Settings {
     }
 }
 
-/// Parses the names of renditions. Returns each format once, in the order in which the renditions are written.
-fn renditions(text: &str) -> Result<Vec<Format>, String> {
+fn default_renditions() -> Vec<Rendition> {
+    Rendition::ALL.into_iter().filter(|rendition| rendition.is_default()).collect()
+}
+
+/// Parses the names of renditions. Returns each rendition once.
+fn renditions(text: &str) -> Result<Vec<Rendition>, String> {
     let named = text.split(',').map(str::trim).filter(|name| !name.is_empty()).map(|name| {
-        Format::parse(name).ok_or_else(|| {
-            let names = Format::ALL.map(|format| format.spec().name).join(", ");
+        Rendition::parse(name).ok_or_else(|| {
+            let names = Rendition::ALL.map(Rendition::name).join(", ");
             format!("`{name}` is not a rendition; use any of {names}, separated by commas")
         })
     });
@@ -141,6 +149,8 @@ fn key_prefix(text: &str) -> Result<String, String> {
 
 #[cfg(test)]
 mod tests {
+    use renditions::Format;
+
     use super::*;
 
     #[test]
@@ -155,12 +165,21 @@ mod tests {
 
     #[test]
     fn renditions_may_be_named_in_any_order() {
-        assert_eq!(renditions("txt, jsonl,,txt"), Ok(vec![Format::Jsonl, Format::Txt]));
-        assert_eq!(renditions("jsonl,txt,md,vtt,srt,html"), Ok(Format::ALL.to_vec()));
+        let (jsonl, txt) = (Rendition::File(Format::Jsonl), Rendition::File(Format::Txt));
+        assert_eq!(renditions("txt, jsonl,,txt"), Ok(vec![jsonl, txt]));
+        let all = renditions("knowledge,jsonl,meetings,txt,md,vtt,srt,html").expect("all are known");
+        assert_eq!(all.len(), Rendition::ALL.len());
+        assert!(all.into_iter().filter(|rendition| *rendition != Rendition::Knowledge).eq(renditions_by_default()));
         for bad in ["pdf", "txt;md", "TXT"] {
             let error = renditions(bad).expect_err("invalid");
-            assert!(error.contains("jsonl, txt, md, vtt, srt, html"), "{error}");
+            assert!(error.contains("jsonl, meetings, txt, md, vtt, srt, html, knowledge"), "{error}");
         }
+    }
+
+    fn renditions_by_default() -> Vec<Rendition> {
+        let mut default = default_renditions();
+        default.sort();
+        default
     }
 
     #[test]
@@ -175,7 +194,10 @@ mod tests {
 
     #[test]
     fn metadata_keys_are_valid_keys_of_tags() {
-        assert_eq!(metadata_keys("tenant, crm.deal/id,Kunde Nr"), Ok(vec!["tenant".to_owned(), "crm.deal/id".to_owned(), "Kunde Nr".to_owned()]));
+        assert_eq!(
+            metadata_keys("tenant, crm.deal/id,Kunde Nr"),
+            Ok(vec!["tenant".to_owned(), "crm.deal/id".to_owned(), "Kunde Nr".to_owned()])
+        );
         assert_eq!(metadata_keys(","), Ok(Vec::new()));
         let eleven = (0..11).map(|n| format!("k{n}")).collect::<Vec<_>>().join(",");
         for bad in ["a,a", "a*b", "aws:x", "AWS:x", &"k".repeat(129), &eleven] {

@@ -59,7 +59,8 @@ impl Labels {
             }
             found.insert(key.clone(), value);
         }
-        Self { metadata: found, // A plus sign means a space only in forms, and every server decodes `%20`.
+        Self {
+            metadata: found, // A plus sign means a space only in forms, and every server decodes `%20`.
             tags: has_tags.then(|| tags.finish().replace('+', "%20")),
         }
     }
@@ -82,7 +83,10 @@ mod tests {
             json!({"tenant": "a b+c", "other": "x", "deal": null}),
             json!({"tenant": "z", "deal": "7"}),
         );
-        assert_eq!(found.metadata, BTreeMap::from([("deal".to_owned(), "7".to_owned()), ("tenant".to_owned(), "a b+c".to_owned())]));
+        assert_eq!(
+            found.metadata,
+            BTreeMap::from([("deal".to_owned(), "7".to_owned()), ("tenant".to_owned(), "a b+c".to_owned())])
+        );
         assert_eq!(found.tags.as_deref(), Some("tenant=a%20b%2Bc&deal=7"));
     }
 

@@ -1,5 +1,7 @@
 //! What is known of a transcript besides its file, and the manifest that is made from it.
 
+use std::collections::BTreeSet;
+
 use job::{
     ids::{BotId, RecordingId, TranscriptId},
     time::Timestamp,
@@ -8,7 +10,7 @@ use pipeline::{
     keys,
     manifest::{BEING_REPLACED, File, Manifest, Recording, SCHEMA},
 };
-use renditions::{MeetingInfo, MeetingRecord, RecordingTimes, Sources, Summary, Title, TitleSource};
+use renditions::{Counts, MeetingInfo, MeetingRecord, RecordingTimes, Sources, Summary, Title, TitleSource};
 use serde_json::Value;
 
 use crate::{tags::Labels, upload::Uploaded};
@@ -145,7 +147,8 @@ impl TranscriptInfo {
     /// Returns a manifest that names no files. It replaces a manifest that cannot be read.
     pub(crate) fn withdrawn_manifest(&self, now: Timestamp) -> Manifest {
         let error = BEING_REPLACED.to_owned();
-        let summary = Summary { error: Some(error.clone()), ..Summary::default() };
+        let (counts, language_codes) = (Counts::default(), BTreeSet::new());
+        let summary = Summary { counts, skipped_values: 0, language_codes, empty: false, error: Some(error.clone()) };
         self.clone().manifest(summary, MeetingRecord::default(), Vec::new(), Some(error), now)
     }
 }

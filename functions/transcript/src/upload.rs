@@ -13,7 +13,7 @@ use aws_sdk_s3::{
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use crc_fast::{CrcAlgorithm, Digest};
 use pipeline::{
-    bucket::{Bucket, S3Error, DAY_KEY, failed},
+    bucket::{Bucket, DAY_KEY, S3Error, failed},
     logs,
     telemetry::Chain,
 };
@@ -268,10 +268,14 @@ impl<'a> Upload<'a> {
         self.day.as_ref().map(|day| HashMap::from([(DAY_KEY.to_owned(), day.clone())]))
     }
 
-    /// Returns the CRC-64/NVME checksum of all bytes so far, in S3's form.
     fn checksum(&self) -> String {
-        STANDARD.encode(self.crc.finalize().to_be_bytes())
+        checksum(&self.crc)
     }
+}
+
+/// Returns a CRC-64/NVME checksum in S3's form.
+pub(crate) fn checksum(crc: &Digest) -> String {
+    STANDARD.encode(crc.finalize().to_be_bytes())
 }
 
 /// Returns lower-case hexadecimal.

@@ -168,8 +168,7 @@ mod tests {
             title: None,
             awaits_meeting_data: false,
         };
-        let object =
-            |bytes, checksum: Option<&str>| Head { bytes, crc64nvme: checksum.map(str::to_owned), day: None };
+        let object = |bytes, checksum: Option<&str>| Head { bytes, crc64nvme: checksum.map(str::to_owned), day: None };
         assert!(is_same(&receipt, &object(7, Some("AAAA"))));
         for other in [object(8, Some("AAAA")), object(7, Some("AAAB")), object(7, None)] {
             assert!(!is_same(&receipt, &other), "{other:?}");

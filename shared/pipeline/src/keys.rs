@@ -81,7 +81,8 @@ mod tests {
         for key in [turns_key("p/", &day, id), meetings_key("", &day, id), meetings_key("date=7/", &day, id)] {
             assert_eq!(day_of_key(&key), Some("1970-01-01"), "{key}");
         }
-        for bad in ["", "p/turns/x.jsonl", "p/turns/date=/x.jsonl", "p/turns/date=../x.jsonl", "turns/date=2026-01-01"] {
+        for bad in ["", "p/turns/x.jsonl", "p/turns/date=/x.jsonl", "p/turns/date=../x.jsonl", "turns/date=2026-01-01"]
+        {
             assert_eq!(day_of_key(bad), None, "{bad}");
         }
     }

@@ -144,11 +144,13 @@ names! {
     SWEEP_FINISHED = "sweep.finished";
     /// S3 would not keep a value unchanged as an object tag.
     TAG_NOT_SET = "tag.not_set";
+    /// What was missing of a meeting was not fetched.
+    TRANSCRIPT_NOT_FOLLOWED_UP = "transcript.not_followed_up";
     /// A transcript was stored without readable files.
     TRANSCRIPT_NOT_RENDERED = "transcript.not_rendered";
     /// The readable files of a stored transcript were not made again.
     TRANSCRIPT_NOT_RERENDERED = "transcript.not_rerendered";
-    /// What was missing of a meeting was fetched, or is given up.
+    /// A stored transcript was followed up: what was missing of its meeting was looked for.
     TRANSCRIPT_FOLLOWED_UP = "transcript.followed_up";
     /// A copy failed.
     TRANSCRIPT_NOT_STORED = "transcript.not_stored";

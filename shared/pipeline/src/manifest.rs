@@ -117,9 +117,9 @@ impl Manifest {
     }
 
     /// Adds the remaining files, so that the manifest names all files.
-    pub fn complete(&mut self, files: Vec<File>, now: Timestamp) {
+    pub fn complete(&mut self, files: Vec<File>, rendering_error: Option<String>, now: Timestamp) {
         self.files.extend(files);
-        self.rendering_error = None;
+        self.rendering_error = rendering_error;
         self.replaced_day = None;
         self.rendered_now(now);
     }
@@ -197,7 +197,7 @@ mod tests {
             manifest = Manifest::parse(&manifest.to_json()).expect("it is ours");
             assert_eq!((manifest.files.len(), manifest.day()), (0, Some("2026-01-02")));
         }
-        manifest.complete(Vec::new(), Timestamp::from_secs(0));
+        manifest.complete(Vec::new(), None, Timestamp::from_secs(0));
         assert_eq!((manifest.day(), &manifest.rendering_error), (None, &None));
         assert!(!String::from_utf8(manifest.to_json()).expect("text").contains("replaced"));
     }

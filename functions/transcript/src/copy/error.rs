@@ -63,11 +63,9 @@ impl CopyError {
             Self::RenditionsRefused(_) => CopyAnswer::RenditionsRefused,
             Self::RenditionsLate => CopyAnswer::RenditionsLate,
             Self::Empty => CopyAnswer::EmptyBody,
-            Self::Download(_)
-            | Self::Unframed
-            | Self::EarlierCopy(_)
-            | Self::Upload(_)
-            | Self::OutOfTime => CopyAnswer::Later { after: Duration::ZERO },
+            Self::Download(_) | Self::Unframed | Self::EarlierCopy(_) | Self::Upload(_) | Self::OutOfTime => {
+                CopyAnswer::Later { after: Duration::ZERO }
+            }
         }
     }
 

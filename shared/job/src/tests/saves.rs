@@ -1,11 +1,11 @@
 //! What every save does, and what a job reports about itself.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, time::Duration};
 
 use super::{CLAIM, DAY, HOUR, NOW, OURS, context, creating, failed, job, quiet, receipt, stored};
 use crate::{
-    Claim, Command, Decision, Deletion, DeletionReason, DeletionTarget, Event, Failures, Hold, HoldCause, Job,
-    KeepReason, Next, Reason, Rendering, Retry, State, Transcript,
+    Claim, Command, CreateAnswer, Decision, Deletion, DeletionReason, DeletionTarget, Event, Failures, Hold, HoldCause,
+    Job, KeepReason, Next, Reason, Rendering, Retry, State, Transcript,
 };
 
 fn making_room() -> Deletion {
@@ -154,4 +154,28 @@ fn wake_does_first_what_has_been_due_for_longest() {
     assert_eq!(with_hold(early, late), "create");
     assert_eq!(with_hold(early, early), "copy");
     assert_eq!(with_hold(late, early), "copy");
+}
+
+/// A lease that ends now is over.
+#[test]
+fn lease_of_a_copy_ends_on_time() {
+    let policy = quiet();
+    let copied = || job([State::Copying(super::copying(NOW, Some(CLAIM), Failures::default()))]);
+    let reference = crate::TranscriptRef { transcript_id: OURS, attempt: Some(1), other_deployment: false };
+    for event in [Event::TranscriptFailed { reference, sub_code: None }, Event::TranscriptDeleted(reference)] {
+        let before = copied().on_event(&event, context(&policy, NOW.minus(Duration::from_millis(1))));
+        assert_eq!(before, Decision::Busy { retry_at: NOW });
+        let after = copied().on_event(&event, context(&policy, NOW));
+        assert!(!matches!(after, Decision::Busy { .. }), "{after:?}");
+    }
+}
+
+/// Logs and metrics count by these names.
+#[test]
+fn answers_to_a_create_have_names_of_their_own() {
+    let answers = CreateAnswer::samples();
+    let names: BTreeSet<&str> = answers.iter().map(CreateAnswer::as_str).collect();
+    let kinds: BTreeSet<String> =
+        answers.iter().map(|answer| format!("{:?}", std::mem::discriminant(answer))).collect();
+    assert_eq!(names.len(), kinds.len(), "{names:?}");
 }

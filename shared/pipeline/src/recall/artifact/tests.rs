@@ -1,5 +1,6 @@
 //! Artifacts with absent fields and with unexpected values.
 
+use serde::de::DeserializeOwned;
 use serde_json::json;
 
 use super::*;
