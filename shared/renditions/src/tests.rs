@@ -9,6 +9,7 @@ mod properties;
 mod providers;
 mod repair;
 
+pub(crate) use self::properties::config;
 use job::{
     ids::{RecordingId, TranscriptId},
     time::Timestamp,
