@@ -172,8 +172,8 @@ fn end_of_piece(turn: &Turn, from: usize, room: usize) -> usize {
     let late = ends.iter().copied().rev().take_while(|end| *end > from + fits / 2);
     let sentence = late.clone().find(ends_sentence);
     sentence.or(ends.last().copied()).unwrap_or_else(|| {
-        let within = (from + fits / 2 + 1..=most).rev();
-        within.into_iter().find(|at| is_grapheme_boundary(&turn.text, *at)).unwrap_or(most)
+        let mut within = (from + fits / 2 + 1..=most).rev().filter(|at| turn.text.is_char_boundary(*at));
+        within.find(|at| is_grapheme_boundary(&turn.text, *at)).unwrap_or(most)
     })
 }
 
