@@ -208,19 +208,28 @@ impl MeetingBuilder {
     ) -> (Counts, MeetingRecord, Result<Meeting, String>) {
         self.entry = Entry::default();
         self.finish_previous_entry();
-        let roster = self.people.finish(attendance);
-        let Roster { speakers, participants, participants_over_limit, .. } = roster;
+        let Roster { speakers, participants, speaker_count, speakers_over_limit, participants_over_limit } =
+            self.people.finish(attendance);
         let record = MeetingRecord::new(&info, &speakers, participants_over_limit);
-        self.counts.speakers = roster.speaker_count;
-        self.counts.speakers_over_limit = roster.speakers_over_limit;
+        self.counts.speakers = speaker_count;
+        self.counts.speakers_over_limit = speakers_over_limit;
         if let Some(why) = self.render_error {
             return (self.counts, record, Err(why));
         }
         self.records.sort_unstable_by_key(|record| (record.span.start_ms, record.cursor.text));
         let duration_ms = self.counts.duration_ms;
         let Self { languages, compact, records, counts, .. } = self;
-        let meeting =
-            Meeting { info, speakers, participants, participants_over_limit, languages, duration_ms, compact, records };
+        let meeting = Meeting {
+            info,
+            speakers,
+            participants,
+            participants_over_limit,
+            speakers_over_limit,
+            languages,
+            duration_ms,
+            compact,
+            records,
+        };
         (counts, record, Ok(meeting))
     }
 

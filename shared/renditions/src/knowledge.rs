@@ -20,6 +20,8 @@ const MAX_SECTION_CHARS: usize = 1_000;
 const MAX_HEADING_NAME_CHARS: usize = 80;
 /// The line feeds around a paragraph, and a backslash at its start.
 const PARAGRAPH_CHARS: usize = 3;
+/// The maximum number of characters of the line with the number of people who are not listed.
+const MAX_NUMBER_CHARS: usize = 40;
 /// Turns of one speaker share a heading only for this long, so that its time is right.
 const MAX_SECTION_MS: u32 = 60_000;
 
@@ -52,12 +54,12 @@ impl Renderer for Knowledge {
         if let Some(started_at) = info.started_at {
             let _ = writeln!(out, "- Start: {}", started_at.rfc3339());
         }
-        if meeting.duration_ms() > 0 {
-            let _ = writeln!(out, "- Duration: {}", Hms(meeting.duration_ms()));
+        if meeting.length_ms() > 0 {
+            let _ = writeln!(out, "- Duration: {}", Hms::of(meeting.length_ms()));
         }
-        if let Some(platform) = &info.platform {
+        if let Some(platform) = info.platform_name() {
             out.push_str("- Platform: ");
-            escape_marks(&shortened(platform), out);
+            escape_marks(&shortened(&platform), out);
             out.push('\n');
         }
         write_people(meeting, out);
@@ -116,26 +118,23 @@ fn shortened(name: &str) -> String {
 fn write_people(meeting: &Meeting, out: &mut String) {
     let heading = format!("\n## Participants ({})\n\n", meeting.info().date);
     let mut room = 0;
-    for (index, person) in meeting.speakers().iter().enumerate() {
-        let mut item = String::new();
+    for person in meeting.speakers() {
+        let mut item = String::from("- ");
         escape_marks(&shortened(&person.label), &mut item);
         item.push_str(note(person));
-        // A comma and a space, or two line feeds.
-        let needed = item.chars().count() + 2;
+        item.push('\n');
+        let needed = item.chars().count();
         if needed > room {
-            if index > 0 {
-                out.push('\n');
-            }
             out.push_str(&heading);
-            room = MAX_SECTION_CHARS - heading.chars().count() - 2;
-        } else {
-            out.push_str(", ");
+            // The last item may be followed by the number of people who are not listed.
+            room = MAX_SECTION_CHARS.saturating_sub(heading.chars().count() + MAX_NUMBER_CHARS);
         }
         out.push_str(&item);
         room = room.saturating_sub(needed);
     }
-    if !meeting.speakers().is_empty() {
-        out.push('\n');
+    let others = meeting.silent_over_limit();
+    if others > 0 {
+        let _ = writeln!(out, "- and {others} more");
     }
 }
 
@@ -173,8 +172,8 @@ fn end_of_piece(turn: &Turn, from: usize, room: usize) -> usize {
     let late = ends.iter().copied().rev().take_while(|end| *end > from + fits / 2);
     let sentence = late.clone().find(ends_sentence);
     sentence.or(ends.last().copied()).unwrap_or_else(|| {
-        let within = (from + fits / 2 + 1..=most).rev();
-        within.into_iter().find(|at| is_grapheme_boundary(&turn.text, *at)).unwrap_or(most)
+        let mut within = (from + fits / 2 + 1..=most).rev().filter(|at| turn.text.is_char_boundary(*at));
+        within.find(|at| is_grapheme_boundary(&turn.text, *at)).unwrap_or(most)
     })
 }
 

@@ -1,6 +1,6 @@
 //! A meeting as the renderers see it. Its turns are in time order, and are made one by one from the compact form.
 
-use std::{collections::BTreeMap, ops::Range, sync::Arc};
+use std::{borrow::Cow, collections::BTreeMap, ops::Range, sync::Arc};
 
 use job::{
     ids::{BotId, RecordingId, TranscriptId},
@@ -87,6 +87,19 @@ impl MeetingInfo {
     /// The title as text.
     pub fn title(&self) -> Option<&str> {
         self.title.as_ref().map(|title| &*title.text)
+    }
+
+    /// The name of the platform for readers.
+    pub(crate) fn platform_name(&self) -> Option<Cow<'_, str>> {
+        let name = match self.platform.as_deref()? {
+            "zoom" => "Zoom",
+            "google_meet" => "Google Meet",
+            "microsoft_teams" | "microsoft_teams_live" => "Microsoft Teams",
+            "webex" => "Webex",
+            "goto_meeting" => "GoTo Meeting",
+            other => return Some(Cow::Owned(other.replace('_', " "))),
+        };
+        Some(Cow::Borrowed(name))
     }
 
     /// The length of the recording in milliseconds, if it is known.
@@ -213,8 +226,9 @@ pub struct Meeting {
     pub(super) info: MeetingInfo,
     pub(super) speakers: Vec<Speaker>,
     pub(super) participants: Vec<ParticipantRef>,
-    /// The number of people who attended and are not among the speakers.
+    /// The number of people beyond the limit, and how many of them are in the transcript.
     pub(super) participants_over_limit: usize,
+    pub(super) speakers_over_limit: usize,
     pub(super) languages: Vec<Arc<str>>,
     pub(super) duration_ms: u32,
     pub(super) compact: CompactWords,
@@ -240,6 +254,21 @@ impl Meeting {
     /// The end of the last word in milliseconds, or 0 for an empty meeting.
     pub(crate) fn duration_ms(&self) -> u32 {
         self.duration_ms
+    }
+
+    /// The length of the recording in milliseconds or, if it is not known, the end of the last word.
+    pub(crate) fn length_ms(&self) -> u64 {
+        self.info.recording_ms().unwrap_or(self.duration_ms.into())
+    }
+
+    /// The people who can be told apart, whether they spoke or not.
+    pub(crate) fn attendees(&self) -> impl Iterator<Item = &Speaker> {
+        self.speakers.iter().filter(|speaker| !speaker.is_overflow)
+    }
+
+    /// The number of people beyond the limit who are not represented by a speaker.
+    pub(crate) fn silent_over_limit(&self) -> usize {
+        self.participants_over_limit.saturating_sub(self.speakers_over_limit)
     }
 
     /// Returns whether the meeting has no words.

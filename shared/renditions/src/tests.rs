@@ -9,6 +9,7 @@ mod properties;
 mod providers;
 mod repair;
 
+pub(crate) use self::properties::config;
 use job::{
     ids::{RecordingId, TranscriptId},
     time::Timestamp,
@@ -20,7 +21,7 @@ use crate::{
     reader::{RecordingTimes, TranscriptReader},
 };
 
-fn info() -> MeetingInfo {
+pub(crate) fn info() -> MeetingInfo {
     MeetingInfo {
         title: Some(Title { text: "Weekly sync".to_owned(), source: TitleSource::Metadata }),
         started_at: Timestamp::parse_rfc3339("2026-11-23T09:30:00Z"),
@@ -29,7 +30,7 @@ fn info() -> MeetingInfo {
 }
 
 /// Reads a file in pieces of this many bytes.
-fn meeting(file: &[u8], step: usize) -> Result<Meeting, String> {
+pub(crate) fn meeting(file: &[u8], step: usize) -> Result<Meeting, String> {
     let mut reader = TranscriptReader::new(RecordingTimes::default());
     file.chunks(step).for_each(|chunk| reader.push(chunk));
     reader.finish(info(), Attendance::default()).meeting

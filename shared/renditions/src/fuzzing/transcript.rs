@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use super::subtitles;
 use crate::{
-    Attendance, Format, Meeting, MeetingInfo, Outcome, Title, TitleSource, has_visible,
+    Attendance, Format, Meeting, MeetingInfo, Outcome, Renderer, Title, TitleSource, has_visible,
     reader::{RecordingTimes, Summary, TranscriptReader},
 };
 
@@ -77,7 +77,11 @@ fn read(file: &[u8], length: impl Fn(usize) -> usize) -> (Summary, Result<Meetin
 
 /// Returns a whole rendition.
 pub(crate) fn render(meeting: &Meeting, format: Format) -> String {
-    let mut renderer = (format.spec().renderer)();
+    render_with(meeting, &mut *(format.spec().renderer)())
+}
+
+/// Returns all that a renderer writes.
+pub(crate) fn render_with(meeting: &Meeting, renderer: &mut dyn Renderer) -> String {
     let mut out = String::new();
     renderer.begin(meeting, &mut out);
     for turn in meeting.turns() {

@@ -153,7 +153,7 @@ fn file(entries: &[Entry]) -> (Vec<u8>, Vec<String>) {
     (json!(turns).to_string().into_bytes(), marks)
 }
 
-pub(super) fn config(cases: u32) -> ProptestConfig {
+pub(crate) fn config(cases: u32) -> ProptestConfig {
     ProptestConfig {
         cases,
         failure_persistence: Some(Box::new(FileFailurePersistence::Off)),

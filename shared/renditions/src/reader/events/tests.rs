@@ -16,8 +16,10 @@ fn read(file: &[u8], step: usize, recording: RecordingTimes) -> Result<Presences
     reader.finish()
 }
 
-/// Returns the name, the join, the leave and the seconds of each participant.
-fn seen(presences: &Presences) -> Vec<(Option<&str>, Option<String>, Option<String>, Option<u64>)> {
+/// The name, the join, the leave and the seconds of a participant.
+type Seen<'a> = (Option<&'a str>, Option<String>, Option<String>, Option<u64>);
+
+fn seen(presences: &Presences) -> Vec<Seen<'_>> {
     let all = presences.moves.iter().map(|(participant, moves)| {
         let Presence { joined_at, left_at, present_ms } = presence(std::slice::from_ref(moves), presences.recording);
         let (joined_at, left_at) = (joined_at.map(Timestamp::rfc3339), left_at.map(Timestamp::rfc3339));
