@@ -120,7 +120,8 @@ def _about(manifest, date, lines, number, attempt):
     people = {}
     for line in lines:
         if line["person"] is not None:
-            one = people.setdefault(line["person"], {"name": line["speaker"], "email": None, "is_host": line["is_host"]})
+            new = {"name": line["speaker"], "email": None, "is_host": line["is_host"]}
+            one = people.setdefault(line["person"], new)
             one["spoke"] = True
             talk = 0 if line["start_s"] is None else line["end_s"] - line["start_s"]
             one["talk_s"] = round(one.get("talk_s", 0) + talk, 3)

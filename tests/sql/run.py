@@ -148,7 +148,8 @@ def check_meetings_table(ask, table, meetings):
     newest = sorted(meeting.key for meeting in newest_of(meetings))
     same("newest", ask.database.execute(f'SELECT {KEY} FROM latest_meetings ORDER BY {KEY}').fetchall(), newest)
     spoken = sorted(meeting.key for meeting in newest_of(meetings) if meeting.lines)
-    same("newest turns", ask.database.execute(f"SELECT DISTINCT {KEY} FROM latest_turns ORDER BY {KEY}").fetchall(), spoken)
+    turns = ask.database.execute(f"SELECT DISTINCT {KEY} FROM latest_turns ORDER BY {KEY}").fetchall()
+    same("newest turns", turns, spoken)
 
 
 def check_answers(ask, meetings):

@@ -33,8 +33,8 @@ const ACTIONS: [(&str, &str); 19] = [
 /// Permissions that AWS uses on a function's behalf: for its logs and traces, and for the key that encrypts the secret.
 const OF_EACH: [&str; 5] =
     ["logs:CreateLogStream", "logs:PutLogEvents", "xray:PutTraceSegments", "xray:PutTelemetryRecords", "kms:Decrypt"];
-/// The queue's event source receives messages on the function's behalf, S3 encrypts, S3 reports a missing object only to
-/// those who may list, and a write with tags needs a permission of its own.
+/// The queue's event source receives messages on the function's behalf, S3 encrypts, S3 reports a missing object only
+/// to those who may list, and a write with tags needs a permission of its own.
 const OF_TRANSCRIPT: [&str; 6] = [
     "sqs:ReceiveMessage",
     "sqs:DeleteMessage",
