@@ -3,7 +3,8 @@
     pip install cmarkgfm==2025.10.22
     python tests/formats/markdown.py FOLDER…
 
-Every *.md below the folders must show the words of the text file beside it, with no link, image, or HTML.
+Every transcript.md below the folders must show the words of the text file beside it, with no link, image, or HTML.
+GitHub shows the front matter as a table, and front_matter.py reads it.
 """
 
 import html
@@ -14,6 +15,7 @@ from pathlib import Path
 import cmarkgfm
 
 TAG = re.compile(r"<[^>]*>")
+FRONT_MATTER = re.compile(r"\A---\n.*?\n---\n", re.DOTALL)
 TURN = re.compile(r"<p><strong>(.*?)</strong>(?: \((\d\d:\d\d:\d\d)\))?: (.*)</p>")
 PLAIN = {"h1", "ul", "li", "p", "strong", "code", "table", "thead", "tbody", "tr", "th", "td"}
 
@@ -23,7 +25,7 @@ def shown(page: str) -> str:
 
 
 def check(path: Path) -> int:
-    page = cmarkgfm.github_flavored_markdown_to_html(path.read_text("utf-8"))
+    page = cmarkgfm.github_flavored_markdown_to_html(FRONT_MATTER.sub("", path.read_text("utf-8")))
     tags = set(re.findall(r"</?([!\w]+)", page))
     assert tags <= PLAIN, f"{path}: unexpected tags {tags - PLAIN}"
     turns = [f"[{at or '--:--:--'}] {shown(label)}: {shown(said)}" for label, at, said in TURN.findall(page)]

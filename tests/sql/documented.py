@@ -1,4 +1,4 @@
-"""Reads docs/querying.md: its statements, by name and engine, and the columns of its table."""
+"""Reads docs/querying.md: its statements, by name and engine, and the columns of its tables."""
 
 import pathlib
 import re
@@ -8,6 +8,7 @@ from sqlglot import exp
 
 PAGE = pathlib.Path(__file__).parents[2] / "docs/querying.md"
 # A comment above a block gives its name and its engines.
+UNNEST = re.compile(r"CROSS JOIN UNNEST\((\w+)\) AS (\w+)\(")
 BLOCK = re.compile(r"^<!-- sql: (\S+) ([a-z ]+) -->\n```sql\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 
@@ -22,11 +23,12 @@ def statements(engine):
 def for_duckdb(sql):
     """Translates a statement for Athena to DuckDB. Fails if it does not follow Athena's grammar."""
     (translated,) = sqlglot.transpile(sql, read="athena", write="duckdb", unsupported_level=sqlglot.ErrorLevel.RAISE)
-    return translated
+    # Athena makes a column of each field of a structure, and DuckDB only if it is told to.
+    return UNNEST.sub(r"CROSS JOIN LATERAL (SELECT unnest(\1, recursive := true)) AS \2(", translated)
 
 
 class Table:
-    """The table that the page creates in Athena."""
+    """A table that the page creates in Athena."""
 
     def __init__(self, ddl):
         create = sqlglot.parse_one(ddl, read="athena")
@@ -41,18 +43,18 @@ class Table:
 
     @staticmethod
     def _columns(definitions):
-        return [(column.name, column.args["kind"].sql("hive").lower()) for column in definitions]
+        return [(column.name, column.args["kind"].sql("hive").lower().replace(" ", "")) for column in definitions]
 
     def duckdb_columns(self):
         """Returns the same columns for DuckDB's `read_json`."""
         types = {name: exp.DataType.build(kind, dialect="hive").sql("duckdb") for name, kind in self.columns}
-        return {name: "VARCHAR" if kind == "TEXT" else kind for name, kind in types.items()}
+        return {name: re.sub(r"\bTEXT\b", "VARCHAR", kind) for name, kind in types.items()}
 
 
-def of_template(expanded):
-    """Returns the same table in the expanded template, as a `Table`."""
-    (resource,) = [r for r in expanded["Resources"].values() if r["Type"] == "AWS::Glue::Table"]
-    table = resource["Properties"]["TableInput"]
+def of_template(expanded, name):
+    """Returns the same table in the expanded template, with the fields of a `Table`."""
+    tables = [r["Properties"]["TableInput"] for r in expanded["Resources"].values() if r["Type"] == "AWS::Glue::Table"]
+    (table,) = [table for table in tables if table["Name"] == name]
     storage = table["StorageDescriptor"]
 
     def named(place):

@@ -1,4 +1,7 @@
-"""Reads the meetings in a folder with the layout of the bucket, and counts their words from Recall's own JSON."""
+"""Reads the meetings in a folder with the layout of the bucket, and counts their words from Recall's own JSON.
+
+Also stores other meetings beside them: the fixtures of the renditions, each with a line for the table of meetings.
+"""
 
 import datetime
 import json
@@ -16,6 +19,7 @@ PAUSE_MS = 3000
 # Invisible characters, in addition to control characters, spaces, and format characters.
 FILLERS = "\u034f\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0" + "".join(map(chr, range(0xFE00, 0xFE10)))
 DAY = datetime.timedelta(days=1)
+CUSTOMERS = ["Acme", "Globex", None]
 
 
 @dataclass
@@ -49,6 +53,8 @@ class Meeting:
     path: pathlib.Path
     lines: list
     turns: list
+    # The line of the table of meetings.
+    about: dict
 
     @property
     def key(self):
@@ -61,7 +67,7 @@ def add_fixtures(bucket):
     for number, folder in enumerate(folders):
         date = "2026-10-15" if folder.name == "captions" else str(datetime.date(2026, 11, 2) + number * DAY)
         _add(bucket, folder, date, recording=1000 + number, transcript=2000 + number, stored_hour=12)
-    # One recording has a second, newer transcript.
+    # One recording has a second transcript, which is newer at Recall although its attempt has no number.
     number = folders.index(FIXTURES / "meeting")
     date = str(datetime.date(2026, 11, 2) + number * DAY)
     _add(bucket, FIXTURES / "punctuation", date, recording=1000 + number, transcript=1, stored_hour=15)
@@ -95,8 +101,68 @@ def _add(bucket, fixture, date, recording, transcript, stored_hour, rename=("", 
     (folder / "transcript.json").write_text(verbatim.replace(f'"name": "{old}"', f'"name": "{new}"'))
     (folder / "manifest.json").write_text(json.dumps(manifest))
     (bucket / key).write_text("".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines))
+    about = _about(manifest, date, lines, recording, attempt=None if transcript == 1 else 1)
+    key_of_meeting = f"meetings/date={date}/{transcript_id}.jsonl"
+    (bucket / key_of_meeting).parent.mkdir(parents=True, exist_ok=True)
+    (bucket / key_of_meeting).write_text(json.dumps(about, ensure_ascii=False) + "\n")
     written = datetime.datetime.fromisoformat(manifest["stored_at"]).timestamp()
-    os.utime(bucket / key, (written, written))
+    for path in (bucket / key, bucket / key_of_meeting):
+        os.utime(path, (written, written))
+
+
+def _about(manifest, date, lines, number, attempt):
+    """Returns the line of the table of meetings. Someone who is in every meeting never speaks."""
+    ids = {name: manifest[name] for name in ("recording_id", "transcript_id")} | {"bot_id": None, "date": date}
+    ids |= {"status": "stored", "created_at": manifest["stored_at"], "attempt": attempt}
+    if number % 5 == 4:
+        # What is written where RENDITIONS does not name meetings.
+        return ids
+    people = {}
+    for line in lines:
+        if line["person"] is not None:
+            new = {"name": line["speaker"], "email": None, "is_host": line["is_host"]}
+            one = people.setdefault(line["person"], new)
+            one["spoke"] = True
+            talk = 0 if line["start_s"] is None else line["end_s"] - line["start_s"]
+            one["talk_s"] = round(one.get("talk_s", 0) + talk, 3)
+            one["words"] = one.get("words", 0) + line["words"]
+    for one in people.values():
+        # The case of an address means nothing.
+        one["email"] = f"{'Ann' if number % 2 else 'ann'}@example.com" if one["name"] == "Ann" else None
+    silent = {"name": "Sam", "email": "sam@example.org", "is_host": False, "spoke": False, "talk_s": 0, "words": 0}
+    # One transcript could not be read, so who spoke is not known.
+    unread = {"spoke": None, "talk_s": None, "words": None} if number % 7 == 3 else {}
+    participants = [{**one, **unread} for one in [*people.values(), silent]]
+    participants.append({"name": None, "email": None, "is_host": None, "spoke": None, "talk_s": None, "words": None})
+    emails = sorted({one["email"] for one in participants if one["email"]})
+    duration_s = max((line["end_s"] or 0 for line in lines), default=0)
+    customer = CUSTOMERS[number % len(CUSTOMERS)]
+    return ids | {
+        "title": f"Meeting {number}",
+        "title_source": "metadata",
+        "platform": "zoom",
+        "meeting_id": None,
+        "started_at": f"{date}T09:00:00.000Z",
+        "ended_at": f"{date}T10:00:00.000Z",
+        "calendar_event_id": None,
+        "ical_uid": None,
+        "participants_over_limit": 0,
+        "sources": {"participants": "stored", "events": "read", "meeting_metadata": "absent", "bot": "failed"},
+        "duration_s": duration_s,
+        "language_codes": sorted({line["language_code"] for line in lines if line["language_code"]}),
+        "provider": "recallai_async",
+        "counts": {
+            "turns": len(lines),
+            "words": sum(line["words"] for line in lines),
+            "speakers": len(people),
+            "speakers_over_limit": 0,
+            "duration_s": duration_s,
+        },
+        "participants": participants,
+        "participant_emails": emails,
+        "participant_domains": sorted({email.split("@")[1] for email in emails}),
+        "metadata": {"customer": customer} if customer else {},
+    }
 
 
 def load(bucket):
@@ -107,6 +173,7 @@ def load(bucket):
         (key,) = [file["key"] for file in manifest["files"] if file["name"] == "turns.jsonl"]
         lines = [json.loads(line) for line in (bucket / key).read_text().splitlines()]
         entries = json.loads((path.parent / "transcript.json").read_text())
+        (about,) = (bucket / key.replace("turns/", "meetings/", 1)).read_text().splitlines()
         meetings.append(
             Meeting(
                 date=key.split("date=")[1][:10],
@@ -116,9 +183,18 @@ def load(bucket):
                 path=bucket / key,
                 lines=lines,
                 turns=_turns(entries, lines),
+                about=json.loads(about),
             )
         )
     return meetings
+
+
+def newest_of(meetings):
+    """Returns the newest transcript of each recording."""
+    newest = {}
+    for meeting in sorted(meetings, key=lambda meeting: meeting.about["created_at"]):
+        newest[meeting.recording_id] = meeting
+    return list(newest.values())
 
 
 def _turns(entries, lines):

@@ -16,13 +16,17 @@ from collections import defaultdict
 
 import duckdb
 
+from compare import SINCE, close, same, seconds
 from documented import Table, for_duckdb, of_template, statements
-from meetings import add_fixtures, load, tokens
+from meetings import add_fixtures, load, newest_of, tokens
+from people import check_people
 
-# The first day of the queries on the page.
-SINCE = "2026-11-01"
 # The path of the local bucket on the page.
 LOCAL = "data/s3/transcripts"
+# The statements of the page that create the tables and the views, in this order.
+TABLES = ["table", "meetings-table"]
+VIEWS = ["latest-meetings", "attendance", "latest"]
+KEY = '"date", recording_id, transcript_id'
 # Words of one or several meetings: with and without accents, in three alphabets, in capitals. Two words never occur.
 WORDS = ["budget", "BUDGET", "café", "qué", "vamos", "nein", "for", "plan", "בוא", "الخير", "2027", "unsaid", "caf"]
 PHRASES = ["料金", "ログ", "120万円", "aws", "สวัสดี", "Por qué", "Thank You", "言わない"]
@@ -30,9 +34,11 @@ PHRASES = ["料金", "ログ", "120万円", "aws", "สวัสดี", "Por qu
 
 def main(data, expanded):
     page = {engine: statements(engine) for engine in ("athena", "duckdb")}
-    table = Table(page["athena"]["table"])
-    documented = {name: getattr(table, name) for name in of_template(expanded)}
-    assert documented == of_template(expanded), f"page and template differ:\n{documented}\n{of_template(expanded)}"
+    tables = [Table(page["athena"][name]) for name in TABLES]
+    for table in tables:
+        of_stack = of_template(expanded, table.name)
+        documented = {name: getattr(table, name) for name in of_stack}
+        assert documented == of_stack, f"page and template differ:\n{documented}\n{of_stack}"
     with tempfile.TemporaryDirectory() as temporary:
         bucket = pathlib.Path(temporary) / LOCAL
         shutil.copytree(data / "s3/transcripts", bucket)
@@ -42,16 +48,18 @@ def main(data, expanded):
         meetings = load(bucket)
         check_lines(meetings)
         for engine in page:
-            ask = Questions(engine, page[engine], table, bucket)
-            check_table(ask, table, meetings)
+            ask = Questions(engine, page[engine], tables, bucket)
+            check_turns_table(ask, tables[0], meetings)
+            check_meetings_table(ask, tables[1], meetings)
             check_answers(ask, meetings)
+            check_people(ask, newest_of(meetings))
             print(f"{engine}: {ask.asked} answers over {len(meetings)} transcripts are right")
 
 
 class Questions:
-    """Creates a database with the table and the views of the page."""
+    """Creates a database with the tables and the views of the page."""
 
-    def __init__(self, engine, sql, table, bucket):
+    def __init__(self, engine, sql, tables, bucket):
         self.engine, self.sql, self.bucket, self.asked = engine, sql, bucket, 0
         self.database = duckdb.connect()
         self.database.sql("SET TimeZone = 'UTC'")
@@ -59,16 +67,20 @@ class Questions:
             # sqlglot does not translate the function normalize.
             self.database.execute("CREATE MACRO normalize(it) AS nfc_normalize(it)")
             # Athena derives these columns from files and keys. DuckDB cannot hide columns, so they are visible here.
-            self.database.execute(f"""
-                CREATE TABLE {table.name} AS
-                SELECT lines.* EXCLUDE (filename), filename AS "$path", last_modified AS "$file_modified_time"
-                FROM read_json('{bucket}/turns/date=*/*.jsonl', format = 'newline_delimited', filename = true,
-                               hive_partitioning = true, hive_types = {{'date': VARCHAR}},
-                               columns = {json.dumps(table.duckdb_columns())}) AS lines
-                JOIN read_blob('{bucket}/turns/date=*/*.jsonl') USING (filename)""")
+            for table in tables:
+                columns = ", ".join(f"{name!r}: {kind!r}" for name, kind in table.duckdb_columns().items())
+                self.database.execute(f"""
+                    CREATE TABLE {table.name} AS
+                    SELECT lines.* EXCLUDE (filename), filename AS "$path", last_modified AS "$file_modified_time"
+                    FROM read_json('{bucket}/{table.name}/date=*/*.jsonl', format = 'newline_delimited',
+                                   filename = true, hive_partitioning = true, hive_types = {{'date': VARCHAR}},
+                                   columns = {{{columns}}}) AS lines
+                    JOIN read_blob('{bucket}/{table.name}/date=*/*.jsonl') USING (filename)""")
         else:
-            self.database.execute(self._local(sql["table"]))
-        self.ask("latest")
+            for name in TABLES:
+                self.database.execute(self._local(sql[name]))
+        for name in VIEWS:
+            self.ask(name)
 
     def ask(self, name, **put):
         """Returns the rows of this statement with some words replaced."""
@@ -79,7 +91,7 @@ class Questions:
         self.asked += 1
         sql = for_duckdb(sql) if self.engine == "athena" else self._local(sql)
         cursor = self.database.execute(sql)
-        return [] if name == "latest" else cursor.fetchall()
+        return [] if name in VIEWS else cursor.fetchall()
 
     def _local(self, sql):
         assert LOCAL in sql or "read_" not in sql
@@ -100,7 +112,7 @@ def check_lines(meetings):
         same(f"lines of {meeting.path.name}", lines, turns)
 
 
-def check_table(ask, table, meetings):
+def check_turns_table(ask, table, meetings):
     types = {name: kind for name, kind, *_ in ask.database.sql("DESCRIBE turns").fetchall() if name[0] != "$"}
     same("columns", types, {**table.duckdb_columns(), "date": "VARCHAR"})
     for line in (line for meeting in meetings for line in meeting.lines):
@@ -115,6 +127,29 @@ def check_table(ask, table, meetings):
     same("rows", rows, lines)
     for name in ("speaker_id", "start_s", "started_at", "language_code"):
         assert any(row[list(types).index(name)] is None for row in rows), f"{name} should be null in some row"
+
+
+def check_meetings_table(ask, table, meetings):
+    columns = table.duckdb_columns()
+    types = {name: kind for name, kind, *_ in ask.database.sql("DESCRIBE meetings").fetchall() if name[0] != "$"}
+    plain = lambda kinds: {name: kind.replace('"', "") for name, kind in kinds.items()}
+    same("columns of meetings", plain(types), plain({**columns, "date": "VARCHAR"}))
+    for meeting in meetings:
+        fields = [name for name in meeting.about if name != "date"]
+        assert fields in (list(columns), list(columns)[: len(fields)]), f"fields of {meeting.path.name}: {fields}"
+        same("date", meeting.about["date"], meeting.date)
+    names = ", ".join(f'"{name}"' for name in types)
+    rows = ask.database.execute(f'SELECT {names} FROM meetings ORDER BY "date", transcript_id').fetchall()
+    lines = [
+        tuple(meeting.about.get(name) for name in types)
+        for meeting in sorted(meetings, key=lambda meeting: (meeting.date, meeting.transcript_id))
+    ]
+    same("rows of meetings", rows, lines)
+    newest = sorted(meeting.key for meeting in newest_of(meetings))
+    same("newest", ask.database.execute(f'SELECT {KEY} FROM latest_meetings ORDER BY {KEY}').fetchall(), newest)
+    spoken = sorted(meeting.key for meeting in newest_of(meetings) if meeting.lines)
+    turns = ask.database.execute(f"SELECT DISTINCT {KEY} FROM latest_turns ORDER BY {KEY}").fetchall()
+    same("newest turns", turns, spoken)
 
 
 def check_answers(ask, meetings):
@@ -205,11 +240,8 @@ def check_context(ask, meetings):
 
 
 def check_months(ask, meetings):
-    newest = {}
-    for meeting in sorted(meetings, key=lambda meeting: meeting.stored_at):
-        newest[meeting.recording_id] = meeting
     months = defaultdict(list)
-    for meeting in newest.values():
+    for meeting in newest_of(meetings):
         if meeting.turns:
             months[meeting.date[:7]].append(meeting)
     rows = ask.ask("months")
@@ -252,22 +284,6 @@ def check_strays(ask, meetings):
     shutil.copy(meetings[0].path, stray)
     same("strays", ask.ask("strays"), [(str(stray),)])
     shutil.rmtree(stray.parent)
-
-
-def seconds(millis):
-    return None if millis is None else millis / 1000
-
-
-def close(answer, expected, by):
-    return answer is None if expected is None else answer is not None and abs(answer - expected) <= by
-
-
-def same(what, answer, expected):
-    if answer != expected:
-        first = ([answer], [expected])
-        if isinstance(answer, list) and len(answer) == len(expected):
-            first = next(([a], [e]) for a, e in zip(answer, expected) if a != e)
-        raise SystemExit(f"{what}: wrong\nanswer   {first[0][0]}\nexpected {first[1][0]}")
 
 
 if __name__ == "__main__":

@@ -16,16 +16,18 @@ const ENVIRONMENT_BYTES: usize = 4096;
 fn longest() -> BTreeMap<&'static str, String> {
     let line_ends = "\n".repeat(8);
     // As many two-byte characters as the pattern allows.
-    let providers = format!("[{line_ends}{{{}{}}}{line_ends}]", "\"".repeat(240), "x".repeat(1280 - 260));
+    let providers = format!("[{line_ends}{{{}{}}}{line_ends}]", "\"".repeat(240), "x".repeat(1152 - 260));
     let secret = format!("arn:aws:secretsmanager:ap-northeast-1:123456789012:secret:{}-AbCdEf", "s".repeat(191));
     [
         ("RecallSecretArn", secret),
         ("RecallBaseUrl", format!("https://{}", "h".repeat(120))),
-        ("DownloadHosts", format!("a,{}", "h".repeat(254))),
+        ("DownloadHosts", format!("a,{}", "h".repeat(190))),
         ("TranscriptProviders", providers),
         ("Deployment", "d".repeat(64)),
         ("KeyPrefix", format!("{}/", "k".repeat(199))),
-        ("Renditions", "jsonl,txt,md,vtt,srt,html".to_owned()),
+        ("Renditions", "jsonl,meetings,txt,md,vtt,srt,html,knowledge".to_owned()),
+        ("MeetingFiles", "participants,events,timeline".to_owned()),
+        ("MetadataKeys", format!("{},{}", "m".repeat(128), "m".repeat(71))),
         ("EventBusName", "b".repeat(256)),
         ("SweepWindowHours", "744".to_owned()),
         ("ExpiryAlarmHours", "744".to_owned()),

@@ -7,6 +7,7 @@
 
 mod alarm_stories;
 mod alarm_times;
+mod chat;
 mod cloudwatch;
 mod functions;
 mod limits;

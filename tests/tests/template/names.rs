@@ -1,4 +1,4 @@
-//! Names that the code and the template share: indexes and their keys, object prefixes, and the table of turns.
+//! Names that the code and the template share: indexes and their keys, object prefixes, and the tables.
 
 use std::collections::BTreeSet;
 
@@ -63,9 +63,16 @@ fn objects_are_written_where_the_role_may_write() {
     let template = template();
     let role = template["Resources"]["TranscriptRole"]["Properties"]["Policies"][0].to_string();
     let written = sources::of("shared/pipeline/src");
-    let prefixes = found(r#""\{prefix\}([a-z]+)/"#, &written);
+    let mut prefixes = found(r#""\{prefix\}([a-z]+)/"#, &written);
+    prefixes.extend(found(r#"const \w+: &str = "([a-z]+)/";"#, &written));
     let allowed = found(r"\$\{TranscriptsBucket\.Arn\}/\$\{KeyPrefix\}([a-z]+)/\*", &role);
     assert_eq!(prefixes, allowed);
-    let turns = &template["Resources"]["TurnsTable"]["Properties"]["TableInput"]["StorageDescriptor"]["Location"];
-    assert_eq!(*turns, json!({"Fn::Sub": "s3://${TranscriptsBucket}/${KeyPrefix}turns/"}));
+    for (resource, table) in [("TurnsTable", "turns"), ("MeetingsTable", "meetings")] {
+        let input = &template["Resources"][resource]["Properties"]["TableInput"];
+        let folder = format!("s3://${{TranscriptsBucket}}/${{KeyPrefix}}{table}/");
+        let of_day = format!("{folder}date=${{!date}}/");
+        assert_eq!(input["Name"], table);
+        assert_eq!(input["StorageDescriptor"]["Location"], json!({"Fn::Sub": folder}));
+        assert_eq!(input["Parameters"]["storage.location.template"], json!({"Fn::Sub": of_day}));
+    }
 }

@@ -123,6 +123,11 @@ fn every_rule_refuses_something_and_not_the_defaults() {
             [("DeleteAfterStore", "transcript"), ("CopyUnrequested", "false")],
         ),
         (
+            "ChatNeedsBus",
+            [("ChatTopicArn", "arn:aws:sns:eu-central-1:111122223333:meetings"), ("EventBusName", "")],
+            [("ChatTopicArn", ""), ("EventBusName", "")],
+        ),
+        (
             "RoomForEveryTry",
             [("MaxTranscriptsPerRecording", "1"), ("OnLimit", "stop")],
             [("MaxTranscriptsPerRecording", "1"), ("TriesPerProvider", "1")],

@@ -33,10 +33,16 @@ const ACTIONS: [(&str, &str); 19] = [
 /// Permissions that AWS uses on a function's behalf: for its logs and traces, and for the key that encrypts the secret.
 const OF_EACH: [&str; 5] =
     ["logs:CreateLogStream", "logs:PutLogEvents", "xray:PutTraceSegments", "xray:PutTelemetryRecords", "kms:Decrypt"];
-/// The queue's event source receives messages on the function's behalf, S3 encrypts, and S3 reports a missing object
-/// only to those who may list.
-const OF_TRANSCRIPT: [&str; 5] =
-    ["sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes", "kms:GenerateDataKey", "s3:ListBucket"];
+/// The queue's event source receives messages on the function's behalf, S3 encrypts, S3 reports a missing object only
+/// to those who may list, and a write with tags needs a permission of its own.
+const OF_TRANSCRIPT: [&str; 6] = [
+    "sqs:ReceiveMessage",
+    "sqs:DeleteMessage",
+    "sqs:GetQueueAttributes",
+    "kms:GenerateDataKey",
+    "s3:ListBucket",
+    "s3:PutObjectTagging",
+];
 
 const SHARED_POLICY: &str = "FunctionBasics";
 
@@ -155,10 +161,33 @@ fn permissions_are_no_wider_than_needed() {
                 "dynamodb" => {
                     assert!(conditions[0].starts_with("dynamodb:LeadingKeys ForAllValues:String"), "{permission:?}");
                 }
+                _ if action == "s3:PutObjectTagging" => assert_eq!(given_if.as_deref(), Some("TagsObjects")),
                 _ => assert_eq!(*given_if, None, "{permission:?}"),
             }
         }
     }
+}
+
+/// Only objects that would be found twice, or that break their readers, are ever deleted.
+#[test]
+fn objects_are_deleted_only_where_readers_need_it() {
+    let permissions = permissions(&template(), "Transcript");
+    let deletions = permissions.iter().filter(|permission| permission.action.starts_with("s3:Delete"));
+    let deleted: BTreeSet<String> = deletions.flat_map(|permission| permission.resources.clone()).collect();
+    let below = |path: &str| format!("${{TranscriptsBucket.Arn}}/${{KeyPrefix}}{path}");
+    let expected = ["recordings/*/transcript.srt", "turns/*", "meetings/*", "knowledge/*"].map(below);
+    assert_eq!(deleted, expected.into());
+}
+
+/// Without the permission to tag, S3 refuses the whole write.
+#[test]
+fn every_object_that_is_written_may_be_tagged() {
+    let permissions = permissions(&template(), "Transcript");
+    let on = |action: &str| {
+        let of = permissions.iter().filter(|permission| permission.action == action);
+        of.flat_map(|permission| permission.resources.clone()).collect::<BTreeSet<String>>()
+    };
+    assert_eq!(on("s3:PutObject"), on("s3:PutObjectTagging"));
 }
 
 #[test]

@@ -7,8 +7,8 @@ use serde_json::Value;
 
 use crate::{resources, roles::short, template, text};
 
-/// These are checked elsewhere: alarms below, the dashboard by metric, the table of turns beside the documented
-/// statement, and the permissions that the functions share in roles.txt.
+/// These are checked elsewhere: alarms below, the dashboard by metric, the tables beside the documented statements, and
+/// the permissions that the functions share in roles.txt.
 const ELSEWHERE: [&str; 4] =
     ["AWS::CloudWatch::Alarm", "AWS::CloudWatch::Dashboard", "AWS::Glue::", "AWS::IAM::ManagedPolicy"];
 /// Policies are in roles.txt, variables are compared by name, and descriptions are for readers.
