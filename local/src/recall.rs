@@ -39,9 +39,11 @@ mod tests;
 pub use self::{
     config::{Limits, SimulatorConfig, random_api_key, random_webhook_secret},
     drive::Order,
-    faults::{DownloadFault, EntryFault, Faults, Target, WebhookFault},
+    faults::{Artifact, ArtifactFault, BotFault, DownloadFault, EntryFault, Faults, FileFault, Target, WebhookFault},
     inspect::{RecordingView, TranscriptView},
-    meeting::Meeting,
+    meeting::{
+        CHAT_MESSAGE, Content, MEETING_PASSWORD, Meeting, MeetingFile, Platform, many_events, many_participants,
+    },
     outbox::{Delivery, Message},
     simulator::Simulator,
     state::{Metadata, Status},

@@ -8,6 +8,7 @@ mod checksum;
 mod list;
 mod request;
 mod store;
+mod tags;
 
 use std::{
     path::{Path, PathBuf},
@@ -34,6 +35,7 @@ use crate::{
 pub use checksum::Algorithm;
 pub use store::{Attributes, OpenUpload};
 use store::{Stated, Store};
+pub use tags::Tags;
 
 /// S3 on loopback with one bucket, addressed by path. It stops when this is dropped.
 pub struct S3 {
@@ -81,6 +83,11 @@ impl S3 {
         Ok(self.store.attributes(key)?)
     }
 
+    /// Returns the tags of an object.
+    pub fn tags(&self, key: &str) -> Result<Option<Tags>> {
+        Ok(self.attributes(key)?.map(|attributes| attributes.tags))
+    }
+
     /// Stores an object as another client could.
     pub fn put(&self, key: &str, content_type: &str, bytes: &[u8]) -> Result<()> {
         let attributes = Attributes {
@@ -89,6 +96,7 @@ impl S3 {
             content_encoding: None,
             cache_control: None,
             metadata: Default::default(),
+            tags: Tags::new(),
             bytes: 0,
             e_tag: String::new(),
             checksums: Default::default(),
@@ -128,3 +136,6 @@ async fn answer(State(service): State<S3Service>, request: Request) -> Response 
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

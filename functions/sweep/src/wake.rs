@@ -160,6 +160,7 @@ pub(crate) mod tests {
             copy_unrequested: true,
             delete_after_store: DeleteAfterStore::Nothing,
             announces: true,
+            has_knowledge: false,
             expiry_alarm: Duration::from_secs(60 * 60),
         }
     }

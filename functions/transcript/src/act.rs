@@ -16,7 +16,7 @@ use pipeline::{
 use serde::Serialize;
 use tokio::time::timeout;
 
-use crate::{Transcripts, copy::CopyRequest};
+use crate::{Transcripts, chat, copy::CopyRequest, follow_up::FollowUpRequest};
 
 /// How much of the invocation a command leaves, so that its answer can be recorded.
 const ANSWER_RESERVE: Duration = Duration::from_secs(1);
@@ -46,13 +46,17 @@ impl Act for MessageActor<'_> {
                 Answer::ReadRecording { claim, answer: clients.read_recording(recording_id, deadline).await }
             }
             Command::List => Answer::List(clients.look_up(recording_id, deadline).await),
-            Command::Render { transcripts: stored, claim } => {
-                Answer::Render { claim, answer: transcripts.rerenderer.render(&stored, deadline).await }
+            Command::Render { transcripts: stored, newest, claim } => {
+                Answer::Render { claim, answer: transcripts.rerenderer.render(&stored, newest, deadline).await }
             }
-            Command::Copy { transcript_id, attempt, bot_id, failures, claim } => {
-                let request = CopyRequest { recording_id, transcript_id, bot_id, attempt, failures };
+            Command::Copy { transcript_id, attempt, bot_id, failures, newest_stored, claim } => {
+                let request = CopyRequest { recording_id, transcript_id, bot_id, attempt, failures, newest_stored };
                 let answer = transcripts.copier.copy(request, deadline).await;
                 Answer::Copy { transcript_id, claim, answer }
+            }
+            Command::FollowUp { transcripts: stored, newest, is_last_try, claim } => {
+                let request = FollowUpRequest { transcripts: stored, newest, is_last_try };
+                Answer::FollowUp { claim, answer: transcripts.follow_ups.follow_up(request, deadline).await }
             }
             Command::Delete { target, verify, deletable, claim } => {
                 let deletion = transcripts.deleter.delete(recording_id, target, verify, deletable);
@@ -97,6 +101,8 @@ struct Detail<'a> {
     #[serde(flatten)]
     announcement: &'a Announcement,
     bucket: &'a str,
+    headline: String,
+    summary: String,
 }
 
 impl Announcer {
@@ -109,7 +115,8 @@ impl Announcer {
         let mut sent = Vec::new();
         for announcement in announcements {
             let Announcement { id, detail_type, notice, recording_id, .. } = announcement;
-            let detail = Detail { announcement, bucket: &self.bucket };
+            let (headline, summary) = (chat::headline(announcement), chat::summary(announcement));
+            let detail = Detail { announcement, bucket: &self.bucket, headline, summary };
             let result = match &self.bus {
                 Some(bus) => bus.put(detail_type, &detail).await,
                 // The operator has removed the bus since the announcement was saved.

@@ -1,7 +1,6 @@
 //! Copies one transcript from Recall to S3: it retrieves the transcript, checks the download URL, streams the file,
 //! renders it, and writes the manifest last.
 
-mod body;
 mod earlier_copy;
 mod error;
 mod limits;
@@ -9,38 +8,40 @@ mod limits;
 use std::time::Duration;
 
 use job::{
-    CopyAnswer, Failures, Receipt, RecordingPresence,
+    CopyAnswer, Failures, Receipt, RecordingPresence, Version,
     ids::{BotId, RecordingId, TranscriptId},
 };
 use pipeline::{
     bucket::Bucket,
     deadline::Deadline,
-    keys::{MANIFEST, VERBATIM},
+    keys::{MANIFEST, MEETING_LINE, VERBATIM, day},
     logs,
     manifest::File,
     metrics,
-    recall::{Problem, Recall, RecordingArtifact, TranscriptArtifact, http_client, tls},
-    secret::Secret,
-    settings::RecallSettings,
+    recall::{Problem, Recall, RecordingArtifact, TranscriptArtifact},
     telemetry::Chain,
     time::{self, Stopwatch},
 };
-use renditions::{Meeting, Summary, TranscriptReader};
-use reqwest::{Client, Response, StatusCode, header::ACCEPT_ENCODING};
+use renditions::{Attendance, Outcome, RecordingTimes, SourceState, Summary, TranscriptReader};
+use reqwest::{Response, StatusCode};
 
-use self::{body::Body, earlier_copy::EarlierCopy, error::CopyError};
+use self::{earlier_copy::EarlierCopy, error::CopyError};
 use crate::{
     act::time_to_act,
+    download::{Body, DownloadError, Downloads},
+    meeting_data::{Fetched, MeetingFetcher, Origin},
     render::{Renditions, report_skipped_values},
-    transcript_info::{TranscriptInfo, file_entry},
+    tags::Labels,
+    transcript_info::{Facts, TranscriptInfo, file_entry},
     upload::{Upload, put},
-    url_guard::{Forbidden, UrlGuard},
 };
 
 /// The largest file that is copied. A meeting of a whole day takes about 40 MB.
 const MAX_TRANSCRIPT_BYTES: u64 = 256 << 20;
-/// A download that sends nothing for this long fails.
-const DOWNLOAD_READ_TIMEOUT: Duration = Duration::from_secs(30);
+/// How long a copy waits for what is known about the meeting. What takes longer is fetched later.
+const MAX_MEETING_TIME: Duration = Duration::from_secs(10);
+/// A longer title is shortened in the row.
+const MAX_ROW_TITLE_BYTES: usize = 128;
 /// How many URLs one copy tries. A URL that S3 refuses has expired or is not valid yet, so Recall is asked for a new
 /// one.
 const MAX_URLS: u32 = 3;
@@ -53,10 +54,11 @@ pub(crate) const NO_BYTES: &str = "Recall's file has 0 bytes";
 #[derive(Debug)]
 pub(crate) struct Copier {
     recall: Recall,
-    downloads: Client,
-    guard: UrlGuard,
+    downloads: Downloads,
     bucket: Bucket,
     key_prefix: String,
+    metadata_keys: Vec<String>,
+    fetcher: MeetingFetcher,
     renditions: Renditions,
 }
 
@@ -69,31 +71,21 @@ pub(crate) struct CopyRequest {
     pub(crate) attempt: Option<u32>,
     /// How its copies have failed so far.
     pub(crate) failures: Failures,
-}
-
-/// The result of rendering.
-enum Rendered {
-    Files(Vec<File>),
-    /// The transcript is stored without renditions.
-    Without {
-        why: String,
-    },
+    /// The newest transcript of the recording that is stored already.
+    pub(crate) newest_stored: Option<Version>,
 }
 
 impl Copier {
     pub(crate) fn new(
         recall: Recall,
-        settings: &RecallSettings,
+        downloads: Downloads,
         bucket: Bucket,
         key_prefix: String,
+        metadata_keys: Vec<String>,
+        fetcher: MeetingFetcher,
         renditions: Renditions,
-    ) -> Result<Self, lambda_runtime::Error> {
-        let guard = UrlGuard::new(settings);
-        let downloads =
-            http_client(tls()?)?.redirect(guard.redirects()).referer(false).read_timeout(DOWNLOAD_READ_TIMEOUT);
-        // `Body` decompresses the file.
-        let downloads = downloads.no_gzip().build()?;
-        Ok(Self { recall, downloads, guard, bucket, key_prefix, renditions })
+    ) -> Self {
+        Self { recall, downloads, bucket, key_prefix, metadata_keys, fetcher, renditions }
     }
 
     /// Copies one transcript. It never returns an error: a failure is also an answer to the core.
@@ -134,37 +126,39 @@ impl Copier {
     }
 
     async fn try_copy(&self, request: CopyRequest, time: Duration) -> Result<Receipt, CopyError> {
-        let CopyRequest { recording_id, transcript_id, bot_id, attempt, failures } = request;
+        let CopyRequest { recording_id, transcript_id, attempt, failures, newest_stored, .. } = request;
         let watch = Stopwatch::start();
+        let remaining = || time.saturating_sub(watch.elapsed());
         let earlier_copy = EarlierCopy::find(&self.bucket, &self.key_prefix, recording_id, transcript_id);
         let (retrieved, earlier_copy) = tokio::join!(self.retrieve(recording_id, transcript_id), earlier_copy);
         let (artifact, earlier_copy) = (retrieved?, earlier_copy?);
         let recording = self.recording(recording_id).await?;
-        let info = TranscriptInfo {
-            recording_id,
-            transcript_id,
-            bot_id: recording.as_ref().and_then(RecordingArtifact::bot_id).or(bot_id),
-            attempt,
-            provider: artifact.provider().map(str::to_owned),
-            started_at: recording.as_ref().and_then(RecordingArtifact::started_at),
-            completed_at: recording.as_ref().and_then(RecordingArtifact::completed_at),
-            made_at: artifact.made_at(),
-            bot_metadata: recording.as_ref().map(|recording| recording.bot_metadata().clone()).unwrap_or_default(),
-            metadata: recording.map(|recording| recording.metadata).unwrap_or_default(),
+        let created_at = artifact.created_at();
+        let info = self.info(&request, &artifact, recording.as_ref().ok());
+        let (artifact, response) = self.download(artifact).await?;
+        let (file, reader) = self.store_verbatim(&info, earlier_copy, response, failures, remaining()).await?;
+        let origin = Origin {
+            info: &info,
+            recording: recording.as_ref().map_err(|state| *state),
+            transcript: Some(&artifact),
+            is_last_try: false,
         };
-        let turns_key = info.turns_key(&self.key_prefix, time::now());
-        let response = self.download(artifact).await?;
-        let remaining = || time.saturating_sub(watch.elapsed());
-        let (file, reader) =
-            self.store_verbatim(&info, &turns_key, earlier_copy, response, failures, remaining()).await?;
-        let (summary, meeting) = match reader {
-            _ if file.bytes == 0 => Summary::unread(NO_BYTES.to_owned()),
-            Some(reader) => reader.finish(info.meeting_info()),
-            None => Summary::unread(format!("{} workers died while they read the file", failures.crashes)),
+        let fetched = self.fetcher.fetch(&origin, self.fetcher.everything(), Facts::default(), MAX_MEETING_TIME).await;
+        let Fetched { participants, presences, facts, files, is_incomplete } = fetched;
+        let (meeting_info, attendance) = (info.meeting_info(facts), Attendance::new(participants, presences, None));
+        let outcome = match reader {
+            _ if file.bytes == 0 => Summary::unread(NO_BYTES.to_owned(), meeting_info, attendance),
+            Some(reader) => reader.finish(meeting_info, attendance),
+            None => {
+                let why = format!("{} workers died while they read the file", failures.crashes);
+                Summary::unread(why, meeting_info, attendance)
+            }
         };
-        report_skipped_values(recording_id, transcript_id, &summary);
-        let rendered = self.render(meeting, turns_key, failures, remaining()).await?;
-        if let Rendered::Without { why } = &rendered {
+        report_skipped_values(recording_id, transcript_id, &outcome.summary);
+        let version = Version { created_at, attempt, transcript_id };
+        let is_newest = newest_stored.is_none_or(|stored| stored <= version);
+        let (renditions, rendering_error) = self.render(&info, &outcome, is_newest, failures, remaining()).await?;
+        if let Some(why) = &rendering_error {
             tracing::error!(
                 message = logs::TRANSCRIPT_NOT_RENDERED,
                 recording.id = %recording_id,
@@ -173,25 +167,73 @@ impl Copier {
             );
             metrics::RENDERING_ERRORS.count();
         }
-        self.write_manifest(info, file, summary, rendered).await
+        let receipt = Receipt {
+            stored_at: time::now(),
+            manifest_key: info.key(&self.key_prefix, MANIFEST),
+            key: file.key.clone(),
+            bytes: file.bytes,
+            sha256: file.sha256.clone(),
+            crc64nvme: file.crc64nvme.clone().unwrap_or_default(),
+            empty: outcome.summary.empty,
+            unreadable: outcome.summary.error.is_some(),
+            provider: info.provider.clone(),
+            counts: outcome.summary.counts.job_counts(),
+            created_at,
+            title: outcome.record.title.as_deref().map(title_for_row),
+            awaits_meeting_data: is_incomplete,
+        };
+        let all_files = std::iter::once(file).chain(files).chain(renditions).collect();
+        let tags = info.tags();
+        let Outcome { summary, record, .. } = outcome;
+        let manifest = info.manifest(summary, record, all_files, rendering_error, receipt.stored_at);
+        // The manifest makes the transcript visible to readers.
+        put(&self.bucket, receipt.manifest_key.clone(), "application/json", &manifest.to_json(), tags).await?;
+        Ok(receipt)
     }
 
-    /// Writes the renditions. The verbatim file is already stored, and nothing here changes it.
+    fn info(
+        &self,
+        request: &CopyRequest,
+        artifact: &TranscriptArtifact,
+        recording: Option<&RecordingArtifact>,
+    ) -> TranscriptInfo {
+        let times = RecordingTimes {
+            started_at: recording.and_then(RecordingArtifact::started_at),
+            completed_at: recording.and_then(RecordingArtifact::completed_at),
+        };
+        let metadata = recording.map(|recording| recording.metadata.clone()).unwrap_or_default();
+        let bot_metadata = recording.map(|recording| recording.bot_metadata().clone()).unwrap_or_default();
+        TranscriptInfo {
+            recording_id: request.recording_id,
+            transcript_id: request.transcript_id,
+            bot_id: recording.and_then(RecordingArtifact::bot_id).or(request.bot_id),
+            attempt: request.attempt,
+            provider: artifact.provider().map(str::to_owned),
+            times,
+            day: day(times.started_at.or(artifact.created_at()).unwrap_or_else(time::now)),
+            labels: Labels::new(&self.metadata_keys, &metadata, &bot_metadata),
+            metadata,
+            bot_metadata,
+        }
+    }
+
+    /// Writes the renditions. The verbatim file is already stored, and nothing here changes it. Returns the files, and
+    /// why there are not all of them.
     async fn render(
         &self,
-        meeting: Result<Meeting, String>,
-        turns_key: String,
+        info: &TranscriptInfo,
+        outcome: &Outcome,
+        is_newest: bool,
         failures: Failures,
         time: Duration,
-    ) -> Result<Rendered, CopyError> {
-        let meeting = match meeting {
-            Ok(meeting) => meeting,
-            Err(why) => return Ok(Rendered::Without { why }),
-        };
-        match self.renditions.write(&meeting, turns_key, time).await {
-            Ok(files) => Ok(Rendered::Files(files)),
-            Err(error) => limits::retry_or_store_without(failures, error),
+    ) -> Result<(Vec<File>, Option<String>), CopyError> {
+        let mut files = Vec::new();
+        if let Err(error) = self.renditions.write(info, outcome, is_newest, &mut files, time).await {
+            let why = limits::retry_or_store_without(failures, error)?;
+            files.retain(|file| file.name == MEETING_LINE);
+            return Ok((files, Some(why)));
         }
+        Ok((files, outcome.meeting.as_ref().err().cloned()))
     }
 
     /// Retrieves the transcript from Recall, and checks that it is the requested one and is done.
@@ -217,52 +259,38 @@ impl Copier {
         }
     }
 
-    /// Retrieves the recording, for its times and its metadata. A missing recording does not stop the copy.
-    async fn recording(&self, id: RecordingId) -> Result<Option<RecordingArtifact>, CopyError> {
-        match self.recall.retrieve_recording(id).await {
-            Ok(recording) => Ok(Some(recording)),
-            Err(problem @ (Problem::NotFound | Problem::Unexpected { .. })) => {
-                tracing::warn!(message = logs::RECORDING_NOT_RETRIEVED, recording.id = %id, error = %Chain(&problem));
-                Ok(None)
-            }
-            Err(problem) => Err(problem.into()),
-        }
+    /// Retrieves the recording, for what is known about the meeting. A missing recording does not stop the copy.
+    async fn recording(&self, id: RecordingId) -> Result<Result<RecordingArtifact, SourceState>, CopyError> {
+        let problem = match self.recall.retrieve_recording(id).await {
+            Ok(recording) => return Ok(Ok(recording)),
+            Err(problem) => problem,
+        };
+        let state = match problem {
+            Problem::NotFound => SourceState::Absent,
+            Problem::Unexpected { .. } => SourceState::Failed,
+            problem => return Err(problem.into()),
+        };
+        tracing::warn!(message = logs::RECORDING_NOT_RETRIEVED, recording.id = %id, error = %Chain(&problem));
+        Ok(Err(state))
     }
 
-    /// Opens the download. If S3 refuses the URL, it asks Recall for a new one.
-    async fn download(&self, mut artifact: TranscriptArtifact) -> Result<Response, CopyError> {
+    /// Opens the download. If S3 refuses the URL, it asks Recall for a new one. Also returns what Recall said last.
+    async fn download(&self, mut artifact: TranscriptArtifact) -> Result<(TranscriptArtifact, Response), CopyError> {
         let mut refused = StatusCode::FORBIDDEN;
         for _ in 0..MAX_URLS {
             let url = artifact.download_url().ok_or(CopyError::NotReady)?;
-            let response = self.open(&url).await?;
-            match response.status() {
-                StatusCode::OK => return Ok(response),
-                status @ (StatusCode::FORBIDDEN | StatusCode::NOT_FOUND) => refused = status,
-                status => return Err(CopyError::Refused(status)),
+            match self.downloads.open(&url).await {
+                Err(DownloadError::Refused(status @ (StatusCode::FORBIDDEN | StatusCode::NOT_FOUND))) => {
+                    refused = status;
+                }
+                opened => return Ok((artifact, opened?)),
             }
             artifact = match self.recall.retrieve_transcript(artifact.id).await {
                 Err(Problem::NotFound) => return Err(CopyError::Missing { recording_known: false }),
                 result => result?,
             };
         }
-        Err(CopyError::Refused(refused))
-    }
-
-    /// Requests the URL without Recall's API key: the URL is a credential itself, and S3 refuses two of them.
-    async fn open(&self, url: &Secret<String>) -> Result<Response, CopyError> {
-        let url = self.guard.parse(url.expose())?;
-        self.downloads.get(url).header(ACCEPT_ENCODING, body::ACCEPTED).send().await.map_err(|error| {
-            // The error of a forbidden redirect has the guard's error as a source.
-            let error = error.without_url();
-            let mut source = std::error::Error::source(&error);
-            while let Some(cause) = source {
-                if let Some(forbidden) = cause.downcast_ref::<Forbidden>() {
-                    return CopyError::Forbidden(forbidden.clone());
-                }
-                source = cause.source();
-            }
-            CopyError::Download(error)
-        })
+        Err(DownloadError::Refused(refused).into())
     }
 
     /// Streams the bytes to S3, and reads and hashes them at the same time. No object in the bucket changes before all
@@ -270,7 +298,6 @@ impl Copier {
     async fn store_verbatim(
         &self,
         info: &TranscriptInfo,
-        turns_key: &str,
         earlier_copy: EarlierCopy,
         response: Response,
         failures: Failures,
@@ -278,15 +305,16 @@ impl Copier {
     ) -> Result<(File, Option<TranscriptReader>), CopyError> {
         let key = info.key(&self.key_prefix, VERBATIM);
         let content_type = "application/json";
-        let mut reader = limits::should_read(failures).then(|| TranscriptReader::new(info.recording_times()));
-        let mut upload = Upload::new(&self.bucket, key.clone(), content_type).with_turns_key(turns_key.to_owned());
+        let mut reader = limits::should_read(failures).then(|| TranscriptReader::new(info.times));
+        let upload = Upload::new(&self.bucket, key.clone(), content_type);
+        let mut upload = upload.with_day(info.day.clone()).with_tags(info.tags());
         let stored = async {
             stream(Body::of(response), &mut upload, reader.as_mut()).await?;
             if upload.bytes() == 0 && limits::should_retry_empty(failures) {
                 return Err(CopyError::Empty);
             }
             let file = file_entry(VERBATIM, key, content_type, upload.uploaded());
-            earlier_copy.withdraw(&self.bucket, info, info.key(&self.key_prefix, MANIFEST), &file).await?;
+            earlier_copy.withdraw(&self.bucket, info, &self.key_prefix, &file).await?;
             upload.finish().await?;
             Ok(file)
         };
@@ -298,36 +326,11 @@ impl Copier {
             }
         }
     }
+}
 
-    /// Writes the manifest, which makes the transcript visible to readers.
-    async fn write_manifest(
-        &self,
-        info: TranscriptInfo,
-        file: File,
-        summary: Summary,
-        rendered: Rendered,
-    ) -> Result<Receipt, CopyError> {
-        let receipt = Receipt {
-            stored_at: time::now(),
-            manifest_key: info.key(&self.key_prefix, MANIFEST),
-            key: file.key.clone(),
-            bytes: file.bytes,
-            sha256: file.sha256.clone(),
-            crc64nvme: file.crc64nvme.clone().unwrap_or_default(),
-            empty: summary.empty,
-            unreadable: summary.error.is_some(),
-            provider: info.provider.clone(),
-            counts: summary.counts.job_counts(),
-        };
-        let (renditions, rendering_error) = match rendered {
-            Rendered::Files(files) => (files, None),
-            Rendered::Without { why } => (Vec::new(), Some(why)),
-        };
-        let files = std::iter::once(file).chain(renditions).collect();
-        let manifest = info.manifest(summary, files, rendering_error, receipt.stored_at);
-        put(&self.bucket, receipt.manifest_key.clone(), "application/json", &manifest.to_json()).await?;
-        Ok(receipt)
-    }
+/// Returns the title as the row keeps it: a row with a long title would cost more.
+fn title_for_row(title: &str) -> String {
+    title[..title.floor_char_boundary(MAX_ROW_TITLE_BYTES.min(title.len()))].to_owned()
 }
 
 /// Sends every byte to S3 and to the reader. It is an error if the body may have been cut off.

@@ -4,13 +4,19 @@
 //! A message is deleted only after its work is done and recorded. Otherwise SQS delivers it again.
 
 mod act;
+mod chat;
 mod copy;
 mod delete;
+mod download;
+mod follow_up;
 #[cfg(any(test, fuzzing))]
 pub mod fuzzing;
+mod knowledge;
+mod meeting_data;
 mod render;
 mod rerender;
 mod settings;
+mod tags;
 mod transcript_info;
 mod upload;
 mod url_guard;
@@ -32,12 +38,16 @@ use pipeline::{
     time::{self, Stopwatch},
     work_queue::Message,
 };
+use renditions::Rendition;
 
 pub use self::settings::Settings;
 use self::{
     act::{Announcer, MessageActor},
     copy::Copier,
     delete::Deleter,
+    download::Downloads,
+    follow_up::FollowUps,
+    meeting_data::MeetingFetcher,
     render::Renditions,
     rerender::Rerenderer,
 };
@@ -57,6 +67,7 @@ pub struct Transcripts {
     dead_letters: DeadLetterQueue,
     copier: Copier,
     rerenderer: Rerenderer,
+    follow_ups: FollowUps,
     deleter: Deleter,
     announcer: Announcer,
 }
@@ -73,17 +84,24 @@ impl Transcripts {
     /// # Errors
     /// Setting up the HTTP client failed.
     pub fn new(settings: Settings) -> Result<Self, lambda_runtime::Error> {
-        let Settings { common, bucket, key_prefix, dead_letter_queue_url, event_bus, renditions } = settings;
+        let Settings { mut common, bucket, key_prefix, dead_letter_queue_url, event_bus, .. } = settings;
+        let Settings { renditions, kept_files, metadata_keys, .. } = settings;
+        common.create.policy.has_knowledge = renditions.contains(&Rendition::Knowledge);
         let clients = Clients::new(&common)?;
         let recall = &clients.recall;
         let bus = event_bus.map(|name| Bus::new(common.aws.event_bridge(), name));
         let bucket = Bucket::new(&common.aws, bucket);
-        let renditions = Renditions::new(bucket.clone(), key_prefix.clone(), renditions);
+        let renditions = Renditions::new(bucket.clone(), key_prefix.clone(), &renditions);
+        let downloads = Downloads::new(&common.recall)?;
+        let fetcher =
+            MeetingFetcher::new(recall.clone(), downloads.clone(), bucket.clone(), key_prefix.clone(), kept_files);
+        let rerenderer = Rerenderer::new(bucket.clone(), metadata_keys.clone(), renditions.clone());
         Ok(Self {
             announcer: Announcer::new(bus, bucket.name.clone()),
             deleter: Deleter::new(recall.clone(), bucket.clone()),
-            rerenderer: Rerenderer::new(bucket.clone(), key_prefix.clone(), renditions.clone()),
-            copier: Copier::new(recall.clone(), &common.recall, bucket, key_prefix, renditions)?,
+            follow_ups: FollowUps::new(recall.clone(), fetcher.clone(), rerenderer.clone()),
+            rerenderer,
+            copier: Copier::new(recall.clone(), downloads, bucket, key_prefix, metadata_keys, fetcher, renditions),
             dead_letters: DeadLetterQueue::new(common.aws.sqs(), dead_letter_queue_url),
             clients,
         })

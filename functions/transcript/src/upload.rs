@@ -13,7 +13,7 @@ use aws_sdk_s3::{
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use crc_fast::{CrcAlgorithm, Digest};
 use pipeline::{
-    bucket::{Bucket, S3Error, TURNS_KEY, failed},
+    bucket::{Bucket, DAY_KEY, S3Error, failed},
     logs,
     telemetry::Chain,
 };
@@ -29,7 +29,9 @@ pub(crate) struct Upload<'a> {
     bucket: &'a Bucket,
     key: String,
     content_type: &'static str,
-    turns_key: Option<String>,
+    day: Option<String>,
+    /// Object tags, in the form of the header `x-amz-tagging`.
+    tags: Option<String>,
     part: Vec<u8>,
     multipart: Option<Multipart>,
     /// Whether a multipart upload may be open in S3. It may be open even if the answer to its creation was lost.
@@ -60,8 +62,9 @@ pub(crate) async fn put(
     key: String,
     content_type: &'static str,
     body: &[u8],
+    tags: Option<String>,
 ) -> Result<Uploaded, S3Error> {
-    let mut upload = Upload::new(bucket, key, content_type);
+    let mut upload = Upload::new(bucket, key, content_type).with_tags(tags);
     upload.push(body).await?;
     upload.finish().await
 }
@@ -72,7 +75,8 @@ impl<'a> Upload<'a> {
             bucket,
             key,
             content_type,
-            turns_key: None,
+            day: None,
+            tags: None,
             part: Vec::new(),
             multipart: None,
             may_have_parts: false,
@@ -82,9 +86,13 @@ impl<'a> Upload<'a> {
         }
     }
 
-    /// Adds metadata that says where the turns of this file are filed.
-    pub(crate) fn with_turns_key(self, key: String) -> Self {
-        Self { turns_key: Some(key), ..self }
+    /// Adds metadata that says under which day the turns and the meeting of this file are filed.
+    pub(crate) fn with_day(self, day: String) -> Self {
+        Self { day: Some(day), ..self }
+    }
+
+    pub(crate) fn with_tags(self, tags: Option<String>) -> Self {
+        Self { tags, ..self }
     }
 
     /// Adds the next bytes of the object.
@@ -146,7 +154,7 @@ impl<'a> Upload<'a> {
     async fn put_object(&mut self) -> Result<(), S3Error> {
         let body = ByteStream::from(std::mem::take(&mut self.part));
         let put = self.bucket.client.put_object().bucket(&self.bucket.name).key(&self.key);
-        let put = put.content_type(self.content_type).set_metadata(self.metadata());
+        let put = put.content_type(self.content_type).set_metadata(self.metadata()).set_tagging(self.tags.clone());
         let put = put.checksum_crc64_nvme(self.checksum()).body(body);
         // The checksum is in a signed header, so the signature need not hash the body as well.
         put.customize().disable_payload_signing().send().await.map(drop).map_err(failed("PutObject"))
@@ -193,6 +201,7 @@ impl<'a> Upload<'a> {
             .key(&self.key)
             .content_type(self.content_type)
             .set_metadata(self.metadata())
+            .set_tagging(self.tags.clone())
             .checksum_algorithm(ChecksumAlgorithm::Crc64Nvme)
             .checksum_type(ChecksumType::FullObject)
             .send()
@@ -256,13 +265,17 @@ impl<'a> Upload<'a> {
     }
 
     fn metadata(&self) -> Option<HashMap<String, String>> {
-        self.turns_key.as_ref().map(|key| HashMap::from([(TURNS_KEY.to_owned(), key.clone())]))
+        self.day.as_ref().map(|day| HashMap::from([(DAY_KEY.to_owned(), day.clone())]))
     }
 
-    /// Returns the CRC-64/NVME checksum of all bytes so far, in S3's form.
     fn checksum(&self) -> String {
-        STANDARD.encode(self.crc.finalize().to_be_bytes())
+        checksum(&self.crc)
     }
+}
+
+/// Returns a CRC-64/NVME checksum in S3's form.
+pub(crate) fn checksum(crc: &Digest) -> String {
+    STANDARD.encode(crc.finalize().to_be_bytes())
 }
 
 /// Returns lower-case hexadecimal.

@@ -284,6 +284,7 @@ impl Act for DeliveryActor<'_> {
             Command::List
             | Command::Copy { .. }
             | Command::Render { .. }
+            | Command::FollowUp { .. }
             | Command::Delete { .. }
             | Command::Announce { .. }
             | Command::Wake => {

@@ -10,7 +10,7 @@ use uuid::Uuid;
 
 use super::{
     Kind, Shared,
-    manifests::File,
+    manifests::{File, Meeting},
     plays::{Button, Play},
     steps::{self, AtRecall},
 };
@@ -71,6 +71,8 @@ struct Made {
     deleted: bool,
     empty: bool,
     counts: Option<Counts>,
+    /// `None` until the copy is in the bucket.
+    meeting: Option<Meeting>,
     files: Vec<File>,
     /// The key and time of the copy, if the files are known.
     #[serde(skip)]
@@ -154,16 +156,19 @@ fn entry(row: &Value) -> Entry {
     entry
 }
 
-/// The title and the files are looked up only for the jobs that are shown.
+/// The title, the people, and the files are looked up only for the jobs that are shown. The stored title comes before
+/// the one in the metadata.
 fn complete(shared: &Shared, id: Uuid, entry: &mut Entry) {
-    let known = shared.stack.simulator.as_ref().and_then(|simulator| simulator.recording(id));
-    entry.title = known.and_then(|recording| Some(recording.metadata.get("title")?.as_str()?.to_owned()));
     for made in &mut entry.transcripts {
         let Some(key) = &made.manifest else { continue };
         let Some(manifest) = shared.manifests.read(&shared.stack.s3, key) else { continue };
         entry.title = entry.title.take().or(manifest.title);
+        made.meeting = manifest.meeting;
         made.files = manifest.files;
     }
+    let known = || shared.stack.simulator.as_ref().and_then(|simulator| simulator.recording(id));
+    let title = || known().and_then(|recording| Some(recording.metadata.get("title")?.as_str()?.to_owned()));
+    entry.title = entry.title.take().or_else(title);
 }
 
 fn hold(hold: &Hold) -> String {
@@ -219,6 +224,7 @@ fn made(transcript: &Transcript) -> Made {
         deleted: transcript.deleted,
         empty: receipt.is_some_and(|receipt| receipt.empty),
         counts: receipt.map(|receipt| receipt.counts),
+        meeting: None,
         files: Vec::new(),
         manifest: receipt.map(|receipt| receipt.manifest_key.clone()),
     }

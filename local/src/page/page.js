@@ -22,6 +22,9 @@ const STATUSES = {
 };
 const KINDS = { html: "HTML", md: "Markdown", txt: "Text", vtt: "VTT", srt: "SRT", jsonl: "JSONL" };
 
+// The names of platforms. Others are shown as the manifest writes them.
+const PLATFORMS = { zoom: "Zoom", google_meet: "Google Meet", microsoft_teams: "Microsoft Teams", webex: "Webex" };
+
 const byId = id => document.getElementById(id);
 const cards = new Map(); // recording id → {json, status, element}
 const opened = new Set(); // the recordings whose steps are shown
@@ -61,6 +64,13 @@ function clock(moment) {
 function length(ms) {
   const minutes = Math.round(ms / 60_000);
   return minutes > 0 ? count(minutes, "minute") : count(Math.round(ms / 1000), "second");
+}
+
+function span(seconds) {
+  if (seconds < 59.5) return `${Math.round(seconds)} s`;
+  const minutes = Math.round(seconds / 60);
+  if (minutes < 60) return `${minutes} min`;
+  return minutes % 60 === 0 ? `${minutes / 60} h` : `${Math.floor(minutes / 60)} h ${minutes % 60} min`;
 }
 
 async function ask(path, options = {}) {
@@ -202,7 +212,7 @@ function parts(job) {
     facts(job),
     why && element("p", { class: bad ? "why bad" : "why" }, why),
     !done && element("p", { class: "soft facts" }, `due again at ${clock(job.due_at)}, or when an event arrives`),
-    ...job.transcripts.map(transcript),
+    ...job.transcripts.map(made => transcript(made, job.title)),
     job.faults.length > 0 && element("div", { class: "faults" }, element("p", {}, "Injected faults"),
       element("ul", {}, ...job.faults.map(fault => element("li", {}, fault)))),
     job.recall && steps(job.recording_id),
@@ -239,7 +249,7 @@ async function copyId(id, button) {
   setTimeout(() => { button.textContent = "copy"; }, 1500);
 }
 
-function transcript(made) {
+function transcript(made, title) {
   const name = made.attempt === null ? "Requested by another client" : `Attempt ${made.attempt}`;
   const line = [element("span", {}, name), made.provider && element("code", {}, made.provider),
     badge(made.state, words(made.state)), made.why && element("span", { class: "soft" }, made.why),
@@ -252,7 +262,35 @@ function transcript(made) {
   }
   const files = made.files.length > 0 && element("ul", { class: "files", "aria-label": "Objects in the bucket" },
     ...made.files.toSorted((a, b) => rank(a) - rank(b)).map(link));
-  return element("div", { class: "made" }, element("div", { class: "line" }, ...line.filter(Boolean)), files || null);
+  return element("div", { class: "made" }, element("div", { class: "line" }, ...line.filter(Boolean)),
+    made.meeting && meeting(made.meeting, title), files || null);
+}
+
+// Who attended: those who spoke in a list, and the others in a few lines, because there may be many of them.
+function meeting(met, title) {
+  const { attended, spoke, people } = met;
+  const about = [
+    met.title && met.title !== title && element("b", { dir: "auto" }, met.title),
+    met.platform && element("span", { class: "platform" }, PLATFORMS[met.platform] ?? words(met.platform)),
+    element("span", { class: "soft" }, `${count(attended, "person", "people")} attended, ${number(spoke)} spoke`),
+  ].filter(Boolean);
+  const speakers = people.filter(person => person.spoke);
+  const silent = people.filter(person => !person.spoke);
+  const hidden = attended - people.length;
+  return element("div", { class: "meeting" }, element("div", { class: "line" }, ...about),
+    speakers.length > 0 ? element("ul", { class: "speakers", "aria-label": "Spoke" }, ...speakers.map(person)) : null,
+    silent.length > 0 ? element("ul", { class: "silent", "aria-label": "Attended without speaking" },
+      element("li", { class: "soft", "aria-hidden": "true" }, "Silent, with the time present:"),
+      ...silent.map(person)) : null,
+    hidden > 0 ? element("p", { class: "soft" }, `and ${number(hidden)} more`) : null);
+}
+
+function person({ name, is_host, present_s, spoke, talk_s }) {
+  const present = present_s !== null && span(present_s);
+  const times = spoke ? [present && `present ${present}`, talk_s !== null && `talked ${span(talk_s)}`] : [present];
+  return element("li", {}, element("span", { class: "name", dir: "auto" }, name ?? "Unnamed"),
+    is_host ? element("span", { class: "host" }, "host") : null,
+    element("span", { class: "soft" }, times.filter(Boolean).join(", ")));
 }
 
 const ending = file => file.name.split(".").pop();

@@ -6,7 +6,7 @@ use serde::Serialize;
 use uuid::Uuid;
 
 use crate::{
-    recall::{DownloadFault, Meeting, Simulator, Target, WebhookFault},
+    recall::{Artifact, ArtifactFault, DownloadFault, Meeting, Simulator, Target, WebhookFault},
     wire::{Fault, Service, When, Wire, lock},
 };
 
@@ -17,8 +17,9 @@ pub(super) const MAX_PLAYS: usize = 200;
 const LARGE_BYTES: usize = 12_000_000;
 const BROKEN_AFTER: usize = 10_000_000;
 
-/// This is a time on the simulator's clock, which is 30 times as fast.
+/// These are times on the simulator's clock, which is 30 times as fast.
 const LATE: Duration = Duration::from_secs(5 * 60);
+const NOT_READY: Duration = Duration::from_secs(30 * 60);
 
 /// A meeting that can be played.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -31,6 +32,8 @@ pub enum Kind {
     Short,
     Large,
     Broken,
+    Crowd,
+    Late,
 }
 
 /// A button of the page.
@@ -44,7 +47,7 @@ pub(super) struct Button {
 impl Kind {
     /// The meetings that have a button.
     pub const BUTTONS: [Self; 5] = [Self::Hour, Self::Faults, Self::Japanese, Self::Silent, Self::Unannounced];
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 10] = [
         Self::Hour,
         Self::Faults,
         Self::Japanese,
@@ -53,6 +56,8 @@ impl Kind {
         Self::Short,
         Self::Large,
         Self::Broken,
+        Self::Crowd,
+        Self::Late,
     ];
 
     /// The name in URLs.
@@ -66,6 +71,8 @@ impl Kind {
             Self::Short => "short",
             Self::Large => "large",
             Self::Broken => "broken",
+            Self::Crowd => "crowd",
+            Self::Late => "late",
         }
     }
 
@@ -100,6 +107,8 @@ impl Kind {
             Self::Broken => {
                 ("One with a broken download", "The first download ends after 10 of 12 MB. The second one is complete.")
             }
+            Self::Crowd => ("A large one", "40 people attend for ten minutes, and 30 of them say nothing."),
+            Self::Late => ("One whose people come late", "Recall knows who was there half an hour after the meeting."),
         }
     }
 
@@ -114,14 +123,17 @@ impl Kind {
             Self::Large => (Meeting::large(LARGE_BYTES), "Workshop"),
             // The meeting is so short that its transcription takes no noticeable time.
             Self::Broken => (Meeting::large(LARGE_BYTES).lasting(Duration::from_secs(600)), "Workshop on a bad line"),
+            Self::Crowd => (Meeting::crowd(10, 30, seed), "All hands"),
+            Self::Late => (Meeting::short(seed), "Meeting with late participants"),
         };
+        let meeting = if meeting.has_title() { meeting.titled(Some(title)) } else { meeting };
         meeting.metadata("title", title)
     }
 
     /// Describes the faults in words. [`Kind::disturb`] causes them.
     fn faults(self) -> &'static [&'static str] {
         match self {
-            Self::Hour | Self::Japanese | Self::Silent | Self::Short | Self::Large => &[],
+            Self::Hour | Self::Japanese | Self::Silent | Self::Short | Self::Large | Self::Crowd => &[],
             Self::Faults => &[
                 "recording.done is delivered twice at once",
                 "create_transcript takes effect, but its answer is lost",
@@ -132,6 +144,7 @@ impl Kind {
             ],
             Self::Unannounced => &["recording.done is never delivered"],
             Self::Broken => &["the first download ends early"],
+            Self::Late => &["the participants and the title are ready half an hour late, by the simulator's clock"],
         }
     }
 
@@ -139,7 +152,7 @@ impl Kind {
         let faults = simulator.faults();
         let once = Target::recording(recording).times(1);
         match self {
-            Self::Hour | Self::Japanese | Self::Silent | Self::Short | Self::Large => {}
+            Self::Hour | Self::Japanese | Self::Silent | Self::Short | Self::Large | Self::Crowd => {}
             Self::Faults => {
                 faults.webhook_of(once, "recording.done", WebhookFault::Copies(2));
                 let create = format!("/{recording}/create_transcript/");
@@ -153,6 +166,11 @@ impl Kind {
             }
             Self::Unannounced => faults.webhook_of(once, "recording.done", WebhookFault::Dropped),
             Self::Broken => faults.download(once, DownloadFault::Truncated { after: BROKEN_AFTER }),
+            Self::Late => {
+                for artifact in [Artifact::ParticipantEvents, Artifact::MeetingMetadata] {
+                    faults.artifact(Target::recording(recording), artifact, ArtifactFault::Late(NOT_READY));
+                }
+            }
         }
     }
 }

@@ -83,7 +83,8 @@ pub(super) fn of(stack: &Stack, recording: Uuid) -> Vec<Step> {
     let messages = simulator.messages().into_iter().filter(|message| message.recording_id == Some(recording));
     let events: BTreeMap<String, String> = messages.map(|message| (message.id, message.event)).collect();
     let transcripts = simulator.transcripts(recording).into_iter().map(|transcript| transcript.id.to_string());
-    let ids: Vec<String> = transcripts.chain([recording.to_string()]).collect();
+    let bot = simulator.recording(recording).and_then(|recording| recording.bot_id).map(|bot| bot.to_string());
+    let ids: Vec<String> = transcripts.chain([recording.to_string()]).chain(bot).collect();
     let mut found: Vec<(Call, Told)> = Vec::new();
     stack.wire.each_call(|call| {
         let event = call.delivery_id.as_ref().and_then(|id| events.get(id));
@@ -120,11 +121,45 @@ fn tell(call: &Call, event: Option<&str>) -> Option<Told> {
         (Service::Recall, "GET") if path.contains("/transcript/") => {
             ("pipeline", "Recall", "get a download URL".to_owned())
         }
+        (Service::Recall, "GET") if path.contains("/bot/") => ("pipeline", "Recall", "get the bot".to_owned()),
         (Service::Recall, "GET") => ("pipeline", "Recall", "get the recording".to_owned()),
         (Service::Recall, "DELETE") => ("pipeline", "Recall", "delete".to_owned()),
-        (Service::Download, "GET") => ("pipeline", "Recall", "download".to_owned()),
+        (Service::Download, "GET") if file == "transcript.json" => ("pipeline", "Recall", "download".to_owned()),
+        (Service::Download, "GET") => ("pipeline", "Recall", format!("download {file}")),
         (Service::S3, "PUT") => ("pipeline", "bucket", format!("{file}{part}")),
         (Service::S3, "POST") => ("pipeline", "bucket", format!("{file}, in parts")),
         (_, _) => return None,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::time::Instant;
+
+    use super::*;
+
+    fn told(service: Service, operation: &str) -> Option<String> {
+        let operation = operation.to_owned();
+        let call = Call { service, operation, delivery_id: None, status: None, began: Instant::now(), took: None };
+        tell(&call, None).map(|(.., what)| what)
+    }
+
+    #[test]
+    fn calls_for_different_things_have_different_words() {
+        for (service, operation, what) in [
+            (Service::Recall, "GET /api/v1/bot/1/", Some("get the bot")),
+            (Service::Recall, "GET /api/v1/recording/1/", Some("get the recording")),
+            (Service::Recall, "GET /api/v1/transcript/1/", Some("get a download URL")),
+            (Service::Download, "GET /w/recordings/1/transcripts/2/transcript.json", Some("download")),
+            (
+                Service::Download,
+                "GET /w/recordings/1/participant_events/2/participants.json",
+                Some("download participants.json"),
+            ),
+            (Service::S3, "PUT /transcripts/recordings/1/2/manifest.json?x-id=PutObject", Some("manifest.json")),
+            (Service::S3, "GET /transcripts/recordings/1/2/manifest.json", None),
+        ] {
+            assert_eq!(told(service, operation).as_deref(), what, "{operation}");
+        }
+    }
 }

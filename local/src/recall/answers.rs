@@ -37,6 +37,11 @@ pub(super) fn blocked() -> Response {
     html(StatusCode::FORBIDDEN, "<h1>403 ERROR</h1><h2>The request could not be satisfied.</h2><p>Request blocked.</p>")
 }
 
+/// An error of the server itself.
+pub(super) fn broken() -> Response {
+    html(StatusCode::INTERNAL_SERVER_ERROR, "<h1>Server Error (500)</h1>")
+}
+
 /// `Retry-After` is in real seconds, rounded up, because the caller's clock is not scaled.
 pub(super) fn throttled(seconds: u64) -> Response {
     let detail = format!("Request was throttled. Expected available in {seconds} seconds.");

@@ -16,9 +16,11 @@ use serde_json::{Value, json};
 use super::{
     access,
     answers::{self, Id},
-    artifacts, create, download,
-    faults::Url,
+    artifacts::{self, Look},
+    create, download,
+    faults::{BotFault, Url},
     list,
+    meeting::MeetingFile,
     model::Model,
     routes,
     state::Status,
@@ -55,7 +57,12 @@ async fn retrieve_transcript(Shared(model): Shared<Arc<Model>>, Id(id): Id) -> R
             Url::Right => {}
             Url::Null => urls.transcript = None,
             Url::Elsewhere => urls.transcript = urls.transcript.take().map(|url| model.elsewhere(&url)),
-            Url::OnApiHost => urls.transcript = Some(model.api_host_url(transcript.id)),
+            Url::OnApiHost => urls.transcript = Some(model.api_host_url("transcript", transcript.id)),
+        }
+        if let Some(url) = urls.provider_data.take() {
+            let file = MeetingFile::ProviderData;
+            let fault = model.faults.strike_url(transcript.recording, transcript.id, file);
+            urls.provider_data = model.disturbed_url(url, fault, || model.api_host_url(file.name(), transcript.id));
         }
     }
     let artifact = artifacts::transcript(&state, transcript, urls);
@@ -96,7 +103,7 @@ async fn retrieve_recording(Shared(model): Shared<Arc<Model>>, Id(id): Id) -> Re
     let state = lock(&model.state);
     match state.recording(id, &model.limits) {
         Some(recording) => {
-            let artifact = artifacts::recording(&model, &state, recording);
+            let artifact = artifacts::recording(&model, &state, recording, Look::Retrieval);
             answers::json(StatusCode::OK, &model.faults.recording_shown(id, artifact))
         }
         None => answers::not_found(),
@@ -109,10 +116,20 @@ async fn delete_recording(Shared(model): Shared<Arc<Model>>, Id(id): Id) -> Resp
 
 async fn retrieve_bot(Shared(model): Shared<Arc<Model>>, Id(id): Id) -> Response {
     let state = lock(&model.state);
-    match state.bots.get(&id) {
-        Some(bot) => answers::json(StatusCode::OK, &artifacts::bot(&model, &state, bot)),
-        None => answers::not_found(),
+    let Some(bot) = state.bots.get(&id) else { return answers::not_found() };
+    let mut shown = artifacts::bot(&model, &state, bot);
+    let recordings = state.recordings.values().filter(|recording| recording.bot == Some(id));
+    match model.faults.strike_bot(&recordings.map(|recording| recording.id).collect::<Vec<_>>()) {
+        None => {}
+        Some(BotFault::NotFound) => return answers::not_found(),
+        Some(BotFault::Throttled { retry_after }) => return answers::throttled(retry_after),
+        Some(BotFault::Broken) => return answers::broken(),
+        Some(BotFault::NoMeetingUrl) => shown["meeting_url"] = Value::Null,
+        Some(BotFault::NoPlatform) => {
+            shown["meeting_url"].as_object_mut().map(|fields| fields.remove("platform"));
+        }
     }
+    answers::json(StatusCode::OK, &shown)
 }
 
 /// Deletes all media of a bot, or answers 409 if they are already deleted. The body of the success is not documented.

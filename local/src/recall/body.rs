@@ -1,6 +1,6 @@
 //! The body of a download, complete or disturbed.
 
-use std::{io, io::Write as _};
+use std::{io, io::Write as _, time::Duration};
 
 use axum::{
     body::Body,
@@ -10,11 +10,76 @@ use axum::{
 use bytes::Bytes;
 use futures_util::stream;
 
-use super::{faults::DownloadFault, model::Model};
+use serde_json::{Value, json};
+
+use super::{
+    faults::{DownloadFault, FileFault},
+    meeting::Content,
+    model::Model,
+};
+
+/// The size of the pieces in which spaces are sent, in bytes.
+const SPACES: usize = 1 << 20;
 
 /// All bytes, with their Content-Length.
 pub(super) fn whole(content: Bytes) -> Response {
     file(Body::from(content))
+}
+
+/// All bytes, with their Content-Length if it is `stated`.
+pub(super) fn pieces(content: &Content, stated: bool) -> Response {
+    let pieces: Vec<_> = content.pieces().iter().cloned().map(Ok::<_, io::Error>).collect();
+    let mut response = file(Body::from_stream(stream::iter(pieces)));
+    if stated {
+        response.headers_mut().insert(header::CONTENT_LENGTH, content.len().into());
+    }
+    response
+}
+
+/// A complete download of something else than the file.
+pub(super) fn falsified(content: &Content, fault: FileFault) -> Response {
+    let bytes = content.whole();
+    let entries = || serde_json::from_slice::<Vec<Value>>(&bytes).unwrap_or_default();
+    let json = |value: Value| pieces(&value.into(), true);
+    match fault {
+        FileFault::NotJson => whole(Bytes::from_static(b"<!doctype html>\n<html><body>Not here</body></html>\n")),
+        FileFault::Wrapped => json(json!({"results": entries()})),
+        FileFault::WrongShapes => {
+            let odd = [Value::Null, json!(7), json!("text"), json!([]), json!({})];
+            json(odd.into_iter().chain(entries().into_iter().map(with_other_types)).collect())
+        }
+        FileFault::Half => whole(bytes.slice(..bytes.len() / 2)),
+        FileFault::Twice => json(entries().into_iter().flat_map(|entry| [entry.clone(), entry]).collect()),
+        FileFault::Padded { bytes: size, stated } => pieces(&padded(&bytes, size), stated),
+        FileFault::NoUrl
+        | FileFault::Elsewhere
+        | FileFault::OnApiHost
+        | FileFault::NotFound
+        | FileFault::Forbidden
+        | FileFault::Download(_) => whole(bytes),
+    }
+}
+
+/// Returns the entry with a value of another type in each of its fields.
+fn with_other_types(entry: Value) -> Value {
+    let Value::Object(fields) = entry else { return entry };
+    let other = |value: Value| match value {
+        Value::Null => json!(false),
+        Value::Bool(_) => json!("yes"),
+        Value::Number(number) => json!([number]),
+        Value::String(text) => json!({"value": text}),
+        Value::Array(_) | Value::Object(_) => json!(value.to_string()),
+    };
+    fields.into_iter().map(|(name, value)| (name, other(value))).collect()
+}
+
+/// Returns a file of this size, with spaces before its last byte.
+fn padded(bytes: &Bytes, size: usize) -> Content {
+    let (start, end) = (bytes.slice(..bytes.len().saturating_sub(1)), bytes.slice(bytes.len().saturating_sub(1)..));
+    let missing = size.saturating_sub(bytes.len());
+    let spaces = Bytes::from(vec![b' '; SPACES]);
+    let full = std::iter::repeat_n(spaces.clone(), missing / SPACES);
+    Content::of_pieces([start].into_iter().chain(full).chain([spaces.slice(..missing % SPACES), end]))
 }
 
 pub(super) fn disturbed(
@@ -66,6 +131,7 @@ pub(super) fn disturbed(
             response
         }
         DownloadFault::Empty => whole(Bytes::new()),
+        DownloadFault::Trickle { every } => file(trickling(content, every)),
         DownloadFault::Bomb { mib } => gzipped(gzip(std::iter::repeat_n(&[b' '; 1 << 20][..], mib))),
     }
 }
@@ -132,6 +198,20 @@ fn stalled(model: &Model, mut content: Bytes, after: usize) -> Body {
                 Part::Last => None,
             }
         }
+    }))
+}
+
+/// Sends the file, and then spaces until the receiver is gone.
+fn trickling(content: Bytes, every: Duration) -> Body {
+    Body::from_stream(stream::unfold(Some(content), move |content| async move {
+        let piece = match content {
+            Some(content) => content,
+            None => {
+                tokio::time::sleep(every).await;
+                Bytes::from_static(b" ")
+            }
+        };
+        Some((Ok::<_, io::Error>(piece), None))
     }))
 }
 

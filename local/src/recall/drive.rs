@@ -105,13 +105,15 @@ impl Simulator {
         self.model().finish(transcript, outcome.map_err(|sub_code| sub_code.map(str::to_owned))).is_some()
     }
 
-    /// Lets this much real time pass for a recording: its keys are forgotten sooner, and the lists lag less.
+    /// Lets this much real time pass for a recording: its keys are forgotten sooner, the lists lag less, and what comes
+    /// late comes sooner.
     pub fn age(&self, recording: Uuid, by: Duration) {
         let earlier = |at: Instant| at.checked_sub(by).unwrap_or(at);
         self.model().answers.age(&recording.to_string(), by);
         let mut state = lock(&self.model().state);
         if let Some(recording) = state.recordings.get_mut(&recording) {
             recording.completed_at = recording.completed_at.map(|at| at - by);
+            recording.progress.updated = earlier(recording.progress.updated);
         }
         for transcript in state.transcripts.values_mut() {
             if transcript.recording == recording {
@@ -207,12 +209,14 @@ impl Simulator {
         let model = self.model();
         let started_at = meeting.started_at.unwrap_or_else(|| now() - meeting.duration);
         let expires_at = meeting.expires_at;
+        let files = meeting.files(started_at);
         let id = {
             let mut state = lock(&model.state);
             let (id, order) = (state.id(), state.next());
             let bot = meeting.bot.then(|| meeting.bot_id.unwrap_or_else(|| state.id()));
             if let Some(bot) = bot {
-                state.bots.entry(bot).or_insert(Bot { id: bot, metadata: meeting.bot_metadata });
+                let (metadata, meeting_url) = (meeting.bot_metadata, meeting.meeting_url);
+                state.bots.entry(bot).or_insert(Bot { id: bot, metadata, meeting_url });
             }
             let recording = Recording {
                 id,
@@ -227,6 +231,9 @@ impl Simulator {
                 has_media: meeting.has_media,
                 duration: meeting.worth.unwrap_or(meeting.duration),
                 content: meeting.content,
+                platform: meeting.platform,
+                title: meeting.title,
+                files,
                 transcripts: Vec::new(),
                 creates: 0,
             };

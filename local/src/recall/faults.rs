@@ -3,8 +3,10 @@
 //! Statuses, dropped connections, and delays of single calls are injected at the wire ([`crate::wire`]). The faults
 //! here need to know what a call is about.
 
+mod meeting;
+mod target;
+
 use std::{
-    fmt,
     sync::{Arc, Mutex},
     time::Duration,
 };
@@ -13,70 +15,16 @@ use serde_json::{Value, json};
 use tokio::sync::watch;
 use uuid::Uuid;
 
+use self::target::strike;
+pub use self::{
+    meeting::{Artifact, ArtifactFault, BotFault, FileFault},
+    target::Target,
+};
 use super::outbox::Message;
 use crate::wire::lock;
 
 /// The depth of nested lists. JSON readers stop at about 128.
 const DEPTH: usize = 300;
-
-/// What a fault strikes, and how many times.
-#[derive(Clone, Copy, Debug)]
-pub struct Target {
-    recording: Option<Uuid>,
-    transcript: Option<Uuid>,
-    times: usize,
-    left: usize,
-    optional: bool,
-}
-
-impl Target {
-    /// The next `times` calls about anything. [`usize::MAX`] means all of them, and at least one.
-    pub fn next(times: usize) -> Self {
-        Self { recording: None, transcript: None, times, left: times, optional: false }
-    }
-
-    /// Everything that belongs to this recording, until [`Faults::calm`], or as many times as [`Target::times`] says.
-    pub fn recording(id: Uuid) -> Self {
-        Self { recording: Some(id), ..Self::next(usize::MAX) }
-    }
-
-    /// This transcript, until [`Faults::calm`], or as many times as [`Target::times`] says.
-    pub fn transcript(id: Uuid) -> Self {
-        Self { transcript: Some(id), ..Self::next(usize::MAX) }
-    }
-
-    /// Limits how many times the fault strikes.
-    pub fn times(self, times: usize) -> Self {
-        Self { times, left: times, ..self }
-    }
-
-    /// Declares that the test is valid even if the fault strikes fewer times, for this reason.
-    pub fn optional(self, reason: &str) -> Self {
-        assert!(!reason.is_empty(), "say why the fault need not strike");
-        Self { optional: true, ..self }
-    }
-
-    /// Returns whether the fault struck fewer times than requested.
-    fn is_unstruck(&self) -> bool {
-        let missing = if self.times == usize::MAX { self.left == self.times } else { self.left > 0 };
-        missing && !self.optional
-    }
-
-    fn hits(&self, recording: Uuid, transcript: Uuid) -> bool {
-        self.left > 0
-            && self.recording.is_none_or(|id| id == recording)
-            && self.transcript.is_none_or(|id| id == transcript)
-    }
-}
-
-impl fmt::Display for Target {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match (self.times - self.left, self.times) {
-            (_, usize::MAX) => f.write_str("never, and it was to strike always"),
-            (struck, times) => write!(f, "{struck} of {times} times"),
-        }
-    }
-}
 
 /// What happens to a download of a transcript's file.
 #[derive(Clone, Copy, Debug)]
@@ -103,6 +51,8 @@ pub enum DownloadFault {
     Empty,
     /// This many MiB of spaces instead of the file, compressed to a thousandth.
     Bomb { mib: usize },
+    /// A chunked body that never ends: after the file, one more space each time that this real time has passed.
+    Trickle { every: Duration },
 }
 
 /// What a list shows in place of an entry.
@@ -154,6 +104,7 @@ struct Rules {
     webhooks: Vec<(Target, String, WebhookFault)>,
     entries: Vec<(Target, EntryFault)>,
     links_elsewhere: Vec<(Target, ())>,
+    meeting: meeting::Rules,
     list_lag: Duration,
     /// Faults that were switched off before they struck.
     unstruck: Vec<String>,
@@ -161,13 +112,11 @@ struct Rules {
 
 impl Rules {
     fn unstruck(&self) -> Vec<String> {
-        fn of<T>(name: &str, rules: &[(Target, T)]) -> Vec<String> {
-            let unstruck = rules.iter().map(|(target, _)| target).filter(|target| target.is_unstruck());
-            unstruck.map(|target| format!("{name}: {target}")).collect()
-        }
+        use target::unstruck as of;
+
         let Self { failures, endless, done_before_answer, slow_creates, null_urls, elsewhere, downloads, .. } = self;
         let Self { on_api_host, odd_recordings, odd_transcripts, .. } = self;
-        let Self { webhooks, entries, links_elsewhere, list_lag: _, unstruck, .. } = self;
+        let Self { webhooks, entries, links_elsewhere, meeting, list_lag: _, unstruck, .. } = self;
         let webhooks = webhooks.iter().filter(|(target, ..)| target.is_unstruck());
         let webhooks = webhooks.map(|(target, event, fault)| format!("{fault:?} webhook `{event}`: {target}"));
         [
@@ -185,6 +134,7 @@ impl Rules {
             of("download", downloads),
             of("list_entry", entries),
             of("next_links_elsewhere", links_elsewhere),
+            meeting.unstruck(),
         ]
         .concat()
     }
@@ -386,10 +336,4 @@ fn with_values(mut artifact: Value, values: Vec<(String, Value)>) -> Value {
         }
     }
     artifact
-}
-
-fn strike<T: Clone>(rules: &mut [(Target, T)], recording: Uuid, transcript: Uuid) -> Option<T> {
-    let (target, fault) = rules.iter_mut().find(|(target, _)| target.hits(recording, transcript))?;
-    target.left -= 1;
-    Some(fault.clone())
 }

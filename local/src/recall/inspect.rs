@@ -7,6 +7,7 @@ use time::OffsetDateTime;
 use uuid::Uuid;
 
 use super::{
+    meeting::MeetingFile,
     outbox::{Delivery, Message},
     simulator::Simulator,
     state::{Metadata, Status, Transcript},
@@ -97,6 +98,13 @@ impl Simulator {
         let state = lock(&self.model().state);
         let recording = state.transcripts.get(&transcript)?.recording;
         state.recordings.get(&recording).map(|recording| recording.content.clone())
+    }
+
+    /// Returns the exact bytes that an undisturbed download of this file of the recording returns, even after it was
+    /// deleted.
+    pub fn file_bytes(&self, recording: Uuid, file: MeetingFile) -> Option<Bytes> {
+        let files = lock(&self.model().state).recordings.get(&recording)?.files.clone();
+        Some(files.content(file).whole())
     }
 
     /// Returns every event so far, delivered or not, oldest first.

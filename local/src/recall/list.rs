@@ -14,7 +14,8 @@ use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 use uuid::Uuid;
 
 use super::{
-    answers, artifacts,
+    answers,
+    artifacts::{self, Look},
     model::Model,
     routes,
     state::{Progress, Recording, Status, Transcript},
@@ -91,7 +92,8 @@ pub(super) async fn recordings(Shared(model): Shared<Arc<Model>>, RawQuery(query
         found,
         |one| (one.created_at, one.order),
         |one| {
-            let artifact = model.faults.recording_shown(one.id, artifacts::recording(&model, &state, one));
+            let artifact = artifacts::recording(&model, &state, one, Look::InPassing);
+            let artifact = model.faults.recording_shown(one.id, artifact);
             model.faults.in_list(one.id, None, artifact)
         },
     )

@@ -3,5 +3,5 @@
 pub(super) const TRANSCRIPTS: &str = "/api/v1/transcript/";
 pub(super) const RECORDINGS: &str = "/api/v1/recording/";
 pub(super) const CREATE_TRANSCRIPT: &str = "/api/v1/recording/{id}/create_transcript/";
-/// The path on the API host that serves the files of transcripts to any caller with a token.
-pub(super) const DOWNLOAD: &str = "/api/v1/download/transcript";
+/// The path on the API host that serves files to any caller with a token.
+pub(super) const DOWNLOAD: &str = "/api/v1/download/{kind}";

@@ -47,21 +47,22 @@ impl Signer {
         format!("{}{path}?{}", self.base_url, query.finish())
     }
 
-    /// Returns a new token for the file of a transcript, for the API host.
-    pub(super) fn token(&self, transcript: Uuid) -> String {
-        let named = format!("{transcript}.{}", self.started.elapsed().as_nanos());
+    /// Returns a new token for a file on the API host: that of `kind` which belongs to this recording or transcript.
+    pub(super) fn token(&self, kind: &str, id: Uuid) -> String {
+        let named = format!("{kind}/{id}.{}", self.started.elapsed().as_nanos());
         let signature = BASE64_URL_SAFE_NO_PAD.encode(hmac::sign(&self.key, named.as_bytes()));
         format!("{named}.{signature}")
     }
 
-    /// Returns the transcript of a valid token.
-    pub(super) fn transcript_of(&self, token: &str) -> Option<Uuid> {
+    /// Returns the recording or transcript of a valid token for a file of this kind.
+    pub(super) fn id_of(&self, kind: &str, token: &str) -> Option<Uuid> {
         let (named, signature) = token.rsplit_once('.')?;
         let signature = BASE64_URL_SAFE_NO_PAD.decode(signature).ok()?;
         hmac::verify(&self.key, named.as_bytes(), &signature).ok()?;
-        let (transcript, issued) = named.split_once('.')?;
+        let (file, issued) = named.split_once('.')?;
         let issued = Duration::from_nanos(issued.parse().ok()?);
-        transcript.parse().ok().filter(|_| !self.is_over(issued))
+        let id = file.strip_prefix(kind)?.strip_prefix('/')?;
+        id.parse().ok().filter(|_| !self.is_over(issued))
     }
 
     /// Returns whether a URL from this time has expired.

@@ -1,6 +1,6 @@
 //! What exists at Recall: bots, recordings, and transcripts.
 
-use std::{collections::HashMap, fmt};
+use std::{collections::HashMap, fmt, sync::Arc};
 
 use bytes::Bytes;
 use serde_json::{Map, Value};
@@ -8,7 +8,11 @@ use time::OffsetDateTime;
 use tokio::time::Instant;
 use uuid::Uuid;
 
-use super::{clock::now, config::Limits};
+use super::{
+    clock::now,
+    config::Limits,
+    meeting::{Files, Platform},
+};
 
 /// Custom metadata: strings, or null.
 pub type Metadata = Map<String, Value>;
@@ -58,6 +62,7 @@ impl Progress {
 pub(super) struct Bot {
     pub(super) id: Uuid,
     pub(super) metadata: Metadata,
+    pub(super) meeting_url: Value,
 }
 
 #[derive(Clone, Debug)]
@@ -74,9 +79,19 @@ pub(super) struct Recording {
     pub(super) has_media: bool,
     pub(super) duration: std::time::Duration,
     pub(super) content: Bytes,
+    pub(super) platform: Platform,
+    pub(super) title: Option<String>,
+    pub(super) files: Arc<Files>,
     /// In the order of their creation.
     pub(super) transcripts: Vec<Uuid>,
     pub(super) creates: usize,
+}
+
+impl Recording {
+    /// Returns whether its media and its files exist.
+    pub(super) fn has_files(&self) -> bool {
+        self.has_media && self.progress.status == Status::Done
+    }
 }
 
 #[derive(Clone, Debug)]

@@ -1,10 +1,14 @@
 //! Compares the simulator with the notes on Recall that it follows.
 
 mod api;
+mod bots;
 mod create;
 mod downloads;
+mod files;
+mod files_disturbed;
 mod lists;
 mod meetings;
+mod people;
 mod webhooks;
 
 use std::{future::Future, time::Duration};

@@ -4,6 +4,8 @@ use url::Url;
 use uuid::Uuid;
 
 use super::{
+    faults::FileFault,
+    meeting::MeetingFile,
     model::Model,
     routes::DOWNLOAD,
     state::{Status, Transcript},
@@ -13,6 +15,9 @@ use super::{
 pub const DOWNLOAD_HOST: &str = "localhost";
 /// Another address of this machine, in URLs to a host that is not Recall's.
 const ELSEWHERE: &str = "[::ffff:127.0.0.1]";
+
+/// The artifact that the files of a recording belong to.
+pub(super) const PARTICIPANT_EVENTS: &str = "participant_events";
 
 /// The download URLs of one transcript.
 pub(super) struct Urls {
@@ -45,9 +50,50 @@ impl Model {
         uuid::Builder::from_random_bytes(bytes).into_uuid()
     }
 
-    /// Returns a new URL of a transcript's file on the API host.
-    pub(super) fn api_host_url(&self, transcript: Uuid) -> String {
-        format!("{}{DOWNLOAD}?token={}", self.base_url, self.signer.token(transcript))
+    /// Returns a new URL of one of a recording's files.
+    pub(super) fn file_url(&self, recording: Uuid, file: MeetingFile) -> String {
+        self.media_url(recording, PARTICIPANT_EVENTS, &format!("{}.json", file.name()))
+    }
+
+    /// Returns this URL as the API shows it. With `counted`, it may go wrong.
+    pub(super) fn shown_file_url(&self, recording: Uuid, file: MeetingFile, counted: bool) -> Option<String> {
+        let url = self.file_url(recording, file);
+        let fault = counted.then(|| self.faults.strike_url(recording, Uuid::nil(), file)).flatten();
+        self.disturbed_url(url, fault, || self.api_host_url(file.name(), recording))
+    }
+
+    /// Returns what a fault of a file makes of its URL.
+    pub(super) fn disturbed_url(
+        &self,
+        url: String,
+        fault: Option<FileFault>,
+        on_api_host: impl FnOnce() -> String,
+    ) -> Option<String> {
+        match fault {
+            Some(FileFault::NoUrl) => None,
+            Some(FileFault::Elsewhere) => Some(self.elsewhere(&url)),
+            Some(FileFault::OnApiHost) => Some(on_api_host()),
+            Some(_) | None => Some(url),
+        }
+    }
+
+    /// Returns the recording and the file at this path, if [`Model::file_url`] leads there.
+    pub(super) fn file_at(&self, path: &str) -> Option<(Uuid, MeetingFile)> {
+        let (_, rest) = path.split_once("/recordings/")?;
+        let recording = rest.split('/').next()?.parse().ok()?;
+        let folder = format!(
+            "{}/{PARTICIPANT_EVENTS}/{}/",
+            self.folder(recording),
+            self.media_id(recording, PARTICIPANT_EVENTS)
+        );
+        let name = path.strip_prefix(&folder)?.strip_suffix(".json")?;
+        let file = MeetingFile::OF_RECORDING.into_iter().find(|file| file.name() == name)?;
+        Some((recording, file))
+    }
+
+    /// Returns a new URL on the API host of the file of this kind.
+    pub(super) fn api_host_url(&self, kind: &str, id: Uuid) -> String {
+        format!("{}{}?token={}", self.base_url, DOWNLOAD.replace("{kind}", kind), self.signer.token(kind, id))
     }
 
     /// Returns the same URL on a host that is not Recall's.

@@ -13,6 +13,7 @@ use super::{
     list::list,
     request::{chosen, real_encoding, receive},
     store::{Attributes, OpenUpload, Stated, Store},
+    tags,
 };
 
 /// S3's own page size of lists.
@@ -70,6 +71,7 @@ impl S3 for Api {
             content_encoding: real_encoding(input.content_encoding),
             cache_control: input.cache_control,
             metadata: input.metadata.unwrap_or_default().into_iter().collect(),
+            tags: tags::parse(input.tagging.as_deref())?,
             bytes: 0,
             e_tag: String::new(),
             checksums: Sums::new(),
@@ -118,6 +120,7 @@ impl S3 for Api {
             content_range,
             body: Some(StreamingBlob::from(Body::from(bytes))),
             content_type: Some(content_type(&attributes)),
+            tag_count: tag_count(&attributes),
             content_encoding: attributes.content_encoding,
             cache_control: attributes.cache_control,
             metadata: Some(attributes.metadata.into_iter().collect()),
@@ -142,6 +145,7 @@ impl S3 for Api {
                 Ok((attributes, store.modified(&key).map_err(S3Error::internal_error)?))
             })
             .await?;
+        let count = tag_count(&attributes);
         let output = HeadObjectOutput {
             content_length: Some(attributes.bytes as i64),
             content_type: Some(content_type(&attributes)),
@@ -155,9 +159,20 @@ impl S3 for Api {
         };
         if asks_for_checksums(checksum_mode.as_ref()) {
             let output = HeadObjectOutput { checksum_type: full_object(), ..output };
-            return Ok(S3Response::new(with_checksums!(attributes.checksums, output)));
+            return Ok(with_count(count, S3Response::new(with_checksums!(attributes.checksums, output))));
         }
-        Ok(S3Response::new(output))
+        Ok(with_count(count, S3Response::new(output)))
+    }
+
+    async fn get_object_tagging(
+        &self,
+        req: S3Request<GetObjectTaggingInput>,
+    ) -> S3Result<S3Response<GetObjectTaggingOutput>> {
+        let GetObjectTaggingInput { bucket, key, .. } = req.input;
+        let found = self.store(&bucket, move |store| store.attributes(&key).map_err(S3Error::internal_error)).await?;
+        let tags = found.ok_or_else(|| s3_error!(NoSuchKey))?.tags.into_iter();
+        let tag_set = tags.map(|(key, value)| Tag { key: Some(key), value: Some(value) }).collect();
+        Ok(S3Response::new(GetObjectTaggingOutput { tag_set, version_id: None }))
     }
 
     async fn delete_object(&self, req: S3Request<DeleteObjectInput>) -> S3Result<S3Response<DeleteObjectOutput>> {
@@ -220,6 +235,7 @@ impl S3 for Api {
             content_encoding: real_encoding(input.content_encoding),
             cache_control: input.cache_control,
             metadata: input.metadata.unwrap_or_default().into_iter().collect(),
+            tags: tags::parse(input.tagging.as_deref())?,
             algorithm,
             initiated: OffsetDateTime::now_utc(),
         };
@@ -315,6 +331,19 @@ impl S3 for Api {
 
 fn content_type(attributes: &Attributes) -> String {
     attributes.content_type.clone().unwrap_or_else(|| "binary/octet-stream".to_owned())
+}
+
+/// An object without tags has no count.
+fn tag_count(attributes: &Attributes) -> Option<TagCount> {
+    TagCount::try_from(attributes.tags.len()).ok().filter(|count| *count > 0)
+}
+
+/// The protocol's types have no such field for HeadObject, but S3 answers it there as well.
+fn with_count<T>(count: Option<TagCount>, mut response: S3Response<T>) -> S3Response<T> {
+    if let Some(count) = count {
+        response.headers.insert("x-amz-tagging-count", count.into());
+    }
+    response
 }
 
 fn asks_for_checksums(mode: Option<&ChecksumMode>) -> bool {

@@ -20,7 +20,10 @@ use s3s::{S3Error, S3Result, dto::ETagCondition, s3_error};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use uuid::Uuid;
 
-use super::checksum::{Algorithm, Sums, hex, md5_hex, sum};
+use super::{
+    checksum::{Algorithm, Sums, hex, md5_hex, sum},
+    tags::Tags,
+};
 use crate::wire::lock;
 pub(super) use uploads::Chosen;
 pub use uploads::OpenUpload;
@@ -34,6 +37,8 @@ pub struct Attributes {
     pub cache_control: Option<String>,
     /// The sender's own metadata, without `x-amz-meta-`.
     pub metadata: BTreeMap<String, String>,
+    #[serde(default)]
+    pub tags: Tags,
     pub bytes: u64,
     /// The ETag without quotation marks. It ends in `-N` for an object of N parts.
     pub e_tag: String,
@@ -129,10 +134,14 @@ impl Store {
 
     pub(super) fn delete(&self, key: &str) -> io::Result<()> {
         let _alone = lock(&self.alone);
-        match fs::remove_file(self.object_path(key)?) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
-            Ok(()) | Err(_) => Ok(()),
+        // The object first, so that it is never visible without its attributes.
+        for path in [self.object_path(key)?, self.attributes_path(key)] {
+            match fs::remove_file(path) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+                Ok(()) | Err(_) => {}
+            }
         }
+        Ok(())
     }
 
     fn read_attributes(&self, key: &str) -> io::Result<Option<Attributes>> {

@@ -4,7 +4,8 @@
 //! `waits.rs`.
 
 use super::{
-    Claim, CopyAnswer, CreateAnswer, DeleteAnswer, DeletionTarget, LookUpAnswer, Notice, RecordingAnswer, RenderAnswer,
+    Claim, CopyAnswer, CreateAnswer, DeleteAnswer, DeletionTarget, FollowUpAnswer, LookUpAnswer, Notice,
+    RecordingAnswer, RenderAnswer,
 };
 use crate::ids::TranscriptId;
 
@@ -34,6 +35,10 @@ pub enum Answer {
     Render {
         claim: Claim,
         answer: RenderAnswer,
+    },
+    FollowUp {
+        claim: Claim,
+        answer: FollowUpAnswer,
     },
     Delete {
         target: DeletionTarget,

@@ -86,8 +86,8 @@ impl Job {
             | State::Foreign { .. } => first,
         };
         transcript.state = State::Copying(copying);
-        let failures = copying.failures;
-        self.apply(Next::Act(Command::Copy { transcript_id, attempt, bot_id, failures, claim }))
+        let (failures, newest_stored) = (copying.failures, self.newest_stored());
+        self.apply(Next::Act(Command::Copy { transcript_id, attempt, bot_id, failures, newest_stored, claim }))
     }
 
     /// A copy is complete, or waits for its next try, or is given up.
@@ -221,6 +221,7 @@ impl Job {
         self.mark_known_to_recall(context.now);
         self.clear_unneeded_hold();
         self.note_stored(transcript_id, context);
+        self.note_follow_up(receipt, context);
         self.apply(Next::Nothing)
     }
 

@@ -47,6 +47,7 @@ impl Job {
             Answer::ReadRecording { claim, answer } => self.on_recording_answer(*claim, answer, context),
             Answer::List(answer) => self.on_list_answer(answer, context),
             Answer::Render { claim, answer } => self.on_render_answer(*claim, *answer, context),
+            Answer::FollowUp { claim, answer } => self.on_follow_up_answer(*claim, *answer, context),
             Answer::Copy { transcript_id, claim, answer } => {
                 self.on_copy_answer(*transcript_id, *claim, answer, context)
             }
@@ -67,6 +68,7 @@ impl Job {
     ///    - the attempt that waited for the dropped deletion
     ///    - the attempt of a parked job that has room now
     ///    - an announcement
+    ///    - the work that follows a copy
     ///    - a deletion
     ///    - a retry that a person requested
     /// 4. computes when the expiry of the recording is worth an alarm;
@@ -78,6 +80,7 @@ impl Job {
             Next::Nothing => after_deletion
                 .or_else(|| self.resume_in_freed_slot(context))
                 .or_else(|| self.start_announcing(context))
+                .or_else(|| self.start_follow_up(context))
                 .or_else(|| self.start_deletion(context))
                 .or_else(|| self.resume_retry(context.now))
                 .unwrap_or(Next::Nothing),

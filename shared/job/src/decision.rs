@@ -5,7 +5,7 @@
 //! turns either. `Busy` means that this decision saves nothing and the event must be delivered again. `Wait` means that
 //! everything is in the row, so a wake-up is enough.
 
-use super::{Announcement, Claim, Deletable, DeletionTarget, Failures, Job, Receipt};
+use super::{Announcement, Claim, Deletable, DeletionTarget, Failures, Job, Receipt, Version};
 use crate::{
     ids::{BotId, TranscriptId},
     time::Timestamp,
@@ -46,9 +46,20 @@ pub enum Command {
     /// List the recording's transcripts. If one that the row counts is no longer there, the parked job has room.
     List,
     /// Retrieve the transcript and copy it to S3. `failures`: what has kept it from being copied so far.
-    Copy { transcript_id: TranscriptId, attempt: Option<u32>, bot_id: Option<BotId>, failures: Failures, claim: Claim },
-    /// Render these transcripts again from what is in S3.
-    Render { transcripts: Vec<(TranscriptId, Receipt)>, claim: Claim },
+    /// `newest_stored`: the newest transcript of the recording that is stored already.
+    Copy {
+        transcript_id: TranscriptId,
+        attempt: Option<u32>,
+        bot_id: Option<BotId>,
+        failures: Failures,
+        newest_stored: Option<Version>,
+        claim: Claim,
+    },
+    /// Render these transcripts again from what is in S3. `newest`: the newest stored transcript of the recording.
+    Render { transcripts: Vec<(TranscriptId, Receipt)>, newest: TranscriptId, claim: Claim },
+    /// Fetch what Recall had not made ready when these transcripts were stored, and write their manifests again. Only
+    /// the newest transcript keeps a knowledge document. `is_last_try`: what is still missing is given up.
+    FollowUp { transcripts: Vec<(TranscriptId, Receipt)>, newest: TranscriptId, is_last_try: bool, claim: Claim },
     /// Read the copies back. If each is what the row says, and Recall lists nothing that [`Deletable`] forbids, delete
     /// the target at Recall.
     Delete { target: DeletionTarget, verify: Vec<Receipt>, deletable: Deletable, claim: Claim },
@@ -68,6 +79,7 @@ impl Command {
             Self::List => "list",
             Self::Copy { .. } => "copy",
             Self::Render { .. } => "render",
+            Self::FollowUp { .. } => "follow_up",
             Self::Delete { .. } => "delete",
             Self::Announce { .. } => "announce",
             Self::Wake => "wake",

@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     Claim, Command, Context, Decision, Deletable, DeleteAfterStore, DeleteAnswer, Job, KeepReason, ListedTranscript,
     Next, OnLimit, Reason, Receipt, Recording, Role, State, Status, Transcript,
+    leases::leased_until,
     waits::{DELETE_BACKOFF, MAX_DELETE_TRIES, recall_retry_at},
 };
 use crate::{ids::TranscriptId, time::Timestamp};
@@ -51,7 +52,7 @@ pub enum DeletionReason {
 impl Deletion {
     /// Returns the end of the lease that a worker holds.
     pub(crate) fn leased_until(&self, now: Timestamp) -> Option<Timestamp> {
-        self.claim.and(Some(self.retry_at)).filter(|until| now < *until)
+        leased_until(self.claim, self.retry_at, now)
     }
 }
 
@@ -71,15 +72,17 @@ impl Job {
     /// Starts the pending deletion, or the next one that is wanted, if its time has come. The webhook function leaves
     /// it to the worker.
     pub(crate) fn start_deletion(&mut self, context: Context<'_>) -> Option<Next> {
-        // A rendering rewrites what the deletion would read back, so the two never run at the same time.
-        if self.rendering.is_some_and(|one| one.claim.is_some() && context.now < one.retry_at) {
+        // Another worker writes what the deletion would read back, or deletes already.
+        if self.manifests_leased_until(context.now).is_some() {
             return None;
         }
         let deletion = self.deletion.or_else(|| {
             let (target, reason) = self.next_deletion(context)?;
             Some(Deletion { target, reason, retry_at: context.now, claim: None, tries: 0 })
         })?;
-        if context.now < deletion.retry_at {
+        // What Recall has not made ready yet would be deleted as well.
+        let waits_for_data = deletion.reason == DeletionReason::Stored && self.follow_up.is_some();
+        if context.now < deletion.retry_at || waits_for_data {
             return None;
         }
         // A claim that is still there belongs to a worker that died.

@@ -3,7 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Claim, Decision, Deletion, Hold, Next, Outbox, Overrides, Recording, Refusals, Rendering, Retry, State, Transcript,
+    Claim, Decision, Deletion, FollowUp, Hold, Next, Outbox, Overrides, Recording, Refusals, Rendering, Retry, State,
+    Transcript,
 };
 use crate::{
     ids::{BotId, RecordingId},
@@ -43,6 +44,9 @@ pub struct Job {
     /// When the newest request to render was given up.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rendering_stopped_at: Option<Timestamp>,
+    /// The work that follows a copy, until it is done or given up.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub follow_up: Option<FollowUp>,
     /// The language that the newest create_transcript call asked for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub requested_language: Option<String>,
@@ -87,6 +91,7 @@ impl Job {
             retry: None,
             rendering: None,
             rendering_stopped_at: None,
+            follow_up: None,
             requested_language: None,
             refused_languages: Vec::new(),
             failed_at: None,
@@ -118,9 +123,11 @@ impl Job {
         let hold = self.hold.as_ref().filter(|_| !self.is_creating()).and_then(Hold::retry_at);
         let deletion = self.deletion.map(|deletion| deletion.retry_at);
         let rendering = self.rendering.map(|rendering| rendering.retry_at);
+        let follow_up = self.follow_up.map(|follow_up| follow_up.retry_at);
         let outbox = Some(self.outbox.retry_at).filter(|_| !self.outbox.notices.is_empty());
         let transcripts = self.transcripts.iter().filter_map(|transcript| transcript.state.due_at());
-        transcripts.chain(hold).chain(deletion).chain(rendering).chain(outbox).chain(self.outbox.expiry_alarm_at).min()
+        let others = [hold, deletion, rendering, follow_up, outbox, self.outbox.expiry_alarm_at];
+        transcripts.chain(others.into_iter().flatten()).min()
     }
 
     /// Returns whether a create of ours still waits for its outcome.

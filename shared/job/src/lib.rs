@@ -15,9 +15,10 @@
 //! | `transcripts` | the transcripts of the row: how one is found, added, merged from a list |
 //! | `attempts`, `retries`, `hold`, `limit` | our own paid attempts: start, repeat, look up, hold back, park |
 //! | `copies`, `renderings` | copying a transcript to S3, and rendering the readable files again |
+//! | `follow_ups` | what is left to do after a transcript was stored |
 //! | `deletions`, `deletion_steps` | what is deleted at Recall, and the steps of one deletion |
 //! | `outbox` | what is announced |
-//! | `wake`, `waits` | what is due, and every wait with its reason |
+//! | `wake`, `waits`, `leases` | what is due, every wait with its reason, and which leases exclude each other |
 //! | `policy` | what the operator and the metadata choose, and the context of a decision |
 //! | `reconcile` | what Recall's lists tell that a job does not know |
 //!
@@ -57,9 +58,11 @@ mod decision;
 mod deletion_steps;
 mod deletions;
 mod events;
+mod follow_ups;
 mod hold;
 pub mod ids;
 mod job;
+mod leases;
 mod limit;
 mod outbox;
 mod policy;
@@ -86,6 +89,7 @@ pub use self::{
     deletion_steps::{Deletable, DeleteAnswer, DeleteStep, DeleteStepAnswer, DeletionSteps, RecordingPresence},
     deletions::{Deletion, DeletionReason, DeletionTarget},
     events::Event,
+    follow_ups::{FollowUp, FollowUpAnswer},
     hold::{Hold, HoldCause, Refusals},
     job::Job,
     limit::RECALL_MAX_TRANSCRIPTS,
@@ -97,6 +101,6 @@ pub use self::{
     retries::Retry,
     state::{Claim, Copying, Counts, Creating, Failures, Receipt, State, UnexplainedRefusal},
     status::Status,
-    transcripts::{Contradiction, KeepReason, ListedTranscript, Transcript, TranscriptRef},
+    transcripts::{Contradiction, KeepReason, ListedTranscript, Transcript, TranscriptRef, Version},
     waits::{JITTER_PART, KEY_REUSE, LIST_SETTLE, TRANSCRIBING_CHECK, capped_wait},
 };

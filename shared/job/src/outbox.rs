@@ -70,6 +70,8 @@ pub struct Announcement {
     pub sub_code: Option<String>,
     pub manifest_key: Option<String>,
     pub counts: Option<AnnouncedCounts>,
+    /// The title of the meeting, if the transcript is stored and the title is known.
+    pub title: Option<String>,
     /// RFC 3339; `None` while Recall has not told the time.
     pub expires_at: Option<String>,
 }
@@ -173,8 +175,9 @@ impl Job {
         let retry_at = self.wait_until(ANNOUNCE_BACKOFF.wait(self.outbox.tries), context.now);
         self.outbox.tries += 1;
         self.outbox.retry_at = retry_at;
-        // After a wait `commit` starts nothing, so a deletion is started here: a failing bus must not hold it up.
-        let next = self.start_deletion(context).unwrap_or(Next::Wait { retry_at });
+        // After a wait `commit` starts nothing, so these are started here: a failing bus must not hold them up.
+        let next =
+            self.start_follow_up(context).or_else(|| self.start_deletion(context)).unwrap_or(Next::Wait { retry_at });
         self.apply(next)
     }
 
@@ -207,6 +210,7 @@ impl Job {
             sub_code: about.and_then(|transcript| transcript.state.sub_code()).or_else(|| self.recording.sub_code()),
             manifest_key: receipt.map(|receipt| receipt.manifest_key.clone()),
             counts: receipt.map(|receipt| receipt.counts.into()),
+            title: receipt.and_then(|receipt| receipt.title.clone()),
             expires_at: self.expires_at.map(Timestamp::rfc3339),
         }
     }

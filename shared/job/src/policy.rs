@@ -21,6 +21,8 @@ pub struct Policy {
     pub delete_after_store: DeleteAfterStore,
     /// Announcements are sent to an event bus.
     pub announces: bool,
+    /// Whether the newest transcript of a recording has a knowledge document.
+    pub has_knowledge: bool,
     /// A recording that expires within this time and is not stored is worth an alarm.
     pub expiry_alarm: Duration,
 }

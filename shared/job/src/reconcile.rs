@@ -10,7 +10,7 @@ use crate::time::Timestamp;
 
 /// A recording that has just finished is left to its webhook for this long. If both arrive, nothing is lost: one of
 /// them finds that there is nothing to do.
-pub const HEAD_START: Duration = Duration::from_secs(2 * 60);
+pub const HEAD_START: Duration = Duration::from_secs(120);
 
 /// A recording, as a list shows it.
 #[derive(Clone, Debug, PartialEq, Eq)]

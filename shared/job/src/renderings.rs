@@ -5,7 +5,8 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Claim, Command, Context, Decision, Deletion, Job, Next, Reason, Receipt,
+    Claim, Command, Context, Decision, Job, Next, Reason, Version,
+    leases::leased_until,
     waits::{MAX_RENDER_TRIES, RENDER_BACKOFF, recall_retry_at},
 };
 use crate::{ids::TranscriptId, time::Timestamp};
@@ -42,8 +43,8 @@ impl Job {
         }
         let mut rendering = Rendering { transcript_id, retry_at: context.now, claim: None, tries: 0 };
         if let Some(before) = self.rendering {
-            if before.claim.is_some() && context.now < before.retry_at {
-                return Decision::Busy { retry_at: before.retry_at };
+            if let Some(retry_at) = leased_until(before.claim, before.retry_at, context.now) {
+                return Decision::Busy { retry_at };
             }
             if before.transcript_id != transcript_id {
                 rendering.transcript_id = None;
@@ -54,11 +55,10 @@ impl Job {
         self.start_rendering(context)
     }
 
-    /// Claims the rendering. A deletion reads back what is being written, so the two never run at the same time.
+    /// Claims the rendering. A deletion reads back what is being written, and the work that follows a copy writes the
+    /// same files, so only one of these runs at a time.
     pub(crate) fn start_rendering(mut self, context: Context<'_>) -> Decision {
-        if let Some(retry_at) =
-            self.deletion.as_ref().and_then(|deletion| Deletion::leased_until(deletion, context.now))
-        {
+        if let Some(retry_at) = self.manifests_leased_until(context.now) {
             return Decision::Busy { retry_at };
         }
         let claim = self.next_claim();
@@ -72,11 +72,15 @@ impl Job {
         (rendering.retry_at, rendering.claim) = (context.lease_until, Some(claim));
         let wanted = rendering.transcript_id;
         let transcripts = self.stored(wanted);
-        if transcripts.is_empty() {
-            self.rendering = None;
-            return self.apply(Next::Nothing);
+        match self.newest_stored() {
+            Some(Version { transcript_id: newest, .. }) if !transcripts.is_empty() => {
+                self.apply(Next::Act(Command::Render { transcripts, newest, claim }))
+            }
+            _ => {
+                self.rendering = None;
+                self.apply(Next::Nothing)
+            }
         }
-        self.apply(Next::Act(Command::Render { transcripts, claim }))
     }
 
     /// Rendering is finished, or waits for its next try, or is given up.
@@ -101,12 +105,5 @@ impl Job {
             }
         };
         self.apply(next)
-    }
-
-    /// Returns what is stored of one transcript, or of all.
-    fn stored(&self, wanted: Option<TranscriptId>) -> Vec<(TranscriptId, Receipt)> {
-        let stored = self.transcripts.iter().filter_map(|one| Some((one.state.transcript_id()?, one.state.receipt()?)));
-        let wanted = stored.filter(|(id, _)| wanted.is_none_or(|wanted| wanted == *id));
-        wanted.map(|(id, receipt)| (id, receipt.clone())).collect()
     }
 }

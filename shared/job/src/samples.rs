@@ -6,9 +6,9 @@ use std::{collections::BTreeSet, time::Duration};
 
 use crate::{
     Answer, Claim, Contradiction, CopyAnswer, Copying, Counts, CreateAnswer, Creating, DeleteAnswer, Deletion,
-    DeletionReason, DeletionTarget, Event, Failures, Hold, HoldCause, Job, KeepReason, ListedTranscript, LookUpAnswer,
-    Notice, Outbox, Overrides, Receipt, Recording, RecordingAnswer, RecordingInfo, Refusals, RenderAnswer, Rendering,
-    Retry, State, Status, Transcript, TranscriptRef, UnexplainedRefusal,
+    DeletionReason, DeletionTarget, Event, Failures, FollowUp, FollowUpAnswer, Hold, HoldCause, Job, KeepReason,
+    ListedTranscript, LookUpAnswer, Notice, Outbox, Overrides, Receipt, Recording, RecordingAnswer, RecordingInfo,
+    Refusals, RenderAnswer, Rendering, Retry, State, Status, Transcript, TranscriptRef, UnexplainedRefusal,
     ids::{BotId, RecordingId, TranscriptId},
     time::Timestamp,
 };
@@ -117,6 +117,10 @@ samples!(Answer {
         let answers = RenderAnswer::samples().into_iter();
         answers.map(|answer| Self::Render { claim: CLAIM, answer }).collect::<Vec<_>>()
     },
+    Self::FollowUp { .. } => {
+        let answers = FollowUpAnswer::samples().into_iter();
+        answers.map(|answer| Self::FollowUp { claim: CLAIM, answer }).collect::<Vec<_>>()
+    },
     Self::Announce { .. } => [
         Self::Announce { sent: vec![Notice::Stored { transcript_id: OURS }] },
         Self::Announce { sent: Vec::new() },
@@ -176,6 +180,12 @@ samples!(DeleteAnswer {
     Self::Others(_) => {
         [Self::Others(vec![listed(OTHER, None, true)]), Self::Others(vec![listed(OURS, Some(1), true)])]
     },
+    Self::Later { .. } => [Self::Later { after: AFTER }],
+});
+
+samples!(FollowUpAnswer {
+    Self::Done => [Self::Done],
+    Self::NotReady => [Self::NotReady],
     Self::Later { .. } => [Self::Later { after: AFTER }],
 });
 
@@ -274,10 +284,12 @@ impl Job {
 /// A job with every field set. It names each field, so a new one does not compile until it is here.
 fn full() -> Job {
     let target = DeletionTarget::Transcript(OURS);
+    let receipt =
+        Receipt { created_at: Some(NOW), title: Some("t".to_owned()), awaits_meeting_data: true, ..receipt() };
     let transcript = Transcript {
         attempt: Some(1),
         provider: Some("p".to_owned()),
-        state: State::Stored { transcript_id: OURS, receipt: receipt() },
+        state: State::Stored { transcript_id: OURS, receipt },
         deleted: true,
         relisted: true,
         contradiction: Some(Contradiction { retry_at: NOW, times: 1 }),
@@ -296,6 +308,7 @@ fn full() -> Job {
         retry: Some(Retry { provider: Some("p".to_owned()) }),
         rendering: Some(Rendering { transcript_id: Some(OURS), retry_at: NOW, claim: Some(CLAIM), tries: 1 }),
         rendering_stopped_at: Some(NOW),
+        follow_up: Some(FollowUp { retry_at: NOW, claim: Some(CLAIM), tries: 1, repeat: true }),
         requested_language: Some("l".to_owned()),
         refused_languages: vec!["m".to_owned()],
         failed_at: Some(NOW),
@@ -351,5 +364,8 @@ pub fn receipt() -> Receipt {
         unreadable: false,
         provider: None,
         counts: Counts::default(),
+        created_at: None,
+        title: None,
+        awaits_meeting_data: false,
     }
 }

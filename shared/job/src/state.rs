@@ -151,6 +151,15 @@ pub struct Receipt {
     /// The provider that Recall states on the transcript.
     pub provider: Option<String>,
     pub counts: Counts,
+    /// When Recall created the transcript.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub created_at: Option<Timestamp>,
+    /// The title of the meeting, shortened for the row.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub title: Option<String>,
+    /// Recall had not made everything about the meeting ready when the transcript was stored.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub awaits_meeting_data: bool,
 }
 
 /// What the transcript holds.

@@ -7,6 +7,7 @@ mod create_answers;
 mod deletion_steps;
 mod deletions;
 mod figures;
+mod follow_ups;
 mod given_up;
 mod languages;
 mod last_try;
@@ -20,6 +21,7 @@ mod outbox;
 mod reconcile;
 mod renderings;
 mod retries;
+mod saves;
 mod simulation;
 mod table;
 mod waits;
@@ -49,6 +51,7 @@ fn policy() -> Policy {
         copy_unrequested: true,
         delete_after_store: DeleteAfterStore::Nothing,
         announces: true,
+        has_knowledge: false,
         expiry_alarm: Duration::from_secs(24 * 60 * 60),
     }
 }

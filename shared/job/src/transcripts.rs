@@ -4,7 +4,7 @@ mod transcript_events;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Context, Copying, Decision, Job, Next, Reason, Recording, State, state::OUTCOME_UNKNOWN};
+use super::{Context, Copying, Decision, Job, Next, Reason, Receipt, Recording, State, state::OUTCOME_UNKNOWN};
 use crate::{ids::TranscriptId, time::Timestamp};
 
 /// A row with this many transcripts takes no more from a list, and none that is already deleted. Recall lets a
@@ -93,7 +93,22 @@ impl TranscriptRef {
     }
 }
 
+/// Says which of several transcripts of one recording is the newest: the greatest one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Version {
+    /// When Recall created the transcript.
+    pub created_at: Option<Timestamp>,
+    pub attempt: Option<u32>,
+    pub transcript_id: TranscriptId,
+}
+
 impl Transcript {
+    fn stored_version(&self) -> Option<Version> {
+        let receipt = self.state.receipt()?;
+        let transcript_id = self.state.transcript_id()?;
+        Some(Version { created_at: receipt.created_at, attempt: self.attempt, transcript_id })
+    }
+
     pub fn new(attempt: Option<u32>, provider: Option<String>, state: State) -> Self {
         Self {
             attempt,
@@ -194,6 +209,18 @@ impl Transcript {
 }
 
 impl Job {
+    /// Returns what is stored of one transcript, or of all.
+    pub(crate) fn stored(&self, wanted: Option<TranscriptId>) -> Vec<(TranscriptId, Receipt)> {
+        let stored = self.transcripts.iter().filter_map(|one| Some((one.state.transcript_id()?, one.state.receipt()?)));
+        let wanted = stored.filter(|(id, _)| wanted.is_none_or(|wanted| wanted == *id));
+        wanted.map(|(id, receipt)| (id, receipt.clone())).collect()
+    }
+
+    /// Returns the newest of the stored transcripts.
+    pub(crate) fn newest_stored(&self) -> Option<Version> {
+        self.transcripts.iter().filter_map(Transcript::stored_version).max()
+    }
+
     /// Returns the position of the transcript with this id.
     pub(crate) fn position(&self, id: TranscriptId) -> Option<usize> {
         self.transcripts.iter().position(|transcript| transcript.state.transcript_id() == Some(id))

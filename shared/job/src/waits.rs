@@ -131,12 +131,16 @@ pub(crate) const MAX_MISSING: u32 = 9;
 /// After a transcript that was reported as done turned out to have failed.
 pub(crate) const CONTRADICTION_BACKOFF: Backoff = Backoff::new(hours(1), days(1));
 
-// Renderings, deletions, announcements, wake-ups.
+// Renderings, follow-ups, deletions, announcements, wake-ups.
 
 /// After rendering failed.
 pub(crate) const RENDER_BACKOFF: Backoff = Backoff::new(secs(10), hours(1));
 /// After this many tries, about seven hours, rendering is given up, with an alarm. What was stored before remains.
 pub(crate) const MAX_RENDER_TRIES: u32 = 16;
+/// Before what Recall had not made ready is fetched once more.
+pub(crate) const FOLLOW_UP_BACKOFF: Backoff = Backoff::new(minutes(2), hours(1));
+/// After this many tries, about an hour, what is missing is given up. The manifest says what is missing.
+pub(crate) const MAX_FOLLOW_UP_TRIES: u32 = 6;
 /// After a deletion failed.
 pub(crate) const DELETE_BACKOFF: Backoff = Backoff::new(secs(15), hours(6));
 /// After this many tries, about a day and a half, the deletion is stopped, with an alarm.

@@ -47,7 +47,15 @@ impl Job {
         let other_due = self.deletion.is_some_and(|deletion| is_due(&deletion.retry_at))
             || (!self.outbox.notices.is_empty() && is_due(&self.outbox.retry_at))
             || before.is_some_and(|before| before != self);
-        if expiry_due || other_due { self.apply(Next::Nothing) } else { Decision::Ignore(Reason::NotDue) }
+        let is_follow_up_due = self.follow_up.is_some_and(|follow_up| is_due(&follow_up.retry_at));
+        if is_follow_up_due && let Some(retry_at) = self.manifests_leased_until(context.now) {
+            return Decision::Busy { retry_at };
+        }
+        if expiry_due || other_due || is_follow_up_due {
+            self.apply(Next::Nothing)
+        } else {
+            Decision::Ignore(Reason::NotDue)
+        }
     }
 
     /// The time of a hold has come: the next attempt starts, or there is nothing left to wait for.
@@ -81,6 +89,9 @@ impl Job {
         }
         if let Some(rendering) = self.rendering.as_mut().filter(|rendering| rendering.claim.is_none()) {
             rendering.retry_at = now.min(rendering.retry_at);
+        }
+        if let Some(follow_up) = self.follow_up.as_mut().filter(|follow_up| follow_up.claim.is_none()) {
+            follow_up.retry_at = now.min(follow_up.retry_at);
         }
         if !self.outbox.sending {
             self.outbox.retry_at = now.min(self.outbox.retry_at);

@@ -12,13 +12,13 @@ use aws_sdk_s3::{
 };
 use job::Receipt;
 
-use crate::{aws::Aws, manifest::Manifest};
+use crate::{aws::Aws, keys::is_day, manifest::Manifest};
 
 /// How long one try of a request to S3 may take. The largest request sends a whole part of an upload.
 const S3_ATTEMPT_TIMEOUT: Duration = Duration::from_secs(30);
-/// The key in the metadata of a verbatim file whose value is the key of its turns. The metadata becomes visible
-/// together with the file, so a later copy finds turns that no manifest names.
-pub const TURNS_KEY: &str = "turns-key";
+/// The key in the metadata of a verbatim file whose value is the day under which its turns and its meeting are filed.
+/// The metadata becomes visible together with the file, so a later copy finds objects that no manifest names.
+pub const DAY_KEY: &str = "day";
 /// The largest manifest that is read. Manifests have a few kilobytes, and about as much again for metadata.
 const MAX_MANIFEST_BYTES: usize = 1 << 20;
 
@@ -53,8 +53,8 @@ pub struct Head {
     pub bytes: u64,
     /// The checksum in base64, if S3 has one.
     pub crc64nvme: Option<String>,
-    /// The key of the turns that were made from a verbatim file.
-    pub turns_key: Option<String>,
+    /// The day under which the objects that were made from a verbatim file are filed.
+    pub day: Option<String>,
 }
 
 impl Bucket {
@@ -99,7 +99,7 @@ impl Bucket {
             Ok(object) => Ok(Some(Head {
                 bytes: object.content_length().and_then(|bytes| u64::try_from(bytes).ok()).unwrap_or_default(),
                 crc64nvme: object.checksum_crc64_nvme().map(str::to_owned),
-                turns_key: turns_key_of(object.metadata()),
+                day: day_of(object.metadata()),
             })),
             Err(error) if error.as_service_error().is_some_and(|error| error.is_not_found()) => Ok(None),
             Err(error) => Err(failed("HeadObject")(error).into()),
@@ -120,9 +120,9 @@ impl Bucket {
     }
 }
 
-/// Returns the key of the turns in the metadata of a verbatim file.
-pub fn turns_key_of(metadata: Option<&HashMap<String, String>>) -> Option<String> {
-    metadata.and_then(|metadata| metadata.get(TURNS_KEY)).cloned()
+/// Returns the day in the metadata of a verbatim file.
+pub fn day_of(metadata: Option<&HashMap<String, String>>) -> Option<String> {
+    metadata.and_then(|metadata| metadata.get(DAY_KEY)).filter(|day| is_day(day)).cloned()
 }
 
 /// Returns the error for a body that could not be read to its end.
@@ -164,9 +164,11 @@ mod tests {
             unreadable: false,
             provider: None,
             counts: Counts::default(),
+            created_at: None,
+            title: None,
+            awaits_meeting_data: false,
         };
-        let object =
-            |bytes, checksum: Option<&str>| Head { bytes, crc64nvme: checksum.map(str::to_owned), turns_key: None };
+        let object = |bytes, checksum: Option<&str>| Head { bytes, crc64nvme: checksum.map(str::to_owned), day: None };
         assert!(is_same(&receipt, &object(7, Some("AAAA"))));
         for other in [object(8, Some("AAAA")), object(7, Some("AAAB")), object(7, None)] {
             assert!(!is_same(&receipt, &other), "{other:?}");

@@ -36,6 +36,8 @@ names! {
     ATTEMPT_PAID = "attempt.paid";
     /// Two transcripts carry the same attempt.
     ATTEMPT_PAID_TWICE = "attempt.paid_twice";
+    /// Recall did not return a bot, so the platform and the meeting's id are unknown.
+    BOT_NOT_RETRIEVED = "bot.not_retrieved";
     /// An object in S3 differs from its receipt.
     COPY_MISMATCHED = "copy.mismatched";
     /// S3 did not return the properties of an object.
@@ -80,6 +82,8 @@ names! {
     JOB_NOT_READ = "job.not_read";
     /// A job could not be loaded or saved.
     JOB_NOT_SAVED = "job.not_saved";
+    /// The metadata does not fit into the sidecar of a knowledge document, so there is no document.
+    KNOWLEDGE_NOT_WRITTEN = "knowledge.not_written";
     /// Entries of one of Recall's lists could not be read.
     LIST_ENTRIES_SKIPPED = "list.entries_skipped";
     /// The link to the next page of one of Recall's lists leads somewhere else.
@@ -94,6 +98,8 @@ names! {
     MANIFEST_NOT_READ = "manifest.not_read";
     /// A manifest no longer names files that are about to be replaced.
     MANIFEST_WITHDRAWN = "manifest.withdrawn";
+    /// One of Recall's files about a meeting was not fetched, or could not be read.
+    MEETING_FILE_NOT_READ = "meeting_file.not_read";
     /// A message from the work queue was handled.
     MESSAGE_HANDLED = "message.handled";
     /// The work queue did not set the time at which it delivers a message again.
@@ -136,10 +142,16 @@ names! {
     SECRET_NOT_READ = "secret.not_read";
     /// A run of the sweep ended.
     SWEEP_FINISHED = "sweep.finished";
+    /// S3 would not keep a value unchanged as an object tag.
+    TAG_NOT_SET = "tag.not_set";
+    /// What was missing of a meeting was not fetched.
+    TRANSCRIPT_NOT_FOLLOWED_UP = "transcript.not_followed_up";
     /// A transcript was stored without readable files.
     TRANSCRIPT_NOT_RENDERED = "transcript.not_rendered";
     /// The readable files of a stored transcript were not made again.
     TRANSCRIPT_NOT_RERENDERED = "transcript.not_rerendered";
+    /// A stored transcript was followed up: what was missing of its meeting was looked for.
+    TRANSCRIPT_FOLLOWED_UP = "transcript.followed_up";
     /// A copy failed.
     TRANSCRIPT_NOT_STORED = "transcript.not_stored";
     /// The readable files of a stored transcript were made again.

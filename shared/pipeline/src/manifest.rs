@@ -4,9 +4,11 @@ use job::{
     ids::{BotId, RecordingId, TranscriptId},
     time::Timestamp,
 };
-use renditions::{Counts, Format, RecordingTimes};
+use renditions::{Counts, MeetingRecord, RecordingTimes};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+
+use crate::keys::{MEETING_LINE, TURNS, day_of_key, is_day};
 
 /// The version of the manifest's format. Readers reject a version that they do not know.
 pub const SCHEMA: u32 = 1;
@@ -30,6 +32,9 @@ pub struct Manifest {
     pub counts: Counts,
     #[serde(default)]
     pub skipped_values: u64,
+    /// What is known about the meeting and its people.
+    #[serde(default)]
+    pub meeting: MeetingRecord,
     pub empty: bool,
     pub rendering_error: Option<String>,
     pub stored_at: String,
@@ -40,9 +45,10 @@ pub struct Manifest {
     #[serde(default)]
     pub rendered_by: Option<String>,
     pub files: Vec<File>,
-    /// The key of turns that the manifest named and that are being replaced. The next worker finds them here.
+    /// The day of turns and of a meeting that the manifest named and that are being replaced. The next worker finds them
+    /// by it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub replaced_turns: Option<String>,
+    pub replaced_day: Option<String>,
 }
 
 #[derive(Debug, Deserialize, Serialize)]
@@ -91,16 +97,17 @@ impl Manifest {
         }
     }
 
-    /// Returns the key of the object with the turns, if there may be one.
-    pub fn turns_key(&self) -> Option<&String> {
-        let turns = self.files.iter().find(|file| file.name == Format::Jsonl.spec().file_name);
-        turns.map(|file| &file.key).or(self.replaced_turns.as_ref())
+    /// Returns the day under which the turns and the meeting are filed, if there may be any.
+    pub fn day(&self) -> Option<&str> {
+        let is_filed = |file: &&File| [TURNS, MEETING_LINE].contains(&&*file.name);
+        let named = self.files.iter().filter(is_filed).find_map(|file| day_of_key(&file.key));
+        named.or(self.replaced_day.as_deref().filter(|day| is_day(day)))
     }
 
     /// Removes the files that are about to be replaced from the manifest. Returns whether there were any.
     pub fn withdraw(&mut self, is_replaced: impl Fn(&File) -> bool) -> bool {
         let named_before = self.files.len();
-        self.replaced_turns = self.turns_key().cloned();
+        self.replaced_day = self.day().map(str::to_owned);
         self.files.retain(|file| !is_replaced(file));
         let is_changed = self.files.len() < named_before;
         if is_changed {
@@ -110,10 +117,10 @@ impl Manifest {
     }
 
     /// Adds the remaining files, so that the manifest names all files.
-    pub fn complete(&mut self, files: Vec<File>, now: Timestamp) {
+    pub fn complete(&mut self, files: Vec<File>, rendering_error: Option<String>, now: Timestamp) {
         self.files.extend(files);
-        self.rendering_error = None;
-        self.replaced_turns = None;
+        self.rendering_error = rendering_error;
+        self.replaced_day = None;
         self.rendered_now(now);
     }
 
@@ -183,14 +190,15 @@ mod tests {
     fn withdrawn_turns_are_still_found() {
         let mut manifest = first_version();
         manifest["files"][0]["name"] = json!("turns.jsonl");
+        manifest["files"][0]["key"] = json!("p/turns/date=2026-01-02/x.jsonl");
         let mut manifest = parse(&manifest).expect("it is ours");
         for _ in 0..2 {
             manifest.withdraw(|_| true);
             manifest = Manifest::parse(&manifest.to_json()).expect("it is ours");
-            assert_eq!((manifest.files.len(), manifest.turns_key().map(|key| &**key)), (0, Some("k/a")));
+            assert_eq!((manifest.files.len(), manifest.day()), (0, Some("2026-01-02")));
         }
-        manifest.complete(Vec::new(), Timestamp::from_secs(0));
-        assert_eq!((manifest.turns_key(), &manifest.rendering_error), (None, &None));
+        manifest.complete(Vec::new(), None, Timestamp::from_secs(0));
+        assert_eq!((manifest.day(), &manifest.rendering_error), (None, &None));
         assert!(!String::from_utf8(manifest.to_json()).expect("text").contains("replaced"));
     }
 }

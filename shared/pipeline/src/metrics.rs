@@ -103,6 +103,12 @@ metrics! {
     RENDERING_ERRORS = "RenderingErrors", Count, [];
     /// Transcripts whose readable files were made again from the file in S3.
     TRANSCRIPTS_RENDERED_AGAIN = "TranscriptsRenderedAgain", Count, [];
+    /// Recall's files about meetings that were given up.
+    MEETING_FILES_FAILED = "MeetingFilesFailed", Count, ["file"];
+    /// Values that S3 would not keep unchanged as object tags.
+    TAGS_NOT_SET = "TagsNotSet", Count, [];
+    /// Transcripts without a knowledge document, because their metadata does not fit into its sidecar.
+    KNOWLEDGE_NOT_WRITTEN = "KnowledgeNotWritten", Count, [];
     /// Jobs that ended without a transcript.
     JOBS_FAILED = "JobsFailed", Count, ["status"];
     /// Recordings that are not stored and that Recall deletes soon.

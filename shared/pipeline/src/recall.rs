@@ -2,7 +2,9 @@
 
 mod artifact;
 mod create;
+mod lenient;
 mod list;
+mod meeting;
 mod read;
 
 use std::{sync::Arc, time::Duration};
@@ -20,6 +22,7 @@ pub use self::{
     artifact::{RecordingArtifact, TranscriptArtifact, attempt_of, clean_sub_code, is_of_other_deployment},
     create::{AttemptSpec, Create},
     list::{ListPage, PageStart},
+    meeting::{Availability, BotArtifact},
 };
 use crate::{
     credentials::{Credentials, Secrets},
@@ -28,7 +31,7 @@ use crate::{
 };
 use crate::{logs, metrics};
 use job::{
-    ids::{RecordingId, TranscriptId},
+    ids::{BotId, RecordingId, TranscriptId},
     time::Timestamp,
 };
 
@@ -133,6 +136,14 @@ impl Recall {
     /// [`Problem`]
     pub async fn retrieve_recording(&self, id: RecordingId) -> Result<RecordingArtifact, Problem> {
         self.get(&format!("api/v1/recording/{id}/")).await
+    }
+
+    /// Retrieves a bot, for the platform and the id of its meeting.
+    ///
+    /// # Errors
+    /// [`Problem`]
+    pub async fn retrieve_bot(&self, id: BotId) -> Result<BotArtifact, Problem> {
+        self.get(&format!("api/v1/bot/{id}/")).await
     }
 
     /// Deletes a transcript. [`Problem::NotFound`] does not prove that the transcript is gone, because Recall also

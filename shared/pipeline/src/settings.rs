@@ -103,6 +103,8 @@ impl CreateSettings {
                 ],
             ),
             announces: reader.text("EVENT_BUS").is_some(),
+            // Only the transcript function writes documents. Its own settings say whether.
+            has_knowledge: false,
             expiry_alarm: Duration::from_secs(
                 60 * 60 * whole_number(reader, "EXPIRY_ALARM_HOURS", 24, MAX_EXPIRY_ALARM_HOURS),
             ),

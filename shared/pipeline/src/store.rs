@@ -168,9 +168,9 @@ where
 mod tests {
     use super::*;
     use job::{
-        Claim, Copying, Counts, Creating, Deletion, DeletionReason, DeletionTarget, Failures, Hold, KeepReason, Notice,
-        Outbox, Overrides, Receipt, Recording, Refusals, Rendering, Retry, State, Status, Transcript,
-        UnexplainedRefusal,
+        Claim, Copying, Counts, Creating, Deletion, DeletionReason, DeletionTarget, Failures, FollowUp, Hold,
+        KeepReason, Notice, Outbox, Overrides, Receipt, Recording, Refusals, Rendering, Retry, State, Status,
+        Transcript, UnexplainedRefusal,
         ids::{BotId, TranscriptId},
     };
 
@@ -223,6 +223,9 @@ mod tests {
             unreadable: true,
             provider: None,
             counts: Counts { turns: 1, words: 2, speakers: 3, duration_ms: 4 },
+            created_at: Some(at),
+            title: Some("Standup".to_owned()),
+            awaits_meeting_data: true,
         };
         Job {
             bot_id: Some(BotId::from_u128(9)),
@@ -246,6 +249,7 @@ mod tests {
             retry: Some(Retry { provider: Some("p".to_owned()) }),
             rendering: Some(Rendering { transcript_id: None, retry_at: at, claim: None, tries: 1 }),
             rendering_stopped_at: Some(at),
+            follow_up: Some(FollowUp { retry_at: at, claim: None, tries: 1, repeat: true }),
             deletion: Some(Deletion {
                 target: DeletionTarget::Transcript(transcript_id),
                 reason: DeletionReason::Room,
@@ -316,7 +320,8 @@ mod tests {
     fn finished_job_is_in_no_index() {
         let mut job = job();
         job.transcripts.truncate(2);
-        (job.hold, job.deletion, job.rendering, job.outbox) = (None, None, None, Outbox::default());
+        (job.hold, job.deletion, job.rendering, job.follow_up) = (None, None, None, None);
+        job.outbox = Outbox::default();
         let item = written(&job);
         assert!(!item.contains_key("due_at") && !item.contains_key("due_shard") && !item.contains_key("open_shard"));
     }

@@ -6,10 +6,12 @@ use std::sync::Arc;
 
 use self::open_turn::OpenTurn;
 use super::{
+    attendance::Attendance,
     compact::{CompactWords, Cursor, MAX_MEETING_BYTES},
     meeting::{Counts, Meeting, MeetingInfo, TurnRecord},
     people::{Participant, People, Roster, shorten},
     punctuation::{Ending, ending},
+    record::MeetingRecord,
     repair::{END_TOLERANCE_MS, MeasuredWord, Neighbors, repair},
     times::{MAX_MS, Span, TimeInterpolator},
     visible::{has_visible, is_modifier},
@@ -199,19 +201,36 @@ impl MeetingBuilder {
     }
 
     /// Ends the file. The counts are valid even if the meeting cannot be rendered; then the error says why.
-    pub(crate) fn finish(mut self, info: MeetingInfo) -> (Counts, Result<Meeting, String>) {
+    pub(crate) fn finish(
+        mut self,
+        info: MeetingInfo,
+        attendance: Attendance,
+    ) -> (Counts, MeetingRecord, Result<Meeting, String>) {
         self.entry = Entry::default();
         self.finish_previous_entry();
-        let Roster { speakers, participants, over_limit } = self.people.finish();
-        self.counts.speakers_over_limit = over_limit;
-        self.counts.speakers = over_limit + speakers.iter().filter(|speaker| !speaker.is_overflow).count();
+        let Roster { speakers, participants, speaker_count, speakers_over_limit, participants_over_limit } =
+            self.people.finish(attendance);
+        let record = MeetingRecord::new(&info, &speakers, participants_over_limit);
+        self.counts.speakers = speaker_count;
+        self.counts.speakers_over_limit = speakers_over_limit;
         if let Some(why) = self.render_error {
-            return (self.counts, Err(why));
+            return (self.counts, record, Err(why));
         }
         self.records.sort_unstable_by_key(|record| (record.span.start_ms, record.cursor.text));
         let duration_ms = self.counts.duration_ms;
         let Self { languages, compact, records, counts, .. } = self;
-        (counts, Ok(Meeting { info, speakers, participants, languages, duration_ms, compact, records }))
+        let meeting = Meeting {
+            info,
+            speakers,
+            participants,
+            participants_over_limit,
+            speakers_over_limit,
+            languages,
+            duration_ms,
+            compact,
+            records,
+        };
+        (counts, record, Ok(meeting))
     }
 
     /// Settles the entry before the current one.

@@ -1,4 +1,7 @@
 //! The formats of renditions. To add a format, name it in `formats!` and add its row to [`Format::spec`].
+//!
+//! A [`Format`] is a file that is made from the turns of a meeting, and that the manifest names. The setting RENDITIONS
+//! names more: see [`Rendition`].
 
 use super::{Meeting, Turn, html, jsonl, md, srt, txt, vtt};
 
@@ -16,6 +19,51 @@ macro_rules! formats {
 }
 
 formats!(Jsonl, Txt, Md, Vtt, Srt, Html);
+
+/// Something that the setting RENDITIONS names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Rendition {
+    File(Format),
+    /// The line of [`meeting_line`](crate::meeting_line). It needs no turns: a meeting that cannot be rendered has one,
+    /// too. Without this rendition, there is still a short line.
+    Meetings,
+    /// The document of [`knowledge_renderer`](crate::knowledge_renderer) and its sidecar. No manifest names them, and an
+    /// empty meeting has none.
+    Knowledge,
+}
+
+impl Rendition {
+    /// In the order of the documentation.
+    pub const ALL: [Self; Format::ALL.len() + 2] = [
+        Self::File(Format::Jsonl),
+        Self::Meetings,
+        Self::File(Format::Txt),
+        Self::File(Format::Md),
+        Self::File(Format::Vtt),
+        Self::File(Format::Srt),
+        Self::File(Format::Html),
+        Self::Knowledge,
+    ];
+
+    /// The name in the setting RENDITIONS.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::File(format) => format.spec().name,
+            Self::Meetings => "meetings",
+            Self::Knowledge => "knowledge",
+        }
+    }
+
+    /// Finds a rendition by its name in the setting RENDITIONS.
+    pub fn parse(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|rendition| rendition.name() == name)
+    }
+
+    /// Returns whether the rendition is made unless the setting says otherwise.
+    pub fn is_default(self) -> bool {
+        self != Self::Knowledge
+    }
+}
 
 /// Everything in which one format differs from another.
 #[derive(Clone, Copy, Debug)]
@@ -85,9 +133,27 @@ impl Format {
             },
         }
     }
+}
 
-    /// Finds a format by its name in the setting `RENDITIONS`.
-    pub fn parse(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|format| format.spec().name == name)
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_format_is_a_rendition_with_its_own_name() {
+        let files: Vec<_> = Rendition::ALL
+            .into_iter()
+            .filter_map(|rendition| match rendition {
+                Rendition::File(format) => Some(format),
+                Rendition::Meetings | Rendition::Knowledge => None,
+            })
+            .collect();
+        assert_eq!(files, Format::ALL);
+        assert_eq!(
+            Rendition::ALL.map(Rendition::name),
+            ["jsonl", "meetings", "txt", "md", "vtt", "srt", "html", "knowledge"]
+        );
+        assert!(Rendition::ALL.iter().all(|rendition| Rendition::parse(rendition.name()) == Some(*rendition)));
+        assert_eq!(Rendition::parse("pdf"), None);
     }
 }

@@ -4,9 +4,9 @@
 pub(crate) mod subtitles;
 mod transcript;
 
-#[cfg(test)]
-pub(crate) use self::transcript::render;
 pub use self::transcript::transcript;
+#[cfg(test)]
+pub(crate) use self::transcript::{render, render_with};
 
 #[cfg(test)]
 #[path = "../../../fuzz/replay.rs"]

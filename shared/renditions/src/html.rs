@@ -3,6 +3,7 @@
 //! The page loads nothing, and its policy enforces that: style and script are allowed by their hashes, and the words
 //! appear only as escaped text. Reading, printing and linking work without the script.
 
+mod attendees;
 mod chart;
 mod text;
 
@@ -12,6 +13,7 @@ use base64::{Engine as _, engine::general_purpose::STANDARD};
 use ring::digest::{SHA256, digest};
 
 use self::{
+    attendees::{silent, write_attendees},
     chart::Chart,
     text::{Escaped, clock, counted, day_and_time, language, length},
 };
@@ -52,11 +54,13 @@ impl Renderer for Html {
             out.push_str(
                 "<main id=\"words\" tabindex=\"-1\">\n<p class=\"silence\">Nobody spoke in this recording.</p>\n",
             );
+            write_attendees(meeting, &self.chart, out);
             return;
         }
         write_search_bar(&self.chart, out);
         out.push_str("<main>\n");
         self.chart.write(meeting, out);
+        write_attendees(meeting, &self.chart, out);
         out.push_str("<section class=\"words\" id=\"words\" tabindex=\"-1\" aria-labelledby=\"said\"");
         if let Some(code) = one_language(meeting) {
             self.one_language = true;
@@ -181,7 +185,7 @@ impl Html {
 /// Writes everything before the search field.
 fn write_head(meeting: &Meeting, chart: &Chart, out: &mut String) {
     let info = meeting.info();
-    let title = Escaped(info.title.as_deref().unwrap_or("Transcript"));
+    let title = Escaped(info.title().unwrap_or("Transcript"));
     put(
         out,
         format_args!(
@@ -202,8 +206,16 @@ fn write_head(meeting: &Meeting, chart: &Chart, out: &mut String) {
     if let Some(at) = info.started_at {
         put(out, format_args!("<span><time datetime=\"{}\">{}</time></span> ", at.rfc3339(), day_and_time(at)));
     }
-    if chart.timed {
-        put(out, format_args!("<span>{}</span> ", length(meeting.duration_ms())));
+    if chart.timed || info.recording_ms().is_some() {
+        let length_ms = u32::try_from(meeting.length_ms()).unwrap_or(u32::MAX);
+        put(out, format_args!("<span>{}</span> ", length(length_ms)));
+    }
+    if let Some(platform) = info.platform_name() {
+        put(out, format_args!("<span>{}</span> ", Escaped(&platform)));
+    }
+    if silent(meeting) > 0 {
+        let people = meeting.attendees().count() + meeting.participants_over_limit;
+        put(out, format_args!("<span>{}</span> ", counted(people as u64, "person", "people")));
     }
     if !meeting.is_empty() {
         let words = meeting.speakers().iter().map(|speaker| speaker.words).sum();

@@ -32,19 +32,24 @@
 #[cfg(any(test, fuzzing))]
 pub mod fuzzing;
 
+mod attendance;
 mod builder;
 mod compact;
 mod cues;
 mod format;
 mod html;
 mod jsonl;
+mod knowledge;
 mod line_breaks;
 mod md;
 mod meeting;
+mod meeting_line;
 mod people;
 mod phrases;
+mod presence;
 mod punctuation;
 mod reader;
+mod record;
 mod repair;
 mod srt;
 #[cfg(test)]
@@ -57,14 +62,20 @@ mod words;
 
 #[cfg(any(test, fuzzing))]
 pub(crate) use self::visible::has_visible;
+pub use self::{
+    attendance::Attendance,
+    format::{Format, FormatSpec, Renderer, Rendition},
+    knowledge::{knowledge_renderer, knowledge_sidecar},
+    meeting::{Counts, Meeting, MeetingInfo, Title, Turn},
+    meeting_line::{meeting_line, short_meeting_line},
+    reader::{
+        EventsReader, Outcome, Participants, ParticipantsReader, Presences, RecordingTimes, Summary, TranscriptReader,
+    },
+    record::{EmailSource, MeetingRecord, ParticipantRecord, SourceState, Sources, TitleSource},
+};
 pub(crate) use self::{
     builder::MeetingBuilder,
     people::{Participant, Speaker},
     repair::CLOCK_TOLERANCE_MS,
     times::{Hms, millis_of_seconds, parse_whole_millis},
-};
-pub use self::{
-    format::{Format, FormatSpec, Renderer},
-    meeting::{Counts, Meeting, MeetingInfo, Turn},
-    reader::{RecordingTimes, Summary, TranscriptReader},
 };

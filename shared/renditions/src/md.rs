@@ -1,11 +1,15 @@
-//! Writes a document for readers: title, date, duration and people, then the conversation.
+//! Writes a document for readers: front matter for programs, then title, date, duration and people, then the
+//! conversation.
 //!
 //! Everything that was said is text, and so is every name: characters that Markdown or HTML would take for markup are
 //! escaped, including those of bare URLs. GitHub finds addresses, mentions and issue references even in escaped text,
 //! so these are written as code.
 
+mod front_matter;
+
 use std::{fmt::Write, ops::Range};
 
+use self::front_matter::write_front_matter;
 use super::{Hms, Meeting, Renderer, Speaker, Turn};
 
 #[derive(Debug)]
@@ -13,33 +17,15 @@ pub(super) struct Md;
 
 impl Renderer for Md {
     fn begin(&mut self, meeting: &Meeting, out: &mut String) {
+        write_front_matter(meeting, out);
         out.push_str("# ");
-        escape(meeting.info().title.as_deref().unwrap_or("Transcript"), out);
+        escape(meeting.info().title().unwrap_or("Transcript"), out);
         out.push_str("\n\n");
-        if let Some(started_at) = meeting.info().started_at {
-            // For example 2026-11-23T09:30:00.000Z.
-            let text = started_at.rfc3339();
-            let (date, time) = text.split_once('T').unwrap_or((&text, ""));
-            let _ = writeln!(out, "- Date: {date}, {} UTC", time.get(..5).unwrap_or(time));
-        }
-        if meeting.duration_ms() > 0 {
-            let _ = writeln!(out, "- Duration: {}", Hms(meeting.duration_ms()));
-        }
-        let mut before = "- Languages: ";
-        for code in meeting.language_codes() {
-            out.push_str(before);
-            escape(code, out);
-            before = ", ";
-        }
-        out.push_str(if before == ", " { "\n\n" } else { "\n" });
+        write_facts(meeting, out);
         if meeting.is_empty() {
             out.push_str("Nobody said a word.\n");
-            return;
         }
-        out.push_str("| Participant | Talk time | Words |\n|---|--:|--:|\n");
-        for speaker in meeting.speakers().iter().filter(|speaker| speaker.words > 0) {
-            write_speaker_row(speaker, out);
-        }
+        write_people(meeting, out);
     }
 
     fn turn(&mut self, meeting: &Meeting, turn: &Turn, out: &mut String) {
@@ -54,15 +40,68 @@ impl Renderer for Md {
     }
 }
 
-fn write_speaker_row(speaker: &Speaker, out: &mut String) {
-    out.push_str("| ");
-    escape(&speaker.label, out);
-    if speaker.is_host {
-        out.push_str(" (host)");
+/// Writes the date, the duration, the platform and the languages, as far as they are known.
+fn write_facts(meeting: &Meeting, out: &mut String) {
+    if let Some(started_at) = meeting.info().started_at {
+        // For example 2026-11-23T09:30:00.000Z.
+        let text = started_at.rfc3339();
+        let (date, time) = text.split_once('T').unwrap_or((&text, ""));
+        let _ = writeln!(out, "- Date: {date}, {} UTC", time.get(..5).unwrap_or(time));
     }
-    let talk_ms = u32::try_from(speaker.talk_ms).unwrap_or(u32::MAX);
-    let about = if speaker.estimated { "~" } else { "" };
-    let _ = writeln!(out, " | {about}{} | {} |", Hms(talk_ms), speaker.words);
+    if meeting.length_ms() > 0 {
+        let _ = writeln!(out, "- Duration: {}", Hms::of(meeting.length_ms()));
+    }
+    if let Some(platform) = meeting.info().platform_name() {
+        out.push_str("- Platform: ");
+        escape(&platform, out);
+        out.push('\n');
+    }
+    let mut before = "- Languages: ";
+    for code in meeting.language_codes() {
+        out.push_str(before);
+        escape(code, out);
+        before = ", ";
+    }
+    out.push_str(if before == ", " { "\n\n" } else { "\n" });
+}
+
+/// Writes everyone who attended: how long they were there, if that is known of anyone, and how much they said.
+fn write_people(meeting: &Meeting, out: &mut String) {
+    let mut people = meeting.speakers().iter().peekable();
+    if people.peek().is_none() {
+        return;
+    }
+    if meeting.is_empty() {
+        out.push('\n');
+    }
+    let has_presence = meeting.speakers().iter().any(|person| person.presence.present_ms.is_some());
+    out.push_str(match has_presence {
+        true => "| Participant | Present | Talk time | Words |\n|---|--:|--:|--:|\n",
+        false => "| Participant | Talk time | Words |\n|---|--:|--:|\n",
+    });
+    for person in people {
+        write_person(person, has_presence, out);
+    }
+    let others = meeting.silent_over_limit();
+    if others > 0 {
+        let _ = writeln!(out, "\nOthers who attended: {others}");
+    }
+}
+
+fn write_person(person: &Speaker, has_presence: bool, out: &mut String) {
+    out.push_str("| ");
+    escape(&person.label, out);
+    out.push_str(if person.is_host { " (host) |" } else { " |" });
+    if has_presence {
+        let present = person.presence.present_ms.map_or_else(|| "–".to_owned(), |ms| Hms::of(ms).to_string());
+        let _ = write!(out, " {present} |");
+    }
+    if person.words > 0 {
+        let about = if person.estimated { "~" } else { "" };
+        let _ = writeln!(out, " {about}{} | {} |", Hms::of(person.talk_ms), person.words);
+    } else {
+        out.push_str(" – | – |\n");
+    }
 }
 
 /// Appends text so that a Markdown reader shows it unchanged.
@@ -91,7 +130,8 @@ fn find_reference(text: &str) -> Option<Range<usize>> {
     Some(start..start + text.get(start..end)?.trim_end_matches(trailing).len())
 }
 
-fn escape_marks(text: &str, out: &mut String) {
+/// Escapes all markup, but no references.
+pub(super) fn escape_marks(text: &str, out: &mut String) {
     let special = |byte: &u8| !byte.is_ascii_alphanumeric() && *byte != b' ' && b"\\`*_[]<>#|~$&:.".contains(byte);
     let mut from = 0;
     for (at, byte) in text.bytes().enumerate().filter(|(_, byte)| special(byte)) {

@@ -1,9 +1,9 @@
 //! A meeting as the renderers see it. Its turns are in time order, and are made one by one from the compact form.
 
-use std::{ops::Range, sync::Arc};
+use std::{borrow::Cow, collections::BTreeMap, ops::Range, sync::Arc};
 
 use job::{
-    ids::{RecordingId, TranscriptId},
+    ids::{BotId, RecordingId, TranscriptId},
     time::Timestamp,
 };
 use serde::{Deserialize, Serialize};
@@ -12,34 +12,115 @@ use serde_json::Value;
 use super::{
     compact::{CompactWords, Cursor},
     people::{ParticipantRef, Speaker, shorten},
+    record::{Sources, TitleSource},
     times::Span,
+    visible::has_visible,
     words::TextJoiner,
 };
 
 /// The average size of a word with its space, so that the text of a turn rarely has to grow.
 const WORD_BYTES: usize = 8;
 
-/// What is known about the meeting apart from its words.
-#[derive(Clone, Debug)]
+/// What is known about the meeting apart from its words and its people.
+#[derive(Clone, Debug, PartialEq)]
 pub struct MeetingInfo {
     pub recording_id: RecordingId,
     pub transcript_id: TranscriptId,
-    /// The key `title` of the recording's metadata as one line, if there is one.
-    pub title: Option<String>,
+    pub bot_id: Option<BotId>,
+    pub title: Option<Title>,
+    pub platform: Option<String>,
+    /// The id of the meeting on its platform.
+    pub meeting_id: Option<String>,
     /// The start of the recording. Without it there are no absolute times.
     pub started_at: Option<Timestamp>,
+    /// The end of the recording.
+    pub ended_at: Option<Timestamp>,
+    pub calendar_event_id: Option<String>,
+    pub ical_uid: Option<String>,
+    /// The provider of the transcript.
+    pub provider: Option<String>,
+    /// The day under which the meeting is filed, in UTC: `2026-11-23`.
+    pub date: String,
+    /// The values of METADATA_KEYS.
+    pub metadata: BTreeMap<String, String>,
+    pub sources: Sources,
+}
+
+/// The title of a meeting.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Title {
+    pub text: String,
+    pub source: TitleSource,
+}
+
+impl Title {
+    /// Returns Recall's title, or else the key `meeting_title` or `title` of the first metadata that has one.
+    pub fn find(recall: Option<&str>, metadata: &[&Value]) -> Option<Self> {
+        let of = |text: Option<&str>, source| text.and_then(one_line).map(|text| Self { text, source });
+        let keys = ["meeting_title", "title"];
+        let mut texts = metadata.iter().flat_map(|metadata| keys.map(|key| metadata.get(key).and_then(Value::as_str)));
+        of(recall, TitleSource::Recall).or_else(|| texts.find_map(|text| of(text, TitleSource::Metadata)))
+    }
 }
 
 impl MeetingInfo {
-    pub fn new(
-        recording_id: RecordingId,
-        transcript_id: TranscriptId,
-        started_at: Option<Timestamp>,
-        metadata: &Value,
-    ) -> Self {
-        let title = metadata.get("title").and_then(Value::as_str).map(shorten).filter(|title| !title.is_empty());
-        Self { recording_id, transcript_id, title, started_at }
+    /// Describes a meeting about which nothing else is known.
+    pub fn new(recording_id: RecordingId, transcript_id: TranscriptId, date: String) -> Self {
+        Self {
+            recording_id,
+            transcript_id,
+            bot_id: None,
+            title: None,
+            platform: None,
+            meeting_id: None,
+            started_at: None,
+            ended_at: None,
+            calendar_event_id: None,
+            ical_uid: None,
+            provider: None,
+            date,
+            metadata: BTreeMap::new(),
+            sources: Sources::default(),
+        }
     }
+
+    /// The title as text.
+    pub fn title(&self) -> Option<&str> {
+        self.title.as_ref().map(|title| &*title.text)
+    }
+
+    /// The name of the platform for readers.
+    pub(crate) fn platform_name(&self) -> Option<Cow<'_, str>> {
+        let name = match self.platform.as_deref()? {
+            "zoom" => "Zoom",
+            "google_meet" => "Google Meet",
+            "microsoft_teams" | "microsoft_teams_live" => "Microsoft Teams",
+            "webex" => "Webex",
+            "goto_meeting" => "GoTo Meeting",
+            other => return Some(Cow::Owned(other.replace('_', " "))),
+        };
+        Some(Cow::Borrowed(name))
+    }
+
+    /// The length of the recording in milliseconds, if it is known.
+    pub(crate) fn recording_ms(&self) -> Option<u64> {
+        u64::try_from(self.ended_at?.since(self.started_at?).as_millis()).ok().filter(|length_ms| *length_ms > 0)
+    }
+
+    /// Makes every text of others one line of limited length. A text without visible characters is unknown.
+    pub(crate) fn cleaned(mut self) -> Self {
+        self.title = self.title.and_then(|title| Some(Title { text: one_line(&title.text)?, ..title }));
+        let texts = [&mut self.platform, &mut self.meeting_id, &mut self.calendar_event_id, &mut self.ical_uid];
+        for text in texts {
+            *text = text.as_deref().and_then(one_line);
+        }
+        self
+    }
+}
+
+/// Returns the text as one line of limited length, or none if nothing of it is visible.
+pub(crate) fn one_line(text: &str) -> Option<String> {
+    Some(shorten(text)).filter(|text| has_visible(text))
 }
 
 /// How much was said. If the file is truncated, the counts cover everything before that point.
@@ -79,6 +160,16 @@ mod seconds {
     pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u32, D::Error> {
         Ok(crate::millis_of_seconds(f64::deserialize(deserializer)?).unwrap_or_default())
     }
+}
+
+/// Converts milliseconds to seconds with at most three decimals.
+pub(crate) fn seconds_of(millis: u64) -> f64 {
+    millis as f64 / 1000.0
+}
+
+/// Converts seconds of a manifest to milliseconds, or returns none if they cannot be right.
+pub(crate) fn millis_of(seconds: f64) -> Option<u64> {
+    crate::millis_of_seconds(seconds).map(u64::from)
 }
 
 /// The result has at most three decimals, because the input is in whole milliseconds.
@@ -135,6 +226,9 @@ pub struct Meeting {
     pub(super) info: MeetingInfo,
     pub(super) speakers: Vec<Speaker>,
     pub(super) participants: Vec<ParticipantRef>,
+    /// The number of people beyond the limit, and how many of them are in the transcript.
+    pub(super) participants_over_limit: usize,
+    pub(super) speakers_over_limit: usize,
     pub(super) languages: Vec<Arc<str>>,
     pub(super) duration_ms: u32,
     pub(super) compact: CompactWords,
@@ -147,7 +241,7 @@ impl Meeting {
         &self.info
     }
 
-    /// The speakers in order of appearance.
+    /// The people: the speakers in order of appearance, then those who never spoke.
     pub(crate) fn speakers(&self) -> &[Speaker] {
         &self.speakers
     }
@@ -160,6 +254,21 @@ impl Meeting {
     /// The end of the last word in milliseconds, or 0 for an empty meeting.
     pub(crate) fn duration_ms(&self) -> u32 {
         self.duration_ms
+    }
+
+    /// The length of the recording in milliseconds or, if it is not known, the end of the last word.
+    pub(crate) fn length_ms(&self) -> u64 {
+        self.info.recording_ms().unwrap_or(self.duration_ms.into())
+    }
+
+    /// The people who can be told apart, whether they spoke or not.
+    pub(crate) fn attendees(&self) -> impl Iterator<Item = &Speaker> {
+        self.speakers.iter().filter(|speaker| !speaker.is_overflow)
+    }
+
+    /// The number of people beyond the limit who are not represented by a speaker.
+    pub(crate) fn silent_over_limit(&self) -> usize {
+        self.participants_over_limit.saturating_sub(self.speakers_over_limit)
     }
 
     /// Returns whether the meeting has no words.

@@ -5,10 +5,15 @@
 //! without any id by name as a reader sees it. A participant with only a name is the one person of that name, or a
 //! separate person if there are several. All participants without an id and a name are one unknown speaker.
 
-use std::collections::{HashMap, HashSet};
+mod roster;
+
+use std::collections::HashMap;
 
 use super::{
-    visible::{display_name, has_visible, visual_key},
+    attendance::KnownPerson,
+    presence::Presence,
+    record::EmailSource,
+    visible::{has_visible, visual_key},
     words::clean,
 };
 
@@ -17,26 +22,37 @@ pub(crate) const MAX_SPEAKERS: usize = 1_000;
 /// The number of participants that are remembered. It is larger, because some people have several ids. All participants
 /// beyond it count as one person.
 const MAX_PARTICIPANTS: usize = 10_000;
+/// The number of ids that are kept for one person.
+const MAX_IDS: usize = 100;
 /// The maximum length of a name or an id. The rest is cut off.
-const MAX_NAME_BYTES: usize = 256;
-/// The label of all people beyond the limit.
-const OVERFLOW_LABEL: &str = "Other participants";
+pub(crate) const MAX_NAME_BYTES: usize = 256;
+/// The maximum length of an e-mail address, as in mail servers.
+const MAX_EMAIL_BYTES: usize = 254;
 
 /// One person. Two people with the same name are two speakers.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Speaker {
     /// The label for readers, unique within the meeting: the last name that was given; `Ann (2)` for the second person
-    /// of that name, in order of appearance; `Speaker 2` by participant id; `Unknown speaker` without either.
+    /// of that name, in order of appearance; `Speaker 2` by participant id, or `Participant 2` for someone who is not
+    /// in the transcript; `Unknown speaker` without either.
     pub(crate) label: String,
+    /// The name without a number, if there is one.
+    pub(crate) name: Option<String>,
+    /// Recall's participant ids that are integers.
+    pub(crate) ids: Vec<i64>,
     /// Whether this speaker represents all people beyond the limit.
     pub(crate) is_overflow: bool,
     pub(crate) is_host: bool,
+    pub(crate) email: Option<(String, EmailSource)>,
+    pub(crate) presence: Presence,
     /// How long this speaker talks, in milliseconds: the sum over the turns, including estimated ones.
     pub(crate) talk_ms: u64,
     /// Whether some of these turns have no times of their own.
     pub(crate) estimated: bool,
     /// The number of words in this speaker's turns.
     pub(crate) words: u64,
+    /// The number of turns.
+    pub(crate) turns: u64,
 }
 
 /// A distinct participant of the file.
@@ -56,16 +72,21 @@ pub(crate) struct Participant {
     pub(crate) is_host: bool,
     /// The ids that stay the same if the person comes back, each with its platform.
     pub(crate) static_ids: Vec<(&'static str, String)>,
+    pub(crate) email: Option<String>,
 }
 
 /// All people of a meeting.
 #[derive(Debug)]
 pub(crate) struct Roster {
-    /// The speakers in order of appearance. The speaker for people beyond the limit is the last one.
+    /// The people in the transcript in order of appearance, then all others. The speaker for people beyond the limit is
+    /// the last one.
     pub(crate) speakers: Vec<Speaker>,
     pub(crate) participants: Vec<ParticipantRef>,
-    /// The number of people beyond the limit.
-    pub(crate) over_limit: usize,
+    /// The number of people in the transcript, and how many of them are beyond the limit.
+    pub(crate) speaker_count: usize,
+    pub(crate) speakers_over_limit: usize,
+    /// The number of all people beyond the limit.
+    pub(crate) participants_over_limit: usize,
 }
 
 /// The participants seen so far, in order of appearance.
@@ -89,10 +110,24 @@ struct Person {
     merged_into: Option<usize>,
     id: Option<String>,
     name: Option<String>,
-    /// The value of `registered` when the name was given.
-    named_at: u64,
+    named_by: NamedBy,
     static_ids: Vec<(&'static str, String)>,
+    /// Whether the person is in the transcript.
+    appears: bool,
     speaker: Speaker,
+}
+
+/// What gave a person the name. The greatest counts.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+enum NamedBy {
+    #[default]
+    Nothing,
+    /// An event, or an earlier manifest.
+    Other,
+    /// The participants file, at this position.
+    List(usize),
+    /// The transcript, when so many participants had been registered.
+    Transcript(u64),
 }
 
 impl People {
@@ -102,15 +137,7 @@ impl People {
         let name = participant.name.as_deref().map(shorten).filter(|name| has_visible(name));
         let mut key = std::mem::take(&mut self.key);
         key.clear();
-        // Each id is on its own line. Ids contain no line feeds.
-        for (platform, id) in &participant.static_ids {
-            key.extend([platform, " ", id, "\n"]);
-        }
-        match (&id, &name) {
-            (Some(id), _) => key.push_str(id),
-            (None, Some(name)) if key.is_empty() => key.extend(["\n", &visual_key(name)]),
-            (None, _) => {}
-        }
+        push_key(&participant.static_ids, id.as_deref(), name.as_deref(), &mut key);
         let index = match self.participant_by_key.get(&key) {
             Some(index) => *index,
             None => {
@@ -120,11 +147,15 @@ impl People {
         };
         self.key = key;
         self.registered += 1;
-        let named_at = self.registered;
+        let named_by = NamedBy::Transcript(self.registered);
         if let Some(person) = self.person_of(index) {
+            person.appears = true;
             person.speaker.is_host |= participant.is_host;
             if name.is_some() {
-                (person.name, person.named_at) = (name, named_at);
+                (person.name, person.named_by) = (name, named_by);
+            }
+            if let (None, Some(email)) = (&person.speaker.email, &participant.email) {
+                person.speaker.email = Some((email.clone(), EmailSource::Transcript));
             }
         }
         index
@@ -135,48 +166,8 @@ impl People {
             speaker.talk_ms += u64::from(talk_ms);
             speaker.estimated |= !timed;
             speaker.words += u64::from(words);
+            speaker.turns += 1;
         }
-    }
-
-    /// Returns all people with their labels. If there are too many people, those who spoke come first. They also get
-    /// the lower numbers.
-    pub(crate) fn finish(mut self) -> Roster {
-        self.merge_by_name();
-        let roots: Vec<usize> = (0..self.people.len()).filter(|at| self.root(*at) == *at).collect();
-        let speaks = |at: &usize| self.people.get(*at).is_some_and(|person| person.speaker.words > 0);
-        let (speaking, silent): (Vec<usize>, Vec<usize>) = roots.iter().copied().partition(speaks);
-        let mut labels = Labels::default();
-        let mut named = HashMap::new();
-        let is_told_apart = |at: &usize| self.people.get(*at).is_some_and(|person| !person.speaker.is_overflow);
-        for at in speaking.into_iter().chain(silent).filter(is_told_apart).take(MAX_SPEAKERS) {
-            if let Some(person) = self.people.get(at) {
-                named.insert(at, labels.label(person.name.as_deref(), person.id.as_deref()));
-            }
-        }
-        let root_of: Vec<usize> = (0..self.people.len()).map(|at| self.root(at)).collect();
-        let mut places = vec![usize::MAX; self.people.len()];
-        let (mut speakers, mut overflow, mut over_limit) = (Vec::new(), Speaker::default(), 0);
-        for at in roots {
-            let Some(Person { speaker, .. }) = self.people.get_mut(at).map(std::mem::take) else { continue };
-            if let (Some(label), Some(place)) = (named.remove(&at), places.get_mut(at)) {
-                *place = speakers.len();
-                speakers.push(Speaker { label, ..speaker });
-            } else {
-                over_limit += 1;
-                overflow.add(&speaker);
-            }
-        }
-        let overflow_at = speakers.len();
-        if over_limit > 0 {
-            overflow.is_overflow = true;
-            overflow.label = labels.label(Some(OVERFLOW_LABEL), None);
-            speakers.push(overflow);
-        }
-        let participant_ref = |(id, person): &(Option<i64>, usize)| {
-            let place = root_of.get(*person).and_then(|root| places.get(*root)).copied();
-            ParticipantRef { id: *id, speaker: place.unwrap_or(overflow_at).min(overflow_at) }
-        };
-        Roster { participants: self.participants.iter().map(participant_ref).collect(), speakers, over_limit }
     }
 
     /// Merges each person who is known only by name with the one other person of that name, if there is exactly one.
@@ -209,36 +200,62 @@ impl People {
         if self.participants.len() >= MAX_PARTICIPANTS {
             return self.overflow_participant();
         }
-        // Two people are different if one platform gave them different ids.
-        let differs = |person: &Person| {
-            let other =
-                |(platform, id): &(_, _)| person.static_ids.iter().any(|(of, other)| of == platform && other != id);
-            static_ids.iter().any(other)
-        };
-        let mut found: Option<usize> = None;
-        for key in &keys {
-            let Some(person) = self.person_by_key.get(key).map(|at| self.root(*at)) else { continue };
-            if self.people.get(person).is_some_and(differs) {
-                continue;
-            }
-            found = Some(found.map_or(person, |found| self.merge(found, person)));
-        }
-        let person = found.unwrap_or_else(|| {
-            self.people.push(Person { id: id.clone(), ..Person::default() });
-            self.people.len() - 1
-        });
-        if let Some(known) = self.people.get_mut(person) {
-            let new: Vec<_> = static_ids.iter().filter(|id| !known.static_ids.contains(id)).cloned().collect();
-            known.static_ids.extend(new);
-        }
-        // From now on, the id refers to the person who has it now.
-        self.person_by_key.extend(keys.into_iter().map(|key| (key, person)));
-        // `01` is not the participant id 1.
-        let number = id.as_deref().and_then(|id| id.parse().ok().filter(|number: &i64| number.to_string() == id));
-        self.participants.push((number, person));
+        let person = self.find_or_add(keys, static_ids, id.as_deref());
+        self.participants.push((id.as_deref().and_then(id_number), person));
         let index = (self.participants.len() - 1) as u16;
         self.participant_by_key.insert(key, index);
         index
+    }
+
+    /// Returns the index of the person who has any of these keys, or of a new person.
+    fn find_or_add(&mut self, keys: Vec<String>, static_ids: &[(&'static str, String)], id: Option<&str>) -> usize {
+        let mut found: Option<usize> = None;
+        for key in &keys {
+            let Some(at) = self.person_by_key.get(key).map(|at| self.root(*at)) else { continue };
+            let Some(person) = self.people.get(at) else { continue };
+            let found_ids = found.and_then(|found| self.people.get(found)).map(|found| &*found.static_ids);
+            if differ(&person.static_ids, static_ids) || differ(&person.static_ids, found_ids.unwrap_or_default()) {
+                continue;
+            }
+            found = Some(found.map_or(at, |found| self.merge(found, at)));
+        }
+        let at = found.unwrap_or_else(|| {
+            self.people.push(Person { id: id.map(str::to_owned), ..Person::default() });
+            self.people.len() - 1
+        });
+        if let Some(known) = self.people.get_mut(at) {
+            let new: Vec<_> = static_ids.iter().filter(|id| !known.static_ids.contains(id)).cloned().collect();
+            known.static_ids.extend(new);
+            known.speaker.add_ids(id.and_then(id_number));
+        }
+        // From now on, the id refers to the person who has it now.
+        self.person_by_key.extend(keys.into_iter().map(|key| (key, at)));
+        at
+    }
+
+    /// Registers someone who is known from elsewhere. `position` is the place in the list. Returns the index of the
+    /// person.
+    fn register_known(&mut self, known: KnownPerson, position: usize) -> usize {
+        let KnownPerson { ids, static_ids, name, is_host, email, presence, is_listed } = known;
+        let (first, others) = match ids.split_first() {
+            Some((first, others)) => (Some(first), others),
+            None => (None, &[][..]),
+        };
+        let mut keys = keys(&static_ids, first.map(|id| &**id), name.as_deref());
+        keys.extend(others.iter().map(|id| format!("id {id}")));
+        let at = self.find_or_add(keys, &static_ids, first.map(|id| &**id));
+        if let Some(person) = self.people.get_mut(at) {
+            let named_by = if is_listed { NamedBy::List(position) } else { NamedBy::Other };
+            if name.is_some() && named_by > person.named_by {
+                (person.name, person.named_by) = (name, named_by);
+            }
+            let speaker = &mut person.speaker;
+            speaker.add_ids(others.iter().filter_map(|id| id_number(id)));
+            speaker.is_host |= is_host;
+            speaker.add_email(email);
+            speaker.presence = speaker.presence.combined(presence);
+        }
+        at
     }
 
     /// Returns the index of the one participant that represents all participants beyond the limit.
@@ -263,11 +280,12 @@ impl People {
         };
         if let Some(person) = self.people.get_mut(first) {
             person.id = person.id.take().or(second.id);
-            if second.name.is_some() && second.named_at > person.named_at {
-                (person.name, person.named_at) = (second.name, second.named_at);
+            if second.named_by > person.named_by {
+                (person.name, person.named_by) = (second.name, second.named_by);
             }
+            person.appears |= second.appears;
             person.static_ids.extend(second.static_ids);
-            person.speaker.add(&second.speaker);
+            person.speaker.add(second.speaker);
         }
         first
     }
@@ -288,6 +306,47 @@ impl People {
     }
 }
 
+impl Participant {
+    /// Returns the participant with an id and a name of limited length, if they are visible.
+    pub(crate) fn normalized(self) -> Self {
+        let visible = |text: Option<String>| text.as_deref().map(shorten).filter(|text| has_visible(text));
+        Self { id: visible(self.id), name: visible(self.name), ..self }
+    }
+
+    /// Returns what identifies a normalized participant, if anything does.
+    pub(crate) fn key(&self) -> Option<String> {
+        let mut key = String::new();
+        push_key(&self.static_ids, self.id.as_deref(), self.name.as_deref(), &mut key);
+        Some(key).filter(|key| !key.is_empty())
+    }
+
+    /// Adds what another element says about this participant.
+    pub(crate) fn complete_with(&mut self, other: Self) {
+        self.name = other.name.or(self.name.take());
+        self.is_host |= other.is_host;
+        self.email = self.email.take().or(other.email);
+    }
+
+    /// The size of all names, ids and addresses.
+    pub(crate) fn text_bytes(&self) -> usize {
+        let texts = self.static_ids.iter().map(|(_, id)| Some(id));
+        texts.chain([self.id.as_ref(), self.name.as_ref(), self.email.as_ref()]).flatten().map(String::len).sum()
+    }
+}
+
+/// Appends what tells a participant apart from the others: the ids that stay the same with the participant id, or the
+/// name. Each is on its own line, because ids contain no line feeds.
+fn push_key(static_ids: &[(&'static str, String)], id: Option<&str>, name: Option<&str>, key: &mut String) {
+    for (platform, id) in static_ids {
+        key.extend([platform, " ", id, "\n"]);
+    }
+    match (id, name) {
+        (Some(id), _) => key.push_str(id),
+        (None, Some(name)) if key.is_empty() => key.extend(["\n", &visual_key(name)]),
+        (None, _) => {}
+    }
+}
+
 /// Returns the keys that identify a participant, from the most to the least specific.
 fn keys(static_ids: &[(&'static str, String)], id: Option<&str>, name: Option<&str>) -> Vec<String> {
     let mut keys: Vec<String> = static_ids.iter().map(|(platform, id)| format!("{platform} {id}")).collect();
@@ -298,36 +357,43 @@ fn keys(static_ids: &[(&'static str, String)], id: Option<&str>, name: Option<&s
     keys
 }
 
+/// Returns whether two people are different, because one platform gave them different ids.
+fn differ(one: &[(&'static str, String)], other: &[(&'static str, String)]) -> bool {
+    let differs = |(platform, id): &(_, _)| other.iter().any(|(of, other)| of == platform && other != id);
+    one.iter().any(differs)
+}
+
+/// Returns the number of an id. `01` is not the participant id 1.
+fn id_number(id: &str) -> Option<i64> {
+    id.parse().ok().filter(|number: &i64| number.to_string() == id)
+}
+
 impl Speaker {
-    fn add(&mut self, other: &Self) {
+    fn add(&mut self, other: Self) {
+        self.add_ids(other.ids);
         self.is_host |= other.is_host;
+        self.add_email(other.email);
+        self.presence = self.presence.combined(other.presence);
         self.talk_ms += other.talk_ms;
         self.estimated |= other.estimated;
         self.words += other.words;
+        self.turns += other.turns;
     }
-}
 
-/// Makes labels that a reader can tell apart.
-#[derive(Debug, Default)]
-struct Labels {
-    taken: HashSet<String>,
-    numbers: HashMap<String, u32>,
-}
-
-impl Labels {
-    fn label(&mut self, name: Option<&str>, id: Option<&str>) -> String {
-        let base = match (name, id) {
-            (Some(name), _) => display_name(name).into_owned(),
-            (None, Some(id)) => format!("Speaker {}", display_name(id)),
-            (None, None) => "Unknown speaker".to_owned(),
-        };
-        let number = self.numbers.entry(visual_key(&base)).or_insert(1);
-        let mut label = base.clone();
-        while !self.taken.insert(visual_key(&label)) {
-            *number += 1;
-            label = format!("{base} ({number})");
+    fn add_ids(&mut self, ids: impl IntoIterator<Item = i64>) {
+        for id in ids {
+            if self.ids.len() < MAX_IDS && !self.ids.contains(&id) {
+                self.ids.push(id);
+            }
         }
-        label
+    }
+
+    /// The participants file knows the address best.
+    fn add_email(&mut self, email: Option<(String, EmailSource)>) {
+        let is_listed = |email: &Option<(_, _)>| matches!(email, Some((_, EmailSource::Participants)));
+        if self.email.is_none() || is_listed(&email) && !is_listed(&self.email) {
+            self.email = email.or(self.email.take());
+        }
     }
 }
 
@@ -340,6 +406,15 @@ pub(crate) fn shorten(text: &str) -> String {
         short.push('…');
     }
     short
+}
+
+/// Returns an e-mail address as one line, or none if the text is not an address.
+pub(crate) fn email_address(text: &str) -> Option<String> {
+    let mut email = String::new();
+    clean(text, &mut email);
+    let (name, domain) = email.rsplit_once('@')?;
+    let is_address = has_visible(name) && has_visible(domain) && !email.contains(char::is_whitespace);
+    Some(email).filter(|email| is_address && email.len() <= MAX_EMAIL_BYTES)
 }
 
 #[cfg(test)]

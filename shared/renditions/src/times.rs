@@ -130,6 +130,12 @@ impl TimeInterpolator {
 /// A time as `01:02:03`. The hours may exceed 99.
 pub(crate) struct Hms(pub(crate) u32);
 
+impl Hms {
+    pub(crate) fn of(ms: u64) -> Self {
+        Self(u32::try_from(ms).unwrap_or(u32::MAX))
+    }
+}
+
 impl fmt::Display for Hms {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let seconds = self.0 / 1000;

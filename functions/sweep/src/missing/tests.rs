@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use job::{
-    Claim, Copying, Counts, Creating, Decision, DeleteAfterStore, Failures, Hold, OnLimit, Overrides, Policy, Receipt,
-    RecordingInfo, State, Transcript, ids::TranscriptId, time::Timestamp,
+    Claim, Copying, Creating, Decision, DeleteAfterStore, Failures, Hold, OnLimit, Overrides, Policy, RecordingInfo,
+    State, Transcript, ids::TranscriptId, time::Timestamp,
 };
 use serde_json::{Value, json};
 
@@ -23,6 +23,7 @@ fn policy() -> Policy {
         copy_unrequested: true,
         delete_after_store: DeleteAfterStore::Nothing,
         announces: true,
+        has_knowledge: false,
         expiry_alarm: Duration::from_secs(24 * 60 * 60),
     }
 }
@@ -92,19 +93,7 @@ fn copying(retry_at: Timestamp, claim: Option<Claim>) -> State {
 }
 
 fn stored() -> State {
-    let receipt = Receipt {
-        stored_at: NOW,
-        manifest_key: String::new(),
-        key: String::new(),
-        bytes: 2,
-        sha256: String::new(),
-        crc64nvme: String::new(),
-        empty: true,
-        unreadable: false,
-        provider: None,
-        counts: Counts::default(),
-    };
-    State::Stored { transcript_id: TRANSCRIPT, receipt }
+    State::Stored { transcript_id: TRANSCRIPT, receipt: job::samples::receipt() }
 }
 
 fn failed() -> State {

@@ -2,14 +2,14 @@
 //!
 //! A copy is repeated if its worker died around the manifest, or if a row was restored. A manifest must not name
 //! objects that have changed, so the old manifest is rewritten before the first object is overwritten. Readers find
-//! turns without a manifest, and the new turns may be filed under another day, so the old turns are removed.
+//! turns and meetings without a manifest, and the new ones may be filed under another day, so the old ones are removed.
 
 use std::collections::BTreeSet;
 
 use job::ids::{RecordingId, TranscriptId};
 use pipeline::{
     bucket::{Bucket, ReadError, S3Error},
-    keys::{MANIFEST, VERBATIM, is_turns_key, key},
+    keys::{MANIFEST, VERBATIM, key, meetings_key, turns_key},
     logs,
     manifest::{File, Manifest},
     time,
@@ -20,8 +20,8 @@ use crate::{transcript_info::TranscriptInfo, upload::put};
 /// The objects of an earlier copy.
 pub(super) struct EarlierCopy {
     manifest: FoundManifest,
-    /// The keys under which its turns may be.
-    turns_keys: BTreeSet<String>,
+    /// The days under which its turns and its meeting may be filed.
+    days: BTreeSet<String>,
 }
 
 enum FoundManifest {
@@ -50,18 +50,18 @@ impl EarlierCopy {
             }
             Err(error @ ReadError::S3(_)) => return Err(error),
         };
-        let filed_key = verbatim?.and_then(|verbatim| verbatim.turns_key);
-        let turns_keys = filed_key.into_iter().chain(manifest.turns_key()).filter(|key| is_turns_key(prefix, key, id));
-        Ok(Self { turns_keys: turns_keys.collect(), manifest })
+        let of_verbatim = verbatim?.and_then(|verbatim| verbatim.day);
+        Ok(Self { days: of_verbatim.into_iter().chain(manifest.day()).collect(), manifest })
     }
 
-    /// Withdraws the earlier copy. Afterwards the manifest names no object that may change, and the turns are removed.
+    /// Withdraws the earlier copy. Afterwards the manifest names no object that may change, and the turns and
+    /// the meeting are removed.
     /// The manifest still names the verbatim file if the new file has the same bytes.
     pub(super) async fn withdraw(
         self,
         bucket: &Bucket,
         info: &TranscriptInfo,
-        manifest_key: String,
+        prefix: &str,
         verbatim: &File,
     ) -> Result<(), S3Error> {
         let withdrawn = match self.manifest {
@@ -77,19 +77,21 @@ impl EarlierCopy {
                 recording.id = %info.recording_id,
                 transcript.id = %info.transcript_id
             );
-            put(bucket, manifest_key, "application/json", &manifest.to_json()).await?;
+            let key = info.key(prefix, MANIFEST);
+            put(bucket, key, "application/json", &manifest.to_json(), info.tags()).await?;
         }
-        for key in &self.turns_keys {
-            bucket.remove(key).await?;
+        for day in &self.days {
+            bucket.remove(&turns_key(prefix, day, info.transcript_id)).await?;
+            bucket.remove(&meetings_key(prefix, day, info.transcript_id)).await?;
         }
         Ok(())
     }
 }
 
 impl FoundManifest {
-    fn turns_key(&self) -> Option<String> {
+    fn day(&self) -> Option<String> {
         match self {
-            Self::Manifest(manifest) => manifest.turns_key().cloned(),
+            Self::Manifest(manifest) => manifest.day().map(str::to_owned),
             Self::Nothing | Self::Unreadable => None,
         }
     }

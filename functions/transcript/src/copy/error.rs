@@ -7,10 +7,9 @@ use pipeline::{
     bucket::{ReadError, S3Error},
     recall::Problem,
 };
-use reqwest::StatusCode;
 
 use super::MAX_TRANSCRIPT_BYTES;
-use crate::url_guard::Forbidden;
+use crate::download::DownloadError;
 
 /// Why a copy failed, by what to do next.
 #[derive(Debug, thiserror::Error)]
@@ -26,13 +25,7 @@ pub(super) enum CopyError {
     #[error("Recall returned a transcript with another id or of another recording")]
     OtherRecording,
     #[error(transparent)]
-    Forbidden(#[from] Forbidden),
-    #[error("the download URL was refused with status {0}")]
-    Refused(StatusCode),
-    #[error("the download failed or was cut off")]
-    Download(#[source] reqwest::Error),
-    #[error("decompressing the download failed: it is damaged or was cut off")]
-    Gzip(#[source] std::io::Error),
+    Download(#[from] DownloadError),
     #[error("the download states no length and ends in the middle of the file")]
     Unframed,
     #[error("the download has 0 bytes")]
@@ -62,20 +55,17 @@ impl CopyError {
             Self::Deleted => CopyAnswer::Deleted,
             Self::Missing { recording_known } => CopyAnswer::Missing { recording_known },
             Self::Recall(Problem::Operator { .. }) => CopyAnswer::Operator,
-            Self::OtherRecording | Self::Forbidden(_) | Self::TooLarge | Self::Recall(Problem::Unexpected { .. }) => {
-                CopyAnswer::Rejected
-            }
+            Self::OtherRecording
+            | Self::Download(DownloadError::Forbidden(_))
+            | Self::TooLarge
+            | Self::Recall(Problem::Unexpected { .. }) => CopyAnswer::Rejected,
             Self::Recall(problem) => CopyAnswer::Later { after: problem.retry_after() },
             Self::RenditionsRefused(_) => CopyAnswer::RenditionsRefused,
             Self::RenditionsLate => CopyAnswer::RenditionsLate,
             Self::Empty => CopyAnswer::EmptyBody,
-            Self::Refused(_)
-            | Self::Download(_)
-            | Self::Gzip(_)
-            | Self::Unframed
-            | Self::EarlierCopy(_)
-            | Self::Upload(_)
-            | Self::OutOfTime => CopyAnswer::Later { after: Duration::ZERO },
+            Self::Download(_) | Self::Unframed | Self::EarlierCopy(_) | Self::Upload(_) | Self::OutOfTime => {
+                CopyAnswer::Later { after: Duration::ZERO }
+            }
         }
     }
 
@@ -87,9 +77,9 @@ impl CopyError {
             Self::Deleted => "deleted",
             Self::Missing { .. } => "missing",
             Self::OtherRecording => "other_recording",
-            Self::Forbidden(_) => "forbidden_host",
-            Self::Refused(_) => "url_refused",
-            Self::Download(_) | Self::Gzip(_) | Self::Unframed => "download",
+            Self::Download(DownloadError::Forbidden(_)) => "forbidden_host",
+            Self::Download(DownloadError::Refused(_)) => "url_refused",
+            Self::Download(DownloadError::Interrupted(_) | DownloadError::Gzip(_)) | Self::Unframed => "download",
             Self::Empty => "empty",
             Self::TooLarge => "too_large",
             Self::Recall(_) => "recall",

@@ -4,7 +4,7 @@
 use job::Failures;
 use pipeline::telemetry::Chain;
 
-use super::{Rendered, error::CopyError};
+use super::error::CopyError;
 use crate::render::RenditionError;
 
 /// After S3 has refused the renditions this many times, the transcript is stored without them. With the waits between,
@@ -30,8 +30,9 @@ pub(super) fn should_retry_empty(failures: Failures) -> bool {
 }
 
 /// Decides what follows from renditions that could not be written. The error means to try the copy again, since S3 may
-/// accept them then, or the time may be enough. After several tries the transcript is stored without them.
-pub(super) fn retry_or_store_without(failures: Failures, error: RenditionError) -> Result<Rendered, CopyError> {
+/// accept them then, or the time may be enough. After several tries the transcript is stored without them, and the text
+/// says why.
+pub(super) fn retry_or_store_without(failures: Failures, error: RenditionError) -> Result<String, CopyError> {
     match error {
         RenditionError::Upload(error) if failures.renditions_refused < MAX_RENDITION_REFUSALS => {
             Err(CopyError::RenditionsRefused(error))
@@ -39,9 +40,7 @@ pub(super) fn retry_or_store_without(failures: Failures, error: RenditionError) 
         RenditionError::OutOfTime if failures.renditions_late < MAX_RENDITION_TIMEOUTS => {
             Err(CopyError::RenditionsLate)
         }
-        error @ (RenditionError::Upload(_) | RenditionError::OutOfTime) => {
-            Ok(Rendered::Without { why: Chain(&error).to_string() })
-        }
+        error @ (RenditionError::Upload(_) | RenditionError::OutOfTime) => Ok(Chain(&error).to_string()),
     }
 }
 
@@ -74,7 +73,7 @@ mod tests {
     fn missing_renditions_have_a_reason() {
         let late = Failures { renditions_late: MAX_RENDITION_TIMEOUTS, ..Failures::default() };
         let rendered = retry_or_store_without(late, RenditionError::OutOfTime);
-        let Ok(Rendered::Without { why }) = rendered else { panic!("the renditions were not given up") };
+        let Ok(why) = rendered else { panic!("the renditions were not given up") };
         assert!(why.contains("the time was up"), "{why}");
     }
 }

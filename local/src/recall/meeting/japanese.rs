@@ -10,6 +10,8 @@ pub(super) const PEOPLE: [Person; 3] = [
     Person { name: "高橋 翔太", is_host: false },
 ];
 
+pub(super) const SILENT: [&str; 2] = ["田中 さくら", "伊藤 大輔"];
+
 /// The speaker, and the words as a transcriber splits them.
 const OPENING: [(usize, &str); 4] = [
     (0, "おはよう ございます。 それでは 定例 会議 を 始めます。"),

@@ -43,11 +43,33 @@ pub(super) fn english(people: &[Person], seconds: u64, seed: u64) -> Vec<Turn> {
 
 /// Returns 4 to 6 people, the host first.
 pub(super) fn people(seed: u64) -> Vec<Person> {
+    let (_, mut random) = names(seed);
+    group(seed, random.usize(4..=6))
+}
+
+/// Returns this many people, the host first, or as many as there are names.
+pub(super) fn group(seed: u64, count: usize) -> Vec<Person> {
+    let (names, _) = names(seed);
+    names.into_iter().take(count).enumerate().map(|(place, name)| Person { name, is_host: place == 0 }).collect()
+}
+
+/// Returns the names of this many people who come after `speakers` people and say nothing. Each name is given once.
+pub(super) fn silent(speakers: usize, count: usize, seed: u64) -> Vec<String> {
+    let (names, _) = names(seed);
+    let last = |name: &'static str| name.split(' ').next_back().unwrap_or(name);
+    let others = names.into_iter().skip(speakers).map(str::to_owned);
+    let mixed = (1..names.len()).flat_map(|step| {
+        (0..names.len())
+            .map(move |place| format!("{} {}", first_name(names[place]), last(names[(place + step) % names.len()])))
+    });
+    others.chain(mixed).take(count).collect()
+}
+
+fn names(seed: u64) -> ([&'static str; 24], fastrand::Rng) {
     let mut random = fastrand::Rng::with_seed(seed ^ 0x9e37_79b9_7f4a_7c15);
     let mut names = vocabulary::NAMES;
     random.shuffle(&mut names);
-    let count = random.usize(4..=6);
-    names.into_iter().take(count).enumerate().map(|(place, name)| Person { name, is_host: place == 0 }).collect()
+    (names, random)
 }
 
 struct Talk<'a> {

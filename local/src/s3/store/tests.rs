@@ -15,6 +15,7 @@ pub(in crate::s3) fn attributes(key: &str) -> Attributes {
         content_encoding: None,
         cache_control: None,
         metadata: BTreeMap::new(),
+        tags: Tags::new(),
         bytes: 0,
         e_tag: String::new(),
         checksums: Sums::new(),
@@ -33,6 +34,7 @@ fn upload(store: &Store, key: &str) -> io::Result<String> {
         content_encoding: None,
         cache_control: None,
         metadata: BTreeMap::new(),
+        tags: Tags::new(),
         algorithm: Algorithm::Crc64nvme,
         initiated: time::OffsetDateTime::UNIX_EPOCH,
     };
@@ -42,6 +44,10 @@ fn upload(store: &Store, key: &str) -> io::Result<String> {
 
 fn all(numbers: &[i32]) -> Vec<Chosen> {
     numbers.iter().map(|number| Chosen { number: *number, e_tag: None, checksums: Sums::new() }).collect()
+}
+
+fn tags() -> Tags {
+    [("tenant".to_owned(), "acme".to_owned())].into()
 }
 
 fn code<T>(result: S3Result<T>) -> String {
@@ -58,6 +64,51 @@ fn an_object_is_read_back_with_its_attributes_after_a_restart() -> Result<(), Bo
     assert_eq!((bytes.as_slice(), attributes.content_type.as_deref()), (&b"hello"[..], Some("text/plain")));
     assert_eq!(store.keys()?, ["a/b.txt"]);
     assert_eq!(fs::read(folder.path().join("bucket/a/b.txt"))?, b"hello");
+    Ok(())
+}
+
+#[test]
+fn tags_belong_to_one_version_of_an_object() -> Result<(), Box<dyn std::error::Error>> {
+    let (folder, store) = store()?;
+    store.put(Attributes { tags: tags(), ..attributes("k") }, b"first", &Stated::default())?;
+    drop(store);
+    let store = Store::open(folder.path(), "bucket")?;
+    assert_eq!(store.attributes("k")?.ok_or("no object")?.tags, tags());
+    store.put(attributes("k"), b"second", &Stated::default())?;
+    assert_eq!(store.attributes("k")?.ok_or("no object")?.tags, Tags::new());
+
+    store.put(Attributes { tags: tags(), ..attributes("k") }, b"third", &Stated::default())?;
+    store.delete("k")?;
+    assert!(store.attributes("k")?.is_none());
+    // A file that appears later under the same name has no attributes, and so is no object.
+    fs::write(folder.path().join("bucket/k"), "other")?;
+    assert!(store.attributes("k")?.is_none() && store.keys()?.is_empty());
+    store.delete("k")?;
+    store.delete("k")?;
+
+    let upload = OpenUpload {
+        key: "big".to_owned(),
+        upload_id: Uuid::new_v4().to_string(),
+        content_type: None,
+        content_encoding: None,
+        cache_control: None,
+        metadata: BTreeMap::new(),
+        tags: tags(),
+        algorithm: Algorithm::Crc64nvme,
+        initiated: time::OffsetDateTime::UNIX_EPOCH,
+    };
+    store.create_upload(&upload)?;
+    store.put_part("big", &upload.upload_id, 1, b"part", &Sums::new())?;
+    let stored = store.complete("big", &upload.upload_id, &all(&[1]), None, &Stated::default())?;
+    assert_eq!(stored.tags, tags());
+    Ok(())
+}
+
+#[test]
+fn attributes_from_before_tags_have_none() -> Result<(), Box<dyn std::error::Error>> {
+    let mut stored = serde_json::to_value(attributes("k"))?;
+    stored.as_object_mut().and_then(|fields| fields.remove("tags")).ok_or("no tags")?;
+    assert_eq!(serde_json::from_value::<Attributes>(stored)?, attributes("k"));
     Ok(())
 }
 

@@ -13,7 +13,10 @@ use uuid::Uuid;
 
 use super::{Attributes, Stated, Store, agree, internal, read_json, write_json};
 use crate::{
-    s3::checksum::{Algorithm, Hasher, Sums, hex, md5, md5_hex, sum},
+    s3::{
+        checksum::{Algorithm, Hasher, Sums, hex, md5, md5_hex, sum},
+        tags::Tags,
+    },
     wire::lock,
 };
 
@@ -29,6 +32,8 @@ pub struct OpenUpload {
     pub(in crate::s3) content_encoding: Option<String>,
     pub(in crate::s3) cache_control: Option<String>,
     pub(in crate::s3) metadata: BTreeMap<String, String>,
+    #[serde(default)]
+    pub(in crate::s3) tags: Tags,
     pub(in crate::s3) algorithm: Algorithm,
     #[serde(with = "time::serde::rfc3339")]
     pub(in crate::s3) initiated: time::OffsetDateTime,
@@ -143,6 +148,7 @@ impl Store {
             content_encoding: upload.content_encoding,
             cache_control: upload.cache_control,
             metadata: upload.metadata,
+            tags: upload.tags,
             bytes,
             e_tag: format!("{}-{}", hex(&md5(&digests)), parts.len()),
             checksums: [(upload.algorithm, checksum)].into(),

@@ -41,6 +41,7 @@ fn providers_asked(policy: &Policy, overrides: Overrides, answer: impl Fn(u32) -
                 | Command::List
                 | Command::Copy { .. }
                 | Command::Render { .. }
+                | Command::FollowUp { .. }
                 | Command::Delete { .. }
                 | Command::Wake,
             ) => {

@@ -73,3 +73,22 @@ fn transcript_reported_done_but_not_ready_is_checked_less_and_less() {
     }
     assert!((20..40).contains(&checks), "{checks} checks in a day");
 }
+
+#[test]
+fn transcript_that_is_never_ready_is_given_up_after_a_month() {
+    let policy = quiet();
+    let transcribing = State::Transcribing { transcript_id: OURS, check_at: NOW, checks: 0, reported_done: false };
+    let (mut job, mut now) = (job([transcribing]), NOW);
+    while let Some(at) = job.due_at() {
+        now = at;
+        let decision = job.on_event(&Event::WAKE, context(&policy, now));
+        let Decision::Apply { job: copying, next: Next::Act(Command::Copy { claim, .. }) } = decision else {
+            panic!("{decision:?}")
+        };
+        let answer = Answer::Copy { transcript_id: OURS, claim, answer: CopyAnswer::NotReady };
+        let Decision::Apply { job: waits, .. } = copying.on_answer(&answer, context(&policy, now)) else { panic!() };
+        job = *waits;
+    }
+    let days = now.since(NOW).as_secs() / (24 * 60 * 60);
+    assert_eq!((days, &job.transcripts[0].state), (29, &State::Lost { transcript_id: OURS }));
+}

@@ -389,3 +389,21 @@ fn server_errors_after_a_month_of_a_refused_key_do_not_end_the_job() {
     }
     assert!(job.status().is_in_progress(), "{job:?}");
 }
+
+/// An event or a list does not name the provider of an attempt.
+#[test]
+fn call_of_an_unknown_provider_is_repeated_with_the_first_one_of_the_chain() {
+    let policy = quiet();
+    for (preferred, provider) in [(None, "recallai_async"), (Some("rev_async"), "rev_async")] {
+        let State::Creating(creating) = super::creating(NOW, None) else { panic!("it is being created") };
+        let mut job = job([State::Creating(crate::Creating { first_call_at: NOW, ..creating })]);
+        job.transcripts[0].provider = None;
+        job.overrides =
+            Some(crate::Overrides { provider: preferred.map(str::to_owned), ..crate::Overrides::default() });
+        let decision = job.on_event(&Event::WAKE, context(&policy, NOW));
+        let Decision::Apply { next: Next::Act(Command::Create { provider: called, .. }), .. } = decision else {
+            panic!("{decision:?}")
+        };
+        assert_eq!(called, provider);
+    }
+}

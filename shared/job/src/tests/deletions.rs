@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use super::{CLAIM, NOW, OTHER, OURS, context, job, policy, receipt};
 use crate::{
-    Answer, Command, CopyAnswer, Copying, Decision, DeleteAfterStore, DeleteAnswer, DeletionTarget, Event, Failures,
-    Hold, Job, KeepReason, ListedTranscript, Next, Policy, Recording, State, Status, TranscriptRef,
+    Answer, Command, Context, CopyAnswer, Copying, Decision, DeleteAfterStore, DeleteAnswer, Deletion, DeletionReason,
+    DeletionTarget, Event, Failures, Hold, Job, KeepReason, ListedTranscript, Next, Policy, Recording, Role, State,
+    Status, Transcript, TranscriptRef, ids::TranscriptId,
 };
 
 fn copying() -> Job {
@@ -243,4 +244,37 @@ fn duplicate_is_not_deleted_while_a_worker_copies_it() {
         panic!("not stored")
     };
     assert_eq!(next, Next::Nothing);
+}
+
+/// A transcript in this state, and a pending deletion whose worker has died.
+fn interrupted(reason: DeletionReason) -> Job {
+    let deletion =
+        Deletion { target: DeletionTarget::Transcript(OURS), reason, retry_at: NOW, claim: Some(CLAIM), tries: 0 };
+    Job { deletion: Some(deletion), ..job([State::Stored { transcript_id: OURS, receipt: receipt() }]) }
+}
+
+#[test]
+fn webhook_leaves_an_interrupted_deletion_to_a_new_worker() {
+    let policy = quiet(DeleteAfterStore::Transcript);
+    let context = Context { role: Role::Webhook, ..context(&policy, NOW) };
+    let decision = interrupted(DeletionReason::Stored).on_event(&Event::WAKE, context);
+    let Decision::Apply { job, next: Next::Act(Command::Wake) } = decision else { panic!("{decision:?}") };
+    let deletion = job.deletion.expect("it waits");
+    assert_eq!((deletion.claim, deletion.tries), (None, 1));
+}
+
+/// An event or a list says whose transcript it is after the deletion was noted.
+#[test]
+fn deletion_is_dropped_if_the_transcript_is_another_deployments() {
+    let policy = quiet(DeleteAfterStore::Nothing);
+    for (number, deletes) in [(1, false), (9, true)] {
+        let mut job = interrupted(DeletionReason::PaidTwice);
+        job.transcripts.push(Transcript::new(None, None, super::stored(9)));
+        let id = TranscriptId::from_u128(number);
+        let marked = job.transcripts.iter_mut().find(|one| one.state.transcript_id() == Some(id));
+        marked.expect("it is there").other_deployment = true;
+        let Decision::Apply { job, next } = job.on_event(&Event::WAKE, context(&policy, NOW)) else { panic!("none") };
+        let is_deleting = matches!(next, Next::Act(Command::Delete { .. }));
+        assert_eq!((is_deleting, job.deletion.is_some()), (deletes, deletes), "{next:?}");
+    }
 }

@@ -323,3 +323,34 @@ fn deletion_that_kills_every_worker_is_stopped() {
         assert_eq!((crashes, kept), (16, Some(OTHER)), "{reason:?}");
     }
 }
+
+/// The list says that a deleted transcript exists and has failed. What is in S3 stays there.
+#[test]
+fn stored_transcript_stays_stored_whatever_a_list_says() {
+    let policy = quiet(DeleteAfterStore::Recording);
+    let mut job = beside(Some(1), stored());
+    for one in &mut job.transcripts {
+        one.deleted = true;
+    }
+    let listed: Vec<ListedTranscript> = job
+        .transcripts
+        .iter()
+        .filter_map(|one| one.state.transcript_id())
+        .map(|transcript_id| ListedTranscript {
+            transcript_id,
+            attempt: None,
+            ended: true,
+            failed: true,
+            other_deployment: false,
+        })
+        .collect();
+    let claim = CLAIM;
+    let target = DeletionTarget::Recording;
+    let deletion = Deletion { target, reason: DeletionReason::Stored, retry_at: NOW, claim: Some(claim), tries: 0 };
+    let states = |job: &Job| job.transcripts.iter().map(|one| one.state.clone()).collect::<Vec<_>>();
+    let before = states(&job);
+    let answer = Answer::Delete { target, claim, answer: DeleteAnswer::Others(listed) };
+    let deleting = Job { deletion: Some(deletion), ..job };
+    let Decision::Apply { job, .. } = deleting.on_answer(&answer, context(&policy, NOW)) else { panic!("ignored") };
+    assert_eq!(states(&job), before);
+}

@@ -15,7 +15,7 @@ fn rendering_takes_a_lease_and_is_retried() {
     let stored = || job([State::Stored { transcript_id: OURS, receipt: receipt() }]);
     let failed = job([State::Failed { transcript_id: OURS, sub_code: None }]);
     assert_eq!(failed.on_event(&render, context(&policy, NOW)), Decision::Ignore(Reason::NothingStored));
-    let Decision::Apply { job: rendering, next: Next::Act(Command::Render { transcripts, claim }) } =
+    let Decision::Apply { job: rendering, next: Next::Act(Command::Render { transcripts, claim, .. }) } =
         stored().on_event(&render, context(&policy, NOW))
     else {
         panic!("not rendered")

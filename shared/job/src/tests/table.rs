@@ -88,6 +88,7 @@ fn other_policies() -> Vec<(&'static str, Policy)> {
         copy_unrequested: _,
         delete_after_store: _,
         announces: _,
+        has_knowledge: _,
         expiry_alarm: _,
     } = policy();
     vec![
@@ -96,6 +97,7 @@ fn other_policies() -> Vec<(&'static str, Policy)> {
         ("DELETE_AFTER_STORE=transcript", Policy { delete_after_store: DeleteAfterStore::Transcript, ..policy() }),
         ("DELETE_AFTER_STORE=recording", Policy { delete_after_store: DeleteAfterStore::Recording, ..policy() }),
         ("COPY_UNREQUESTED=false", Policy { copy_unrequested: false, ..policy() }),
+        ("RENDITIONS=knowledge", Policy { has_knowledge: true, ..policy() }),
     ]
 }
 

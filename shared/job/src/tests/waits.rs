@@ -5,8 +5,9 @@ use std::time::Duration;
 use super::{CLAIM, NOW, OURS, context, copying, done, job, policy, receipt};
 use crate::{
     Answer, Claim, CopyAnswer, CreateAnswer, Creating, Decision, DeleteAnswer, Deletion, DeletionReason,
-    DeletionTarget, Event, Failures, Hold, HoldCause, JITTER_PART, Job, LookUpAnswer, Next, Notice, Outbox, Policy,
-    RecordingAnswer, RecordingInfo, Refusals, RenderAnswer, Rendering, State, ids::RecordingId, time::Timestamp,
+    DeletionTarget, Event, Failures, FollowUp, FollowUpAnswer, Hold, HoldCause, JITTER_PART, Job, LookUpAnswer, Next,
+    Notice, Outbox, Policy, RecordingAnswer, RecordingInfo, Refusals, RenderAnswer, Rendering, State, ids::RecordingId,
+    time::Timestamp,
 };
 
 /// A worker's lease, in the tests.
@@ -57,6 +58,7 @@ fn late() -> Vec<(Job, Vec<Answer>)> {
     let (target, reason) = (DeletionTarget::Transcript(OURS), DeletionReason::PaidTwice);
     let deletion = Some(Deletion { target, reason, retry_at: soon(), claim: Some(CLAIM), tries: 9 });
     let rendering = Some(Rendering { transcript_id: None, retry_at: soon(), claim: Some(CLAIM), tries: 9 });
+    let follow_up = Some(FollowUp { retry_at: soon(), claim: Some(CLAIM), tries: 3, repeat: false });
     let notice = Notice::Stored { transcript_id: OURS };
     let outbox = Outbox { notices: vec![notice], retry_at: soon(), sending: true, tries: 9, ..Outbox::default() };
     let refused = Answer::LookUp { attempt: 1, claim: CLAIM, answer: LookUpAnswer::Complete(Vec::new()) };
@@ -107,6 +109,12 @@ fn late() -> Vec<(Job, Vec<Answer>)> {
             Job { rendering, ..stored() },
             vec![Answer::Render { claim: CLAIM, answer: RenderAnswer::Later { after: zero } }],
         ),
+        (
+            Job { follow_up, ..stored() },
+            [FollowUpAnswer::NotReady, FollowUpAnswer::Later { after: zero }]
+                .map(|answer| Answer::FollowUp { claim: CLAIM, answer })
+                .to_vec(),
+        ),
         (Job { outbox, ..stored() }, vec![Answer::Announce { sent: Vec::new() }]),
         (Job { refusals, ..conflicting() }, vec![refused]),
         (
@@ -135,7 +143,11 @@ fn longest(job: &Job) -> Duration {
     job.outbox.expiry_alarm_at = None;
     let hold = job.hold.as_ref().and_then(Hold::retry_at).into_iter();
     let others = job.transcripts.iter().filter_map(|one| one.state.due_at());
-    let rest = [job.deletion.map(|one| one.retry_at), job.rendering.map(|one| one.retry_at)];
+    let rest = [
+        job.deletion.map(|one| one.retry_at),
+        job.rendering.map(|one| one.retry_at),
+        job.follow_up.map(|one| one.retry_at),
+    ];
     let outbox = (!job.outbox.notices.is_empty()).then_some(job.outbox.retry_at);
     let all = hold.chain(others).chain(rest.into_iter().flatten()).chain(outbox);
     all.map(|at| at.since(NOW)).max().unwrap_or_default()

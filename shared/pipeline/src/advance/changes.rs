@@ -229,7 +229,7 @@ impl Change {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use job::{Counts, Receipt, ids::RecordingId};
+    use job::{Receipt, ids::RecordingId};
 
     const DONE_AT: Timestamp = Timestamp::from_secs(1_800_000_000);
     const ID: TranscriptId = TranscriptId::from_u128(2);
@@ -245,18 +245,7 @@ mod tests {
     }
 
     fn stored(seconds: u64) -> State {
-        let receipt = Receipt {
-            stored_at: DONE_AT.plus(Duration::from_secs(seconds)),
-            manifest_key: String::new(),
-            key: String::new(),
-            bytes: 2,
-            sha256: String::new(),
-            crc64nvme: String::new(),
-            empty: true,
-            unreadable: false,
-            provider: None,
-            counts: Counts::default(),
-        };
+        let receipt = Receipt { stored_at: DONE_AT.plus(Duration::from_secs(seconds)), ..job::samples::receipt() };
         State::Stored { transcript_id: ID, receipt }
     }
 

@@ -5,9 +5,13 @@ use job::{
     ids::{BotId, RecordingId, TranscriptId},
     time::Timestamp,
 };
-use serde::{Deserialize, Deserializer, de::DeserializeOwned};
-use serde_json::{Map, Value, value::RawValue};
+use serde::Deserialize;
+use serde_json::{Map, Value};
 
+use super::{
+    lenient::{Status, optional},
+    meeting::{Availability, MeetingMetadata, ParticipantEvents, ParticipantFiles},
+};
 use crate::secret::Secret;
 
 /// Longer codes are truncated.
@@ -31,30 +35,18 @@ pub struct TranscriptArtifact {
     data: Data,
 }
 
-/// Reads the value, or returns the default if it has another type.
-fn optional<'de, D: Deserializer<'de>, T: DeserializeOwned + Default>(deserializer: D) -> Result<T, D::Error> {
-    let raw = Box::<RawValue>::deserialize(deserializer)?;
-    Ok(serde_json::from_str(raw.get()).unwrap_or_default())
-}
-
 #[derive(Debug, Default, Deserialize)]
 struct Reference {
     #[serde(default, deserialize_with = "optional")]
     id: Option<RecordingId>,
 }
 
-#[derive(Debug, Default, Deserialize)]
-struct Status {
-    #[serde(default, deserialize_with = "optional")]
-    code: Option<String>,
-    #[serde(default, deserialize_with = "optional")]
-    sub_code: Option<String>,
-}
-
 #[derive(Default, Deserialize)]
 struct Data {
     #[serde(default, deserialize_with = "optional")]
     download_url: Option<String>,
+    #[serde(default, deserialize_with = "optional")]
+    provider_data_download_url: Option<String>,
 }
 
 impl std::fmt::Debug for Data {
@@ -71,7 +63,7 @@ impl TranscriptArtifact {
 
     /// Returns `processing`, `done`, `failed`, `deleted`, or a newer status; empty if there is none.
     pub fn status(&self) -> &str {
-        self.status.code.as_deref().unwrap_or_default()
+        self.status.code()
     }
 
     pub fn is_processing(&self) -> bool {
@@ -85,6 +77,12 @@ impl TranscriptArtifact {
     /// Returns the URL of the content. It is a credential that works for hours, so never store or log it.
     pub fn download_url(&self) -> Option<Secret<String>> {
         self.data.download_url.clone().map(Secret::new)
+    }
+
+    /// Returns the URL of the provider's raw response, which is a credential, too.
+    pub fn provider_data_url(&self) -> Availability<Secret<String>> {
+        let url = self.data.provider_data_download_url.clone();
+        url.map_or(Availability::Absent, |url| Availability::Ready(Secret::new(url)))
     }
 
     /// Returns this deployment's attempt that made it, if one did.
@@ -103,7 +101,7 @@ impl TranscriptArtifact {
         providers.iter().find(|(_, options)| !options.is_null()).map(|(name, _)| name.as_str())
     }
 
-    pub fn made_at(&self) -> Option<Timestamp> {
+    pub fn created_at(&self) -> Option<Timestamp> {
         self.created_at.as_deref().and_then(Timestamp::parse_rfc3339)
     }
 }
@@ -124,6 +122,10 @@ pub struct RecordingArtifact {
     bot: Bot,
     #[serde(default, deserialize_with = "optional")]
     media_shortcuts: Shortcuts,
+    #[serde(default, deserialize_with = "optional")]
+    participant_events: Option<ParticipantEvents>,
+    #[serde(default, deserialize_with = "optional")]
+    meeting_metadata: Option<MeetingMetadata>,
     #[serde(default, deserialize_with = "optional")]
     pub metadata: Value,
 }
@@ -172,6 +174,30 @@ impl RecordingArtifact {
     /// Returns one of its transcripts. Recall does not document which one it shows if there are several.
     pub fn transcript(&self) -> Option<&TranscriptArtifact> {
         self.media_shortcuts.transcript.as_ref()
+    }
+
+    /// Returns where the list of everyone who attended is.
+    pub fn participants(&self) -> Availability<Secret<String>> {
+        self.file(|files| files.participants_download_url.as_ref())
+    }
+
+    /// Returns where the list of what the participants did is: join, leave, and more.
+    pub fn participant_events(&self) -> Availability<Secret<String>> {
+        self.file(|files| files.participant_events_download_url.as_ref())
+    }
+
+    /// Returns where the list of who spoke when is.
+    pub fn speaker_timeline(&self) -> Availability<Secret<String>> {
+        self.file(|files| files.speaker_timeline_download_url.as_ref())
+    }
+
+    fn file(&self, url: impl FnOnce(&ParticipantFiles) -> Option<&String>) -> Availability<Secret<String>> {
+        self.participant_events.as_ref().map_or(Availability::Absent, |artifact| artifact.file(url))
+    }
+
+    /// Returns the title that the platform gave the meeting.
+    pub fn title(&self) -> Availability<Option<String>> {
+        self.meeting_metadata.as_ref().map_or(Availability::Absent, MeetingMetadata::title)
     }
 
     /// Returns the bot's metadata; null if there is no bot.

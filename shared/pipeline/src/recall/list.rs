@@ -148,7 +148,7 @@ impl Recall {
         let RecordingTranscripts { mut readable, stubs, incomplete } = transcripts;
         readable.retain(|transcript| transcript.status() != "deleted");
         // Transcripts without a readable date are last.
-        readable.sort_by_key(|transcript| transcript.made_at().unwrap_or(Timestamp::from_millis(i64::MAX)));
+        readable.sort_by_key(|transcript| transcript.created_at().unwrap_or(Timestamp::from_millis(i64::MAX)));
         let readable = readable.iter().map(|transcript| ListedTranscript {
             transcript_id: transcript.id,
             attempt: transcript.attempt(recording_id, self.deployment()),

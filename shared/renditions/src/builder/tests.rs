@@ -8,7 +8,7 @@ fn built(fill: impl FnOnce(&mut MeetingBuilder)) -> Result<Meeting, String> {
     let mut builder = MeetingBuilder::default();
     fill(&mut builder);
     let (recording_id, transcript_id) = (RecordingId::from_u128(1), TranscriptId::from_u128(2));
-    builder.finish(MeetingInfo { recording_id, transcript_id, title: None, started_at: None }).1
+    builder.finish(MeetingInfo::new(recording_id, transcript_id, String::new()), Attendance::default()).2
 }
 
 fn say(builder: &mut MeetingBuilder, id: &str, words: &[(&str, u32, u32)]) {
@@ -59,7 +59,8 @@ fn oversized_meeting_is_not_rendered_but_counted() {
     }
     assert_eq!(builder.compact.bytes(), 0);
     let (recording_id, transcript_id) = (RecordingId::from_u128(1), TranscriptId::from_u128(2));
-    let (counts, meeting) = builder.finish(MeetingInfo { recording_id, transcript_id, title: None, started_at: None });
+    let info = MeetingInfo::new(recording_id, transcript_id, String::new());
+    let (counts, _, meeting) = builder.finish(info, Attendance::default());
     assert_eq!((counts.speakers, counts.words, counts.duration_ms), (900, 900, 1));
     assert!(meeting.expect_err("too large").contains("bytes"));
 }

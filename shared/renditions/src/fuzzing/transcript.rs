@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use super::subtitles;
 use crate::{
-    Format, Meeting, MeetingInfo, has_visible,
+    Attendance, Format, Meeting, MeetingInfo, Outcome, Renderer, Title, TitleSource, has_visible,
     reader::{RecordingTimes, Summary, TranscriptReader},
 };
 
@@ -66,17 +66,22 @@ fn read(file: &[u8], length: impl Fn(usize) -> usize) -> (Summary, Result<Meetin
         reader.push(now);
         (rest, piece) = (later, piece + 1);
     }
-    reader.finish(MeetingInfo {
-        recording_id: RecordingId::from_u128(1),
-        transcript_id: TranscriptId::from_u128(2),
-        title: Some("Weekly sync".to_owned()),
+    let info = MeetingInfo {
+        title: Some(Title { text: "Weekly sync".to_owned(), source: TitleSource::Recall }),
         started_at: Some(Timestamp::from_secs(1_700_000_000)),
-    })
+        ..MeetingInfo::new(RecordingId::from_u128(1), TranscriptId::from_u128(2), "2023-11-14".to_owned())
+    };
+    let Outcome { summary, meeting, .. } = reader.finish(info, Attendance::default());
+    (summary, meeting)
 }
 
 /// Returns a whole rendition.
 pub(crate) fn render(meeting: &Meeting, format: Format) -> String {
-    let mut renderer = (format.spec().renderer)();
+    render_with(meeting, &mut *(format.spec().renderer)())
+}
+
+/// Returns all that a renderer writes.
+pub(crate) fn render_with(meeting: &Meeting, renderer: &mut dyn Renderer) -> String {
     let mut out = String::new();
     renderer.begin(meeting, &mut out);
     for turn in meeting.turns() {

@@ -58,6 +58,11 @@ impl Chart {
         Self { timed, hours: meeting.duration_ms() >= 3_600_000, order, ranks, lanes, ticks }
     }
 
+    /// The speakers who said something, ordered by how much.
+    pub(super) fn order(&self) -> &[usize] {
+        &self.order
+    }
+
     /// Returns how many people said something.
     pub(super) fn speakers(&self) -> usize {
         self.order.len()

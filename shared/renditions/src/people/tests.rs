@@ -1,6 +1,9 @@
 //! Tests who is the same person.
 
-use super::*;
+use std::collections::HashSet;
+
+use super::{roster::OVERFLOW_LABEL, *};
+use crate::Attendance;
 
 fn participant(id: Option<&str>, name: Option<&str>) -> Participant {
     let own = |text: Option<&str>| text.map(str::to_owned);
@@ -16,7 +19,7 @@ fn with_static(id: &str, name: &str, static_ids: &[(&'static str, &str)]) -> Par
 fn labels(participants: &[Participant]) -> Vec<(String, Option<i64>)> {
     let mut people = People::default();
     let participants: Vec<_> = participants.iter().map(|participant| people.register(participant)).collect();
-    let Roster { speakers, participants: all, .. } = people.finish();
+    let Roster { speakers, participants: all, .. } = people.finish(Attendance::default());
     let index = |index: &u16| all[usize::from(*index)];
     participants.iter().map(|at| (speakers[index(at).speaker].label.clone(), index(at).id)).collect()
 }
@@ -120,7 +123,7 @@ fn speaking_people_come_before_silent_ones() {
     }
     let speaking = people.register(&participant(Some("speaks"), Some("Ann")));
     people.add_talk(speaking, 1, 1, true);
-    let Roster { speakers, participants, over_limit } = people.finish();
+    let Roster { speakers, participants, speakers_over_limit: over_limit, .. } = people.finish(Attendance::default());
     let speaker = &speakers[participants[usize::from(speaking)].speaker];
     assert_eq!((&*speaker.label, over_limit, speakers[0].label.as_str()), ("Ann", 1, "Ann (2)"));
 }
@@ -144,11 +147,17 @@ fn people_beyond_the_limit_share_a_label_and_keep_their_ids() {
         let index = people.register(&participant(Some(&id.to_string()), Some("Ann")));
         people.add_talk(index, 1, 2, true);
     }
-    let Roster { speakers, participants, over_limit } = people.finish();
+    let Roster { speakers, participants, speakers_over_limit: over_limit, .. } = people.finish(Attendance::default());
     assert_eq!((speakers.len(), over_limit), (MAX_SPEAKERS + 1, 5));
     assert_eq!(speakers[MAX_SPEAKERS - 1].label, "Ann (1000)");
-    let overflow =
-        Speaker { label: OVERFLOW_LABEL.to_owned(), is_overflow: true, talk_ms: 5, words: 10, ..Speaker::default() };
+    let overflow = Speaker {
+        label: OVERFLOW_LABEL.to_owned(),
+        is_overflow: true,
+        talk_ms: 5,
+        words: 10,
+        turns: 5,
+        ..Speaker::default()
+    };
     assert_eq!(speakers[MAX_SPEAKERS], overflow);
     assert_eq!(participants[MAX_SPEAKERS + 4], ParticipantRef { id: Some(1004), speaker: MAX_SPEAKERS });
 }
@@ -159,7 +168,7 @@ fn remembered_participants_are_limited() {
     for id in 0..MAX_PARTICIPANTS + 100 {
         people.register(&with_static(&id.to_string(), "Ann", &[("zoom", "a")]));
     }
-    let Roster { speakers, participants, over_limit } = people.finish();
+    let Roster { speakers, participants, speakers_over_limit: over_limit, .. } = people.finish(Attendance::default());
     assert_eq!((speakers.len(), participants.len(), over_limit), (2, MAX_PARTICIPANTS + 1, 1));
     assert_eq!(participants.last(), Some(&ParticipantRef { id: None, speaker: 1 }));
 }

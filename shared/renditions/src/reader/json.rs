@@ -6,32 +6,23 @@
 
 use std::borrow::Cow;
 
-use job::time::Timestamp;
 use serde::{Deserialize, de::IgnoredAny};
-use serde_json::{Deserializer, value::RawValue};
+use serde_json::value::RawValue;
 
 use super::{
-    MAX_VALUE_BYTES, RecordingTimes,
+    RecordingTimes,
     clock::RecordingClock,
     expected::{EntryKey, Expected},
-    values::{FieldValue, LenientWord, OptionalValue, RawParticipant, RawTime, Word, lenient_participant, text_of},
+    pieces::{Grammar, JsonError, read_value},
+    values::{
+        Clocks, FieldValue, LenientWord, OptionalValue, RawParticipant, RawTime, Word, lenient_participant, text_of,
+    },
 };
 use crate::{MeetingBuilder, Participant, millis_of_seconds, parse_whole_millis};
-
-/// Some programs write it at the start of a UTF-8 file.
-const BYTE_ORDER_MARK: char = '\u{feff}';
-
-pub(super) enum JsonError {
-    /// Another token was expected.
-    Unexpected,
-    TooLong,
-}
 
 #[derive(Default, Debug)]
 pub(super) struct JsonReader {
     expected: Expected,
-    /// The number of bytes read so far.
-    read_bytes: usize,
     pub(super) entries: u64,
     /// The number of entries, words, participants and times with a part that could not be used.
     pub(super) skipped: u64,
@@ -74,40 +65,11 @@ impl JsonReader {
         let meeting = MeetingBuilder::new(recording.duration_ms());
         Self { meeting, clock: RecordingClock::new(recording.started_at), ..Self::default() }
     }
+}
 
-    /// Reads from the text that has arrived but was not read yet. Returns how many bytes were read. The caller passes
-    /// the rest in again when more bytes have arrived.
-    pub(super) fn read(&mut self, text: &str) -> (usize, Result<(), JsonError>) {
-        let mut rest = text;
-        if self.read_bytes == 0 {
-            rest = rest.strip_prefix(BYTE_ORDER_MARK).unwrap_or(rest);
-        }
-        let outcome = loop {
-            let blanks =
-                rest.bytes().position(|byte| !matches!(byte, b' ' | b'\t' | b'\n' | b'\r')).unwrap_or(rest.len());
-            rest = rest.get(blanks..).unwrap_or_default();
-            let Some(first) = rest.bytes().next() else { break Ok(()) };
-            match self.step(first, rest) {
-                Ok(0) => break Ok(()),
-                Ok(bytes) => rest = rest.get(bytes..).unwrap_or_default(),
-                Err(problem) => break Err(problem),
-            }
-        };
-        let bytes = text.len() - rest.len();
-        self.read_bytes += bytes;
-        (bytes, outcome)
-    }
+impl Grammar for JsonReader {
+    const FILE: &'static str = "a transcript";
 
-    pub(super) fn is_complete(&self) -> bool {
-        self.expected == Expected::End
-    }
-
-    /// Says where the file is not valid, and which token was expected.
-    pub(super) fn unexpected(&self) -> String {
-        format!("not valid JSON of a transcript at byte {}: {}", self.read_bytes, self.expected.message())
-    }
-
-    /// Reads the token or value that begins with this byte. Returns its length, or 0 if it is not complete yet.
     fn step(&mut self, first: u8, rest: &str) -> Result<usize, JsonError> {
         self.expected = match (self.expected, first) {
             (Expected::Array, b'[') => Expected::EntryOrEnd,
@@ -158,24 +120,25 @@ impl JsonReader {
         Ok(1)
     }
 
+    fn is_complete(&self) -> bool {
+        self.expected == Expected::End
+    }
+
+    fn expected(&self) -> &'static str {
+        self.expected.message()
+    }
+}
+
+impl JsonReader {
     /// Reads a value and passes it to `take` if all of it has arrived.
     fn read_value<'a, T: Deserialize<'a>>(
         &mut self,
         rest: &'a str,
         take: impl FnOnce(&mut Self, T) -> Expected,
     ) -> Result<usize, JsonError> {
-        let mut values = Deserializer::from_str(rest).into_iter();
-        match values.next() {
-            // The limit applies no matter how much text has arrived.
-            Some(Ok(_)) if values.byte_offset() > MAX_VALUE_BYTES => Err(JsonError::TooLong),
-            Some(Ok(value)) => {
-                self.expected = take(self, value);
-                Ok(values.byte_offset())
-            }
-            Some(Err(error)) if error.is_eof() => Ok(0),
-            Some(Err(_)) => Err(JsonError::Unexpected),
-            None => Ok(0),
-        }
+        let Some((value, bytes)) = read_value(rest)? else { return Ok(0) };
+        self.expected = take(self, value);
+        Ok(bytes)
     }
 
     /// Counts an entry that is not an object.
@@ -257,32 +220,7 @@ impl JsonReader {
         {
             return Time { ms: Some(ms), unusable: false };
         }
-        let (seconds, absolute, unusable) = match value {
-            FieldValue::Absent | FieldValue::Null => return Time::default(),
-            FieldValue::Number(seconds) => (Some(seconds), None, false),
-            FieldValue::Text(text) => match Timestamp::parse_rfc3339(&text) {
-                None => (Some(parse_number(&text)), None, false),
-                absolute => (None, absolute, false),
-            },
-            FieldValue::Time(RawTime { relative: OptionalValue::Absent, absolute: OptionalValue::Absent })
-            | FieldValue::Other => (None, None, true),
-            FieldValue::Time(RawTime { relative, absolute }) => {
-                let seconds = match relative {
-                    OptionalValue::Absent | OptionalValue::Null => None,
-                    OptionalValue::Value(raw) => {
-                        let text = || text_of(raw).map_or(f64::NAN, |text| parse_number(&text));
-                        Some(raw.get().parse().unwrap_or_else(|_| text()))
-                    }
-                };
-                match absolute {
-                    OptionalValue::Absent | OptionalValue::Null => (seconds, None, false),
-                    OptionalValue::Value(raw) => {
-                        let absolute = text_of(raw).and_then(|text| Timestamp::parse_rfc3339(&text));
-                        (seconds, absolute, absolute.is_none())
-                    }
-                }
-            }
-        };
+        let Clocks { seconds, absolute, unusable } = value.clocks();
         let relative = seconds.and_then(millis_of_seconds);
         let unusable = unusable || seconds.is_some() && relative.is_none();
         Time { ms: self.clock.resolve(relative, absolute, |ms| self.meeting.is_within(ms)), unusable }
@@ -315,9 +253,4 @@ fn speaker(raw: &RawValue) -> Option<Participant> {
         b'-' | b'0'..=b'9' => Some(Participant { id: Some(raw.get().to_owned()), ..Participant::default() }),
         _ => lenient_participant(raw).map(|raw| raw.parse().0),
     }
-}
-
-/// Parses a number. Any other text is not a number.
-fn parse_number(text: &str) -> f64 {
-    text.trim().parse().unwrap_or(f64::NAN)
 }

@@ -1,18 +1,20 @@
 //! Tests what is read from valid and invalid files.
 
 use job::ids::{RecordingId, TranscriptId};
-use serde_json::Value;
 
-use super::*;
+use super::{
+    pieces::{MAX_VALUE_BYTES, too_long},
+    *,
+};
 
 fn info() -> MeetingInfo {
-    MeetingInfo::new(RecordingId::from_u128(1), TranscriptId::from_u128(2), None, &Value::Null)
+    MeetingInfo::new(RecordingId::from_u128(1), TranscriptId::from_u128(2), "2026-11-23".to_owned())
 }
 
 fn summary_of(file: &[u8], step: usize) -> Summary {
     let mut reader = TranscriptReader::new(RecordingTimes::default());
     file.chunks(step).for_each(|chunk| reader.push(chunk));
-    reader.finish(info()).0
+    reader.finish(info(), Attendance::default()).summary
 }
 
 const MEETING: &str = r#"[
@@ -110,7 +112,7 @@ fn read(file: &str, started_at: Option<&str>, completed_at: Option<&str>) -> (Su
     let mut reader =
         TranscriptReader::new(RecordingTimes { started_at: time(started_at), completed_at: time(completed_at) });
     reader.push(file.as_bytes());
-    let (summary, meeting) = reader.finish(info());
+    let Outcome { summary, meeting, .. } = reader.finish(info(), Attendance::default());
     (summary, meeting.expect("a meeting"))
 }
 
@@ -263,8 +265,8 @@ fn half_surrogate_pair_costs_only_one_character() {
     for step in 1..20 {
         let mut reader = TranscriptReader::new(RecordingTimes::default());
         file.chunks(step).for_each(|piece| reader.push(piece));
-        let info = MeetingInfo::new(RecordingId::from_u128(1), TranscriptId::from_u128(2), None, &Value::Null);
-        let (summary, meeting) = reader.finish(info);
+        let info = MeetingInfo::new(RecordingId::from_u128(1), TranscriptId::from_u128(2), "2026-11-23".to_owned());
+        let Outcome { summary, meeting, .. } = reader.finish(info, Attendance::default());
         assert_eq!((summary.error, summary.counts.words, summary.counts.duration_ms), (None, 1, 2000));
         let meeting = meeting.expect("a meeting");
         let turn = meeting.turns().next().expect("a turn");

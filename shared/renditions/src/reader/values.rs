@@ -2,6 +2,7 @@
 
 use std::{borrow::Cow, fmt};
 
+use job::time::Timestamp;
 use serde::{
     Deserialize,
     de::{IgnoredAny, MapAccess, SeqAccess, Visitor, value::MapAccessDeserializer},
@@ -9,7 +10,10 @@ use serde::{
 use serde_json::value::RawValue;
 
 use super::non_finite::PLACEHOLDER;
-use crate::Participant;
+use crate::{
+    Participant,
+    people::{MAX_NAME_BYTES, email_address},
+};
 
 /// The ids in `extra_data` that stay the same for a person who leaves and comes back: the platform, then the key.
 const STATIC_IDS: [(&str, &str); 3] =
@@ -26,6 +30,8 @@ pub(super) struct RawParticipant<'a> {
     is_host: Option<&'a RawValue>,
     #[serde(borrow)]
     extra_data: Option<&'a RawValue>,
+    #[serde(borrow)]
+    email: Option<&'a RawValue>,
 }
 
 /// A word. Words are most of the file, so a well-formed word is parsed only once.
@@ -65,6 +71,15 @@ pub(super) struct RawTime<'a> {
     pub(super) absolute: OptionalValue<'a>,
 }
 
+/// What a value says about a moment.
+pub(super) struct Clocks {
+    /// Seconds from the start of the recording. They may be out of range.
+    pub(super) seconds: Option<f64>,
+    pub(super) absolute: Option<Timestamp>,
+    /// Whether a part of the value is not a time.
+    pub(super) unusable: bool,
+}
+
 /// A field of a time.
 #[derive(Clone, Copy, Default)]
 pub(super) enum OptionalValue<'a> {
@@ -93,7 +108,7 @@ pub(super) fn text_of(raw: &RawValue) -> Option<Cow<'_, str>> {
 impl RawParticipant<'_> {
     /// Returns the participant, and whether all of its values could be used.
     pub(super) fn parse(&self) -> (Participant, bool) {
-        let Self { id, name, is_host, extra_data } = *self;
+        let Self { id, name, is_host, extra_data, email } = *self;
         let mut usable = true;
         let mut used = |text: Option<Option<String>>| {
             usable &= text.as_ref().is_none_or(Option::is_some);
@@ -101,17 +116,19 @@ impl RawParticipant<'_> {
         };
         let id = used(id.map(id_text));
         let name = used(name.map(|name| text_of(name).map(Cow::into_owned)));
+        let email = used(email.map(|email| text_of(email).map(Cow::into_owned)));
         usable &= is_host.is_none_or(|is_host| ["true", "false"].contains(&is_host.get()));
         let is_host = is_host.is_some_and(|is_host| is_host.get() == "true");
         let static_ids = extra_data.map(static_ids).unwrap_or_default();
-        (Participant { id, name, is_host, static_ids }, usable)
+        let email = email.as_deref().and_then(email_address);
+        (Participant { id, name, is_host, static_ids, email }, usable)
     }
 }
 
 /// Returns a participant in which a key appears twice.
 pub(super) fn lenient_participant(raw: &RawValue) -> Option<RawParticipant<'_>> {
-    let [id, name, is_host, extra_data] = last_values(raw, ["id", "name", "is_host", "extra_data"])?;
-    Some(RawParticipant { id, name, is_host, extra_data })
+    let [id, name, is_host, extra_data, email] = last_values(raw, ["id", "name", "is_host", "extra_data", "email"])?;
+    Some(RawParticipant { id, name, is_host, extra_data, email })
 }
 
 fn static_ids(extra_data: &RawValue) -> Vec<(&'static str, String)> {
@@ -119,7 +136,7 @@ fn static_ids(extra_data: &RawValue) -> Vec<(&'static str, String)> {
     let platforms = last_values(extra_data, STATIC_IDS.map(|(platform, _)| platform)).unwrap_or_default();
     let static_id = |((platform, key), values): ((&'static str, &'static str), Option<&RawValue>)| {
         let [id] = last_values(values?, [key])?;
-        Some((platform, id_text(id?)?))
+        Some((platform, Some(id_text(id?)?).filter(|id| id.len() <= MAX_NAME_BYTES)?))
     };
     STATIC_IDS.into_iter().zip(platforms).filter_map(static_id).collect()
 }
@@ -134,7 +151,10 @@ fn id_text(raw: &RawValue) -> Option<String> {
 }
 
 /// Returns the values of these keys of an object, except null. If a key appears twice, the last value counts.
-fn last_values<'a, const N: usize>(raw: &'a RawValue, keys: [&'static str; N]) -> Option<[Option<&'a RawValue>; N]> {
+pub(super) fn last_values<'a, const N: usize>(
+    raw: &'a RawValue,
+    keys: [&'static str; N],
+) -> Option<[Option<&'a RawValue>; N]> {
     let mut deserializer = serde_json::Deserializer::from_str(raw.get());
     let last = LastValues { keys, values: [None; N] };
     serde::Deserializer::deserialize_map(&mut deserializer, last).ok()
@@ -156,6 +176,43 @@ impl<'a> FieldValue<'a> {
             _ => Self::Other,
         }
     }
+
+    /// Returns what the value says about a moment.
+    pub(super) fn clocks(self) -> Clocks {
+        let (seconds, absolute, unusable) = match self {
+            Self::Absent | Self::Null => (None, None, false),
+            Self::Number(seconds) => (Some(seconds), None, false),
+            Self::Text(text) => match Timestamp::parse_rfc3339(&text) {
+                None => (Some(parse_number(&text)), None, false),
+                absolute => (None, absolute, false),
+            },
+            Self::Time(RawTime { relative: OptionalValue::Absent, absolute: OptionalValue::Absent }) | Self::Other => {
+                (None, None, true)
+            }
+            Self::Time(RawTime { relative, absolute }) => {
+                let seconds = match relative {
+                    OptionalValue::Absent | OptionalValue::Null => None,
+                    OptionalValue::Value(raw) => {
+                        let text = || text_of(raw).map_or(f64::NAN, |text| parse_number(&text));
+                        Some(raw.get().parse().unwrap_or_else(|_| text()))
+                    }
+                };
+                match absolute {
+                    OptionalValue::Absent | OptionalValue::Null => (seconds, None, false),
+                    OptionalValue::Value(raw) => {
+                        let absolute = text_of(raw).and_then(|text| Timestamp::parse_rfc3339(&text));
+                        (seconds, absolute, absolute.is_none())
+                    }
+                }
+            }
+        };
+        Clocks { seconds, absolute, unusable }
+    }
+}
+
+/// Parses a number. Any other text is not a number.
+fn parse_number(text: &str) -> f64 {
+    text.trim().parse().unwrap_or(f64::NAN)
 }
 
 impl<'de: 'a, 'a> Deserialize<'de> for LenientWord<'a> {

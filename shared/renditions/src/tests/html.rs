@@ -4,15 +4,16 @@
 use std::{
     collections::HashSet,
     path::{Path, PathBuf},
+    time::Duration,
 };
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use ring::digest::{SHA256, digest};
 use serde_json::{Value, json};
 
-use super::{meeting, render};
+use super::{info, meeting, render};
 use crate::{
-    Format,
+    Attendance, EventsReader, Format, MeetingInfo, ParticipantsReader, RecordingTimes, TranscriptReader,
     html::{SCRIPT, STYLE},
 };
 
@@ -63,7 +64,33 @@ fn conversation(minutes: u32, people: u32) -> Vec<u8> {
     json!(turns).to_string().into_bytes()
 }
 
-/// Returns the pages of all fixtures, of three large meetings, and of a meeting without times, by name.
+/// Returns the page of a conversation of 45 minutes between ten people, in which others attend as well and do not speak.
+fn audience(people: u32) -> String {
+    let names = ["Femi", "Alexandra", "Bo", "Maria-Magdalena Konstantinopoulou", "山田 太郎", "Priya"];
+    let person = |id: u32| {
+        let name = format!("{} {}", names[id as usize % names.len()], id + 1);
+        json!({"id": id, "name": name, "is_host": id == 0 || id == 17, "email": null})
+    };
+    let stay = |id: u32| {
+        let event = |action: &str, at_s: u32| json!({"action": action, "participant": {"id": id}, "timestamp": {"relative": at_s, "absolute": null}});
+        let joined_s = id * 7 % 300;
+        [event("join", joined_s), event("leave", 2700 - (id * 131) % 2000)]
+    };
+    let mut participants = ParticipantsReader::new();
+    participants.push(json!((0..people).map(person).collect::<Vec<_>>()).to_string().as_bytes());
+    let started_at = info().started_at;
+    let times = RecordingTimes { started_at, completed_at: started_at.map(|at| at.plus(Duration::from_secs(2700))) };
+    let mut events = EventsReader::new(times);
+    events.push(json!((0..people).flat_map(stay).collect::<Vec<_>>()).to_string().as_bytes());
+    let attendance = Attendance::new(participants.finish().ok(), events.finish().ok(), None);
+    let mut reader = TranscriptReader::new(times);
+    reader.push(&conversation(45, 10));
+    let info = MeetingInfo { ended_at: times.completed_at, platform: Some("google_meet".to_owned()), ..info() };
+    render(&reader.finish(info, attendance).meeting.expect("a transcript"), Format::Html)
+}
+
+/// Returns the pages of all fixtures, of three large meetings, of a meeting without times, and of two meetings with an
+/// audience, by name.
 fn pages() -> Vec<(String, String)> {
     let large = [("hour", conversation(60, 6)), ("day", conversation(480, 6)), ("crowd", conversation(90, 40))];
     let untimed = String::from_utf8(conversation(3, 3)).expect("JSON").replace("_timestamp", "_nothing").into_bytes();
@@ -79,6 +106,7 @@ fn pages() -> Vec<(String, String)> {
         .chain([("untimed".to_owned(), untimed)])
         .chain(fixtures)
         .map(|(name, file)| (name, render(&meeting(&file, usize::MAX).expect("a transcript"), Format::Html)))
+        .chain([("audience".to_owned(), audience(40)), ("webinar".to_owned(), audience(1500))])
         .collect()
 }
 
@@ -164,4 +192,19 @@ fn pages_of_long_meetings_are_small() {
     assert!(size(480, 6) < 1_500_000, "eight hours: {} bytes", size(480, 6));
     // Each speaker has a row and a lane of limited length.
     assert!(size(60, 600) < 1_000_000, "a crowd: {} bytes", size(60, 600));
+}
+
+#[test]
+fn everyone_who_attended_is_listed_with_the_time_present() {
+    let page = bare(&audience(40));
+    let listed = between(&page, "<h2 id=\"there\">Who attended</h2>", "</section>")[0];
+    assert_eq!(listed.matches("<li").count(), 40);
+    assert_eq!(listed.matches("<li class=\"spoke").count(), 10);
+    assert!(listed.contains("<li><b><bdi>Priya 18</bdi> <small>host</small></b> <span>"), "{listed}");
+    assert!(page.contains("<span>Google Meet</span> <span>40 people</span> <span>10 speakers</span>"));
+    assert_eq!(between(&page, "<section class=\"who\"", "</section>")[0].matches("<li class=\"c").count(), 10);
+    let page = audience(1500);
+    assert!(
+        page.contains("<summary>952 more people</summary>") && page.contains("<p>500 more people are not listed</p>")
+    );
 }

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::{info, meeting, render, subtitles};
 use crate::{
-    Format,
+    Attendance, Format, Outcome,
     reader::{RecordingTimes, TranscriptReader},
 };
 
@@ -106,7 +106,7 @@ fn people_beyond_the_limit_are_rendered() {
     let file = json!((0..1200).map(turn).collect::<Vec<_>>()).to_string();
     let mut reader = TranscriptReader::new(RecordingTimes::default());
     reader.push(file.as_bytes());
-    let (summary, meeting) = reader.finish(info());
+    let Outcome { summary, meeting, .. } = reader.finish(info(), Attendance::default());
     assert_eq!((summary.error, summary.counts.speakers, summary.counts.speakers_over_limit), (None, 1200, 200));
     let meeting = meeting.expect("a meeting");
     let lines = render(&meeting, Format::Jsonl);

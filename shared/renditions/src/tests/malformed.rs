@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use super::{info, properties::config, render, subtitles};
 use crate::{
-    Format, Meeting, MeetingInfo, has_visible,
+    Attendance, Format, Meeting, MeetingInfo, Outcome, has_visible,
     reader::{RecordingTimes, Summary, TranscriptReader},
 };
 
@@ -266,7 +266,9 @@ fn mark(number: usize) -> String {
 fn read(file: &str, recorded: RecordingTimes, step: usize) -> (Summary, Result<Meeting, String>) {
     let mut reader = TranscriptReader::new(recorded);
     file.as_bytes().chunks(step).for_each(|piece| reader.push(piece));
-    reader.finish(MeetingInfo { started_at: recorded.started_at, ..info() })
+    let info = MeetingInfo { started_at: recorded.started_at, ..info() };
+    let Outcome { summary, meeting, .. } = reader.finish(info, Attendance::default());
+    (summary, meeting)
 }
 
 proptest! {

@@ -6,7 +6,7 @@ use unicode_segmentation::UnicodeSegmentation;
 
 use super::{meeting, render, subtitles};
 use crate::{
-    Format,
+    Attendance, Format, Outcome,
     reader::{RecordingTimes, TranscriptReader},
     visible::{has_visible, is_modifier},
     words::is_grapheme_boundary,
@@ -153,7 +153,7 @@ fn file(entries: &[Entry]) -> (Vec<u8>, Vec<String>) {
     (json!(turns).to_string().into_bytes(), marks)
 }
 
-pub(super) fn config(cases: u32) -> ProptestConfig {
+pub(crate) fn config(cases: u32) -> ProptestConfig {
     ProptestConfig {
         cases,
         failure_persistence: Some(Box::new(FileFailurePersistence::Off)),
@@ -241,7 +241,7 @@ proptest! {
         }
         let mut reader = TranscriptReader::new(RecordingTimes::default());
         file.chunks(50).for_each(|chunk| reader.push(chunk));
-        let (summary, meeting) = reader.finish(super::info());
+        let Outcome { summary, meeting, .. } = reader.finish(super::info(), Attendance::default());
         prop_assert_eq!(summary.error, meeting.as_ref().err().cloned());
         if let Ok(meeting) = meeting {
             for format in Format::ALL {

@@ -113,6 +113,7 @@ impl Protocol {
             Command::ReadRecording { .. }
             | Command::List
             | Command::Render { .. }
+            | Command::FollowUp { .. }
             | Command::Delete { .. }
             | Command::Announce { .. }
             | Command::Wake => {}

@@ -99,6 +99,7 @@ impl View<'_> {
             refusals,
             retry: _,
             rendering: _,
+            follow_up: _,
             rendering_stopped_at: _,
             requested_language: _,
             refused_languages: _,
@@ -301,7 +302,7 @@ impl View<'_> {
                 self.see([1, *attempt]);
                 self.claim(*claim);
             }
-            Command::Copy { transcript_id, attempt: _, bot_id: _, failures: _, claim } => {
+            Command::Copy { transcript_id, attempt: _, bot_id: _, failures: _, newest_stored: _, claim } => {
                 self.see([2]);
                 self.id(*transcript_id);
                 self.claim(*claim);
@@ -310,6 +311,7 @@ impl View<'_> {
             Command::ReadRecording { .. }
             | Command::List
             | Command::Render { .. }
+            | Command::FollowUp { .. }
             | Command::Delete { .. }
             | Command::Announce { .. } => {
                 unreachable!("this model has no {}", command.name())
@@ -346,6 +348,7 @@ impl View<'_> {
             | Answer::ReadRecording { .. }
             | Answer::List(_)
             | Answer::Render { .. }
+            | Answer::FollowUp { .. }
             | Answer::Copy { .. }
             | Answer::Delete { .. }
             | Answer::Announce { .. }

@@ -180,6 +180,7 @@ impl Protocol {
             Command::ReadRecording { .. }
             | Command::List
             | Command::Render { .. }
+            | Command::FollowUp { .. }
             | Command::Delete { .. }
             | Command::Announce { .. }
             | Command::Wake => {

@@ -5,7 +5,8 @@ use std::ops::ControlFlow;
 use super::{SECOND, world::World};
 use crate::{
     Announcement, Answer, Command, CopyAnswer, Deletable, DeleteAnswer, DeleteStep, DeleteStepAnswer, DeletionSteps,
-    DeletionTarget, Event, Notice, Receipt, RenderAnswer, TranscriptRef, ids::TranscriptId, tests::receipt,
+    DeletionTarget, Event, FollowUpAnswer, Notice, Receipt, RenderAnswer, TranscriptRef, ids::TranscriptId,
+    tests::receipt,
 };
 
 impl World {
@@ -41,6 +42,14 @@ impl World {
                 };
                 Answer::Render { claim: *claim, answer }
             }
+            Command::FollowUp { claim, .. } => {
+                let answer = match if calm { 9 } else { self.rng.u8(0..10) } {
+                    0..=2 => FollowUpAnswer::Later { after: SECOND },
+                    3..=4 => FollowUpAnswer::NotReady,
+                    _ => FollowUpAnswer::Done,
+                };
+                Answer::FollowUp { claim: *claim, answer }
+            }
             Command::Delete { target, verify, deletable, claim } => {
                 let answer = self.delete(*target, verify, deletable);
                 Answer::Delete { target: *target, claim: *claim, answer }
@@ -73,7 +82,13 @@ impl World {
             }
             _ => {
                 self.stored.insert(id);
-                CopyAnswer::Stored(Receipt { key: id.to_string(), stored_at: self.now, ..receipt() })
+                let awaits_meeting_data = !self.calm && self.rng.bool();
+                CopyAnswer::Stored(Receipt {
+                    key: id.to_string(),
+                    stored_at: self.now,
+                    awaits_meeting_data,
+                    ..receipt()
+                })
             }
         }
     }

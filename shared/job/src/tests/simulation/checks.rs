@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 
 use super::{recall::Made, worker::Worker, world::World};
 use crate::{
-    Announcement, Command, DeleteAfterStore, DeletionTarget, Hold, Job, Notice, OnLimit, Recording, State, Status,
-    Transcript,
+    Announcement, Claim, Command, DeleteAfterStore, DeletionReason, DeletionTarget, Hold, Job, Notice, OnLimit,
+    Recording, State, Status, Transcript,
 };
 
 impl World {
@@ -43,7 +43,11 @@ impl World {
         let ids: Vec<_> = next.transcripts.iter().filter_map(|one| one.state.transcript_id()).collect();
         let distinct: BTreeSet<_> = ids.iter().collect();
         assert_eq!(ids.len(), distinct.len(), "seed {seed}: one transcript twice: {next:#?}");
-        if next.status().is_in_progress() {
+        let claimed = next.deletion.filter(|deletion| deletion.claim == Some(Claim(next.version)));
+        if claimed.is_some_and(|deletion| deletion.reason == DeletionReason::Stored) {
+            assert!(next.follow_up.is_none(), "seed {seed}: data that is still to be fetched is deleted: {next:#?}");
+        }
+        if next.status().is_in_progress() || next.follow_up.is_some() {
             assert!(next.due_at().is_some(), "seed {seed}: nothing will wake it: {next:#?}");
         }
     }
@@ -86,8 +90,11 @@ impl World {
                 // A parked job takes no lease for it, and may continue meanwhile. Reading twice changes nothing.
                 (Command::ReadRecording { .. }, Command::ReadRecording { .. }) => false,
                 // A deletion reads back what is being written.
-                (Command::Render { .. }, Command::Render { .. } | Command::Delete { .. })
-                | (Command::Delete { .. }, Command::Render { .. }) => true,
+                (
+                    Command::Render { .. } | Command::FollowUp { .. },
+                    Command::Render { .. } | Command::FollowUp { .. } | Command::Delete { .. },
+                )
+                | (Command::Delete { .. }, Command::Render { .. } | Command::FollowUp { .. }) => true,
                 (
                     Command::Create { .. }
                     | Command::LookUp { .. }
@@ -95,6 +102,7 @@ impl World {
                     | Command::List
                     | Command::Copy { .. }
                     | Command::Render { .. }
+                    | Command::FollowUp { .. }
                     | Command::Delete { .. }
                     | Command::Announce { .. }
                     | Command::Wake,

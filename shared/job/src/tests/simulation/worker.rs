@@ -174,5 +174,6 @@ fn leases(job: &Job) -> Vec<Timestamp> {
     };
     let deletion = job.deletion.filter(|one| one.claim.is_some()).map(|one| one.retry_at);
     let rendering = job.rendering.filter(|one| one.claim.is_some()).map(|one| one.retry_at);
-    of_transcripts.chain(hold).chain(deletion).chain(rendering).collect()
+    let follow_up = job.follow_up.filter(|one| one.claim.is_some()).map(|one| one.retry_at);
+    of_transcripts.chain(hold).chain(deletion).chain(rendering).chain(follow_up).collect()
 }

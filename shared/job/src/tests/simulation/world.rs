@@ -61,6 +61,7 @@ impl World {
             delete_after_store: [DeleteAfterStore::Nothing, DeleteAfterStore::Transcript, DeleteAfterStore::Recording]
                 [rng.usize(0..5).saturating_sub(2)],
             announces: rng.u8(0..4) > 0,
+            has_knowledge: rng.bool(),
             expiry_alarm: 24 * HOUR,
         };
         let overrides = Overrides { skip: rng.u8(0..20) == 0, ..Overrides::default() };

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use crate::{
-    Copying, Creating, Deletion, DeletionReason, DeletionTarget, Failures, Hold, HoldCause, Job, KEY_REUSE, Overrides,
-    Recording, Refusals, Rendering, Retry, State, Transcript, UnexplainedRefusal,
+    Copying, Creating, Deletion, DeletionReason, DeletionTarget, Failures, FollowUp, Hold, HoldCause, Job, KEY_REUSE,
+    Overrides, Recording, Refusals, Rendering, Retry, State, Transcript, UnexplainedRefusal,
     ids::{RecordingId, TranscriptId},
     tests::{self, CLAIM, NOW, OTHER, OURS, job, receipt},
     time::Timestamp,
@@ -116,6 +116,7 @@ pub(super) fn situations() -> Vec<(&'static str, Job)> {
         job
     };
     let rendering = |retry_at, claim| Some(Rendering { transcript_id: None, retry_at, claim, tries: 0 });
+    let follow_up = |retry_at, claim| Some(FollowUp { retry_at, claim, tries: 0, repeat: false });
     let retry = Some(Retry { provider: None });
     let full_of_stored = || Job { transcripts: [stored().transcripts, stored_ones().transcripts].concat(), ..stored() };
     let full = || Job { transcripts: [failed().transcripts, crowded().transcripts].concat(), ..failed() };
@@ -181,6 +182,9 @@ pub(super) fn situations() -> Vec<(&'static str, Job)> {
         ("other deployment's transcript, stored", other_deployment()),
         ("stored, rendering, leased", Job { rendering: rendering(soon, Some(CLAIM)), ..stored() }),
         ("stored, rendering waiting", Job { rendering: rendering(soon, None), ..stored() }),
+        ("stored, follow-up, leased", Job { follow_up: follow_up(soon, Some(CLAIM)), ..stored() }),
+        ("stored, follow-up waiting", Job { follow_up: follow_up(soon, None), ..stored() }),
+        ("stored, follow-up due", Job { follow_up: follow_up(passed, None), ..stored() }),
         (
             "stored, retry requested, making room",
             Job { retry, deletion: deletion(DeletionReason::Room, soon), ..full_of_stored() },

@@ -1,5 +1,6 @@
 //! Artifacts with absent fields and with unexpected values.
 
+use serde::de::DeserializeOwned;
 use serde_json::json;
 
 use super::*;
@@ -66,7 +67,7 @@ fn transcript_is_read_in_spite_of_odd_optional_fields() {
             // The other fields are read nevertheless.
             assert_eq!(artifact.recording_id().is_some(), !field.starts_with("/recording"), "{field} {odd}");
             assert_eq!(artifact.status() == "done", !matches!(field, "/status" | "/status/code"), "{field} {odd}");
-            assert_eq!(artifact.made_at().is_some(), field != "/created_at", "{field} {odd}");
+            assert_eq!(artifact.created_at().is_some(), field != "/created_at", "{field} {odd}");
             let recording_id = id.parse().expect("an id");
             assert_eq!(artifact.attempt(recording_id, None).is_some(), field != "/metadata", "{field} {odd}");
         }

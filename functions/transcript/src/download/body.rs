@@ -13,10 +13,10 @@ use reqwest::{
     header::{CONTENT_ENCODING, HeaderMap, TRANSFER_ENCODING},
 };
 
-use super::error::CopyError;
+use super::DownloadError;
 
 /// The value of `Accept-Encoding`.
-pub(super) const ACCEPTED: &str = "gzip";
+pub(crate) const ACCEPTED: &str = "gzip";
 /// Compressed bytes are decompressed in pieces of this size. One byte becomes at most 1,032 bytes, so a piece becomes
 /// at most 4 MiB.
 const PIECE_BYTES: usize = 4 << 10;
@@ -24,7 +24,7 @@ const PIECE_BYTES: usize = 4 << 10;
 const GZIP_MAGIC: [u8; 2] = [0x1f, 0x8b];
 
 /// The bytes of a file, in the order of their arrival.
-pub(super) struct Body {
+pub(crate) struct Body {
     response: Response,
     /// Whether HTTP states where the body ends.
     is_framed: bool,
@@ -39,7 +39,7 @@ pub(super) struct Body {
 
 impl Body {
     /// Wraps a response of a client that does not decompress bodies itself.
-    pub(super) fn of(response: Response) -> Self {
+    pub(crate) fn of(response: Response) -> Self {
         let headers = response.headers();
         let (is_framed, declares_gzip) = (response.content_length().is_some() || is_chunked(headers), is_gzip(headers));
         Self {
@@ -54,17 +54,17 @@ impl Body {
     }
 
     /// Returns the next bytes of the file, or `None` after the last.
-    pub(super) async fn next(&mut self) -> Result<Option<Bytes>, CopyError> {
+    pub(crate) async fn next(&mut self) -> Result<Option<Bytes>, DownloadError> {
         while !self.has_ended {
             if self.pending.is_empty() {
                 self.receive().await?;
             }
             let bytes = match &mut self.gzip {
                 None => std::mem::take(&mut self.pending),
-                Some(gzip) if self.has_ended => gzip.finish().map_err(CopyError::Gzip)?.into(),
+                Some(gzip) if self.has_ended => gzip.finish().map_err(DownloadError::Gzip)?.into(),
                 Some(gzip) => {
                     let piece = self.pending.split_to(self.pending.len().min(PIECE_BYTES));
-                    gzip.push(&piece).map_err(CopyError::Gzip)?.into()
+                    gzip.push(&piece).map_err(DownloadError::Gzip)?.into()
                 }
             };
             if !bytes.is_empty() {
@@ -75,12 +75,12 @@ impl Body {
     }
 
     /// Returns whether the body is proven complete. It can be called once the body has ended.
-    pub(super) fn is_proven(&self) -> bool {
+    pub(crate) fn is_proven(&self) -> bool {
         self.is_framed || self.gzip.as_ref().is_some_and(Gzip::is_one_stream)
     }
 
-    async fn receive(&mut self) -> Result<(), CopyError> {
-        let chunk = self.response.chunk().await.map_err(|error| CopyError::Download(error.without_url()))?;
+    async fn receive(&mut self) -> Result<(), DownloadError> {
+        let chunk = self.response.chunk().await.map_err(|error| DownloadError::Interrupted(error.without_url()))?;
         match chunk {
             Some(chunk) => self.pending = chunk,
             None => self.has_ended = true,

@@ -36,7 +36,7 @@ enum Framing {
 }
 
 /// The result of a download: the file, and whether it is proven complete.
-type Read = Result<(Vec<u8>, bool), CopyError>;
+type Read = Result<(Vec<u8>, bool), DownloadError>;
 
 fn answer(framing: Framing, coding: &str, body: &[u8]) -> Vec<u8> {
     let coding = if coding.is_empty() { String::new() } else { format!("Content-Encoding: {coding}\r\n") };
@@ -59,7 +59,7 @@ async fn download(answer: Vec<u8>) -> Read {
     Ok((file, is_proven))
 }
 
-async fn pieces(answer: Vec<u8>, mut take: impl FnMut(&[u8])) -> Result<bool, CopyError> {
+async fn pieces(answer: Vec<u8>, mut take: impl FnMut(&[u8])) -> Result<bool, DownloadError> {
     let listener = TcpListener::bind(("127.0.0.1", 0)).await.expect("a port");
     let url = format!("http://{}/", listener.local_addr().expect("an address"));
     let server = async {
@@ -85,7 +85,7 @@ async fn pieces(answer: Vec<u8>, mut take: impl FnMut(&[u8])) -> Result<bool, Co
 }
 
 fn is_gzip_error(read: &Read) -> bool {
-    matches!(read, Err(CopyError::Gzip(_)))
+    matches!(read, Err(DownloadError::Gzip(_)))
 }
 
 #[tokio::test]
@@ -109,12 +109,12 @@ async fn body_that_ends_before_its_stated_end_is_an_error() {
             // In a chunked body only the end of the last chunk is missing, and the compressed bytes are complete.
             whole.truncate(whole.len() - 1);
             let read = download(whole).await;
-            assert!(matches!(read, Err(CopyError::Download(_))), "{coding} {framing:?}: {read:?}");
+            assert!(matches!(read, Err(DownloadError::Interrupted(_))), "{coding} {framing:?}: {read:?}");
         }
     }
     let all_but_the_last_chunk = answer(Framing::Chunks, "gzip", &FIRST);
     let read = download(all_but_the_last_chunk[..all_but_the_last_chunk.len() - 5].to_vec()).await;
-    assert!(matches!(read, Err(CopyError::Download(_))), "{read:?}");
+    assert!(matches!(read, Err(DownloadError::Interrupted(_))), "{read:?}");
 }
 
 #[tokio::test]

@@ -1,0 +1,134 @@
+//! Reads from S3 what a transcript is rendered from.
+
+use job::{Receipt, time::Timestamp};
+use pipeline::{
+    bucket::{Bucket, body_interrupted, day_of},
+    keys::{self, EVENTS, PARTICIPANTS},
+    logs,
+    manifest::{File, Manifest},
+    time,
+};
+use renditions::{
+    Attendance, EventsReader, MeetingInfo, Outcome, Participants, ParticipantsReader, Presences, RecordingTimes,
+    Summary, TranscriptReader,
+};
+use ring::digest::{Context, SHA256};
+
+use super::RerenderError;
+use crate::{copy::NO_BYTES, upload::hex};
+
+/// A verbatim file that was read.
+pub(super) struct VerbatimFile {
+    reader: TranscriptReader,
+    bytes: u64,
+    /// The day under which its turns and its meeting are filed, from the metadata of the object.
+    pub(super) day: Option<String>,
+}
+
+impl VerbatimFile {
+    pub(super) fn finish(self, info: MeetingInfo, attendance: Attendance) -> Outcome {
+        match self.bytes {
+            0 => Summary::unread(NO_BYTES.to_owned(), info, attendance),
+            _ => self.reader.finish(info, attendance),
+        }
+    }
+}
+
+/// Reads the verbatim file, and checks that it has the size and the checksum in the row.
+pub(super) async fn read_transcript(
+    bucket: &Bucket,
+    receipt: &Receipt,
+    times: RecordingTimes,
+) -> Result<VerbatimFile, RerenderError> {
+    let mut reader = TranscriptReader::new(times);
+    let expected = Expected { key: &receipt.key, bytes: receipt.bytes, sha256: &receipt.sha256 };
+    let day = read(bucket, expected, |bytes| reader.push(bytes)).await?;
+    Ok(VerbatimFile { reader, bytes: receipt.bytes, day })
+}
+
+/// Returns the day under which the turns and the meeting are already filed. Under another day, SQL would find every turn
+/// twice.
+pub(super) fn day(manifest: &Manifest, of_verbatim: Option<String>) -> String {
+    let filed = manifest.day().map(str::to_owned).or(of_verbatim);
+    filed.unwrap_or_else(|| {
+        let times = [manifest.recording.started_at.as_deref(), Some(&*manifest.stored_at)];
+        keys::day(times.into_iter().flatten().find_map(Timestamp::parse_rfc3339).unwrap_or_else(time::now))
+    })
+}
+
+/// Gathers what is known about the people: what was just fetched, what is kept in S3, and what the manifest says.
+pub(super) async fn attendance(
+    bucket: &Bucket,
+    manifest: &Manifest,
+    participants: Option<Participants>,
+    presences: Option<Presences>,
+) -> Result<Attendance, RerenderError> {
+    let kept = |name: &str| manifest.files.iter().find(|file| file.name == name);
+    let participants = match (participants, kept(PARTICIPANTS)) {
+        (None, Some(file)) => {
+            let mut reader = ParticipantsReader::new();
+            read(bucket, Expected::of(file), |bytes| reader.push(bytes)).await?;
+            noted(manifest, file, reader.finish())
+        }
+        (participants, _) => participants,
+    };
+    let presences = match (presences, kept(EVENTS)) {
+        (None, Some(file)) => {
+            let mut reader = EventsReader::new(manifest.recording.times());
+            read(bucket, Expected::of(file), |bytes| reader.push(bytes)).await?;
+            noted(manifest, file, reader.finish())
+        }
+        (presences, _) => presences,
+    };
+    Ok(Attendance::new(participants, presences, Some(&manifest.meeting)))
+}
+
+/// Notes that a file cannot be read.
+fn noted<T>(manifest: &Manifest, file: &File, read: Result<T, String>) -> Option<T> {
+    let note = |why| {
+        tracing::warn!(
+            message = logs::MEETING_FILE_NOT_READ,
+            recording.id = %manifest.recording_id,
+            transcript.id = %manifest.transcript_id,
+            file = file.name,
+            error = why
+        );
+    };
+    read.map_err(note).ok()
+}
+
+/// An object as it was stored.
+struct Expected<'a> {
+    key: &'a str,
+    bytes: u64,
+    sha256: &'a str,
+}
+
+impl<'a> Expected<'a> {
+    fn of(file: &'a File) -> Self {
+        Self { key: &file.key, bytes: file.bytes, sha256: &file.sha256 }
+    }
+}
+
+/// Reads an object, and checks that it is as it was stored. Returns the day in its metadata.
+async fn read(
+    bucket: &Bucket,
+    Expected { key, bytes, sha256 }: Expected<'_>,
+    mut take: impl FnMut(&[u8]),
+) -> Result<Option<String>, RerenderError> {
+    let gone = || RerenderError::Gone { key: key.to_owned() };
+    let mut object = bucket.get(key).await?.ok_or_else(gone)?;
+    let day = day_of(object.metadata());
+    let (mut digest, mut length) = (Context::new(&SHA256), 0);
+    while let Some(chunk) = object.body.next().await {
+        let chunk = chunk.map_err(body_interrupted)?;
+        length += chunk.len() as u64;
+        digest.update(&chunk);
+        take(&chunk);
+    }
+    if length == bytes && hex(digest.finish().as_ref()) == sha256 {
+        Ok(day)
+    } else {
+        Err(RerenderError::Changed { key: key.to_owned() })
+    }
+}

@@ -1,0 +1,181 @@
+//! What Recall knows about a meeting apart from its words: files about the participants, the title, and the platform.
+
+use serde::Deserialize;
+use serde_json::{Map, Value};
+
+use super::lenient::{Status, optional};
+use crate::secret::Secret;
+
+/// Longer titles and ids are not kept.
+const MAX_ID_CHARS: usize = 256;
+/// The keys of a meeting's URL that may name the meeting. No other key is read, because some hold passwords.
+const MEETING_ID_KEYS: [&str; 3] = ["meeting_id", "business_meeting_id", "thread_id"];
+
+/// Where something about a meeting is.
+#[derive(Debug)]
+pub enum Availability<T> {
+    Ready(T),
+    /// Recall has not made it ready.
+    NotYet,
+    /// Recall does not have it.
+    Absent,
+    /// Recall failed to make it.
+    Failed,
+}
+
+/// The artifact with the files about the participants.
+#[derive(Debug, Default, Deserialize)]
+pub(super) struct ParticipantEvents {
+    #[serde(default, deserialize_with = "optional")]
+    status: Status,
+    #[serde(default, deserialize_with = "optional")]
+    pub(super) data: ParticipantFiles,
+}
+
+#[derive(Default, Deserialize)]
+pub(super) struct ParticipantFiles {
+    #[serde(default, deserialize_with = "optional")]
+    pub(super) participants_download_url: Option<String>,
+    #[serde(default, deserialize_with = "optional")]
+    pub(super) participant_events_download_url: Option<String>,
+    #[serde(default, deserialize_with = "optional")]
+    pub(super) speaker_timeline_download_url: Option<String>,
+}
+
+impl std::fmt::Debug for ParticipantFiles {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("(secret)")
+    }
+}
+
+/// The artifact with the title.
+#[derive(Debug, Default, Deserialize)]
+pub(super) struct MeetingMetadata {
+    #[serde(default, deserialize_with = "optional")]
+    status: Status,
+    #[serde(default, deserialize_with = "optional")]
+    data: MeetingData,
+}
+
+#[derive(Debug, Default, Deserialize)]
+struct MeetingData {
+    #[serde(default, deserialize_with = "optional")]
+    title: Option<String>,
+}
+
+impl ParticipantEvents {
+    /// Returns where one of the files is.
+    pub(super) fn file(&self, url: impl FnOnce(&ParticipantFiles) -> Option<&String>) -> Availability<Secret<String>> {
+        match self.status.code() {
+            "failed" => Availability::Failed,
+            "deleted" => Availability::Absent,
+            "done" => url(&self.data).map_or(Availability::Absent, |url| Availability::Ready(Secret::new(url.clone()))),
+            // `processing`, and statuses that Recall may add.
+            _ => Availability::NotYet,
+        }
+    }
+}
+
+impl MeetingMetadata {
+    /// Returns the title, which many platforms do not have.
+    pub(super) fn title(&self) -> Availability<Option<String>> {
+        match self.status.code() {
+            "failed" => Availability::Failed,
+            "deleted" => Availability::Absent,
+            "done" => Availability::Ready(self.data.title.clone()),
+            _ => Availability::NotYet,
+        }
+    }
+}
+
+/// A bot as Recall describes it. Its meeting URL contains passwords, so only the platform and the meeting's id are
+/// read.
+#[derive(Debug, Default, Deserialize)]
+pub struct BotArtifact {
+    #[serde(default, deserialize_with = "optional")]
+    meeting_url: MeetingUrl,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(transparent)]
+struct MeetingUrl(Map<String, Value>);
+
+impl std::fmt::Debug for MeetingUrl {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("(secret)")
+    }
+}
+
+impl BotArtifact {
+    pub fn platform(&self) -> Option<String> {
+        self.meeting_url.0.get("platform").and_then(id_text)
+    }
+
+    pub fn meeting_id(&self) -> Option<String> {
+        MEETING_ID_KEYS.iter().find_map(|key| self.meeting_url.0.get(*key).and_then(id_text))
+    }
+}
+
+/// Returns an id as one word of limited length. A URL is not an id.
+fn id_text(value: &Value) -> Option<String> {
+    let text = match value {
+        Value::String(text) => text.trim().to_owned(),
+        Value::Number(number) => number.to_string(),
+        Value::Null | Value::Bool(_) | Value::Array(_) | Value::Object(_) => return None,
+    };
+    let is_id = !text.is_empty() && text.chars().count() <= MAX_ID_CHARS && !text.contains("://");
+    (is_id && !text.chars().any(|c| c.is_control() || c.is_whitespace() || c == '?')).then_some(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn bot_reveals_its_platform_and_meeting_id_but_no_password() {
+        let bot =
+            |url: Value| serde_json::from_value::<BotArtifact>(json!({"id": "x", "meeting_url": url})).expect("any");
+        let zoom = bot(json!({"platform": "zoom", "meeting_id": "123456", "meeting_password": "pw"}));
+        assert_eq!((zoom.platform(), zoom.meeting_id()), (Some("zoom".to_owned()), Some("123456".to_owned())));
+        assert!(!format!("{zoom:?}").contains("pw"));
+        let meet = bot(json!({"platform": "google_meet", "meeting_id": "abc-defg-hij"}));
+        assert_eq!(meet.meeting_id().as_deref(), Some("abc-defg-hij"));
+        let number = bot(json!({"platform": "zoom", "meeting_id": 9_876_543_210_u64}));
+        assert_eq!(number.meeting_id().as_deref(), Some("9876543210"));
+        for odd in [json!(null), json!("https://zoom.us/j/1?pwd=secret"), json!(7), json!({"platform": {"a": 1}})] {
+            let bot = bot(odd);
+            assert_eq!((bot.platform(), bot.meeting_id()), (None, None));
+        }
+        let url = bot(json!({"platform": "webex", "meeting_id": "https://x.example/j?pwd=1"}));
+        assert_eq!(url.meeting_id(), None, "a join URL is not an id");
+    }
+
+    #[test]
+    fn file_is_ready_only_when_its_artifact_is_done() {
+        let artifact = |status: &str, url: Value| {
+            let artifact = json!({"status": {"code": status}, "data": {"participants_download_url": url}});
+            serde_json::from_value::<ParticipantEvents>(artifact).expect("any")
+        };
+        let file = |artifact: ParticipantEvents| artifact.file(|files| files.participants_download_url.as_ref());
+        assert!(matches!(file(artifact("done", json!("https://x"))), Availability::Ready(_)));
+        assert!(matches!(file(artifact("done", json!(null))), Availability::Absent));
+        assert!(matches!(file(artifact("processing", json!(null))), Availability::NotYet));
+        assert!(matches!(file(artifact("brand_new", json!("https://x"))), Availability::NotYet));
+        assert!(matches!(file(artifact("failed", json!("https://x"))), Availability::Failed));
+        assert!(matches!(file(artifact("deleted", json!("https://x"))), Availability::Absent));
+    }
+
+    #[test]
+    fn title_may_be_missing_although_the_artifact_is_done() {
+        let title = |artifact: Value| serde_json::from_value::<MeetingMetadata>(artifact).expect("any").title();
+        let done = |data: Value| title(json!({"status": {"code": "done"}, "data": data}));
+        assert!(matches!(done(json!({"title": "Standup"})), Availability::Ready(Some(text)) if text == "Standup"));
+        for untitled in [json!({"title": null}), json!({"title": 7}), json!({}), json!(null)] {
+            assert!(matches!(done(untitled), Availability::Ready(None)));
+        }
+        assert!(matches!(title(json!({"status": {"code": "processing"}})), Availability::NotYet));
+        assert!(matches!(title(json!({"status": {"code": "failed"}})), Availability::Failed));
+    }
+}
