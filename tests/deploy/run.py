@@ -17,6 +17,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import copies
 import documented
+from chat import Chat
 from emulator import Emulator
 from privileges import Privileges
 from simulator import Simulator
@@ -34,6 +35,7 @@ class Test:
     def __init__(self, sam, emulator, simulator):
         self.emulator, self.simulator = emulator, simulator
         self.stack = Stack(sam, emulator)
+        self.chat = Chat(emulator)
         self.begun = time.monotonic()
 
     def say(self, line):
@@ -63,7 +65,7 @@ class Test:
 
     def deploy(self):
         """Deploys what `sam build` built, and fills the secret that the stack creates as docs/deploying.md says."""
-        self.stack.deploy(**self.parameters())
+        self.stack.deploy(**self.parameters(ChatTopicArn=self.chat.topic))
         self.simulator.send_webhooks_to(self.stack.webhook)
         early = self.simulator.play("short")[0]
         until("a delivery before the secret has a value", self.simulator.deliveries)
@@ -83,6 +85,7 @@ class Test:
         copied = sum(copies.check(self.stack, self.simulator, recording) for recording in played)
         assert self.stack.waiting("DeadLetterQueueUrl") == 0, "something is on the dead-letter queue"
         self.say(f"{', '.join(kinds)}: stored, each paid for once; {copied} bytes match their manifests")
+        self.say(f"{self.chat.check(played)} messages tell a chat channel about them")
 
     def refusals(self):
         """Sends deliveries that are each wrong in one way, and checks that the refusals name that."""
@@ -125,7 +128,8 @@ class Test:
                     file.write(b"\n")
             with ThreadPoolExecutor(1) as threads:
                 # This is the other way to deploy: the output of cargo lambda, without `sam build`.
-                parameters = self.parameters(TriesPerProvider=4, Tracing="true", KmsKeyArn=self.stack.key)
+                changed = {"TriesPerProvider": 4, "Tracing": "true", "KmsKeyArn": self.stack.key}
+                parameters = self.parameters(ChatTopicArn=self.chat.topic, **changed)
                 deployed = threads.submit(self.stack.deploy, "--template-file", "template.yaml", **parameters)
                 while not deployed.done():
                     if under_way is None and self.code()["Transcript"] != before["Transcript"]:
