@@ -66,3 +66,6 @@ impl Downloads {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

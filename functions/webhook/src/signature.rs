@@ -14,7 +14,7 @@ use pipeline::{
 use subtle::{Choice, ConstantTimeEq as _};
 
 /// How far the timestamp of a delivery may be before or after our clock.
-pub const TOLERANCE: Duration = Duration::from_secs(5 * 60);
+pub const TOLERANCE: Duration = Duration::from_secs(300);
 /// How many signatures of one header are checked. During a rotation of secrets there are two.
 const MAX_SIGNATURES: usize = 16;
 

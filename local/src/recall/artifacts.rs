@@ -103,7 +103,6 @@ pub(super) fn bot(model: &Model, state: &State, bot: &Bot) -> Value {
 
 /// Returns how the bot joined before the first of its recordings, and left after the last one.
 fn status_changes(recordings: &[&Recording]) -> Vec<Value> {
-    let change = |code: &str, at: OffsetDateTime| json!({"code": code, "message": null, "created_at": api_time(at), "sub_code": null});
     let mut changes = Vec::new();
     if let Some(begun) = recordings.iter().map(|recording| recording.started_at).min() {
         changes.push(change("joining_call", begun - JOINING));
@@ -115,6 +114,10 @@ fn status_changes(recordings: &[&Recording]) -> Vec<Value> {
         changes.extend(["call_ended", "done"].map(|code| change(code, end)));
     }
     changes
+}
+
+fn change(code: &str, at: OffsetDateTime) -> Value {
+    json!({"code": code, "message": null, "created_at": api_time(at), "sub_code": null})
 }
 
 fn without_bot(model: &Model, state: &State, recording: &Recording, look: Look) -> Value {

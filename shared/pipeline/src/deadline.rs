@@ -15,7 +15,7 @@ const LEASE_MARGIN: Duration = Duration::from_secs(2);
 /// The time at the end of an invocation in which the answer of a call is saved.
 const SAVE_RESERVE: Duration = Duration::from_secs(1);
 /// The longest life of an invocation. It is Lambda's own limit, and it protects against a host that states a later end.
-const MAX_INVOCATION: Duration = Duration::from_secs(15 * 60);
+const MAX_INVOCATION: Duration = Duration::from_secs(900);
 
 /// The end of one invocation.
 #[derive(Clone, Copy, Debug)]

@@ -316,6 +316,23 @@ mod tests {
         assert_eq!((text("open_shard"), number("done_at")), (Some("0"), Some("1700000000000")));
     }
 
+    /// The SDK repeats a write whose answer was lost, and only the token shows whose write the table has.
+    #[test]
+    fn item_is_ours_only_with_our_token() {
+        let item = written(&job());
+        assert!(has_token(&item, "token"));
+        assert!(!has_token(&item, "another") && !has_token(&Item::new(), "token"));
+    }
+
+    #[test]
+    fn item_that_is_not_a_job_is_left_out() {
+        let item = written(&job());
+        assert_eq!(batch_get::readable_job(item.clone()), Some(job()));
+        let mut odd = item;
+        odd.insert("version".to_owned(), AttributeValue::S("x".to_owned()));
+        assert_eq!(batch_get::readable_job(odd), None);
+    }
+
     #[test]
     fn finished_job_is_in_no_index() {
         let mut job = job();

@@ -131,3 +131,20 @@ fn headers_that_are_missing_and_repeated_have_different_reasons() {
         assert_eq!(check(&headers, BODY, NOW), Err(Refusal::MalformedHeaders), "empty {name}");
     }
 }
+
+/// Alarms and queries count by these names, and docs/operating.md lists them.
+#[test]
+fn refusals_have_names_of_their_own() {
+    let refusals = [
+        Refusal::NoSignatureHeaders,
+        Refusal::MalformedHeaders,
+        Refusal::MalformedTimestamp,
+        Refusal::Stale,
+        Refusal::FromTheFuture,
+        Refusal::NoV1Signature,
+        Refusal::WrongSignature,
+        Refusal::NoSecret,
+    ];
+    let names: std::collections::BTreeSet<&str> = refusals.map(Refusal::as_str).into_iter().collect();
+    assert_eq!(names.len(), refusals.len(), "{names:?}");
+}

@@ -49,8 +49,9 @@ pub fn many_events(people: usize, bytes: usize) -> Content {
 
 fn person(id: usize) -> String {
     format!(
-        "{{\"id\":{id},\"name\":\"Guest {id} of the whole company in the main hall or at home\",\"is_host\":{},\"platform\":\"desktop\",\
-         \"extra_data\":{{\"zoom\":{{\"conf_user_id\":\"{}\"}}}},\"email\":\"guest.{id}@example.com\"}}",
+        "{{\"id\":{id},\"name\":\"Guest {id} of the whole company in the main hall or at home\",\"is_host\":{},\
+         \"platform\":\"desktop\",\"extra_data\":{{\"zoom\":{{\"conf_user_id\":\"{}\"}}}},\
+         \"email\":\"guest.{id}@example.com\"}}",
         id == 1,
         16_778_240 + 1024 * id
     )

@@ -229,7 +229,7 @@ impl Change {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use job::{Receipt, ids::RecordingId};
+    use job::{Outbox, Receipt, Refusals, ids::RecordingId};
 
     const DONE_AT: Timestamp = Timestamp::from_secs(1_800_000_000);
     const ID: TranscriptId = TranscriptId::from_u128(2);
@@ -308,5 +308,32 @@ mod tests {
         // An older version wrote the row, or Recall did not say when the recording was done.
         let unknown = Job { done_at: None, ..job(Some(1), stored(90)) };
         assert_eq!(changes(&in_progress, &unknown), [Change::Stored { after: None }]);
+    }
+
+    /// Each of these is reported by the save that makes it true, and by no other.
+    #[test]
+    fn change_is_reported_once_and_not_when_it_is_undone() {
+        let plain = job(Some(1), transcribing());
+        let twins = [plain.transcripts[0].clone(), Transcript::new(Some(1), None, failed())].to_vec();
+        let kept = Transcript { keep_reason: Some(KeepReason::NotDeleted), ..plain.transcripts[0].clone() };
+        let outbox =
+            |expiry_announced, announced_ends| Outbox { expiry_announced, announced_ends, ..Outbox::default() };
+        for (changed, expected) in [
+            (Job { outbox: outbox(true, 0), ..plain.clone() }, Change::Expiring),
+            (Job { outbox: outbox(false, 1), ..plain.clone() }, Change::Ended),
+            (Job { refusals: Some(Refusals { since: DONE_AT, rounds: 1 }), ..plain.clone() }, Change::Refused),
+            (Job { transcripts: vec![kept], ..plain.clone() }, Change::NotDeleted),
+            (Job { refused_languages: vec!["xx".to_owned()], ..plain.clone() }, Change::OverrideIgnored),
+        ] {
+            assert_eq!(changes(&plain, &changed), [expected]);
+            assert_eq!(changes(&changed, &changed), []);
+            assert_eq!(changes(&changed, &plain), []);
+        }
+        let twice = Job { transcripts: twins, ..plain.clone() };
+        assert!(changes(&plain, &twice).contains(&Change::PaidTwice));
+        assert_eq!(changes(&twice, &twice), []);
+        let waiting = Job { unknown_since: Some(DONE_AT), transcripts: Vec::new(), ..plain };
+        assert_eq!(changes(&Job { unknown_since: None, ..waiting.clone() }, &waiting), [Change::Unknown]);
+        assert_eq!(changes(&waiting, &waiting), []);
     }
 }
