@@ -28,6 +28,8 @@ MAX_PLAYED = 120
 # A lease lasts as long as the transcript function may run. If a lease was saved just before saves were denied, it must
 # expire before another function takes the job.
 LEASE_S = 300
+# Everything that can be made of a transcript.
+RENDITIONS = "jsonl,meetings,txt,md,vtt,srt,html,knowledge"
 BINARIES = [ROOT / "target/lambda" / name.lower() / "bootstrap" for name in FUNCTIONS]
 
 
@@ -52,7 +54,8 @@ class Test:
         self.deletion()
 
     def parameters(self, **more):
-        return {"RecallRegion": "us-east-1", "RecallBaseUrl": self.simulator.url, "DownloadHosts": "localhost", **more}
+        simulated = {"RecallRegion": "us-east-1", "RecallBaseUrl": self.simulator.url, "DownloadHosts": "localhost"}
+        return {**simulated, "Renditions": RENDITIONS, "MetadataKeys": "customer", **more}
 
     def wrong_bus(self):
         """Checks that a first deployment with an unknown event bus fails, and continues as docs/deploying.md says."""
