@@ -123,10 +123,6 @@ pub struct RecordingArtifact {
     #[serde(default, deserialize_with = "optional")]
     media_shortcuts: Shortcuts,
     #[serde(default, deserialize_with = "optional")]
-    participant_events: Option<ParticipantEvents>,
-    #[serde(default, deserialize_with = "optional")]
-    meeting_metadata: Option<MeetingMetadata>,
-    #[serde(default, deserialize_with = "optional")]
     pub metadata: Value,
 }
 
@@ -134,6 +130,10 @@ pub struct RecordingArtifact {
 struct Shortcuts {
     #[serde(default, deserialize_with = "optional")]
     transcript: Option<TranscriptArtifact>,
+    #[serde(default, deserialize_with = "optional")]
+    participant_events: Option<ParticipantEvents>,
+    #[serde(default, deserialize_with = "optional")]
+    meeting_metadata: Option<MeetingMetadata>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -192,12 +192,12 @@ impl RecordingArtifact {
     }
 
     fn file(&self, url: impl FnOnce(&ParticipantFiles) -> Option<&String>) -> Availability<Secret<String>> {
-        self.participant_events.as_ref().map_or(Availability::Absent, |artifact| artifact.file(url))
+        self.media_shortcuts.participant_events.as_ref().map_or(Availability::Absent, |artifact| artifact.file(url))
     }
 
     /// Returns the title that the platform gave the meeting.
     pub fn title(&self) -> Availability<Option<String>> {
-        self.meeting_metadata.as_ref().map_or(Availability::Absent, MeetingMetadata::title)
+        self.media_shortcuts.meeting_metadata.as_ref().map_or(Availability::Absent, MeetingMetadata::title)
     }
 
     /// Returns the bot's metadata; null if there is no bot.
