@@ -286,7 +286,7 @@ async fn renditions_that_s3_refuses_for_good_do_not_hold_up_the_transcript() -> 
         let refused = Fault::Answer { status: 403, retry_after: None };
         let s3 =
             |operation, fault, times| pipeline.stack.wire.inject(Service::S3, operation, When::Before, fault, times);
-        let mut hits = s3("/turns/date=", refused, usize::MAX);
+        let mut hits = s3("/transcript.txt?x-id=PutObject", refused, usize::MAX);
         let recording = pipeline.simulator().play(Meeting::short(1));
         for refusal in 1..=6 {
             hits.reach(refusal).await?;
