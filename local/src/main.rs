@@ -105,7 +105,8 @@ async fn prepare(args: &Args) -> Result<(DataFolder, Arc<Stack>, Option<Page>)> 
     let binaries = Binaries::build().await?;
     // Pay only for recordings that end while this runs, not for older ones in the workspace.
     let window = args.recall.is_some().then(|| ("SWEEP_WINDOW_HOURS".to_owned(), "0".to_owned()));
-    let chosen = SETTINGS.into_iter().filter_map(|name| Some((name.to_owned(), std::env::var(name).ok()?)));
+    let env = pipeline::env::Env::of_process();
+    let chosen = SETTINGS.into_iter().filter_map(|name| Some((name.to_owned(), env.get(name)?.to_owned())));
     let config = StackConfig {
         recall: credentials.target(args.recall.clone()),
         webhook_port: args.port,

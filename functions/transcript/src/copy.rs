@@ -269,7 +269,9 @@ impl Copier {
         let state = match problem {
             Problem::NotFound => SourceState::Absent,
             Problem::Unexpected { .. } => SourceState::Failed,
-            problem => return Err(problem.into()),
+            problem @ (Problem::Later { .. } | Problem::Operator { .. } | Problem::Secret(_)) => {
+                return Err(problem.into());
+            }
         };
         tracing::warn!(message = logs::RECORDING_NOT_RETRIEVED, recording.id = %id, error = %Chain(&problem));
         Ok(Err(state))
