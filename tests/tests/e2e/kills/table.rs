@@ -11,7 +11,7 @@ use super::scenes::Scene;
 const TABLE: &str = include_str!("table.txt");
 
 /// The operations that change something outside, each with a part of its name that no other operation has.
-const EFFECTS: [(&str, Service, &str); 19] = [
+const EFFECTS: [(&str, Service, &str); 27] = [
     ("dynamodb", Service::DynamoDb, "PutItem"),
     ("recall", Service::Recall, "/create_transcript/"),
     ("recall", Service::Recall, "DELETE /api/v1/"),
@@ -25,12 +25,20 @@ const EFFECTS: [(&str, Service, &str); 19] = [
     ("s3", Service::S3, "/transcript.vtt?x-id=PutObject"),
     ("s3", Service::S3, "/transcript.srt?x-id=PutObject"),
     ("s3", Service::S3, "/transcript.html?x-id=PutObject"),
+    ("s3", Service::S3, "/participants.json?x-id=PutObject"),
+    ("s3", Service::S3, "/events.json?x-id=PutObject"),
+    ("s3", Service::S3, "/timeline.json?x-id=PutObject"),
+    ("s3", Service::S3, "/provider.json?x-id=PutObject"),
+    ("s3", Service::S3, ".md.metadata.json?x-id=PutObject"),
+    ("s3", Service::S3, ".md?x-id=PutObject"),
     ("s3", Service::S3, "/manifest.json?x-id=PutObject"),
     ("s3", Service::S3, "/transcript.json?uploads"),
     ("s3", Service::S3, "?x-id=UploadPart"),
     ("s3", Service::S3, "/transcript.json?uploadId="),
     ("s3", Service::S3, "?x-id=AbortMultipartUpload"),
     ("s3", Service::S3, ".jsonl?x-id=DeleteObject"),
+    ("s3", Service::S3, ".md?x-id=DeleteObject"),
+    ("s3", Service::S3, ".md.metadata.json?x-id=DeleteObject"),
 ];
 /// The reads of the sweep before its effects. The sweep is killed at these as well.
 const SWEEP_LOOKS: [(&str, Service, &str); 3] = [
