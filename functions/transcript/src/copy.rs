@@ -143,7 +143,10 @@ impl Copier {
             transcript: Some(&artifact),
             is_last_try: false,
         };
-        let fetched = self.fetcher.fetch(&origin, self.fetcher.everything(), Facts::default(), MAX_MEETING_TIME).await;
+        let fetched = self
+            .fetcher
+            .fetch(&origin, self.fetcher.everything(), Facts::default(), MAX_MEETING_TIME.min(remaining()))
+            .await;
         let Fetched { participants, presences, facts, files, is_incomplete } = fetched;
         let (meeting_info, attendance) = (info.meeting_info(facts), Attendance::new(participants, presences, None));
         let outcome = match reader {

@@ -19,8 +19,9 @@ const S3_ATTEMPT_TIMEOUT: Duration = Duration::from_secs(30);
 /// The key in the metadata of a verbatim file whose value is the day under which its turns and its meeting are filed.
 /// The metadata becomes visible together with the file, so a later copy finds objects that no manifest names.
 pub const DAY_KEY: &str = "day";
-/// The largest manifest that is read. Manifests have a few kilobytes, and about as much again for metadata.
-const MAX_MANIFEST_BYTES: usize = 1 << 20;
+/// The largest manifest that is read. Manifests have a few kilobytes, and up to about a megabyte if a thousand people
+/// attended.
+const MAX_MANIFEST_BYTES: usize = 8 << 20;
 
 /// A bucket and the client that reads and writes it.
 #[derive(Clone, Debug)]

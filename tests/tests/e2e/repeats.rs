@@ -35,7 +35,7 @@ async fn redelivery_after_storing_changes_nothing() -> Result<()> {
         }
         assert_eq!(pipeline.check_stored(recording)?, before);
         assert_eq!(pipeline.job(recording)?, row);
-        assert_eq!(pipeline.stack.wire.count(Service::Download, "GET"), 1);
+        assert_eq!(pipeline.stack.wire.count(Service::Download, "/transcript.json"), 1);
         Ok(())
     })
     .await
@@ -186,7 +186,7 @@ async fn a_message_received_several_times_is_copied_once() -> Result<()> {
             pipeline.stack.queues.send(WORK_QUEUE, &message.to_string(), &[]).await?;
         }
         pipeline.ends_stored(recording).await?;
-        assert_eq!(pipeline.stack.wire.count(Service::Download, "GET"), 1);
+        assert_eq!(pipeline.stack.wire.count(Service::Download, "/transcript.json"), 1);
         Ok(())
     })
     .await

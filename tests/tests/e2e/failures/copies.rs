@@ -93,7 +93,7 @@ async fn a_compressed_download_is_stored_decompressed() -> Result<()> {
             let manifest = pipeline.ends_stored(recording).await?;
             assert!(manifest["rendering_error"].is_string(), "{fault:?}: {manifest}");
         }
-        assert_eq!(pipeline.stack.wire.count(Service::Download, "GET"), 3, "each file takes one try");
+        assert_eq!(pipeline.stack.wire.count(Service::Download, "/transcript.json"), 3, "each file takes one try");
         Ok(())
     })
     .await
@@ -124,7 +124,7 @@ async fn a_download_without_a_length_is_stored_if_provably_complete() -> Result<
         let whole = DownloadFault::Unframed { gzip: false, after: usize::MAX };
         pipeline.simulator().faults().download(Target::next(1), whole);
         pipeline.ends_stored(pipeline.simulator().play(Meeting::short(1))).await?;
-        assert_eq!(pipeline.stack.wire.count(Service::Download, "GET"), 1);
+        assert_eq!(pipeline.stack.wire.count(Service::Download, "/transcript.json"), 1);
         Ok(())
     })
     .await
@@ -196,7 +196,7 @@ async fn downloads_from_other_hosts_are_refused() -> Result<()> {
                 })
                 .await?;
             // The redirect itself came from the allowed host, and the function did not follow it.
-            assert_eq!(pipeline.stack.wire.count(Service::Download, "GET"), usize::from(way == "redirect"));
+            assert_eq!(pipeline.stack.wire.count(Service::Download, "/transcript.json"), usize::from(way == "redirect"));
             assert_eq!(pipeline.stack.s3.keys()?, Vec::<String>::new());
             // Nothing is lost: the job waits for an operator, and the message comes back.
             pipeline
@@ -224,7 +224,7 @@ async fn a_file_on_the_api_host_is_fetched_without_the_key() -> Result<()> {
         let statuses: Vec<_> =
             calls.iter().filter(|call| call.operation.contains("/api/v1/download/")).map(|call| call.status).collect();
         assert_eq!(statuses, [Some(200)]);
-        assert_eq!(pipeline.stack.wire.count(Service::Download, "GET"), 0);
+        assert_eq!(pipeline.stack.wire.count(Service::Download, "/transcript.json"), 0);
         Ok(())
     })
     .await
