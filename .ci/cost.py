@@ -4,7 +4,7 @@ Usage:
     cost.py            fails if the document is wrong
     cost.py DIR        also fails if the meeting in DIR differs from the measured one; `cargo dev --once --data DIR`
                        plays that meeting
-    cost.py --write    writes the right figures into the two tables of results
+    cost.py --write    writes the right figures into the tables of results
 """
 
 import pathlib
@@ -42,7 +42,7 @@ def amount(text):
 
 
 def results(tables):
-    """Returns the rows of the two tables of results, which follow from all other tables."""
+    """Returns the rows of the tables of results, which follow from all other tables."""
     rows = {name: table[0] for name, table in tables.items()}
     service = {row[0]: row[1] for row in rows["Price"]}
     price = {row[0]: amount(row[2]) / amount(row[3]) for row in rows["Price"]}
@@ -59,8 +59,8 @@ def results(tables):
     twelfth = [first + 11 * again for first, again in zip(aws, later)]
     line = lambda label, values, form="{:,.2f}": [label, *map(form.format, values)]
     month = [
-        line(name, totals(lambda what: service[what] == name)) for name in dict.fromkeys(service.values())
-        if name != "Recall"
+        line(name, of_service) for name in dict.fromkeys(service.values())
+        if name != "Recall" and any(of_service := totals(lambda what: service[what] == name))
     ] + [
         line("**AWS, the first month**", aws),
         line("of this, storage, which is paid again every month", later),
@@ -69,6 +69,11 @@ def results(tables):
         line("**Recall**", recall),
         line("AWS as a share of the total", [cost / (cost + other) for cost, other in zip(aws, recall)], "{:.2%}"),
     ]
+    options = {}
+    for (option, *_), (what, cost) in zip(rows["Option"], costs("Option")):
+        first, again = options.get(option, (0, 0))
+        options[option] = first + 1e6 * cost, again + 1e6 * cost * (what in kept)
+    chosen = [line(option, values) for option, values in options.items()]
     recording = sum(cost for what, cost in costs("Each recording") if service[what] != "Recall")
     delivery, transcript = sum(cost for _, cost in costs("One delivery")), price["recall-transcript"]
     proportion = [
@@ -78,7 +83,7 @@ def results(tables):
         ["One unnecessary transcript costs as much as AWS for this many recordings", f"{transcript / recording:,.0f}"],
         ["One unnecessary transcript costs as much as AWS for this many deliveries", f"{transcript / delivery:,.0f}"],
     ]
-    return {"USD a month": month, "In proportion": proportion}
+    return {"USD a month": month, "One option, for a million recordings": chosen, "In proportion": proportion}
 
 
 def compare_with_code(tables):
@@ -112,8 +117,12 @@ def compare_with_code(tables):
 
 
 def compare_with_meeting(tables, data):
-    objects = [path for path in (data / "s3/transcripts").rglob("*") if path.is_file()]
-    verbatim, whole = (sum(path.stat().st_size for path in objects if path.match(name)) for name in ("t*.json", "*"))
+    bucket = data / "s3/transcripts"
+    # Documents for knowledge bases are an option, which `.ci/run` chooses.
+    folders = [folder for folder in bucket.iterdir() if folder.name != "knowledge"]
+    objects = [path for folder in folders for path in folder.rglob("*") if path.is_file()]
+    size_of = lambda name: sum(path.stat().st_size for path in objects if path.match(name))
+    verbatim, whole = size_of("transcript.json"), size_of("*")
     logs = b"".join((data / f"logs/{name}.log").read_bytes() for name in ("webhook", "transcript"))
     table = sqlite3.connect(f"file:{data}/dynamodb.sqlite?mode=ro", uri=True)
     [(row,)] = table.execute("SELECT item_size FROM jobs WHERE pk <> 'S:sweep'")

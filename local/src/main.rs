@@ -13,13 +13,18 @@ use local::{
 
 /// In AWS, the sweep runs every minute.
 const SWEEP_EVERY: Duration = Duration::from_secs(10);
+/// The settings that the functions get from our environment.
+const SETTINGS: [&str; 5] = ["DEPLOYMENT", "MEETING_FILES", "METADATA_KEYS", "PROVIDER_DATA", "RENDITIONS"];
 
 const ENVIRONMENT: &str = "\
 Environment:
   RECALL_API_KEY          The API key for Recall or the simulator
   RECALL_WEBHOOK_SECRETS  The whsec_… secrets that sign webhooks, separated by commas
 
-  The simulator generates and prints what is not set. With --recall, both are required.";
+  The simulator generates and prints what is not set. With --recall, both are required.
+
+  The functions also get these settings, if they are set: DEPLOYMENT, MEETING_FILES, METADATA_KEYS, PROVIDER_DATA,
+  RENDITIONS. docs/settings.md explains them.";
 
 /// Runs the whole pipeline on loopback and plays one meeting through it.
 #[derive(Debug, Parser)]
@@ -100,6 +105,8 @@ async fn prepare(args: &Args) -> Result<(DataFolder, Arc<Stack>, Option<Page>)> 
     let binaries = Binaries::build().await?;
     // Pay only for recordings that end while this runs, not for older ones in the workspace.
     let window = args.recall.is_some().then(|| ("SWEEP_WINDOW_HOURS".to_owned(), "0".to_owned()));
+    let env = pipeline::env::Env::of_process();
+    let chosen = SETTINGS.into_iter().filter_map(|name| Some((name.to_owned(), env.get(name)?.to_owned())));
     let config = StackConfig {
         recall: credentials.target(args.recall.clone()),
         webhook_port: args.port,
@@ -107,7 +114,7 @@ async fn prepare(args: &Args) -> Result<(DataFolder, Arc<Stack>, Option<Page>)> 
         transcript_log,
         sweep_log,
         sweep_every: Some(SWEEP_EVERY),
-        env: window.into_iter().collect(),
+        env: window.into_iter().chain(chosen).collect(),
         ..StackConfig::default()
     };
     // The stack takes over the port.

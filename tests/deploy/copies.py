@@ -3,7 +3,8 @@
 import hashlib
 import json
 
-NAMES = {"transcript.json", "transcript.txt", "transcript.md", "transcript.vtt", "transcript.srt", "transcript.html"}
+TRANSCRIPTS = {f"transcript.{kind}" for kind in ("json", "txt", "md", "vtt", "srt", "html")}
+LINES = {"turns.jsonl", "meetings.jsonl"}
 
 
 def manifest_of(stack, recording_id):
@@ -23,10 +24,11 @@ def check(stack, simulator, recording_id):
     facts = (manifest["schema"], manifest["recording_id"], manifest["rendering_error"])
     assert facts == (1, recording_id, None), manifest
     files = {file["name"]: file for file in manifest["files"]}
-    lines = [name for name in files if name.endswith(".jsonl")]
     # Converters refuse a SubRip file without cues, so an empty meeting has none.
-    names = NAMES - {"transcript.srt"} if manifest["empty"] else NAMES
-    assert len(lines) == 1 and set(files) - set(lines) == names, sorted(files)
+    names = (TRANSCRIPTS - {"transcript.srt"} if manifest["empty"] else TRANSCRIPTS) | LINES
+    if manifest["meeting"]["sources"]["participants"] == "stored":
+        names.add("participants.json")
+    assert set(files) == names, sorted(files)
     content = {}
     for name, file in files.items():
         answer = stack.s3.get_object(Bucket=stack.outputs["BucketName"], Key=file["key"])
@@ -36,7 +38,9 @@ def check(stack, simulator, recording_id):
     verbatim = content["transcript.json"]
     assert len(verbatim) == recording["transcripts"][0]["bytes"], recording
     words = sum(len(turn["words"]) for turn in json.loads(verbatim))
-    turns = [json.loads(line) for line in content[lines[0]].splitlines()]
+    turns = [json.loads(line) for line in content["turns.jsonl"].splitlines()]
+    (meeting,) = [json.loads(line) for line in content["meetings.jsonl"].splitlines()]
+    assert meeting["title"] == manifest["meeting"]["title"], meeting
     assert words == manifest["counts"]["words"] == sum(turn["words"] for turn in turns), manifest["counts"]
     assert manifest["empty"] == (words == 0), manifest
     return sum(len(one) for one in content.values())

@@ -32,6 +32,7 @@ NOT_ENFORCED = {
         for function in FUNCTIONS
         for action in ["xray:PutTraceSegments", "xray:PutTelemetryRecords"]
     ],
+    "the emulator accepts tags from everyone who may write": [("Transcript", "TagObjects", "s3:PutObjectTagging")],
     "Secrets Manager and S3 use the key on behalf of the function": [
         *[(function, "DecryptSecret", "kms:Decrypt") for function in FUNCTIONS],
         *[("Transcript", "EncryptAndDecryptObjects", action) for action in ["kms:GenerateDataKey", "kms:Decrypt"]],
@@ -96,6 +97,12 @@ class Privileges:
             ("Transcript", "s3:PutObject", "TranscriptsBucket/recordings/*"): self.copy,
             ("Transcript", "s3:PutObject", "TranscriptsBucket/turns/*"): self.copy,
             ("Transcript", "s3:DeleteObject", "TranscriptsBucket/turns/*"): self.copy_again,
+            ("Transcript", "s3:PutObject", "TranscriptsBucket/meetings/*"): self.copy,
+            ("Transcript", "s3:DeleteObject", "TranscriptsBucket/meetings/*"): self.copy_again,
+            ("Transcript", "s3:PutObject", "TranscriptsBucket/knowledge/*"): self.copy,
+            ("Transcript", "s3:GetObject", "TranscriptsBucket/knowledge/*"): self.render_what_is_known,
+            ("Transcript", "s3:DeleteObject", "TranscriptsBucket/knowledge/*"): self.copy_silence,
+            ("Transcript", "s3:AbortMultipartUpload", "TranscriptsBucket/knowledge/*"): self.render_over_leftovers,
             ("Transcript", "s3:DeleteObject", "TranscriptsBucket/recordings/*/transcript.srt"): self.render_silence,
             ("Transcript", "s3:GetObject", "TranscriptsBucket/recordings/*"): self.render_over_leftovers,
             ("Transcript", "s3:AbortMultipartUpload", "TranscriptsBucket/recordings/*"): self.render_over_leftovers,
@@ -235,16 +242,41 @@ class Privileges:
         """Renders again, in several upload parts, and removes the unfinished uploads of a worker that died."""
         stack, bucket = self.stack, self.stack.outputs["BucketName"]
         transcript = self.simulator.recording(self.large)["transcripts"][0]["id"]
-        keys = [key for key in stack.objects() if transcript in key and key.endswith((".html", ".jsonl"))]
-        assert len(keys) == 2 and min(stack.objects()[key] for key in keys) > 6_000_000, keys
+        document = f"knowledge/{transcript}.md"
+        keys = [key for key in stack.objects() if transcript in key and (key.endswith(".html") or key[:6] == "turns/")]
+        assert len(keys) == 2 and min(stack.objects()[key] for key in [*keys, document]) > 6_000_000, keys
+        # A document for knowledge bases is written only if its bytes change.
+        stack.s3.delete_object(Bucket=bucket, Key=document)
+        keys.append(document)
         begun = {stack.s3.create_multipart_upload(Bucket=bucket, Key=key)["UploadId"] for key in keys}
         stack.send({"event": "render", "recording_id": self.large})
 
         def rendered():
             open_ones = {one["UploadId"] for one in stack.s3.list_multipart_uploads(Bucket=bucket).get("Uploads", [])}
-            return not (begun & open_ones)
+            return not (begun & open_ones) and document in stack.objects()
 
         return rendered
+
+    def render_what_is_known(self):
+        """Renders without a change, so that the document for knowledge bases is read, and not written."""
+        transcript = self.simulator.recording(self.stored)["transcripts"][0]["id"]
+        where = {"Bucket": self.stack.outputs["BucketName"], "Key": f"knowledge/{transcript}.md"}
+        before, since_ms = self.stack.s3.head_object(**where)["LastModified"], int(time.time() * 1000)
+        # The emulator keeps times in whole seconds.
+        time.sleep(1)
+        self.stack.send({"event": "render", "recording_id": self.stored})
+
+        def rendered():
+            lines = self.stack.log("Transcript", since_ms)
+            is_rendered = any("transcript.rerendered" in line and self.stored in line for line in lines)
+            return is_rendered and self.stack.s3.head_object(**where)["LastModified"] == before
+
+        return rendered
+
+    def copy_silence(self):
+        """Plays a meeting without words. It has no document for knowledge bases, so an earlier one is removed."""
+        recording = self.simulator.play("silent")[0]
+        return lambda: self.stack.is_done(recording)
 
     def render_what_is_gone(self):
         """Renders a deleted file. S3 reports it as missing only to a function that may list. Others keep retrying."""

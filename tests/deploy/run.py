@@ -17,6 +17,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import copies
 import documented
+from chat import Chat
 from emulator import Emulator
 from privileges import Privileges
 from simulator import Simulator
@@ -27,6 +28,8 @@ MAX_PLAYED = 120
 # A lease lasts as long as the transcript function may run. If a lease was saved just before saves were denied, it must
 # expire before another function takes the job.
 LEASE_S = 300
+# Everything that can be made of a transcript.
+RENDITIONS = "jsonl,meetings,txt,md,vtt,srt,html,knowledge"
 BINARIES = [ROOT / "target/lambda" / name.lower() / "bootstrap" for name in FUNCTIONS]
 
 
@@ -34,6 +37,7 @@ class Test:
     def __init__(self, sam, emulator, simulator):
         self.emulator, self.simulator = emulator, simulator
         self.stack = Stack(sam, emulator)
+        self.chat = Chat(emulator)
         self.begun = time.monotonic()
 
     def say(self, line):
@@ -50,7 +54,8 @@ class Test:
         self.deletion()
 
     def parameters(self, **more):
-        return {"RecallRegion": "us-east-1", "RecallBaseUrl": self.simulator.url, "DownloadHosts": "localhost", **more}
+        simulated = {"RecallRegion": "us-east-1", "RecallBaseUrl": self.simulator.url, "DownloadHosts": "localhost"}
+        return {**simulated, "Renditions": RENDITIONS, "MetadataKeys": "customer", **more}
 
     def wrong_bus(self):
         """Checks that a first deployment with an unknown event bus fails, and continues as docs/deploying.md says."""
@@ -63,7 +68,7 @@ class Test:
 
     def deploy(self):
         """Deploys what `sam build` built, and fills the secret that the stack creates as docs/deploying.md says."""
-        self.stack.deploy(**self.parameters())
+        self.stack.deploy(**self.parameters(ChatTopicArn=self.chat.topic))
         self.simulator.send_webhooks_to(self.stack.webhook)
         early = self.simulator.play("short")[0]
         until("a delivery before the secret has a value", self.simulator.deliveries)
@@ -83,6 +88,7 @@ class Test:
         copied = sum(copies.check(self.stack, self.simulator, recording) for recording in played)
         assert self.stack.waiting("DeadLetterQueueUrl") == 0, "something is on the dead-letter queue"
         self.say(f"{', '.join(kinds)}: stored, each paid for once; {copied} bytes match their manifests")
+        self.say(f"{self.chat.check(played)} messages tell a chat channel about them")
 
     def refusals(self):
         """Sends deliveries that are each wrong in one way, and checks that the refusals name that."""
@@ -125,7 +131,8 @@ class Test:
                     file.write(b"\n")
             with ThreadPoolExecutor(1) as threads:
                 # This is the other way to deploy: the output of cargo lambda, without `sam build`.
-                parameters = self.parameters(TriesPerProvider=4, Tracing="true", KmsKeyArn=self.stack.key)
+                changed = {"TriesPerProvider": 4, "Tracing": "true", "KmsKeyArn": self.stack.key}
+                parameters = self.parameters(ChatTopicArn=self.chat.topic, **changed)
                 deployed = threads.submit(self.stack.deploy, "--template-file", "template.yaml", **parameters)
                 while not deployed.done():
                     if under_way is None and self.code()["Transcript"] != before["Transcript"]:

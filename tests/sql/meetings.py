@@ -8,6 +8,7 @@ import json
 import math
 import os
 import pathlib
+import shutil
 import types
 import unicodedata
 import uuid
@@ -99,6 +100,8 @@ def _add(bucket, fixture, date, recording, transcript, stored_hour, rename=("", 
         path.mkdir(parents=True, exist_ok=True)
     verbatim = (fixture / "transcript.json").read_text()
     (folder / "transcript.json").write_text(verbatim.replace(f'"name": "{old}"', f'"name": "{new}"'))
+    if (fixture / "participants.json").exists():
+        shutil.copy(fixture / "participants.json", folder)
     (folder / "manifest.json").write_text(json.dumps(manifest))
     (bucket / key).write_text("".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines))
     about = _about(manifest, date, lines, recording, attempt=None if transcript == 1 else 1)
@@ -173,6 +176,9 @@ def load(bucket):
         (key,) = [file["key"] for file in manifest["files"] if file["name"] == "turns.jsonl"]
         lines = [json.loads(line) for line in (bucket / key).read_text().splitlines()]
         entries = json.loads((path.parent / "transcript.json").read_text())
+        listed = path.with_name("participants.json")
+        if listed.exists():
+            _complete(entries, json.loads(listed.read_text()))
         (about,) = (bucket / key.replace("turns/", "meetings/", 1)).read_text().splitlines()
         meetings.append(
             Meeting(
@@ -195,6 +201,16 @@ def newest_of(meetings):
     for meeting in sorted(meetings, key=lambda meeting: meeting.about["created_at"]):
         newest[meeting.recording_id] = meeting
     return list(newest.values())
+
+
+def _complete(entries, participants):
+    """Adds names, hosts and ids that Recall's list of participants has and the transcript does not have."""
+    listed = {one.get("id"): one for one in participants if isinstance(one, dict)}
+    for entry in entries:
+        participant = entry.get("participant") if isinstance(entry, dict) else None
+        if isinstance(participant, dict):
+            other = listed.get(participant.get("id"), {})
+            entry["participant"] = {**other, **{name: value for name, value in participant.items() if value}}
 
 
 def _turns(entries, lines):

@@ -12,10 +12,34 @@ use regex_lite::Regex;
 /// Documents that also name what was, or what should not be.
 const OTHER_NAMES: [&str; 2] = ["CHANGELOG.md", "CONTRIBUTING.md"];
 /// What a reader replaces in a command.
-const PLACEHOLDERS: [&str; 5] = ["RECEIPT_HANDLE", "SECRET_ARN", "VERSION_ID", "WEBHOOK_URL", "WORK_QUEUE_URL"];
+const PLACEHOLDERS: [&str; 9] = [
+    "RECEIPT_HANDLE",
+    "SCHEDULER_ROLE",
+    "SECRET_ARN",
+    "TOPIC_ARN",
+    "TRANSCRIPT_ID",
+    "VERSION_ID",
+    "WEBHOOK_URL",
+    "WORK_QUEUE_URL",
+    "YOUR_API_KEY",
+];
 /// Names of AWS and of its tools, which no code of ours has.
-const FOREIGN: [&str; 4] =
-    ["CAPABILITY_AUTO_EXPAND", "NumberOfEmptyReceives", "parameter_overrides", "put-function-concurrency"];
+const FOREIGN: [&str; 14] = [
+    "AMAZON_BEDROCK_METADATA",
+    "AMAZON_BEDROCK_TEXT",
+    "CAPABILITY_AUTO_EXPAND",
+    "FIXED_SIZE",
+    "FailedInvocations",
+    "IN_LINE_ATTRIBUTE",
+    "MANAGED_KNOWLEDGE_BASE_CONNECTOR",
+    "NumberOfEmptyReceives",
+    "S3_LOCATION",
+    "S3_VECTORS",
+    "STRING_LIST",
+    "delete_knowledge_base_documents",
+    "parameter_overrides",
+    "put-function-concurrency",
+];
 /// Cargo's own commands, and those of tools that the documents ask for.
 const CARGO: [&str; 11] =
     ["build", "check", "clippy", "deny", "doc", "fmt", "lambda", "metadata", "mutants", "run", "test"];

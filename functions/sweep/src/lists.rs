@@ -192,7 +192,7 @@ impl Sweep {
         let (entries, next): (Vec<ListEntry>, _) = match list {
             List::Transcripts => {
                 let page = self.clients.recall.list_transcripts_page(start).await?;
-                (page.entries.into_iter().map(ListEntry::Transcript).collect(), page.next)
+                (page.entries.into_iter().map(|one| ListEntry::Transcript(Box::new(one))).collect(), page.next)
             }
             List::Recordings => {
                 let page = self.clients.recall.list_recordings_page(start).await?;

@@ -15,7 +15,7 @@ use crate::DELIVERY_ID;
 #[derive(Debug)]
 pub(crate) enum ListEntry {
     Recording(Box<RecordingArtifact>),
-    Transcript(TranscriptArtifact),
+    Transcript(Box<TranscriptArtifact>),
 }
 
 /// An event that a job does not know yet.

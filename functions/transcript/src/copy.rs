@@ -209,6 +209,7 @@ impl Copier {
             bot_id: recording.and_then(RecordingArtifact::bot_id).or(request.bot_id),
             attempt: request.attempt,
             provider: artifact.provider().map(str::to_owned),
+            created_at: artifact.created_at(),
             times,
             day: day(times.started_at.or(artifact.created_at()).unwrap_or_else(time::now)),
             labels: Labels::new(&self.metadata_keys, &metadata, &bot_metadata),
@@ -268,7 +269,9 @@ impl Copier {
         let state = match problem {
             Problem::NotFound => SourceState::Absent,
             Problem::Unexpected { .. } => SourceState::Failed,
-            problem => return Err(problem.into()),
+            problem @ (Problem::Later { .. } | Problem::Operator { .. } | Problem::Secret(_)) => {
+                return Err(problem.into());
+            }
         };
         tracing::warn!(message = logs::RECORDING_NOT_RETRIEVED, recording.id = %id, error = %Chain(&problem));
         Ok(Err(state))

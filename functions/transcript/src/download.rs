@@ -40,9 +40,9 @@ pub(crate) enum DownloadError {
 impl Downloads {
     pub(crate) fn new(settings: &RecallSettings) -> Result<Self, lambda_runtime::Error> {
         let guard = UrlGuard::new(settings);
-        let client = http_client(tls()?)?.redirect(guard.redirects()).referer(false).read_timeout(READ_TIMEOUT);
+        let builder = http_client(tls()?)?.redirect(guard.redirects()).referer(false).read_timeout(READ_TIMEOUT);
         // `Body` decompresses the file.
-        Ok(Self { client: client.no_gzip().build()?, guard })
+        Ok(Self { client: builder.no_gzip().build()?, guard })
     }
 
     /// Opens a download. It sends no API key: the URL is a credential itself, and S3 refuses two of them.

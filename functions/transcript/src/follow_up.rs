@@ -106,7 +106,7 @@ impl FollowUps {
             return Ok(true);
         }
         let known = Facts::of_record(&manifest.meeting);
-        let fetched = self.fetch(&manifest, missing, known.clone(), is_last_try, time / FETCHING_PART).await?;
+        let fetched = self.fetch(&manifest, receipt, missing, known.clone(), is_last_try, time / FETCHING_PART).await?;
         let is_complete = !fetched.is_incomplete;
         if fetched.facts != known || !fetched.files.is_empty() {
             let left = time.saturating_sub(watch.elapsed());
@@ -118,6 +118,7 @@ impl FollowUps {
     async fn fetch(
         &self,
         manifest: &Manifest,
+        receipt: &Receipt,
         missing: Missing,
         known: Facts,
         is_last_try: bool,
@@ -134,7 +135,7 @@ impl FollowUps {
             false => None,
         };
         let day = manifest.day().unwrap_or_default().to_owned();
-        let info = TranscriptInfo::of_manifest(manifest, day, self.rerenderer.metadata_keys());
+        let info = TranscriptInfo::of_manifest(manifest, receipt, day, self.rerenderer.metadata_keys());
         let origin = Origin {
             info: &info,
             recording: recording.as_ref().map_err(|state| *state),

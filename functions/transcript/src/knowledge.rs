@@ -10,6 +10,7 @@ use pipeline::{
     bucket::{Bucket, S3Error},
     keys::{KnowledgeKeys, knowledge_keys},
     logs, metrics,
+    telemetry::Chain,
 };
 use renditions::{Meeting, Outcome, knowledge_renderer, knowledge_sidecar};
 
@@ -96,7 +97,14 @@ impl KnowledgeWriter {
 
     /// Returns whether the object has this size and checksum. An object that cannot be read counts as another one.
     async fn has(&self, key: &str, bytes: u64, crc64nvme: &str) -> bool {
-        let head = self.bucket.head(key).await.ok().flatten();
+        let head = match self.bucket.head(key).await {
+            Ok(head) => head,
+            Err(error) => {
+                // It is written again, which a knowledge base has to pay for.
+                tracing::warn!(message = logs::KNOWLEDGE_NOT_COMPARED, key, error = %Chain(&error));
+                None
+            }
+        };
         head.is_some_and(|head| head.bytes == bytes && head.crc64nvme.as_deref() == Some(crc64nvme))
     }
 }

@@ -131,7 +131,7 @@ impl MeetingFetcher {
             let title = origin.recording.map(RecordingArtifact::title).unwrap_or_else(unavailable);
             (fetched.facts.sources.meeting_metadata, fetched.facts.title) = match title {
                 Availability::Ready(title) => (SourceState::Read, title),
-                other => (state_of(&other), None),
+                late @ (Availability::NotYet | Availability::Absent | Availability::Failed) => (state_of(&late), None),
             };
         }
         if missing.participants {
@@ -175,9 +175,9 @@ impl MeetingFetcher {
     ) -> SourceState {
         let url = match url {
             Availability::Ready(url) => url,
-            other => {
-                fetched.is_incomplete |= matches!(other, Availability::NotYet);
-                return state_of(&other);
+            missing @ (Availability::NotYet | Availability::Absent | Availability::Failed) => {
+                fetched.is_incomplete |= matches!(missing, Availability::NotYet);
+                return state_of(&missing);
             }
         };
         let info = origin.info;

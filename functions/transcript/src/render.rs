@@ -28,8 +28,6 @@ const PIECE_BYTES: usize = 64 << 10;
 /// How much of the renditions' time the removal of an object may take.
 const MAX_REMOVAL_TIME: Duration = Duration::from_secs(5);
 const LINE_TYPE: &str = "application/x-ndjson";
-/// The status in the line of a meeting without its content.
-const STORED: &str = "stored";
 
 /// Writes the renditions that the setting RENDITIONS names.
 #[derive(Clone, Debug)]
@@ -104,7 +102,7 @@ impl Renditions {
         let line = if self.has_meetings {
             meeting_line(&outcome.info, &outcome.record, &outcome.summary)
         } else {
-            short_meeting_line(&outcome.info, STORED)
+            short_meeting_line(&outcome.info)
         };
         let key = meetings_key(&self.key_prefix, &info.day, info.transcript_id);
         let uploaded = put(&self.bucket, key.clone(), LINE_TYPE, line.as_bytes(), info.tags()).await?;

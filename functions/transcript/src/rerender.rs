@@ -130,7 +130,7 @@ impl Rerenderer {
         let watch = Stopwatch::start();
         let verbatim = source::read_transcript(&self.bucket, receipt, manifest.recording.times()).await?;
         let day = source::day(&manifest, verbatim.day.clone());
-        let info = TranscriptInfo::of_manifest(&manifest, day, &self.metadata_keys);
+        let info = TranscriptInfo::of_manifest(&manifest, receipt, day, &self.metadata_keys);
         let Fetched { participants, presences, facts, files: mut new_files, .. } =
             fetched.unwrap_or_else(|| Fetched { facts: Facts::of_record(&manifest.meeting), ..Fetched::default() });
         let attendance = source::attendance(&self.bucket, &manifest, participants, presences).await?;

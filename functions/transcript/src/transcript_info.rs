@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use job::{
+    Receipt,
     ids::{BotId, RecordingId, TranscriptId},
     time::Timestamp,
 };
@@ -23,6 +24,8 @@ pub(crate) struct TranscriptInfo {
     pub(crate) bot_id: Option<BotId>,
     pub(crate) attempt: Option<u32>,
     pub(crate) provider: Option<String>,
+    /// When Recall created the transcript.
+    pub(crate) created_at: Option<Timestamp>,
     /// When the recording started and was completed.
     pub(crate) times: RecordingTimes,
     /// The day under which the turns and the meeting are filed: that of the recording or, if it is not known, of the
@@ -58,8 +61,8 @@ impl Facts {
 }
 
 impl TranscriptInfo {
-    /// Returns what a manifest says. `day`: the day under which its turns and its meeting are filed.
-    pub(crate) fn of_manifest(manifest: &Manifest, day: String, metadata_keys: &[String]) -> Self {
+    /// Returns what a manifest and the row say. `day`: the day under which its turns and its meeting are filed.
+    pub(crate) fn of_manifest(manifest: &Manifest, receipt: &Receipt, day: String, metadata_keys: &[String]) -> Self {
         let Recording { metadata, bot_metadata, .. } = &manifest.recording;
         Self {
             recording_id: manifest.recording_id,
@@ -67,6 +70,7 @@ impl TranscriptInfo {
             bot_id: manifest.bot_id,
             attempt: manifest.attempt,
             provider: manifest.provider.clone(),
+            created_at: receipt.created_at,
             times: manifest.recording.times(),
             day,
             labels: Labels::new(metadata_keys, metadata, bot_metadata),
@@ -100,6 +104,8 @@ impl TranscriptInfo {
             calendar_event_id: text("calendar_event_id"),
             ical_uid: text("ical_uid"),
             provider: self.provider.clone(),
+            attempt: self.attempt,
+            created_at: self.created_at,
             metadata: self.labels.metadata.clone(),
             sources,
             ..MeetingInfo::new(self.recording_id, self.transcript_id, self.day.clone())

@@ -82,6 +82,8 @@ names! {
     JOB_NOT_READ = "job.not_read";
     /// A job could not be loaded or saved.
     JOB_NOT_SAVED = "job.not_saved";
+    /// S3 did not say whether a knowledge document has changed, so it was written again.
+    KNOWLEDGE_NOT_COMPARED = "knowledge.not_compared";
     /// The metadata does not fit into the sidecar of a knowledge document, so there is no document.
     KNOWLEDGE_NOT_WRITTEN = "knowledge.not_written";
     /// Entries of one of Recall's lists could not be read.

@@ -39,6 +39,10 @@ pub struct MeetingInfo {
     pub ical_uid: Option<String>,
     /// The provider of the transcript.
     pub provider: Option<String>,
+    /// The number of our attempt that made the transcript, if one of ours did.
+    pub attempt: Option<u32>,
+    /// When Recall created the transcript.
+    pub created_at: Option<Timestamp>,
     /// The day under which the meeting is filed, in UTC: `2026-11-23`.
     pub date: String,
     /// The values of METADATA_KEYS.
@@ -78,6 +82,8 @@ impl MeetingInfo {
             calendar_event_id: None,
             ical_uid: None,
             provider: None,
+            attempt: None,
+            created_at: None,
             date,
             metadata: BTreeMap::new(),
             sources: Sources::default(),

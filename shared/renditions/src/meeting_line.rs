@@ -2,13 +2,19 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use job::ids::{BotId, RecordingId, TranscriptId};
+use job::{
+    ids::{BotId, RecordingId, TranscriptId},
+    time::Timestamp,
+};
 use serde::Serialize;
 
 use super::{
     Counts, MeetingInfo, MeetingRecord, ParticipantRecord, Sources, Summary, TitleSource,
     meeting::{seconds, seconds_of},
 };
+
+/// The status of a transcript that has a line.
+const STORED: &str = "stored";
 
 /// The fields and their order are part of the contract.
 #[derive(Serialize)]
@@ -17,6 +23,8 @@ struct Line<'a> {
     transcript_id: TranscriptId,
     bot_id: Option<BotId>,
     date: &'a str,
+    #[serde(flatten)]
+    version: Version,
     title: Option<&'a str>,
     title_source: Option<TitleSource>,
     platform: Option<&'a str>,
@@ -55,7 +63,17 @@ struct ShortLine<'a> {
     transcript_id: TranscriptId,
     bot_id: Option<BotId>,
     date: &'a str,
-    status: &'a str,
+    #[serde(flatten)]
+    version: Version,
+}
+
+/// Which of several transcripts of a recording it is. Readers count a recording once, by its newest transcript.
+#[derive(Serialize)]
+struct Version {
+    status: &'static str,
+    /// When Recall created the transcript, as RFC 3339.
+    created_at: Option<String>,
+    attempt: Option<u32>,
 }
 
 /// Returns the line of a meeting, with its line feed.
@@ -65,6 +83,7 @@ pub fn meeting_line(info: &MeetingInfo, record: &MeetingRecord, summary: &Summar
         transcript_id: info.transcript_id,
         bot_id: info.bot_id,
         date: &info.date,
+        version: Version::of(info),
         title: record.title.as_deref(),
         title_source: record.title_source,
         platform: record.platform.as_deref(),
@@ -86,10 +105,10 @@ pub fn meeting_line(info: &MeetingInfo, record: &MeetingRecord, summary: &Summar
     })
 }
 
-/// Returns the line of a meeting without its content, with its line feed: only its ids, its date and its status.
-pub fn short_meeting_line(info: &MeetingInfo, status: &str) -> String {
+/// Returns the line of a meeting without its content, with its line feed: only its ids, its date and its version.
+pub fn short_meeting_line(info: &MeetingInfo) -> String {
     let MeetingInfo { recording_id, transcript_id, bot_id, .. } = *info;
-    line(&ShortLine { recording_id, transcript_id, bot_id, date: &info.date, status })
+    line(&ShortLine { recording_id, transcript_id, bot_id, date: &info.date, version: Version::of(info) })
 }
 
 /// Returns the length of the recording or, if it is not known, the end of the last word, if there is one.
@@ -102,6 +121,12 @@ fn line(line: &impl Serialize) -> String {
     let mut line = serde_json::to_string(line).unwrap_or_else(|_| unreachable!("text keys and plain values"));
     line.push('\n');
     line
+}
+
+impl Version {
+    fn of(info: &MeetingInfo) -> Self {
+        Self { status: STORED, created_at: info.created_at.map(Timestamp::rfc3339), attempt: info.attempt }
+    }
 }
 
 impl<'a> Person<'a> {

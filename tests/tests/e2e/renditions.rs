@@ -14,8 +14,10 @@ use serde_json::{Value, json};
 use tests::{Exception, Pipeline, PipelineTest, pipeline_test};
 use uuid::Uuid;
 
-const FILES: [(&str, &str); 7] = [
+const FILES: [(&str, &str); 9] = [
     ("transcript.json", "application/json"),
+    ("participants.json", "application/json"),
+    ("meetings.jsonl", "application/x-ndjson"),
     ("turns.jsonl", "application/x-ndjson"),
     ("transcript.txt", "text/plain; charset=utf-8"),
     ("transcript.md", "text/markdown; charset=utf-8"),
@@ -23,6 +25,9 @@ const FILES: [(&str, &str); 7] = [
     ("transcript.srt", "application/x-subrip"),
     ("transcript.html", "text/html; charset=utf-8"),
 ];
+
+/// The files of a transcript that cannot be rendered.
+const UNRENDERED: [&str; 3] = ["transcript.json", "participants.json", "meetings.jsonl"];
 
 fn names(manifest: &Value) -> Vec<&str> {
     manifest["files"].as_array().into_iter().flatten().filter_map(|file| file["name"].as_str()).collect()
@@ -52,6 +57,7 @@ async fn every_rendition_is_stored_beside_the_verbatim_file() -> Result<()> {
             assert_eq!((&file["name"], &file["content_type"]), (&json!(name), &json!(content_type)));
             let key = match *name {
                 "turns.jsonl" => format!("turns/date={}/{transcript}.jsonl", &started_at[..10]),
+                "meetings.jsonl" => format!("meetings/date={}/{transcript}.jsonl", &started_at[..10]),
                 name => format!("recordings/{recording}/{transcript}/{name}"),
             };
             assert_eq!(file["key"], key);
@@ -67,7 +73,7 @@ async fn every_rendition_is_stored_beside_the_verbatim_file() -> Result<()> {
         for (index, turn) in turns.iter().enumerate() {
             assert_eq!((&turn["turn"], &turn["recording_id"]), (&json!(index), &json!(recording)));
         }
-        assert!(text(&pipeline, &manifest, "transcript.md")?.starts_with("# Quarterly review\n"));
+        assert!(text(&pipeline, &manifest, "transcript.md")?.contains("\n# Quarterly review\n"));
         assert!(text(&pipeline, &manifest, "transcript.vtt")?.starts_with("WEBVTT\n"));
         assert!(text(&pipeline, &manifest, "transcript.html")?.contains("<title>Quarterly review"));
         // Everything that a turn says is in the text, in one line.
@@ -88,7 +94,7 @@ async fn renditions_are_chosen_and_an_empty_meeting_has_no_subrip() -> Result<()
         let recording = pipeline.simulator().play(Meeting::short(1));
         assert_eq!(
             names(&pipeline.ends_stored(recording).await?),
-            ["transcript.json", "turns.jsonl", "transcript.vtt"]
+            ["transcript.json", "participants.json", "meetings.jsonl", "turns.jsonl", "transcript.vtt"]
         );
         Ok(())
     })
@@ -174,7 +180,7 @@ async fn an_unreadable_file_is_stored_and_not_rendered() -> Result<()> {
     pipeline_test(async |pipeline| {
         let recording = pipeline.simulator().play(Meeting::with_content(Bytes::from_static(b"[{\"words\": [ oops")));
         let manifest = pipeline.ends_stored(recording).await?;
-        assert_eq!(names(&manifest), ["transcript.json"]);
+        assert_eq!(names(&manifest), UNRENDERED);
         let error = manifest["rendering_error"].as_str().context("no error")?;
         assert!(error.contains("not valid JSON"), "{error}");
         assert!(!pipeline.stack.s3.keys()?.iter().any(|key| key.starts_with("turns/")));
@@ -280,7 +286,7 @@ async fn renditions_that_s3_refuses_for_good_do_not_hold_up_the_transcript() -> 
         let refused = Fault::Answer { status: 403, retry_after: None };
         let s3 =
             |operation, fault, times| pipeline.stack.wire.inject(Service::S3, operation, When::Before, fault, times);
-        let mut hits = s3(".jsonl?x-id=PutObject", refused, usize::MAX);
+        let mut hits = s3("/transcript.txt?x-id=PutObject", refused, usize::MAX);
         let recording = pipeline.simulator().play(Meeting::short(1));
         for refusal in 1..=6 {
             hits.reach(refusal).await?;
@@ -290,7 +296,7 @@ async fn renditions_that_s3_refuses_for_good_do_not_hold_up_the_transcript() -> 
         pipeline.reaches(recording, "stored").await?;
         let manifests = pipeline.manifests(recording)?;
         let [manifest] = manifests.as_slice() else { panic!("{manifests:?}") };
-        assert_eq!(names(manifest), ["transcript.json"]);
+        assert_eq!(names(manifest), UNRENDERED);
         assert!(manifest["rendering_error"].as_str().is_some_and(|error| error.contains("S3")), "{manifest}");
         Ok(())
     })
@@ -315,7 +321,7 @@ async fn a_transcript_that_kills_its_workers_is_stored_unread() -> Result<()> {
         pipeline.reaches(recording, "stored").await?;
         let manifests = pipeline.manifests(recording)?;
         let [manifest] = manifests.as_slice() else { panic!("{manifests:?}") };
-        assert_eq!(names(manifest), ["transcript.json"]);
+        assert_eq!(names(manifest), UNRENDERED);
         assert!(manifest["rendering_error"].as_str().is_some_and(|error| error.contains("workers died")), "{manifest}");
         assert_eq!(pipeline.simulator().creates(recording), 1);
         Ok(())
@@ -354,9 +360,11 @@ async fn a_stored_transcript_is_rendered_again_without_recall() -> Result<()> {
         let transcript = first["transcript_id"].clone();
         // The set is as it was before there were renditions.
         let mut old = first.clone();
-        old["files"].as_array_mut().context("no files")?.truncate(1);
+        let is_verbatim =
+            |file: &Value| ["transcript.json", "participants.json"].iter().any(|name| file["name"] == *name);
+        old["files"].as_array_mut().context("no files")?.retain(is_verbatim);
         old["rendering_error"] = json!("there were none yet");
-        for file in first["files"].as_array().context("no files")?.iter().skip(1) {
+        for file in first["files"].as_array().context("no files")?.iter().filter(|file| !is_verbatim(file)) {
             pipeline.stack.s3.remove(file["key"].as_str().context("no key")?)?;
         }
         let manifest_key = format!("recordings/{recording}/{}/manifest.json", transcript.as_str().context("no id")?);

@@ -253,10 +253,9 @@ fn defaults_of_the_code_are_those_of_the_template() {
 #[test]
 fn renditions_are_those_of_the_code() {
     let parameter = &template()["Parameters"]["Renditions"];
-    let names = renditions::Format::ALL.map(|format| format.spec().name);
-    // Each document for knowledge bases is indexed, which costs money, so the operator asks for them.
-    let default: Vec<&str> = names.into_iter().filter(|name| *name != "knowledge").collect();
-    assert_eq!(parameter["Default"], default.join(","));
+    let names = renditions::Rendition::ALL.map(renditions::Rendition::name);
+    let default = renditions::Rendition::ALL.into_iter().filter(|rendition| rendition.is_default());
+    assert_eq!(parameter["Default"], default.map(renditions::Rendition::name).collect::<Vec<_>>().join(","));
     let one = names.join("|");
     assert_eq!(parameter["AllowedPattern"], format!("^({one})(,({one}))*$"));
     let constraint = text(&parameter["ConstraintDescription"]);

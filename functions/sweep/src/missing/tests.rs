@@ -42,7 +42,7 @@ fn recording(change: Value) -> ListEntry {
 }
 
 fn transcript(status: &str, attempt: Option<u32>) -> ListEntry {
-    ListEntry::Transcript(serde_json::from_value(artifact(status, attempt)).expect("a transcript"))
+    ListEntry::Transcript(Box::new(serde_json::from_value(artifact(status, attempt)).expect("a transcript")))
 }
 
 fn artifact(status: &str, attempt: Option<u32>) -> Value {

@@ -97,7 +97,7 @@ fn follow_up_that_kills_every_worker_is_given_up() {
                 assert!((3..10).contains(&crashes), "{crashes}");
                 return;
             }
-            decision => panic!("{decision:?}"),
+            decision @ (Decision::Apply { .. } | Decision::Ignore(_) | Decision::Busy { .. }) => panic!("{decision:?}"),
         }
     }
     panic!("no end");

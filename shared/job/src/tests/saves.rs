@@ -136,7 +136,7 @@ fn wake_does_first_what_has_been_due_for_longest() {
     let copied = |retry_at| State::Copying(super::copying(retry_at, None, Failures::default()));
     let command = |job: Job| match job.on_event(&Event::WAKE, context(&policy, now)) {
         Decision::Apply { next: Next::Act(command), .. } => command.name(),
-        decision => panic!("{decision:?}"),
+        decision @ (Decision::Apply { .. } | Decision::Ignore(_) | Decision::Busy { .. }) => panic!("{decision:?}"),
     };
     let with_rendering = |rendered_at, copied_at| {
         let rendering = Some(Rendering { transcript_id: None, retry_at: rendered_at, claim: None, tries: 0 });

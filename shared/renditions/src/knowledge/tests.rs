@@ -114,8 +114,11 @@ proptest! {
             let words: Vec<String> = words.iter().map(|(text, length)| {
                 marks += 1;
                 // Now and then a word is longer than any section.
-                let times = if *length == 0 { 400 } else { 1 + length % 3 };
-                format!("{}q{marks}q", text.repeat(times))
+                match length {
+                    // It is cut anywhere, so its mark is where the first piece begins.
+                    0 => format!("q{marks}q{}", text.repeat(400)),
+                    _ => format!("{}q{marks}q", text.repeat(1 + length % 3)),
+                }
             }).collect();
             let words: Vec<&str> = words.iter().map(String::as_str).collect();
             entry(*id, &format!("{name}{id}"), 60.0 * index as f64, &words)

@@ -18,6 +18,8 @@ fn info() -> MeetingInfo {
         started_at: time("2026-11-23T09:30:00Z"),
         ended_at: time("2026-11-23T10:00:00.5Z"),
         provider: Some("recallai_async".to_owned()),
+        attempt: Some(2),
+        created_at: Timestamp::parse_rfc3339("2026-11-23T10:05:00Z"),
         metadata: BTreeMap::from([("customer".to_owned(), "Acme \"&\" Co".to_owned())]),
         sources: Sources { bot: SourceState::Read, events: SourceState::NotYet, ..Sources::default() },
         ..MeetingInfo::new(RecordingId::from_u128(1), TranscriptId::from_u128(2), "2026-11-23".to_owned())
@@ -54,6 +56,7 @@ fn line_has_the_fields_of_the_contract_in_their_order() {
         r#"{"recording_id":"00000000-0000-0000-0000-000000000001","#,
         r#""transcript_id":"00000000-0000-0000-0000-000000000002","#,
         r#""bot_id":"00000000-0000-0000-0000-000000000003","date":"2026-11-23","#,
+        r#""status":"stored","created_at":"2026-11-23T10:05:00.000Z","attempt":2,"#,
         r#""title":"Weekly sync","title_source":"recall","platform":"zoom","meeting_id":"123","#,
         r#""started_at":"2026-11-23T09:30:00.000Z","ended_at":"2026-11-23T10:00:00.500Z","#,
         r#""calendar_event_id":null,"ical_uid":null,"participants_over_limit":2,"#,
@@ -83,7 +86,7 @@ fn meeting_of_which_nothing_is_known_has_every_field() {
     assert_eq!(read(&summary)["duration_s"], 4.5);
     summary.counts.duration_ms = 0;
     let line = read(&summary);
-    assert_eq!(line.as_object().map(serde_json::Map::len), Some(22));
+    assert_eq!(line.as_object().map(serde_json::Map::len), Some(25));
     assert!(["title", "started_at", "duration_s", "bot_id", "provider"].iter().all(|key| line[key].is_null()));
     assert_eq!((&line["participants"], &line["metadata"]), (&serde_json::json!([]), &serde_json::json!({})));
 }
@@ -93,8 +96,9 @@ fn short_line_says_only_what_identifies_the_meeting() {
     let expected = concat!(
         r#"{"recording_id":"00000000-0000-0000-0000-000000000001","#,
         r#""transcript_id":"00000000-0000-0000-0000-000000000002","#,
-        r#""bot_id":"00000000-0000-0000-0000-000000000003","date":"2026-11-23","status":"stored"}"#,
+        r#""bot_id":"00000000-0000-0000-0000-000000000003","date":"2026-11-23","#,
+        r#""status":"stored","created_at":"2026-11-23T10:05:00.000Z","attempt":2}"#,
         "\n"
     );
-    assert_eq!(short_meeting_line(&info(), "stored"), expected);
+    assert_eq!(short_meeting_line(&info()), expected);
 }

@@ -23,8 +23,8 @@ use super::play::Play;
 const LARGE_BYTES: usize = 5_500_000;
 /// A body that takes two messages of the dead-letter queue.
 const LONG_BODY_CHARS: usize = 300_000;
-/// The files of a set: the verbatim file and every rendition.
-const FILES: usize = 7;
+/// The files of a set: the verbatim files, the line of the meeting, and every rendition.
+const FILES: usize = 9;
 /// The start of every file of an older version.
 const OLDER: &str = "an older ";
 
@@ -298,12 +298,14 @@ async fn stored_by_an_older_version(pipeline: &Pipeline, older: Older) -> Result
     for file in manifest["files"].as_array_mut().context("no files")? {
         file.as_object_mut().context("no object")?.remove("crc64nvme");
         let (name, key) = (file["name"].as_str().context("no name")?, file["key"].as_str().context("no key")?);
-        if name == "transcript.json" && older == Older::Renditions {
+        if ["transcript.json", "participants.json"].contains(&name) && older == Older::Renditions {
             continue;
         }
         let (name, mut new_key, bytes) = (name.to_owned(), key.to_owned(), format!("{OLDER}{name}"));
-        if name == "turns.jsonl" && older == Older::All {
-            new_key = format!("turns/date=2024-02-29/{id}.jsonl");
+        for (table, file) in [("turns", "turns.jsonl"), ("meetings", "meetings.jsonl")] {
+            if name == file && older == Older::All {
+                new_key = format!("{table}/date=2024-02-29/{id}.jsonl");
+            }
         }
         s3.remove(key)?;
         s3.put(&new_key, "text/plain", bytes.as_bytes())?;

@@ -32,7 +32,7 @@ enum Step {
 
 enum Input {
     Event,
-    Answer(Answer),
+    Answer(Box<Answer>),
 }
 
 impl Worker {
@@ -74,7 +74,7 @@ impl World {
         worker.at = match worker.at {
             Step::Act(job, command) => {
                 let answer = self.act(&command);
-                Step::Decide(job, Input::Answer(answer))
+                Step::Decide(job, Input::Answer(Box::new(answer)))
             }
             Step::Decide(job, input) => match self.decide(&worker.event, worker.to, worker.skew_ms, job, input) {
                 Some(next) => next,
@@ -97,7 +97,7 @@ impl World {
         let (job, next) = match decision {
             Decision::Ignore(_) => return None,
             Decision::Busy { retry_at } => {
-                let not_sent = matches!(input, Input::Answer(Answer::Wake { sent: false }));
+                let not_sent = matches!(&input, Input::Answer(answer) if **answer == Answer::Wake { sent: false });
                 let seed = self.seed;
                 // A wait of ours must not count towards the maximum number of receives.
                 assert!(not_sent || leases.contains(&retry_at), "seed {seed}: busy without a lease: {:#?}", self.row);
@@ -116,8 +116,8 @@ impl World {
         }
         self.told_failed |= matches!((event, &input), (Event::RecordingFailed { .. }, Input::Event));
         let listed = self.recall.listed(self.now);
-        self.looked_for_room =
-            self.calm && matches!(&input, Input::Answer(Answer::List(LookUpAnswer::Complete(seen))) if *seen == listed);
+        self.looked_for_room = self.calm
+            && matches!(&input, Input::Answer(answer) if **answer == Answer::List(LookUpAnswer::Complete(listed)));
         self.row = job.clone();
         match next {
             Next::Nothing => None,
