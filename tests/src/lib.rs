@@ -42,6 +42,9 @@ const LOOK_EVERY: Duration = Duration::from_millis(10);
 /// The speed of the simulator's clock: the five minutes between two deliveries are 7.5 s, and six hours are 9 minutes.
 pub const SPEED: f64 = 40.0;
 
+/// The folders in which readers find files without a manifest, with the names of these files in manifests.
+const FILED: [(&str, &str); 2] = [("turns/", "turns.jsonl"), ("meetings/", "meetings.jsonl")];
+
 /// The key of the sweep's progress, which is stored in the table of jobs but is not a job.
 pub const SWEEP: &str = "sweep";
 
@@ -182,29 +185,39 @@ impl Pipeline {
         Ok(manifest.clone())
     }
 
-    /// Checks what must hold at any moment, even during a copy: every file is as its manifest states, and SQL finds no
-    /// turns twice and none without their verbatim file.
+    /// Checks what must hold at any moment, even during a copy: every file is as its manifest states, SQL finds no turns
+    /// and no meeting twice and none without their verbatim file, and a knowledge base finds no document without its
+    /// sidecar.
     pub fn check_bucket(&self) -> Result<()> {
         let keys = self.stack.s3.keys()?;
-        let mut named_turns = HashMap::new();
+        let mut named = HashMap::new();
         for key in keys.iter().filter(|key| key.ends_with("/manifest.json")) {
             let manifest: Value = serde_json::from_slice(&self.stack.s3.object(key)?.context("gone")?)?;
+            let id = manifest["transcript_id"].as_str().context("no id")?;
             for file in manifest["files"].as_array().context("no files")? {
                 let key = file["key"].as_str().context("a file without a key")?;
                 self.check_file(key, file)?;
-                if file["name"] == "turns.jsonl" {
-                    named_turns.insert(manifest["transcript_id"].as_str().context("no id")?.to_owned(), key.to_owned());
+                if let Some((folder, _)) = FILED.into_iter().find(|(_, name)| file["name"] == *name) {
+                    named.insert((folder, id.to_owned()), key.to_owned());
                 }
             }
         }
-        let mut filed = BTreeSet::new();
-        for key in keys.iter().filter(|key| key.starts_with("turns/")) {
-            let name = key.rsplit('/').next().and_then(|name| name.strip_suffix(".jsonl"));
-            let id = name.with_context(|| format!("{key} is not a file of turns"))?;
-            ensure!(filed.insert(id), "the turns of {id} are stored twice");
-            ensure!(named_turns.get(id).is_none_or(|named| named == key), "{key} is not the file in the manifest");
-            let verbatim = format!("/{id}/transcript.json");
-            ensure!(keys.iter().any(|key| key.ends_with(&verbatim)), "{key} is stored without its verbatim file");
+        let has_verbatim = |id: &str| keys.iter().any(|key| key.ends_with(&format!("/{id}/transcript.json")));
+        for (folder, _) in FILED {
+            let mut filed = BTreeSet::new();
+            for key in keys.iter().filter(|key| key.starts_with(folder)) {
+                let name = key.rsplit('/').next().and_then(|name| name.strip_suffix(".jsonl"));
+                let id = name.with_context(|| format!("{key} is not a file of lines"))?;
+                ensure!(filed.insert(id), "{key} is stored twice, for two days");
+                let in_manifest = named.get(&(folder, id.to_owned()));
+                ensure!(in_manifest.is_none_or(|named| named == key), "{key} is not the file in the manifest");
+                ensure!(has_verbatim(id), "{key} is stored without its verbatim file");
+            }
+        }
+        for document in keys.iter().filter(|key| key.starts_with("knowledge/") && key.ends_with(".md")) {
+            let id = &document["knowledge/".len()..document.len() - ".md".len()];
+            ensure!(keys.contains(&format!("{document}.metadata.json")), "{document} is stored without its sidecar");
+            ensure!(has_verbatim(id), "{document} is stored without its verbatim file");
         }
         Ok(())
     }

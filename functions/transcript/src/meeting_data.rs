@@ -123,6 +123,10 @@ impl MeetingFetcher {
         let watch = Stopwatch::start();
         let left = || time.saturating_sub(watch.elapsed());
         let mut fetched = Fetched { facts: known, ..Fetched::default() };
+        // A file may use up the time, and the bot has only one try.
+        if missing.bot {
+            self.read_bot(origin.info.bot_id, &mut fetched, left()).await;
+        }
         if missing.title {
             let title = origin.recording.map(RecordingArtifact::title).unwrap_or_else(unavailable);
             (fetched.facts.sources.meeting_metadata, fetched.facts.title) = match title {
@@ -153,9 +157,6 @@ impl MeetingFetcher {
             let file = FileSpec { name: PROVIDER_DATA, max_bytes: MAX_FILE_BYTES, kept: true };
             let url = origin.transcript.map_or(Availability::Absent, TranscriptArtifact::provider_data_url);
             self.file(origin, &mut fetched, file, url, left(), |_| {}).await;
-        }
-        if missing.bot {
-            self.read_bot(origin.info.bot_id, &mut fetched, left()).await;
         }
         let Sources { participants, events, meeting_metadata, bot } = fetched.facts.sources;
         fetched.is_incomplete |= [participants, events, meeting_metadata, bot].contains(&SourceState::NotYet);

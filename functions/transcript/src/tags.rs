@@ -8,9 +8,9 @@ use serde_json::Value;
 
 /// How many tags S3 accepts on an object.
 pub(crate) const MAX_TAGS: usize = 10;
-/// The length of a tag's key that S3 accepts.
+/// The length of a tag's key that S3 accepts. S3 counts in UTF-16, in which some characters have two units.
 pub(crate) const MAX_TAG_KEY_CHARS: usize = 128;
-/// The length of a tag's value that S3 accepts.
+/// The length of a tag's value that S3 accepts, counted in the same way.
 const MAX_TAG_VALUE_CHARS: usize = 256;
 /// AWS reserves keys with this prefix, in any case.
 const RESERVED_PREFIX: &str = "aws:";
@@ -26,12 +26,12 @@ pub(crate) struct Labels {
 /// Returns whether S3 accepts the key of a tag.
 pub(crate) fn is_tag_key(key: &str) -> bool {
     let is_reserved = key.get(..RESERVED_PREFIX.len()).is_some_and(|start| start.eq_ignore_ascii_case(RESERVED_PREFIX));
-    (1..=MAX_TAG_KEY_CHARS).contains(&key.chars().count()) && !is_reserved && key.chars().all(is_tag_char)
+    (1..=MAX_TAG_KEY_CHARS).contains(&key.encode_utf16().count()) && !is_reserved && key.chars().all(is_tag_char)
 }
 
 /// Returns whether S3 accepts the value of a tag, and returns it unchanged.
 fn is_tag_value(value: &str) -> bool {
-    (1..=MAX_TAG_VALUE_CHARS).contains(&value.chars().count())
+    (1..=MAX_TAG_VALUE_CHARS).contains(&value.encode_utf16().count())
         && value.chars().all(is_tag_char)
         // Servers may trim a value.
         && value.trim() == value
@@ -92,11 +92,12 @@ mod tests {
 
     #[test]
     fn value_that_s3_would_not_keep_unchanged_gets_no_tag() {
-        for bad in ["", "a\nb", "a,b", "a*", " a", "a ", "ü\u{301}", "emoji 😀", &"v".repeat(257)] {
+        for bad in ["", "a\nb", "a,b", "a*", " a", "a ", "ü\u{301}", "emoji 😀", &"v".repeat(257), &"𐐀".repeat(129)]
+        {
             let found = labels(&["tenant"], json!({"tenant": bad}), Value::Null);
             assert_eq!((found.tags, found.metadata.get("tenant").map(String::as_str)), (None, Some(bad)), "{bad:?}");
         }
-        for good in ["Müller & Söhne".replace(" &", ""), "東京".to_owned(), "v".repeat(256)] {
+        for good in ["Müller & Söhne".replace(" &", ""), "東京".to_owned(), "v".repeat(256), "𐐀".repeat(128)] {
             assert!(labels(&["tenant"], json!({"tenant": good}), Value::Null).tags.is_some(), "{good}");
         }
         assert_eq!(labels(&["tenant"], json!({"tenant": 7}), Value::Null), Labels::default());

@@ -8,6 +8,7 @@ mod happy;
 mod harness;
 mod hostile;
 mod kills;
+mod meetings;
 mod metrics;
 mod page;
 mod policy;
