@@ -119,8 +119,14 @@ fn describe(call: &Call, event: Option<&str>) -> Option<String> {
         }
         (Service::Sqs, "SendMessage") => "webhook ► queue        enqueue the event".to_owned(),
         (Service::DynamoDb, "PutItem") => "function ► table       save the job".to_owned(),
-        (Service::Download, "GET") => "transcript ► Recall    download".to_owned(),
-        (Service::S3, "PUT") if file.ends_with(".jsonl") => "transcript ► bucket    turns.jsonl".to_owned(),
+        (Service::Recall, "GET") if path.contains("/bot/") => "transcript ► Recall    get the bot".to_owned(),
+        (Service::Download, "GET") => format!("transcript ► Recall    download {file}"),
+        (Service::S3, "PUT") if path.contains("/meetings/") => "transcript ► bucket    meetings.jsonl".to_owned(),
+        (Service::S3, "PUT") if path.contains("/turns/") => "transcript ► bucket    turns.jsonl".to_owned(),
+        (Service::S3, "PUT") if path.contains("/knowledge/") => {
+            let kind = if file.ends_with(".json") { "knowledge metadata" } else { "knowledge document" };
+            format!("transcript ► bucket    {kind}")
+        }
         (Service::S3, "PUT") => format!("transcript ► bucket    {file}"),
         (Service::EventBridge, "PutEvents") => "transcript ► bus       announce the result".to_owned(),
         (_, _) => return None,

@@ -196,7 +196,10 @@ async fn downloads_from_other_hosts_are_refused() -> Result<()> {
                 })
                 .await?;
             // The redirect itself came from the allowed host, and the function did not follow it.
-            assert_eq!(pipeline.stack.wire.count(Service::Download, "/transcript.json"), usize::from(way == "redirect"));
+            assert_eq!(
+                pipeline.stack.wire.count(Service::Download, "/transcript.json"),
+                usize::from(way == "redirect")
+            );
             assert_eq!(pipeline.stack.s3.keys()?, Vec::<String>::new());
             // Nothing is lost: the job waits for an operator, and the message comes back.
             pipeline
