@@ -23,7 +23,9 @@
 //! - An entry without any known time follows the entry before it in the file, at 0.4 s per word. It is marked as
 //!   untimed. Its times are shown only in cues, which need times.
 //!
-//! **People.** One person is one speaker (see `people`).
+//! **People.** One person is one speaker (see `people`). Recall's participants file and participant events, or an
+//! earlier manifest, say who else was there: see [`Attendance`]. The list of people has the speakers in order of
+//! appearance, then everyone who never spoke.
 //!
 //! **Words.** Words are joined by the rules of their script (see `words`). White space within a word becomes one
 //! space, and control characters are dropped. A word without any visible character is not a word; its joiners and

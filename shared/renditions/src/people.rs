@@ -5,10 +5,13 @@
 //! without any id by name as a reader sees it. A participant with only a name is the one person of that name, or a
 //! separate person if there are several. All participants without an id and a name are one unknown speaker.
 
+mod participant;
 mod roster;
 
 use std::collections::HashMap;
 
+pub(crate) use self::participant::{Participant, email_address};
+use self::participant::{id_number, keys, push_key};
 use super::{
     attendance::KnownPerson,
     presence::Presence,
@@ -26,8 +29,6 @@ const MAX_PARTICIPANTS: usize = 10_000;
 const MAX_IDS: usize = 100;
 /// The maximum length of a name or an id. The rest is cut off.
 pub(crate) const MAX_NAME_BYTES: usize = 256;
-/// The maximum length of an e-mail address, as in mail servers.
-const MAX_EMAIL_BYTES: usize = 254;
 
 /// One person. Two people with the same name are two speakers.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -62,17 +63,6 @@ pub(crate) struct ParticipantRef {
     pub(crate) id: Option<i64>,
     /// The index into the speakers.
     pub(crate) speaker: usize,
-}
-
-/// The participant of one entry.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Participant {
-    pub(crate) id: Option<String>,
-    pub(crate) name: Option<String>,
-    pub(crate) is_host: bool,
-    /// The ids that stay the same if the person comes back, each with its platform.
-    pub(crate) static_ids: Vec<(&'static str, String)>,
-    pub(crate) email: Option<String>,
 }
 
 /// All people of a meeting.
@@ -114,6 +104,8 @@ struct Person {
     static_ids: Vec<(&'static str, String)>,
     /// Whether the person is in the transcript.
     appears: bool,
+    /// Whether the person is in the part of the participants file that was kept.
+    is_listed: bool,
     speaker: Speaker,
 }
 
@@ -245,6 +237,7 @@ impl People {
         keys.extend(others.iter().map(|id| format!("id {id}")));
         let at = self.find_or_add(keys, &static_ids, first.map(|id| &**id));
         if let Some(person) = self.people.get_mut(at) {
+            person.is_listed |= is_listed;
             let named_by = if is_listed { NamedBy::List(position) } else { NamedBy::Other };
             if name.is_some() && named_by > person.named_by {
                 (person.name, person.named_by) = (name, named_by);
@@ -284,6 +277,7 @@ impl People {
                 (person.name, person.named_by) = (second.name, second.named_by);
             }
             person.appears |= second.appears;
+            person.is_listed |= second.is_listed;
             person.static_ids.extend(second.static_ids);
             person.speaker.add(second.speaker);
         }
@@ -306,66 +300,10 @@ impl People {
     }
 }
 
-impl Participant {
-    /// Returns the participant with an id and a name of limited length, if they are visible.
-    pub(crate) fn normalized(self) -> Self {
-        let visible = |text: Option<String>| text.as_deref().map(shorten).filter(|text| has_visible(text));
-        Self { id: visible(self.id), name: visible(self.name), ..self }
-    }
-
-    /// Returns what identifies a normalized participant, if anything does.
-    pub(crate) fn key(&self) -> Option<String> {
-        let mut key = String::new();
-        push_key(&self.static_ids, self.id.as_deref(), self.name.as_deref(), &mut key);
-        Some(key).filter(|key| !key.is_empty())
-    }
-
-    /// Adds what another element says about this participant.
-    pub(crate) fn complete_with(&mut self, other: Self) {
-        self.name = other.name.or(self.name.take());
-        self.is_host |= other.is_host;
-        self.email = self.email.take().or(other.email);
-    }
-
-    /// The size of all names, ids and addresses.
-    pub(crate) fn text_bytes(&self) -> usize {
-        let texts = self.static_ids.iter().map(|(_, id)| Some(id));
-        texts.chain([self.id.as_ref(), self.name.as_ref(), self.email.as_ref()]).flatten().map(String::len).sum()
-    }
-}
-
-/// Appends what tells a participant apart from the others: the ids that stay the same with the participant id, or the
-/// name. Each is on its own line, because ids contain no line feeds.
-fn push_key(static_ids: &[(&'static str, String)], id: Option<&str>, name: Option<&str>, key: &mut String) {
-    for (platform, id) in static_ids {
-        key.extend([platform, " ", id, "\n"]);
-    }
-    match (id, name) {
-        (Some(id), _) => key.push_str(id),
-        (None, Some(name)) if key.is_empty() => key.extend(["\n", &visual_key(name)]),
-        (None, _) => {}
-    }
-}
-
-/// Returns the keys that identify a participant, from the most to the least specific.
-fn keys(static_ids: &[(&'static str, String)], id: Option<&str>, name: Option<&str>) -> Vec<String> {
-    let mut keys: Vec<String> = static_ids.iter().map(|(platform, id)| format!("{platform} {id}")).collect();
-    keys.extend(id.map(|id| format!("id {id}")));
-    if keys.is_empty() {
-        keys.push(name.map_or_else(String::new, |name| format!("name {}", visual_key(name))));
-    }
-    keys
-}
-
 /// Returns whether two people are different, because one platform gave them different ids.
 fn differ(one: &[(&'static str, String)], other: &[(&'static str, String)]) -> bool {
     let differs = |(platform, id): &(_, _)| other.iter().any(|(of, other)| of == platform && other != id);
     one.iter().any(differs)
-}
-
-/// Returns the number of an id. `01` is not the participant id 1.
-fn id_number(id: &str) -> Option<i64> {
-    id.parse().ok().filter(|number: &i64| number.to_string() == id)
 }
 
 impl Speaker {
@@ -406,15 +344,6 @@ pub(crate) fn shorten(text: &str) -> String {
         short.push('…');
     }
     short
-}
-
-/// Returns an e-mail address as one line, or none if the text is not an address.
-pub(crate) fn email_address(text: &str) -> Option<String> {
-    let mut email = String::new();
-    clean(text, &mut email);
-    let (name, domain) = email.rsplit_once('@')?;
-    let is_address = has_visible(name) && has_visible(domain) && !email.contains(char::is_whitespace);
-    Some(email).filter(|email| is_address && email.len() <= MAX_EMAIL_BYTES)
 }
 
 #[cfg(test)]

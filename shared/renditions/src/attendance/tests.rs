@@ -161,6 +161,16 @@ fn speakers_come_first_and_others_are_counted_beyond_the_limit() {
 }
 
 #[test]
+fn people_beyond_the_kept_part_of_the_file_count_once() {
+    let people = json!((0..11_000).map(|id| json!({"id": id, "name": format!("P{id}")})).collect::<Vec<_>>());
+    let events = json!((0..11_000).map(|id| event("join", id, 0)).collect::<Vec<_>>());
+    let transcript = json!([said(json!({"id": 10_500, "name": "Ann"}), 1), said(json!({"id": 5, "name": "P5"}), 2)]);
+    let record = read(&transcript, Attendance::new(Some(participants(&people)), Some(presences(&events)), None)).record;
+    assert_eq!((record.participants.len(), record.participants_over_limit), (1000, 10_000));
+    assert_eq!(record.participants[0].name.as_deref(), Some("Ann"));
+}
+
+#[test]
 fn people_without_a_name_have_a_label_and_no_name() {
     let people = json!([{"id": 7, "name": null, "extra_data": google("g")}, {"id": null, "name": "Ann"}]);
     let transcript = json!([said(json!({"id": 1, "name": "Ann"}), 1), said(json!({"id": null, "name": null}), 2)]);

@@ -32,11 +32,12 @@ impl People {
         let root_of: Vec<usize> = (0..self.people.len()).map(|at| self.root(at)).collect();
         let mut places = vec![usize::MAX; self.people.len()];
         let (mut speakers, mut overflow) = (Vec::new(), Speaker::default());
-        let (mut speaker_count, mut speakers_over_limit, mut over_limit) = (0, 0, 0);
+        let (mut speaker_count, mut speakers_over_limit, mut over_limit, mut unlisted) = (0, 0, 0, 0);
         for at in roots {
             let Some(person) = self.people.get_mut(at).map(std::mem::take) else { continue };
-            let Person { name, appears, speaker, .. } = person;
+            let Person { name, appears, is_listed, speaker, .. } = person;
             speaker_count += usize::from(appears);
+            unlisted += usize::from(!is_listed);
             if let (Some(label), Some(place)) = (named.remove(&at), places.get_mut(at)) {
                 *place = speakers.len();
                 let name = name.map(|name| display_name(&name).into_owned());
@@ -56,12 +57,15 @@ impl People {
             let place = root_of.get(*person).and_then(|root| places.get(*root)).copied();
             ParticipantRef { id: *id, speaker: place.unwrap_or(overflow_at).min(overflow_at) }
         };
+        // If the participants file has more people than were kept, everyone who is not in the kept part is one of them.
+        let more = attendance.over_limit.saturating_sub(unlisted);
+        let participants_over_limit = (over_limit + more).max(attendance.recorded_over_limit);
         Roster {
             participants: self.participants.iter().map(participant_ref).collect(),
             speakers,
             speaker_count,
             speakers_over_limit,
-            participants_over_limit: (over_limit + attendance.over_limit).max(attendance.recorded_over_limit),
+            participants_over_limit,
         }
     }
 
