@@ -21,6 +21,7 @@ const STATUSES = {
   foreign: ["still", ""],
 };
 const KINDS = { html: "HTML", md: "Markdown", txt: "Text", vtt: "VTT", srt: "SRT", jsonl: "JSONL" };
+const NAMES = { "meetings.jsonl": "Meeting" };
 
 // The names of platforms. Others are shown as the manifest writes them.
 const PLATFORMS = { zoom: "Zoom", google_meet: "Google Meet", microsoft_teams: "Microsoft Teams", webex: "Webex" };
@@ -300,7 +301,7 @@ function link(file) {
   const href = "objects/" + file.key.split("/").map(encodeURIComponent).join("/");
   const title = `${file.key}, ${file.content_type}`;
   return element("li", {}, element("a", { href, target: "_blank", rel: "noopener", "data-focus": file.key, title },
-    KINDS[ending(file)] ?? file.name, " ", element("span", { class: "soft" }, size(file.bytes))));
+    NAMES[file.name] ?? KINDS[ending(file)] ?? file.name, " ", element("span", { class: "soft" }, size(file.bytes))));
 }
 
 function steps(id) {
