@@ -38,8 +38,11 @@ fn followed_up(follow_up: FollowUp) -> Job {
 #[test]
 fn follow_up_begins_only_if_something_is_missing() {
     let policy = quiet();
-    let (complete, _) = stored_with(receipt(), being_copied(), &policy);
-    assert_eq!((complete.follow_up, complete.due_at()), (None, None));
+    for has_knowledge in [false, true] {
+        let policy = Policy { has_knowledge, ..quiet() };
+        let (complete, _) = stored_with(receipt(), being_copied(), &policy);
+        assert_eq!((complete.follow_up, complete.due_at()), (None, None));
+    }
     let (waits, next) = stored_with(incomplete(), being_copied(), &policy);
     assert_eq!(next, Next::Nothing);
     let at = waits.due_at().expect("it is due later");
@@ -94,7 +97,7 @@ fn follow_up_that_kills_every_worker_is_given_up() {
             Decision::Apply { job: claimed, next: Next::Act(Command::FollowUp { .. }) } => job = *claimed,
             Decision::Apply { job, next: Next::Nothing } => {
                 assert_eq!((job.follow_up, job.due_at()), (None, None));
-                assert!((3..10).contains(&crashes), "{crashes}");
+                assert_eq!(crashes, crate::waits::MAX_FOLLOW_UP_TRIES);
                 return;
             }
             decision @ (Decision::Apply { .. } | Decision::Ignore(_) | Decision::Busy { .. }) => panic!("{decision:?}"),
@@ -167,10 +170,14 @@ fn follow_up_rendering_and_deletion_exclude_each_other() {
 #[test]
 fn webhook_leaves_the_follow_up_to_the_worker() {
     let policy = quiet();
-    let due = followed_up(FollowUp { retry_at: NOW, ..follow_up(None) });
     let context = crate::Context { role: Role::Webhook, ..context(&policy, NOW) };
-    let Decision::Apply { job, next } = due.on_event(&Event::WAKE, context) else { panic!("not due") };
-    assert_eq!((next, job.follow_up.and_then(|one| one.claim)), (Next::Act(Command::Wake), None));
+    // A claim that is still there belongs to a worker that died.
+    for (claim, tries) in [(None, 0), (Some(CLAIM), 1)] {
+        let due = followed_up(FollowUp { retry_at: NOW, ..follow_up(claim) });
+        let Decision::Apply { job, next } = due.on_event(&Event::WAKE, context) else { panic!("not due") };
+        let waiting = FollowUp { retry_at: NOW, tries, ..follow_up(None) };
+        assert_eq!((next, job.follow_up), (Next::Act(Command::Wake), Some(waiting)));
+    }
 }
 
 /// Only the newest transcript keeps its knowledge document, so the older one's must go.
@@ -222,4 +229,17 @@ fn title_is_announced_with_the_stored_transcript() {
     let (_, next) = stored_with(titled, being_copied(), &policy);
     let Next::Act(Command::Announce { announcements }) = next else { panic!("{next:?}") };
     assert_eq!(announcements[0].title.as_deref(), Some("Standup"));
+}
+
+/// Nothing is being done, so the work that waited is done at once, for both transcripts.
+#[test]
+fn waiting_follow_up_starts_when_another_transcript_is_stored() {
+    let policy = Policy { has_knowledge: true, ..quiet() };
+    let mut waiting = being_copied();
+    let theirs = State::Stored { transcript_id: OTHER, receipt: incomplete() };
+    waiting.transcripts.push(Transcript::new(None, None, theirs));
+    let later = FollowUp { tries: 3, ..follow_up(None) };
+    let (job, next) = stored_with(receipt(), Job { follow_up: Some(later), ..waiting }, &policy);
+    assert!(matches!(next, Next::Act(Command::FollowUp { .. })), "{next:?}");
+    assert_eq!(job.follow_up.map(|one| (one.tries, one.repeat)), Some((0, false)));
 }
