@@ -1,6 +1,6 @@
 //! Makes the list of all people, with their labels and the times of their presence.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{HashMap, HashSet};
 
 use super::{MAX_SPEAKERS, ParticipantRef, People, Person, Roster, Speaker};
 use crate::{
@@ -79,7 +79,7 @@ impl People {
         for (position, known) in people.into_iter().enumerate() {
             self.register_known(known, position);
         }
-        let moves: Vec<_> = moves
+        let mut moves: Vec<_> = moves
             .into_iter()
             .map(|(participant, moves)| {
                 let person = self.register_known(KnownPerson::of_event(&participant), 0);
@@ -87,14 +87,22 @@ impl People {
             })
             .collect();
         self.merge_by_name();
-        // A person may have several ids at the same time, so the joins and leaves of each are paired separately.
-        let mut of_people: BTreeMap<usize, BTreeMap<Option<String>, Moves>> = BTreeMap::new();
-        for (person, id, moves) in moves {
-            of_people.entry(self.root(person)).or_default().entry(id).or_default().extend(moves);
+        for (person, ..) in &mut moves {
+            *person = self.root(*person);
         }
-        for (person, moves) in of_people {
-            if let Some(person) = self.people.get_mut(person) {
-                let moves: Vec<_> = moves.into_values().collect();
+        moves.sort_by(|(person, id, _), (other, other_id, _)| (person, id).cmp(&(other, other_id)));
+        let mut moves = moves.into_iter().peekable();
+        while let Some((at, id, first)) = moves.next() {
+            // A person may have several ids at the same time, so the joins and leaves of each are paired separately.
+            let mut of_ids = vec![(id, first)];
+            while let Some((_, id, more)) = moves.next_if(|(person, ..)| *person == at) {
+                match of_ids.last_mut() {
+                    Some((last, known)) if *last == id => known.extend(more),
+                    _ => of_ids.push((id, more)),
+                }
+            }
+            if let Some(person) = self.people.get_mut(at) {
+                let moves: Vec<_> = of_ids.into_iter().map(|(_, moves)| moves).collect();
                 person.speaker.presence = presence(&moves, recording);
             }
         }
