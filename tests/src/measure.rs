@@ -193,7 +193,7 @@ fn cpu_ms(pid: u32) -> Result<f64> {
 
 /// Returns the peak memory of the process. Unlike the figure of rusage, this one starts at zero with the program: a
 /// child does not inherit the memory of its parent.
-fn peak_mib(pid: u32) -> Result<f64> {
+pub fn peak_mib(pid: u32) -> Result<f64> {
     let status = fs::read_to_string(format!("/proc/{pid}/status")).context("the process is gone")?;
     let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).and_then(|peak| {
         let kib = peak.trim().strip_suffix(" kB")?;

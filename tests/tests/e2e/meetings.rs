@@ -4,6 +4,7 @@ mod broken;
 mod kept;
 mod knowledge;
 mod labels;
+mod large;
 mod late;
 mod people;
 mod rendered_again;
