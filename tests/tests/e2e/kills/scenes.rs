@@ -9,7 +9,7 @@ use std::{
 use anyhow::{Context as _, Result, ensure};
 use local::{
     queue::Attribute,
-    recall::{DownloadFault, Meeting, Status, Target, WebhookFault},
+    recall::{Artifact, ArtifactFault, DownloadFault, Meeting, Metadata, Status, Target, WebhookFault},
     stack::{JOBS_TABLE, WORK_QUEUE},
     wire::{Fault, Service, When},
 };
@@ -57,6 +57,12 @@ pub(super) enum Scene {
     CopiedAgain,
     /// The first copy does not know when the recording began, and fails at its manifest. The next copy knows it.
     Moved,
+    /// Recall has the people of the meeting ready only after the transcript is stored.
+    Late,
+    /// All of Recall's files are kept, and there is a knowledge document.
+    Everything,
+    /// A newer transcript is stored, so the knowledge document of the older one is removed.
+    Newer,
     /// A signed body that is unreadable.
     UnreadableBody,
     /// A message on the queue that is unreadable.
@@ -80,7 +86,7 @@ impl Begun {
 }
 
 impl Scene {
-    pub(super) const ALL: [Self; 15] = [
+    pub(super) const ALL: [Self; 18] = [
         Self::Small,
         Self::Large,
         Self::CutOff,
@@ -94,6 +100,9 @@ impl Scene {
         Self::RenderedAgain,
         Self::CopiedAgain,
         Self::Moved,
+        Self::Late,
+        Self::Everything,
+        Self::Newer,
         Self::UnreadableBody,
         Self::UnreadableMessage,
     ];
@@ -121,6 +130,14 @@ impl Scene {
             ],
             Self::DeleteTranscript => &[("DELETE_AFTER_STORE", "transcript")],
             Self::DeleteRecording => &[("DELETE_AFTER_STORE", "recording")],
+            Self::Late => &[("RENDITIONS", "jsonl,meetings,html")],
+            Self::Everything => &[
+                ("MEETING_FILES", "participants,events,timeline"),
+                ("PROVIDER_DATA", "true"),
+                ("TRANSCRIPT_PROVIDERS", r#"[{"rev_async": {}}]"#),
+                ("RENDITIONS", "jsonl,meetings,knowledge"),
+            ],
+            Self::Newer => &[("RENDITIONS", "knowledge")],
             Self::Small
             | Self::Large
             | Self::CutOff
@@ -156,6 +173,10 @@ impl Scene {
                 simulator.faults().fail_transcription(Target::next(1), Some("provider_connection_failed"));
             }
             Self::Swept => simulator.faults().webhook("", usize::MAX, WebhookFault::Dropped),
+            Self::Late => {
+                // For the copy and for the first follow-up, or for two copies.
+                simulator.faults().artifact(Target::next(2), Artifact::ParticipantEvents, ArtifactFault::Processing);
+            }
             Self::Small
             | Self::Large
             | Self::DeleteTranscript
@@ -163,6 +184,8 @@ impl Scene {
             | Self::RenderedAgain
             | Self::CopiedAgain
             | Self::Moved
+            | Self::Everything
+            | Self::Newer
             | Self::UnreadableBody
             | Self::UnreadableMessage => {}
         }
@@ -203,6 +226,12 @@ impl Scene {
                 drop(wire.inject(Service::S3, "/manifest.json?x-id=PutObject", When::Before, answer(403), 1));
                 Begun::Recording(recording)
             }
+            Self::Newer => {
+                let recording = simulator.play(Meeting::short(1));
+                Play::new(pipeline, Some(recording)).finish().await.context("the older transcript's play")?;
+                simulator.add_transcript(recording, "rev_async", Metadata::new()).context("no other transcript")?;
+                Begun::Recording(recording)
+            }
             Self::Swept => Begun::Recording(simulator.play(past(Meeting::short(1)))),
             Self::Large | Self::CutOff => Begun::Recording(simulator.play(large())),
             Self::Small
@@ -210,6 +239,8 @@ impl Scene {
             | Self::Refused
             | Self::LookedUp
             | Self::Failed
+            | Self::Late
+            | Self::Everything
             | Self::DeleteTranscript
             | Self::DeleteRecording => Begun::Recording(simulator.play(Meeting::short(1))),
         })
@@ -236,6 +267,7 @@ impl Scene {
         ensure!(parked.is_empty(), "dead letters: {parked:?}");
         let (status, creates, count) = match self {
             Self::Failed => ("stored", 2, 1),
+            Self::Newer => ("stored", 1, 2),
             Self::DeleteTranscript | Self::DeleteRecording => ("stored", 1, 0),
             Self::Small
             | Self::Large
@@ -247,6 +279,8 @@ impl Scene {
             | Self::RenderedAgain
             | Self::CopiedAgain
             | Self::Moved
+            | Self::Late
+            | Self::Everything
             | Self::UnreadableBody
             | Self::UnreadableMessage => ("stored", 1, 1),
         };
@@ -254,11 +288,12 @@ impl Scene {
         ensure!(row["status"] == status && row["transcript_count"] == count, "it is not {status}");
         let made = pipeline.simulator().creates(recording);
         ensure!(made == creates, "{made} creates instead of {creates}");
-        check_announced(
-            pipeline,
-            recording,
-            if status == "stored" { "Transcript Stored" } else { "Transcript Failed" },
-        )?;
+        check_knowledge(self, pipeline, recording)?;
+        let detail_type = if status == "stored" { "Transcript Stored" } else { "Transcript Failed" };
+        check_announced(pipeline, recording, detail_type, if self == Self::Newer { 2 } else { 1 })?;
+        if self == Self::Newer {
+            return Ok(());
+        }
         let manifests = pipeline.manifests(recording)?;
         ensure!(manifests.len() == usize::from(status == "stored"), "{} manifests", manifests.len());
         let Some(manifest) = manifests.first() else { return Ok(()) };
@@ -267,15 +302,40 @@ impl Scene {
         ensure!(stored == pipeline.simulator().transcript_bytes(id), "the stored file differs from Recall's");
         let at_recall = pipeline.simulator().transcript(id).map(|transcript| transcript.status);
         let files = manifest["files"].as_array().map_or(0, Vec::len);
-        ensure!(files == FILES && manifest["rendering_error"].is_null(), "it has {files} files: {manifest}");
+        ensure!(files == self.files() && manifest["rendering_error"].is_null(), "it has {files} files: {manifest}");
         for file in manifest["files"].as_array().into_iter().flatten() {
             let object = pipeline.stack.s3.object(file["key"].as_str().context("no key")?)?.context("no object")?;
             ensure!(!object.starts_with(OLDER.as_bytes()), "{} is of the older version", file["name"]);
         }
         let kept = if count == 1 { Status::Done } else { Status::Deleted };
         ensure!(at_recall == Some(kept), "it is {at_recall:?} at Recall");
+        let sources = &manifest["meeting"]["sources"];
+        ensure!(sources["participants"] == "stored" && sources["bot"] == "read", "the sources are {sources}");
         Ok(())
     }
+
+    /// Returns the number of files in the manifest.
+    fn files(self) -> usize {
+        let fewer_renditions = [(Self::Late, 5), (Self::Everything, 7)];
+        fewer_renditions.into_iter().find(|(scene, _)| *scene == self).map_or(FILES, |(_, files)| files)
+    }
+}
+
+/// Checks that only the newest transcript has a knowledge document, if the scene has documents.
+fn check_knowledge(scene: Scene, pipeline: &Pipeline, recording: Uuid) -> Result<()> {
+    let transcripts = pipeline.simulator().transcripts(recording);
+    let has = |id: Uuid, end: &str| {
+        Ok::<_, anyhow::Error>(pipeline.stack.s3.object(&format!("knowledge/{id}{end}"))?.is_some())
+    };
+    for (index, transcript) in transcripts.iter().enumerate() {
+        let is_expected = matches!(scene, Scene::Everything | Scene::Newer) && index + 1 == transcripts.len();
+        for end in [".md", ".md.metadata.json"] {
+            ensure!(has(transcript.id, end)? == is_expected, "transcript {index}: knowledge document {end}");
+        }
+    }
+    let manifests = pipeline.manifests(recording)?.len();
+    ensure!(manifests == transcripts.len() || scene != Scene::Newer, "{manifests} manifests");
+    Ok(())
 }
 
 /// The difference that an older version made.
@@ -327,11 +387,11 @@ fn large() -> Meeting {
     LARGE.clone()
 }
 
-/// Checks that the end was announced, at least once, and always as the same event.
-fn check_announced(pipeline: &Pipeline, recording: Uuid, detail_type: &str) -> Result<()> {
-    let events = pipeline.stack.bus.events();
-    let ours = events.iter().filter(|event| event.detail["recording_id"] == recording.to_string());
+/// Checks that the end was announced, at least once, and always as the same event, or as so many events.
+fn check_announced(pipeline: &Pipeline, recording: Uuid, detail_type: &str, events: usize) -> Result<()> {
+    let sent = pipeline.stack.bus.events();
+    let ours = sent.iter().filter(|event| event.detail["recording_id"] == recording.to_string());
     let told: BTreeSet<_> = ours.map(|event| (event.detail_type.as_str(), event.detail["id"].to_string())).collect();
-    ensure!(told.len() == 1 && told.iter().all(|(of, _)| *of == detail_type), "announced: {told:?}");
+    ensure!(told.len() == events && told.iter().all(|(of, _)| *of == detail_type), "announced: {told:?}");
     Ok(())
 }
