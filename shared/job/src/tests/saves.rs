@@ -2,10 +2,11 @@
 
 use std::{collections::BTreeSet, time::Duration};
 
-use super::{CLAIM, DAY, HOUR, NOW, OURS, context, creating, failed, job, quiet, receipt, stored};
+use super::{CLAIM, DAY, HOUR, NOW, OTHER, OURS, context, creating, failed, job, quiet, receipt, stored};
 use crate::{
-    Claim, Command, CreateAnswer, Decision, Deletion, DeletionReason, DeletionTarget, Event, Failures, Hold, HoldCause,
-    Job, KeepReason, Next, Reason, Rendering, Retry, State, Transcript,
+    Claim, Command, Contradiction, CreateAnswer, Decision, Deletion, DeletionReason, DeletionTarget, Event, Failures,
+    Hold, HoldCause, Job, KeepReason, Next, Reason, Rendering, Retry, State, Status, Transcript, TranscriptRef,
+    time::Timestamp,
 };
 
 fn making_room() -> Deletion {
@@ -161,8 +162,12 @@ fn wake_does_first_what_has_been_due_for_longest() {
 fn lease_of_a_copy_ends_on_time() {
     let policy = quiet();
     let copied = || job([State::Copying(super::copying(NOW, Some(CLAIM), Failures::default()))]);
-    let reference = crate::TranscriptRef { transcript_id: OURS, attempt: Some(1), other_deployment: false };
-    for event in [Event::TranscriptFailed { reference, sub_code: None }, Event::TranscriptDeleted(reference)] {
+    let reference = TranscriptRef { transcript_id: OURS, attempt: Some(1), other_deployment: false };
+    for event in [
+        Event::TranscriptFailed { reference, sub_code: None },
+        Event::TranscriptDeleted(reference),
+        Event::TranscriptDone(reference),
+    ] {
         let before = copied().on_event(&event, context(&policy, NOW.minus(Duration::from_millis(1))));
         assert_eq!(before, Decision::Busy { retry_at: NOW });
         let after = copied().on_event(&event, context(&policy, NOW));
@@ -178,4 +183,47 @@ fn answers_to_a_create_have_names_of_their_own() {
     let kinds: BTreeSet<String> =
         answers.iter().map(|answer| format!("{:?}", std::mem::discriminant(answer))).collect();
     assert_eq!(names.len(), kinds.len(), "{names:?}");
+}
+
+/// A transcript that Recall had as failed is not retrieved again before this time.
+#[test]
+fn contradiction_is_over_on_time() {
+    let policy = quiet();
+    let mut contradicting = job([failed(1)]);
+    contradicting.transcripts[0].contradiction = Some(Contradiction { retry_at: NOW, times: 1 });
+    let done = Event::TranscriptDone(TranscriptRef { transcript_id: OURS, attempt: Some(1), other_deployment: false });
+    let copies = |now: Timestamp| {
+        let decision = contradicting.clone().on_event(&done, context(&policy, now));
+        matches!(decision, Decision::Apply { next: Next::Act(Command::Copy { .. }), .. })
+    };
+    assert!(!copies(NOW.minus(Duration::from_millis(1))));
+    assert!(copies(NOW));
+}
+
+/// Something else may still come of the job, so its next bad end is news again.
+#[test]
+fn end_is_news_again_while_an_attempt_waits_or_something_is_stored() {
+    let policy = quiet();
+    let event =
+        Event::TranscriptProcessing(TranscriptRef { transcript_id: OTHER, attempt: None, other_deployment: false });
+    for (what, job, is_news) in [
+        ("waits", Job { hold: waiting(), ..job([failed(1)]) }, true),
+        ("stored", job([stored(1)]), true),
+        ("failed", job([failed(1)]), false),
+    ] {
+        let mut told = job;
+        told.outbox.last_announced_end = Some(Status::Failed);
+        let Decision::Apply { job, .. } = told.on_event(&event, context(&policy, NOW)) else { panic!("{what}") };
+        assert_eq!(job.outbox.last_announced_end.is_none(), is_news, "{what}");
+    }
+}
+
+/// A row that was restored from a backup may lack what was to be rendered.
+#[test]
+fn rendering_of_what_is_not_stored_ends() {
+    let policy = quiet();
+    let rendering = Some(Rendering { transcript_id: Some(OURS), retry_at: NOW, claim: None, tries: 0 });
+    let decision = Job { rendering, ..job([stored(9)]) }.on_event(&Event::WAKE, context(&policy, NOW));
+    let Decision::Apply { job, next } = decision else { panic!("{decision:?}") };
+    assert_eq!((job.rendering, next), (None, Next::Nothing));
 }
