@@ -204,8 +204,8 @@ fn contradiction_is_over_on_time() {
 #[test]
 fn end_is_news_again_while_an_attempt_waits_or_something_is_stored() {
     let policy = quiet();
-    let event =
-        Event::TranscriptProcessing(TranscriptRef { transcript_id: OTHER, attempt: None, other_deployment: false });
+    let reference = TranscriptRef { transcript_id: OTHER, attempt: None, other_deployment: false };
+    let event = Event::TranscriptFailed { reference, sub_code: None };
     for (what, job, is_news) in [
         ("waits", Job { hold: waiting(), ..job([failed(1)]) }, true),
         ("stored", job([stored(1)]), true),

@@ -142,7 +142,7 @@ async fn a_manifest_says_who_was_there_and_a_password_is_nowhere() -> Result<()>
         for secret in [MEETING_PASSWORD, CHAT_MESSAGE, "meet.example", "@example.com", "Roadmap"] {
             assert!(!pipeline.stack.logs().iter().any(|line| line.contains(secret)), "{secret} is in the log");
         }
-        assert_eq!(meeting["participants"].to_string().contains("invited@"), false);
+        assert!(!meeting["participants"].to_string().contains("invited@"));
 
         let made: Vec<String> = calls(&pipeline, Service::Recall).into_iter().map(|call| call.operation).collect();
         let expected = ["GET /api/v1/bot/", "GET /api/v1/recording/", "GET /api/v1/transcript/", "/create_transcript/"];
