@@ -91,11 +91,12 @@ fn objects_with(pipeline: &Pipeline, text: &str) -> Result<Vec<String>> {
     Ok(found)
 }
 
-/// Returns the calls to a service, shortened to the method and the first words of the path.
+/// Returns the calls to a service, oldest first.
 fn calls(pipeline: &Pipeline, service: Service) -> Vec<Call> {
     pipeline.stack.wire.calls().into_iter().filter(|call| call.service == service).collect()
 }
 
+/// Returns how many calls to Recall have this in their name.
 fn count(pipeline: &Pipeline, operation: &str) -> usize {
     pipeline.stack.wire.count(Service::Recall, operation)
 }

@@ -142,7 +142,7 @@ async fn a_manifest_says_who_was_there_and_a_password_is_nowhere() -> Result<()>
         for secret in [MEETING_PASSWORD, CHAT_MESSAGE, "meet.example", "@example.com", "Roadmap"] {
             assert!(!pipeline.stack.logs().iter().any(|line| line.contains(secret)), "{secret} is in the log");
         }
-        assert!(!meeting["participants"].to_string().contains("invited@"));
+        assert!(!meeting["participants"].to_string().contains("invited@"), "invitations are no participants");
 
         let made: Vec<String> = calls(&pipeline, Service::Recall).into_iter().map(|call| call.operation).collect();
         let expected = ["GET /api/v1/bot/", "GET /api/v1/recording/", "GET /api/v1/transcript/", "/create_transcript/"];
@@ -205,7 +205,7 @@ async fn a_line_says_what_the_manifest_says_about_the_meeting() -> Result<()> {
     .await
 }
 
-/// Two transcripts' worth of odd meetings: nobody speaks, and no bot was there.
+/// No one speaks, and there is no bot to ask about the platform.
 #[tokio::test(flavor = "multi_thread")]
 async fn silent_people_are_listed_although_nothing_was_said() -> Result<()> {
     pipeline_test(async |pipeline| {
