@@ -94,8 +94,20 @@ fn plain(text: &str) -> String {
             line.push(replaced);
         }
     }
-    // Chats make links of these.
-    line.trim_end().replace("://", ": //").replace("www.", "www ")
+    // Chats make links of names with dots, and of words before a colon.
+    let line = line.trim_end();
+    let is_word = |c: Option<char>| c.is_some_and(char::is_alphanumeric);
+    let mut safe = String::new();
+    for (at, c) in line.char_indices() {
+        let before = safe.chars().next_back();
+        let after = line.get(at + c.len_utf8()..).and_then(|rest| rest.chars().next());
+        safe.push(match c {
+            '.' if is_word(before) && is_word(after) => '․',
+            ':' if after.is_some_and(|c| c != ' ') => '∶',
+            c => c,
+        });
+    }
+    safe
 }
 
 /// Returns whether a character has no shape of its own, and may change the order or the shape of others.

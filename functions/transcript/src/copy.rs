@@ -29,10 +29,10 @@ use self::{earlier_copy::EarlierCopy, error::CopyError};
 use crate::{
     act::time_to_act,
     download::{Body, DownloadError, Downloads},
-    meeting_data::{Fetched, MeetingFetcher, Origin},
-    render::{Renditions, report_skipped_values},
+    meeting_data::{Fetched, MeetingFetcher, Missing, Origin},
+    render::{RenditionError, Renditions, report_skipped_values},
     tags::Labels,
-    transcript_info::{Facts, TranscriptInfo, file_entry},
+    transcript_info::{TranscriptInfo, file_entry},
     upload::{Upload, put},
 };
 
@@ -133,6 +133,7 @@ impl Copier {
         let (retrieved, earlier_copy) = tokio::join!(self.retrieve(recording_id, transcript_id), earlier_copy);
         let (artifact, earlier_copy) = (retrieved?, earlier_copy?);
         let recording = self.recording(recording_id).await?;
+        let known = earlier_copy.known_of_bot();
         let created_at = artifact.created_at();
         let info = self.info(&request, &artifact, recording.as_ref().ok());
         let (artifact, response) = self.download(artifact).await?;
@@ -143,10 +144,9 @@ impl Copier {
             transcript: Some(&artifact),
             is_last_try: false,
         };
-        let fetched = self
-            .fetcher
-            .fetch(&origin, self.fetcher.everything(), Facts::default(), MAX_MEETING_TIME.min(remaining()))
-            .await;
+        // An earlier copy has asked about the bot, and that is done once.
+        let missing = Missing { bot: !known.has_bot(), ..self.fetcher.everything() };
+        let fetched = self.fetcher.fetch(&origin, missing, known, MAX_MEETING_TIME.min(remaining() / 2)).await;
         let Fetched { participants, presences, facts, files, is_incomplete } = fetched;
         let (meeting_info, attendance) = (info.meeting_info(facts), Attendance::new(participants, presences, None));
         let outcome = match reader {
@@ -233,9 +233,20 @@ impl Copier {
     ) -> Result<(Vec<File>, Option<String>), CopyError> {
         let mut files = Vec::new();
         if let Err(error) = self.renditions.write(info, outcome, is_newest, &mut files, time).await {
+            let is_rendered = matches!(error, RenditionError::Knowledge(_));
             let why = limits::retry_or_store_without(failures, error)?;
-            files.retain(|file| file.name == MEETING_LINE);
-            return Ok((files, Some(why)));
+            if !is_rendered {
+                files.retain(|file| file.name == MEETING_LINE);
+                return Ok((files, Some(why)));
+            }
+            // Only the knowledge document is missing, which no manifest names.
+            tracing::error!(
+                message = logs::KNOWLEDGE_NOT_WRITTEN,
+                recording.id = %info.recording_id,
+                transcript.id = %info.transcript_id,
+                error = why
+            );
+            metrics::KNOWLEDGE_NOT_WRITTEN.count();
         }
         Ok((files, outcome.meeting.as_ref().err().cloned()))
     }

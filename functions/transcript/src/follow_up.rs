@@ -8,7 +8,7 @@ use pipeline::{
     bucket::S3Error,
     deadline::Deadline,
     logs,
-    manifest::Manifest,
+    manifest::{BEING_REPLACED, Manifest},
     recall::{Problem, Recall},
     telemetry::Chain,
     time::Stopwatch,
@@ -108,7 +108,9 @@ impl FollowUps {
         let known = Facts::of_record(&manifest.meeting);
         let fetched = self.fetch(&manifest, receipt, missing, known.clone(), is_last_try, time / FETCHING_PART).await?;
         let is_complete = !fetched.is_incomplete;
-        if fetched.facts != known || !fetched.files.is_empty() {
+        // An earlier try may have died after it had withdrawn the readable files.
+        let is_withdrawn = manifest.rendering_error.as_deref() == Some(BEING_REPLACED);
+        if is_withdrawn || fetched.facts != known || !fetched.files.is_empty() {
             let left = time.saturating_sub(watch.elapsed());
             self.rerenderer.rerender(manifest, receipt, Some(fetched), is_newest, left).await?;
         }
@@ -131,7 +133,11 @@ impl FollowUps {
             Err(problem) => return Err(problem.into()),
         };
         let transcript = match missing.provider_data {
-            true => self.recall.retrieve_transcript(manifest.transcript_id).await.ok(),
+            true => match self.recall.retrieve_transcript(manifest.transcript_id).await {
+                Ok(transcript) => Some(transcript),
+                Err(problem) if is_last_try || matches!(problem, Problem::NotFound) => None,
+                Err(problem) => return Err(problem.into()),
+            },
             false => None,
         };
         let day = manifest.day().unwrap_or_default().to_owned();

@@ -15,7 +15,7 @@ use pipeline::{
 use renditions::{Meeting, Outcome, knowledge_renderer, knowledge_sidecar};
 
 use crate::{
-    render::{Pieces, RenditionError, upload_pieces},
+    render::{Pieces, upload_pieces},
     transcript_info::TranscriptInfo,
     upload::{Upload, checksum, put},
 };
@@ -42,9 +42,9 @@ impl KnowledgeWriter {
         info: &TranscriptInfo,
         outcome: &Outcome,
         is_newest: bool,
-    ) -> Result<(), RenditionError> {
+    ) -> Result<(), S3Error> {
         let meeting = outcome.meeting.as_ref().ok().filter(|_| is_newest && !outcome.summary.empty);
-        let Some(meeting) = meeting else { return Ok(self.remove(info.transcript_id).await?) };
+        let Some(meeting) = meeting else { return self.remove(info.transcript_id).await };
         let Some(sidecar) = knowledge_sidecar(&outcome.info, &outcome.record, &outcome.summary) else {
             tracing::warn!(
                 message = logs::KNOWLEDGE_NOT_WRITTEN,
@@ -52,15 +52,17 @@ impl KnowledgeWriter {
                 transcript.id = %info.transcript_id
             );
             metrics::KNOWLEDGE_NOT_WRITTEN.count();
-            return Ok(self.remove(info.transcript_id).await?);
+            return self.remove(info.transcript_id).await;
         };
         let keys = knowledge_keys(&self.key_prefix, info.transcript_id);
         let mut crc = Digest::new(CrcAlgorithm::Crc64Nvme);
         crc.update(sidecar.as_bytes());
-        if !self.has(&keys.sidecar, sidecar.len() as u64, &checksum(&crc)).await {
+        let is_sidecar_new = !self.has(&keys.sidecar, sidecar.len() as u64, &checksum(&crc)).await;
+        if is_sidecar_new {
             put(&self.bucket, keys.sidecar, SIDECAR_TYPE, sidecar.as_bytes(), info.tags()).await?;
         }
-        self.write_document(keys.document, info, meeting).await
+        // Other attributes mean other tags, and a knowledge base reads the document again in any case.
+        self.write_document(keys.document, info, meeting, is_sidecar_new).await
     }
 
     async fn write_document(
@@ -68,7 +70,8 @@ impl KnowledgeWriter {
         key: String,
         info: &TranscriptInfo,
         meeting: &Meeting,
-    ) -> Result<(), RenditionError> {
+        is_sidecar_new: bool,
+    ) -> Result<(), S3Error> {
         let pieces = || Pieces::new(meeting, knowledge_renderer());
         let (mut crc, mut bytes, mut unsent) = (Digest::new(CrcAlgorithm::Crc64Nvme), 0, pieces());
         while let Some(piece) = unsent.next() {
@@ -77,13 +80,13 @@ impl KnowledgeWriter {
             // Let the timeout be checked.
             tokio::task::yield_now().await;
         }
-        if self.has(&key, bytes, &checksum(&crc)).await {
+        if !is_sidecar_new && self.has(&key, bytes, &checksum(&crc)).await {
             return Ok(());
         }
         let mut upload = Upload::new(&self.bucket, key, DOCUMENT_TYPE).with_tags(info.tags());
         if let Err(error) = upload_pieces(pieces(), &mut upload, true).await {
             upload.abort().await;
-            return Err(error.into());
+            return Err(error);
         }
         Ok(())
     }

@@ -139,14 +139,16 @@ impl MeetingFetcher {
             let file = FileSpec { name: PARTICIPANTS, max_bytes: MAX_PARTICIPANTS_BYTES, kept: self.kept.participants };
             let url = origin.recording.map(RecordingArtifact::participants).unwrap_or_else(unavailable);
             let state = self.file(origin, &mut fetched, file, url, left(), |bytes| reader.push(bytes)).await;
-            (fetched.facts.sources.participants, fetched.participants) = read(origin, state, || reader.finish());
+            let read = read(origin, PARTICIPANTS, state, || reader.finish(), Participants::skipped_values);
+            (fetched.facts.sources.participants, fetched.participants) = read;
         }
         if missing.events {
             let mut reader = EventsReader::new(origin.info.times);
             let file = FileSpec { name: EVENTS, max_bytes: MAX_FILE_BYTES, kept: self.kept.events };
             let url = origin.recording.map(RecordingArtifact::participant_events).unwrap_or_else(unavailable);
             let state = self.file(origin, &mut fetched, file, url, left(), |bytes| reader.push(bytes)).await;
-            (fetched.facts.sources.events, fetched.presences) = read(origin, state, || reader.finish());
+            let read = read(origin, EVENTS, state, || reader.finish(), Presences::skipped_values);
+            (fetched.facts.sources.events, fetched.presences) = read;
         }
         if missing.timeline {
             let file = FileSpec { name: TIMELINE, max_bytes: MAX_FILE_BYTES, kept: true };
@@ -239,25 +241,35 @@ impl MeetingFetcher {
 /// Ends the reading of a file whose bytes have arrived. A file that cannot be read is still kept.
 fn read<T>(
     origin: &Origin<'_>,
+    file: &'static str,
     state: SourceState,
     finish: impl FnOnce() -> Result<T, String>,
+    skipped_values: impl FnOnce(&T) -> u64,
 ) -> (SourceState, Option<T>) {
-    match state {
-        SourceState::Stored | SourceState::Read => match finish() {
-            Ok(value) => (state, Some(value)),
-            Err(why) => {
-                let info = origin.info;
-                tracing::warn!(
-                    message = logs::MEETING_FILE_NOT_READ,
-                    recording.id = %info.recording_id,
-                    transcript.id = %info.transcript_id,
-                    error = why
-                );
-                (SourceState::Failed, None)
-            }
-        },
-        SourceState::Absent | SourceState::Failed | SourceState::NotYet => (state, None),
+    if !matches!(state, SourceState::Stored | SourceState::Read) {
+        return (state, None);
     }
+    let finished = finish();
+    let error = match &finished {
+        Ok(value) => Some(skipped_values(value))
+            .filter(|skipped| *skipped > 0)
+            .map(|skipped| format!("{skipped} values have another form than Recall documents, and were skipped")),
+        Err(why) => {
+            metrics::MEETING_FILES_FAILED.count(file);
+            Some(why.clone())
+        }
+    };
+    if let Some(error) = error {
+        let info = origin.info;
+        tracing::warn!(
+            message = logs::MEETING_FILE_NOT_READ,
+            recording.id = %info.recording_id,
+            transcript.id = %info.transcript_id,
+            file,
+            error
+        );
+    }
+    finished.map_or((SourceState::Failed, None), |value| (state, Some(value)))
 }
 
 fn unavailable<T>(state: SourceState) -> Availability<T> {

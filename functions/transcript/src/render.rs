@@ -47,6 +47,9 @@ pub(crate) enum RenditionError {
     OutOfTime,
     #[error(transparent)]
     Upload(#[from] S3Error),
+    /// All renditions are written.
+    #[error("the knowledge document could not be written")]
+    Knowledge(#[source] S3Error),
 }
 
 impl Renditions {
@@ -93,7 +96,11 @@ impl Renditions {
             }
         }
         match &self.knowledge {
-            Some(knowledge) => in_time(knowledge.update(info, outcome, is_newest), left()).await,
+            Some(knowledge) => {
+                let updated =
+                    async { knowledge.update(info, outcome, is_newest).await.map_err(RenditionError::Knowledge) };
+                in_time(updated, left()).await
+            }
             None => Ok(()),
         }
     }

@@ -10,7 +10,7 @@ use pipeline::{
     deadline::Deadline,
     keys::{MEETING_LINE, VERBATIM},
     logs,
-    manifest::{File, Manifest},
+    manifest::{BEING_REPLACED, File, Manifest},
     metrics,
     telemetry::Chain,
     time::{self, Stopwatch},
@@ -133,7 +133,8 @@ impl Rerenderer {
         let info = TranscriptInfo::of_manifest(&manifest, receipt, day, &self.metadata_keys);
         let Fetched { participants, presences, facts, files: mut new_files, .. } =
             fetched.unwrap_or_else(|| Fetched { facts: Facts::of_record(&manifest.meeting), ..Fetched::default() });
-        let attendance = source::attendance(&self.bucket, &manifest, participants, presences).await?;
+        let (attendance, lost) = source::attendance(&self.bucket, &manifest, participants, presences).await?;
+        manifest.files.retain(|file| !lost.contains(&&*file.name));
         let outcome = verbatim.finish(info.meeting_info(facts), attendance);
         report_skipped_values(info.recording_id, info.transcript_id, &outcome.summary);
         self.withdraw(&mut manifest, receipt, &info, &outcome).await?;
@@ -141,7 +142,7 @@ impl Rerenderer {
         let left = time.saturating_sub(watch.elapsed());
         self.renditions.write(&info, &outcome, is_newest, &mut new_files, left).await.map_err(|error| match error {
             RenditionError::OutOfTime => RerenderError::OutOfTime,
-            RenditionError::Upload(error) => error.into(),
+            RenditionError::Upload(error) | RenditionError::Knowledge(error) => error.into(),
         })?;
         // A manifest of an older version does not have S3's checksum of the verbatim file.
         if let Some(verbatim) = manifest.files.iter_mut().find(|file| file.name == VERBATIM) {
@@ -150,7 +151,9 @@ impl Rerenderer {
         let Outcome { summary, record, meeting, .. } = outcome;
         let why = meeting.err();
         let is_read = why.is_none() || summary.counts.words == 0;
-        let rendering_error = if is_read { why.clone() } else { earlier_error };
+        // A worker that died may have left a manifest that says so.
+        let earlier_error = earlier_error.filter(|error| error != BEING_REPLACED);
+        let rendering_error = if is_read { why.clone() } else { earlier_error.or_else(|| why.clone()) };
         manifest.complete(new_files, rendering_error, time::now());
         manifest.meeting = record;
         if is_read {

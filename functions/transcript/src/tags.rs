@@ -3,6 +3,10 @@
 
 use std::collections::BTreeMap;
 
+use icu_properties::{
+    CodePointMapData,
+    props::{GeneralCategory, GeneralCategoryGroup},
+};
 use pipeline::{logs, metrics};
 use serde_json::Value;
 
@@ -25,20 +29,27 @@ pub(crate) struct Labels {
 
 /// Returns whether S3 accepts the key of a tag.
 pub(crate) fn is_tag_key(key: &str) -> bool {
-    let is_reserved = key.get(..RESERVED_PREFIX.len()).is_some_and(|start| start.eq_ignore_ascii_case(RESERVED_PREFIX));
-    (1..=MAX_TAG_KEY_CHARS).contains(&key.encode_utf16().count()) && !is_reserved && key.chars().all(is_tag_char)
+    (1..=MAX_TAG_KEY_CHARS).contains(&key.encode_utf16().count()) && !is_reserved(key) && key.chars().all(is_tag_char)
+}
+
+fn is_reserved(text: &str) -> bool {
+    text.get(..RESERVED_PREFIX.len()).is_some_and(|start| start.eq_ignore_ascii_case(RESERVED_PREFIX))
 }
 
 /// Returns whether S3 accepts the value of a tag, and returns it unchanged.
 fn is_tag_value(value: &str) -> bool {
     (1..=MAX_TAG_VALUE_CHARS).contains(&value.encode_utf16().count())
+        && !is_reserved(value)
         && value.chars().all(is_tag_char)
         // Servers may trim a value.
         && value.trim() == value
 }
 
+/// S3 accepts letters and numbers of any script, but no combining marks.
 fn is_tag_char(c: char) -> bool {
-    c.is_alphanumeric() || c == ' ' || "+-=._:/@".contains(c)
+    let category = CodePointMapData::<GeneralCategory>::new().get(c);
+    let is_text = GeneralCategoryGroup::Letter.contains(category) || GeneralCategoryGroup::Number.contains(category);
+    is_text || c == ' ' || "+-=._:/@".contains(c)
 }
 
 impl Labels {
@@ -92,8 +103,22 @@ mod tests {
 
     #[test]
     fn value_that_s3_would_not_keep_unchanged_gets_no_tag() {
-        for bad in ["", "a\nb", "a,b", "a*", " a", "a ", "ü\u{301}", "emoji 😀", &"v".repeat(257), &"𐐀".repeat(129)]
-        {
+        for bad in [
+            "",
+            "सीता",
+            "สวี",
+            "Ⓐ",
+            "aws:x",
+            "a\nb",
+            "a,b",
+            "a*",
+            " a",
+            "a ",
+            "ü\u{301}",
+            "emoji 😀",
+            &"v".repeat(257),
+            &"𐐀".repeat(129),
+        ] {
             let found = labels(&["tenant"], json!({"tenant": bad}), Value::Null);
             assert_eq!((found.tags, found.metadata.get("tenant").map(String::as_str)), (None, Some(bad)), "{bad:?}");
         }

@@ -11,7 +11,9 @@ use pipeline::{
     keys,
     manifest::{BEING_REPLACED, File, Manifest, Recording, SCHEMA},
 };
-use renditions::{Counts, MeetingInfo, MeetingRecord, RecordingTimes, Sources, Summary, Title, TitleSource};
+use renditions::{
+    Counts, MeetingInfo, MeetingRecord, RecordingTimes, SourceState, Sources, Summary, Title, TitleSource,
+};
 use serde_json::Value;
 
 use crate::{tags::Labels, upload::Uploaded};
@@ -57,6 +59,20 @@ impl Facts {
             meeting_id: record.meeting_id.clone(),
             sources: record.sources,
         }
+    }
+}
+
+impl Facts {
+    /// Returns whether Recall was asked about the bot, and answered or failed to.
+    pub(crate) fn has_bot(&self) -> bool {
+        matches!(self.sources.bot, SourceState::Read | SourceState::Failed)
+    }
+
+    /// Returns only what the bot told.
+    pub(crate) fn only_of_bot(self) -> Self {
+        let Self { platform, meeting_id, sources, .. } = self;
+        let sources = Sources { bot: sources.bot, ..Sources::default() };
+        Self { title: None, platform, meeting_id, sources }
     }
 }
 

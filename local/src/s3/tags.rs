@@ -2,6 +2,10 @@
 //!
 //! S3's documents give the limits. The codes and messages are those that its users report.
 
+use icu_properties::{
+    CodePointMapData,
+    props::{GeneralCategory, GeneralCategoryGroup},
+};
 use std::collections::BTreeMap;
 
 use http::StatusCode;
@@ -73,10 +77,13 @@ fn is_valid(text: &str, most_units: usize) -> bool {
     text.encode_utf16().count() <= most_units && text.chars().all(is_allowed)
 }
 
-/// Letters, numbers, and spaces of any script, and a few symbols. Control characters such as tabs are no spaces here.
+/// Letters, numbers, and spaces of any script, and a few symbols. Combining marks are no letters, and control characters
+/// such as tabs are no spaces here.
 fn is_allowed(character: char) -> bool {
     let is_space = character.is_whitespace() && !character.is_control();
-    character.is_alphanumeric() || is_space || "+-=._:/@".contains(character)
+    let category = CodePointMapData::<GeneralCategory>::new().get(character);
+    let is_text = GeneralCategoryGroup::Letter.contains(category) || GeneralCategoryGroup::Number.contains(category);
+    is_text || is_space || "+-=._:/@".contains(character)
 }
 
 #[cfg(test)]

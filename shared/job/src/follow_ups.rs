@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Claim, Command, Context, Decision, Job, Next, Reason, Receipt, Role, Version,
+    Claim, Command, Context, Decision, Job, Next, Reason, Receipt, Rendering, Role, Version,
     leases::leased_until,
     waits::{FOLLOW_UP_BACKOFF, MAX_FOLLOW_UP_TRIES, recall_retry_at},
 };
@@ -70,8 +70,11 @@ impl Job {
         // A claim that is still there belongs to a worker that died.
         let tries = waiting.tries.saturating_add(u32::from(waiting.claim.is_some()));
         let transcripts = self.stored(None);
-        let newest = self.newest_stored().filter(|_| tries < MAX_FOLLOW_UP_TRIES);
-        let Some(Version { transcript_id: newest, .. }) = newest else {
+        if tries >= MAX_FOLLOW_UP_TRIES {
+            self.repair_after_follow_up(context.now);
+            return None;
+        }
+        let Some(Version { transcript_id: newest, .. }) = self.newest_stored() else {
             self.follow_up = None;
             return None;
         };
@@ -113,11 +116,23 @@ impl Job {
                 self.follow_up = Some(FollowUp { retry_at, claim: None, tries, repeat: false });
                 Next::Wait { retry_at }
             }
+            None if matches!(answer, FollowUpAnswer::Later { .. }) => {
+                self.repair_after_follow_up(context.now);
+                Next::Nothing
+            }
             None => {
                 self.follow_up = None;
                 Next::Nothing
             }
         };
         self.apply(next)
+    }
+
+    /// The work is given up because it failed. The worker may have withdrawn readable files, so they are rendered again,
+    /// which has more tries and an alarm.
+    fn repair_after_follow_up(&mut self, now: Timestamp) {
+        self.follow_up = None;
+        let rendering = Rendering { transcript_id: None, retry_at: now, claim: None, tries: 0 };
+        self.rendering.get_or_insert(rendering);
     }
 }

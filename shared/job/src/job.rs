@@ -3,8 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Claim, Decision, Deletion, FollowUp, Hold, Next, Outbox, Overrides, Recording, Refusals, Rendering, Retry, State,
-    Transcript,
+    Claim, Decision, Deletion, DeletionReason, FollowUp, Hold, Next, Outbox, Overrides, Recording, Refusals, Rendering,
+    Retry, State, Transcript,
 };
 use crate::{
     ids::{BotId, RecordingId},
@@ -121,9 +121,13 @@ impl Job {
     pub fn due_at(&self) -> Option<Timestamp> {
         // While a create has no known outcome, a hold only keeps the count of Recall's answers.
         let hold = self.hold.as_ref().filter(|_| !self.is_creating()).and_then(Hold::retry_at);
-        let deletion = self.deletion.map(|deletion| deletion.retry_at);
-        let rendering = self.rendering.map(|rendering| rendering.retry_at);
+        // What the operator wants deleted waits for the work that follows a copy.
         let follow_up = self.follow_up.map(|follow_up| follow_up.retry_at);
+        let deletion = self.deletion.map(|deletion| match deletion.reason {
+            DeletionReason::Stored => follow_up.map_or(deletion.retry_at, |until| until.max(deletion.retry_at)),
+            DeletionReason::Room | DeletionReason::PaidTwice => deletion.retry_at,
+        });
+        let rendering = self.rendering.map(|rendering| rendering.retry_at);
         let outbox = Some(self.outbox.retry_at).filter(|_| !self.outbox.notices.is_empty());
         let transcripts = self.transcripts.iter().filter_map(|transcript| transcript.state.due_at());
         let others = [hold, deletion, rendering, follow_up, outbox, self.outbox.expiry_alarm_at];

@@ -15,7 +15,10 @@ use pipeline::{
     time,
 };
 
-use crate::{transcript_info::TranscriptInfo, upload::put};
+use crate::{
+    transcript_info::{Facts, TranscriptInfo},
+    upload::put,
+};
 
 /// The objects of an earlier copy.
 pub(super) struct EarlierCopy {
@@ -85,6 +88,16 @@ impl EarlierCopy {
             bucket.remove(&meetings_key(prefix, day, info.transcript_id)).await?;
         }
         Ok(())
+    }
+}
+
+impl EarlierCopy {
+    /// Returns what an earlier copy learned of the bot.
+    pub(super) fn known_of_bot(&self) -> Facts {
+        match &self.manifest {
+            FoundManifest::Manifest(manifest) => Facts::of_record(&manifest.meeting).only_of_bot(),
+            FoundManifest::Nothing | FoundManifest::Unreadable => Facts::default(),
+        }
     }
 }
 

@@ -34,13 +34,17 @@ pub(super) fn should_retry_empty(failures: Failures) -> bool {
 /// says why.
 pub(super) fn retry_or_store_without(failures: Failures, error: RenditionError) -> Result<String, CopyError> {
     match error {
-        RenditionError::Upload(error) if failures.renditions_refused < MAX_RENDITION_REFUSALS => {
+        RenditionError::Upload(error) | RenditionError::Knowledge(error)
+            if failures.renditions_refused < MAX_RENDITION_REFUSALS =>
+        {
             Err(CopyError::RenditionsRefused(error))
         }
         RenditionError::OutOfTime if failures.renditions_late < MAX_RENDITION_TIMEOUTS => {
             Err(CopyError::RenditionsLate)
         }
-        error @ (RenditionError::Upload(_) | RenditionError::OutOfTime) => Ok(Chain(&error).to_string()),
+        error @ (RenditionError::Upload(_) | RenditionError::Knowledge(_) | RenditionError::OutOfTime) => {
+            Ok(Chain(&error).to_string())
+        }
     }
 }
 

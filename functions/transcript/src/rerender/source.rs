@@ -5,7 +5,7 @@ use pipeline::{
     bucket::{Bucket, body_interrupted, day_of},
     keys::{self, EVENTS, PARTICIPANTS},
     logs,
-    manifest::{File, Manifest},
+    manifest::Manifest,
     time,
 };
 use renditions::{
@@ -56,41 +56,58 @@ pub(super) fn day(manifest: &Manifest, of_verbatim: Option<String>) -> String {
     })
 }
 
-/// Gathers what is known about the people: what was just fetched, what is kept in S3, and what the manifest says.
+/// Gathers what is known about the people: what was just fetched, what is kept in S3, and what the manifest says. Also
+/// returns the names of the files that are gone or changed, perhaps because a person asked for that.
 pub(super) async fn attendance(
     bucket: &Bucket,
     manifest: &Manifest,
-    participants: Option<Participants>,
-    presences: Option<Presences>,
-) -> Result<Attendance, RerenderError> {
-    let kept = |name: &str| manifest.files.iter().find(|file| file.name == name);
-    let participants = match (participants, kept(PARTICIPANTS)) {
-        (None, Some(file)) => {
-            let mut reader = ParticipantsReader::new();
-            read(bucket, Expected::of(file), |bytes| reader.push(bytes)).await?;
-            noted(manifest, file, reader.finish())
+    mut participants: Option<Participants>,
+    mut presences: Option<Presences>,
+) -> Result<(Attendance, Vec<&'static str>), RerenderError> {
+    let mut lost = Vec::new();
+    if participants.is_none() {
+        let mut reader = ParticipantsReader::new();
+        if read_kept(bucket, manifest, PARTICIPANTS, &mut lost, |bytes| reader.push(bytes)).await? {
+            participants = noted(manifest, PARTICIPANTS, reader.finish());
         }
-        (participants, _) => participants,
-    };
-    let presences = match (presences, kept(EVENTS)) {
-        (None, Some(file)) => {
-            let mut reader = EventsReader::new(manifest.recording.times());
-            read(bucket, Expected::of(file), |bytes| reader.push(bytes)).await?;
-            noted(manifest, file, reader.finish())
+    }
+    if presences.is_none() {
+        let mut reader = EventsReader::new(manifest.recording.times());
+        if read_kept(bucket, manifest, EVENTS, &mut lost, |bytes| reader.push(bytes)).await? {
+            presences = noted(manifest, EVENTS, reader.finish());
         }
-        (presences, _) => presences,
-    };
-    Ok(Attendance::new(participants, presences, Some(&manifest.meeting)))
+    }
+    Ok((Attendance::new(participants, presences, Some(&manifest.meeting)), lost))
+}
+
+/// Reads a file that the manifest names. Returns whether there is one, and it is as it was stored.
+async fn read_kept(
+    bucket: &Bucket,
+    manifest: &Manifest,
+    name: &'static str,
+    lost: &mut Vec<&'static str>,
+    take: impl FnMut(&[u8]),
+) -> Result<bool, RerenderError> {
+    let Some(file) = manifest.files.iter().find(|file| file.name == name) else { return Ok(false) };
+    match read(bucket, Expected { key: &file.key, bytes: file.bytes, sha256: &file.sha256 }, take).await {
+        Ok(_) => Ok(true),
+        Err(error) if error.may_pass() => Err(error),
+        Err(error) => {
+            noted::<()>(manifest, name, Err(error.to_string()));
+            lost.push(name);
+            Ok(false)
+        }
+    }
 }
 
 /// Notes that a file cannot be read.
-fn noted<T>(manifest: &Manifest, file: &File, read: Result<T, String>) -> Option<T> {
+fn noted<T>(manifest: &Manifest, file: &str, read: Result<T, String>) -> Option<T> {
     let note = |why| {
         tracing::warn!(
             message = logs::MEETING_FILE_NOT_READ,
             recording.id = %manifest.recording_id,
             transcript.id = %manifest.transcript_id,
-            file = file.name,
+            file,
             error = why
         );
     };
@@ -102,12 +119,6 @@ struct Expected<'a> {
     key: &'a str,
     bytes: u64,
     sha256: &'a str,
-}
-
-impl<'a> Expected<'a> {
-    fn of(file: &'a File) -> Self {
-        Self { key: &file.key, bytes: file.bytes, sha256: &file.sha256 }
-    }
 }
 
 /// Reads an object, and checks that it is as it was stored. Returns the day in its metadata.

@@ -123,8 +123,10 @@ fn id_text(value: &Value) -> Option<String> {
         Value::Number(number) => number.to_string(),
         Value::Null | Value::Bool(_) | Value::Array(_) | Value::Object(_) => return None,
     };
-    let is_id = !text.is_empty() && text.chars().count() <= MAX_ID_CHARS && !text.contains("://");
-    (is_id && !text.chars().any(|c| c.is_control() || c.is_whitespace() || c == '?')).then_some(text)
+    // These are parts of a URL, which may contain a password.
+    let is_of_url = |c: char| c.is_control() || c.is_whitespace() || "/?&#=".contains(c);
+    let is_id = !text.is_empty() && text.chars().count() <= MAX_ID_CHARS;
+    (is_id && !text.chars().any(is_of_url)).then_some(text)
 }
 
 #[cfg(test)]
@@ -148,8 +150,10 @@ mod tests {
             let bot = bot(odd);
             assert_eq!((bot.platform(), bot.meeting_id()), (None, None));
         }
-        let url = bot(json!({"platform": "webex", "meeting_id": "https://x.example/j?pwd=1"}));
-        assert_eq!(url.meeting_id(), None, "a join URL is not an id");
+        for url in ["https://x.example/j?pwd=1", "zoom.us/j/123", "123&pwd=secret", "123#pwd=x", "a b"] {
+            let bot = bot(json!({"platform": "webex", "meeting_id": url}));
+            assert_eq!(bot.meeting_id(), None, "a join URL is not an id: {url}");
+        }
     }
 
     #[test]
