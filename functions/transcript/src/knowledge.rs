@@ -57,21 +57,13 @@ impl KnowledgeWriter {
         let keys = knowledge_keys(&self.key_prefix, info.transcript_id);
         let mut crc = Digest::new(CrcAlgorithm::Crc64Nvme);
         crc.update(sidecar.as_bytes());
-        let is_sidecar_new = !self.has(&keys.sidecar, sidecar.len() as u64, &checksum(&crc)).await;
-        if is_sidecar_new {
+        if !self.has(&keys.sidecar, sidecar.len() as u64, &checksum(&crc)).await {
             put(&self.bucket, keys.sidecar, SIDECAR_TYPE, sidecar.as_bytes(), info.tags()).await?;
         }
-        // Other attributes mean other tags, and a knowledge base reads the document again in any case.
-        self.write_document(keys.document, info, meeting, is_sidecar_new).await
+        self.write_document(keys.document, info, meeting).await
     }
 
-    async fn write_document(
-        &self,
-        key: String,
-        info: &TranscriptInfo,
-        meeting: &Meeting,
-        is_sidecar_new: bool,
-    ) -> Result<(), S3Error> {
+    async fn write_document(&self, key: String, info: &TranscriptInfo, meeting: &Meeting) -> Result<(), S3Error> {
         let pieces = || Pieces::new(meeting, knowledge_renderer());
         let (mut crc, mut bytes, mut unsent) = (Digest::new(CrcAlgorithm::Crc64Nvme), 0, pieces());
         while let Some(piece) = unsent.next() {
@@ -80,7 +72,7 @@ impl KnowledgeWriter {
             // Let the timeout be checked.
             tokio::task::yield_now().await;
         }
-        if !is_sidecar_new && self.has(&key, bytes, &checksum(&crc)).await {
+        if self.has(&key, bytes, &checksum(&crc)).await {
             return Ok(());
         }
         let mut upload = Upload::new(&self.bucket, key, DOCUMENT_TYPE).with_tags(info.tags());
