@@ -227,3 +227,15 @@ fn rendering_of_what_is_not_stored_ends() {
     let Decision::Apply { job, next } = decision else { panic!("{decision:?}") };
     assert_eq!((job.rendering, next), (None, Next::Nothing));
 }
+
+/// A transcript that was reported as done and was not ready is retrieved again when its next check is due.
+#[test]
+fn check_of_a_transcript_reported_done_is_due_on_time() {
+    let policy = quiet();
+    let state = State::Transcribing { transcript_id: OURS, check_at: NOW, checks: 1, reported_done: true };
+    let done = Event::TranscriptDone(TranscriptRef { transcript_id: OURS, attempt: Some(1), other_deployment: false });
+    let before = job([state.clone()]).on_event(&done, context(&policy, NOW.minus(Duration::from_millis(1))));
+    assert_eq!(before, Decision::Ignore(Reason::AlreadyKnown));
+    let after = job([state]).on_event(&done, context(&policy, NOW));
+    assert!(matches!(after, Decision::Apply { next: Next::Act(Command::Copy { .. }), .. }), "{after:?}");
+}
