@@ -285,6 +285,22 @@ fn participants_with_different_static_ids_stay_apart() {
 }
 
 #[test]
+fn static_ids_without_visible_characters_say_nothing() {
+    let long = "a".repeat(300);
+    for id in ["", " ", "\u{200b}", "\n\t", &long] {
+        for (platform, key) in
+            [("microsoft_teams", "user_id"), ("zoom", "conf_user_id"), ("google_meet", "static_participant_id")]
+        {
+            let who = |at: u32, name: &str| json!({"id": at, "name": name, "extra_data": {platform: {key: id}}});
+            let (ann, bo) = (who(1, "Ann"), who(2, "Bo"));
+            let attendance = Attendance::new(Some(participants(&json!([ann, bo]))), None, None);
+            let record = read(&json!([said(ann, 5), said(bo, 10)]), attendance).record;
+            assert_eq!(listed(&record), [(Some("Ann"), &[1][..], None), (Some("Bo"), &[2], None)], "{platform} {id:?}");
+        }
+    }
+}
+
+#[test]
 fn lines_of_a_person_have_the_address_from_any_source() {
     let (transcript, people, _) = meeting();
     let meeting =
