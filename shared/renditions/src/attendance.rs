@@ -6,7 +6,8 @@ use job::time::Timestamp;
 
 use crate::{
     EmailSource, MeetingRecord, Participant, ParticipantRecord, Participants, Presences, RecordingTimes,
-    people::{email_address, shorten},
+    meeting::one_line,
+    people::email_address,
     presence::{Moves, Presence},
 };
 
@@ -36,6 +37,10 @@ pub(crate) struct KnownPerson {
     pub(crate) presence: Presence,
     /// Whether this is from the participants file.
     pub(crate) is_listed: bool,
+    /// Whether this is from a manifest.
+    pub(crate) is_recorded: bool,
+    /// Whether only the name tells who this is, because a manifest has no id that only this person had.
+    pub(crate) by_name: bool,
 }
 
 impl Attendance {
@@ -50,8 +55,8 @@ impl Attendance {
         let mut people: Vec<_> = people.into_iter().map(KnownPerson::listed).collect();
         let mut recorded_over_limit = 0;
         if let Some(earlier) = earlier.filter(|_| !has_people || !has_presences) {
+            // The name is kept in any case. It counts only if no file has a name, or to find the person.
             let known = recorded_people(earlier).map(|known| KnownPerson {
-                name: known.name.filter(|_| !has_people),
                 is_host: known.is_host && !has_people,
                 email: known.email.filter(|_| !has_people),
                 presence: if has_presences { Presence::default() } else { known.presence },
@@ -89,12 +94,14 @@ fn recorded_people(earlier: &MeetingRecord) -> impl Iterator<Item = KnownPerson>
         *owners.entry(*id).or_default() += 1;
     }
     let known = move |participant: &ParticipantRecord| {
-        let ids = participant.ids.iter().filter(|id| owners.get(id) == Some(&1)).map(i64::to_string);
+        let is_own = |id: &&i64| owners.get(id) == Some(&1);
+        let by_name = !participant.ids.iter().any(|id| is_own(&id));
+        let ids = participant.ids.iter().filter(|id| by_name || is_own(id)).map(i64::to_string);
         let time = |text: &Option<String>| text.as_deref().and_then(Timestamp::parse_rfc3339);
         let email = participant.email.as_deref().and_then(email_address);
         KnownPerson {
             ids: ids.collect(),
-            name: participant.name.as_deref().map(shorten),
+            name: participant.name.as_deref().and_then(one_line),
             is_host: participant.is_host,
             email: email.zip(participant.email_source),
             presence: Presence {
@@ -102,10 +109,12 @@ fn recorded_people(earlier: &MeetingRecord) -> impl Iterator<Item = KnownPerson>
                 left_at: time(&participant.left_at),
                 present_ms: participant.present_ms(),
             },
+            is_recorded: true,
+            by_name,
             ..KnownPerson::default()
         }
     };
-    let is_told_apart = |person: &KnownPerson| !person.ids.is_empty() || person.name.is_some();
+    let is_told_apart = |person: &KnownPerson| !person.by_name || person.name.is_some();
     earlier.participants.iter().map(known).filter(is_told_apart).collect::<Vec<_>>().into_iter()
 }
 

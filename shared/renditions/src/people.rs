@@ -8,7 +8,7 @@
 mod participant;
 mod roster;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 
 pub(crate) use self::participant::{Participant, email_address};
 use self::participant::{id_number, keys, push_key};
@@ -16,7 +16,7 @@ use super::{
     attendance::KnownPerson,
     presence::Presence,
     record::EmailSource,
-    visible::{has_visible, visual_key},
+    visible::{display_name, has_visible, visual_key},
     words::clean,
 };
 
@@ -106,7 +106,20 @@ struct Person {
     appears: bool,
     /// Whether the person is in the part of the participants file that was kept.
     is_listed: bool,
+    /// Whether a manifest has an id of the person that no one else in it has.
+    is_recorded: bool,
+    /// Whether this is from a manifest, and only the name tells who it is.
+    by_name: bool,
     speaker: Speaker,
+}
+
+/// The people of one name.
+#[derive(Debug, Default)]
+struct SameName {
+    /// The number of those whom a manifest knows only by name.
+    recorded: usize,
+    /// Those who may be one of them.
+    others: VecDeque<usize>,
 }
 
 /// What gave a person the name. The greatest counts.
@@ -166,8 +179,7 @@ impl People {
     fn merge_by_name(&mut self) {
         let mut of_name: HashMap<String, Vec<usize>> = HashMap::new();
         let mut by_name = Vec::new();
-        let is_one = |person: &Person| person.merged_into.is_none() && !person.speaker.is_overflow;
-        for (at, person) in self.people.iter().enumerate().filter(|(_, person)| is_one(person)) {
+        for (at, person) in self.people.iter().enumerate().filter(|(_, person)| person.is_one() && !person.by_name) {
             let Some(name) = person.name.as_deref() else { continue };
             if person.id.is_some() || !person.static_ids.is_empty() {
                 of_name.entry(visual_key(name)).or_default().push(at);
@@ -178,6 +190,45 @@ impl People {
         for (at, name) in by_name {
             if let Some([only]) = of_name.get(&name).map(Vec::as_slice) {
                 self.merge(*only, at);
+            }
+        }
+    }
+
+    /// Finds the people whom a manifest knows only by name. One of them who has the name of exactly one other person is
+    /// that person. If it is not clear who is who, what the manifest says about them is dropped, and they become people
+    /// of their own only as far as there are too few others they may be.
+    fn merge_recorded_names(&mut self) {
+        let people = self.people.iter().enumerate();
+        let recorded: Vec<usize> = people.filter(|(_, person)| person.by_name).map(|(at, _)| at).collect();
+        if recorded.is_empty() {
+            return;
+        }
+        // A manifest has names as readers see them.
+        let key = |name: &str| visual_key(&shorten(&display_name(name)));
+        let mut of_name: HashMap<String, SameName> = HashMap::new();
+        let mut unnamed = VecDeque::new();
+        for (at, person) in self.people.iter().enumerate().filter(|(_, person)| person.is_one()) {
+            match &person.name {
+                Some(name) if person.by_name => of_name.entry(key(name)).or_default().recorded += 1,
+                Some(name) if !person.is_recorded => of_name.entry(key(name)).or_default().others.push_back(at),
+                None if !person.is_recorded && (person.id.is_some() || !person.static_ids.is_empty()) => {
+                    unnamed.push_back(at);
+                }
+                _ => {}
+            }
+        }
+        for at in recorded {
+            let name = self.people.get(at).and_then(|person| person.name.as_deref()).map(key).unwrap_or_default();
+            let Some(SameName { recorded, others }) = of_name.get_mut(&name) else { continue };
+            let is_clear = *recorded == 1 && others.len() == 1;
+            let Some(other) = others.pop_front().or_else(|| unnamed.pop_front()) else { continue };
+            let Some(person) = self.people.get_mut(at) else { continue };
+            if is_clear {
+                // The other name is not cut twice.
+                (person.name, person.named_by) = (None, NamedBy::Nothing);
+                self.merge(other, at);
+            } else {
+                *person = Person { merged_into: Some(other), ..Person::default() };
             }
         }
     }
@@ -228,16 +279,21 @@ impl People {
     /// Registers someone who is known from elsewhere. `position` is the place in the list. Returns the index of the
     /// person.
     fn register_known(&mut self, known: KnownPerson, position: usize) -> usize {
-        let KnownPerson { ids, static_ids, name, is_host, email, presence, is_listed } = known;
+        let KnownPerson { ids, static_ids, name, is_host, email, presence, is_listed, is_recorded, by_name } = known;
         let (first, others) = match ids.split_first() {
             Some((first, others)) => (Some(first), others),
             None => (None, &[][..]),
         };
-        let mut keys = keys(&static_ids, first.map(|id| &**id), name.as_deref());
-        keys.extend(others.iter().map(|id| format!("id {id}")));
-        let at = self.find_or_add(keys, &static_ids, first.map(|id| &**id));
+        let mut known_keys = Vec::new();
+        if !by_name {
+            known_keys = keys(&static_ids, first.map(|id| &**id), name.as_deref());
+            known_keys.extend(others.iter().map(|id| format!("id {id}")));
+        }
+        let at = self.find_or_add(known_keys, &static_ids, first.map(|id| &**id));
         if let Some(person) = self.people.get_mut(at) {
             person.is_listed |= is_listed;
+            person.is_recorded |= is_recorded && !by_name;
+            person.by_name |= by_name;
             let named_by = if is_listed { NamedBy::List(position) } else { NamedBy::Other };
             if name.is_some() && named_by > person.named_by {
                 (person.name, person.named_by) = (name, named_by);
@@ -278,6 +334,8 @@ impl People {
             }
             person.appears |= second.appears;
             person.is_listed |= second.is_listed;
+            person.is_recorded |= second.is_recorded;
+            person.by_name &= second.by_name;
             person.static_ids.extend(second.static_ids);
             person.speaker.add(second.speaker);
         }
@@ -304,6 +362,13 @@ impl People {
 fn differ(one: &[(&'static str, String)], other: &[(&'static str, String)]) -> bool {
     let differs = |(platform, id): &(_, _)| other.iter().any(|(of, other)| of == platform && other != id);
     one.iter().any(differs)
+}
+
+impl Person {
+    /// Returns whether this is one person, who was not merged into another one.
+    fn is_one(&self) -> bool {
+        self.merged_into.is_none() && !self.speaker.is_overflow
+    }
 }
 
 impl Speaker {

@@ -141,6 +141,92 @@ fn id_of_two_recorded_people_says_nothing() {
     assert_eq!(emails, [(Some("Ann"), Some("ann@x.example")), (Some("Bo"), Some("bo@x.example"))]);
 }
 
+/// Returns the name, the ids, and the presence of each person.
+fn listed(record: &MeetingRecord) -> Vec<(Option<&str>, &[i64], Option<f64>)> {
+    record.participants.iter().map(|person| (person.name.as_deref(), &*person.ids, person.present_s)).collect()
+}
+
+fn joined(id: Value, name: Value, at_s: u32) -> Value {
+    json!({"action": "join", "participant": {"id": id, "name": name}, "timestamp": {"relative": at_s}})
+}
+
+#[test]
+fn recorded_person_without_an_own_id_is_found_by_name() {
+    let ann = json!({"id": 7, "name": "Ann", "extra_data": google("a")});
+    let bob = |id: Value| json!({"id": id, "name": "Bob", "extra_data": google("b")});
+    let long = json!("\u{958}".repeat(90));
+    let cases = [
+        (json!([{"id": "abc", "name": "Bob"}, ann]), json!([joined(json!("abc"), json!("Bob"), 5)])),
+        (json!([{"id": null, "name": "Bob"}, ann]), json!([joined(Value::Null, json!("Bob"), 5)])),
+        (
+            json!([ann, bob(json!(7))]),
+            json!([
+                {"action": "join", "participant": ann, "timestamp": {"relative": 5}},
+                {"action": "join", "participant": bob(json!(7)), "timestamp": {"relative": 50}},
+            ]),
+        ),
+        // Only the events know these people, or their names.
+        (json!([ann]), json!([joined(json!("abc"), json!("Bob"), 5), joined(json!(8), json!("Di"), 9)])),
+        (json!([ann, {"id": 8, "name": null}]), json!([joined(json!(8), json!("Di"), 5)])),
+        // Someone else of that name has an id.
+        (
+            json!([{"id": 8, "name": "Bob"}, {"id": "abc", "name": "Bob"}]),
+            json!([joined(json!("abc"), json!("Bob"), 5)]),
+        ),
+        // The name is cut, and it is longer when it is composed.
+        (json!([{"id": "abc", "name": long}]), json!([joined(json!("abc"), long.clone(), 5)])),
+    ];
+    let transcript = json!([said(json!({"id": 9, "name": "Cy"}), 5)]);
+    for (people, events) in cases {
+        let (people, events) = (participants(&people), presences(&events));
+        let first = read(&transcript, Attendance::new(Some(people.clone()), Some(events.clone()), None)).record;
+        let again = |has_people: bool, has_events: bool| {
+            let (people, events) = (people.clone(), events.clone());
+            let attendance =
+                Attendance::new(Some(people).filter(|_| has_people), Some(events).filter(|_| has_events), Some(&first));
+            read(&transcript, attendance).record
+        };
+        assert_eq!(listed(&again(true, false)), listed(&first), "without events");
+        assert_eq!(listed(&again(false, true)), listed(&first), "without participants");
+        let names = |record: &MeetingRecord| {
+            let names = record.participants.iter().map(|person| person.name.clone().unwrap_or_default());
+            names.map(|name| name.chars().take(80).collect::<String>()).collect::<Vec<_>>()
+        };
+        assert_eq!(names(&again(false, false)), names(&first), "without both");
+    }
+}
+
+#[test]
+fn recorded_names_that_are_not_clear_add_no_one() {
+    let people = json!([{"id": "a", "name": "Ann"}, {"id": "b", "name": "Ann"}, {"id": "c", "name": "Bo"}]);
+    let events = json!([joined(json!("a"), json!("Ann"), 5), joined(json!("b"), json!("Ann"), 60)]);
+    let by_id = |ids: &[&str], name: Value| {
+        json!(ids.iter().zip([5, 15]).map(|(id, at)| said(json!({"id": id, "name": name}), at)).collect::<Vec<_>>())
+    };
+    for (transcript, expected) in [
+        // It is not known who of the two is who.
+        (by_id(&["a", "b"], json!("Ann")), [("Ann", None), ("Ann", None), ("Bo", None)]),
+        (by_id(&["a"], json!("Ann")), [("Ann", None), ("Ann", Some(3540.0)), ("Bo", None)]),
+        // Someone without a name may be any of them.
+        (by_id(&["a"], Value::Null), [("", None), ("Ann", Some(3540.0)), ("Bo", None)]),
+        (by_id(&["x", "y"], json!("Cy")), [("Cy", None), ("Cy", None), ("Ann", Some(3595.0))]),
+    ] {
+        let attendance = Attendance::new(Some(participants(&people)), Some(presences(&events)), None);
+        let first = read(&transcript, attendance).record;
+        let again = read(&transcript, Attendance::new(None, None, Some(&first))).record;
+        assert_eq!(again.participants.len(), first.participants.len(), "{:?} {:?}", listed(&first), listed(&again));
+        let found: Vec<_> =
+            listed(&again).into_iter().map(|(name, _, present)| (name.unwrap_or_default(), present)).collect();
+        assert_eq!(found[..3], expected);
+    }
+    // No one is registered without an id and a name.
+    let nameless = ParticipantRecord { name: Some(" ".to_owned()), present_s: Some(1.0), ..Default::default() };
+    let earlier = MeetingRecord { participants: vec![nameless], ..MeetingRecord::default() };
+    for people in [None, Some(participants(&json!([])))] {
+        assert_eq!(read(&json!([]), Attendance::new(people, None, Some(&earlier))).record.participants, []);
+    }
+}
+
 #[test]
 fn speakers_come_first_and_others_are_counted_beyond_the_limit() {
     let silent = |id: u32| json!({"id": id, "name": format!("P{id}")});
@@ -196,6 +282,22 @@ fn participants_with_different_static_ids_stay_apart() {
     let record = read(&transcript, Attendance::new(Some(participants(&people)), None, None)).record;
     let emails: Vec<_> = record.participants.iter().filter_map(|person| person.email.as_deref()).collect();
     assert_eq!(emails, ["ann.two@x.example", "ann.one@x.example"]);
+}
+
+#[test]
+fn static_ids_without_visible_characters_say_nothing() {
+    let long = "a".repeat(300);
+    for id in ["", " ", "\u{200b}", "\n\t", &long] {
+        for (platform, key) in
+            [("microsoft_teams", "user_id"), ("zoom", "conf_user_id"), ("google_meet", "static_participant_id")]
+        {
+            let who = |at: u32, name: &str| json!({"id": at, "name": name, "extra_data": {platform: {key: id}}});
+            let (ann, bo) = (who(1, "Ann"), who(2, "Bo"));
+            let attendance = Attendance::new(Some(participants(&json!([ann, bo]))), None, None);
+            let record = read(&json!([said(ann, 5), said(bo, 10)]), attendance).record;
+            assert_eq!(listed(&record), [(Some("Ann"), &[1][..], None), (Some("Bo"), &[2], None)], "{platform} {id:?}");
+        }
+    }
 }
 
 #[test]

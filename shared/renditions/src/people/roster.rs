@@ -87,6 +87,7 @@ impl People {
             })
             .collect();
         self.merge_by_name();
+        self.merge_recorded_names();
         for (person, ..) in &mut moves {
             *person = self.root(*person);
         }

@@ -13,6 +13,8 @@ use super::non_finite::PLACEHOLDER;
 use crate::{
     Participant,
     people::{MAX_NAME_BYTES, email_address},
+    visible::has_visible,
+    words::clean,
 };
 
 /// The ids in `extra_data` that stay the same for a person who leaves and comes back: the platform, then the key.
@@ -131,12 +133,15 @@ pub(super) fn lenient_participant(raw: &RawValue) -> Option<RawParticipant<'_>> 
     Some(RawParticipant { id, name, is_host, extra_data, email })
 }
 
+/// Returns the ids that can tell people apart. An id that is too long might be the start of several ones if it were cut.
 fn static_ids(extra_data: &RawValue) -> Vec<(&'static str, String)> {
     // No other value in there is needed, so an object without these keys is fine.
     let platforms = last_values(extra_data, STATIC_IDS.map(|(platform, _)| platform)).unwrap_or_default();
     let static_id = |((platform, key), values): ((&'static str, &'static str), Option<&RawValue>)| {
         let [id] = last_values(values?, [key])?;
-        Some((platform, Some(id_text(id?)?).filter(|id| id.len() <= MAX_NAME_BYTES)?))
+        let mut text = String::new();
+        clean(&id_text(id?)?, &mut text);
+        Some((platform, Some(text).filter(|id| has_visible(id) && id.len() <= MAX_NAME_BYTES)?))
     };
     STATIC_IDS.into_iter().zip(platforms).filter_map(static_id).collect()
 }
