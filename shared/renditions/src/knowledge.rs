@@ -1,6 +1,8 @@
 //! Writes a document for knowledge bases, which cut it into chunks of some hundred tokens.
 //!
-//! A heading says who speaks and when. It is repeated at least every 1,000 characters, so that every chunk says it, too.
+//! A heading says who speaks and when. It is repeated at least every 1,000 characters, which are about 250 tokens of
+//! English, so that every chunk says it, too. A character of another script may be more than a token, so such characters
+//! count several times, and the heading is repeated more often.
 
 mod sidecar;
 
@@ -14,14 +16,19 @@ use super::{
     words::is_grapheme_boundary,
 };
 
-/// The maximum number of characters from one heading to the next.
-const MAX_SECTION_CHARS: usize = 1_000;
+/// The maximum cost of everything from one heading to the next: the number of ASCII characters, if there are no others.
+const MAX_SECTION_COST: usize = 1_000;
+/// The cost of a character of an alphabet like Greek, Cyrillic, Hebrew or Arabic, which is about half a token.
+const ALPHABET_COST: usize = 2;
+/// The cost of a character of any other script, most of which have no spaces, and of a symbol. Such a character is up to
+/// one and a half tokens.
+const OTHER_SCRIPT_COST: usize = 6;
 /// The maximum number of characters of a name in a heading.
 const MAX_HEADING_NAME_CHARS: usize = 80;
 /// The line feeds around a paragraph, and a backslash at its start.
 const PARAGRAPH_CHARS: usize = 3;
-/// The maximum number of characters of the line with the number of people who are not listed.
-const MAX_NUMBER_CHARS: usize = 40;
+/// The maximum cost of the line with the number of people who are not listed.
+const MAX_NUMBER_COST: usize = 40;
 /// Turns of one speaker share a heading only for this long, so that its time is right.
 const MAX_SECTION_MS: u32 = 60_000;
 
@@ -41,7 +48,7 @@ struct Section {
     speaker: usize,
     timed: bool,
     start_ms: u32,
-    /// The number of characters that may follow.
+    /// The cost of what may follow.
     room: usize,
 }
 
@@ -80,7 +87,7 @@ impl Renderer for Knowledge {
         loop {
             let start_ms = turn.words.iter().find(|word| word.range.end > from).map_or(0, |word| word.span.start_ms);
             let heading = heading(meeting, turn, start_ms);
-            let room = MAX_SECTION_CHARS.saturating_sub(heading.chars().count());
+            let room = MAX_SECTION_COST.saturating_sub(written_cost(&heading));
             out.push_str(&heading);
             let to = end_of_piece(turn, from, room.saturating_sub(PARAGRAPH_CHARS));
             let piece = turn.text.get(from..to).unwrap_or_default().trim();
@@ -123,11 +130,11 @@ fn write_people(meeting: &Meeting, out: &mut String) {
         escape_marks(&shortened(&person.label), &mut item);
         item.push_str(note(person));
         item.push('\n');
-        let needed = item.chars().count();
+        let needed = written_cost(&item);
         if needed > room {
             out.push_str(&heading);
             // The last item may be followed by the number of people who are not listed.
-            room = MAX_SECTION_CHARS.saturating_sub(heading.chars().count() + MAX_NUMBER_CHARS);
+            room = MAX_SECTION_COST.saturating_sub(written_cost(&heading) + MAX_NUMBER_COST);
         }
         out.push_str(&item);
         room = room.saturating_sub(needed);
@@ -147,7 +154,7 @@ fn note(person: &Speaker) -> &'static str {
     }
 }
 
-/// Returns where the piece of a turn ends that begins at this byte and has at most so many characters. It ends with a
+/// Returns where the piece of a turn ends that begins at this byte and costs at most so much. It ends with a
 /// sentence, or with a word, or within a word that is too long.
 fn end_of_piece(turn: &Turn, from: usize, room: usize) -> usize {
     let text = turn.text.get(from..).unwrap_or_default();
@@ -198,18 +205,33 @@ fn write_paragraph(text: &str, out: &mut String) {
     out.push('\n');
 }
 
-/// Returns how many characters a paragraph of this text has at most when it is escaped, with its line feeds and the
-/// backslash at its start.
+/// Returns what a paragraph of this text costs at most when it is escaped, with its line feeds and the backslash at its
+/// start.
 fn cost(text: &str) -> usize {
     text.chars().map(char_cost).sum::<usize>() + PARAGRAPH_CHARS
 }
 
+/// Returns the cost of a character of a paragraph when it is escaped.
 fn char_cost(c: char) -> usize {
     match c {
         '&' => 5,
         '<' | '>' => 4,
         '\\' | '`' | '*' | '_' | '[' | ']' | '#' | '|' | '~' | '$' | ':' | '.' => 2,
-        _ => 1,
+        _ => written_char_cost(c),
+    }
+}
+
+/// Returns the cost of text that is escaped.
+fn written_cost(text: &str) -> usize {
+    text.chars().map(written_char_cost).sum()
+}
+
+fn written_char_cost(c: char) -> usize {
+    match c {
+        '\0'..='\u{7F}' => 1,
+        // The second range has dashes and quotation marks.
+        '\u{80}'..='\u{7FF}' | '\u{2000}'..='\u{206F}' => ALPHABET_COST,
+        _ => OTHER_SCRIPT_COST,
     }
 }
 
