@@ -23,8 +23,10 @@ from privileges import Privileges
 from simulator import Simulator
 from stack import FUNCTIONS, NAME, ROOT, Stack, until
 
-# The maximum number of meetings that are played during the update.
-MAX_PLAYED = 120
+# The number of meetings that are played during the update. If the code has not changed by then, more are played, up to
+# the maximum.
+PLAYED = 120
+MAX_PLAYED = 400
 # A lease lasts as long as the transcript function may run. If a lease was saved just before saves were denied, it must
 # expire before another function takes the job.
 LEASE_S = 300
@@ -137,7 +139,7 @@ class Test:
                 while not deployed.done():
                     if under_way is None and self.code()["Transcript"] != before["Transcript"]:
                         under_way = [one for one in played if not self.stack.is_done(one)]
-                    if len(played) < MAX_PLAYED:
+                    if len(played) < (MAX_PLAYED if under_way is None else PLAYED):
                         # The short meeting is stored at once. Recall works on the other one for some seconds.
                         played += self.simulator.play("short") + self.simulator.play("hour")
                     time.sleep(0.2)
