@@ -13,8 +13,8 @@ CONTENT = {"textType", "title", "description", "nextSteps", "keywords"}
 
 class Chat:
     def __init__(self, emulator):
-        sns, self.sqs = emulator.client("sns"), emulator.client("sqs")
-        self.topic = sns.create_topic(Name="meetings")["TopicArn"]
+        self.sns, self.sqs = emulator.client("sns"), emulator.client("sqs")
+        self.topic = self.sns.create_topic(Name="meetings")["TopicArn"]
         self.queue = self.sqs.create_queue(QueueName="chat")["QueueUrl"]
         arn = self.sqs.get_queue_attributes(QueueUrl=self.queue, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
         allowed = {
@@ -26,8 +26,13 @@ class Chat:
         policy = json.dumps({"Version": "2012-10-17", "Statement": [allowed]})
         self.sqs.set_queue_attributes(QueueUrl=self.queue, Attributes={"Policy": policy})
         raw = {"RawMessageDelivery": "true"}
-        sns.subscribe(TopicArn=self.topic, Protocol="sqs", Endpoint=arn, Attributes=raw)
+        self.sns.subscribe(TopicArn=self.topic, Protocol="sqs", Endpoint=arn, Attributes=raw)
         self.messages = []
+
+    def remove(self):
+        """Removes the topic and the queue, which are not part of the stack."""
+        self.sns.delete_topic(TopicArn=self.topic)
+        self.sqs.delete_queue(QueueUrl=self.queue)
 
     def read(self):
         """Returns all messages so far."""

@@ -187,6 +187,7 @@ class Test:
         self.stack.run("delete", "--stack-name", NAME, "--no-prompts", "--region", "us-east-1")
         assert self.stack.objects() == objects, f"the bucket {bucket} has lost objects"
         assert self.stack.dynamodb.scan(TableName=table, Select="COUNT")["Count"] == jobs, f"{table} has lost items"
+        self.chat.remove()
         left = {kind: names for kind, names in self.stack.left().items() if names}
         assert not left, f"still exist: {left}"
         self.say(f"deleted; only the bucket with {len(objects)} objects and the table with {jobs} items are left")
