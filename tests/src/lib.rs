@@ -185,9 +185,9 @@ impl Pipeline {
         Ok(manifest.clone())
     }
 
-    /// Checks what must hold at any moment, even during a copy: every file is as its manifest states, SQL finds no turns
-    /// and no meeting twice and none without their verbatim file, and a knowledge base finds no document without its
-    /// sidecar.
+    /// Checks what must hold at any moment, even during a copy: every file is as its manifest states, SQL finds no
+    /// turns and no meeting twice and none without their verbatim file, and a knowledge base finds no document without
+    /// its sidecar.
     pub fn check_bucket(&self) -> Result<()> {
         let keys = self.stack.s3.keys()?;
         let mut named = HashMap::new();

@@ -1,7 +1,7 @@
 //! Measures the functions as whole processes: their start, and a copy.
 //!
-//! The figures are the kernel's own account of processes, so they include everything that a function does. They are read
-//! from `/proc`, so this runs on Linux only.
+//! The figures are the kernel's own account of processes, so they include everything that a function does. They are
+//! read from `/proc`, so this runs on Linux only.
 #![allow(clippy::disallowed_methods, reason = "it measures time, so it reads the clock itself")]
 
 use std::{

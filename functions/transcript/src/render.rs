@@ -1,5 +1,5 @@
-//! Writes to S3 what is made from a transcript: the renditions, the line of the meeting, and the knowledge document. Only
-//! a part of one file is in memory at a time.
+//! Writes to S3 what is made from a transcript: the renditions, the line of the meeting, and the knowledge document.
+//! Only a part of one file is in memory at a time.
 
 use std::time::Duration;
 

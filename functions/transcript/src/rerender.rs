@@ -117,8 +117,8 @@ impl Rerenderer {
         if manifest.transcript_id == id { Ok(manifest) } else { Err(RerenderError::OtherTranscript { key: key() }) }
     }
 
-    /// Writes everything that is made from a transcript, and its manifest. `fetched` is what has just been fetched about
-    /// the meeting; everything else is read from S3.
+    /// Writes everything that is made from a transcript, and its manifest. `fetched` is what has just been fetched
+    /// about the meeting; everything else is read from S3.
     pub(crate) async fn rerender(
         &self,
         mut manifest: Manifest,

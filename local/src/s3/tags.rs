@@ -77,8 +77,8 @@ fn is_valid(text: &str, most_units: usize) -> bool {
     text.encode_utf16().count() <= most_units && text.chars().all(is_allowed)
 }
 
-/// Letters, numbers, and spaces of any script, and a few symbols. Combining marks are no letters, and control characters
-/// such as tabs are no spaces here.
+/// Letters, numbers, and spaces of any script, and a few symbols. Combining marks are no letters, and control
+/// characters such as tabs are no spaces here.
 fn is_allowed(character: char) -> bool {
     let is_space = character.is_whitespace() && !character.is_control();
     let category = CodePointMapData::<GeneralCategory>::new().get(character);

@@ -128,8 +128,8 @@ impl Job {
         self.apply(next)
     }
 
-    /// The work is given up because it failed. The worker may have withdrawn readable files, so they are rendered again,
-    /// which has more tries and an alarm.
+    /// The work is given up because it failed. The worker may have withdrawn readable files, so they are rendered
+    /// again, which has more tries and an alarm.
     fn repair_after_follow_up(&mut self, now: Timestamp) {
         self.follow_up = None;
         let rendering = Rendering { transcript_id: None, retry_at: now, claim: None, tries: 0 };

@@ -44,8 +44,8 @@ pub fn meetings_key(prefix: &str, day: &str, transcript_id: TranscriptId) -> Str
     format!("{prefix}meetings/date={day}/{transcript_id}.jsonl")
 }
 
-/// Returns whether this can be a day in a key. Check each day that was read from the bucket, because it may be anything,
-/// and the objects of that day are removed or overwritten.
+/// Returns whether this can be a day in a key. Check each day that was read from the bucket, because it may be
+/// anything, and the objects of that day are removed or overwritten.
 pub fn is_day(day: &str) -> bool {
     day.len() <= MAX_DAY_BYTES && !day.is_empty() && day.bytes().all(|byte| byte.is_ascii_digit() || byte == b'-')
 }

@@ -45,8 +45,8 @@ pub struct Manifest {
     #[serde(default)]
     pub rendered_by: Option<String>,
     pub files: Vec<File>,
-    /// The day of turns and of a meeting that the manifest named and that are being replaced. The next worker finds them
-    /// by it.
+    /// The day of turns and of a meeting that the manifest named and that are being replaced. The next worker finds
+    /// them by it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub replaced_day: Option<String>,
 }

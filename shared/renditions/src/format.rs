@@ -27,8 +27,8 @@ pub enum Rendition {
     /// The line of [`meeting_line`](crate::meeting_line). It needs no turns: a meeting that cannot be rendered has one,
     /// too. Without this rendition, there is still a short line.
     Meetings,
-    /// The document of [`knowledge_renderer`](crate::knowledge_renderer) and its sidecar. No manifest names them, and an
-    /// empty meeting has none.
+    /// The document of [`knowledge_renderer`](crate::knowledge_renderer) and its sidecar. No manifest names them, and
+    /// an empty meeting has none.
     Knowledge,
 }
 

@@ -1,8 +1,8 @@
 //! Writes a document for knowledge bases, which cut it into chunks of some hundred tokens.
 //!
 //! A heading says who speaks and when. It is repeated at least every 1,000 characters, which are about 250 tokens of
-//! English, so that every chunk says it, too. A character of another script may be more than a token, so such characters
-//! count several times, and the heading is repeated more often.
+//! English, so that every chunk says it, too. A character of another script may be more than a token, so such
+//! characters count several times, and the heading is repeated more often.
 
 mod sidecar;
 
@@ -20,8 +20,8 @@ use super::{
 const MAX_SECTION_COST: usize = 1_000;
 /// The cost of a character of an alphabet like Greek, Cyrillic, Hebrew or Arabic, which is about half a token.
 const ALPHABET_COST: usize = 2;
-/// The cost of a character of any other script, most of which have no spaces, and of a symbol. Such a character is up to
-/// one and a half tokens.
+/// The cost of a character of any other script, most of which have no spaces, and of a symbol. Such a character is up
+/// to one and a half tokens.
 const OTHER_SCRIPT_COST: usize = 6;
 /// The maximum number of characters of a name in a heading.
 const MAX_HEADING_NAME_CHARS: usize = 80;

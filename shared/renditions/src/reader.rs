@@ -58,8 +58,8 @@ pub struct Outcome {
     /// What was passed in, with every text of others made one line of limited length.
     pub info: MeetingInfo,
     pub record: MeetingRecord,
-    /// The meeting if all of the file could be read and the meeting is not too large. Otherwise the error says why there
-    /// is no meeting.
+    /// The meeting if all of the file could be read and the meeting is not too large. Otherwise the error says why
+    /// there is no meeting.
     pub meeting: Result<Meeting, String>,
 }
 

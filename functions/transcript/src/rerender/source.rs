@@ -46,8 +46,8 @@ pub(super) async fn read_transcript(
     Ok(VerbatimFile { reader, bytes: receipt.bytes, day })
 }
 
-/// Returns the day under which the turns and the meeting are already filed. Under another day, SQL would find every turn
-/// twice.
+/// Returns the day under which the turns and the meeting are already filed. Under another day, SQL would find every
+/// turn twice.
 pub(super) fn day(manifest: &Manifest, of_verbatim: Option<String>) -> String {
     let filed = manifest.day().map(str::to_owned).or(of_verbatim);
     filed.unwrap_or_else(|| {

@@ -10,9 +10,10 @@ const MAX_ATTRIBUTES: usize = 35;
 /// Says that attributes are left out.
 const TRUNCATED: &str = "truncated";
 
-/// Returns the sidecar of a meeting's knowledge document: `{"metadataAttributes": {…}}`. If the attributes are too long,
-/// some are left out: first the e-mail addresses, then the speakers, then the title, then whatever else is neither an id
-/// of the meeting nor a date nor the value of one of METADATA_KEYS. If these alone are too long, there is no sidecar.
+/// Returns the sidecar of a meeting's knowledge document: `{"metadataAttributes": {…}}`. If the attributes are too
+/// long, some are left out: first the e-mail addresses, then the speakers, then the title, then whatever else is
+/// neither an id of the meeting nor a date nor the value of one of METADATA_KEYS. If these alone are too long, there is
+/// no sidecar.
 pub fn knowledge_sidecar(info: &MeetingInfo, record: &MeetingRecord, summary: &Summary) -> Option<String> {
     let mut dispensable = dispensable(info, record, summary);
     let mut attributes = necessary(info);

@@ -1,5 +1,5 @@
-//! Reads JSON while its bytes stream past: a [`Grammar`] follows its structure, and gets each value when all of its bytes
-//! have arrived.
+//! Reads JSON while its bytes stream past: a [`Grammar`] follows its structure, and gets each value when all of its
+//! bytes have arrived.
 
 use serde::Deserialize;
 use serde_json::Deserializer;

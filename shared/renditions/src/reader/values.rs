@@ -133,7 +133,8 @@ pub(super) fn lenient_participant(raw: &RawValue) -> Option<RawParticipant<'_>> 
     Some(RawParticipant { id, name, is_host, extra_data, email })
 }
 
-/// Returns the ids that can tell people apart. An id that is too long might be the start of several ones if it were cut.
+/// Returns the ids that can tell people apart. An id that is too long might be the start of several ones if it were
+/// cut.
 fn static_ids(extra_data: &RawValue) -> Vec<(&'static str, String)> {
     // No other value in there is needed, so an object without these keys is fine.
     let platforms = last_values(extra_data, STATIC_IDS.map(|(platform, _)| platform)).unwrap_or_default();

@@ -64,7 +64,8 @@ fn conversation(minutes: u32, people: u32) -> Vec<u8> {
     json!(turns).to_string().into_bytes()
 }
 
-/// Returns the page of a conversation of 45 minutes between ten people, in which others attend as well and do not speak.
+/// Returns the page of a conversation of 45 minutes between ten people, in which others attend as well and do not
+/// speak.
 fn audience(people: u32) -> String {
     let names = ["Femi", "Alexandra", "Bo", "Maria-Magdalena Konstantinopoulou", "山田 太郎", "Priya"];
     let person = |id: u32| {
