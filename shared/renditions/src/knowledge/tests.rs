@@ -17,7 +17,10 @@ fn document(entries: &[Value]) -> String {
 }
 
 fn entry(id: u32, name: &str, from_s: f64, words: &[&str]) -> Value {
-    let word = |(index, text): (usize, &&str)| json!({"text": text, "start_timestamp": {"relative": from_s + 0.4 * index as f64, "absolute": null}});
+    let word = |(index, text): (usize, &&str)| {
+        let start = json!({"relative": from_s + 0.4 * index as f64, "absolute": null});
+        json!({"text": text, "start_timestamp": start})
+    };
     json!({"participant": {"id": id, "name": name}, "words": words.iter().enumerate().map(word).collect::<Vec<_>>()})
 }
 

@@ -73,7 +73,10 @@ fn audience(people: u32) -> String {
         json!({"id": id, "name": name, "is_host": id == 0 || id == 17, "email": null})
     };
     let stay = |id: u32| {
-        let event = |action: &str, at_s: u32| json!({"action": action, "participant": {"id": id}, "timestamp": {"relative": at_s, "absolute": null}});
+        let event = |action: &str, at_s: u32| {
+            let timestamp = json!({"relative": at_s, "absolute": null});
+            json!({"action": action, "participant": {"id": id}, "timestamp": timestamp})
+        };
         let joined_s = id * 7 % 300;
         [event("join", joined_s), event("leave", 2700 - (id * 131) % 2000)]
     };
