@@ -143,6 +143,9 @@ impl Wire {
                 tokio::time::sleep(time).await;
                 Disturbed::Not
             }
+            Some(Fault::S3Error { status, code }) => {
+                made_up(status, "application/xml", None, format!("<Error><Code>{code}</Code></Error>"))
+            }
             Some(Fault::Html { status }) => made_up(status, "text/html", None, "<html><body>not here</body></html>"),
             Some(Fault::Answer { status, retry_after }) => made_up(status, "application/json", retry_after, "{}"),
         }
@@ -207,12 +210,12 @@ fn operation(service: Service, request: &Request) -> String {
     }
 }
 
-fn made_up(status: u16, content_type: &str, retry_after: Option<u32>, body: &'static str) -> Disturbed {
+fn made_up(status: u16, content_type: &str, retry_after: Option<u32>, body: impl Into<Body>) -> Disturbed {
     let mut response = Response::builder().status(status).header("content-type", content_type);
     if let Some(seconds) = retry_after {
         response = response.header("retry-after", seconds);
     }
-    response.body(Body::from(body)).map_or(Disturbed::Dropped, Disturbed::Answered)
+    response.body(body.into()).map_or(Disturbed::Dropped, Disturbed::Answered)
 }
 
 fn delivery_id(request: &Request) -> Option<String> {

@@ -7,14 +7,16 @@
 use std::collections::HashMap;
 
 use aws_sdk_s3::{
+    error::ProvideErrorMetadata,
     primitives::ByteStream,
     types::{ChecksumAlgorithm, ChecksumType, CompletedMultipartUpload, CompletedPart},
 };
 use base64::{Engine as _, engine::general_purpose::STANDARD};
+use bytes::Bytes;
 use crc_fast::{CrcAlgorithm, Digest};
 use pipeline::{
     bucket::{Bucket, DAY_KEY, S3Error, failed},
-    logs,
+    logs, metrics,
     telemetry::Chain,
 };
 use ring::digest::{Context, SHA256};
@@ -152,12 +154,29 @@ impl<'a> Upload<'a> {
     }
 
     async fn put_object(&mut self) -> Result<(), S3Error> {
-        let body = ByteStream::from(std::mem::take(&mut self.part));
-        let put = self.bucket.client.put_object().bucket(&self.bucket.name).key(&self.key);
-        let put = put.content_type(self.content_type).set_metadata(self.metadata()).set_tagging(self.tags.clone());
-        let put = put.checksum_crc64_nvme(self.checksum()).body(body);
-        // The checksum is in a signed header, so the signature need not hash the body as well.
-        put.customize().disable_payload_signing().send().await.map(drop).map_err(failed("PutObject"))
+        let body = Bytes::from(std::mem::take(&mut self.part));
+        let put = |tags| {
+            let put = self.bucket.client.put_object().bucket(&self.bucket.name).key(&self.key);
+            let put = put.content_type(self.content_type).set_metadata(self.metadata()).set_tagging(tags);
+            let put = put.checksum_crc64_nvme(self.checksum()).body(ByteStream::from(body.clone()));
+            // The checksum is in a signed header, so the signature need not hash the body as well.
+            put.customize().disable_payload_signing().send()
+        };
+        let mut result = put(self.tags.clone()).await;
+        if result.as_ref().is_err_and(|error| self.are_tags_refused(error)) {
+            result = put(None).await;
+        }
+        result.map(drop).map_err(failed("PutObject"))
+    }
+
+    /// Returns whether S3 refused the tags, and logs that. The bytes matter more, so they are then written without tags.
+    fn are_tags_refused(&self, error: &impl ProvideErrorMetadata) -> bool {
+        let are_refused = self.tags.is_some() && error.code() == Some("InvalidTag");
+        if are_refused {
+            tracing::warn!(message = logs::TAG_NOT_SET, object = self.key, error = error.message());
+            metrics::TAGS_NOT_SET.count();
+        }
+        are_refused
     }
 
     async fn send_part(&mut self) -> Result<(), S3Error> {
@@ -193,20 +212,17 @@ impl<'a> Upload<'a> {
     }
 
     async fn begin(&self) -> Result<Multipart, S3Error> {
-        let begun = self
-            .bucket
-            .client
-            .create_multipart_upload()
-            .bucket(&self.bucket.name)
-            .key(&self.key)
-            .content_type(self.content_type)
-            .set_metadata(self.metadata())
-            .set_tagging(self.tags.clone())
-            .checksum_algorithm(ChecksumAlgorithm::Crc64Nvme)
-            .checksum_type(ChecksumType::FullObject)
-            .send()
-            .await
-            .map_err(failed("CreateMultipartUpload"))?;
+        let create = |tags| {
+            let create = self.bucket.client.create_multipart_upload().bucket(&self.bucket.name).key(&self.key);
+            let create = create.content_type(self.content_type).set_metadata(self.metadata());
+            let create = create.set_tagging(tags).checksum_algorithm(ChecksumAlgorithm::Crc64Nvme);
+            create.checksum_type(ChecksumType::FullObject).send()
+        };
+        let mut result = create(self.tags.clone()).await;
+        if result.as_ref().is_err_and(|error| self.are_tags_refused(error)) {
+            result = create(None).await;
+        }
+        let begun = result.map_err(failed("CreateMultipartUpload"))?;
         let id = begun.upload_id.ok_or_else(|| S3Error {
             operation: "CreateMultipartUpload",
             source: "the answer has no upload id".into(),

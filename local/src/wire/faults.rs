@@ -23,6 +23,8 @@ use super::{Service, lock};
 pub enum Fault {
     /// Answers with this status, with `Retry-After` in seconds if given, and an empty JSON object.
     Answer { status: u16, retry_after: Option<u32> },
+    /// Answers with this status and this code, in the XML of S3.
+    S3Error { status: u16, code: &'static str },
     /// Answers with this status and a page of HTML, as a firewall or another server would.
     Html { status: u16 },
     /// Closes the connection without an answer.

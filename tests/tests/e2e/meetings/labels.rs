@@ -3,7 +3,7 @@
 use anyhow::{Context as _, Result};
 use local::{
     recall::{Artifact, ArtifactFault, Meeting, Target},
-    wire::Service,
+    wire::{Fault, Service, When},
 };
 use serde_json::json;
 use tests::{Pipeline, PipelineTest};
@@ -85,6 +85,33 @@ async fn a_value_that_s3_refuses_gets_no_tag() -> Result<()> {
         let meeting = Meeting::short(1).metadata("tenant", &two_units).metadata("deal", &long);
         pipeline.ends_stored(pipeline.simulator().play(meeting)).await?;
         check_tags(&pipeline, &[("tenant", &two_units), ("deal", &long)])?;
+        Ok(())
+    })
+    .await
+}
+
+/// What S3 accepts is not documented to the last character. If it refuses the tags of an object, the object is written
+/// without them.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_object_whose_tags_s3_refuses_is_written_without_them() -> Result<()> {
+    let test = PipelineTest::with_env(&ALL[..1]);
+    test.run(async |pipeline| {
+        let refused = Fault::S3Error { status: 400, code: "InvalidTag" };
+        for operation in ["/transcript.json?uploads", "/transcript.md?x-id=PutObject", "/manifest.json?x-id=PutObject"]
+        {
+            pipeline.stack.wire.inject(Service::S3, operation, When::Before, refused, 1);
+        }
+        let meeting = Meeting::large(6_000_000).metadata("tenant", "acme");
+        let manifest = pipeline.ends_stored(pipeline.simulator().play(meeting)).await?;
+        assert_eq!(manifest["rendering_error"], json!(null));
+        for key in pipeline.stack.s3.keys()? {
+            let is_untagged =
+                ["/transcript.json", "/transcript.md", "/manifest.json"].iter().any(|end| key.ends_with(end));
+            let tags = pipeline.stack.s3.tags(&key)?.with_context(|| key.clone())?;
+            assert_eq!(tags.len(), usize::from(!is_untagged), "{key}");
+        }
+        let logs = logged(&pipeline, "tag.not_set");
+        assert!(logs.len() == 3 && logs.iter().all(|line| line["object"].is_string()), "{logs:?}");
         Ok(())
     })
     .await
