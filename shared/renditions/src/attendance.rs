@@ -57,7 +57,6 @@ impl Attendance {
         if let Some(earlier) = earlier.filter(|_| !has_people || !has_presences) {
             // The name is kept in any case. It counts only if no file has a name, or to find the person.
             let known = recorded_people(earlier).map(|known| KnownPerson {
-                is_host: known.is_host && !has_people,
                 email: known.email.filter(|_| !has_people),
                 presence: if has_presences { Presence::default() } else { known.presence },
                 ..known

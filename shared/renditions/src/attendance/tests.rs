@@ -120,6 +120,22 @@ fn earlier_manifest_replaces_what_is_not_there() {
     assert_eq!(Summary::unread(String::new(), info(), Attendance::default()).record.participants, []);
 }
 
+/// Without the events, the manifest is the only one that knows.
+#[test]
+fn host_of_the_events_stays_a_host() {
+    let (transcript, people, mut events) = meeting();
+    for person in [&people[0], &events[1]["participant"]] {
+        assert_eq!(person["id"], 2, "Bo");
+    }
+    events[1]["participant"]["is_host"] = json!(true);
+    let attendance = Attendance::new(Some(participants(&people)), Some(presences(&events)), None);
+    let earlier = read(&transcript, attendance).record;
+    let again = read(&transcript, Attendance::new(Some(participants(&people)), None, Some(&earlier))).record;
+    let bo = again.participants.iter().find(|person| person.name.as_deref() == Some("Bo")).expect("Bo");
+    assert!(bo.is_host);
+    assert_eq!(again, earlier);
+}
+
 #[test]
 fn id_of_two_recorded_people_says_nothing() {
     let person = |name: &str, email: &str| ParticipantRecord {
