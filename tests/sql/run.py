@@ -140,8 +140,11 @@ def check_meetings_table(ask, table, meetings):
         same("date", meeting.about["date"], meeting.date)
     names = ", ".join(f'"{name}"' for name in types)
     rows = ask.database.execute(f'SELECT {names} FROM meetings ORDER BY "date", transcript_id').fetchall()
+    # These two are in a line only if the settings ask for the files.
+    on_request = {"timeline": None, "provider_data": None}
+    with_sources = lambda about: {**about, "sources": on_request | about["sources"]} if "sources" in about else about
     lines = [
-        tuple(meeting.about.get(name) for name in types)
+        tuple(with_sources(meeting.about).get(name) for name in types)
         for meeting in sorted(meetings, key=lambda meeting: (meeting.date, meeting.transcript_id))
     ]
     same("rows of meetings", rows, lines)

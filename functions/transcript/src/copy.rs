@@ -141,7 +141,7 @@ impl Copier {
         let origin = Origin {
             info: &info,
             recording: recording.as_ref().map_err(|state| *state),
-            transcript: Some(&artifact),
+            transcript: Ok(&artifact),
             is_last_try: false,
         };
         // An earlier copy has asked about the bot, and that is done once.

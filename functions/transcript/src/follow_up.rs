@@ -134,18 +134,19 @@ impl FollowUps {
         };
         let transcript = match missing.provider_data {
             true => match self.recall.retrieve_transcript(manifest.transcript_id).await {
-                Ok(transcript) => Some(transcript),
-                Err(problem) if is_last_try || matches!(problem, Problem::NotFound) => None,
+                Ok(transcript) => Ok(transcript),
+                Err(Problem::NotFound) => Err(SourceState::Absent),
+                Err(_) if is_last_try => Err(SourceState::Failed),
                 Err(problem) => return Err(problem.into()),
             },
-            false => None,
+            false => Err(SourceState::Absent),
         };
         let day = manifest.day().unwrap_or_default().to_owned();
         let info = TranscriptInfo::of_manifest(manifest, receipt, day, self.rerenderer.metadata_keys());
         let origin = Origin {
             info: &info,
             recording: recording.as_ref().map_err(|state| *state),
-            transcript: transcript.as_ref(),
+            transcript: transcript.as_ref().map_err(|state| *state),
             is_last_try,
         };
         Ok(self.fetcher.fetch(&origin, missing, known, time).await)

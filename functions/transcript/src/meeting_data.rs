@@ -32,6 +32,8 @@ use crate::{
 const MAX_PARTICIPANTS_BYTES: u64 = 32 << 20;
 /// Larger files of other kinds are not kept.
 const MAX_FILE_BYTES: u64 = 256 << 20;
+/// The name of the title in logs. The title has no file.
+const TITLE: &str = "title";
 /// A download with less time than this is not started.
 const MIN_FETCH_TIME: Duration = Duration::from_millis(200);
 
@@ -61,7 +63,8 @@ pub(crate) struct Origin<'a> {
     pub(crate) info: &'a TranscriptInfo,
     /// The recording, or why there is none.
     pub(crate) recording: Result<&'a RecordingArtifact, SourceState>,
-    pub(crate) transcript: Option<&'a TranscriptArtifact>,
+    /// The transcript, or why there is none.
+    pub(crate) transcript: Result<&'a TranscriptArtifact, SourceState>,
     /// What fails now is not tried again.
     pub(crate) is_last_try: bool,
 }
@@ -75,7 +78,7 @@ pub(crate) struct Fetched {
     pub(crate) facts: Facts,
     /// The files that are kept verbatim.
     pub(crate) files: Vec<File>,
-    /// Something was not ready, and may be later.
+    /// Whether something was not ready, and may be later.
     pub(crate) is_incomplete: bool,
 }
 
@@ -107,12 +110,14 @@ impl MeetingFetcher {
     /// Returns what an earlier copy could not fetch and what may be ready now.
     pub(crate) fn missing(&self, sources: &Sources, files: &[File]) -> Missing {
         let is_late = |state: SourceState| state == SourceState::NotYet;
-        let has = |name: &str| files.iter().any(|file| file.name == name);
+        let lacks = |name: &str, state: Option<SourceState>| {
+            state.is_none_or(is_late) && !files.iter().any(|file| file.name == name)
+        };
         Missing {
             participants: is_late(sources.participants),
             events: is_late(sources.events),
-            timeline: self.kept.timeline && !has(TIMELINE),
-            provider_data: self.kept.provider_data && !has(PROVIDER_DATA),
+            timeline: self.kept.timeline && lacks(TIMELINE, sources.timeline),
+            provider_data: self.kept.provider_data && lacks(PROVIDER_DATA, sources.provider_data),
             title: is_late(sources.meeting_metadata),
             bot: is_late(sources.bot),
         }
@@ -131,7 +136,13 @@ impl MeetingFetcher {
             let title = origin.recording.map(RecordingArtifact::title).unwrap_or_else(unavailable);
             (fetched.facts.sources.meeting_metadata, fetched.facts.title) = match title {
                 Availability::Ready(title) => (SourceState::Read, title),
-                late @ (Availability::NotYet | Availability::Absent | Availability::Failed) => (state_of(&late), None),
+                missing @ (Availability::NotYet
+                | Availability::Absent
+                | Availability::Failed
+                | Availability::Malformed) => {
+                    note_missing(origin, TITLE, &missing);
+                    (state_of(&missing), None)
+                }
             };
         }
         if missing.participants {
@@ -153,15 +164,18 @@ impl MeetingFetcher {
         if missing.timeline {
             let file = FileSpec { name: TIMELINE, max_bytes: MAX_FILE_BYTES, kept: true };
             let url = origin.recording.map(RecordingArtifact::speaker_timeline).unwrap_or_else(unavailable);
-            self.file(origin, &mut fetched, file, url, left(), |_| {}).await;
+            let state = self.file(origin, &mut fetched, file, url, left(), |_| {}).await;
+            fetched.facts.sources.timeline = Some(state);
         }
         if missing.provider_data {
             let file = FileSpec { name: PROVIDER_DATA, max_bytes: MAX_FILE_BYTES, kept: true };
-            let url = origin.transcript.map_or(Availability::Absent, TranscriptArtifact::provider_data_url);
-            self.file(origin, &mut fetched, file, url, left(), |_| {}).await;
+            let url = origin.transcript.map(TranscriptArtifact::provider_data_url).unwrap_or_else(unavailable);
+            let state = self.file(origin, &mut fetched, file, url, left(), |_| {}).await;
+            fetched.facts.sources.provider_data = Some(state);
         }
-        let Sources { participants, events, meeting_metadata, bot } = fetched.facts.sources;
-        fetched.is_incomplete |= [participants, events, meeting_metadata, bot].contains(&SourceState::NotYet);
+        let Sources { participants, events, meeting_metadata, bot, timeline, provider_data } = fetched.facts.sources;
+        let states = [Some(participants), Some(events), Some(meeting_metadata), Some(bot), timeline, provider_data];
+        fetched.is_incomplete = states.contains(&Some(SourceState::NotYet));
         fetched
     }
 
@@ -177,8 +191,12 @@ impl MeetingFetcher {
     ) -> SourceState {
         let url = match url {
             Availability::Ready(url) => url,
-            missing @ (Availability::NotYet | Availability::Absent | Availability::Failed) => {
-                fetched.is_incomplete |= matches!(missing, Availability::NotYet);
+            missing
+            @ (Availability::NotYet | Availability::Absent | Availability::Failed | Availability::Malformed) => {
+                note_missing(origin, spec.name, &missing);
+                if state_of(&missing) == SourceState::Failed {
+                    metrics::MEETING_FILES_FAILED.count(spec.name);
+                }
                 return state_of(&missing);
             }
         };
@@ -204,7 +222,6 @@ impl MeetingFetcher {
                     error = %Chain(&error)
                 );
                 if error.may_pass() && !origin.is_last_try {
-                    fetched.is_incomplete = true;
                     SourceState::NotYet
                 } else {
                     metrics::MEETING_FILES_FAILED.count(spec.name);
@@ -223,7 +240,13 @@ impl MeetingFetcher {
         fetched.facts.sources.bot = match tokio::time::timeout(time, self.recall.retrieve_bot(bot_id)).await {
             Ok(Ok(bot)) => {
                 (fetched.facts.platform, fetched.facts.meeting_id) = (bot.platform(), bot.meeting_id());
-                SourceState::Read
+                if bot.is_malformed() {
+                    let error = "its meeting URL has another form than Recall documents";
+                    tracing::warn!(message = logs::BOT_NOT_RETRIEVED, bot.id = %bot_id, error);
+                    SourceState::Failed
+                } else {
+                    SourceState::Read
+                }
             }
             Ok(Err(Problem::NotFound)) => SourceState::Absent,
             Ok(Err(problem)) => {
@@ -280,11 +303,28 @@ fn unavailable<T>(state: SourceState) -> Availability<T> {
     }
 }
 
+/// Logs why Recall has no URL of a file, or no title, if something is wrong.
+fn note_missing<T>(origin: &Origin<'_>, file: &'static str, availability: &Availability<T>) {
+    let error = match availability {
+        Availability::Ready(_) | Availability::NotYet | Availability::Absent => return,
+        Availability::Failed => "Recall failed to make it, or could not be asked",
+        Availability::Malformed => "Recall describes it in another form than it documents",
+    };
+    let info = origin.info;
+    tracing::warn!(
+        message = logs::MEETING_FILE_NOT_READ,
+        recording.id = %info.recording_id,
+        transcript.id = %info.transcript_id,
+        file,
+        error
+    );
+}
+
 fn state_of<T>(availability: &Availability<T>) -> SourceState {
     match availability {
         Availability::Ready(_) => SourceState::Read,
         Availability::NotYet => SourceState::NotYet,
         Availability::Absent => SourceState::Absent,
-        Availability::Failed => SourceState::Failed,
+        Availability::Failed | Availability::Malformed => SourceState::Failed,
     }
 }

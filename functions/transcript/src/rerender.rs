@@ -15,7 +15,7 @@ use pipeline::{
     telemetry::Chain,
     time::{self, Stopwatch},
 };
-use renditions::{Outcome, Summary};
+use renditions::{Counts, Outcome, Summary};
 
 use crate::{
     act::time_to_act,
@@ -128,7 +128,10 @@ impl Rerenderer {
         time: Duration,
     ) -> Result<Rerendered, RerenderError> {
         let watch = Stopwatch::start();
-        let verbatim = source::read_transcript(&self.bucket, receipt, manifest.recording.times()).await?;
+        // A file of which the copy read nothing has perhaps ended workers, and a follow-up would not learn more from it.
+        let is_read = fetched.is_none() || !receipt.unreadable || manifest.counts != Counts::default();
+        let times = is_read.then(|| manifest.recording.times());
+        let verbatim = source::read_transcript(&self.bucket, receipt, times).await?;
         let day = source::day(&manifest, verbatim.day.clone());
         let info = TranscriptInfo::of_manifest(&manifest, receipt, day, &self.metadata_keys);
         let Fetched { participants, presences, facts, files: mut new_files, .. } =
@@ -150,13 +153,13 @@ impl Rerenderer {
         }
         let Outcome { summary, record, meeting, .. } = outcome;
         let why = meeting.err();
-        let is_read = why.is_none() || summary.counts.words == 0;
+        let is_summary_new = is_read && (why.is_none() || summary.counts.words == 0);
         // A worker that died may have left a manifest that says so.
         let earlier_error = earlier_error.filter(|error| error != BEING_REPLACED);
-        let rendering_error = if is_read { why.clone() } else { earlier_error.or_else(|| why.clone()) };
+        let rendering_error = if is_summary_new { why.clone() } else { earlier_error.or_else(|| why.clone()) };
         manifest.complete(new_files, rendering_error, time::now());
         manifest.meeting = record;
-        if is_read {
+        if is_summary_new {
             set_summary(&mut manifest, summary);
         }
         self.put(receipt, &manifest, &info).await?;

@@ -125,6 +125,7 @@ async fn retrieve_bot(Shared(model): Shared<Arc<Model>>, Id(id): Id) -> Response
         Some(BotFault::Throttled { retry_after }) => return answers::throttled(retry_after),
         Some(BotFault::Broken) => return answers::broken(),
         Some(BotFault::NoMeetingUrl) => shown["meeting_url"] = Value::Null,
+        Some(BotFault::TextForMeetingUrl) => shown["meeting_url"] = "https://zoom.us/j/5051?pwd=secret".into(),
         Some(BotFault::NoPlatform) => {
             shown["meeting_url"].as_object_mut().map(|fields| fields.remove("platform"));
         }

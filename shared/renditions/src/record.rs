@@ -61,6 +61,12 @@ pub struct Sources {
     pub events: SourceState,
     pub meeting_metadata: SourceState,
     pub bot: SourceState,
+    /// `None` if the settings do not ask for the file.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub timeline: Option<SourceState>,
+    /// `None` if the settings do not ask for the file.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub provider_data: Option<SourceState>,
 }
 
 /// What became of one source.

@@ -33,6 +33,14 @@ fn sources(participants: &str, events: &str, title: &str, bot: &str) -> Value {
     json!({"participants": participants, "events": events, "meeting_metadata": title, "bot": bot})
 }
 
+/// The same where the settings ask for the timeline and the provider's data as well.
+fn all_sources(participants: &str, events: &str, timeline: &str, provider_data: &str) -> Value {
+    let mut sources = sources(participants, events, "read", "read");
+    sources["timeline"] = json!(timeline);
+    sources["provider_data"] = json!(provider_data);
+    sources
+}
+
 fn transcript_of(manifest: &Value) -> Result<&str> {
     manifest["transcript_id"].as_str().context("no transcript")
 }

@@ -17,9 +17,13 @@ use ring::digest::{Context, SHA256};
 use super::RerenderError;
 use crate::{copy::NO_BYTES, upload::hex};
 
-/// A verbatim file that was read.
+/// The `rendering_error` of a file that a follow-up does not read again, if no other reason is known any more.
+const NOT_READ: &str = "the copy of this transcript could not read the file";
+
+/// A verbatim file whose bytes have arrived.
 pub(super) struct VerbatimFile {
-    reader: TranscriptReader,
+    /// `None` if the words are not read.
+    reader: Option<TranscriptReader>,
     bytes: u64,
     /// The day under which its turns and its meeting are filed, from the metadata of the object.
     pub(super) day: Option<String>,
@@ -27,22 +31,29 @@ pub(super) struct VerbatimFile {
 
 impl VerbatimFile {
     pub(super) fn finish(self, info: MeetingInfo, attendance: Attendance) -> Outcome {
-        match self.bytes {
-            0 => Summary::unread(NO_BYTES.to_owned(), info, attendance),
-            _ => self.reader.finish(info, attendance),
+        match self.reader {
+            _ if self.bytes == 0 => Summary::unread(NO_BYTES.to_owned(), info, attendance),
+            Some(reader) => reader.finish(info, attendance),
+            None => Summary::unread(NOT_READ.to_owned(), info, attendance),
         }
     }
 }
 
-/// Reads the verbatim file, and checks that it has the size and the checksum in the row.
+/// Fetches the verbatim file, and checks that it has the size and the checksum in the row. Its words are read only if
+/// `times` are given.
 pub(super) async fn read_transcript(
     bucket: &Bucket,
     receipt: &Receipt,
-    times: RecordingTimes,
+    times: Option<RecordingTimes>,
 ) -> Result<VerbatimFile, RerenderError> {
-    let mut reader = TranscriptReader::new(times);
+    let mut reader = times.map(TranscriptReader::new);
     let expected = Expected { key: &receipt.key, bytes: receipt.bytes, sha256: &receipt.sha256 };
-    let day = read(bucket, expected, |bytes| reader.push(bytes)).await?;
+    let take = |bytes: &[u8]| {
+        if let Some(reader) = &mut reader {
+            reader.push(bytes);
+        }
+    };
+    let day = read(bucket, expected, take).await?;
     Ok(VerbatimFile { reader, bytes: receipt.bytes, day })
 }
 

@@ -84,6 +84,8 @@ pub enum BotFault {
     NoMeetingUrl,
     /// `meeting_url` has no `platform`.
     NoPlatform,
+    /// `meeting_url` is a text and no object.
+    TextForMeetingUrl,
 }
 
 #[derive(Debug, Default)]

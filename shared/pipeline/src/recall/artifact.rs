@@ -9,7 +9,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use super::{
-    lenient::{Status, optional},
+    lenient::{Field, Status, optional},
     meeting::{Availability, MeetingMetadata, ParticipantEvents, ParticipantFiles},
 };
 use crate::secret::Secret;
@@ -45,8 +45,8 @@ struct Reference {
 struct Data {
     #[serde(default, deserialize_with = "optional")]
     download_url: Option<String>,
-    #[serde(default, deserialize_with = "optional")]
-    provider_data_download_url: Option<String>,
+    #[serde(default)]
+    provider_data_download_url: Field<String>,
 }
 
 impl std::fmt::Debug for Data {
@@ -81,8 +81,7 @@ impl TranscriptArtifact {
 
     /// Returns the URL of the provider's raw response, which is a credential, too.
     pub fn provider_data_url(&self) -> Availability<Secret<String>> {
-        let url = self.data.provider_data_download_url.clone();
-        url.map_or(Availability::Absent, |url| Availability::Ready(Secret::new(url)))
+        self.data.provider_data_download_url.url()
     }
 
     /// Returns this deployment's attempt that made it, if one did.
@@ -120,8 +119,8 @@ pub struct RecordingArtifact {
     expires_at: Option<String>,
     #[serde(default, deserialize_with = "optional")]
     bot: Bot,
-    #[serde(default, deserialize_with = "optional")]
-    media_shortcuts: Shortcuts,
+    #[serde(default)]
+    media_shortcuts: Field<Shortcuts>,
     #[serde(default, deserialize_with = "optional")]
     pub metadata: Value,
 }
@@ -130,10 +129,10 @@ pub struct RecordingArtifact {
 struct Shortcuts {
     #[serde(default, deserialize_with = "optional")]
     transcript: Option<TranscriptArtifact>,
-    #[serde(default, deserialize_with = "optional")]
-    participant_events: Option<ParticipantEvents>,
-    #[serde(default, deserialize_with = "optional")]
-    meeting_metadata: Option<MeetingMetadata>,
+    #[serde(default)]
+    participant_events: Field<ParticipantEvents>,
+    #[serde(default)]
+    meeting_metadata: Field<MeetingMetadata>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -173,31 +172,51 @@ impl RecordingArtifact {
 
     /// Returns one of its transcripts. Recall does not document which one it shows if there are several.
     pub fn transcript(&self) -> Option<&TranscriptArtifact> {
-        self.media_shortcuts.transcript.as_ref()
+        match &self.media_shortcuts {
+            Field::Value(shortcuts) => shortcuts.transcript.as_ref(),
+            Field::Missing | Field::Malformed => None,
+        }
     }
 
     /// Returns where the list of everyone who attended is.
     pub fn participants(&self) -> Availability<Secret<String>> {
-        self.file(|files| files.participants_download_url.as_ref())
+        self.file(|files| &files.participants_download_url)
     }
 
     /// Returns where the list of what the participants did is: join, leave, and more.
     pub fn participant_events(&self) -> Availability<Secret<String>> {
-        self.file(|files| files.participant_events_download_url.as_ref())
+        self.file(|files| &files.participant_events_download_url)
     }
 
     /// Returns where the list of who spoke when is.
     pub fn speaker_timeline(&self) -> Availability<Secret<String>> {
-        self.file(|files| files.speaker_timeline_download_url.as_ref())
+        self.file(|files| &files.speaker_timeline_download_url)
     }
 
-    fn file(&self, url: impl FnOnce(&ParticipantFiles) -> Option<&String>) -> Availability<Secret<String>> {
-        self.media_shortcuts.participant_events.as_ref().map_or(Availability::Absent, |artifact| artifact.file(url))
+    fn file(&self, url: impl FnOnce(&ParticipantFiles) -> &Field<String>) -> Availability<Secret<String>> {
+        self.shortcut(|shortcuts| &shortcuts.participant_events, |artifact| artifact.file(url))
     }
 
     /// Returns the title that the platform gave the meeting.
     pub fn title(&self) -> Availability<Option<String>> {
-        self.media_shortcuts.meeting_metadata.as_ref().map_or(Availability::Absent, MeetingMetadata::title)
+        self.shortcut(|shortcuts| &shortcuts.meeting_metadata, MeetingMetadata::title)
+    }
+
+    /// Returns what an artifact of the recording says, or why there is none.
+    fn shortcut<A, T>(
+        &self,
+        artifact: impl FnOnce(&Shortcuts) -> &Field<A>,
+        read: impl FnOnce(&A) -> Availability<T>,
+    ) -> Availability<T> {
+        match &self.media_shortcuts {
+            Field::Missing => Availability::Absent,
+            Field::Malformed => Availability::Malformed,
+            Field::Value(shortcuts) => match artifact(shortcuts) {
+                Field::Missing => Availability::Absent,
+                Field::Malformed => Availability::Malformed,
+                Field::Value(artifact) => read(artifact),
+            },
+        }
     }
 
     /// Returns the bot's metadata; null if there is no bot.

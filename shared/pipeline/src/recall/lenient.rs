@@ -11,6 +11,27 @@ pub(super) fn optional<'de, D: Deserializer<'de>, T: DeserializeOwned + Default>
     Ok(serde_json::from_str(raw.get()).unwrap_or_default())
 }
 
+/// A value that Recall may leave out, or send as another type than it documents.
+#[derive(Debug, Default)]
+pub(super) enum Field<T> {
+    #[default]
+    Missing,
+    Value(T),
+    Malformed,
+}
+
+impl<'de, T: DeserializeOwned> Deserialize<'de> for Field<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let raw = Box::<RawValue>::deserialize(deserializer)?;
+        Ok(match raw.get() {
+            "null" => Self::Missing,
+            // serde would read a list as an object whose fields have no names.
+            text if text.starts_with('[') => Self::Malformed,
+            text => serde_json::from_str(text).map_or(Self::Malformed, Self::Value),
+        })
+    }
+}
+
 #[derive(Debug, Default, Deserialize)]
 pub(super) struct Status {
     #[serde(default, deserialize_with = "optional")]

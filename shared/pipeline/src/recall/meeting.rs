@@ -3,7 +3,7 @@
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
-use super::lenient::{Status, optional};
+use super::lenient::{Field, Status};
 use crate::secret::Secret;
 
 /// Longer titles and ids are not kept.
@@ -21,25 +21,27 @@ pub enum Availability<T> {
     Absent,
     /// Recall failed to make it.
     Failed,
+    /// Recall describes it in another form than it documents.
+    Malformed,
 }
 
 /// The artifact with the files about the participants.
 #[derive(Debug, Default, Deserialize)]
 pub(super) struct ParticipantEvents {
-    #[serde(default, deserialize_with = "optional")]
-    status: Status,
-    #[serde(default, deserialize_with = "optional")]
-    pub(super) data: ParticipantFiles,
+    #[serde(default)]
+    status: Field<Status>,
+    #[serde(default)]
+    data: Field<ParticipantFiles>,
 }
 
 #[derive(Default, Deserialize)]
 pub(super) struct ParticipantFiles {
-    #[serde(default, deserialize_with = "optional")]
-    pub(super) participants_download_url: Option<String>,
-    #[serde(default, deserialize_with = "optional")]
-    pub(super) participant_events_download_url: Option<String>,
-    #[serde(default, deserialize_with = "optional")]
-    pub(super) speaker_timeline_download_url: Option<String>,
+    #[serde(default)]
+    pub(super) participants_download_url: Field<String>,
+    #[serde(default)]
+    pub(super) participant_events_download_url: Field<String>,
+    #[serde(default)]
+    pub(super) speaker_timeline_download_url: Field<String>,
 }
 
 impl std::fmt::Debug for ParticipantFiles {
@@ -51,27 +53,36 @@ impl std::fmt::Debug for ParticipantFiles {
 /// The artifact with the title.
 #[derive(Debug, Default, Deserialize)]
 pub(super) struct MeetingMetadata {
-    #[serde(default, deserialize_with = "optional")]
-    status: Status,
-    #[serde(default, deserialize_with = "optional")]
-    data: MeetingData,
+    #[serde(default)]
+    status: Field<Status>,
+    #[serde(default)]
+    data: Field<MeetingData>,
 }
 
 #[derive(Debug, Default, Deserialize)]
 struct MeetingData {
-    #[serde(default, deserialize_with = "optional")]
-    title: Option<String>,
+    #[serde(default)]
+    title: Field<String>,
 }
 
 impl ParticipantEvents {
     /// Returns where one of the files is.
-    pub(super) fn file(&self, url: impl FnOnce(&ParticipantFiles) -> Option<&String>) -> Availability<Secret<String>> {
-        match self.status.code() {
-            "failed" => Availability::Failed,
-            "deleted" => Availability::Absent,
-            "done" => url(&self.data).map_or(Availability::Absent, |url| Availability::Ready(Secret::new(url.clone()))),
-            // `processing`, and statuses that Recall may add.
-            _ => Availability::NotYet,
+    pub(super) fn file(&self, url: impl FnOnce(&ParticipantFiles) -> &Field<String>) -> Availability<Secret<String>> {
+        without_data(&self.status).unwrap_or_else(|| match &self.data {
+            Field::Missing => Availability::Absent,
+            Field::Malformed => Availability::Malformed,
+            Field::Value(files) => url(files).url(),
+        })
+    }
+}
+
+impl Field<String> {
+    /// Returns the URL of a file.
+    pub(super) fn url(&self) -> Availability<Secret<String>> {
+        match self {
+            Self::Missing => Availability::Absent,
+            Self::Value(url) => Availability::Ready(Secret::new(url.clone())),
+            Self::Malformed => Availability::Malformed,
         }
     }
 }
@@ -79,12 +90,26 @@ impl ParticipantEvents {
 impl MeetingMetadata {
     /// Returns the title, which many platforms do not have.
     pub(super) fn title(&self) -> Availability<Option<String>> {
-        match self.status.code() {
-            "failed" => Availability::Failed,
-            "deleted" => Availability::Absent,
-            "done" => Availability::Ready(self.data.title.clone()),
-            _ => Availability::NotYet,
-        }
+        without_data(&self.status).unwrap_or_else(|| match &self.data {
+            Field::Missing | Field::Value(MeetingData { title: Field::Missing }) => Availability::Ready(None),
+            Field::Value(MeetingData { title: Field::Value(title) }) => Availability::Ready(Some(title.clone())),
+            Field::Malformed | Field::Value(MeetingData { title: Field::Malformed }) => Availability::Malformed,
+        })
+    }
+}
+
+/// Returns why an artifact with this status has no data, or `None` if it has.
+fn without_data<T>(status: &Field<Status>) -> Option<Availability<T>> {
+    match status {
+        Field::Malformed => Some(Availability::Malformed),
+        Field::Missing => Some(Availability::NotYet),
+        Field::Value(status) => match status.code() {
+            "done" => None,
+            "failed" => Some(Availability::Failed),
+            "deleted" => Some(Availability::Absent),
+            // `processing`, and statuses that Recall may add.
+            _ => Some(Availability::NotYet),
+        },
     }
 }
 
@@ -92,8 +117,8 @@ impl MeetingMetadata {
 /// read.
 #[derive(Debug, Default, Deserialize)]
 pub struct BotArtifact {
-    #[serde(default, deserialize_with = "optional")]
-    meeting_url: MeetingUrl,
+    #[serde(default)]
+    meeting_url: Field<MeetingUrl>,
 }
 
 #[derive(Default, Deserialize)]
@@ -108,11 +133,23 @@ impl std::fmt::Debug for MeetingUrl {
 
 impl BotArtifact {
     pub fn platform(&self) -> Option<String> {
-        self.meeting_url.0.get("platform").and_then(id_text)
+        self.text("platform")
     }
 
     pub fn meeting_id(&self) -> Option<String> {
-        MEETING_ID_KEYS.iter().find_map(|key| self.meeting_url.0.get(*key).and_then(id_text))
+        MEETING_ID_KEYS.iter().find_map(|key| self.text(key))
+    }
+
+    fn text(&self, key: &str) -> Option<String> {
+        match &self.meeting_url {
+            Field::Value(MeetingUrl(parts)) => parts.get(key).and_then(id_text),
+            Field::Missing | Field::Malformed => None,
+        }
+    }
+
+    /// Returns whether the meeting's URL has another form than Recall documents.
+    pub fn is_malformed(&self) -> bool {
+        matches!(self.meeting_url, Field::Malformed)
     }
 }
 
@@ -162,9 +199,10 @@ mod tests {
             let artifact = json!({"status": {"code": status}, "data": {"participants_download_url": url}});
             serde_json::from_value::<ParticipantEvents>(artifact).expect("any")
         };
-        let file = |artifact: ParticipantEvents| artifact.file(|files| files.participants_download_url.as_ref());
+        let file = |artifact: ParticipantEvents| artifact.file(|files| &files.participants_download_url);
         assert!(matches!(file(artifact("done", json!("https://x"))), Availability::Ready(_)));
         assert!(matches!(file(artifact("done", json!(null))), Availability::Absent));
+        assert!(matches!(file(artifact("done", json!(7))), Availability::Malformed));
         assert!(matches!(file(artifact("processing", json!(null))), Availability::NotYet));
         assert!(matches!(file(artifact("brand_new", json!("https://x"))), Availability::NotYet));
         assert!(matches!(file(artifact("failed", json!("https://x"))), Availability::Failed));
@@ -176,8 +214,11 @@ mod tests {
         let title = |artifact: Value| serde_json::from_value::<MeetingMetadata>(artifact).expect("any").title();
         let done = |data: Value| title(json!({"status": {"code": "done"}, "data": data}));
         assert!(matches!(done(json!({"title": "Standup"})), Availability::Ready(Some(text)) if text == "Standup"));
-        for untitled in [json!({"title": null}), json!({"title": 7}), json!({}), json!(null)] {
+        for untitled in [json!({"title": null}), json!({}), json!(null)] {
             assert!(matches!(done(untitled), Availability::Ready(None)));
+        }
+        for malformed in [json!({"title": 7}), json!("x"), json!([])] {
+            assert!(matches!(done(malformed), Availability::Malformed));
         }
         assert!(matches!(title(json!({"status": {"code": "processing"}})), Availability::NotYet));
         assert!(matches!(title(json!({"status": {"code": "failed"}})), Availability::Failed));

@@ -223,19 +223,27 @@ async fn artifacts_that_are_missing_or_failed_are_not_waited_for() -> Result<()>
             }
         }
         for (pointer, value, participants) in [
-            ("/media_shortcuts/participant_events", json!(7), "absent"),
-            ("/media_shortcuts/participant_events/data", json!([]), "absent"),
-            ("/media_shortcuts/participant_events/data/participants_download_url", json!({"a": 1}), "absent"),
+            ("/media_shortcuts/participant_events", json!(7), "failed"),
+            ("/media_shortcuts/meeting_metadata", json!("x"), "stored"),
+            ("/media_shortcuts/participant_events/data", json!([]), "failed"),
+            ("/media_shortcuts/participant_events/data", json!(null), "absent"),
+            ("/media_shortcuts/participant_events/data/participants_download_url", json!({"a": 1}), "failed"),
             ("/media_shortcuts/participant_events/data/participants_download_url", json!("no URL"), "failed"),
-            ("/media_shortcuts/participant_events/status", json!("done"), "not_yet"),
+            ("/media_shortcuts/participant_events/status", json!("done"), "failed"),
+            ("/media_shortcuts/participant_events/status", json!(null), "not_yet"),
             ("/media_shortcuts/participant_events/status/code", json!("deleted"), "absent"),
             ("/media_shortcuts", json!(null), "absent"),
+            ("/media_shortcuts", json!("x"), "failed"),
         ] {
             let recording = simulator.add_recording(meeting());
             faults.show_recording_with(Target::recording(recording), &[(pointer, value.clone())]);
             simulator.announce(recording);
             let manifest = followed_up(&pipeline, recording).await?;
             assert_eq!(manifest["meeting"]["sources"]["participants"], participants, "{pointer} {value}");
+            let is_logged =
+                logged(&pipeline, "meeting_file.not_read").iter().any(|line| line["recording.id"] == json!(recording));
+            let sources = manifest["meeting"]["sources"].as_object().context("no sources")?;
+            assert_eq!(is_logged, sources.values().any(|state| state == "failed"), "{pointer} {value}");
         }
         Ok(())
     })
@@ -256,7 +264,7 @@ async fn files_from_other_hosts_are_refused() -> Result<()> {
         }
         let recording = pipeline.simulator().play(Meeting::short(1));
         let manifest = pipeline.ends_stored(recording).await?;
-        assert_eq!(manifest["meeting"]["sources"], sources("failed", "failed", "read", "read"));
+        assert_eq!(manifest["meeting"]["sources"], super::all_sources("failed", "failed", "failed", "failed"));
         assert_eq!(pipeline.stack.wire.count(Service::Download, "GET"), 1, "only the transcript");
         let lines = logged(&pipeline, "meeting_file.not_read");
         assert_eq!(lines.len(), 4, "{lines:?}");

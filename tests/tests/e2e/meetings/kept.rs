@@ -8,7 +8,7 @@ use local::{
 use serde_json::{Value, json};
 use tests::PipelineTest;
 
-use super::{KEPT, check_verbatim, count, entry, names, objects_with, send, sources};
+use super::{KEPT, all_sources, check_verbatim, count, entry, meeting_line, names, objects_with, send, sources};
 
 const ALL: [(&str, &str); 3] = [
     ("MEETING_FILES", "participants,events,timeline"),
@@ -25,7 +25,8 @@ async fn every_file_is_kept_as_it_is_if_configured() -> Result<()> {
         for (file, name) in KEPT {
             check_verbatim(&pipeline, recording, &manifest, file, name)?;
         }
-        assert_eq!(manifest["meeting"]["sources"], sources("stored", "stored", "read", "read"));
+        assert_eq!(manifest["meeting"]["sources"], all_sources("stored", "stored", "stored", "stored"));
+        assert_eq!(meeting_line(&pipeline, &manifest)?["sources"], manifest["meeting"]["sources"]);
         // Chat messages are only in Recall's own file, and so is the URL of the provider's answer.
         let only_in =
             |file: &str| Ok::<_, anyhow::Error>(vec![entry(&manifest, file).context("no file")?["key"].clone()]);
@@ -45,6 +46,7 @@ async fn provider_data_that_does_not_exist_is_not_waited_for() -> Result<()> {
         let recording = pipeline.simulator().play(Meeting::short(3));
         let manifest = pipeline.ends_stored(recording).await?;
         assert!(entry(&manifest, "timeline.json").is_some() && entry(&manifest, "provider.json").is_none());
+        assert_eq!(manifest["meeting"]["sources"], all_sources("stored", "stored", "stored", "absent"));
         assert!(pipeline.job(recording)?.context("no job")?["follow_up"].is_null(), "nothing is late");
         Ok(())
     })

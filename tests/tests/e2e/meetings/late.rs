@@ -12,7 +12,8 @@ use serde_json::{Value, json};
 use tests::{Pipeline, PipelineTest, in_hours, pipeline_test};
 
 use super::{
-    KEPT, check_verbatim, count, entry, followed_up, lines, logged, meeting_line, names, pass_time, send, sources, text,
+    KEPT, all_sources, check_verbatim, count, entry, followed_up, lines, logged, meeting_line, names, pass_time, send,
+    sources, text,
 };
 
 /// How many times the data of a meeting is fetched after its transcript was stored.
@@ -97,7 +98,7 @@ async fn each_file_that_is_late_is_kept_later() -> Result<()> {
             for (file, name) in KEPT {
                 check_verbatim(&pipeline, recording, &second, file, name)?;
             }
-            assert_eq!(second["meeting"]["sources"], sources("stored", "stored", "read", "read"));
+            assert_eq!(second["meeting"]["sources"], all_sources("stored", "stored", "stored", "stored"));
             assert_eq!(names(&second).len(), names(&first).len() + 1);
         }
         assert_eq!(announced(&pipeline), KEPT.len());
@@ -252,6 +253,64 @@ async fn outages_during_a_follow_up_are_survived() -> Result<()> {
     .await
 }
 
+/// What failed for good is not fetched again while something else is late.
+#[tokio::test(flavor = "multi_thread")]
+async fn failed_files_are_not_fetched_again_with_late_ones() -> Result<()> {
+    let test = PipelineTest::with_env(&[
+        ("MEETING_FILES", "participants,events,timeline"),
+        ("PROVIDER_DATA", "true"),
+        ("TRANSCRIPT_PROVIDERS", r#"[{"deepgram_async": {}}]"#),
+    ]);
+    test.run(async |pipeline| {
+        let (simulator, always) = (pipeline.simulator(), Target::next(usize::MAX));
+        let redirected = FileFault::Download(DownloadFault::Redirected);
+        for file in [MeetingFile::Timeline, MeetingFile::ProviderData] {
+            simulator.faults().file(always, file, redirected);
+        }
+        simulator.faults().file(Target::next(1), MeetingFile::Participants, FileFault::NotFound);
+        let recording = simulator.play(Meeting::short(2));
+        let first = first_manifest(&pipeline, recording).await?;
+        assert_eq!(first["meeting"]["sources"], all_sources("not_yet", "stored", "failed", "failed"));
+        let second = followed_up(&pipeline, recording).await?;
+        assert_eq!(second["meeting"]["sources"], all_sources("stored", "stored", "failed", "failed"));
+        for file in ["timeline", "provider_data"] {
+            assert_eq!(pipeline.stack.wire.count(Service::Download, file), 1, "{file}");
+        }
+        Ok(())
+    })
+    .await
+}
+
+/// The words have ended every worker that read them, so a follow-up must not read them.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_transcript_that_is_stored_unread_is_not_read_by_its_follow_up() -> Result<()> {
+    PipelineTest::hasty()
+        .run(async |pipeline| {
+            let simulator = pipeline.simulator();
+            let recording = simulator.add_recording(Meeting::short(1));
+            // Three copies end with their workers, and the fourth stores the transcript.
+            let copies = Target::recording(recording).times(4);
+            simulator.faults().file(copies, MeetingFile::Participants, FileFault::NotFound);
+            let mut hits = pipeline.stack.wire.inject(Service::S3, "PutObject", When::Before, Fault::Hold, 3);
+            simulator.announce(recording);
+            for death in 1..=3 {
+                hits.reach(death).await?;
+                pipeline.stack.transcript.kill().await;
+                pass_time(&pipeline).await?;
+            }
+            let first = first_manifest(&pipeline, recording).await?;
+            let second = followed_up(&pipeline, recording).await?;
+            for (manifest, state) in [(&first, "not_yet"), (&second, "stored")] {
+                assert_eq!(manifest["meeting"]["sources"]["participants"], state, "{manifest}");
+                let error = manifest["rendering_error"].as_str().context("it has been read")?;
+                assert!(error.contains("workers died"), "{error}");
+                assert_eq!(manifest["counts"]["words"], 0);
+            }
+            Ok(())
+        })
+        .await
+}
+
 /// The bot is asked once. Nothing about it is worth another try.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_bot_is_asked_only_once() -> Result<()> {
@@ -261,6 +320,7 @@ async fn a_bot_is_asked_only_once() -> Result<()> {
         (BotFault::Broken, "failed"),
         (BotFault::NoMeetingUrl, "read"),
         (BotFault::NoPlatform, "read"),
+        (BotFault::TextForMeetingUrl, "failed"),
     ] {
         pipeline_test(async |pipeline| {
             let simulator = pipeline.simulator();
