@@ -15,7 +15,6 @@ use std::{
 };
 
 use anyhow::{Context as _, Result, bail, ensure};
-use bytes::Bytes;
 use local::{
     build::Binaries,
     recall::{Meeting, SimulatorConfig},
@@ -25,8 +24,6 @@ use serde_json::Value;
 use tempfile::TempDir;
 use tokio::time::{Instant, sleep};
 
-/// The longest possible recording, so that no timestamp is after its end.
-const LONGEST: Duration = Duration::from_secs(31 * 24 * 60 * 60);
 /// The limit for one copy, by a stack that is not optimized.
 const PATIENCE: Duration = Duration::from_secs(240);
 /// The time in which a connected function sends its first request.
@@ -144,11 +141,10 @@ impl Copier {
         Ok(Self { stack: Stack::start(data.path(), binaries, config).await?, _data: data })
     }
 
-    /// Has a new process copy a transcript with this content.
-    pub async fn copy(&self, content: &Bytes) -> Result<Copied> {
+    /// Has a new process copy the transcript of this meeting.
+    pub async fn copy(&self, meeting: &Meeting) -> Result<Copied> {
         self.stack.transcript.kill().await;
-        let meeting = Meeting::with_content(content.clone()).lasting(LONGEST).transcribed_like(Duration::from_secs(20));
-        copy(&self.stack, meeting).await
+        copy(&self.stack, meeting.clone()).await
     }
 }
 

@@ -1,4 +1,5 @@
-//! `cargo figures`: what the functions cost, measured on the binaries that ship, each figure with its limit.
+//! `cargo figures`: what the functions cost, measured on the binaries that ship. Sizes and memory have limits. Times do
+//! not, because they depend on the machine: compare them with those of an older version.
 //! `cargo figures --write` writes them into docs/development.md. `cargo figures --before DIR` compares them with those of
 //! older binaries: both are measured in turn, in one run, so that a busy machine slows both.
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "it prints for a person")]
@@ -7,6 +8,7 @@ use std::{
     fs,
     path::{Path, PathBuf},
     process::ExitCode,
+    time::Duration,
 };
 
 use ::tests::{
@@ -15,7 +17,10 @@ use ::tests::{
 };
 use anyhow::{Context as _, Result};
 use bytes::Bytes;
-use local::{build::Binaries, recall::Meeting};
+use local::{
+    build::Binaries,
+    recall::{Meeting, MeetingFile, many_events, many_participants},
+};
 
 const DOCUMENT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/development.md");
 /// The document has the figures between these two lines.
@@ -23,10 +28,8 @@ const BEGIN: &str = "<!-- cargo figures --write -->\n";
 const END: &str = "<!-- end of the figures -->\n";
 
 /// With a cold page cache, a megabyte costs about a millisecond of a cold start.
-const MAX_BINARY_BYTES: u64 = 8_500_000;
-/// The time from the start to the first poll of the Runtime API.
-const MAX_INIT_MS: f64 = 5.0;
-/// The limit for every length and shape of a transcript, including its renditions.
+const MAX_BINARY_BYTES: u64 = 9_000_000;
+/// The limit for every length and shape of a transcript, including its renditions, and for any number of people.
 const MAX_PEAK_MIB: f64 = 32.0;
 
 /// How many runs a median is taken of. The start-up figures have one more run, which only loads the binary into memory.
@@ -36,49 +39,46 @@ const RUNS_OF_LARGE: usize = 3;
 const WORDS_OF_A_DAY: usize = 270_000;
 /// The number of speakers up to which a transcript is rendered.
 const MAX_SPEAKERS: usize = 1_000;
+const PEOPLE: usize = 100_000;
+const EVENTS_BYTES: usize = 200_000_000;
+/// The longest possible recording, so that no timestamp is after its end.
+const LONGEST: Duration = Duration::from_secs(31 * 24 * 60 * 60);
 
-/// A transcript to copy, and the CPU time that the copy may take, including the start of the process.
+/// A meeting whose transcript is copied.
 struct Case {
     name: &'static str,
-    content: fn() -> Bytes,
+    meeting: fn() -> Meeting,
     runs: usize,
-    max_cpu_ms: f64,
 }
 
-/// A talkative meeting of one hour, of ten hours, and of a day in several shapes; and a file that is too long to
-/// render, which is only copied.
-const CASES: [Case; 7] = [
-    Case { name: "1.6 MB: an hour", content: || large(1_600_000), runs: RUNS, max_cpu_ms: 22.0 },
-    Case { name: "16 MB: ten hours", content: || large(16_000_000), runs: RUNS, max_cpu_ms: 120.0 },
-    Case { name: "40 MB: a day", content: || large(40_000_000), runs: RUNS_OF_LARGE, max_cpu_ms: 300.0 },
-    Case {
-        name: "One turn of 100,000 words",
-        content: || by_participant(100_000, 1),
-        runs: RUNS_OF_LARGE,
-        max_cpu_ms: 90.0,
-    },
-    Case {
-        name: "A day, one entry a participant",
-        content: || by_participant(WORDS_OF_A_DAY, 8),
-        runs: RUNS_OF_LARGE,
-        max_cpu_ms: 300.0,
-    },
-    Case {
-        name: "A day of 1,000 speakers",
-        content: || by_utterance(WORDS_OF_A_DAY, MAX_SPEAKERS),
-        runs: RUNS_OF_LARGE,
-        max_cpu_ms: 300.0,
-    },
-    Case {
-        name: "200 MB: too long to be rendered",
-        content: || large(200_000_000),
-        runs: RUNS_OF_LARGE,
-        max_cpu_ms: 700.0,
-    },
+impl Case {
+    const fn new(name: &'static str, runs: usize, meeting: fn() -> Meeting) -> Self {
+        Self { name, meeting, runs }
+    }
+}
+
+/// A talkative meeting of one hour, of ten hours, and of a day in several shapes; a file that is too long to render,
+/// which is only copied; and a meeting with more people and more events than are remembered.
+const CASES: [Case; 8] = [
+    Case::new("1.6 MB: an hour", RUNS, || large(1_600_000)),
+    Case::new("16 MB: ten hours", RUNS, || large(16_000_000)),
+    Case::new("40 MB: a day", RUNS_OF_LARGE, || large(40_000_000)),
+    Case::new("One turn of 100,000 words", RUNS_OF_LARGE, || with_content(by_participant(100_000, 1))),
+    Case::new("A day, one entry a participant", RUNS_OF_LARGE, || with_content(by_participant(WORDS_OF_A_DAY, 8))),
+    Case::new("A day of 1,000 speakers", RUNS_OF_LARGE, || with_content(by_utterance(WORDS_OF_A_DAY, MAX_SPEAKERS))),
+    Case::new("200 MB: too long to be rendered", RUNS_OF_LARGE, || large(200_000_000)),
+    Case::new("An hour, 100,000 people, 200 MB of events", RUNS_OF_LARGE, || {
+        let meeting = large(1_600_000).with_file(MeetingFile::Participants, many_participants(PEOPLE));
+        meeting.with_file(MeetingFile::Events, many_events(PEOPLE, EVENTS_BYTES))
+    }),
 ];
 
-fn large(bytes: usize) -> Bytes {
-    Meeting::large(bytes).content().clone()
+fn large(bytes: usize) -> Meeting {
+    with_content(Meeting::large(bytes).content().clone())
+}
+
+fn with_content(content: Bytes) -> Meeting {
+    Meeting::with_content(content).lasting(LONGEST).transcribed_like(Duration::from_secs(20))
 }
 
 #[tokio::main]
@@ -123,7 +123,7 @@ async fn run(write: bool) -> Result<bool> {
     for (name, binary) in functions {
         let inits = (0..=RUNS).map(|_| init(binary)).skip(1).collect::<Result<Vec<_>>>()?;
         let init = median(inits);
-        good &= line(&format!("{name}: CPU to the first poll"), init, Some(MAX_INIT_MS), "ms");
+        line(&format!("{name}: CPU to the first poll"), init, None, "ms");
         starts.push(format!("{init:.1} ms"));
     }
     let mut rows = Vec::new();
@@ -132,8 +132,8 @@ async fn run(write: bool) -> Result<bool> {
         let of = |figure: fn(&Copied) -> f64| median(copies.iter().map(figure).collect());
         let (name, peak, cpu) = (case.name, of(|copy| copy.peak_mib), of(|copy| copy.cpu_ms));
         good &= line(&format!("{name}: peak memory"), peak, Some(MAX_PEAK_MIB), "MiB");
-        good &= line(&format!("{name}: CPU with init"), cpu, Some(case.max_cpu_ms), "ms");
-        good &= line(&format!("{name}: time"), of(|copy| copy.wall_ms), None, "ms");
+        line(&format!("{name}: CPU with init"), cpu, None, "ms");
+        line(&format!("{name}: time"), of(|copy| copy.wall_ms), None, "ms");
         rows.push(copy_row(&case, &format!("{peak:.1} MiB"), &format!("{cpu:.0} ms")));
     }
     println!(
@@ -151,9 +151,9 @@ async fn run(write: bool) -> Result<bool> {
 fn tables(sizes: &[String], starts: &[String], rows: &[String]) -> String {
     format!(
         "| Figure | `webhook` | `transcript` | `sweep` | Limit |\n|---|---|---|---|---|\n\
-         | Binary | {} | {:.1} MB |\n| CPU time from the start to the first poll | {} | {MAX_INIT_MS:.0} ms |\n\n\
+         | Binary | {} | {:.1} MB |\n| CPU time from the start to the first poll | {} | – |\n\n\
          One copy, with every rendition:\n\n\
-         | Transcript | Peak memory | Limit | CPU time with init | Limit |\n|---|---|---|---|---|\n{}",
+         | Meeting | CPU time with init | Peak memory | Limit |\n|---|---|---|---|\n{}",
         sizes.join(" | "),
         MAX_BINARY_BYTES as f64 / 1e6,
         starts.join(" | "),
@@ -162,7 +162,7 @@ fn tables(sizes: &[String], starts: &[String], rows: &[String]) -> String {
 }
 
 fn copy_row(case: &Case, peak: &str, cpu: &str) -> String {
-    format!("| {} | {peak} | {MAX_PEAK_MIB:.0} MiB | {cpu} | {:.0} ms |\n", case.name, case.max_cpu_ms)
+    format!("| {} | {cpu} | {peak} | {MAX_PEAK_MIB:.0} MiB |\n", case.name)
 }
 
 /// Returns the text with its tables replaced by these.
@@ -183,10 +183,10 @@ fn line(name: &str, value: f64, limit: Option<f64>, unit: &str) -> bool {
 
 async fn copies(binaries: &Binaries, case: &Case) -> Result<Vec<Copied>> {
     let copier = Copier::start(binaries).await?;
-    let content = (case.content)();
+    let meeting = (case.meeting)();
     let mut copies = Vec::new();
     for _ in 0..case.runs {
-        copies.push(copier.copy(&content).await?);
+        copies.push(copier.copy(&meeting).await?);
     }
     Ok(copies)
 }
@@ -213,10 +213,10 @@ async fn compare(folder: &Path) -> Result<()> {
     }
     for case in CASES {
         let (older, newer) = (Copier::start(&before).await?, Copier::start(&after).await?);
-        let content = (case.content)();
+        let meeting = (case.meeting)();
         let mut copies: Vec<(Copied, Copied)> = Vec::new();
         for _ in 0..RUNS.max(case.runs) {
-            copies.push((older.copy(&content).await?, newer.copy(&content).await?));
+            copies.push((older.copy(&meeting).await?, newer.copy(&meeting).await?));
         }
         let pairs =
             |figure: fn(&Copied) -> f64| copies.iter().map(|(one, other)| (figure(one), figure(other))).collect();
@@ -238,7 +238,7 @@ fn ratio(name: &str, pairs: Vec<(f64, f64)>, unit: &str) {
 mod tests {
     use super::*;
 
-    /// The measured values in the README may be older, so the test only checks the limits.
+    /// The measured values in the document may be older, so the test only checks the limits.
     #[test]
     fn the_document_has_every_figure_with_its_limit() {
         let document = fs::read_to_string(DOCUMENT).expect("the document");
@@ -251,7 +251,7 @@ mod tests {
         };
         let row = |case: &Case| {
             let of_case = measured(&format!("| {} |", case.name), 1);
-            copy_row(case, &of_case[0], &of_case[2])
+            copy_row(case, &of_case[1], &of_case[0])
         };
         let rows: Vec<String> = CASES.iter().map(row).collect();
         let (sizes, starts) = (measured("| Binary |", 1), measured("| CPU time from", 1));
