@@ -157,7 +157,7 @@ mod tests {
     #[test]
     fn a_row_keeps_its_columns() {
         let begun = Instant::now();
-        let long = format!("PUT /transcripts/turns/{}.json", "long-".repeat(30));
+        let long = format!("PUT /transcripts/recordings/{}.json", "long-".repeat(30));
         let event = format!("transcript.{}", "ü".repeat(100));
         let rows = [
             (call(begun, 5, "PUT /transcripts/manifest.json", Some(200)), None),
