@@ -77,6 +77,8 @@ impl DynamoDb {
                 {"AttributeName": "due_at", "AttributeType": "N"},
                 {"AttributeName": "open_shard", "AttributeType": "S"},
                 {"AttributeName": "done_at", "AttributeType": "N"},
+                {"AttributeName": "attention_shard", "AttributeType": "S"},
+                {"AttributeName": "ended_at", "AttributeType": "N"},
             ],
             "KeySchema": [{"AttributeName": "recording_id", "KeyType": "HASH"}],
             "GlobalSecondaryIndexes": [
@@ -95,6 +97,14 @@ impl DynamoDb {
                         {"AttributeName": "done_at", "KeyType": "RANGE"},
                     ],
                     "Projection": {"ProjectionType": "KEYS_ONLY"},
+                },
+                {
+                    "IndexName": "attention",
+                    "KeySchema": [
+                        {"AttributeName": "attention_shard", "KeyType": "HASH"},
+                        {"AttributeName": "ended_at", "KeyType": "RANGE"},
+                    ],
+                    "Projection": {"ProjectionType": "ALL"},
                 },
             ],
         }))?;

@@ -134,6 +134,47 @@ async fn oldest_unfinished_job_is_found_in_any_partition() -> Result<()> {
     Ok(())
 }
 
+/// A person sees the newest ends first and the oldest unfinished jobs first, page by page, without a scan.
+#[tokio::test(flavor = "multi_thread")]
+async fn listings_read_pages_of_their_index() -> Result<()> {
+    let table = table().await?;
+    let store = &table.store;
+    // Ids with the same last character are in one partition.
+    let shard = 1;
+    let in_shard = |number: u128| id((number << 4) | 1);
+    for number in 0..5_u64 {
+        let minutes = std::time::Duration::from_secs(60 * number);
+        let ended = Job {
+            recording: Recording::Failed { sub_code: None },
+            ended_at: Some(NOW.plus(minutes)),
+            dismissed_at: (number == 2).then_some(NOW),
+            version: 1,
+            ..Job::new(in_shard(number.into()))
+        };
+        save(store, &ended).await?;
+        let open = Job { recording_id: in_shard(u128::from(number) + 100), ..unfinished(1, number) };
+        save(store, &open).await?;
+    }
+    let (mut ended, mut next) = (Vec::new(), None);
+    loop {
+        let page = store.attention(shard, 3, next).await?;
+        ended.extend(page.entries.iter().map(|job| job.recording_id));
+        next = page.next;
+        if next.is_none() {
+            break;
+        }
+    }
+    assert_eq!(ended, [4, 3, 1, 0].map(in_shard), "the one that was dismissed is not there");
+    let page = store.open(shard, 2, None).await?;
+    assert_eq!(page.entries, [100, 101].map(in_shard));
+    let page = store.open(shard, 9, page.next).await?;
+    assert_eq!((page.entries, page.next.is_none()), ([102, 103, 104].map(in_shard).to_vec(), true));
+    assert_eq!(store.attention(shard + 1, 9, None).await?.entries, []);
+    assert_eq!((store.find(in_shard(2)).await?.map(|job| job.version), store.find(id(9)).await?), (Some(1), None));
+    assert_eq!(table.wire.count(Service::DynamoDb, "Scan"), 0);
+    Ok(())
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn cursor_of_the_sweep_is_saved_by_one_run_only() -> Result<()> {
     let table = table().await?;

@@ -168,7 +168,8 @@ impl Webhook {
             | Event::TranscriptDeleted(_)
             | Event::Wake { .. }
             | Event::Retry { .. }
-            | Event::Render { .. } => match self.enqueue(recording_id, event, delivery_id).await {
+            | Event::Render { .. }
+            | Event::Dismiss { .. } => match self.enqueue(recording_id, event, delivery_id).await {
                 Ok(()) => Reply::Applied,
                 Err(_) => Reply::RetryAfter(FAILURE_RETRY_AFTER),
             },

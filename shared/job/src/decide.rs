@@ -37,6 +37,7 @@ impl Job {
             Event::Wake { now } => self.on_wake(*now, context),
             Event::Retry { provider, after_attempt } => self.on_retry(provider.as_deref(), *after_attempt, context),
             Event::Render { transcript_id } => self.on_render(*transcript_id, context),
+            Event::Dismiss { ended_at } => self.on_dismiss(*ended_at, context),
         }
     }
 

@@ -116,6 +116,8 @@ pub enum Reason {
     UnknownProvider,
     /// There is nothing in S3 to render.
     NothingStored,
+    /// The job is in progress, is stored, or was skipped, so there is nothing to dismiss.
+    NotEnded,
 }
 
 impl Reason {
@@ -136,7 +138,8 @@ impl Reason {
             | Self::NotDue
             | Self::Overtaken
             | Self::UnknownProvider
-            | Self::NothingStored => false,
+            | Self::NothingStored
+            | Self::NotEnded => false,
         }
     }
 
@@ -157,6 +160,7 @@ impl Reason {
             Self::Overtaken => "overtaken",
             Self::UnknownProvider => "unknown_provider",
             Self::NothingStored => "nothing_stored",
+            Self::NotEnded => "not_ended",
         }
     }
 }

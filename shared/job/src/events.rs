@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{RecordingInfo, TranscriptRef};
-use crate::ids::TranscriptId;
+use crate::{ids::TranscriptId, time::Timestamp};
 
 /// What a delivery or a message says about one recording.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -46,6 +46,9 @@ pub enum Event {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         transcript_id: Option<TranscriptId>,
     },
+    /// A person has dealt with a job that ended without a transcript. `ended_at` is the end that the person knew of.
+    #[serde(rename = "dismiss")]
+    Dismiss { ended_at: Timestamp },
 }
 
 impl Event {
@@ -64,7 +67,8 @@ impl Event {
             | Self::RecordingDeleted
             | Self::Wake { .. }
             | Self::Retry { .. }
-            | Self::Render { .. } => None,
+            | Self::Render { .. }
+            | Self::Dismiss { .. } => None,
         }
     }
 
@@ -78,7 +82,7 @@ impl Event {
             | Self::TranscriptDone(_)
             | Self::TranscriptFailed { .. }
             | Self::TranscriptDeleted(_) => true,
-            Self::Wake { .. } | Self::Retry { .. } | Self::Render { .. } => false,
+            Self::Wake { .. } | Self::Retry { .. } | Self::Render { .. } | Self::Dismiss { .. } => false,
         }
     }
 
@@ -95,6 +99,7 @@ impl Event {
             Self::Wake { .. } => "wake",
             Self::Retry { .. } => "retry",
             Self::Render { .. } => "render",
+            Self::Dismiss { .. } => "dismiss",
         }
     }
 }

@@ -70,6 +70,12 @@ pub struct Job {
     /// The deletion at Recall that waits or is being made.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub deletion: Option<Deletion>,
+    /// When the job ended without a transcript; `None` if it has not, or if it continues.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ended_at: Option<Timestamp>,
+    /// When a person dismissed this end.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dismissed_at: Option<Timestamp>,
     #[serde(default)]
     pub outbox: Outbox,
     /// Counts the saves. 0 means that the job is not in the table yet.
@@ -99,6 +105,8 @@ impl Job {
             transcripts: Vec::new(),
             hold: None,
             deletion: None,
+            ended_at: None,
+            dismissed_at: None,
             outbox: Outbox::default(),
             version: 0,
         }

@@ -52,6 +52,7 @@
 
 mod answers;
 mod attempts;
+mod attention;
 mod copies;
 mod decide;
 mod decision;

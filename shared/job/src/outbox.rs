@@ -105,14 +105,20 @@ impl Job {
         // Until Recall has said what happened to the recording, or we have requested something, nothing can end the
         // job.
         let bad_end = Some(self.status()).filter(|status| self.has_begun() && status.is_bad_end());
-        if let Some(status) = bad_end
-            && self.outbox.last_announced_end != bad_end
-        {
-            self.outbox.announced_ends += 1;
-            self.note(Notice::Failed { status, end: self.outbox.announced_ends }, context);
-        }
-        if bad_end.is_some() || self.may_end_again() {
-            self.outbox.last_announced_end = bad_end;
+        match bad_end {
+            Some(status) if self.outbox.last_announced_end != bad_end => {
+                (self.ended_at, self.dismissed_at) = (Some(context.now), None);
+                self.outbox.last_announced_end = bad_end;
+                self.outbox.announced_ends += 1;
+                self.note(Notice::Failed { status, end: self.outbox.announced_ends }, context);
+            }
+            // A row of an older version does not have the time.
+            Some(_) => self.ended_at = self.ended_at.or(Some(context.now)),
+            None if self.may_end_again() => {
+                (self.ended_at, self.dismissed_at) = (None, None);
+                self.outbox.last_announced_end = None;
+            }
+            None => {}
         }
     }
 

@@ -60,6 +60,7 @@ samples!(Event {
         Self::Retry { provider: None, after_attempt: 0 },
     ],
     Self::Render { .. } => [Self::Render { transcript_id: None }],
+    Self::Dismiss { .. } => [Self::Dismiss { ended_at: NOW }],
 });
 
 impl Event {
@@ -316,6 +317,8 @@ fn full() -> Job {
         transcripts: vec![transcript],
         hold: Some(Hold::Skipped),
         deletion: Some(Deletion { target, reason: DeletionReason::Room, retry_at: NOW, claim: None, tries: 1 }),
+        ended_at: Some(NOW),
+        dismissed_at: Some(NOW),
         outbox: Outbox {
             notices: vec![
                 Notice::Stored { transcript_id: OURS },

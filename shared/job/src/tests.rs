@@ -1,5 +1,6 @@
 //! The tests of the core, by subject.
 
+mod attention;
 mod chain;
 mod copies;
 mod copy_failures;

@@ -3,6 +3,7 @@
 mod batch_get;
 mod cursor;
 mod due;
+mod listing;
 mod open;
 
 use std::{collections::HashMap, fmt::Display};
@@ -19,6 +20,7 @@ use uuid::Uuid;
 pub use self::{
     cursor::{ListCursor, SweepCursor},
     due::{DueCursor, DuePage},
+    listing::{ListingCursor, ListingPage},
 };
 use crate::time;
 use job::{Job, ids::RecordingId, time::Timestamp};
@@ -143,6 +145,10 @@ fn to_item(job: &Job, token: &str, now: Timestamp) -> Result<Item, StoreError> {
         item.insert("due_at".to_owned(), AttributeValue::N(due_at.as_millis().to_string()));
         item.insert("due_shard".to_owned(), AttributeValue::S(due_shard(job.recording_id)));
     }
+    // The index `attention` has the jobs that ended without a transcript, until someone dismisses them.
+    if job.needs_attention() {
+        item.insert("attention_shard".to_owned(), AttributeValue::S(due_shard(job.recording_id)));
+    }
     // The index `open` is sparse as well. It has unfinished jobs whose recording is done since a known time.
     if job.is_open() && job.done_at.is_some() {
         item.insert("open_shard".to_owned(), AttributeValue::S(due_shard(job.recording_id)));
@@ -250,6 +256,8 @@ mod tests {
             rendering: Some(Rendering { transcript_id: None, retry_at: at, claim: None, tries: 1 }),
             rendering_stopped_at: Some(at),
             follow_up: Some(FollowUp { retry_at: at, claim: None, tries: 1, repeat: true }),
+            ended_at: Some(at),
+            dismissed_at: None,
             deletion: Some(Deletion {
                 target: DeletionTarget::Transcript(transcript_id),
                 reason: DeletionReason::Room,
@@ -341,6 +349,25 @@ mod tests {
         job.outbox = Outbox::default();
         let item = written(&job);
         assert!(!item.contains_key("due_at") && !item.contains_key("due_shard") && !item.contains_key("open_shard"));
+    }
+
+    #[test]
+    fn job_that_ended_is_in_the_index_attention_until_it_is_dismissed() {
+        let lost = State::Lost { transcript_id: TranscriptId::from_u128(7) };
+        let at = Timestamp::from_millis(1_700_000_000_000);
+        let ended = Job {
+            recording: Recording::Done,
+            transcripts: vec![transcript(Some(1), lost)],
+            ended_at: Some(at),
+            ..Job::new(job().recording_id)
+        };
+        let item = written(&ended);
+        assert_eq!(item.get("attention_shard"), Some(&AttributeValue::S("0".to_owned())));
+        assert_eq!(item.get("ended_at"), Some(&AttributeValue::N("1700000000000".to_owned())));
+        let dismissed = written(&Job { dismissed_at: Some(at), ..ended });
+        assert!(!dismissed.contains_key("attention_shard"));
+        // A job in progress is in the index `open` instead.
+        assert!(!written(&job()).contains_key("attention_shard"));
     }
 
     #[test]

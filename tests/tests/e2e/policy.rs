@@ -116,6 +116,45 @@ async fn a_retry_pays_for_one_more_attempt_and_only_once() -> Result<()> {
     .await
 }
 
+/// A job that ended without a transcript is in the index `attention` until a person dismisses this end.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_failed_job_needs_attention_until_it_is_dismissed() -> Result<()> {
+    let test = PipelineTest::with_env(&[("TRIES_PER_PROVIDER", "1")]);
+    test.run(async |pipeline| {
+        let simulator = pipeline.simulator();
+        simulator.faults().fail_transcription(Target::next(2), Some("provider_connection_failed"));
+        let recording = simulator.play(Meeting::short(1));
+        pipeline.reaches(recording, "failed").await?;
+        pipeline.settles().await?;
+        let row = pipeline.job(recording)?.context("no job")?;
+        assert!(row["attention_shard"].is_string() && row["ended_at"].is_number(), "{row}");
+        let ended_at = row["ended_at"].as_i64().context("no end")?;
+        let dismiss = |ended_at: i64| {
+            let message =
+                json!({"recording_id": recording, "event": "dismiss", "ended_at": ended_at, "reason": "a test call"});
+            message.to_string()
+        };
+        pipeline.stack.queues.send(WORK_QUEUE, &dismiss(ended_at - 1), &[]).await?;
+        pipeline.settles().await?;
+        assert_eq!(pipeline.job(recording)?.context("no job")?["version"], row["version"], "it names another end");
+        pipeline.stack.queues.send(WORK_QUEUE, &dismiss(ended_at), &[]).await?;
+        pipeline.settles().await?;
+        let dismissed = pipeline.job(recording)?.context("no job")?;
+        assert!(dismissed["attention_shard"].is_null() && dismissed["dismissed_at"].is_number(), "{dismissed}");
+        assert_eq!((&dismissed["status"], &dismissed["ended_at"]), (&json!("failed"), &row["ended_at"]));
+        // The next attempt fails as well, and that is another end.
+        let retry = json!({"recording_id": recording, "event": "retry", "after_attempt": 1}).to_string();
+        pipeline.stack.queues.send(WORK_QUEUE, &retry, &[]).await?;
+        let is_new = || Ok(pipeline.job(recording)?.is_some_and(|job| job["attention_shard"].is_string()));
+        pipeline.wait_until("the next end", is_new).await?;
+        let again = pipeline.job(recording)?.context("no job")?;
+        assert!(again["ended_at"].as_i64() > Some(ended_at) && again["dismissed_at"].is_null(), "{again}");
+        pipeline.settles().await?;
+        Ok(())
+    })
+    .await
+}
+
 /// Two deployments share one workspace, and this one deletes recordings: the other's transcript stays, and so does the
 /// recording.
 #[tokio::test(flavor = "multi_thread")]

@@ -108,6 +108,8 @@ impl View<'_> {
             transcripts,
             hold,
             deletion: _,
+            ended_at: _,
+            dismissed_at: _,
             outbox: _,
             version,
         } = job;
@@ -288,7 +290,8 @@ impl View<'_> {
             | Event::TranscriptProcessing(_)
             | Event::TranscriptDeleted(_)
             | Event::Retry { .. }
-            | Event::Render { .. } => unreachable!("this model has no {}", event.name()),
+            | Event::Render { .. }
+            | Event::Dismiss { .. } => unreachable!("this model has no {}", event.name()),
         }
     }
 

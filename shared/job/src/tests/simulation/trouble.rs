@@ -8,7 +8,7 @@ use crate::{Event, TranscriptRef, ids::TranscriptId};
 
 impl World {
     pub(super) fn disturb(&mut self) {
-        match self.rng.u8(0..24) {
+        match self.rng.u8(0..25) {
             0..=2 if self.recall.is_example => self.send_example(),
             0 if !self.recall.gone => drop(self.make(None, Duration::ZERO)),
             1 => self.delete_all(),
@@ -31,6 +31,12 @@ impl World {
                 self.message(Event::Render { transcript_id: one }, self.now);
             }
             11 => {
+                // Someone dismisses the end that the table shows, or an older one.
+                let ended_at = self.row.ended_at.filter(|_| self.rng.bool()).unwrap_or(self.now);
+                let at = self.now.plus(MINUTE * self.rng.u32(0..200));
+                self.message(Event::Dismiss { ended_at }, at);
+            }
+            12 => {
                 let minutes = if self.rng.bool() { self.rng.u32(1..200) } else { self.rng.u32(1..2500) };
                 self.recall.foreign_until = self.now.plus(MINUTE * minutes);
             }
