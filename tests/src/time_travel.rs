@@ -9,9 +9,30 @@ use serde_json::Value;
 use crate::{Pipeline, SWEEP};
 
 /// The timestamps in a row that move with time: the ends of leases and waits, and the times that they are counted from.
-/// The time at which Recall deletes a recording does not move.
-const MOMENTS: [&str; 8] =
-    ["retry_at", "check_at", "due_at", "first_call_at", "last_call_at", "since", "missing_since", "unknown_since"];
+const MOMENTS: [&str; 10] = [
+    "retry_at",
+    "check_at",
+    "due_at",
+    "first_call_at",
+    "last_call_at",
+    "since",
+    "missing_since",
+    "unknown_since",
+    "inconclusive_since",
+    "failed_at",
+];
+/// The timestamps that do not move: nothing is counted from them, or they follow from what Recall says.
+#[cfg(test)]
+const FIXED: [&str; 8] = [
+    "done_at",
+    "expires_at",
+    "expiry_alarm_at",
+    "stored_at",
+    "created_at",
+    "rendering_stopped_at",
+    "ended_at",
+    "dismissed_at",
+];
 /// The timestamps that a job waits for.
 const ENDS: [&str; 2] = ["retry_at", "check_at"];
 /// How long a due job may still wait after its last call, until Recall's lists are reliable.
@@ -95,4 +116,41 @@ fn shift(row: &mut Value, by_ms: i64) {
 fn now_ms() -> i64 {
     let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
     i64::try_from(now.as_millis()).unwrap_or(i64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use job::Job;
+
+    use super::*;
+
+    fn timestamps(row: &Value, found: &mut BTreeSet<String>) {
+        match row {
+            Value::Object(members) => {
+                for (name, value) in members {
+                    if value.is_i64() && (name.ends_with("_at") || name.ends_with("since")) {
+                        found.insert(name.clone());
+                    }
+                    timestamps(value, found);
+                }
+            }
+            Value::Array(values) => values.iter().for_each(|value| timestamps(value, found)),
+            Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+        }
+    }
+
+    /// With a timestamp that wrongly stays where it is, a job waits forever.
+    #[test]
+    fn every_timestamp_of_a_row_moves_or_is_fixed() {
+        let mut found = BTreeSet::new();
+        for job in Job::samples() {
+            timestamps(&serde_json::to_value(job).expect("a row"), &mut found);
+        }
+        // The store adds this one.
+        found.insert("due_at".to_owned());
+        let known: BTreeSet<String> = MOMENTS.iter().chain(&FIXED).map(|name| (*name).to_owned()).collect();
+        assert_eq!(found, known);
+    }
 }
