@@ -6,6 +6,7 @@ use std::{
     process::Command,
 };
 
+use expect_test::expect_file;
 use serde_json::Value;
 
 /// All dependencies of the pure crates. A new entry must not do I/O, read a clock, or be asynchronous.
@@ -91,6 +92,20 @@ fn functions_share_code_through_the_shared_crates_alone() {
         }
     }
     assert_eq!(workspace["pipeline"].get("job").map(String::as_str), Some("job"));
+}
+
+/// The packages in the functions' binaries. What the operator's command or the tests need must not get into them.
+#[test]
+fn functions_are_built_from_the_listed_packages() {
+    let arguments = ["tree", "--offline", "--locked", "--edges=normal", "--prefix=none", "--format={p}"];
+    let functions = ["--package=webhook", "--package=transcript", "--package=sweep"];
+    let mut cargo = Command::new(env!("CARGO"));
+    let output = cargo.args(arguments).args(functions).current_dir(root()).output().expect("cargo tree");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let tree = String::from_utf8(output.stdout).expect("text");
+    let packages: BTreeSet<&str> = tree.lines().filter_map(|line| line.split(' ').next()).collect();
+    let listed = packages.into_iter().filter(|name| !name.is_empty()).collect::<Vec<_>>().join("\n") + "\n";
+    expect_file!["architecture/packages.txt"].assert_eq(&listed);
 }
 
 /// Returns the Rust files below a folder, without their tests and comments.

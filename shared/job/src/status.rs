@@ -20,6 +20,19 @@ pub enum Status {
 }
 
 impl Status {
+    /// Every status, in the order of a job's life.
+    pub const ALL: [Self; 9] = [
+        Self::Creating,
+        Self::Transcribing,
+        Self::Copying,
+        Self::Waiting,
+        Self::Stored,
+        Self::LimitReached,
+        Self::Skipped,
+        Self::Failed,
+        Self::Lost,
+    ];
+
     /// Returns the value of the table's `status` attribute.
     pub fn as_str(self) -> &'static str {
         match self {

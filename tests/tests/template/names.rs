@@ -41,6 +41,11 @@ fn the_indexes_match_the_queries_and_the_written_keys() {
     assert_eq!(attributes, keys);
 }
 
+#[test]
+fn the_output_version_is_that_of_the_code() {
+    assert_eq!(text(&template()["Outputs"]["Version"]["Value"]), env!("CARGO_PKG_VERSION"));
+}
+
 /// Every test runs against the local table.
 #[test]
 fn the_local_table_is_the_templates() {
