@@ -35,6 +35,7 @@ const EVENTS_KEPT: usize = 10_000;
 pub struct Bus {
     endpoint: String,
     record: Arc<Record>,
+    router: Router,
     _server: Server,
 }
 
@@ -62,6 +63,7 @@ impl Bus {
         Ok(Bus {
             endpoint: format!("http://127.0.0.1:{port}"),
             record,
+            router: router.clone(),
             _server: serve(wire, Service::EventBridge, listener, router),
         })
     }
@@ -69,6 +71,11 @@ impl Bus {
     /// The base URL, `http://127.0.0.1:PORT`.
     pub fn endpoint(&self) -> &str {
         &self.endpoint
+    }
+
+    /// Answers like the endpoint, for another listener.
+    pub(crate) fn router(&self) -> Router {
+        self.router.clone()
     }
 
     /// Returns the accepted events, oldest first.

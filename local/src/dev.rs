@@ -26,6 +26,8 @@ use tracing_subscriber::{Layer as _, filter::Targets, layer::SubscriberExt as _,
 use self::hops::Hops;
 pub use self::{credentials::Credentials, folder::DataFolder};
 use crate::{
+    ACCESS_KEY, REGION, SECRET_KEY,
+    aws_endpoint::STACK_NAME,
     lambda::LogSink,
     page::Page,
     recall::Meeting,
@@ -121,11 +123,21 @@ pub fn introduce(stack: &Stack, data: &DataFolder, credentials: &Credentials, pa
         Some(simulator) => say(format_args!("  Recall    {} (simulator)", simulator.base_url())),
         None => say("  Recall    the real one; enter a public URL for the webhook in its dashboard"),
     }
+    say(format_args!("  AWS       {}", stack.aws.url()));
     say(format_args!("  results   {}", stack.s3.root().join(BUCKET).display()));
     say(format_args!("  logs      {}", data.logs().display()));
     for (what, shown) in credentials.shown() {
         say(format_args!("  {what:<9} {shown}"));
     }
+}
+
+/// Returns the line that shows this pipeline with the operator's command. The stand-in of S3 checks the keys.
+pub fn command_line(stack: &Stack) -> String {
+    format!(
+        "AWS_ACCESS_KEY_ID={ACCESS_KEY} AWS_SECRET_ACCESS_KEY={SECRET_KEY} cargo run --package cli -- \
+         --endpoint-url {} --region {REGION} --stack {STACK_NAME} status",
+        stack.aws.url()
+    )
 }
 
 /// Plays an hour-long meeting and follows it to its end, while the sweep is paused.

@@ -25,6 +25,7 @@ pub struct DynamoDb {
     endpoint: String,
     database: Database,
     emulator: JoinHandle<()>,
+    router: Router,
     _server: Server,
 }
 
@@ -57,6 +58,7 @@ impl DynamoDb {
             endpoint: format!("http://127.0.0.1:{port}"),
             database,
             emulator,
+            router: router.clone(),
             _server: serve(wire, Service::DynamoDb, listener, router),
         })
     }
@@ -64,6 +66,11 @@ impl DynamoDb {
     /// The base URL, `http://127.0.0.1:PORT`.
     pub fn endpoint(&self) -> &str {
         &self.endpoint
+    }
+
+    /// Answers like the endpoint, for another listener.
+    pub(crate) fn router(&self) -> Router {
+        self.router.clone()
     }
 
     /// Creates the jobs table with its indexes. An existing table stays as it is.

@@ -23,13 +23,19 @@ use anyhow::{Result, ensure};
 use axum::body::Bytes;
 use tokio::sync::{Semaphore, oneshot, watch};
 
-pub use event_source::{EventSource, EventSourceConfig};
+pub use event_source::{EventSource, EventSourceConfig, Flow};
 pub use function_url::FunctionUrl;
 pub use log::LogSink;
 pub use schedule::Schedule;
 use worker::Worker;
 
-use crate::wire::{Wire, lock};
+use crate::{
+    ACCOUNT_ID, REGION,
+    wire::{Wire, lock},
+};
+
+/// The memory that each function is told it has.
+pub const MEMORY_MB: u32 = 256;
 
 /// What a function needs to run.
 #[derive(Clone, Debug)]
@@ -79,6 +85,8 @@ struct Inner {
     idle: Mutex<Vec<Worker>>,
     /// One permit for each process that may run.
     slots: Semaphore,
+    /// How many invocations may run at once, if an operator has limited them. With 0 the function is paused.
+    reserved: Mutex<Option<usize>>,
     /// The number of invocations without an answer.
     unanswered: AtomicUsize,
     started: AtomicUsize,
@@ -97,6 +105,7 @@ impl Function {
             slots: Semaphore::new(config.concurrency),
             config,
             idle: Mutex::default(),
+            reserved: Mutex::default(),
             unanswered: AtomicUsize::new(0),
             started: AtomicUsize::new(0),
             pids: watch::Sender::default(),
@@ -106,13 +115,25 @@ impl Function {
 
     /// Runs one invocation, which continues to its end even if the caller is dropped.
     pub async fn invoke(&self, payload: Vec<u8>) -> Result<Vec<u8>, InvokeError> {
-        let room = |busy: usize| (busy < self.0.config.concurrency).then_some(busy + 1);
+        let most = self.reserved().unwrap_or(usize::MAX).min(self.0.config.concurrency);
+        let room = |busy: usize| (busy < most).then_some(busy + 1);
         if self.0.unanswered.fetch_update(Ordering::SeqCst, Ordering::SeqCst, room).is_err() {
             return Err(InvokeError::Throttled);
         }
         let (answer, answered) = oneshot::channel();
         tokio::spawn(self.0.clone().run(payload.into(), Unanswered(self.0.clone()), answer));
         answered.await.unwrap_or(Err(InvokeError::Stopped))
+    }
+
+    /// Limits the number of concurrent invocations, as Lambda's reserved concurrency does. With `Some(0)`, every
+    /// invocation is throttled, and those that run continue to their end. `None` lifts the limit.
+    pub fn reserve(&self, concurrency: Option<usize>) {
+        *lock(&self.0.reserved) = concurrency;
+    }
+
+    /// Returns the reserved concurrency, if there is one.
+    pub fn reserved(&self) -> Option<usize> {
+        *lock(&self.0.reserved)
     }
 
     /// Kills all processes of the function (SIGKILL) and waits until they are gone. Running invocations end with
@@ -158,6 +179,16 @@ impl Function {
     /// The function's name.
     pub fn name(&self) -> &str {
         &self.0.config.name
+    }
+
+    /// The function's ARN.
+    pub fn arn(&self) -> String {
+        arn(self.name())
+    }
+
+    /// What the function was started with.
+    pub fn config(&self) -> &FunctionConfig {
+        &self.0.config
     }
 }
 
@@ -216,6 +247,10 @@ impl Inner {
             false => Ok(worker),
         }
     }
+}
+
+fn arn(name: &str) -> String {
+    format!("arn:aws:lambda:{REGION}:{ACCOUNT_ID}:function:{name}")
 }
 
 /// Counts an invocation as unanswered until it is dropped.

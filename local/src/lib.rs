@@ -2,6 +2,7 @@
 //! host that runs the real function binaries. `cargo dev` starts it, and the end-to-end tests use the same code.
 #![allow(clippy::disallowed_methods, reason = "the stand-ins read the clock and the environment themselves")]
 
+pub mod aws_endpoint;
 pub mod build;
 pub mod bus;
 pub mod control;

@@ -5,11 +5,13 @@ use std::{path::PathBuf, process::ExitCode, sync::Arc, time::Duration};
 use anyhow::{Result, bail, ensure};
 use clap::Parser;
 use local::{
+    aws_endpoint,
     build::Binaries,
     dev::{self, Credentials, DataFolder, complain, say},
     page::{self, Page},
     stack::{Stack, StackConfig},
 };
+use tokio::net::TcpListener;
 
 /// In AWS, the sweep runs every minute.
 const SWEEP_EVERY: Duration = Duration::from_secs(10);
@@ -42,6 +44,9 @@ struct Args {
     /// The port of the page on 127.0.0.1. Without it, 8765 or the next free port.
     #[arg(long, value_name = "N")]
     page_port: Option<u16>,
+    /// The port of the AWS endpoint on 127.0.0.1, for the operator's command. Without it, 8775 or the next free port.
+    #[arg(long, value_name = "N")]
+    aws_port: Option<u16>,
     /// Use the real Recall in this region instead of the simulator, and run until Ctrl-C.
     #[arg(long, value_name = "REGION", value_parser = ["us-east-1", "us-west-2", "eu-central-1", "ap-northeast-1"])]
     recall: Option<String>,
@@ -76,6 +81,7 @@ async fn run(args: Args) -> Result<()> {
     if let Some(page) = &page {
         say(format_args!("\nOpen {} to watch the pipeline and play more meetings", page.url()));
     }
+    say(format_args!("\nInspect it with:\n  {}", dev::command_line(&stack)));
     say("\nrunning; press Ctrl-C to stop");
     tokio::select! {
         asked = dev::asked_to_stop() => asked?,
@@ -98,6 +104,12 @@ async fn prepare(args: &Args) -> Result<(DataFolder, Arc<Stack>, Option<Page>)> 
         true => None,
         false => Some(page::listen(args.page_port).await?),
     };
+    // With --once there is no time to use the endpoint, so it takes any port.
+    let aws = match (args.once, args.aws_port) {
+        (true, None) => None,
+        (_, port) => Some(aws_endpoint::reserve(port).await?),
+    };
+    let aws_port = aws.as_ref().map(TcpListener::local_addr).transpose()?.map_or(0, |address| address.port());
     if let Some(region) = &args.recall {
         dev::check_key(&format!("https://{region}.recall.ai"), credentials.api_key()).await?;
     }
@@ -110,6 +122,7 @@ async fn prepare(args: &Args) -> Result<(DataFolder, Arc<Stack>, Option<Page>)> 
     let config = StackConfig {
         recall: credentials.target(args.recall.clone()),
         webhook_port: args.port,
+        aws_port,
         webhook_log,
         transcript_log,
         sweep_log,
@@ -117,8 +130,8 @@ async fn prepare(args: &Args) -> Result<(DataFolder, Arc<Stack>, Option<Page>)> 
         env: window.into_iter().chain(chosen).collect(),
         ..StackConfig::default()
     };
-    // The stack takes over the port.
-    drop(port);
+    // The stack takes over the ports.
+    drop((port, aws));
     let stack = Arc::new(Stack::start(data.path(), &binaries, config).await?);
     let page = page_port.map(|listener| Page::start(stack.clone(), listener)).transpose()?;
     dev::introduce(&stack, &data, &credentials, page.as_ref());

@@ -33,13 +33,13 @@ pub use self::plays::Kind;
 pub(crate) use self::plays::Plays;
 use crate::{
     stack::Stack,
-    wire::{Server, Service, serve},
+    wire::{Server, Service, listen_usual, serve},
 };
 
 /// The default port of the page. It is always the same, so that an open tab survives a restart.
 pub const PORT: u16 = 8765;
 /// How many ports from [`PORT`] on are tried before any free one is taken.
-const PORTS: u16 = 10;
+pub(crate) const PORTS: u16 = 10;
 
 /// A running page. It stops when this is dropped.
 #[derive(Debug)]
@@ -59,18 +59,7 @@ struct Shared {
 
 /// Reserves the page's port: the given one, or else the usual one or any free one.
 pub async fn listen(port: Option<u16>) -> Result<TcpListener> {
-    if let Some(port) = port {
-        let listener = TcpListener::bind(("127.0.0.1", port)).await;
-        return listener.with_context(|| {
-            format!("cannot use port {port} on 127.0.0.1 for the page; choose another with --page-port")
-        });
-    }
-    for port in PORT..PORT + PORTS {
-        if let Ok(listener) = TcpListener::bind(("127.0.0.1", port)).await {
-            return Ok(listener);
-        }
-    }
-    TcpListener::bind(("127.0.0.1", 0)).await.context("there is no free port for the page on 127.0.0.1")
+    listen_usual(port, PORT..PORT + PORTS, "the page", "--page-port").await
 }
 
 impl Page {

@@ -6,7 +6,7 @@
 mod contents;
 mod waits;
 
-use std::{collections::HashMap, sync::Arc};
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use anyhow::{Context as _, Result, ensure};
 use axum::{
@@ -41,6 +41,7 @@ struct Inner {
     changed: Arc<Notify>,
     waits: Arc<Waits>,
     peek: Mutex<()>,
+    router: Router,
     _server: Server,
 }
 
@@ -88,6 +89,7 @@ impl Queues {
             changed,
             waits,
             peek: Mutex::new(()),
+            router: router.clone(),
             _server: serve(wire, Service::Sqs, listener, router),
         })))
     }
@@ -95,6 +97,11 @@ impl Queues {
     /// The base URL, `http://127.0.0.1:PORT`.
     pub fn endpoint(&self) -> &str {
         &self.0.endpoint
+    }
+
+    /// Answers like the endpoint, for another listener.
+    pub(crate) fn router(&self) -> Router {
+        self.0.router.clone()
     }
 
     /// Returns the value for `QueueUrl`, even if the queue does not exist.
@@ -184,10 +191,21 @@ impl Queues {
         self.count(name, &[""]).await
     }
 
-    async fn count(&self, name: &str, which: &[&str]) -> Result<usize> {
+    /// Returns how long a received message stays hidden.
+    pub async fn visibility(&self, name: &str) -> Result<Duration> {
+        let attributes = self.attributes(name).await?;
+        let seconds = attributes.get("VisibilityTimeout").context("a queue without a visibility timeout")?;
+        Ok(Duration::from_secs(seconds.parse().context("a visibility timeout that is not a number")?))
+    }
+
+    async fn attributes(&self, name: &str) -> Result<HashMap<String, String>> {
         let request = json!({"QueueUrl": self.url(name), "AttributeNames": ["All"]});
         let found = self.0.queues.get_queue_attributes(serde_json::from_value(request)?).await;
-        let attributes = found.map_err(anyhow::Error::msg)?.attributes;
+        Ok(found.map_err(anyhow::Error::msg)?.attributes)
+    }
+
+    async fn count(&self, name: &str, which: &[&str]) -> Result<usize> {
+        let attributes = self.attributes(name).await?;
         which
             .iter()
             .map(|which| {

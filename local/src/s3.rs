@@ -42,6 +42,7 @@ pub struct S3 {
     endpoint: String,
     root: PathBuf,
     store: Arc<Store>,
+    router: Router,
     _server: Server,
 }
 
@@ -59,6 +60,7 @@ impl S3 {
             endpoint: format!("http://127.0.0.1:{port}"),
             root: root.to_owned(),
             store,
+            router: router.clone(),
             _server: serve(wire, Service::S3, listener, router),
         })
     }
@@ -66,6 +68,11 @@ impl S3 {
     /// The base URL, `http://127.0.0.1:PORT`.
     pub fn endpoint(&self) -> &str {
         &self.endpoint
+    }
+
+    /// Answers like the endpoint, for another listener.
+    pub(crate) fn router(&self) -> Router {
+        self.router.clone()
     }
 
     /// The folder that contains the bucket's folder.

@@ -26,6 +26,7 @@ use crate::{
 pub struct Secrets {
     endpoint: String,
     secrets: Vault,
+    router: Router,
     _server: Server,
 }
 
@@ -46,6 +47,7 @@ impl Secrets {
         Ok(Secrets {
             endpoint: format!("http://127.0.0.1:{port}"),
             secrets,
+            router: router.clone(),
             _server: serve(wire, Service::Secrets, listener, router),
         })
     }
@@ -53,6 +55,16 @@ impl Secrets {
     /// The base URL, `http://127.0.0.1:PORT`.
     pub fn endpoint(&self) -> &str {
         &self.endpoint
+    }
+
+    /// Answers like the endpoint, for another listener.
+    pub(crate) fn router(&self) -> Router {
+        self.router.clone()
+    }
+
+    /// Returns the secret's ARN, even if the secret does not exist.
+    pub fn arn(&self, name: &str) -> String {
+        arn(name)
     }
 
     /// Creates the secret, or gives it a new current version.

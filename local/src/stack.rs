@@ -7,6 +7,7 @@ use pipeline::secret::Secret;
 use serde_json::json;
 
 use crate::{
+    aws_endpoint::{AwsEndpoint, Description, LambdaApi, StandIns},
     build::Binaries,
     bus::Bus,
     dynamodb::DynamoDb,
@@ -45,6 +46,8 @@ pub struct StackConfig {
     pub recall: RecallTarget,
     /// The port of the functions' public URL. 0 takes any free port.
     pub webhook_port: u16,
+    /// The port of the endpoint for all AWS services. 0 takes any free port.
+    pub aws_port: u16,
     pub webhook_timeout: Duration,
     pub transcript_timeout: Duration,
     pub sweep_timeout: Duration,
@@ -66,6 +69,7 @@ impl Default for StackConfig {
         Self {
             recall: RecallTarget::Simulator(SimulatorConfig::default()),
             webhook_port: 0,
+            aws_port: 0,
             webhook_timeout: Duration::from_secs(14),
             transcript_timeout: Duration::from_secs(60),
             sweep_timeout: Duration::from_secs(60),
@@ -97,6 +101,8 @@ pub struct Stack {
     pub function_url: FunctionUrl,
     pub event_source: EventSource,
     pub schedule: Schedule,
+    /// All AWS services under one URL, for the operator's command.
+    pub aws: AwsEndpoint,
 }
 
 impl Stack {
@@ -161,6 +167,25 @@ impl Stack {
         let function_url = FunctionUrl::start(&wire, config.webhook_port, webhook.clone()).await?;
         let source = EventSourceConfig { batch_size: 5, maximum_concurrency: config.concurrency };
         let event_source = EventSource::start(&queues, WORK_QUEUE, transcript.clone(), source)?;
+        let functions = vec![webhook.clone(), transcript.clone(), sweep.clone()];
+        let lambda = LambdaApi::new(functions, &transcript, &event_source, source, queues.arn(WORK_QUEUE));
+        // The names are those of the outputs of `template.yaml`. There is no dashboard.
+        let outputs = vec![
+            ("WebhookUrl", function_url.url().to_owned()),
+            ("SecretArn", secrets.arn(SECRET)),
+            ("BucketName", BUCKET.to_owned()),
+            ("TableName", JOBS_TABLE.to_owned()),
+            ("WebhookFunction", webhook.name().to_owned()),
+            ("TranscriptFunction", transcript.name().to_owned()),
+            ("SweepFunction", sweep.name().to_owned()),
+            ("WorkSourceId", event_source.id().to_string()),
+            ("WorkQueueUrl", queues.url(WORK_QUEUE)),
+            ("DeadLetterQueueUrl", queues.url(DEAD_LETTER_QUEUE)),
+            ("Version", env!("CARGO_PKG_VERSION").to_owned()),
+        ];
+        let stand_ins = StandIns { dynamodb: &dynamodb, s3: &s3, queues: &queues, secrets: &secrets, bus: &bus };
+        let description = Description::new(&env, outputs);
+        let aws = AwsEndpoint::start(&wire, config.aws_port, stand_ins, description, lambda).await?;
         let schedule = Schedule::start(sweep.clone(), config.sweep_every.unwrap_or(NEVER));
         if let Some(simulator) = &simulator {
             simulator.set_webhook_url(Some(function_url.url().to_owned()));
@@ -179,6 +204,7 @@ impl Stack {
             function_url,
             event_source,
             schedule,
+            aws,
         })
     }
 

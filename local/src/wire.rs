@@ -8,6 +8,7 @@ mod faults;
 
 use std::{
     convert::Infallible,
+    ops::Range,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
@@ -44,6 +45,12 @@ pub enum Service {
     Lambda,
     /// The functions' public URL.
     Webhook,
+    /// What the operator's command asks of CloudFormation, STS, and Lambda.
+    CloudFormation,
+    Sts,
+    LambdaApi,
+    /// A call that no stand-in answers.
+    Unavailable,
     /// The page that `cargo dev` shows. It is not part of the pipeline.
     Page,
 }
@@ -225,6 +232,15 @@ fn delivery_id(request: &Request) -> Option<String> {
 
 /// Serves `router` on `listener` until the returned guard is dropped.
 pub fn serve(wire: &Wire, service: Service, listener: TcpListener, router: Router) -> Server {
+    serve_each(wire, listener, move |_| (service, router.clone()))
+}
+
+/// Like [`serve`], but `route` chooses the service for each request.
+pub(crate) fn serve_each(
+    wire: &Wire,
+    listener: TcpListener,
+    route: impl Fn(&Request) -> (Service, Router) + Clone + Send + 'static,
+) -> Server {
     let wire = wire.clone();
     Server(tokio::spawn(async move {
         // The connections live in this set, so they end with the server.
@@ -234,9 +250,11 @@ pub fn serve(wire: &Wire, service: Service, listener: TcpListener, router: Route
             while connections.try_join_next().is_some() {}
             // Small answers should not wait for the kernel to fill a packet.
             let _ = stream.set_nodelay(true);
-            let (wire, router) = (wire.clone(), router.clone());
+            let (wire, route) = (wire.clone(), route.clone());
             let handler = tower::service_fn(move |request: hyper::Request<hyper::body::Incoming>| {
-                wire.clone().answer(service, router.clone(), request.map(Body::new))
+                let request = request.map(Body::new);
+                let (service, router) = route(&request);
+                wire.clone().answer(service, router, request)
             });
             connections.spawn(async move {
                 let _ = hyper::server::conn::http1::Builder::new()
@@ -264,6 +282,28 @@ pub async fn listen(port: u16) -> Result<(TcpListener, u16)> {
         .with_context(|| format!("port {port} on 127.0.0.1 cannot be used"))?;
     let port = listener.local_addr().context("the listener has no address")?.port();
     Ok((listener, port))
+}
+
+/// Returns a listener on the given port, or else on one of the `usual` ones or any free one. The error names what it is
+/// for, and the `option` to choose another port.
+pub(crate) async fn listen_usual(
+    port: Option<u16>,
+    usual: Range<u16>,
+    what: &str,
+    option: &str,
+) -> Result<TcpListener> {
+    if let Some(port) = port {
+        let listener = TcpListener::bind(("127.0.0.1", port)).await;
+        return listener
+            .with_context(|| format!("cannot use port {port} on 127.0.0.1 for {what}; choose another with {option}"));
+    }
+    for port in usual {
+        if let Ok(listener) = TcpListener::bind(("127.0.0.1", port)).await {
+            return Ok(listener);
+        }
+    }
+    let listener = TcpListener::bind(("127.0.0.1", 0)).await;
+    listener.with_context(|| format!("there is no free port for {what} on 127.0.0.1"))
 }
 
 /// Returns an answer in the JSON protocol of Secrets Manager and EventBridge.

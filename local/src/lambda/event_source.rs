@@ -14,8 +14,9 @@ use serde_json::{Map, Value, json};
 use tokio::{
     sync::{Semaphore, watch},
     task::{JoinHandle, JoinSet},
-    time::timeout,
+    time::{Instant, timeout},
 };
+use uuid::Uuid;
 
 use super::{Function, InvokeError};
 use crate::{
@@ -39,9 +40,26 @@ pub struct EventSourceConfig {
 /// visibility timeout ends.
 #[derive(Debug)]
 pub struct EventSource {
-    flow: watch::Sender<bool>,
+    id: Uuid,
+    flow: Flow,
     under_way: Arc<AtomicUsize>,
     poller: JoinHandle<()>,
+}
+
+/// The switch of an event source. All clones are the same switch.
+#[derive(Clone, Debug)]
+pub struct Flow(watch::Sender<bool>);
+
+impl Flow {
+    /// Stops receiving messages, or starts again. Running invocations continue to their end.
+    pub fn set(&self, flows: bool) {
+        self.0.send_replace(flows);
+    }
+
+    /// Returns whether messages are received.
+    pub fn is_on(&self) -> bool {
+        *self.0.borrow()
+    }
 }
 
 impl EventSource {
@@ -53,7 +71,18 @@ impl EventSource {
         let source =
             Source { queues: queues.clone(), queue: queue.to_owned(), function, under_way: Arc::clone(&under_way) };
         let (flow, flows) = watch::channel(true);
-        Ok(EventSource { flow, under_way, poller: tokio::spawn(poll(Arc::new(source), config, flows)) })
+        let poller = tokio::spawn(poll(Arc::new(source), config, flows));
+        Ok(EventSource { id: Uuid::new_v4(), flow: Flow(flow), under_way, poller })
+    }
+
+    /// The UUID of the mapping.
+    pub fn id(&self) -> Uuid {
+        self.id
+    }
+
+    /// Returns the switch that [`EventSource::pause`] and [`EventSource::resume`] turn.
+    pub fn flow(&self) -> Flow {
+        self.flow.clone()
     }
 
     /// Returns the number of batches in progress, including one that is just being received.
@@ -63,17 +92,17 @@ impl EventSource {
 
     /// Stops receiving messages. Running invocations continue to their end.
     pub fn pause(&self) {
-        self.flow.send_replace(false);
+        self.flow.set(false);
     }
 
     /// Resumes after a pause.
     pub fn resume(&self) {
-        self.flow.send_replace(true);
+        self.flow.set(true);
     }
 
     /// Returns whether the event source is paused.
     pub fn is_paused(&self) -> bool {
-        !*self.flow.borrow()
+        !self.flow.is_on()
     }
 
     /// Stops it, like dropping it does.
@@ -143,11 +172,16 @@ async fn poll(source: Arc<Source>, config: EventSourceConfig, mut flows: watch::
 
 impl Source {
     async fn run(&self, messages: Vec<Message>) -> Result<()> {
+        let visible_again = Instant::now() + self.queues.visibility(&self.queue).await?;
         let event = event(&messages, &self.queues.arn(&self.queue)).to_string().into_bytes();
         let result = loop {
             match self.function.invoke(event.clone()).await {
                 // Lambda's poller also retries until the messages become visible to others.
-                Err(InvokeError::Throttled) => tokio::time::sleep(POLL_EVERY).await,
+                Err(InvokeError::Throttled) if Instant::now() < visible_again => {
+                    tokio::time::sleep(POLL_EVERY).await;
+                }
+                // They are not lost: they come back, and this counts as one receive.
+                Err(InvokeError::Throttled) => return Ok(()),
                 result => break result,
             }
         };

@@ -72,12 +72,17 @@ async fn run(function: Function, every: Duration, flows: watch::Receiver<bool>) 
         }
         let function = function.clone();
         invocations.spawn(async move {
-            if let Err(error) = invoke(&function).await {
-                tracing::warn!(
-                    function = function.name(),
-                    error = error.to_string(),
-                    "the scheduled invocation failed"
-                );
+            match invoke(&function).await {
+                Ok(_) => {}
+                // An operator has paused the function, and knows it. As in AWS, the event is dropped.
+                Err(InvokeError::Throttled) if function.reserved() == Some(0) => {}
+                Err(error) => {
+                    tracing::warn!(
+                        function = function.name(),
+                        error = error.to_string(),
+                        "the scheduled invocation failed"
+                    );
+                }
             }
         });
     }

@@ -22,9 +22,9 @@ use tokio::{
 use uuid::Uuid;
 
 use self::api::{Invocation, Signal};
-use super::{FunctionConfig, InvokeError, LogSink};
+use super::{FunctionConfig, InvokeError, LogSink, MEMORY_MB, arn};
 use crate::{
-    ACCESS_KEY, ACCOUNT_ID, REGION, SECRET_KEY, SESSION_TOKEN,
+    ACCESS_KEY, REGION, SECRET_KEY, SESSION_TOKEN,
     wire::{Server, Service, Wire, listen, lock, serve},
 };
 
@@ -32,7 +32,6 @@ use crate::{
 const INIT_TIMEOUT: Duration = Duration::from_secs(10);
 /// The number of last log lines in an error.
 const LAST_LINES: usize = 20;
-const MEMORY_MB: u32 = 256;
 
 pub(super) struct Worker {
     // Fields are dropped from top to bottom: the process ends before the server, and so logs no error about it.
@@ -87,7 +86,7 @@ impl Worker {
             invocations,
             signals,
             kills,
-            arn: format!("arn:aws:lambda:{REGION}:{ACCOUNT_ID}:function:{}", config.name),
+            arn: arn(&config.name),
             last_lines,
             readers,
             _server: server,
