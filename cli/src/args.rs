@@ -196,6 +196,21 @@ mod tests {
     }
 
     #[test]
+    fn every_command_is_in_the_document() {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/cli.md");
+        let document = std::fs::read_to_string(path).expect("the document");
+        let headings: Vec<&str> =
+            document.lines().filter_map(|line| line.strip_prefix("### ")).flat_map(|names| names.split(", ")).collect();
+        let commands = Args::command();
+        let named = |name: &&str| *name != "whoami";
+        let names: Vec<&str> = commands.get_subcommands().map(clap::Command::get_name).filter(named).collect();
+        assert_eq!(headings, names);
+        for code in EXIT_CODES.lines().filter_map(|line| line.split_whitespace().next()?.parse::<u8>().ok()) {
+            assert!(document.contains(&format!("| {code} |")), "{code}");
+        }
+    }
+
+    #[test]
     fn reason_is_one_line() {
         assert_eq!(reason(" key fixed "), Ok("key fixed".to_owned()));
         for bad in ["", "  ", "a\nb", &"x".repeat(201)] {

@@ -1,7 +1,7 @@
 //! Errors: each says what went wrong, and what to do about it.
 
-use aws_smithy_types::error::{display::DisplayErrorContext, metadata::ProvideErrorMetadata};
-use pipeline::store::StoreError;
+use aws_smithy_types::error::metadata::ProvideErrorMetadata;
+use pipeline::{store::StoreError, telemetry::Chain};
 
 /// Why the command ends.
 #[derive(Debug, thiserror::Error)]
@@ -55,16 +55,16 @@ impl CliError {
     }
 
     pub(crate) fn no_credentials(error: &(dyn std::error::Error + 'static)) -> Self {
-        let whole = DisplayErrorContext(error).to_string();
+        let whole = Chain(error).to_string();
         Self::new(NO_PERMISSION, "no_credentials", format!("there are no usable AWS credentials: {whole}")).hint(LOGIN)
     }
 
     /// Describes the failure of a call to AWS.
     pub(crate) fn aws<E>(operation: &'static str, error: &E) -> Self
     where
-        E: std::error::Error + ProvideErrorMetadata,
+        E: std::error::Error + ProvideErrorMetadata + 'static,
     {
-        Self::of_aws(operation, error.code(), error.message(), &DisplayErrorContext(error).to_string())
+        Self::of_aws(operation, error.code(), error.message(), &Chain(error).to_string())
     }
 
     fn of_aws(operation: &'static str, code: Option<&str>, message: Option<&str>, whole: &str) -> Self {
@@ -107,7 +107,7 @@ impl From<StoreError> for CliError {
 impl CliError {
     /// The store's errors keep the error of the SDK as a source, whose type depends on the operation.
     fn of_store(operation: &'static str, source: &(dyn std::error::Error + Send + Sync + 'static)) -> Self {
-        let whole = DisplayErrorContext(source).to_string();
+        let whole = Chain(source).to_string();
         let codes = ["AccessDeniedException", "ExpiredTokenException", "UnrecognizedClientException"];
         let code = codes.into_iter().find(|code| whole.contains(code));
         Self::of_aws(operation, code, None, &whole)

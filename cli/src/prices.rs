@@ -11,12 +11,8 @@ struct Price {
 
 /// Recall's own engine is paid to Recall. Others are paid to the provider, by a contract that this program does not
 /// know.
-const PRICES: [Price; 1] = [Price {
-    provider: "recallai_async",
-    usd_per_hour: 0.15,
-    source: "https://www.recall.ai/pricing",
-    date: "2026-06",
-}];
+const PRICES: [Price; 1] =
+    [Price { provider: "recallai_async", usd_per_hour: 0.15, source: "Recall's documents", date: "2026-06" }];
 
 /// Says what an attempt with this provider costs. `own`: the price that the operator states.
 pub(crate) fn in_words(provider: &str, own: Option<f64>) -> String {

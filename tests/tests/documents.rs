@@ -24,7 +24,8 @@ const PLACEHOLDERS: [&str; 9] = [
     "YOUR_API_KEY",
 ];
 /// Names of AWS and of its tools, which no code of ours has.
-const FOREIGN: [&str; 14] = [
+const FOREIGN: [&str; 15] = [
+    "NO_COLOR",
     "AMAZON_BEDROCK_METADATA",
     "AMAZON_BEDROCK_TEXT",
     "CAPABILITY_AUTO_EXPAND",
@@ -41,8 +42,8 @@ const FOREIGN: [&str; 14] = [
     "put-function-concurrency",
 ];
 /// Cargo's own commands, and those of tools that the documents ask for.
-const CARGO: [&str; 11] =
-    ["build", "check", "clippy", "deny", "doc", "fmt", "lambda", "metadata", "mutants", "run", "test"];
+const CARGO: [&str; 12] =
+    ["build", "check", "clippy", "deny", "doc", "fmt", "install", "lambda", "metadata", "mutants", "run", "test"];
 const MAX_COLUMNS: usize = 120;
 
 fn root() -> PathBuf {
@@ -149,7 +150,7 @@ fn broken_links(document: &str, text: &str) -> Vec<String> {
 
 /// The paths in a document that are not there: whatever begins with a folder of ours, or is a source file.
 fn missing_paths(text: &str) -> Vec<String> {
-    let ours = ["docs", "functions", "fuzz", "local", "shared", "tests", ".ci", ".cargo"];
+    let ours = ["cli", "docs", "functions", "fuzz", "local", "shared", "tests", ".ci", ".cargo"];
     let is_path = |span: &&str| {
         let first = span.split('/').next().unwrap_or_default();
         let named = span.contains('/') && ours.contains(&first) || span.ends_with(".rs");

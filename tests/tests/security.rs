@@ -17,7 +17,7 @@ fn read(path: &str) -> String {
 
 /// Returns every source file of ours, with its path from the root.
 fn sources() -> Vec<(String, String)> {
-    let mut folders: Vec<_> = ["functions", "shared", "local", "tests"].map(|folder| root().join(folder)).into();
+    let mut folders: Vec<_> = ["functions", "shared", "cli", "local", "tests"].map(|folder| root().join(folder)).into();
     let mut found = Vec::new();
     while let Some(folder) = folders.pop() {
         for entry in fs::read_dir(&folder).expect("a folder") {

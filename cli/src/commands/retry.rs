@@ -1,6 +1,8 @@
 //! `retry`: one more attempt, which is paid for.
 
-use job::{Context, Decision, Event, Job, Reason, Role, ids::RecordingId};
+use std::collections::BTreeSet;
+
+use job::{Command, Context, Decision, Event, Job, Next, Reason, Role, ids::RecordingId};
 use pipeline::settings::CreateSettings;
 
 use super::{messages, unknown_recording};
@@ -16,7 +18,7 @@ use crate::{
 pub(crate) async fn run(stack: &Stack, global: &Global, output: &Output, asked: &RetryArgs) -> Result<(), CliError> {
     let ids = &asked.recordings.recording_ids;
     let (store, settings) = (stack.store()?, stack.create_settings().await?);
-    let (mut messages, mut failed) = (Vec::new(), 0);
+    let (mut messages, mut providers, mut failed) = (Vec::new(), BTreeSet::new(), 0);
     for id in ids {
         let job = store.find(*id).await?;
         let event = match job {
@@ -24,7 +26,10 @@ pub(crate) async fn run(stack: &Stack, global: &Global, output: &Output, asked: 
             None => Err(unknown_recording(stack, *id)),
         };
         match event {
-            Ok(event) => messages.push((*id, event)),
+            Ok((event, provider)) => {
+                messages.push((*id, event));
+                providers.insert(provider);
+            }
             Err(error) if ids.len() == 1 => return Err(error),
             Err(error) => {
                 output.error(&error);
@@ -35,28 +40,40 @@ pub(crate) async fn run(stack: &Stack, global: &Global, output: &Output, asked: 
     if messages.is_empty() {
         return Err(CliError::some_failed(failed, ids.len()));
     }
-    let provider = asked.provider.as_deref().or(settings.providers.first().map(|provider| &*provider.name));
-    let cost = prices::in_words(provider.unwrap_or_default(), asked.price);
     let which = match messages.as_slice() {
         [(id, _)] => format!("Recording {id} gets one more attempt"),
         several => format!("{} recordings get one more attempt each", several.len()),
     };
-    let twice = if settings.separate_streams { ", and about 1.8 times that with separate streams" } else { "" };
-    output.message(&format!("{which}, with {}. An attempt costs {cost}{twice}.", provider.unwrap_or("the chain")));
+    output.message(&format!("{which}."));
+    let more = if settings.separate_streams { ", and about 1.8 times that with separate streams" } else { "" };
+    for provider in providers {
+        output
+            .message(&format!("An attempt with {provider} costs {}{more}.", prices::in_words(&provider, asked.price)));
+    }
     let answer = confirm::ask(global, output, "Pay for it?")?;
     messages::send(stack, output, messages, answer, asked.why.reason.as_deref()).await?;
     if failed == 0 { Ok(()) } else { Err(CliError::some_failed(failed, ids.len())) }
 }
 
-/// Returns the message for a job, or why it would have no effect. The core decides that, as it will in the function.
-fn event(job: Job, provider: Option<&str>, settings: &CreateSettings, output: &Output) -> Result<Event, Reason> {
+/// Returns the message for a job and the provider of the attempt, or why the message would have no effect. The core
+/// decides that, as it will in the function.
+fn event(
+    job: Job,
+    provider: Option<&str>,
+    settings: &CreateSettings,
+    output: &Output,
+) -> Result<(Event, String), Reason> {
     let event = Event::Retry { provider: provider.map(str::to_owned), after_attempt: job.attempts };
     let now = output.times.now;
     let context = Context { now, lease_until: now, role: Role::Worker, policy: &settings.policy };
     match job.on_event(&event, context) {
         Decision::Ignore(reason) => Err(reason),
-        // A worker is at work. The message waits for it on the queue.
-        Decision::Apply { .. } | Decision::Busy { .. } => Ok(event),
+        Decision::Apply { next: Next::Act(Command::Create { provider, .. }), .. } => Ok((event, provider)),
+        // Another step comes first, or a worker is at work. The message waits for it on the queue.
+        Decision::Apply { .. } | Decision::Busy { .. } => {
+            let first = settings.policy.providers.first().cloned();
+            Ok((event, provider.map(str::to_owned).or(first).unwrap_or_default()))
+        }
     }
 }
 
