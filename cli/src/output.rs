@@ -4,7 +4,7 @@
 use std::io::{IsTerminal as _, Write as _};
 
 use anstyle::{AnsiColor, Style};
-use comfy_table::{ContentArrangement, Table, presets::NOTHING};
+use comfy_table::{ColumnConstraint, ContentArrangement, Table, presets::NOTHING};
 use job::Status;
 use serde::Serialize;
 
@@ -52,11 +52,6 @@ impl Output {
         let _ = writeln!(anstream::stdout().lock(), "{text}");
     }
 
-    /// Prints a table for a person.
-    pub(crate) fn table(&self, headings: &[&str], rows: Vec<Vec<String>>) {
-        self.text(&table(headings, rows, width()));
-    }
-
     /// Prints a message for a person.
     pub(crate) fn message(&self, text: &str) {
         if !self.quiet {
@@ -84,20 +79,23 @@ impl Output {
     }
 }
 
-/// Returns a table whose columns are as wide as their contents, within this width.
-fn table(headings: &[&str], rows: Vec<Vec<String>>, width: u16) -> String {
+/// Returns a table within this width. The first two columns, such as an ID and a status, are never wrapped.
+pub(crate) fn table(headings: &[&str], rows: Vec<Vec<String>>, width: u16) -> String {
     let mut table = Table::new();
     table.load_preset(NOTHING).set_content_arrangement(ContentArrangement::Dynamic).set_width(width);
     table.set_header(headings).add_rows(rows);
     // The first column begins at the left edge, so that a line can be copied from there.
-    for column in table.column_iter_mut() {
+    for (index, column) in table.column_iter_mut().enumerate() {
         column.set_padding((0, 2));
+        if index < 2 {
+            column.set_constraint(ColumnConstraint::ContentWidth);
+        }
     }
     table.lines().map(|line| line.trim_end().to_owned()).collect::<Vec<_>>().join("\n")
 }
 
 /// Returns the width of the terminal.
-fn width() -> u16 {
+pub(crate) fn width() -> u16 {
     if !std::io::stdout().is_terminal() {
         return WIDTH_WITHOUT_TERMINAL;
     }
@@ -132,14 +130,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn table_fits_into_its_width() {
-        let rows = || vec![vec!["a".to_owned(), "some longer text that must be wrapped".to_owned()]];
+    fn table_fits_into_its_width_and_keeps_ids_whole() {
+        let rows = || vec![vec!["an-id".to_owned(), "failed".to_owned(), "some longer text that wraps".to_owned()]];
         expect![[r#"
-            ID  TEXT
-            a   some longer text that must be wrapped"#]]
-        .assert_eq(&table(&["ID", "TEXT"], rows(), 80));
-        let narrow = table(&["ID", "TEXT"], rows(), 24);
-        assert!(narrow.lines().count() > 2 && narrow.lines().all(|line| line.len() <= 24), "{narrow}");
+            ID     STATUS  TEXT
+            an-id  failed  some longer text that wraps"#]]
+        .assert_eq(&table(&["ID", "STATUS", "TEXT"], rows(), 80));
+        let narrow = table(&["ID", "STATUS", "TEXT"], rows(), 30);
+        assert!(narrow.lines().count() > 2 && narrow.lines().all(|line| line.len() <= 30), "{narrow}");
+        assert!(narrow.contains("an-id  failed"), "{narrow}");
     }
 
     #[test]

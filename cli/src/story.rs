@@ -76,7 +76,7 @@ fn step_of(transcript: &Transcript) -> Option<Step> {
             (format!("find out whether Recall accepted the attempt with {provider}"), creating.retry_at)
         }
         State::Transcribing { check_at, .. } => {
-            (format!("ask Recall for the transcript by {provider}, if Recall does not report it before"), *check_at)
+            (format!("ask Recall whether the transcript by {provider} is done"), *check_at)
         }
         State::Copying(copying) => ("copy the transcript to S3".to_owned(), copying.retry_at),
         State::Stored { .. }

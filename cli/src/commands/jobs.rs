@@ -60,8 +60,7 @@ pub(crate) async fn run(stack: &Stack, output: &Output, chosen: &JobsArgs) -> Re
     } else if jobs.is_empty() {
         output.message("no job is in progress, overdue, or in need of attention with these filters");
     } else {
-        let headings = ["RECORDING", "STATUS", "AGE", "NEXT", "PAID", "EXPIRES", "TITLE"];
-        output.table(&headings, jobs.iter().map(|job| row(job, output)).collect());
+        output.text(&in_table(&jobs, output, output::width()));
     }
     if more {
         output.message(&format!("there are more jobs than {limit}; use --limit or a filter"));
@@ -182,6 +181,16 @@ fn line(job: &Job) -> Line<'_> {
     }
 }
 
+/// A terminal of this width has room for all columns.
+const WIDE: u16 = 120;
+
+fn in_table(jobs: &[Job], output: &Output, width: u16) -> String {
+    let headings = ["RECORDING", "STATUS", "AGE", "NEXT", "PAID", "EXPIRES", "TITLE"];
+    let shown = if width < WIDE { 4 } else { headings.len() };
+    let rows = jobs.iter().map(|job| row(job, output).into_iter().take(shown).collect()).collect();
+    output::table(&headings[..shown], rows, width)
+}
+
 fn row(job: &Job, output: &Output) -> Vec<String> {
     let times = &output.times;
     let next = match story::steps(job).into_iter().next() {
@@ -199,3 +208,6 @@ fn row(job: &Job, output: &Output) -> Vec<String> {
         story::title(job).map(plain).unwrap_or_default(),
     ]
 }
+
+#[cfg(test)]
+mod tests;

@@ -161,6 +161,7 @@ async fn an_unreadable_entry_does_not_end_its_page() -> Result<()> {
             };
             assert_eq!(unreadable("recordings"), 1, "{fault:?}");
             assert!(pipeline.place()?["recordings"]["complete_at"].is_number(), "it has come to the list's end");
+            pipeline.settles().await?;
             assert_eq!(pipeline.sweep().await?["found"], 1, "{fault:?}");
             pipeline.settles().await?;
             let transcripts = recordings.iter().map(|recording| simulator.transcripts(*recording)[0].id);
