@@ -110,6 +110,10 @@ pub(crate) enum Command {
         #[command(flatten)]
         why: Why,
     },
+    /// Stop everything that costs money: requests for transcripts, and copies
+    Pause,
+    /// Start again what `pause` stopped, as the stack configures it
+    Resume,
     /// Print a script that completes the command's arguments in a shell
     Completions { shell: Shell },
     /// Print the manual page

@@ -2,6 +2,7 @@
 
 mod jobs;
 mod messages;
+mod pause;
 mod retry;
 mod show;
 mod whoami;
@@ -36,6 +37,8 @@ pub(crate) async fn run(args: Args, output: &Output) -> Result<(), CliError> {
         Command::Jobs(chosen) => jobs::run(&Stack::find(&global).await?, output, &chosen).await,
         Command::Show { recording_id } => show::run(&Stack::find(&global).await?, output, recording_id).await,
         Command::Retry(asked) => retry::run(&Stack::find(&global).await?, &global, output, &asked).await,
+        Command::Pause => pause::pause(&Stack::find(&global).await?, &global, output).await,
+        Command::Resume => pause::resume(&Stack::find(&global).await?, &global, output).await,
         Command::Wake { recordings, why } => {
             let change = Change {
                 what: "continue what waits, now",

@@ -4,4 +4,5 @@
 mod changes;
 mod harness;
 mod listings;
+mod pause;
 mod session;
