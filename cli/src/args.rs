@@ -79,6 +79,8 @@ pub(crate) enum Color {
 pub(crate) enum Command {
     /// Show which account, region, stack and Recall region the command uses
     Whoami,
+    /// Show on one screen how the deployment is: alarms, jobs, queues, spending
+    Status,
     /// List the jobs that are in progress, overdue, or in need of attention
     Jobs(JobsArgs),
     /// Tell the whole story of one recording

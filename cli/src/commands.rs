@@ -5,6 +5,7 @@ mod messages;
 mod pause;
 mod retry;
 mod show;
+mod status;
 mod whoami;
 
 use clap::CommandFactory as _;
@@ -34,6 +35,7 @@ pub(crate) async fn run(args: Args, output: &Output) -> Result<(), CliError> {
             .render(&mut std::io::stdout())
             .map_err(|error| CliError::failed("not_printed", format!("the page could not be printed: {error}"))),
         Command::Whoami => whoami::run(&Stack::find(&global).await?, output).await,
+        Command::Status => status::run(&Stack::find(&global).await?, output).await,
         Command::Jobs(chosen) => jobs::run(&Stack::find(&global).await?, output, &chosen).await,
         Command::Show { recording_id } => show::run(&Stack::find(&global).await?, output, recording_id).await,
         Command::Retry(asked) => retry::run(&Stack::find(&global).await?, &global, output, &asked).await,

@@ -59,6 +59,11 @@ impl CliError {
         Self::new(NO_PERMISSION, "no_credentials", format!("there are no usable AWS credentials: {whole}")).hint(LOGIN)
     }
 
+    /// Returns whether the local stack does not have the service.
+    pub(crate) fn is_not_available_locally(&self) -> bool {
+        self.message.contains("NotAvailableLocally")
+    }
+
     /// Describes the failure of a call to AWS.
     pub(crate) fn aws<E>(operation: &'static str, error: &E) -> Self
     where
@@ -83,7 +88,7 @@ impl CliError {
                 | "InvalidSignatureException"
                 | "SignatureDoesNotMatch",
             ) => Self::new(NO_PERMISSION, "login_expired", format!("AWS refused your login: {said}")).hint(LOGIN),
-            Some(_) => Self::failed("aws_error", format!("{operation} failed: {said}")),
+            Some(code) => Self::failed("aws_error", format!("{operation} failed: {code}: {said}")),
             None if whole.contains("credentials") || whole.contains("SSO") || whole.contains("sso") => {
                 Self::new(NO_PERMISSION, "no_credentials", format!("there are no usable AWS credentials: {whole}"))
                     .hint(LOGIN)

@@ -9,6 +9,7 @@ mod confirm;
 mod error;
 mod output;
 mod prices;
+mod runbook;
 mod session;
 mod stack;
 mod story;

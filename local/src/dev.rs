@@ -132,7 +132,7 @@ pub fn introduce(stack: &Stack, data: &DataFolder, credentials: &Credentials, pa
 /// Returns the line that shows this pipeline with the operator's command. For an endpoint on this machine, the command
 /// brings credentials that the stand-ins accept.
 pub fn command_line(stack: &Stack) -> String {
-    format!("cargo run --quiet --package cli -- --endpoint-url {} jobs", stack.aws.url())
+    format!("cargo run --quiet --package cli -- --endpoint-url {} status", stack.aws.url())
 }
 
 /// Plays an hour-long meeting and follows it to its end, while the sweep is paused.

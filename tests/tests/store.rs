@@ -13,7 +13,7 @@ use local::{
 use pipeline::{
     aws::Aws,
     env::{Env, Reader},
-    store::{Saved, Store},
+    store::{Listed, Saved, Store},
 };
 use serde_json::json;
 
@@ -170,6 +170,15 @@ async fn listings_read_pages_of_their_index() -> Result<()> {
     let page = store.open(shard, 9, page.next).await?;
     assert_eq!((page.entries, page.next.is_none()), ([102, 103, 104].map(in_shard).to_vec(), true));
     assert_eq!(store.attention(shard + 1, 9, None).await?.entries, []);
+    for (kind, most, count) in [
+        (Listed::Open, 99, 5),
+        (Listed::Open, 3, 3),
+        (Listed::Attention, 99, 4),
+        (Listed::Due(NOW), 99, 5),
+        (Listed::Due(NOW.minus(std::time::Duration::from_millis(1))), 99, 0),
+    ] {
+        assert_eq!(store.count(kind, most).await?, count, "{kind:?}");
+    }
     assert_eq!((store.find(in_shard(2)).await?.map(|job| job.version), store.find(id(9)).await?), (Some(1), None));
     assert_eq!(table.wire.count(Service::DynamoDb, "Scan"), 0);
     Ok(())

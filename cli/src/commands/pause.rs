@@ -28,6 +28,12 @@ pub(super) struct Switches {
     paused: bool,
 }
 
+impl Switches {
+    pub(super) fn in_words(&self) -> &'static str {
+        if self.paused { "paused: `resume` starts it again" } else { "running" }
+    }
+}
+
 /// Reads the switches.
 pub(super) async fn switches(stack: &Stack) -> Result<Switches, CliError> {
     let client = Client::new(&stack.config);

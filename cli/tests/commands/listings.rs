@@ -52,6 +52,35 @@ async fn jobs_lists_what_needs_a_person_before_what_is_in_progress() -> Result<(
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn status_counts_by_the_indexes_and_says_what_it_cannot_see() -> Result<()> {
+    let test = PipelineTest::with_env(&[("TRIES_PER_PROVIDER", "1")]);
+    test.run(async |pipeline| {
+        let simulator = pipeline.simulator();
+        simulator.faults().fail_transcription(Target::next(1), Some("provider_connection_failed"));
+        let failed = simulator.play(Meeting::short(1));
+        pipeline.reaches(failed, "failed").await?;
+        simulator.faults().never_transcribe(Target::next(1));
+        let waiting = simulator.play(Meeting::short(1));
+        pipeline.reaches(waiting, "transcribing").await?;
+        let status = run_json(&pipeline, &["status"]).await?.json()?;
+        let jobs = &status["jobs"];
+        assert_eq!((&jobs["in_progress"], &jobs["need_attention"]), (&"1".into(), &"1".into()), "{status}");
+        assert!(jobs["oldest_unfinished_done_at"].is_string(), "{status}");
+        assert_eq!((&status["switches"]["paused"], &status["queues"]["dead_letters"]), (&false.into(), &0.into()));
+        for part in ["alarms", "paid_today", "expiring"] {
+            assert_eq!(status[part]["skip"], "not available locally", "{status}");
+        }
+        let text = run(&pipeline, &["status"]).await?;
+        for line in ["1 in progress, 0 overdue, 1 in need of attention", "running", "skip: not available locally"] {
+            assert!(text.data.contains(line), "{line}: {text:?}");
+        }
+        assert_eq!(pipeline.stack.wire.count(Service::DynamoDb, "Scan"), 0);
+        Ok(())
+    })
+    .await
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn show_tells_the_story_of_a_recording() -> Result<()> {
     pipeline_test(async |pipeline| {
         let recording = pipeline.simulator().play(Meeting::short(1));

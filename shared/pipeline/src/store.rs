@@ -20,7 +20,7 @@ use uuid::Uuid;
 pub use self::{
     cursor::{ListCursor, SweepCursor},
     due::{DueCursor, DuePage},
-    listing::{ListingCursor, ListingPage},
+    listing::{Listed, ListingCursor, ListingPage},
 };
 use crate::time;
 use job::{Job, ids::RecordingId, time::Timestamp};

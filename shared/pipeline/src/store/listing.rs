@@ -1,7 +1,10 @@
 //! The jobs that a person looks at: pages of the indexes `open` and `attention`, and one job by its recording.
 
-use aws_sdk_dynamodb::types::AttributeValue;
-use job::{Job, ids::RecordingId};
+use aws_sdk_dynamodb::{
+    operation::query::builders::QueryFluentBuilder,
+    types::{AttributeValue, Select},
+};
+use job::{Job, ids::RecordingId, time::Timestamp};
 
 use super::{Item, Store, StoreError, batch_get::readable_job, from_item, unavailable};
 
@@ -17,7 +20,50 @@ pub struct ListingPage<T> {
     pub next: Option<ListingCursor>,
 }
 
+/// A kind of job that an index holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Listed {
+    /// In progress.
+    Open,
+    /// Ended without a transcript, and not dismissed.
+    Attention,
+    /// Due before this time.
+    Due(Timestamp),
+}
+
 impl Store {
+    /// Counts the jobs of this kind, up to `most`.
+    ///
+    /// # Errors
+    /// [`StoreError`]
+    pub async fn count(&self, kind: Listed, most: u16) -> Result<usize, StoreError> {
+        let mut left = i32::from(most);
+        for shard in Self::due_shards() {
+            let query = self.client.query();
+            let query = match kind {
+                Listed::Open => query.index_name("open").key_condition_expression("open_shard = :shard"),
+                Listed::Attention => query.index_name("attention").key_condition_expression("attention_shard = :shard"),
+                Listed::Due(now) => query
+                    .index_name("due")
+                    .key_condition_expression("due_shard = :shard AND due_at <= :now")
+                    .expression_attribute_values(":now", AttributeValue::N(now.as_millis().to_string())),
+            };
+            let mut next = None;
+            while left > 0 {
+                let page = query.clone().table_name(&self.table).select(Select::Count).limit(left);
+                let page = page.expression_attribute_values(":shard", AttributeValue::S(shard.to_string()));
+                let output = page.set_exclusive_start_key(next).send().await;
+                let output = output.map_err(|error| unavailable("Query", error))?;
+                left -= output.count;
+                next = output.last_evaluated_key;
+                if next.is_none() {
+                    break;
+                }
+            }
+        }
+        Ok(usize::try_from(i32::from(most) - left).unwrap_or_default())
+    }
+
     /// Reads the job of this recording; `None` if the table has none.
     ///
     /// # Errors
@@ -59,7 +105,7 @@ impl Store {
 
     async fn page<T>(
         &self,
-        query: aws_sdk_dynamodb::operation::query::builders::QueryFluentBuilder,
+        query: QueryFluentBuilder,
         shard: u8,
         limit: u16,
         after: Option<ListingCursor>,
