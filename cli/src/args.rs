@@ -1,9 +1,12 @@
 //! The arguments of the command.
 
+mod dead_letters;
+
 use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 use job::{Status, ids::RecordingId};
 
+pub(crate) use self::dead_letters::{Chosen, DeadLetters, Filters};
 use crate::times::{Age, TimeFormat};
 
 const EXIT_CODES: &str = "\
@@ -110,6 +113,9 @@ pub(crate) enum Command {
         #[command(flatten)]
         why: Why,
     },
+    /// Look at, send again, or delete what the functions could not handle
+    #[command(subcommand)]
+    DeadLetters(DeadLetters),
     /// Print a script that completes the command's arguments in a shell
     Completions { shell: Shell },
     /// Print the manual page
