@@ -1,9 +1,12 @@
 //! The arguments of the command.
 
+mod dead_letters;
+
 use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 use job::{Status, ids::RecordingId};
 
+pub(crate) use self::dead_letters::{Chosen, DeadLetters, Filters};
 use crate::times::{Age, TimeFormat};
 
 const EXIT_CODES: &str = "\
@@ -116,6 +119,9 @@ pub(crate) enum Command {
     Pause,
     /// Start again what `pause` stopped, as the stack configures it
     Resume,
+    /// Look at, send again, or delete what the functions could not handle
+    #[command(subcommand)]
+    DeadLetters(DeadLetters),
     /// Print a script that completes the command's arguments in a shell
     Completions { shell: Shell },
     /// Print the manual page

@@ -1,5 +1,6 @@
 //! The commands, one file for each.
 
+mod dead_letters;
 mod jobs;
 mod messages;
 mod pause;
@@ -71,6 +72,7 @@ pub(crate) async fn run(args: Args, output: &Output) -> Result<(), CliError> {
             };
             change.send(&Stack::find(&global).await?, &global, output, &recordings.recording_ids).await
         }
+        Command::DeadLetters(what) => dead_letters::run(&Stack::find(&global).await?, &global, output, &what).await,
     }
 }
 

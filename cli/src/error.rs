@@ -34,6 +34,11 @@ impl CliError {
         Self { hint: Some(hint.into()), ..self }
     }
 
+    /// Says which item the error is about.
+    pub(crate) fn about(self, id: &str) -> Self {
+        Self { message: format!("{id}: {}", self.message), ..self }
+    }
+
     pub(crate) fn failed(code: &'static str, message: impl Into<String>) -> Self {
         Self::new(FAILED, code, message)
     }
@@ -43,7 +48,11 @@ impl CliError {
     }
 
     pub(crate) fn some_failed(failed: usize, all: usize) -> Self {
-        Self::new(SOME_FAILED, "some_failed", format!("{failed} of {all} recordings failed; the reasons are above"))
+        Self::some_of("recordings", failed, all)
+    }
+
+    pub(crate) fn some_of(what: &str, failed: usize, all: usize) -> Self {
+        Self::new(SOME_FAILED, "some_failed", format!("{failed} of {all} {what} failed; the reasons are above"))
     }
 
     pub(crate) fn declined(message: impl Into<String>) -> Self {

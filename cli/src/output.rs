@@ -52,6 +52,18 @@ impl Output {
         let _ = writeln!(anstream::stdout().lock(), "{text}");
     }
 
+    /// Prints bytes of others: unchanged into a file or a pipe, and without control characters on a terminal.
+    pub(crate) fn bytes(&self, bytes: &[u8]) {
+        let mut stdout = std::io::stdout().lock();
+        let _ = if stdout.is_terminal() {
+            let text = String::from_utf8_lossy(bytes);
+            let lines: Vec<String> = text.lines().map(plain).collect();
+            writeln!(stdout, "{}", lines.join("\n"))
+        } else {
+            stdout.write_all(bytes).and_then(|()| stdout.flush())
+        };
+    }
+
     /// Prints a message for a person.
     pub(crate) fn message(&self, text: &str) {
         if !self.quiet {

@@ -2,6 +2,7 @@
 #![allow(clippy::disallowed_methods, reason = "tests may wait")]
 
 mod changes;
+mod dead_letters;
 mod harness;
 mod listings;
 mod pause;

@@ -30,7 +30,7 @@ use pipeline::{
     bucket::Bucket,
     bus::Bus,
     clients::Clients,
-    dead_letter::DeadLetterQueue,
+    dead_letter::{DeadLetterQueue, NOT_A_MESSAGE, ROW_NOT_READABLE},
     deadline::Deadline,
     logs, metrics,
     store::StoreError,
@@ -135,7 +135,7 @@ impl Transcripts {
         let Message { recording_id, event, delivery_id, reason, by } = match serde_json::from_str(body) {
             Ok(message) => message,
             Err(error) => {
-                let why = format!("the body is not a message of ours: line {} column {}", error.line(), error.column());
+                let why = format!("{NOT_A_MESSAGE}: line {} column {}", error.line(), error.column());
                 return self.move_to_dead_letters(record, &why).await;
             }
         };
@@ -188,8 +188,7 @@ impl Transcripts {
         match error {
             StoreError::Unreadable { .. } => {
                 tracing::error!(message = logs::JOB_NOT_READ, recording.id = %recording_id, error = %Chain(error));
-                let why = "the recording's item in the jobs table cannot be read as a job";
-                (self.move_to_dead_letters(record, why).await, "parked")
+                (self.move_to_dead_letters(record, ROW_NOT_READABLE).await, "parked")
             }
             StoreError::Unavailable { .. } => {
                 tracing::error!(message = logs::JOB_NOT_SAVED, recording.id = %recording_id, error = %Chain(error));

@@ -80,6 +80,17 @@ impl Credentials {
         Ok(Self { api_key: Secret::new(api_key.to_owned()), webhook_keys })
     }
 
+    /// Reads the text of the secret in Secrets Manager.
+    ///
+    /// # Errors
+    /// Says what is invalid, without showing it.
+    pub fn of_secret(text: &str) -> Result<Self, String> {
+        // The message of serde would quote the secret.
+        let document: Document = serde_json::from_str(text)
+            .map_err(|_| r#"it must be JSON like {"api_key": "…", "webhook_secrets": ["whsec_…"]}"#.to_owned())?;
+        Self::parse(&document.api_key, &document.webhook_secrets)
+    }
+
     pub(crate) fn none() -> Self {
         Self { api_key: Secret::new(String::new()), webhook_keys: Vec::new() }
     }
@@ -170,11 +181,7 @@ impl Secrets {
         })?;
         let invalid = |problem: String| SecretError::Invalid { id: id.to_owned(), problem };
         let text = output.secret_string().ok_or_else(|| invalid("it is binary, not JSON text".to_owned()))?;
-        // The message of serde would quote the secret.
-        let document: Document = serde_json::from_str(text).map_err(|_| {
-            invalid(r#"it must be JSON like {"api_key": "…", "webhook_secrets": ["whsec_…"]}"#.to_owned())
-        })?;
-        Credentials::parse(&document.api_key, &document.webhook_secrets).map(Arc::new).map_err(invalid)
+        Credentials::of_secret(text).map(Arc::new).map_err(invalid)
     }
 
     fn lock(&self) -> MutexGuard<'_, Cache> {

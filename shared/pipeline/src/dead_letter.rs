@@ -6,6 +6,11 @@ use base64::{Engine as _, engine::general_purpose::STANDARD};
 /// How many bytes of a body one message has. Even as base64, they fit the older limit of SQS, which is 256 KiB.
 const BODY_PART_BYTES: usize = 180 * 1024;
 
+/// The reason of a message that is not one of ours begins like this.
+pub const NOT_A_MESSAGE: &str = "the body is not a message of ours";
+/// The reason of a message whose job cannot be read.
+pub const ROW_NOT_READABLE: &str = "the recording's item in the jobs table cannot be read as a job";
+
 /// A client that sends to the dead-letter queue.
 #[derive(Clone, Debug)]
 pub struct DeadLetterQueue {
@@ -75,6 +80,17 @@ fn split(body: &[u8]) -> Vec<Part> {
     }
 }
 
+/// Returns the bytes of one part, from the text of its message and from its attribute `encoding`. `None`: the text does
+/// not have this encoding.
+pub fn decode_part(text: &str, encoding: &str) -> Option<Vec<u8>> {
+    match encoding {
+        "text" => Some(text.as_bytes().to_vec()),
+        "base64" => STANDARD.decode(text).ok(),
+        "none" => Some(Vec::new()),
+        _ => None,
+    }
+}
+
 /// Returns whether SQS accepts the character in a message.
 fn is_allowed(character: char) -> bool {
     matches!(character, '\t' | '\n' | '\r' | ' '..='\u{FFFD}' | '\u{10000}'..)
@@ -117,6 +133,16 @@ mod tests {
             assert_eq!(STANDARD.decode(&parts[0].text).expect("base64"), body);
         }
         assert_eq!(split(b"").len(), 1);
+    }
+
+    #[test]
+    fn parts_are_decoded_to_what_was_split() {
+        let long = "aé".repeat(200_000);
+        for body in [long.as_bytes(), &b"\xff".repeat(400_000), b""] {
+            let decode = |part: &Part| decode_part(&part.text, part.encoding).expect("an encoding of ours");
+            assert_eq!(split(body).iter().flat_map(decode).collect::<Vec<u8>>(), body);
+        }
+        assert_eq!((decode_part("***", "base64"), decode_part("x", "other")), (None, None));
     }
 
     #[test]
