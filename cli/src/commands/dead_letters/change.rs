@@ -190,7 +190,12 @@ impl Change<'_> {
             (Effect::Drop { .. }, None) => "would be dropped".to_owned(),
             (Effect::Drop { reason }, Some(_)) => format!("dropped: {reason}"),
         };
-        self.output.text(&format!("{}  {what}", letter.in_short(&self.output.times)));
+        // What was dropped is recorded nowhere else, so its line says all that is known.
+        let which = match effect {
+            Effect::Redrive(_) => letter.message_id().to_owned(),
+            Effect::Drop { .. } => letter.in_short(&self.output.times),
+        };
+        self.output.text(&format!("{which}  {what}"));
     }
 
     fn warn_of_unreadable(&self, letters: &[DeadLetter]) {
