@@ -13,10 +13,12 @@ use crate::{
 
 /// What `pause` changes, so that a person knows what follows.
 const MEANWHILE: &str = "\
-Until `resume`, no transcript is requested, none is copied to S3, and every webhook is refused.
-Invocations in progress end within five minutes. The sweep still runs: it wakes due jobs, whose messages wait.
-Nothing is lost until Recall deletes a recording. Recall sends a refused webhook again for 27 hours, and disables an
-endpoint that refuses everything for five days.";
+Until `resume`, no transcript is requested, none is copied to S3, and every
+webhook is refused. Invocations in progress end within five minutes.
+The sweep still runs: it wakes due jobs, whose messages wait on the queue.
+Nothing is lost until Recall deletes a recording. Recall sends a refused
+webhook again for 27 hours, and disables an endpoint after five days of
+refusals.";
 
 /// The state of the two switches.
 #[derive(Debug, Serialize)]
