@@ -214,13 +214,7 @@ impl MeetingFetcher {
             }
             Ok(None) => SourceState::Read,
             Err(error) => {
-                tracing::warn!(
-                    message = logs::MEETING_FILE_NOT_READ,
-                    recording.id = %info.recording_id,
-                    transcript.id = %info.transcript_id,
-                    file = spec.name,
-                    error = %Chain(&error)
-                );
+                log_not_read(origin, spec.name, &Chain(&error).to_string());
                 if error.may_pass() && !origin.is_last_try {
                     SourceState::NotYet
                 } else {
@@ -283,14 +277,7 @@ fn read<T>(
         }
     };
     if let Some(error) = error {
-        let info = origin.info;
-        tracing::warn!(
-            message = logs::MEETING_FILE_NOT_READ,
-            recording.id = %info.recording_id,
-            transcript.id = %info.transcript_id,
-            file,
-            error
-        );
+        log_not_read(origin, file, &error);
     }
     finished.map_or((SourceState::Failed, None), |value| (state, Some(value)))
 }
@@ -310,6 +297,10 @@ fn note_missing<T>(origin: &Origin<'_>, file: &'static str, availability: &Avail
         Availability::Failed => "Recall failed to make it, or could not be asked",
         Availability::Malformed => "Recall describes it in another form than it documents",
     };
+    log_not_read(origin, file, error);
+}
+
+fn log_not_read(origin: &Origin<'_>, file: &'static str, error: &str) {
     let info = origin.info;
     tracing::warn!(
         message = logs::MEETING_FILE_NOT_READ,

@@ -182,7 +182,7 @@ impl DeadLetter {
         self.texts().ok().map(|texts| texts.concat())
     }
 
-    /// Returns the headers that a redrive keeps. The time and the signature are made anew.
+    /// Returns the headers that a redrive keeps. The time and the signature are new.
     pub(super) fn headers(&self) -> Option<(&'static str, &str)> {
         self.delivery_id.as_deref().map(|id| ("webhook-id", id))
     }
