@@ -2,7 +2,7 @@
 
 mod dead_letters;
 
-use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
+use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum, value_parser};
 use clap_complete::Shell;
 use job::{Status, ids::RecordingId};
 
@@ -154,7 +154,7 @@ pub(crate) struct JobsArgs {
     #[arg(long)]
     pub(crate) provider: Option<String>,
     /// How many jobs to show
-    #[arg(long, default_value = "50", value_name = "NUMBER", value_parser = clap::value_parser!(u16).range(1..=1000))]
+    #[arg(long, default_value = "50", value_name = "NUMBER", value_parser = value_parser!(u16).range(1..=1000))]
     pub(crate) limit: u16,
 }
 

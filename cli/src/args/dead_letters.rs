@@ -1,6 +1,6 @@
 //! The arguments of `dead-letters`.
 
-use clap::{Args as ClapArgs, Subcommand};
+use clap::{Args as ClapArgs, Subcommand, value_parser};
 use job::ids::RecordingId;
 
 use super::reason;
@@ -13,7 +13,7 @@ pub(crate) enum DeadLetters {
         #[command(flatten)]
         filters: Filters,
         /// How many dead letters to show
-        #[arg(long, default_value = "50", value_name = "NUMBER", value_parser = clap::value_parser!(u16).range(1..=1000))]
+        #[arg(long, default_value = "50", value_name = "NUMBER", value_parser = value_parser!(u16).range(1..=1000))]
         limit: u16,
     },
     /// Describe one dead letter

@@ -3,7 +3,7 @@
 //! It reads pages of three indexes and never scans the table, so what it reads depends on `--limit` and on the filters,
 //! and not on the size of the table.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use job::{Job, ids::RecordingId, time::Timestamp};
 use pipeline::store::{Store, StoreError};
@@ -92,50 +92,47 @@ impl Found<'_> {
     }
 
     async fn add_attention(&mut self, store: &Store) -> Result<(), StoreError> {
-        for shard in Store::due_shards() {
-            let (mut next, mut kept, mut read) = (None, 0, 0);
-            loop {
-                let page = store.attention(shard, self.page(), next).await?;
-                read += page.entries.len();
-                kept += self.keep(page.entries);
-                next = page.next;
-                if next.is_none() || kept >= self.wanted() || read >= MAX_READ {
-                    break;
-                }
-            }
-        }
-        Ok(())
+        let size = self.page();
+        self.add(async |shard, next| {
+            let page = store.attention(shard, size, next).await?;
+            Ok((page.entries, page.next))
+        })
+        .await
     }
 
     async fn add_open(&mut self, store: &Store) -> Result<(), StoreError> {
-        for shard in Store::due_shards() {
-            let (mut next, mut kept, mut read) = (None, 0, 0);
-            loop {
-                let page = store.open(shard, self.page(), next).await?;
-                read += page.entries.len();
-                let ids: BTreeSet<_> = page.entries.into_iter().collect();
-                let jobs = store.load_many(&ids).await?;
-                // A job may have ended since it was in the index.
-                kept += self.keep(jobs.into_values().filter(Job::is_open));
-                next = page.next;
-                if next.is_none() || kept >= self.wanted() || read >= MAX_READ {
-                    break;
-                }
-            }
-        }
-        Ok(())
+        let size = self.page();
+        self.add(async |shard, next| {
+            let page = store.open(shard, size, next).await?;
+            let jobs = store.load_many(&page.entries.into_iter().collect()).await?;
+            // A job may have ended since it was in the index.
+            Ok((jobs.into_values().filter(Job::is_open).collect(), page.next))
+        })
+        .await
     }
 
     /// Adds what is overdue and neither in progress nor in need of attention, such as a deletion.
     async fn add_due(&mut self, store: &Store) -> Result<(), StoreError> {
+        let now = self.now;
+        self.add(async |shard, next| {
+            let page = store.due(shard, now, next).await?;
+            Ok((page.jobs, page.next))
+        })
+        .await
+    }
+
+    /// Reads pages of each partition until there are enough jobs.
+    async fn add<C>(
+        &mut self,
+        page: impl AsyncFn(u8, Option<C>) -> Result<(Vec<Job>, Option<C>), StoreError>,
+    ) -> Result<(), StoreError> {
         for shard in Store::due_shards() {
-            let (mut next, mut kept, mut read) = (None, 0, 0);
+            let (mut next, mut kept, before) = (None, 0, self.read);
             loop {
-                let page = store.due(shard, self.now, next).await?;
-                read += page.jobs.len();
-                kept += self.keep(page.jobs);
-                next = page.next;
-                if next.is_none() || kept >= self.wanted() || read >= MAX_READ {
+                let (jobs, after) = page(shard, next).await?;
+                kept += self.keep(jobs);
+                next = after;
+                if next.is_none() || kept >= self.wanted() || self.read - before >= MAX_READ {
                     break;
                 }
             }

@@ -39,26 +39,13 @@ impl<F: Fn(&Job) -> Result<Event, String>> Change<F> {
         output: &Output,
         ids: &[RecordingId],
     ) -> Result<(), CliError> {
-        let store = stack.store()?;
-        let mut failed = 0;
-        let mut messages = Vec::new();
-        for id in ids {
-            let message = match store.find(*id).await? {
-                Some(job) => (self.event)(&job).map_err(|why| CliError::failed("not_possible", format!("{id}: {why}"))),
-                None => Err(unknown_recording(stack, *id)),
-            };
-            match message {
-                Ok(event) => messages.push((*id, event)),
-                // With one recording, the error is the result of the command.
-                Err(error) if ids.len() == 1 => return Err(error),
-                Err(error) => {
-                    output.error(&error);
-                    failed += 1;
-                }
-            }
-        }
+        let event = |job: Job| {
+            let id = job.recording_id;
+            (self.event)(&job).map_err(|why| CliError::failed("not_possible", format!("{id}: {why}")))
+        };
+        let messages = of_jobs(stack, output, ids, event).await?;
+        let failed = ids.len() - messages.len();
         let which = match messages.as_slice() {
-            [] => return Err(CliError::some_failed(failed, ids.len())),
             [(id, _)] => format!("recording {id}"),
             several => format!("{} recordings", several.len()),
         };
@@ -69,6 +56,27 @@ impl<F: Fn(&Job) -> Result<Event, String>> Change<F> {
         }
         if failed == 0 { Ok(()) } else { Err(CliError::some_failed(failed, ids.len())) }
     }
+}
+
+/// Loads the jobs, and returns what `of` makes of each. An error about one of several recordings is printed. It is an
+/// error if nothing is left.
+pub(super) async fn of_jobs<T>(
+    stack: &Stack,
+    output: &Output,
+    ids: &[RecordingId],
+    of: impl Fn(Job) -> Result<T, CliError>,
+) -> Result<Vec<(RecordingId, T)>, CliError> {
+    let store = stack.store()?;
+    let mut found = Vec::new();
+    for id in ids {
+        match store.find(*id).await?.ok_or_else(|| unknown_recording(stack, *id)).and_then(&of) {
+            Ok(made) => found.push((*id, made)),
+            // With one recording, the error is the result of the command.
+            Err(error) if ids.len() == 1 => return Err(error),
+            Err(error) => output.error(&error),
+        }
+    }
+    if found.is_empty() { Err(CliError::some_failed(ids.len(), ids.len())) } else { Ok(found) }
 }
 
 /// Sends the messages, unless this is a dry run, and prints a line for each.

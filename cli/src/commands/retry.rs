@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use job::{Command, Context, Decision, Event, Job, Next, Reason, Role, ids::RecordingId};
 use pipeline::settings::CreateSettings;
 
-use super::{messages, unknown_recording};
+use super::messages;
 use crate::{
     args::{Global, RetryArgs},
     confirm,
@@ -17,29 +17,17 @@ use crate::{
 
 pub(crate) async fn run(stack: &Stack, global: &Global, output: &Output, asked: &RetryArgs) -> Result<(), CliError> {
     let ids = &asked.recordings.recording_ids;
-    let (store, settings) = (stack.store()?, stack.create_settings().await?);
-    let (mut messages, mut providers, mut failed) = (Vec::new(), BTreeSet::new(), 0);
-    for id in ids {
-        let job = store.find(*id).await?;
-        let event = match job {
-            Some(job) => event(job, asked.provider.as_deref(), &settings, output).map_err(|why| not_possible(*id, why)),
-            None => Err(unknown_recording(stack, *id)),
-        };
-        match event {
-            Ok((event, provider)) => {
-                messages.push((*id, event));
-                providers.insert(provider);
-            }
-            Err(error) if ids.len() == 1 => return Err(error),
-            Err(error) => {
-                output.error(&error);
-                failed += 1;
-            }
-        }
+    let settings = stack.create_settings().await?;
+    let event = |job: Job| {
+        let id = job.recording_id;
+        event(job, asked.provider.as_deref(), &settings, output).map_err(|why| not_possible(id, why))
+    };
+    let (mut messages, mut providers) = (Vec::new(), BTreeSet::new());
+    for (id, (event, provider)) in messages::of_jobs(stack, output, ids, event).await? {
+        messages.push((id, event));
+        providers.insert(provider);
     }
-    if messages.is_empty() {
-        return Err(CliError::some_failed(failed, ids.len()));
-    }
+    let failed = ids.len() - messages.len();
     let which = match messages.as_slice() {
         [(id, _)] => format!("Recording {id} gets one more attempt"),
         several => format!("{} recordings get one more attempt each", several.len()),
